@@ -1,0 +1,68 @@
+# `make dev` runs it, `make test` tests it; both do all the set-up themselves. `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+LOCALSTACK_VENV := .venv-localstack
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
+COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
+	--no-emit-index-url --no-emit-find-links $(LOCK_FLAGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help dev test check fix openapi bench lock clean
+
+help:  ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+dev: $(VENV)/.dev  ## Run the service, an embedded S3 and the demo page on http://127.0.0.1:8000/.
+	@exec $(VENV)/bin/uploadsvc dev $(ARGS)
+
+test: $(VENV)/.test $(LOCALSTACK_VENV)/.ready  ## Run all tests, against LocalStack and SeaweedFS too.
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+check: $(VENV)/.test  ## Lint, format check, types, import rules.
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+fix: $(VENV)/.test  ## Mend what ruff can mend, and format.
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+openapi: $(VENV)/.dev  ## Write openapi.json anew.
+	$(VENV)/bin/uploadsvc openapi > openapi.json
+
+bench: $(VENV)/.test  ## Measure the signer against botocore and aioboto3.
+	$(VENV)/bin/python -m benchmarks.signing
+
+lock: $(VENV)/.test  ## Write the lock files anew (LOCK_FLAGS=--upgrade for newer releases).
+	$(COMPILE) pyproject.toml locks/build.in --extra dev --group test -o locks/test.txt
+	$(COMPILE) pyproject.toml locks/build.in --extra dev -c locks/test.txt -o locks/dev.txt
+	$(COMPILE) pyproject.toml -c locks/test.txt -o locks/runtime.txt
+	$(COMPILE) locks/localstack.in -o locks/localstack.txt
+
+clean:  ## Remove the environments, the caches and the embedded S3's data.
+	rm -rf $(VENV) $(LOCALSTACK_VENV) .uploadsvc .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "uploadsvc needs Python 3.11 or newer; this is %s. Try: make PYTHON=python3.12 ..." % sys.version.split()[0])'
+	@echo "Setting up $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+# The stamps say which lock file the environment holds; a changed lock file installs again.
+$(VENV)/.dev: locks/dev.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what uploadsvc needs ..."
+	@$(VENV)/bin/python $(PIP_INSTALL) --require-hashes -r locks/dev.txt
+	@$(VENV)/bin/python $(PIP_INSTALL) --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(VENV)/.test: locks/test.txt $(VENV)/.dev
+	@echo "Installing what the tests need ..."
+	@$(VENV)/bin/python $(PIP_INSTALL) --require-hashes -r locks/test.txt
+	@touch $@
+
+$(LOCALSTACK_VENV)/.ready: locks/localstack.txt
+	@echo "Setting up LocalStack in $(LOCALSTACK_VENV) ..."
+	@$(PYTHON) -m venv $(LOCALSTACK_VENV)
+	@$(LOCALSTACK_VENV)/bin/python $(PIP_INSTALL) --require-hashes -r locks/localstack.txt
+	@touch $@

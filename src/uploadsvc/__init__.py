@@ -1,0 +1,1 @@
+"""uploadsvc: presigned S3 uploads under per-user key prefixes."""

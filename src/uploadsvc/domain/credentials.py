@@ -1,0 +1,21 @@
+"""The credentials that sign a request."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """An AWS access key, long-lived or of a session.
+
+    Attributes:
+        access_key_id: Public half; part of every signed URL.
+        secret_access_key: Never leaves the process; kept out of ``repr``.
+        session_token: Set for temporary (STS) credentials.
+        expires_at: End of temporary credentials (aware, UTC); ``None`` for long-lived ones.
+    """
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    expires_at: datetime | None = None
