@@ -1,0 +1,1 @@
+"""The embedded S3 behind ``uploadsvc dev``: an extra that ``uploadsvc serve`` never imports."""

@@ -1,0 +1,191 @@
+"""SeaweedFS as an embedded, strict S3: one child process on 127.0.0.1 over one directory.
+
+POSIX only: file locks say who uses a directory. In a directory: ``data/`` (what is stored), ``s3.json`` (the
+keys it takes), ``weed.log`` (of the latest start), ``run.lock`` and ``weed.lock``.
+"""
+
+import asyncio
+import fcntl
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final
+
+from uploadsvc.dev import weed
+from uploadsvc.domain.credentials import Credentials
+
+STOP_TIMEOUT: Final = 5.0
+"""Seconds that SeaweedFS gets to stop by itself; it takes about one."""
+
+_POLL: Final = 0.05
+_LOG_TAIL: Final = 15
+
+
+class SeaweedFSError(Exception):
+    """SeaweedFS is not installed, did not start, or its directory is in use; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeaweedFS:
+    """A running SeaweedFS.
+
+    Attributes:
+        endpoint_url: Where its S3 listens.
+        log_path: What it has printed since its start.
+        pid: Its process.
+    """
+
+    endpoint_url: str
+    log_path: Path
+    pid: int
+    _exited: asyncio.Future[int] = field(repr=False)
+
+    async def wait(self) -> int:
+        """Wait until the process has ended, by itself or at the end of the context, for its exit status."""
+        return await asyncio.shield(self._exited)
+
+
+@asynccontextmanager
+async def run_seaweedfs(
+    *,
+    directory: Path,
+    credentials: Credentials,
+    identities: Mapping[str, Credentials] | None = None,
+    start_timeout: float = 30.0,
+) -> AsyncIterator[SeaweedFS]:
+    """Run SeaweedFS over a directory, and stop it at the end. What is stored stays for the next run.
+
+    Args:
+        directory: Its own directory; made when it is not there.
+        credentials: The long-lived key that it takes, with all rights.
+        identities: More such keys, by name.
+        start_timeout: Seconds until its S3 must answer.
+
+    Yields:
+        The running server.
+
+    Raises:
+        SeaweedFSError: It is not installed, did not start, or another process uses the directory.
+    """
+    try:
+        binary = weed.find_weed()
+    except weed.WeedNotFoundError as error:
+        raise SeaweedFSError(str(error)) from error
+    async with AsyncExitStack() as stack:
+        directory = stack.enter_context(_owned(directory))
+        await _end_orphan(directory)
+        weed.write_identities(directory / "s3.json", {"admin": credentials, **(identities or {})})
+        ports = weed.free_ports()
+        stack.callback(weed.remove_sockets, ports)
+        process = _spawn(binary=binary, directory=directory, ports=ports)
+        exited = asyncio.get_running_loop().run_in_executor(None, process.wait)
+        stack.push_async_callback(_stop, process, exited)
+        endpoint_url = f"http://127.0.0.1:{ports['s3']}"
+        server = SeaweedFS(endpoint_url, directory / "weed.log", process.pid, exited)
+        await _ready(server, port=ports["s3"], exited=exited, seconds=start_timeout)
+        yield server
+
+
+@contextmanager
+def _owned(directory: Path) -> Iterator[Path]:
+    directory = directory.resolve()
+    (directory / "data").mkdir(parents=True, exist_ok=True)
+    with (directory / "run.lock").open("w") as lock:
+        if not _lock(lock):
+            message = f"{directory} is in use by another uploadsvc; stop that one, or use another directory"
+            raise SeaweedFSError(message)
+        yield directory
+
+
+def _lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+async def _end_orphan(directory: Path) -> None:
+    """End a SeaweedFS whose parent was killed: it holds ``weed.lock``, so the pid in there is its own."""
+    with (directory / "weed.lock").open("a+") as lock:
+        for signal_number in (signal.SIGTERM, signal.SIGKILL):
+            if _lock(lock):
+                return
+            lock.seek(0)
+            if (pid := lock.read()).isdecimal():
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), signal_number)
+            for _ in range(int(STOP_TIMEOUT / _POLL)):
+                if _lock(lock):
+                    return
+                await asyncio.sleep(_POLL)
+    message = f"a SeaweedFS left over from an earlier run still uses {directory}, and could not be ended"
+    raise SeaweedFSError(message)
+
+
+def _spawn(*, binary: Path, directory: Path, ports: Mapping[str, int]) -> subprocess.Popen[bytes]:
+    data = directory / "data"
+    weed.forget_last_start(data)
+    arguments = weed.arguments(data=data, identities=directory / "s3.json", ports=ports)
+    with (directory / "weed.log").open("wb") as log, (directory / "weed.lock").open("w") as lock:
+        _lock(lock)
+        process = subprocess.Popen(  # noqa: S603 - our own program and arguments
+            [str(binary), *arguments],
+            cwd=directory,
+            # Nothing of ours: weed would take settings and keys from the environment and ~/.seaweedfs.
+            env={"PATH": os.defpath, "HOME": str(directory)},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            # The terminal's Ctrl-C is for the parent, which then stops this one in order.
+            start_new_session=True,
+            # Inherited, the lock is held for as long as the process lives, however its parent ends.
+            pass_fds=[lock.fileno()],
+        )
+        lock.write(str(process.pid))
+    return process
+
+
+async def _ready(server: SeaweedFS, *, port: int, exited: asyncio.Future[int], seconds: float) -> None:
+    problem = f"did not answer within {seconds:g} s"
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while not exited.done():
+                # Unsigned, `GET /` is 403 as soon as the keys are read.
+                if await _status(port) == b"403":
+                    return
+                await asyncio.sleep(_POLL)
+            problem = f"ended with status {exited.result()}"
+    tail = "\n".join(server.log_path.read_text(errors="replace").splitlines()[-_LOG_TAIL:])
+    message = f"SeaweedFS {problem}; its log {server.log_path} ends:\n{tail}"
+    raise SeaweedFSError(message)
+
+
+async def _status(port: int) -> bytes | None:
+    """Ask for ``/``; the status of the answer, or nothing when there is none yet."""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return None
+    try:
+        writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        line = await reader.readline()
+    except OSError:
+        return None
+    finally:
+        writer.close()
+    return line[9:12]
+
+
+async def _stop(process: subprocess.Popen[bytes], exited: asyncio.Future[int]) -> None:
+    try:
+        process.terminate()
+        await asyncio.wait([exited], timeout=STOP_TIMEOUT)
+    finally:
+        # Also when this wait is cancelled: no process stays behind.
+        process.kill()
+    await asyncio.shield(exited)
