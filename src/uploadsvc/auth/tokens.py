@@ -1,0 +1,162 @@
+"""Bearer tokens: JWTs (RFC 7519) checked with one fixed key and fixed algorithms (RFC 8725)."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from uploadsvc.domain.errors import Unauthenticated
+from uploadsvc.domain.principal import Principal
+
+MAX_TOKEN_CHARACTERS = 8192
+"""No identity provider's token comes near it, and nothing longer is worth hashing."""
+
+LEEWAY = timedelta(seconds=30)
+MIN_RSA_BITS = 2048
+
+DEMO_TYP = "uploadsvc-demo+jwt"
+_DEMO_AUDIENCE = "uploadsvc-demo"
+
+# RFC 7518 section 3.2: a key of the size of the hash output or larger.
+_HMAC_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
+_CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+_RSA: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+
+PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenVerifier:
+    """Checks tokens of one issuer.
+
+    Attributes:
+        key: The shared secret, or the public key.
+        algorithms: Those accepted; never taken from the token.
+        audience: What ``aud`` must be or hold; ``None`` where tokens have none.
+        user_claim: The claim that names the user.
+        typ: What the header's ``typ`` must be, where this kind of token has one of its own.
+    """
+
+    key: bytes | PublicKey
+    algorithms: tuple[str, ...]
+    audience: str | None = None
+    user_claim: str = "sub"
+    typ: str | None = None
+
+    def principal(self, token: str) -> Principal:
+        """Return who a token speaks for.
+
+        Raises:
+            Unauthenticated: It does not hold; the detail says why, and nothing of the token.
+        """
+        try:
+            decoded = jwt.decode_complete(
+                token,
+                self.key,
+                algorithms=self.algorithms,
+                audience=self.audience,
+                leeway=LEEWAY,
+                options={"require": ["exp", self.user_claim], "verify_sub": False},
+            )
+        except jwt.ExpiredSignatureError:
+            detail = "The token has expired."
+            raise Unauthenticated(detail) from None
+        except jwt.InvalidAudienceError:
+            detail = "The token is not meant for this service (aud)."
+            raise Unauthenticated(detail) from None
+        except jwt.MissingRequiredClaimError as error:
+            detail = f"The token has no {error.claim!r} claim."
+            raise Unauthenticated(detail) from None
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            # ValueError: PyJWT lets some of what json and base64 raise through.
+            detail = "The token is malformed, or its signature does not hold."
+            raise Unauthenticated(detail) from None
+        if self.typ is not None and decoded["header"].get("typ") != self.typ:
+            detail = "This is not the kind of token that is asked for here."
+            raise Unauthenticated(detail)
+        user = decoded["payload"][self.user_claim]
+        if not isinstance(user, str) or not user:
+            detail = f"The token's {self.user_claim!r} claim is not a non-empty string."
+            raise Unauthenticated(detail)
+        return Principal(user=user)
+
+
+def token_typ(token: str) -> str | None:
+    """Return what a token says of its own kind, unverified: good for choosing a verifier, nothing else."""
+    try:
+        typ = jwt.get_unverified_header(token).get("typ")
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        return None
+    return typ if isinstance(typ, str) else None
+
+
+def secret_verifier(
+    secret: bytes, *, algorithms: tuple[str, ...], audience: str | None, user_claim: str
+) -> TokenVerifier:
+    """Return a verifier with a shared secret; HS256 where no algorithm is named.
+
+    Raises:
+        ValueError: An algorithm that is not an HMAC, or a secret shorter than its hash.
+    """
+    algorithms = algorithms or ("HS256",)
+    for algorithm in algorithms:
+        if algorithm not in _HMAC_BYTES:
+            message = f"{algorithm!r} does not go with a secret; allowed are {', '.join(_HMAC_BYTES)}"
+            raise ValueError(message)
+        if len(secret) < _HMAC_BYTES[algorithm]:
+            message = (
+                f"{algorithm} needs a secret of at least {_HMAC_BYTES[algorithm]} bytes, not {len(secret)}"
+            )
+            raise ValueError(message)
+    return TokenVerifier(key=secret, algorithms=algorithms, audience=audience, user_claim=user_claim)
+
+
+def public_key_verifier(
+    pem: str, *, algorithms: tuple[str, ...], audience: str | None, user_claim: str
+) -> TokenVerifier:
+    """Return a verifier with a PEM public key; the algorithm is the key's own where none is named.
+
+    Raises:
+        ValueError: Not an RSA (2048 bits or more), EC or Ed25519 public key, or another key's algorithm.
+    """
+    try:
+        key = load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        message = "not a PEM public key (-----BEGIN PUBLIC KEY-----)"
+        raise ValueError(message) from None
+    if isinstance(key, RSAPublicKey):
+        if key.key_size < MIN_RSA_BITS:
+            message = f"an RSA key needs at least {MIN_RSA_BITS} bits, not {key.key_size}"
+            raise ValueError(message)
+        fitting: tuple[str, ...] = _RSA
+    elif isinstance(key, EllipticCurvePublicKey) and key.curve.name in _CURVES:
+        fitting = (_CURVES[key.curve.name],)
+    elif isinstance(key, Ed25519PublicKey):
+        fitting = ("EdDSA",)
+    else:
+        message = "not an RSA, EC (P-256, P-384, P-521) or Ed25519 public key"
+        raise ValueError(message)
+    for algorithm in algorithms:
+        if algorithm not in fitting:
+            message = f"{algorithm!r} does not go with this key; allowed are {', '.join(fitting)}"
+            raise ValueError(message)
+    return TokenVerifier(
+        key=key, algorithms=algorithms or fitting[:1], audience=audience, user_claim=user_claim
+    )
+
+
+def demo_verifier(key: bytes) -> TokenVerifier:
+    """Return the verifier of the demo users' tokens."""
+    return TokenVerifier(key=key, algorithms=("HS256",), audience=_DEMO_AUDIENCE, typ=DEMO_TYP)
+
+
+def demo_token(key: bytes, *, user: str, now: datetime, expires_in: int) -> str:
+    """Return a demo user's token, good for ``expires_in`` seconds."""
+    claims = {"sub": user, "aud": _DEMO_AUDIENCE, "exp": now + timedelta(seconds=expires_in)}
+    return jwt.encode(claims, key, algorithm="HS256", headers={"typ": DEMO_TYP})

@@ -1,0 +1,34 @@
+"""``Content-Disposition`` by RFC 6266, with ``filename*`` by RFC 8187."""
+
+import re
+import unicodedata
+from urllib.parse import quote
+
+_MAX_CHARACTERS = 200
+_QUOTABLE = re.compile(r"[A-Za-z0-9!#$&'()+,.;=@^_`{}~ -]+")
+# attr-char of RFC 8187 section 3.2.1, beyond letters and digits (and ``-._~``, which quote() keeps anyway).
+_ATTR_CHARS = "!#$&+^`|"
+
+
+def content_disposition(kind: str, filename: str | None) -> str:
+    """Return the header's value; its characters are printable ASCII whatever the filename holds.
+
+    A filename outside a safe ASCII set is given twice: flattened for old clients (RFC 6266 section 4.3
+    and appendix D), and exactly in ``filename*``.
+    """
+    name = _displayable(filename or "")
+    if not name:
+        return kind
+    if _QUOTABLE.fullmatch(name):
+        return f'{kind}; filename="{name}"'
+    flat = unicodedata.normalize("NFKD", name).encode("ascii", errors="ignore").decode()
+    flat = "".join(c if _QUOTABLE.fullmatch(c) else "_" for c in flat).strip() or "file"
+    return f"{kind}; filename=\"{flat}\"; filename*=UTF-8''{quote(name, safe=_ATTR_CHARS)}"
+
+
+def _displayable(filename: str) -> str:
+    name = filename.encode(errors="replace").decode()
+    # A path is not a name, and neither control nor formatting characters (they can reverse what is shown,
+    # an extension included) belong into one.
+    name = "".join("_" if c in "/\\" else c for c in name if unicodedata.category(c)[0] != "C")
+    return unicodedata.normalize("NFC", " ".join(name.split()))[:_MAX_CHARACTERS]

@@ -1,0 +1,142 @@
+"""Where a bucket is reached: scheme, host and path."""
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Literal, TypeAlias
+from urllib.parse import SplitResult, urlsplit
+
+AddressingStyle: TypeAlias = Literal["path", "virtual"]
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
+# A base path goes into the canonical request as it stands, so it must be percent-encoded already.
+_BASE_PATH = re.compile(r"(/([A-Za-z0-9._~-]|%[0-9A-F]{2})+)*/?")
+_REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+# What SDKs send: wider than AWS allows for new buckets, for the old ones and for other stores.
+_BUCKET = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,255}")
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_DNS_BUCKET = re.compile(r"(?=.{3,63}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketEndpoint:
+    """One bucket's address; an object's URL is ``{scheme}://{host}{path}/{encoded key}``.
+
+    Attributes:
+        scheme: ``http`` or ``https``.
+        host: As a client sends it in ``Host``: lower case, with the port unless it is the scheme's default.
+        path: What precedes an object's key, percent-encoded, without a slash at its end: empty in virtual
+            style, ``/bucket`` in path style, either after the base path of the endpoint URL.
+    """
+
+    scheme: str
+    host: str
+    path: str
+
+    @property
+    def base_url(self) -> str:
+        """The bucket's own URL, to which a POST form is sent."""
+        return f"{self.scheme}://{self.host}{self.path or '/'}"
+
+
+def bucket_endpoint(*, endpoint_url: str, bucket: str, style: AddressingStyle) -> BucketEndpoint:
+    """Address a bucket of the store at ``endpoint_url``.
+
+    Args:
+        endpoint_url: The store's URL; may have a port and a base path.
+        bucket: The bucket's name.
+        style: ``path`` puts the bucket into the path, ``virtual`` in front of the host
+            (https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html).
+
+    Raises:
+        ValueError: The URL or the bucket's name is not of the allowed form, or the bucket cannot stand in
+            front of the host.
+    """
+    if not _BUCKET.fullmatch(bucket):
+        message = f"bucket {bucket!r} must be 1 to 255 of A-Z a-z 0-9 . - _"
+        raise ValueError(message)
+    url = _split(endpoint_url)
+    address = _ip_address(url.hostname or "")
+    host = f"[{url.hostname}]" if isinstance(address, IPv6Address) else str(url.hostname)
+    if url.port not in (None, _DEFAULT_PORTS[url.scheme]):
+        host = f"{host}:{url.port}"
+    base_path = url.path.rstrip("/")
+    if style == "path":
+        return BucketEndpoint(scheme=url.scheme, host=host, path=f"{base_path}/{bucket}")
+    if address is not None:
+        message = (
+            f"endpoint URL {endpoint_url!r} is an IP address: only the addressing style path is possible"
+        )
+        raise ValueError(message)
+    if not _DNS_BUCKET.fullmatch(bucket):
+        message = f"bucket {bucket!r} is not a DNS name: only the addressing style path is possible"
+        raise ValueError(message)
+    return BucketEndpoint(scheme=url.scheme, host=f"{bucket}.{host}", path=base_path)
+
+
+def aws_endpoint_url(region: str) -> str:
+    """Name the regional S3 endpoint of AWS; China's regions have a domain of their own.
+
+    The names are from https://docs.aws.amazon.com/general/latest/gr/s3.html.
+
+    Raises:
+        ValueError: ``region`` does not look like one.
+    """
+    if not _REGION.fullmatch(region):
+        message = (
+            f"region {region!r} must be lower-case letters, digits and single hyphens, as in eu-central-1"
+        )
+        raise ValueError(message)
+    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    return f"https://s3.{region}.{suffix}"
+
+
+def addressing_style(
+    *, configured: Literal["auto", "path", "virtual"], endpoint_url: str | None, bucket: str
+) -> AddressingStyle:
+    """Settle ``auto``: virtual on AWS itself wherever TLS allows it, else path.
+
+    Args:
+        configured: What the operator set; anything but ``auto`` stands.
+        endpoint_url: The operator's own endpoint, ``None`` for AWS.
+        bucket: The bucket's name.
+    """
+    if configured != "auto":
+        return configured
+    # AWS's certificate is for *.s3.<region>.amazonaws.com, and a wildcard stands for one label only.
+    if endpoint_url is None and "." not in bucket and _DNS_BUCKET.fullmatch(bucket):
+        return "virtual"
+    return "path"
+
+
+def _split(endpoint_url: str) -> SplitResult:
+    """Take the URL apart, or say what is allowed."""
+    # urlsplit drops some of these silently; and a mark with nothing after it leaves no trace in its result.
+    if endpoint_url.isprintable() and not any(mark in endpoint_url for mark in " ?#@\\"):
+        try:
+            url = urlsplit(endpoint_url)
+            port_is_usable = url.port != 0  # Reading it raises when it is no port.
+        except ValueError:
+            port_is_usable = False
+        if (
+            port_is_usable
+            and url.scheme in _DEFAULT_PORTS
+            and url.hostname
+            and (_HOST.fullmatch(url.hostname) or _ip_address(url.hostname))
+            and _BASE_PATH.fullmatch(url.path)
+        ):
+            return url
+    message = (
+        f"endpoint URL {endpoint_url!r} must be http:// or https://, a host, and at most a port and a base"
+        " path (no user, query or fragment), as in https://s3.example.com:9000"
+    )
+    raise ValueError(message)
+
+
+def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
+    """Read a literal address; one with a zone (``%eth0``) means nothing to another machine."""
+    try:
+        return None if "%" in host else ip_address(host)
+    except ValueError:
+        return None

@@ -1,0 +1,226 @@
+"""Policies: what may be uploaded, decided by the operator and checked once, at the start."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, get_args
+
+from uploadsvc.domain import media_types
+from uploadsvc.domain.keys import MAX_KEY_BYTES, MAX_USER_SEGMENT_BYTES, KeyTemplate, Namespace
+from uploadsvc.domain.metadata import MAX_METADATA_BYTES, encoded_size, is_metadata_name
+from uploadsvc.domain.providers import GIB, MAX_SINGLE_PUT, Provider
+
+Method = Literal["put", "post", "multipart"]
+ChecksumRule = Literal["off", "optional", "required"]
+Acl = Literal[
+    "private",
+    "public-read",
+    "public-read-write",
+    "authenticated-read",
+    "aws-exec-read",
+    "bucket-owner-read",
+    "bucket-owner-full-control",
+]
+Encryption = Literal["AES256", "aws:kms", "aws:kms:dsse"]
+Disposition = Literal["attachment", "inline"]
+
+IMPLEMENTED: Final[frozenset[Method]] = frozenset({"put", "post"})
+"""The methods that this release can sign; a policy may list more."""
+
+MAX_EXPIRES_IN = 604_800
+"""Seven days, in seconds: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html"""
+
+MAX_TAGS = 10
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html"""
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_STORAGE_CLASS = re.compile(r"[A-Z0-9_]{1,64}")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,1022}[\x21-\x7e])?")
+_TAG_NAME = re.compile(r"[\w .:/=+@-]{1,128}")
+_TAG_VALUE = re.compile(r"[\w .:/=+@-]{0,256}")
+
+
+class PolicyError(ValueError):
+    """A policy contradicts itself or its provider.
+
+    Args:
+        field: The policy's field at fault.
+        message: What is wrong, and what is allowed.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What one kind of upload may be. Sizes are bytes, durations seconds.
+
+    Attributes:
+        name: How requests call it.
+        min_size: Smallest file.
+        max_size: Largest file.
+        content_types: Patterns: ``image/png``, ``image/*``, ``*/*``.
+        methods: How it may be uploaded.
+        expires_in: How long its URLs live when a request does not say.
+        max_expires_in: The most that a request may ask for.
+        key: Where new objects go below the user's prefix.
+        client_keys: May the caller choose the key below their prefix?
+        overwrite: May an upload replace an object?
+        metadata: User metadata by name: a fixed value, or ``None`` for one that the caller may give.
+        acl: Canned ACL of new objects.
+        storage_class: Storage class of new objects.
+        server_side_encryption: Encryption of new objects.
+        kms_key_id: The KMS key, with an ``aws:kms`` encryption.
+        cache_control: ``Cache-Control`` of new objects.
+        content_disposition: ``Content-Disposition`` of new objects; the filename is added.
+        tags: Object tags of new objects.
+        checksum: Whether requests may or must bring a checksum.
+        multipart_threshold: ``auto`` takes a multipart upload above this size.
+    """
+
+    name: str
+    min_size: int = 0
+    max_size: int = 5 * GIB
+    content_types: frozenset[str] = frozenset({"*/*"})
+    methods: frozenset[Method] = frozenset(get_args(Method))
+    expires_in: int = 900
+    max_expires_in: int = 3600
+    key: KeyTemplate = field(default_factory=lambda: KeyTemplate("{uuid}/{filename}"))
+    client_keys: bool = False
+    overwrite: bool = False
+    metadata: Mapping[str, str | None] = field(default_factory=dict)
+    acl: Acl | None = None
+    storage_class: str | None = None
+    server_side_encryption: Encryption | None = None
+    kms_key_id: str | None = None
+    cache_control: str | None = None
+    content_disposition: Disposition | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    checksum: ChecksumRule = "optional"
+    multipart_threshold: int = 64 * 1024**2
+
+    @property
+    def all_types(self) -> bool:
+        """Whether it leaves the media type open."""
+        return "*/*" in self.content_types
+
+    def check(self, *, provider: Provider, namespace: Namespace) -> None:
+        """Check the policy against itself, the store and the key prefix.
+
+        Raises:
+            PolicyError: It can never be fulfilled, or asks for what the store lacks.
+        """
+        self._check_ranges()
+        self._check_keys(namespace)
+        self._check_values()
+        self._check_attributes()
+        self._check_provider(provider)
+
+    def _check_ranges(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            _refuse("name", f"{self.name!r}: a policy's name is 1 to 64 of A-Z a-z 0-9 _ -")
+        if self.min_size < 0:
+            _refuse("min_size", "must not be negative")
+        if self.max_size < max(1, self.min_size):
+            _refuse("max_size", f"{self.max_size} is below min_size ({self.min_size}) or 1")
+        if not 1 <= self.max_expires_in <= MAX_EXPIRES_IN:
+            _refuse("max_expires_in", f"must be 1 to {MAX_EXPIRES_IN} seconds (7 days, S3's own limit)")
+        if not 1 <= self.expires_in <= self.max_expires_in:
+            _refuse("expires_in", f"must be 1 to max_expires_in ({self.max_expires_in}) seconds")
+        if not self.content_types:
+            _refuse("content_types", "must list at least one media type; ['*/*'] allows all")
+        for pattern in self.content_types:
+            try:
+                media_types.parse_pattern(pattern)
+            except ValueError as error:
+                _refuse("content_types", str(error))
+        if self.multipart_threshold < 0:
+            _refuse("multipart_threshold", "must not be negative")
+
+    def _check_keys(self, namespace: Namespace) -> None:
+        room = MAX_KEY_BYTES - len(f"{namespace.key_prefix}//".encode()) - MAX_USER_SEGMENT_BYTES
+        if (longest := self.key.longest(self.name)) > room:
+            _refuse("key", f"it can give {longest} bytes; prefix and user leave {room}")
+
+    def _check_values(self) -> None:
+        if self.storage_class is not None and not _STORAGE_CLASS.fullmatch(self.storage_class):
+            _refuse("storage_class", f"{self.storage_class!r}: letters A-Z, digits and _")
+        if self.kms_key_id is not None:
+            if not (self.server_side_encryption or "").startswith("aws:kms"):
+                _refuse("kms_key_id", "needs server_side_encryption 'aws:kms' or 'aws:kms:dsse'")
+            if not _HEADER_VALUE.fullmatch(self.kms_key_id):
+                _refuse("kms_key_id", "must be printable ASCII")
+        if self.cache_control is not None and not _HEADER_VALUE.fullmatch(self.cache_control):
+            _refuse("cache_control", "must be printable ASCII")
+
+    def _check_attributes(self) -> None:
+        for name in self.metadata:
+            if not is_metadata_name(name):
+                _refuse("metadata", f"{name!r}: 1 to 64 of a-z 0-9 -, not starting with uploadsvc-")
+        fixed = {name: value for name, value in self.metadata.items() if value is not None}
+        if encoded_size(fixed) > MAX_METADATA_BYTES:
+            _refuse("metadata", f"its fixed values are over {MAX_METADATA_BYTES} bytes")
+        if len(self.tags) > MAX_TAGS:
+            _refuse("tags", f"S3 takes at most {MAX_TAGS}")
+        for name, value in self.tags.items():
+            if not (_TAG_NAME.fullmatch(name) and _TAG_VALUE.fullmatch(value)):
+                _refuse(
+                    "tags", f"{name!r}: 1 to 128 and 0 to 256 letters, digits, spaces and + - = . _ : / @"
+                )
+
+    def _check_provider(self, provider: Provider) -> None:
+        if self.max_size > provider.max_object_size:
+            _refuse("max_size", f"{provider.name} stores at most {provider.max_object_size} bytes")
+        if not provider.acls and self.acl is not None:
+            _refuse("acl", f"{provider.name} has no ACLs")
+        if not provider.tagging and self.tags:
+            _refuse("tags", f"{provider.name} has no object tags")
+        if not provider.checksum_algorithms and self.checksum == "required":
+            _refuse("checksum", f"{provider.name} checks none")
+        if not self.methods:
+            _refuse("methods", "must list at least one of put, post, multipart")
+        if not self.overwrite and self.client_keys and not provider.conditional_writes:
+            _refuse("client_keys", f"{provider.name} cannot refuse to overwrite; set overwrite to true")
+        if not self.overwrite and not self.key.unique and not provider.conditional_writes:
+            _refuse(
+                "key", f"{provider.name} cannot refuse to overwrite; use {{uuid}} or set overwrite to true"
+            )
+        if not self.usable_methods(provider, may_replace=self.key.unique or self.overwrite):
+            _refuse(
+                "methods", f"none of {', '.join(sorted(self.methods))} can work here: {self._why(provider)}"
+            )
+        if self.min_size > MAX_SINGLE_PUT:
+            _refuse("min_size", f"one request carries at most {MAX_SINGLE_PUT} bytes")
+
+    def usable_methods(self, provider: Provider, *, may_replace: bool) -> frozenset[Method]:
+        """Return the methods that can enforce this policy at this store.
+
+        Args:
+            provider: The store.
+            may_replace: Whether nothing is lost by a write to the key: it is new, or overwriting is
+                allowed. Otherwise S3 must be told not to overwrite, which a form cannot do.
+        """
+        usable = self.methods & IMPLEMENTED
+        if not provider.post_policies or not may_replace:
+            usable -= {"post"}
+        if self.checksum == "required" and not provider.form_checksums:
+            usable -= {"post"}
+        if not provider.conditional_writes and not may_replace:
+            usable -= {"put"}
+        return usable
+
+    def _why(self, provider: Provider) -> str:
+        if not provider.post_policies:
+            return f"{provider.name} takes no POST policies"
+        if not (self.key.unique or self.overwrite):
+            return "a form cannot be told not to overwrite, and the key has no {uuid}"
+        if not provider.form_checksums and self.checksum == "required":
+            return f"{provider.name} checks no checksum in a form"
+        return f"this release signs {' and '.join(sorted(IMPLEMENTED))}"
+
+
+def _refuse(field: str, message: str) -> None:
+    raise PolicyError(field, message)

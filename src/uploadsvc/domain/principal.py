@@ -1,0 +1,28 @@
+"""Who calls."""
+
+from dataclasses import dataclass
+
+from uploadsvc.domain.errors import Forbidden
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """An authenticated caller.
+
+    Attributes:
+        user: The user id whose prefix the call works in.
+        policies: The policies that may be used; ``None`` for all.
+    """
+
+    user: str
+    policies: frozenset[str] | None = None
+
+    def check_policy(self, policy: str) -> None:
+        """Let the caller use a policy, or not.
+
+        Raises:
+            Forbidden: The credential does not reach this policy.
+        """
+        if self.policies is not None and policy not in self.policies:
+            detail = f"This credential may not use policy {policy!r}."
+            raise Forbidden(detail, field="policy")

@@ -1,0 +1,76 @@
+"""What each S3-compatible store can do.
+
+A capability that is missing is refused at the start or never chosen; it does not fail in the browser.
+"""
+
+from dataclasses import dataclass
+
+GIB = 1024**3
+TIB = 1024**4
+
+MAX_SINGLE_PUT = 5 * GIB
+"""The largest body of one PUT or POST: https://docs.aws.amazon.com/general/latest/gr/s3.html"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """The capabilities of one kind of store.
+
+    Attributes:
+        name: As in the setting ``s3.provider``.
+        post_policies: It takes browser forms with a signed POST policy.
+        conditional_writes: It honours ``If-None-Match: *`` on a PUT.
+        form_checksums: It checks an ``x-amz-checksum-*`` field of a form.
+        acls: It takes canned ACLs.
+        tagging: It takes object tags.
+        checksum_algorithms: Those that it checks on a PUT.
+        max_object_size: In bytes.
+    """
+
+    name: str
+    post_policies: bool = True
+    conditional_writes: bool = True
+    form_checksums: bool = True
+    acls: bool = True
+    tagging: bool = True
+    checksum_algorithms: frozenset[str] = frozenset({"sha256", "crc32", "crc32c", "crc64nvme"})
+    max_object_size: int = 5 * TIB
+
+
+PROVIDERS = {
+    provider.name: provider
+    for provider in (
+        # 50,000 GB: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+        Provider(name="aws", max_object_size=50_000 * GIB),
+        Provider(name="generic"),
+        Provider(
+            name="r2",
+            post_policies=False,
+            form_checksums=False,
+            acls=False,
+            tagging=False,
+        ),
+        Provider(
+            name="b2",
+            post_policies=False,
+            conditional_writes=False,
+            form_checksums=False,
+            tagging=False,
+            checksum_algorithms=frozenset(),
+        ),
+        # Its XML API has a precondition header of its own, and forms signed by another algorithm.
+        Provider(
+            name="gcs",
+            post_policies=False,
+            conditional_writes=False,
+            form_checksums=False,
+            acls=False,
+            tagging=False,
+            checksum_algorithms=frozenset(),
+        ),
+        Provider(name="minio"),
+        Provider(name="ceph", form_checksums=False, checksum_algorithms=frozenset()),
+        Provider(name="seaweedfs"),
+        Provider(name="localstack", form_checksums=False),
+    )
+}

@@ -1,0 +1,138 @@
+"""Sealed upload ids, and the keys that everything sealed is sealed with.
+
+An id is base64url of an HMAC-SHA256 tag and the payload that it covers. Nobody can edit one, no table is
+looked up, and a kind of token never passes for another: each has its own key, derived by HKDF (RFC 5869).
+"""
+
+import base64
+import binascii
+import hmac
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from uploadsvc.domain.checksums import Checksum
+from uploadsvc.domain.errors import NotFound
+
+MIN_SECRET_BYTES = 32
+Purpose = Literal["upload", "receipt", "demo"]
+
+_TAG_BYTES = 32
+
+
+def derive_key(secret: bytes, purpose: Purpose) -> bytes:
+    """Return the 32-byte key of one purpose.
+
+    Raises:
+        ValueError: The secret has fewer than 32 bytes.
+    """
+    if len(secret) < MIN_SECRET_BYTES:
+        message = f"a secret key needs at least {MIN_SECRET_BYTES} bytes"
+        raise ValueError(message)
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"uploadsvc {purpose} v1".encode()).derive(
+        secret
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handle:
+    """What an upload's id carries from one call to the next.
+
+    Attributes:
+        jti: The upload's own name.
+        policy: The policy's name.
+        bucket: Where the object goes.
+        key: The whole object key; its prefix says whose upload it is.
+        method: How the bytes are sent.
+        min_size: Least size in bytes.
+        max_size: Most size in bytes; equal to ``min_size`` where the size was named.
+        content_type: The media type that was signed.
+        checksum: What the bytes must hash to, where it was named.
+        marked: Whether the object must name this upload in its metadata.
+        replaceable_until: Until when a live URL could replace the object, Unix seconds; 0 for never.
+        expires_at: When the id stops counting, Unix seconds.
+    """
+
+    jti: str
+    policy: str
+    bucket: str
+    key: str
+    method: Literal["put", "post"]
+    min_size: int
+    max_size: int
+    content_type: str
+    checksum: Checksum | None
+    marked: bool
+    replaceable_until: int
+    expires_at: int
+
+
+class UploadIds:
+    """Seals handles into ids and opens them again.
+
+    Args:
+        secrets: The secret keys: the first seals, all open.
+    """
+
+    def __init__(self, secrets: Sequence[bytes]) -> None:
+        self._keys = [derive_key(secret, "upload") for secret in secrets]
+
+    def seal(self, handle: Handle) -> str:
+        """Return the id: only ``A-Z a-z 0-9 - _``, so it can stand in a URL as it is."""
+        payload = json.dumps(_values(handle), ensure_ascii=False, separators=(",", ":")).encode()
+        return _encode(_tag(self._keys[0], payload) + payload)
+
+    def open(self, upload_id: str) -> Handle:
+        """Return the handle that an id carries. Whether it has expired is the caller's to ask.
+
+        Raises:
+            NotFound: It was not sealed with any of our keys.
+        """
+        sealed = _decode(upload_id)
+        tag, payload = sealed[:_TAG_BYTES], sealed[_TAG_BYTES:]
+        if not any(hmac.compare_digest(tag, _tag(key, payload)) for key in self._keys):
+            detail = "There is no such upload."
+            raise NotFound(detail)
+        fields = dict(zip(Handle.__dataclass_fields__, json.loads(payload), strict=True))
+        checksum = fields["checksum"]
+        return Handle(**{**fields, "checksum": Checksum(*checksum) if checksum else None})
+
+
+def _values(handle: Handle) -> list[object]:
+    """List the fields in order; another set of fields needs another version in `derive_key`."""
+    checksum = handle.checksum
+    return [
+        handle.jti,
+        handle.policy,
+        handle.bucket,
+        handle.key,
+        handle.method,
+        handle.min_size,
+        handle.max_size,
+        handle.content_type,
+        checksum and (checksum.algorithm, checksum.value),
+        handle.marked,
+        handle.replaceable_until,
+        handle.expires_at,
+    ]
+
+
+def _encode(sealed: bytes) -> str:
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+
+
+def _decode(text: str) -> bytes:
+    try:
+        sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+    # Base64 has spare bits at its end: of the spellings of one id, only ours counts.
+    return sealed if _encode(sealed) == text else b""
+
+
+def _tag(key: bytes, payload: bytes) -> bytes:
+    return hmac.digest(key, payload, "sha256")

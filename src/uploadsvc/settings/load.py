@@ -1,0 +1,125 @@
+"""Read the settings from the environment and a TOML file; say in one line what is wrong with them."""
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from uploadsvc.settings.model import ENV_DELIMITER, ENV_PREFIX, Settings, SettingsError
+
+CONFIG_FILE = f"{ENV_PREFIX}CONFIG_FILE"
+
+# Kubernetes sets these for every Service of the namespace, one called "uploadsvc" included.
+_KUBERNETES = re.compile(rf"{ENV_PREFIX}(SERVICE_(HOST|PORT)(_.*)?|PORT(_\d+_.*)?)")
+
+
+class _Sources(BaseSettings, Settings):
+    """`Settings` as read from outside; never handed on, so that nobody else reads the environment."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter=ENV_DELIMITER,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the name is pydantic-settings'
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the name is pydantic-settings'
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the name is pydantic-settings'
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        config = InitSettingsSource(settings_cls, init_kwargs=_read_config(os.environ.get(CONFIG_FILE)))
+        return init_settings, _Environment(settings_cls), config
+
+
+class _Environment(EnvSettingsSource):
+    """The environment, where a list may also be written ``a, b``."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ANN401 - as it is there
+        """Return the JSON that a value holds, else the value, which the model then takes or refuses."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
+
+
+def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Return the settings of this process's environment and its TOML file; the environment wins.
+
+    Args:
+        overrides: Values that win over both, as nested dictionaries.
+
+    Raises:
+        SettingsError: Something is missing, malformed, or not known.
+    """
+    _refuse_unknown(os.environ)
+    try:
+        return Settings.model_validate(_Sources(**(overrides or {})).model_dump())
+    except ValidationError as error:
+        raise _first(error) from None
+
+
+def _read_config(name: str | None) -> dict[str, Any]:
+    if not name:
+        return {}
+    try:
+        return tomllib.loads(Path(name).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(("config_file",), f"cannot read {name!r}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(("config_file",), f"{name!r} is not TOML: {error}") from None
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    """Refuse a top-level name that is misspelt; the model itself sees only the names it knows."""
+    known = {f"{ENV_PREFIX}{field.upper()}" for field in Settings.model_fields} | {CONFIG_FILE}
+    for name in environment:
+        upper = name.upper()
+        if not upper.startswith(ENV_PREFIX) or _KUBERNETES.fullmatch(upper):
+            continue
+        head = ENV_PREFIX + upper.removeprefix(ENV_PREFIX).split(ENV_DELIMITER)[0]
+        if head not in known:
+            close = difflib.get_close_matches(head, sorted(known), n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
+            raise SettingsError((name.upper().removeprefix(ENV_PREFIX),), f"there is no such setting; {hint}")
+
+
+def _first(error: ValidationError) -> SettingsError:
+    # The input is left out: it may be a secret.
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    problem = problems[0]
+    path = tuple(str(part) for part in problem["loc"])
+    match problem["type"]:
+        case "missing":
+            path = ("s3", "bucket") if path == ("s3",) else path
+            message = "missing; it has to be set"
+        case "bool_parsing" | "bool_type":
+            message = "must be true or false"
+        case "dict_type" | "model_type" | "tuple_type":
+            message = "not the JSON that it should be"
+        case "extra_forbidden":
+            message = "there is no such setting"
+        case _:
+            message = problem["msg"].removeprefix("Value error, ")
+    if len(problems) > 1:
+        others = len(problems) - 1
+        message += f" ({others} more setting{'s are' if others > 1 else ' is'} wrong too)"
+    return SettingsError(path, message)
