@@ -1,0 +1,266 @@
+"""AWS Signature Version 4 for presigned URLs and POST policies: pure, local and fast.
+
+The steps and their names are the specification's: canonical request, string to sign, signing key, signature.
+https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-UsingHTTPPOST.html
+"""
+
+import hmac
+import json
+import re
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from hashlib import sha256
+from typing import Literal, TypeAlias
+from urllib.parse import quote
+
+from uploadsvc.domain.credentials import Credentials
+from uploadsvc.domain.endpoints import BucketEndpoint
+
+ALGORITHM = "AWS4-HMAC-SHA256"
+UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+
+# Seven days: no signature outlives its signing key. "X-Amz-Expires" in
+# https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+MAX_EXPIRES_IN = 604_800
+
+Method: TypeAlias = Literal["GET", "HEAD", "PUT", "POST", "DELETE"]
+# https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
+Condition: TypeAlias = dict[str, str] | list[str | int] | tuple[str | int, ...]
+
+_PAYLOAD_HEADER = "x-amz-content-sha256"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NOT_IN_A_HEADER = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, "token".
+_OUR_PARAMETERS = frozenset(
+    f"x-amz-{name}"
+    for name in ("algorithm", "credential", "date", "expires", "security-token", "signature", "signedheaders")
+)
+
+
+def presign(
+    *,
+    method: Method,
+    endpoint: BucketEndpoint,
+    key: str,
+    credentials: Credentials,
+    region: str,
+    now: datetime,
+    expires_in: int,
+    headers: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
+    service: str = "s3",
+) -> str:
+    """Sign a request that somebody else will send, and return its URL.
+
+    Args:
+        method: The HTTP method of the request.
+        endpoint: The bucket's address.
+        key: The object key, not encoded; empty for the bucket itself.
+        credentials: Who signs.
+        region: The bucket's region.
+        now: The time of signing (aware); parts of a second are dropped.
+        expires_in: Seconds from ``now`` for which the URL works.
+        headers: What the request must carry besides ``Host``; all of them are signed. With
+            ``X-Amz-Content-SHA256`` among them the body is signed too, else any body goes.
+        query: The operation's parameters, not encoded, in the order in which the URL shall have them.
+        service: The signing name of S3 or one of its kin (``s3express``, ``s3-outposts``).
+
+    Raises:
+        ValueError: ``now`` is naive, ``expires_in`` is out of range, a header or parameter cannot be signed,
+            or some text is not Unicode (lone surrogates).
+    """
+    if not 1 <= expires_in <= MAX_EXPIRES_IN:
+        message = f"expires_in is {expires_in}: must be 1 to {MAX_EXPIRES_IN} seconds"
+        raise ValueError(message)
+    amz_date = _amz_date(now)
+    scope = credential_scope(date=amz_date[:8], region=region, service=service)
+    header_lines, signed_headers = canonical_headers(host=endpoint.host, headers=headers or {})
+    url_query = (
+        f"X-Amz-Algorithm={ALGORITHM}"
+        f"&X-Amz-Credential={_encode_lasting(f'{credentials.access_key_id}/{scope}')}"
+        f"&X-Amz-Date={amz_date}&X-Amz-Expires={expires_in}"
+        f"&X-Amz-SignedHeaders={_encode_lasting(signed_headers)}"
+    )
+    sorted_query = url_query
+    if query or credentials.session_token is not None:
+        # The order of the URL is botocore's; without these two it is the canonical one already.
+        if credentials.session_token is not None:
+            url_query += f"&X-Amz-Security-Token={_encode_lasting(credentials.session_token)}"
+        url_query = _operation_query(query or {}) + url_query
+        sorted_query = canonical_query(url_query)
+    path = f"{endpoint.path}/{quote(key, safe='/~')}" if key else endpoint.path or "/"
+    payload_hash = UNSIGNED_PAYLOAD
+    if headers and _PAYLOAD_HEADER in signed_headers.split(";"):
+        payload_hash = next(value for name, value in headers.items() if name.lower() == _PAYLOAD_HEADER)
+    request = canonical_request(
+        method=method,
+        path=path,
+        query=sorted_query,
+        header_lines=header_lines,
+        signed_headers=signed_headers,
+        payload_hash=payload_hash,
+    )
+    signing = signing_key(
+        secret_access_key=credentials.secret_access_key, date=amz_date[:8], region=region, service=service
+    )
+    to_sign = string_to_sign(amz_date=amz_date, scope=scope, canonical_request=request)
+    proof = signature(signing_key=signing, string_to_sign=to_sign)
+    return f"{endpoint.scheme}://{endpoint.host}{path}?{url_query}&X-Amz-Signature={proof}"
+
+
+def sign_post_policy(
+    *,
+    conditions: Sequence[Condition],
+    credentials: Credentials,
+    region: str,
+    now: datetime,
+    expires_at: datetime,
+) -> dict[str, str]:
+    """Sign what a POST form may upload, and return the fields by which the form proves it.
+
+    Args:
+        conditions: What the form must meet, bucket and key included; those on the fields returned here are
+            added.
+        credentials: Who signs.
+        region: The bucket's region.
+        now: The time of signing (aware); parts of a second are dropped.
+        expires_at: The end of the policy (aware); parts of a second are dropped.
+
+    Returns:
+        ``x-amz-algorithm``, ``x-amz-credential``, ``x-amz-date``, with temporary credentials
+        ``x-amz-security-token``, then ``policy`` and ``x-amz-signature``.
+
+    Raises:
+        ValueError: A time is naive, ``expires_at`` is not within seven days after ``now``, or some text is
+            not Unicode (lone surrogates).
+    """
+    date, end = _amz_date(now), _amz_date(expires_at)
+    if end <= date or expires_at - now > timedelta(seconds=MAX_EXPIRES_IN):
+        message = f"expires_at is {expires_at}: must be 1 to {MAX_EXPIRES_IN} seconds after {now}"
+        raise ValueError(message)
+    scope = credential_scope(date=date[:8], region=region, service="s3")
+    fields = {
+        "x-amz-algorithm": ALGORITHM,
+        "x-amz-credential": f"{credentials.access_key_id}/{scope}",
+        "x-amz-date": date,
+    }
+    if credentials.session_token is not None:
+        fields["x-amz-security-token"] = credentials.session_token
+    policy = {
+        "expiration": f"{end[:4]}-{end[4:6]}-{end[6:11]}:{end[11:13]}:{end[13:]}",
+        "conditions": [*conditions, *({name: value} for name, value in fields.items())],
+    }
+    document = json.dumps(policy)
+    if "\\ud" in document:
+        # JSON would carry a lone surrogate through as an escape, and S3 answer with an error nobody can read.
+        json.dumps(policy, ensure_ascii=False).encode()
+    fields["policy"] = b64encode(document.encode()).decode()
+    signing = signing_key(
+        secret_access_key=credentials.secret_access_key, date=date[:8], region=region, service="s3"
+    )
+    fields["x-amz-signature"] = signature(signing_key=signing, string_to_sign=fields["policy"])
+    return fields
+
+
+def canonical_request(
+    *, method: str, path: str, query: str, header_lines: str, signed_headers: str, payload_hash: str
+) -> str:
+    """Join a request's canonical parts; ``header_lines`` ends in a line break."""
+    return f"{method}\n{path}\n{query}\n{header_lines}\n{signed_headers}\n{payload_hash}"
+
+
+def canonical_query(query: str) -> str:
+    """Sort an encoded query by name, then value."""
+    # "=" sorts after "-", "." and digits, which names may hold; a blank sorts before all that may stand here.
+    return "&".join(sorted(query.replace("=", " ").split("&"))).replace(" ", "=")
+
+
+def canonical_headers(*, host: str, headers: Mapping[str, str]) -> tuple[str, str]:
+    """Return the lines of ``headers`` and ``Host`` in canonical form, and the list of their names.
+
+    Raises:
+        ValueError: A header cannot be sent so, is named twice, or is ``Host``.
+    """
+    order, signed_headers = _header_order(tuple(headers))
+    values = {"host": host, **headers}
+    lines = []
+    for lower, name in order:
+        value = values[name]
+        if not value.isprintable() and _NOT_IN_A_HEADER.search(value):
+            message = f"header {name} holds a control character or lone surrogate: {value!r}"
+            raise ValueError(message)
+        lines.append(f"{lower}:{' '.join(value.split())}\n")
+    return "".join(lines), signed_headers
+
+
+def string_to_sign(*, amz_date: str, scope: str, canonical_request: str) -> str:
+    """Name time and scope, and hash the canonical request."""
+    return f"{ALGORITHM}\n{amz_date}\n{scope}\n{sha256(canonical_request.encode()).hexdigest()}"
+
+
+def credential_scope(*, date: str, region: str, service: str) -> str:
+    """Say where and on which day (``YYYYMMDD``) a signing key is good."""
+    return f"{date}/{region}/{service}/aws4_request"
+
+
+# A day's key is the same for every signature. Few are kept: one process signs with few credentials, and what
+# is kept here is as secret as they are.
+@lru_cache(maxsize=16)
+def signing_key(*, secret_access_key: str, date: str, region: str, service: str) -> bytes:
+    """Derive the key of one scope (``date`` as ``YYYYMMDD``)."""
+    key = f"AWS4{secret_access_key}".encode()
+    for part in (date, region, service, "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
+
+
+def signature(*, signing_key: bytes, string_to_sign: str) -> str:
+    """Sign, and return lower-case hexadecimal."""
+    return hmac.digest(signing_key, string_to_sign.encode(), "sha256").hex()
+
+
+def _amz_date(moment: datetime) -> str:
+    if moment.utcoffset() is None:
+        message = f"{moment} must have a time zone"
+        raise ValueError(message)
+    since_epoch = moment - _EPOCH
+    return _format_second(since_epoch.days, since_epoch.seconds)
+
+
+# One second serves thousands of signatures, and formatting it takes as long as hashing a request.
+@lru_cache(maxsize=64)
+def _format_second(days: int, seconds: int) -> str:
+    return f"{_EPOCH + timedelta(days=days, seconds=seconds):%Y%m%dT%H%M%SZ}"
+
+
+@lru_cache(maxsize=256)
+def _header_order(names: tuple[str, ...]) -> tuple[tuple[tuple[str, str], ...], str]:
+    for name in names:
+        if not _HEADER_NAME.fullmatch(name):
+            message = f"header name {name!r} must be a token of RFC 9110"
+            raise ValueError(message)
+    order = tuple(sorted((name.lower(), name) for name in ("host", *names)))
+    signed = [lower for lower, _ in order]
+    if len(set(signed)) != len(signed):
+        message = f"headers {names} must name each header once, and leave Host to the endpoint"
+        raise ValueError(message)
+    return order, ";".join(signed)
+
+
+def _operation_query(query: Mapping[str, str]) -> str:
+    for name in query:
+        if name.lower() in _OUR_PARAMETERS:
+            message = f"query parameter {name} is the signature's own"
+            raise ValueError(message)
+    return "".join([f"{_encode_lasting(name)}={_encode(value)}&" for name, value in query.items()])
+
+
+def _encode(text: str) -> str:
+    return quote(text, safe="")
+
+
+# For what comes again with every signature. Encoding a session token takes longer than all the rest together.
+_encode_lasting = lru_cache(maxsize=256)(_encode)
