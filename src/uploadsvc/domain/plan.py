@@ -119,6 +119,41 @@ class Planner:
             replaceable=not guarded,
         )
 
+    def plan_bare(
+        self, request: UploadRequest, *, user: str, unique: str, today: date
+    ) -> tuple[str, dict[str, str]]:
+        """Decide an upload by a PUT that carries no header but those of what the request names.
+
+        Only what is named is signed, so what the policy restricts must be named.
+
+        Returns:
+            The key and the headers to be signed.
+
+        Raises:
+            UploadsvcError: The policy restricts what the request leaves open, or sets what a bare URL
+                cannot carry.
+        """
+        policy = self.policy
+        extras = self._headers or policy.metadata_is_fixed or policy.tags or policy.content_disposition
+        if "put" not in policy.methods or extras or not (policy.key.unique or policy.overwrite):
+            detail = f"Policy {policy.name!r} signs more than a bare URL can carry; use POST /v1/uploads."
+            raise errors.MethodNotAvailable(detail, field="policy")
+        headers = {}
+        if request.content_type:
+            headers["Content-Type"] = self.check_content_type(request.content_type)
+        elif not policy.all_types:
+            detail = f"Policy {policy.name!r} restricts content types, so the file's has to be named."
+            raise errors.ContentTypeRequired(detail, field="content_type")
+        self._check_size(request.size)
+        self._check_checksum(None)
+        if request.size is not None:
+            self._check_one_request(request.size)
+            headers["Content-Length"] = str(request.size)
+        elif policy.max_size < MAX_SINGLE_PUT or policy.min_size > 0:
+            detail = f"Policy {policy.name!r} restricts sizes, so the file's has to be named."
+            raise errors.SizeRequired(detail, field="size")
+        return self._key(request, user=user, unique=unique, today=today), headers
+
     def check_content_type(self, value: str, *, field: str = "content_type") -> str:
         """Return a media type, parsed, if the policy allows it.
 
@@ -196,11 +231,8 @@ class Planner:
         usable = self._usable[may_replace]
         if request.checksum is not None and not self._provider.form_checksums:
             usable -= {"post"}
-        if request.size is not None and request.size > MAX_SINGLE_PUT:
-            detail = (
-                f"One request carries at most {MAX_SINGLE_PUT} bytes; a larger file needs a multipart upload."
-            )
-            raise errors.MethodNotAvailable(detail, field="size")
+        if request.size is not None:
+            self._check_one_request(request.size)
         wanted = request.method
         if wanted == "auto":
             if request.size is not None and "put" in usable:
@@ -216,6 +248,12 @@ class Planner:
             detail = "A PUT URL is signed for one exact size; say how many bytes the file has."
             raise errors.SizeRequired(detail, field="size")
         return wanted
+
+    @staticmethod
+    def _check_one_request(size: int) -> None:
+        if size > MAX_SINGLE_PUT:
+            detail = f"One request carries at most {MAX_SINGLE_PUT} bytes; more needs a multipart upload."
+            raise errors.MethodNotAvailable(detail, field="size")
 
     def _metadata(self, request: UploadRequest) -> dict[str, str]:
         for name in request.metadata:

@@ -107,6 +107,11 @@ class Policy:
         """Whether it leaves the media type open."""
         return "*/*" in self.content_types
 
+    @property
+    def metadata_is_fixed(self) -> bool:
+        """Whether some metadata has a value of the operator's."""
+        return any(value is not None for value in self.metadata.values())
+
     def check(self, *, provider: Provider, namespace: Namespace) -> None:
         """Check the policy against itself, the store and the key prefix.
 

@@ -61,11 +61,14 @@ class _Environment(EnvSettingsSource):
             return value
 
 
-def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
+def load_settings(
+    overrides: Mapping[str, Any] | None = None, defaults: Mapping[str, Any] | None = None
+) -> Settings:
     """Return the settings of this process's environment and its TOML file; the environment wins.
 
     Args:
         overrides: Values that win over both, as nested dictionaries.
+        defaults: Values for what neither names.
 
     Raises:
         SettingsError: Something is missing, malformed, or not known.

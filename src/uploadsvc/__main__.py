@@ -1,0 +1,5 @@
+"""``python -m uploadsvc``."""
+
+from uploadsvc.cli import main
+
+main()

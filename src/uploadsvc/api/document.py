@@ -1,0 +1,65 @@
+"""The OpenAPI document: what FastAPI derives, and what it cannot know."""
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from uploadsvc.api.problems import FieldError, Problem
+
+_DESCRIPTION: Final = (
+    "Issues presigned S3 uploads under per-user key prefixes, so that browsers and services send bytes "
+    "straight to S3. Every error is a problem (RFC 9457) with a stable `code`."
+)
+_TAGS: Final = [
+    {"name": "uploads", "description": "Create an upload, send the bytes to S3, complete it."},
+    {"name": "objects", "description": "What lies under your own key prefix."},
+    {"name": "downloads", "description": "Presigned GETs."},
+    {"name": "simple", "description": "The smallest contract there is."},
+    {"name": "health", "description": "For orchestrators; no credential."},
+]
+_SCHEMES: Final = {
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "apiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "For services; `X-On-Behalf-Of` names the user (percent-encoded UTF-8).",
+    },
+    "onBehalfOf": {"type": "apiKey", "in": "header", "name": "X-On-Behalf-Of"},
+}
+
+
+def set_document(app: FastAPI) -> None:
+    """Let the app serve the document that `build_document` makes."""
+    app.openapi = lambda: build_document(app)  # type: ignore[method-assign] # FastAPI's documented way
+
+
+def build_document(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document. It does not depend on the settings."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            summary="Presigned S3 uploads under per-user key prefixes",
+            description=_DESCRIPTION,
+            routes=app.routes,
+            tags=_TAGS,
+            license_info={"name": "MIT", "identifier": "MIT"},
+            servers=[{"url": "/"}],
+        )
+        schemas = document["components"]["schemas"]
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        for model in (Problem, FieldError):
+            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            schema.pop("$defs", None)
+            schemas[model.__name__] = schema
+        document["components"]["schemas"] = dict(sorted(schemas.items()))
+        document["components"]["securitySchemes"] = _SCHEMES
+        for path, operations in document["paths"].items():
+            if path not in {"/healthz", "/readyz"}:
+                for operation in operations.values():
+                    operation["security"] = [{"bearer": []}, {"apiKey": [], "onBehalfOf": []}]
+        app.openapi_schema = document
+    return app.openapi_schema

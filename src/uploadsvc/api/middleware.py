@@ -1,0 +1,92 @@
+"""What happens to every request: a name, a size limit, a log line, safe headers. Plain ASGI, no tasks."""
+
+import re
+import time
+from typing import Final
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from uploadsvc.api.problems import problem
+
+MAX_BODY_BYTES: Final = 1024 * 1024
+USER_KEY: Final = "uploadsvc.user"
+"""Where the authentication leaves the user id for the log."""
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_TOO_LARGE: Final = f"A request's body may have {MAX_BODY_BYTES} bytes; files go straight to S3."
+_log = structlog.get_logger("uploadsvc.access")
+
+
+class RequestMiddleware:
+    """Wraps the app; answers what it lets slip with a problem, never with a trace.
+
+    The log names the route, not the address: addresses hold upload ids and queries.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        named = headers.get("x-request-id", "")
+        request_id = named if _REQUEST_ID.fullmatch(named) else uuid4().hex
+        started, status, received = time.perf_counter(), 0, 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > MAX_BODY_BYTES:
+                raise HTTPException(413, _TOO_LARGE)
+            return message
+
+        async def hardened(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _harden(MutableHeaders(scope=message), request_id)
+            await send(message)
+
+        try:
+            if _declared_length(headers) > MAX_BODY_BYTES:
+                await problem("body_too_large", _TOO_LARGE)(scope, counted, hardened)
+            else:
+                await self._app(scope, counted, hardened)
+        except Exception:
+            _log.exception("unexpected_error", request_id=request_id)
+            if status:
+                raise
+            await problem("internal_error", f"Something went wrong here; request {request_id}.")(
+                scope, receive, hardened
+            )
+        finally:
+            _log.info(
+                "request",
+                method=scope["method"],
+                route=getattr(scope.get("route"), "path", None),
+                status=status,
+                ms=round((time.perf_counter() - started) * 1000, 2),
+                user=scope.get(USER_KEY),
+                request_id=request_id,
+            )
+
+
+def _declared_length(headers: Headers) -> int:
+    declared = headers.get("content-length", "0")
+    return int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 20 else 0  # noqa: PLR2004 - longer is no length
+
+
+def _harden(headers: MutableHeaders, request_id: str) -> None:
+    headers["X-Request-ID"] = request_id
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Referrer-Policy"] = "no-referrer"
+    if "cache-control" not in headers:
+        headers["Cache-Control"] = "no-store"

@@ -1,0 +1,174 @@
+"""Problem details (RFC 9457): the one table that maps domain errors to HTTP."""
+
+import json
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from uploadsvc.domain.errors import StorageUnavailable, UploadsvcError
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+STATUS_TITLES: Final[dict[str, tuple[int, str]]] = {
+    "unauthenticated": (401, "No valid credential"),
+    "forbidden": (403, "Not allowed"),
+    "not_found": (404, "Not found"),
+    "policy_not_found": (404, "No such policy"),
+    "method_not_allowed": (405, "Method not allowed"),
+    "upload_incomplete": (409, "Upload incomplete"),
+    "upload_expired": (410, "Upload expired"),
+    "file_too_large": (413, "File too large"),
+    "body_too_large": (413, "Request body too large"),
+    "content_type_not_allowed": (415, "Content type not allowed"),
+    "validation_error": (422, "Invalid request"),
+    "size_required": (422, "Size required"),
+    "content_type_required": (422, "Content type required"),
+    "checksum_required": (422, "Checksum required"),
+    "file_too_small": (422, "File too small"),
+    "invalid_key": (422, "Invalid key"),
+    "metadata_not_allowed": (422, "Metadata not allowed"),
+    "method_not_available": (422, "Upload method not available"),
+    "verification_failed": (422, "Verification failed"),
+    "internal_error": (500, "Internal error"),
+    "storage_denied": (502, "Object store denied access"),
+    "storage_misconfigured": (502, "Object store misconfigured"),
+    "storage_unavailable": (503, "Object store unavailable"),
+}
+
+_BY_STATUS: Final = {401: "unauthenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
+_OWN_DETAILS: Final = {
+    "json_invalid": "The body is not JSON.",
+    "missing": "It has to be given.",
+    "extra_forbidden": "There is no such field.",
+}
+
+
+class FieldError(BaseModel):
+    """One field at fault."""
+
+    field: str = Field(
+        description="The field, header or parameter, as the caller wrote it.", examples=["size"]
+    )
+    detail: str = Field(examples=["The file has 9 bytes; policy 'default' allows 5."])
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 has it."""
+
+    type: str = Field(examples=["urn:uploadsvc:problem:file_too_large"])
+    title: str = Field(examples=["File too large"])
+    status: int = Field(examples=[413])
+    detail: str = Field(examples=["The file has 9 bytes; policy 'default' allows 5."])
+    code: str = Field(description="Stable; meant for programs.", examples=["file_too_large"])
+    errors: list[FieldError] = Field(description="The fields at fault; may be empty.")
+
+
+def problem(
+    code: str,
+    detail: str,
+    *,
+    errors: list[dict[str, str]] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """Return a problem as a response.
+
+    Args:
+        code: A key of `STATUS_TITLES`.
+        detail: One sentence for people.
+        errors: Fields at fault.
+        headers: To be sent with it.
+    """
+    status, title = STATUS_TITLES[code]
+    content = {
+        "type": f"urn:uploadsvc:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "errors": errors or [],
+    }
+    # ASCII, because a field's name comes from the request and may hold a lone surrogate.
+    return Response(json.dumps(content), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def document(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI responses of an operation that can answer with these problems."""
+    by_status: dict[int, list[str]] = {}
+    for code in codes:
+        by_status.setdefault(STATUS_TITLES[code][0], []).append(code)
+    return {
+        status: {
+            "description": "; ".join(STATUS_TITLES[code][1] for code in listed),
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "examples": {code: {"value": _example(code)} for code in listed},
+                }
+            },
+        }
+        for status, listed in sorted(by_status.items())
+    }
+
+
+def register_problems(app: FastAPI) -> None:
+    """Answer every error of this app as a problem."""
+    app.add_exception_handler(UploadsvcError, _domain_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+
+
+async def _domain_error(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, UploadsvcError):
+        raise error
+    headers = {}
+    if error.code == "unauthenticated":
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, StorageUnavailable):
+        headers["Retry-After"] = str(error.retry_after)
+    errors = [{"field": error.field, "detail": error.detail}] if error.field else None
+    return problem(error.code, error.detail, errors=errors, headers=headers)
+
+
+async def _validation_error(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    # Only where and why: the input itself may be a secret, and is the caller's own anyway.
+    errors = [
+        {
+            "field": ".".join(str(part) for part in item["loc"][1:]) or "body",
+            "detail": _OWN_DETAILS.get(item["type"], f"{item['msg'].removeprefix('Value error, ')}."),
+        }
+        for item in error.errors()
+    ]
+    first = errors[0]
+    return problem("validation_error", f"{first['field']}: {first['detail']}", errors=errors)
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return problem("body_too_large", str(error.detail), headers=headers)
+    code = _BY_STATUS.get(error.status_code)
+    if code is None:
+        # FastAPI's own 400: a body that it could not read at all, bad UTF-8 for one.
+        return problem("validation_error", "The body could not be read as JSON.", headers=headers)
+    details = {"not_found": "There is nothing at this address.", "method_not_allowed": "Not by this method."}
+    return problem(code, details.get(code, str(error.detail)), headers=headers)
+
+
+def _example(code: str) -> dict[str, Any]:
+    status, title = STATUS_TITLES[code]
+    return {
+        "type": f"urn:uploadsvc:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": f"{title}.",
+        "code": code,
+        "errors": [],
+    }

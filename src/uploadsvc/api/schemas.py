@@ -1,0 +1,269 @@
+"""The wire: what requests and answers look like. Domain values in, domain values out."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictBool, StrictInt, model_validator
+
+from uploadsvc.domain.checksums import Algorithm, Checksum
+from uploadsvc.domain.objects import StoredObject
+from uploadsvc.domain.plan import UploadRequest
+from uploadsvc.domain.policy import MAX_EXPIRES_IN
+from uploadsvc.objects import Page
+from uploadsvc.uploads import Completion, Grant, State
+
+_KEY = "uploads/alice/7f9c24e5-2f4c-4a5e-9d53-0a1a1c5b9d10/photo.jpg"
+_TIME = "2026-11-23T12:15:00Z"
+_URL = "https://example-bucket.s3.eu-central-1.amazonaws.com/"
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ChecksumModel(BaseModel):
+    """A checksum of the whole file."""
+
+    model_config = ConfigDict(title="Checksum", extra="forbid")
+
+    algorithm: Algorithm
+    value: str = Field(description="Base64 of the checksum's bytes.")
+
+    @model_validator(mode="after")
+    def _is_one(self) -> "ChecksumModel":
+        Checksum(self.algorithm, self.value)
+        return self
+
+
+class CreateUpload(_Request):
+    """What shall be uploaded. Every field may be left out."""
+
+    filename: str | None = Field(default=None, description="Made safe and used in the key.")
+    content_type: str | None = Field(
+        default=None, description="By default what the filename's extension stands for."
+    )
+    size: Annotated[StrictInt, Field(ge=0)] | None = Field(default=None, description="Bytes.")
+    policy: str | None = Field(default=None, description="By default `default`.")
+    method: Literal["auto", "put", "post", "multipart"] | None = Field(
+        default=None, description="By default `auto`: the method that can enforce the policy."
+    )
+    relative_key: str | None = Field(
+        default=None, description="A key below your own prefix, where the policy lets you choose."
+    )
+    metadata: dict[str, str] | None = Field(default=None, description="Names that the policy lists.")
+    checksum: ChecksumModel | None = Field(default=None, description="S3 refuses bytes that differ.")
+    overwrite: StrictBool | None = Field(default=None, description="Replace an object that is there.")
+    expires_in: Annotated[StrictInt, Field(ge=1, le=MAX_EXPIRES_IN)] | None = Field(
+        default=None, description="Seconds; cut to the most that the policy allows."
+    )
+
+    def request(self) -> UploadRequest:
+        """Return the domain's value."""
+        return UploadRequest(
+            filename=self.filename,
+            content_type=self.content_type,
+            size=self.size,
+            method=self.method or "auto",
+            relative_key=self.relative_key,
+            metadata=self.metadata or {},
+            checksum=Checksum(self.checksum.algorithm, self.checksum.value) if self.checksum else None,
+            overwrite=self.overwrite,
+            expires_in=self.expires_in,
+        )
+
+
+class _Granted(BaseModel):
+    id: str = Field(description="Opaque; names this upload in later calls.", examples=["aGFuZGxl"])
+    key: str = Field(description="The whole object key.", examples=[_KEY])
+    bucket: str = Field(examples=["example-bucket"])
+    expires_at: datetime = Field(description="When the URL ends.", examples=[_TIME])
+    upload_expires_at: datetime = Field(description="When the id ends.", examples=["2026-11-24T12:00:00Z"])
+    url: str = Field(examples=[_URL])
+
+
+class PutUpload(_Granted):
+    """Send the bytes by PUT."""
+
+    method: Literal["put"]
+    headers: dict[str, str] = Field(description="To be sent exactly so; the browser adds Host and length.")
+
+
+class PostUpload(_Granted):
+    """Send the bytes as a form by POST."""
+
+    method: Literal["post"]
+    fields: dict[str, str] = Field(description="All of them, before the field `file`.")
+
+
+class Upload(RootModel[Annotated[PutUpload | PostUpload, Field(discriminator="method")]]):
+    """A new upload, and what it takes to send its bytes straight to S3."""
+
+
+class ObjectModel(BaseModel):
+    """A stored object."""
+
+    model_config = ConfigDict(title="Object")
+
+    key: str = Field(examples=[_KEY])
+    bucket: str = Field(examples=["example-bucket"])
+    size: int = Field(description="Bytes.", examples=[123456])
+    content_type: str = Field(examples=["image/jpeg"])
+    etag: str = Field(description="Without quotes.", examples=["9b2cf535f27731c974343645a3985328"])
+    version_id: str | None
+    checksum: ChecksumModel | None = Field(description="Where the store keeps one.")
+    last_modified: datetime = Field(examples=[_TIME])
+    metadata: dict[str, str]
+
+
+class UploadState(BaseModel):
+    """What S3 says of an upload now."""
+
+    id: str = Field(examples=["aGFuZGxl"])
+    key: str = Field(examples=[_KEY])
+    bucket: str = Field(examples=["example-bucket"])
+    method: Literal["put", "post"]
+    status: Literal["pending", "stored"]
+    upload_expires_at: datetime = Field(examples=["2026-11-24T12:00:00Z"])
+    object: ObjectModel | None
+
+
+class CompletedUpload(BaseModel):
+    """A verified upload."""
+
+    object: ObjectModel
+    receipt: str = Field(
+        description="A JWT over what was verified, for any backend to check.", examples=["eyJhbGciOi…"]
+    )
+    replaceable_until: datetime | None = Field(
+        description="Until then a live URL could replace the bytes; null when nothing can."
+    )
+
+
+class ListedObjectModel(BaseModel):
+    """One line of a listing."""
+
+    model_config = ConfigDict(title="ListedObject")
+
+    key: str = Field(examples=[_KEY])
+    size: int = Field(description="Bytes.", examples=[123456])
+    etag: str = Field(examples=["9b2cf535f27731c974343645a3985328"])
+    last_modified: datetime = Field(examples=[_TIME])
+
+
+class ObjectPage(BaseModel):
+    """Some of your objects."""
+
+    objects: list[ListedObjectModel]
+    cursor: str | None = Field(description="Asks for the next ones; null at the end.")
+
+
+class CreateDownload(_Request):
+    """What shall be downloaded."""
+
+    key: str = Field(description="The whole key.", examples=[_KEY])
+    disposition: Literal["attachment", "inline"] | None = Field(
+        default=None, description="By default `attachment`."
+    )
+    filename: str | None = Field(default=None, description="By default the key's last segment.")
+    expires_in: Annotated[StrictInt, Field(ge=1, le=MAX_EXPIRES_IN)] | None = Field(
+        default=None, description="Seconds; cut to the most that is allowed."
+    )
+
+
+class Download(BaseModel):
+    """A presigned GET."""
+
+    url: str = Field(examples=[_URL])
+    expires_at: datetime = Field(examples=[_TIME])
+
+
+class Health(BaseModel):
+    """The process is alive."""
+
+    status: Literal["ok"]
+
+
+class Ready(BaseModel):
+    """Credentials and bucket have answered since the start."""
+
+    status: Literal["ready"]
+    storage: Literal["ok", "failing"] = Field(description="What the store answered last.")
+
+
+class UploadUrl(BaseModel):
+    """A presigned PUT."""
+
+    url: str = Field(examples=[_URL])
+
+
+def upload_answer(grant: Grant) -> dict[str, Any]:
+    """Return an `Upload` as plain data."""
+    plan = grant.plan
+    answer: dict[str, Any] = {
+        "id": grant.id,
+        "key": plan.key,
+        "bucket": grant.bucket,
+        "method": plan.method,
+        "expires_at": _rfc3339(grant.expires_at),
+        "upload_expires_at": _rfc3339(grant.upload_expires_at),
+        "url": grant.url,
+    }
+    if plan.method == "put":
+        answer["headers"] = {k: v for k, v in plan.headers.items() if k != "Content-Length"}
+    else:
+        answer["fields"] = grant.fields
+    return answer
+
+
+def object_model(stored: StoredObject, checksum: Checksum | None = None) -> ObjectModel:
+    """Return an object for the wire, with the checksum that was confirmed or else the first that is kept."""
+    checksum = checksum or next(iter(stored.checksums), None)
+    return ObjectModel(
+        key=stored.key,
+        bucket=stored.bucket,
+        size=stored.size,
+        content_type=stored.content_type,
+        etag=stored.etag,
+        version_id=stored.version_id,
+        checksum=ChecksumModel(algorithm=checksum.algorithm, value=checksum.value) if checksum else None,
+        last_modified=stored.last_modified,
+        metadata=dict(stored.metadata),
+    )
+
+
+def state_model(upload_id: str, state: State) -> UploadState:
+    """Return an upload's state for the wire."""
+    handle, stored = state.handle, state.stored
+    return UploadState(
+        id=upload_id,
+        key=handle.key,
+        bucket=handle.bucket,
+        method=handle.method,
+        status="stored" if stored else "pending",
+        upload_expires_at=datetime.fromtimestamp(handle.expires_at, UTC),
+        object=object_model(stored) if stored else None,
+    )
+
+
+def completed_model(completion: Completion) -> CompletedUpload:
+    """Return a completed upload for the wire."""
+    return CompletedUpload(
+        object=object_model(completion.stored, completion.checksum),
+        receipt=completion.receipt,
+        replaceable_until=completion.replaceable_until,
+    )
+
+
+def page_model(page: Page) -> ObjectPage:
+    """Return a listing for the wire."""
+    return ObjectPage(
+        objects=[
+            ListedObjectModel(key=o.key, size=o.size, etag=o.etag, last_modified=o.last_modified)
+            for o in page.objects
+        ],
+        cursor=page.cursor,
+    )
+
+
+def _rfc3339(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,111 @@
+"""Uploads: create, look, complete, give up."""
+
+import json
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, Path, Response
+
+from uploadsvc.api.dependencies import Authenticate
+from uploadsvc.api.problems import document
+from uploadsvc.api.schemas import (
+    CompletedUpload,
+    CreateUpload,
+    Upload,
+    UploadState,
+    completed_model,
+    state_model,
+    upload_answer,
+)
+from uploadsvc.domain.principal import Principal
+from uploadsvc.uploads import Uploads
+
+_CALLER = ("unauthenticated", "forbidden", "validation_error", "internal_error")
+_STORAGE = ("storage_denied", "storage_misconfigured", "storage_unavailable")
+_CREATE_EXAMPLE = {"filename": "photo.jpg", "content_type": "image/jpeg", "size": 123456}
+
+UploadId = Annotated[str, Path(description="The upload's `id`.", examples=["aGFuZGxl"])]
+
+
+def uploads_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
+    """Return the routes under ``/v1/uploads``."""
+    router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
+
+    @router.post(
+        "",
+        operation_id="createUpload",
+        summary="Create an upload",
+        status_code=201,
+        response_model=Upload,
+        response_description="What it takes to send the bytes straight to S3.",
+        responses=document(
+            *_CALLER,
+            "policy_not_found",
+            "file_too_large",
+            "body_too_large",
+            "content_type_not_allowed",
+            "size_required",
+            "checksum_required",
+            "file_too_small",
+            "invalid_key",
+            "metadata_not_allowed",
+            "method_not_available",
+            "storage_misconfigured",
+            "storage_unavailable",
+        ),
+    )
+    async def create_upload(
+        caller: Annotated[Principal, Depends(authenticate)],
+        body: Annotated[CreateUpload, Body(examples=[_CREATE_EXAMPLE])],
+    ) -> Response:
+        """Say what you want to upload; get a presigned PUT or POST under your own key prefix."""
+        grant = await uploads.create(caller, body.policy, body.request())
+        # Built by us from values that were just checked: to validate it once more is work for nothing.
+        return Response(json.dumps(upload_answer(grant)), status_code=201, media_type="application/json")
+
+    @router.get(
+        "/{id}",
+        operation_id="getUpload",
+        summary="See how far an upload is",
+        response_description="What S3 says of it now.",
+        responses=document(*_CALLER, "not_found", "upload_expired", *_STORAGE),
+    )
+    async def get_upload(
+        caller: Annotated[Principal, Depends(authenticate)],
+        id: UploadId,  # noqa: A002 - the name is the contract's
+    ) -> UploadState:
+        """Ask S3 whether the bytes have landed."""
+        return state_model(id, await uploads.status(caller, id))
+
+    @router.post(
+        "/{id}/complete",
+        operation_id="completeUpload",
+        summary="Complete and verify an upload",
+        response_description="What S3 holds, verified, and a receipt for it.",
+        responses=document(
+            *_CALLER, "not_found", "upload_incomplete", "upload_expired", "verification_failed", *_STORAGE
+        ),
+    )
+    async def complete_upload(
+        caller: Annotated[Principal, Depends(authenticate)],
+        id: UploadId,  # noqa: A002 - the name is the contract's
+    ) -> CompletedUpload:
+        """Compare what landed in S3 with what was promised. Safe to repeat."""
+        return completed_model(await uploads.complete(caller, id))
+
+    @router.delete(
+        "/{id}",
+        operation_id="deleteUpload",
+        summary="Give an upload up",
+        status_code=204,
+        response_class=Response,
+        response_description="Gone, or never there.",
+        responses=document(*_CALLER, "not_found", "upload_expired", *_STORAGE),
+    )
+    async def delete_upload(
+        caller: Annotated[Principal, Depends(authenticate)],
+        id: UploadId,  # noqa: A002 - the name is the contract's
+    ) -> None:
+        """Delete what the upload stored, where that is allowed. Twice is fine."""
+        await uploads.delete(caller, id)
+
+    return router

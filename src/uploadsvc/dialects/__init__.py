@@ -1,0 +1,1 @@
+"""Other clients' wire formats, over the same use cases."""

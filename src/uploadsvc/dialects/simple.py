@@ -1,0 +1,54 @@
+"""The smallest contract there is: ``GET /uploads`` gives ``{"url": …}``, a presigned PUT."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from uploadsvc.api.dependencies import Authenticate
+from uploadsvc.api.problems import document
+from uploadsvc.api.schemas import UploadUrl
+from uploadsvc.domain.plan import UploadRequest
+from uploadsvc.domain.principal import Principal
+from uploadsvc.uploads import Uploads
+
+
+def simple_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
+    """Return the one route."""
+    router = APIRouter(tags=["simple"])
+
+    @router.get(
+        "/uploads",
+        operation_id="getUploadUrl",
+        summary="Get a presigned PUT, and nothing else",
+        response_description="The URL.",
+        responses=document(
+            "unauthenticated",
+            "forbidden",
+            "policy_not_found",
+            "file_too_large",
+            "content_type_not_allowed",
+            "validation_error",
+            "size_required",
+            "content_type_required",
+            "checksum_required",
+            "file_too_small",
+            "method_not_available",
+            "internal_error",
+            "storage_misconfigured",
+            "storage_unavailable",
+        ),
+    )
+    async def get_upload_url(
+        caller: Annotated[Principal, Depends(authenticate)],
+        filename: Annotated[str | None, Query(examples=["photo.jpg"])] = None,
+        content_type: Annotated[
+            str | None, Query(description="Then `Content-Type` must be sent so.", examples=["image/jpeg"])
+        ] = None,
+        size: Annotated[int | None, Query(ge=0, description="Bytes; then the body must have them.")] = None,
+        policy: Annotated[str | None, Query(description="By default `default`.")] = None,
+    ) -> UploadUrl:
+        """The PUT needs no header but those of what you name; what the policy restricts must be named."""
+        request = UploadRequest(filename=filename, content_type=content_type, size=size)
+        return UploadUrl(url=await uploads.bare_url(caller, policy, request))
+
+    return router

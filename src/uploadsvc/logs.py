@@ -1,0 +1,55 @@
+"""Logs: JSON lines for machines, plain lines for a terminal. Nothing signed and no token is ever in one."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+import structlog
+
+_SECRETS: Final = re.compile(
+    r"(X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s\"']+|(Bearer )[A-Za-z0-9._~+/=-]+", re.IGNORECASE
+)
+
+
+def configure_logs(*, terminal: bool) -> None:
+    """Set up logging for this process, the libraries' records included.
+
+    Args:
+        terminal: Plain coloured lines in place of JSON.
+    """
+    shared: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: list[structlog.typing.Processor] = (
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        if terminal
+        else [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer()]
+    )
+    structlog.configure(
+        processors=[*shared, *renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta, *shared, *renderer
+        ])
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+
+
+def redact(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Black out what looks like a signature or a token, whoever logged it."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = _SECRETS.sub(r"\1\2[redacted]", value)
+    return event

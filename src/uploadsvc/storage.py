@@ -1,0 +1,269 @@
+"""All that really talks to S3: one shared client, and its errors turned into ours."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import aioboto3
+import structlog
+from aiobotocore.config import AioConfig
+from aiohttp import ClientError as AiohttpError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+
+from uploadsvc.domain import metadata as user_metadata
+from uploadsvc.domain.checksums import ALGORITHMS, Checksum
+from uploadsvc.domain.credentials import Credentials
+from uploadsvc.domain.errors import StorageDenied, StorageMisconfigured, StorageUnavailable
+from uploadsvc.domain.objects import ListedObject, StoredObject
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3 import S3Client
+    from types_aiobotocore_s3.type_defs import HeadObjectOutputTypeDef
+
+DEADLINE: Final = 4.5
+"""Seconds that one call to S3 may take, all tries together; a caller has its answer within five."""
+
+_log = structlog.get_logger("uploadsvc.storage")
+_MISCONFIGURED: Final = frozenset(
+    {
+        "NoSuchBucket",
+        "PermanentRedirect",
+        "AuthorizationHeaderMalformed",
+        "IllegalLocationConstraintException",
+        "NotImplemented",
+        "MethodNotAllowed",
+    }
+)
+
+
+class Storage:
+    """One bucket. Enter it to open its client; it is shared by all requests of the process.
+
+    Args:
+        bucket: The bucket's name.
+        region: The bucket's region.
+        endpoint_url: Where the service itself reaches the store; ``None`` for AWS.
+        addressing_style: ``path`` or ``virtual``.
+        credentials: A fixed access key; ``None`` for the AWS chain (environment, profile, role …).
+    """
+
+    def __init__(
+        self,
+        *,
+        bucket: str,
+        region: str,
+        endpoint_url: str | None,
+        addressing_style: str,
+        credentials: Credentials | None,
+    ) -> None:
+        self.bucket = bucket
+        self._fixed = credentials
+        self._stack = AsyncExitStack()
+        self._client: S3Client | None = None
+        self._session = aioboto3.Session(
+            aws_access_key_id=credentials and credentials.access_key_id,
+            aws_secret_access_key=credentials and credentials.secret_access_key,
+            aws_session_token=credentials and credentials.session_token,
+        )
+        self._options: dict[str, Any] = {
+            "region_name": region,
+            "endpoint_url": endpoint_url,
+            "config": AioConfig(
+                signature_version="s3v4",
+                s3={"addressing_style": addressing_style},
+                # Other stores refuse the checksums that newer SDKs add by themselves.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                retries={"total_max_attempts": 3, "mode": "standard"},
+                connect_timeout=2,
+                read_timeout=4,
+                max_pool_connections=64,
+            ),
+        }
+
+    async def __aenter__(self) -> Self:
+        """Open the client. Nothing is sent yet."""
+        self._client = await self._stack.enter_async_context(self._session.client("s3", **self._options))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the client and its connections."""
+        self._client = None
+        await self._stack.__aexit__(kind, error, trace)
+
+    @property
+    def client(self) -> "S3Client":
+        """The open client.
+
+        Raises:
+            RuntimeError: The storage has not been entered; the app's lifespan does that.
+        """
+        if self._client is None:
+            message = "the storage is not open: run the app's lifespan"
+            raise RuntimeError(message)
+        return self._client
+
+    async def credentials(self) -> Credentials:
+        """Return the credentials that sign now; those of the AWS chain are refreshed by it.
+
+        Raises:
+            StorageMisconfigured: The chain has none.
+            StorageUnavailable: They could not be refreshed.
+        """
+        if self._fixed is not None:
+            return self._fixed
+        async with _translated("get_credentials"):
+            found = await self._session.get_credentials()
+            if found is None:
+                raise NoCredentialsError
+            frozen = await found.get_frozen_credentials()
+        return Credentials(
+            access_key_id=frozen.access_key,
+            secret_access_key=frozen.secret_key,
+            session_token=frozen.token,
+            expires_at=getattr(found, "_expiry_time", None),
+        )
+
+    async def check(self) -> datetime:
+        """Ask for the bucket, and return the time by S3's own clock.
+
+        Raises:
+            UploadsvcError: Credentials or bucket do not answer as they should.
+        """
+        async with _translated("head_bucket"):
+            answer = await self.client.head_bucket(Bucket=self.bucket)
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        return parsedate_to_datetime(date).astimezone(UTC) if date else datetime.now(UTC)
+
+    async def head(self, key: str) -> StoredObject | None:
+        """Return an object's facts, or ``None`` where there is none.
+
+        Raises:
+            UploadsvcError: S3 denies, fails or does not answer.
+        """
+        try:
+            async with _translated("head_object", missing_ok=True):
+                answer = await self.client.head_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
+        except _MissingError:
+            return None
+        return _stored(self.bucket, key, answer)
+
+    async def delete(self, key: str) -> None:
+        """Delete an object; one that is not there is fine.
+
+        Raises:
+            UploadsvcError: S3 denies, fails or does not answer.
+        """
+        try:
+            async with _translated("delete_object", missing_ok=True):
+                await self.client.delete_object(Bucket=self.bucket, Key=key)
+        except _MissingError:
+            return
+
+    async def list_objects(self, *, prefix: str, after: str, limit: int) -> tuple[list[ListedObject], bool]:
+        """List objects in the order of their keys.
+
+        Args:
+            prefix: What every key starts with.
+            after: Start behind this key; empty for the beginning.
+            limit: At most so many, 1 to 1,000.
+
+        Returns:
+            The objects, and whether there are more.
+
+        Raises:
+            UploadsvcError: S3 denies, fails or does not answer.
+        """
+        async with _translated("list_objects_v2"):
+            answer = await self.client.list_objects_v2(
+                Bucket=self.bucket, Prefix=prefix, StartAfter=after, MaxKeys=limit
+            )
+        listed = [
+            ListedObject(
+                key=entry["Key"],
+                size=entry["Size"],
+                etag=entry["ETag"].strip('"'),
+                last_modified=entry["LastModified"].astimezone(UTC),
+            )
+            for entry in answer.get("Contents", [])
+        ]
+        return listed, answer["IsTruncated"]
+
+
+class _MissingError(Exception):
+    """S3 says that there is no such object."""
+
+
+@asynccontextmanager
+async def _translated(operation: str, *, missing_ok: bool = False) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(DEADLINE):
+            yield
+    except ClientError as error:
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        code = str(error.response["Error"].get("Code", ""))
+        if missing_ok and code in {"404", "NoSuchKey", "NotFound"}:
+            raise _MissingError from None
+        _log.warning(
+            "s3_refused",
+            operation=operation,
+            status=status,
+            code=code,
+            s3_request_id=error.response["ResponseMetadata"].get("RequestId"),
+        )
+        raise _refusal(status, code) from None
+    except (NoCredentialsError, PartialCredentialsError):
+        detail = "No AWS credentials were found."
+        raise StorageMisconfigured(detail) from None
+    except (BotoCoreError, AiohttpError, TimeoutError, OSError) as error:
+        _log.warning("s3_unreachable", operation=operation, error=type(error).__name__)
+        detail = "The object store does not answer."
+        raise StorageUnavailable(detail) from None
+
+
+def _refusal(status: int, code: str) -> Exception:
+    if code in _MISCONFIGURED or status in {301, 307, 404, 405, 501}:
+        detail = f"The object store is not set up for this ({code or status})."
+        return StorageMisconfigured(detail)
+    if status in {401, 403}:
+        detail = f"The object store refuses the service's credentials ({code or status})."
+        return StorageDenied(detail)
+    if status in {408, 409, 429} or status >= 500:  # noqa: PLR2004 - the class of server errors
+        detail = f"The object store is overloaded or failing ({code or status})."
+        return StorageUnavailable(detail)
+    detail = f"The object store does not take the request ({code or status})."
+    return StorageMisconfigured(detail)
+
+
+def _stored(bucket: str, key: str, answer: "HeadObjectOutputTypeDef") -> StoredObject:
+    metadata = dict(answer["Metadata"])
+    upload = metadata.pop(user_metadata.UPLOAD_MARK, None)
+    return StoredObject(
+        key=key,
+        bucket=bucket,
+        size=answer["ContentLength"],
+        content_type=answer.get("ContentType", "binary/octet-stream"),
+        etag=answer["ETag"].strip('"'),
+        version_id=answer.get("VersionId"),
+        checksums=tuple(_checksums(dict(answer))),
+        last_modified=answer["LastModified"].astimezone(UTC),
+        metadata={name: user_metadata.decode(value) for name, value in metadata.items()},
+        upload=upload,
+    )
+
+
+def _checksums(answer: dict[str, Any]) -> list[Checksum]:
+    found = []
+    for algorithm in ALGORITHMS:
+        try:
+            found.append(Checksum(algorithm, answer[f"Checksum{algorithm.upper()}"]))
+        except (KeyError, ValueError):
+            # Not kept, or the composite checksum of a multipart upload, which is not of the whole object.
+            continue
+    return found
