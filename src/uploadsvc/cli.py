@@ -61,15 +61,15 @@ def dev(
 ) -> None:
     """Run the service in demo mode with an embedded S3 and the demo page."""
     try:
-        from uploadsvc import develop  # noqa: PLC0415 - an extra, which the other commands do without
+        from uploadsvc.develop import DevelopError, develop  # noqa: PLC0415 - an extra; the others do without
     except ModuleNotFoundError as error:
         raise SystemExit(_line(f"{error.name} is missing: pip install 'uploadsvc[dev]'")) from None
     configure_logs(terminal=True)
     try:
-        asyncio.run(develop.develop(host=host, port=port, s3_endpoint=s3_endpoint, directory=directory))
+        asyncio.run(develop(host=host, port=port, s3_endpoint=s3_endpoint, directory=directory))
     except asyncio.CancelledError:
         _say("stopped")
-    except (develop.SeaweedFSError, develop.BucketError, OSError) as error:
+    except (*DevelopError, OSError) as error:
         raise SystemExit(_line(str(error))) from None
 
 

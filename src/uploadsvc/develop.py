@@ -12,16 +12,20 @@ import aioboto3
 from aiobotocore.config import AioConfig
 
 from uploadsvc.app import create_app, demo_mode
-from uploadsvc.dev.seaweedfs import SeaweedFS, run_seaweedfs
+from uploadsvc.dev.seaweedfs import SeaweedFS, SeaweedFSError, run_seaweedfs
 from uploadsvc.dev.state import load_keys
 from uploadsvc.domain.credentials import Credentials
-from uploadsvc.provisioning.bucket import ensure_bucket, ensure_cors
+from uploadsvc.provisioning.bucket import BucketError, ensure_bucket, ensure_cors
 from uploadsvc.server import bind, serve
 from uploadsvc.settings import Settings, load_settings
 
 BUCKET = "uploadsvc-dev"
 REGION = "us-east-1"
 LOCALSTACK = Credentials(access_key_id="test", secret_access_key="test")  # noqa: S106 - LocalStack's own, public
+
+
+DevelopError = (SeaweedFSError, BucketError)
+"""What can go wrong besides settings and address; each says so in one line."""
 
 
 async def develop(*, host: str, port: int, s3_endpoint: str | None, directory: Path) -> None:
@@ -84,7 +88,9 @@ async def _run(settings: Settings, listener: Any, host: str, port: int) -> None:
     config = AioConfig(signature_version="s3v4", s3={"addressing_style": "path"}, connect_timeout=5)
     region = s3.region or REGION
     names = dict.fromkeys([host, "127.0.0.1", "localhost"])
-    async with session.client("s3", region_name=region, endpoint_url=s3.endpoint_url, config=config) as client:
+    async with session.client(
+        "s3", region_name=region, endpoint_url=s3.endpoint_url, config=config
+    ) as client:
         await ensure_bucket(client, bucket=s3.bucket, region=region)
         await ensure_cors(client, bucket=s3.bucket, origins=[f"http://{name}:{port}" for name in names])
     demo = demo_mode(settings)
@@ -116,6 +122,7 @@ async def _watched(weed: SeaweedFS) -> AsyncIterator[None]:
 
 
 def _banner(base: str, token: str, endpoint: str, bucket: str) -> str:
+    ask = f"curl -s '{base}/uploads?filename=README.md' -H 'Authorization: Bearer {token}'"
     return f"""
   uploadsvc is running in demo mode: for trying it out, never for production.
 
@@ -123,9 +130,9 @@ def _banner(base: str, token: str, endpoint: str, bucket: str) -> str:
   API docs    {base}/docs
   S3          {endpoint} (bucket {bucket})
 
-  From another terminal, upload this README as alice:
+  From another terminal, upload a README.md as alice:
 
-  curl -T README.md "$(curl -s '{base}/uploads?filename=README.md' -H 'Authorization: Bearer {token}' | cut -d'"' -f4)"
+  curl -T README.md "$({ask} | cut -d'"' -f4)"
 
   Ctrl-C ends it.
 """

@@ -9,7 +9,7 @@ import fcntl
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +55,7 @@ async def run_seaweedfs(
     directory: Path,
     credentials: Credentials,
     identities: Mapping[str, Credentials] | None = None,
+    extra_arguments: Sequence[str] = (),
     start_timeout: float = 30.0,
 ) -> AsyncIterator[SeaweedFS]:
     """Run SeaweedFS over a directory, and stop it at the end. What is stored stays for the next run.
@@ -63,6 +64,7 @@ async def run_seaweedfs(
         directory: Its own directory; made when it is not there.
         credentials: The long-lived key that it takes, with all rights.
         identities: More such keys, by name.
+        extra_arguments: More flags of ``weed mini``.
         start_timeout: Seconds until its S3 must answer.
 
     Yields:
@@ -81,7 +83,7 @@ async def run_seaweedfs(
         weed.write_identities(directory / "s3.json", {"admin": credentials, **(identities or {})})
         ports = weed.free_ports()
         stack.callback(weed.remove_sockets, ports)
-        process = _spawn(binary=binary, directory=directory, ports=ports)
+        process = _spawn([str(binary), *_arguments(directory, ports), *extra_arguments], directory=directory)
         exited = asyncio.get_running_loop().run_in_executor(None, process.wait)
         stack.push_async_callback(_stop, process, exited)
         endpoint_url = f"http://127.0.0.1:{ports['s3']}"
@@ -127,14 +129,16 @@ async def _end_orphan(directory: Path) -> None:
     raise SeaweedFSError(message)
 
 
-def _spawn(*, binary: Path, directory: Path, ports: Mapping[str, int]) -> subprocess.Popen[bytes]:
-    data = directory / "data"
-    weed.forget_last_start(data)
-    arguments = weed.arguments(data=data, identities=directory / "s3.json", ports=ports)
+def _arguments(directory: Path, ports: Mapping[str, int]) -> list[str]:
+    return weed.arguments(data=directory / "data", identities=directory / "s3.json", ports=ports)
+
+
+def _spawn(command: Sequence[str], *, directory: Path) -> subprocess.Popen[bytes]:
+    weed.forget_last_start(directory / "data")
     with (directory / "weed.log").open("wb") as log, (directory / "weed.lock").open("w") as lock:
         _lock(lock)
         process = subprocess.Popen(  # noqa: S603 - our own program and arguments
-            [str(binary), *arguments],
+            command,
             cwd=directory,
             # Nothing of ours: weed would take settings and keys from the environment and ~/.seaweedfs.
             env={"PATH": os.defpath, "HOME": str(directory)},

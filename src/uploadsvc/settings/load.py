@@ -1,6 +1,7 @@
 """Read the settings from the environment and a TOML file; say in one line what is wrong with them."""
 
 import difflib
+import functools
 import os
 import re
 import tomllib
@@ -13,8 +14,6 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
@@ -27,7 +26,7 @@ _KUBERNETES = re.compile(rf"{ENV_PREFIX}(SERVICE_(HOST|PORT)(_.*)?|PORT(_\d+_.*)
 
 
 class _Sources(BaseSettings, Settings):
-    """`Settings` as read from outside; never handed on, so that nobody else reads the environment."""
+    """`Settings` with the names that they have in the environment; only read from, never made."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
@@ -36,18 +35,6 @@ class _Sources(BaseSettings, Settings):
         extra="forbid",
         frozen=True,
     )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the name is pydantic-settings'
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the name is pydantic-settings'
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the name is pydantic-settings'
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        config = InitSettingsSource(settings_cls, init_kwargs=_read_config(os.environ.get(CONFIG_FILE)))
-        return init_settings, _Environment(settings_cls), config
 
 
 class _Environment(EnvSettingsSource):
@@ -74,10 +61,20 @@ def load_settings(
         SettingsError: Something is missing, malformed, or not known.
     """
     _refuse_unknown(os.environ)
+    config = _read_config(os.environ.get(CONFIG_FILE))
+    layers: list[Mapping[str, Any]] = [defaults or {}, config, _Environment(_Sources)(), overrides or {}]
     try:
-        return Settings.model_validate(_Sources(**(overrides or {})).model_dump())
+        return Settings.model_validate(functools.reduce(_merged, layers))
     except ValidationError as error:
         raise _first(error) from None
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for name, value in above.items():
+        nested = isinstance(value, dict) and isinstance(merged.get(name), dict)
+        merged[name] = _merged(merged[name], value) if nested else value
+    return merged
 
 
 def _read_config(name: str | None) -> dict[str, Any]:
