@@ -15,7 +15,7 @@ from uploadsvc.app import create_app, demo_mode
 from uploadsvc.dev.seaweedfs import SeaweedFS, SeaweedFSError, run_seaweedfs
 from uploadsvc.dev.state import load_keys
 from uploadsvc.domain.credentials import Credentials
-from uploadsvc.provisioning.bucket import BucketError, ensure_bucket, ensure_cors
+from uploadsvc.provisioning.bucket import ProvisioningError, ensure_bucket, ensure_cors
 from uploadsvc.server import bind, serve
 from uploadsvc.settings import Settings, load_settings
 
@@ -24,7 +24,7 @@ REGION = "us-east-1"
 LOCALSTACK = Credentials(access_key_id="test", secret_access_key="test")  # noqa: S106 - LocalStack's own, public
 
 
-DevelopError = (SeaweedFSError, BucketError)
+DevelopError = (SeaweedFSError, ProvisioningError)
 """What can go wrong besides settings and address; each says so in one line."""
 
 
@@ -41,7 +41,7 @@ async def develop(*, host: str, port: int, s3_endpoint: str | None, directory: P
         SettingsError: The environment holds settings that do not fit.
         BindError: The address is in use.
         SeaweedFSError: The embedded S3 does not start.
-        BucketError: Bucket or CORS cannot be set up.
+        ProvisioningError: Bucket or CORS cannot be set up.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     for number in (signal.SIGINT, signal.SIGTERM):
