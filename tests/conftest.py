@@ -6,14 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.servers import (
-    LOCALSTACK_PYTHON,
-    S3Server,
-    find_chromium,
-    localstack_server,
-    moto_server_running,
-    seaweedfs_server,
-)
+from tests.localstack import LOCALSTACK_PYTHON, localstack_server
+from tests.servers import S3Server, find_chromium, moto_server_running, seaweedfs_server
+from tests.sts import seaweedfs_session
 
 pytest_plugins = ["pytester", "tests.skips"]
 
@@ -37,6 +32,13 @@ def _own_environment() -> Iterator[None]:
 async def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S3Server]:
     """Run a SeaweedFS, which refuses nearly all that AWS refuses."""
     async with seaweedfs_server(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def session_s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S3Server]:
+    """Run a SeaweedFS of which we hold a session's key (STS); LocalStack has no STS without moto."""
+    async with seaweedfs_session(tmp_path_factory.mktemp("seaweedfs-sts")) as server:
         yield server
 
 

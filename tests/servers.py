@@ -1,21 +1,16 @@
 """The S3 servers that tests run against, each started by the tests and gone with them."""
 
-import asyncio
-import os
 import shutil
-import signal
 import socket
-import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 from uuid import uuid4
 
 import aioboto3
-import httpx
 from aiobotocore.config import AioConfig
 from moto.server import ThreadedMotoServer
 
@@ -26,10 +21,8 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-LOCALSTACK_PYTHON: Final = ROOT / ".venv-localstack" / "bin" / "python"
-_LOCALSTACK_TIMEOUT: Final = 60.0
-_SEAWEEDFS_KEY: Final = Credentials(access_key_id="AKIASEAWEEDFSADMIN00", secret_access_key="s" * 40)
-_TEST_KEY: Final = Credentials(access_key_id="test", secret_access_key="test")
+SEAWEEDFS_KEY: Final = Credentials(access_key_id="AKIASEAWEEDFSADMIN00", secret_access_key="s" * 40)
+TEST_KEY: Final = Credentials(access_key_id="test", secret_access_key="test")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +38,7 @@ class S3Server:
         bucket: Made when the server was; only of these tests.
         strict: Whether it refuses nearly all that AWS refuses; where not, only a refusal proves something.
         session_token: Set where the key is of a session.
+        session_expires_at: The end of that session.
     """
 
     name: str
@@ -52,9 +46,10 @@ class S3Server:
     access_key_id: str
     secret_access_key: str = field(repr=False)
     region: str = "us-east-1"
-    bucket: str = "uploads-test"
+    bucket: str
     strict: bool
     session_token: str | None = field(default=None, repr=False)
+    session_expires_at: datetime | None = None
 
     @property
     def credentials(self) -> Credentials:
@@ -63,6 +58,7 @@ class S3Server:
             access_key_id=self.access_key_id,
             secret_access_key=self.secret_access_key,
             session_token=self.session_token,
+            expires_at=self.session_expires_at,
         )
 
     def client(self) -> "AbstractAsyncContextManager[S3Client]":
@@ -79,6 +75,7 @@ class S3Server:
                 s3={"addressing_style": "path"},
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
+                retries={"total_max_attempts": 1},
             ),
         )
         return cast("AbstractAsyncContextManager[S3Client]", client)
@@ -94,79 +91,10 @@ class S3Server:
 @asynccontextmanager
 async def seaweedfs_server(directory: Path) -> AsyncIterator[S3Server]:
     """Run SeaweedFS, the strict one, over a directory."""
-    async with run_seaweedfs(directory=directory, credentials=_SEAWEEDFS_KEY) as running:
-        server = _server("seaweedfs", running.endpoint_url, _SEAWEEDFS_KEY, strict=True)
+    async with run_seaweedfs(directory=directory, credentials=SEAWEEDFS_KEY) as running:
+        server = server_at("seaweedfs", running.endpoint_url, SEAWEEDFS_KEY, strict=True)
         await server.create_bucket(server.bucket)
         yield server
-
-
-@asynccontextmanager
-async def localstack_server(directory: Path) -> AsyncIterator[S3Server]:
-    """Run LocalStack from its own environment; it writes into a directory, and nowhere else.
-
-    Raises:
-        RuntimeError: It ended or did not answer in time; the message has the end of its log.
-    """
-    port = free_port()
-    endpoint_url = f"http://127.0.0.1:{port}"
-    log_path = directory / "localstack.log"
-    with _localstack_process(directory, port=port, log_path=log_path) as process:
-        await _answers(f"{endpoint_url}/_localstack/health", process, log_path)
-        server = _server("localstack", endpoint_url, _TEST_KEY, strict=False)
-        await server.create_bucket(server.bucket)
-        yield server
-
-
-@contextmanager
-def _localstack_process(directory: Path, *, port: int, log_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with log_path.open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 - our own program and arguments
-            [str(LOCALSTACK_PYTHON), "-m", "localstack.runtime.main"],
-            cwd=directory,
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(directory),
-                "TMPDIR": str(directory),
-                "FILESYSTEM_ROOT": str(directory / "root"),
-                # In a container it would take itself for its own image, and write to /var/lib.
-                "OVERRIDE_IN_DOCKER": "0",
-                "GATEWAY_LISTEN": f"127.0.0.1:{port}",
-                "DNS_ADDRESS": "0",
-                "SERVICES": "s3,sts,sqs",
-                "STRICT_SERVICE_LOADING": "1",
-                "DISABLE_EVENTS": "1",
-                "SKIP_SSL_CERT_DOWNLOAD": "1",
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-async def _answers(url: str, process: subprocess.Popen[bytes], log_path: Path) -> None:
-    deadline = time.monotonic() + _LOCALSTACK_TIMEOUT
-    async with httpx.AsyncClient(trust_env=False) as client:
-        while process.poll() is None and time.monotonic() < deadline:
-            try:
-                if (await client.get(url)).is_success:
-                    return
-            except httpx.TransportError:
-                await asyncio.sleep(0.1)
-    raise RuntimeError(_failure(process, log_path))
-
-
-def _failure(process: subprocess.Popen[bytes], log_path: Path) -> str:
-    return f"LocalStack did not start (status {process.poll()}):\n{log_path.read_text()[-2000:]}"
 
 
 @contextmanager
@@ -176,7 +104,7 @@ def moto_server_running() -> Iterator[S3Server]:
     moto.start()
     try:
         host, port = moto.get_host_and_port()
-        yield _server("moto", f"http://{host}:{port}", _TEST_KEY, strict=False)
+        yield server_at("moto", f"http://{host}:{port}", TEST_KEY, strict=False)
     finally:
         moto.stop()
         # stop() ends the loop, and leaves the listening socket to the garbage collector.
@@ -197,11 +125,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _server(name: str, endpoint_url: str, key: Credentials, *, strict: bool) -> S3Server:
+def server_at(name: str, endpoint_url: str, key: Credentials, *, strict: bool) -> S3Server:
+    """Describe a server to come: the name of its bucket is a new one."""
     return S3Server(
         name=name,
         endpoint_url=endpoint_url,
         access_key_id=key.access_key_id,
         secret_access_key=key.secret_access_key,
+        # LocalStacks that run at once keep what they store in one place, by the name of the bucket.
+        bucket=f"uploads-{uuid4().hex}",
         strict=strict,
     )

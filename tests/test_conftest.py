@@ -28,6 +28,16 @@ async def test_only_the_strict_server_refuses_what_is_not_signed(s3: S3Server) -
     assert (answer.status_code == 403) is s3.strict
 
 
+async def test_a_session_key_signs_urls_and_needs_its_token(session_s3: S3Server) -> None:
+    """A URL signed by the session's key is taken with its token, and refused without."""
+    async with session_s3.client() as client, httpx.AsyncClient() as http:
+        params = {"Bucket": session_s3.bucket, "Key": "of-a-session"}
+        url = httpx.URL(await client.generate_presigned_url("put_object", Params=params))
+        bare = url.copy_remove_param("X-Amz-Security-Token")
+        assert (await http.put(url, content=b"bytes")).status_code == 200
+        assert (await http.put(bare, content=b"bytes")).status_code == 403
+
+
 @pytest.mark.parametrize(("ci", "status"), [("true", 1), ("1", 1), ("false", 0), ("", 0), (None, 0)])
 def test_a_skipped_test_fails_the_run_in_ci(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, ci: str | None, status: int

@@ -95,7 +95,7 @@ def _rule(origins: Sequence[str]) -> "CORSRuleTypeDef":
         "AllowedOrigins": list(origins),
         "AllowedMethods": list(_METHODS),
         # What an upload sends depends on its policy: checksum, tags, metadata of any name. Origins are exact
-        # and requests are signed, so naming the headers would protect nothing, and break with the next policy.
+        # and requests are signed: naming the headers would protect nothing, and break with the next policy.
         "AllowedHeaders": ["*"],
         # A browser puts a multipart upload together from the parts' ETags.
         "ExposeHeaders": ["ETag"],
