@@ -53,6 +53,8 @@ def _localstack_process(directory: Path, *, port: int, log_path: Path) -> Iterat
                 "STRICT_SERVICE_LOADING": "1",
                 "DISABLE_EVENTS": "1",
                 "SKIP_SSL_CERT_DOWNLOAD": "1",
+                # Left out, it takes a presigned URL with any signature.
+                "S3_SKIP_SIGNATURE_VALIDATION": "0",
             },
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -1,5 +1,7 @@
 """The servers are what the other tests take them for, and CI skips nothing."""
 
+from dataclasses import replace
+
 import httpx
 import pytest
 from tests.servers import S3Server
@@ -26,6 +28,24 @@ async def test_only_the_strict_server_refuses_what_is_not_signed(s3: S3Server) -
     async with httpx.AsyncClient() as client:
         answer = await client.put(f"{s3.endpoint_url}/{s3.bucket}/unsigned", content=b"bytes")
     assert (answer.status_code == 403) is s3.strict
+
+
+async def test_each_server_refuses_a_presigned_url_that_was_altered(s3: S3Server) -> None:
+    """A wrong secret, another key and another signature are refused, or no test of a URL proves anything."""
+    params = {"Bucket": s3.bucket, "Key": "signed"}
+    async with (
+        s3.client() as client,
+        replace(s3, secret_access_key="wrong").client() as wrong,
+        httpx.AsyncClient() as http,
+    ):
+        url = await client.generate_presigned_url("put_object", Params=params)
+        assert (await http.put(url, content=b"bytes")).status_code == 200
+        for altered in (
+            await wrong.generate_presigned_url("put_object", Params=params),
+            url.replace("/signed?", "/other?"),
+            url.replace("X-Amz-Signature=", "X-Amz-Signature=0"),
+        ):
+            assert (await http.put(altered, content=b"bytes")).status_code == 403
 
 
 async def test_a_session_key_signs_urls_and_needs_its_token(session_s3: S3Server) -> None:
