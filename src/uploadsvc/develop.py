@@ -130,9 +130,9 @@ def _banner(base: str, token: str, endpoint: str, bucket: str) -> str:
   API docs    {base}/docs
   S3          {endpoint} (bucket {bucket})
 
-  From another terminal, upload a README.md as alice:
+  From another terminal, upload the README.md beside you as alice:
 
-  curl -T README.md "$({ask} | cut -d'"' -f4)"
+  curl -sS -w 'HTTP %{{http_code}}\\n' -T README.md "$({ask} | cut -d'"' -f4)"
 
   Ctrl-C ends it.
 """

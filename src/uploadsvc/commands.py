@@ -1,0 +1,103 @@
+"""The commands: ``uploadsvc serve``, ``dev``, ``openapi``."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from uploadsvc import server
+from uploadsvc.app import create_app
+from uploadsvc.logs import configure_logs
+from uploadsvc.settings import Settings, SettingsError, load_settings
+
+app = typer.Typer(
+    help="Issue presigned S3 uploads under per-user key prefixes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
+
+
+@app.command()
+def serve(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes.", envvar="WEB_CONCURRENCY")] = 1,
+) -> None:
+    """Run the service by the UPLOADSVC_... settings."""
+    configure_logs(terminal=False)
+    service = create_app(load_settings())
+    listener = server.bind(host, port)
+    if workers == 1:
+        asyncio.run(server.serve(service, listener, on_started=lambda: _say(f"http://{host}:{port}")))
+        return
+    # uvicorn binds for its workers itself; the port was free a moment ago.
+    listener.close()
+    uvicorn.run(
+        "uploadsvc.app:app_from_environment",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        **server.options(),
+    )
+
+
+@app.command()
+def dev(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    s3_endpoint: Annotated[
+        str | None, typer.Option(help="Use this running S3 in place of the embedded one.")
+    ] = None,
+    directory: Annotated[Path, typer.Option(help="Where keys and objects are kept.")] = Path(".uploadsvc"),
+) -> None:
+    """Run the service in demo mode with an embedded S3 and the demo page."""
+    try:
+        from uploadsvc.develop import DevelopError, develop  # noqa: PLC0415 - an extra; the others do without
+    except ModuleNotFoundError as error:
+        raise SystemExit(_line(f"{error.name} is missing: pip install 'uploadsvc[dev]'")) from None
+    configure_logs(terminal=True)
+    try:
+        asyncio.run(develop(host=host, port=port, s3_endpoint=s3_endpoint, directory=directory))
+    except asyncio.CancelledError:
+        pass
+    except (*DevelopError, OSError) as error:
+        raise SystemExit(_line(str(error))) from None
+    _say("stopped")
+
+
+@app.command()
+def openapi() -> None:
+    """Print the OpenAPI document; it does not depend on the settings."""
+    example = Settings.model_validate(
+        {"secret_key": "-" * 32, "s3": {"bucket": "example-bucket", "region": "eu-central-1"}, "demo": True}
+    )
+    sys.stdout.write(json.dumps(create_app(example).openapi(), indent=2, ensure_ascii=False) + "\n")
+
+
+def run() -> None:
+    """Run a command; what is wrong with the settings is one line, not a trace.
+
+    Raises:
+        SystemExit: With the command's status, or the line.
+    """
+    try:
+        app()
+    except (SettingsError, server.BindError) as error:
+        raise SystemExit(_line(str(error))) from None
+
+
+def _line(message: str) -> str:
+    return f"uploadsvc: {message}"
+
+
+def _say(message: str) -> None:
+    typer.echo(_line(message), err=True)
