@@ -1,0 +1,368 @@
+"""Whatever an id, a filename or a relative key holds, it stays below its own prefix."""
+
+import unicodedata
+
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from uploadsvc.domain.errors import Forbidden, InvalidKey, NotFound
+from uploadsvc.domain.keys import (
+    MAX_FILENAME_BYTES,
+    MAX_KEY_BYTES,
+    MAX_USER_SEGMENT_BYTES,
+    KeyTemplate,
+    Namespace,
+    check_key,
+    encode_user,
+    file_extension,
+    safe_filename,
+)
+
+MANY = settings(max_examples=200, deadline=None, derandomize=True)
+SPACE = Namespace("uploads")
+
+# Any code point, lone surrogates included, and the pieces that attacks are made of.
+HOSTILE = st.lists(
+    st.one_of(
+        st.sampled_from(
+            [
+                *("a", "b", ".jpg", ".", "..", "/", "\\", "%2e%2e", "%2F", "${", "${filename}", "=2E", "="),
+                *(" ", "~", "\0", "\r\n", "e\u0301", "é", "\ud800", "\udfff", "\u202e", "\ufeff", "\uffff"),
+            ]
+        ),
+        st.text(st.characters(exclude_categories=()), max_size=8),
+    ),
+    max_size=8,
+).map("".join)
+
+
+def prefix_or_none(user: str) -> str | None:
+    """Return a user's prefix, or nothing where the id is refused."""
+    try:
+        return SPACE.user_prefix(user)
+    except Forbidden:
+        return None
+
+
+def is_good(key: str) -> bool:
+    """Whether a key is one that no store, proxy or form reads differently."""
+    segments = key.split("/")
+    return (
+        len(key.encode()) <= MAX_KEY_BYTES
+        and not {"", ".", ".."} & set(segments)
+        and "${" not in key
+        and "\\" not in key
+        and not any(unicodedata.category(c) in {"Cc", "Cs"} for c in key)
+    )
+
+
+@MANY
+@given(HOSTILE)
+@example("..")
+@example("a/b")
+@example("a/../b")
+@example("%2e%2e")
+@example("nul\0")
+@example("${filename}")
+def test_no_user_id_leaves_its_segment(user: str) -> None:
+    """A user's prefix is the key prefix, one good segment and a slash."""
+    prefix = prefix_or_none(user)
+    assume(prefix is not None)
+    assert prefix is not None
+    assert prefix.startswith("uploads/")
+    segment = prefix.removeprefix("uploads/").removesuffix("/")
+    assert "/" not in segment
+    assert segment.isascii()
+    assert 0 < len(segment) <= MAX_USER_SEGMENT_BYTES
+    assert is_good(prefix + "x")
+
+
+@MANY
+@given(HOSTILE, HOSTILE)
+@example("a", "a/b")
+@example("a", "a=2Fb")
+@example("a/b", "a=2Fb")
+@example("é", "e\u0301")
+@example(".", "=2E")
+@example("a", "ab")
+@example("a", "A")
+def test_two_users_never_share_a_prefix(one: str, other: str) -> None:
+    """Of two ids' prefixes, neither starts the other."""
+    assume(one != other)
+    first, second = prefix_or_none(one), prefix_or_none(other)
+    assume(first is not None and second is not None)
+    assert first is not None
+    assert second is not None
+    assert not first.startswith(second)
+    assert not second.startswith(first)
+
+
+@MANY
+@given(HOSTILE)
+def test_encoding_a_user_can_be_undone(user: str) -> None:
+    """The id can be read back from its segment, so no two ids have the same."""
+    try:
+        segment = encode_user(user)
+    except Forbidden:
+        return
+    head, *rest = segment.split("=")
+    raw = head.encode() + b"".join(bytes.fromhex(part[:2]) + part[2:].encode() for part in rest)
+    assert raw.decode() == user
+
+
+@pytest.mark.parametrize(
+    ("user", "segment"),
+    [
+        ("ann", "ann"),
+        ("a.b_c-9", "a.b_c-9"),
+        (".ann", "=2Eann"),
+        ("..", "=2E."),
+        ("ann@example.com", "ann=40example.com"),
+        ("a/b", "a=2Fb"),
+        ("a=b", "a=3Db"),
+        ("é", "=C3=A9"),
+        ("a b", "a=20b"),
+        ("a\n", "a=0A"),
+        ("u" * 255, "u" * 255),
+        ("é" * 42, "=C3=A9" * 42),
+    ],
+)
+def test_a_user_is_encoded_as_documented(user: str, segment: str) -> None:
+    """Plain characters stay; each other byte is an equals sign and two hexadecimal digits."""
+    assert encode_user(user) == segment
+
+
+@pytest.mark.parametrize("user", ["", "\ud800", "ann\udfff", "u" * 256, "é" * 43])
+def test_a_user_that_cannot_be_encoded_is_refused(user: str) -> None:
+    """An empty, malformed or very long id owns nothing."""
+    with pytest.raises(Forbidden):
+        encode_user(user)
+
+
+@MANY
+@given(HOSTILE)
+@example("")
+@example("...")
+@example("a/..")
+@example("C:\\dir\\..\\x.jpg")
+@example("e\u0301.jpg")
+@example("x" * 500 + ".tar.gz")
+@example("\U0001f600" * 100 + ".jpeg")
+@example("." * 300 + "a")
+def test_every_filename_becomes_one_good_segment(filename: str) -> None:
+    """A filename is never refused, and what is made of it is short, in NFC and no path."""
+    name = safe_filename(filename)
+    assert "/" not in name
+    assert is_good(name)
+    assert not name.startswith(".")
+    assert len(name.encode()) <= MAX_FILENAME_BYTES
+    assert unicodedata.is_normalized("NFC", name)
+    assert safe_filename(name) == name
+
+
+@pytest.mark.parametrize(
+    ("filename", "name"),
+    [
+        ("photo.jpg", "photo.jpg"),
+        ("my photo (1).jpg", "my photo (1).jpg"),
+        ("/etc/passwd", "passwd"),
+        ("C:\\Users\\ann\\photo.jpg", "photo.jpg"),
+        ("dir/", "dir"),
+        ("..", "file"),
+        ("", "file"),
+        (".bashrc", "_bashrc"),
+        ("photo.jpg.", "photo.jpg"),
+        ("${filename}", "__filename_"),
+        ("%2e%2e%2fx", "_2e_2e_2fx"),
+        ("a\x00b\r\nc", "a_b__c"),
+        ("gpj.\u202eexe", "gpj._exe"),
+        ("cafe\u0301.jpg", "café.jpg"),
+        ("a\ud800.jpg", "a_.jpg"),
+        ("a  b\u3000c.txt", "a b c.txt"),
+        ("x" * 300 + ".jpg", "x" * 196 + ".jpg"),
+        ("é" * 150 + ".jpg", "é" * 98 + ".jpg"),
+    ],
+)
+def test_filenames_are_made_safe_as_documented(filename: str, name: str) -> None:
+    """What people call their files stays as far as it can."""
+    assert safe_filename(filename) == name
+
+
+@pytest.mark.parametrize(
+    ("filename", "extension"),
+    [
+        ("a.jpg", ".jpg"),
+        ("a.tar.gz", ".gz"),
+        ("a.JPG", ".JPG"),
+        ("a", ""),
+        (".jpg", ""),
+        ("a.", ""),
+        ("a.j/pg", ""),
+        ("a.é", ""),
+        ("a." + "e" * 17, ""),
+    ],
+)
+def test_only_short_plain_extensions_count(filename: str, extension: str) -> None:
+    """An extension is one to sixteen ASCII letters and digits after the last dot."""
+    assert file_extension(filename) == extension
+
+
+@MANY
+@given(HOSTILE)
+@example("../other/x")
+@example("/x")
+@example("x/")
+@example("a//b")
+@example("${filename}")
+@example("e\u0301")
+@example("x\0")
+@example("x" * 1100)
+def test_no_relative_key_leaves_the_prefix(relative_key: str) -> None:
+    """A relative key gives a good key below the caller's prefix, or is refused."""
+    try:
+        key = SPACE.relative_key("ann", relative_key)
+    except InvalidKey:
+        return
+    assert key == f"uploads/ann/{relative_key}"
+    assert is_good(key)
+    assert unicodedata.is_normalized("NFC", key)
+    assert SPACE.owned_key("ann", key) == key
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("", "/", "/a", "a/", "a//b", ".", "..", "a/./b", "a/../b"),
+        *("a\\b", "a\0", "a\n", "a\x7f", "a\x85", "\ud800", "a\ufffe", "a\uffff"),
+        *("${filename}", "a/${x", "x" * 1025, "é" * 513),
+    ],
+)
+def test_a_bad_key_is_refused(key: str) -> None:
+    """Keys that some party would read differently are none."""
+    with pytest.raises(InvalidKey) as caught:
+        check_key(key, field="key")
+    assert caught.value.field == "key"
+
+
+@pytest.mark.parametrize("key", ["a", "a/b.c", "...", "a b", "$a", "{a}", "é", "%2e%2e", "x" * 1024, "..a"])
+def test_a_good_key_passes(key: str) -> None:
+    """What is odd but read by all alike is a key."""
+    assert check_key(key, field="key") == key
+
+
+@pytest.mark.parametrize("relative_key", ["e\u0301", "\u212b", "dir/A\u030a.jpg"])
+def test_a_relative_key_must_be_normalised(relative_key: str) -> None:
+    """Two spellings of one name would be two objects."""
+    with pytest.raises(InvalidKey, match="normal form C") as caught:
+        SPACE.relative_key("ann", relative_key)
+    assert caught.value.field == "relative_key"
+
+
+@pytest.mark.parametrize(
+    "key", ["uploads/bob/x", "uploads/ann", "uploads/annx/y", "uploads/ANN/x", "other/ann/x", "ann/x"]
+)
+def test_somebody_elses_key_is_not_found(key: str) -> None:
+    """A key outside the caller's prefix might as well not exist."""
+    with pytest.raises(NotFound):
+        SPACE.owned_key("ann", key)
+
+
+@pytest.mark.parametrize("key", ["uploads/ann/../bob/x", "uploads/ann//x", "uploads/ann/"])
+def test_a_bad_key_is_nobodys(key: str) -> None:
+    """A key that climbs is refused before it is asked whose it is."""
+    with pytest.raises(InvalidKey):
+        SPACE.owned_key("ann", key)
+
+
+@MANY
+@given(HOSTILE)
+@example("../")
+@example("..")
+@example("/")
+def test_no_listing_leaves_the_prefix(prefix: str) -> None:
+    """What is listed starts with the caller's own prefix, and some good key starts with it."""
+    try:
+        whole = SPACE.listing_prefix("ann", prefix)
+    except InvalidKey:
+        return
+    assert whole == f"uploads/ann/{prefix}"
+    assert is_good(whole + "x")
+
+
+@pytest.mark.parametrize("prefix", ["", "a", "a/", "a/b", "..", "2026/11/"])
+def test_a_listing_may_stop_anywhere_in_a_key(prefix: str) -> None:
+    """An empty prefix lists all that the caller has."""
+    assert SPACE.listing_prefix("ann", prefix) == f"uploads/ann/{prefix}"
+
+
+@pytest.mark.parametrize("prefix", ["/", "../", "a//", "./", "a/../", "\0", "\\", "${", "x" * 1024])
+def test_a_listing_by_no_key_is_refused(prefix: str) -> None:
+    """A prefix that no good key has is a mistake of the caller's."""
+    with pytest.raises(InvalidKey) as caught:
+        SPACE.listing_prefix("ann", prefix)
+    assert caught.value.field == "prefix"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "empty"),
+        ("/{uuid}", "empty"),
+        ("{uuid}/", "empty"),
+        ("{uuid}//{filename}", "empty"),
+        ("../{uuid}", "segment"),
+        ("./{uuid}", "segment"),
+        ("{uuid}/{ext}", "empty"),
+        ("{uuid}/.{ext}", "segment"),
+        ("{user}/{filename}", "unknown placeholder {user}; allowed are {uuid}"),
+        ("{}", "unknown placeholder {}"),
+        ("{UUID}", "unknown placeholder {UUID}"),
+        ("{uuid", "brace"),
+        ("uuid}", "brace"),
+        ("{{uuid}}", "brace"),
+        ("${", "brace"),
+        ("a\\{uuid}", "backslashes"),
+        ("a\n{uuid}", "U+000A"),
+        ("\ud800{uuid}", "U+D800"),
+        ("x" * 1025, "longer"),
+    ],
+)
+def test_a_bad_template_is_refused(text: str, reason: str) -> None:
+    """A template that could not give good keys stops the start, and says why."""
+    with pytest.raises(ValueError, match=r".") as caught:
+        KeyTemplate(text)
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "unique", "key"),
+    [
+        ("{uuid}/{filename}", True, "U/F.jpg"),
+        ("{policy}/{date}/{uuid}{ext}", True, "P/2026/11/23/U.jpg"),
+        ("avatar{ext}", False, "avatar.jpg"),
+        ("${uuid}", True, "$U"),
+    ],
+)
+def test_a_template_is_filled_in(*, text: str, unique: bool, key: str) -> None:
+    """Placeholders are replaced, all else stays; only the uuid makes a key new each time."""
+    template = KeyTemplate(text)
+    values = {"uuid": "U", "filename": "F.jpg", "ext": ".jpg", "date": "2026/11/23", "policy": "P"}
+    assert template.expand(values) == key
+    assert template.unique is unique
+
+
+@MANY
+@given(HOSTILE)
+def test_the_longest_expansion_is_known_at_the_start(filename: str) -> None:
+    """No filename gives a longer key than the one that was checked against the limit."""
+    template = KeyTemplate("{date}/{policy}/{uuid}/{filename}-{ext}x")
+    name = safe_filename(filename)
+    values = {
+        "uuid": "0" * 36,
+        "filename": name,
+        "ext": file_extension(name).lower(),
+        "date": "2026/11/23",
+        "policy": "default",
+    }
+    assert len(template.expand(values).encode()) <= template.longest("default")
