@@ -5,7 +5,8 @@ import unicodedata
 from urllib.parse import quote
 
 _MAX_CHARACTERS = 200
-_QUOTABLE = re.compile(r"[A-Za-z0-9!#$&'()+,.;=@^_`{}~ -]+")
+# Without braces: an S3 form would expand "${filename}".
+_QUOTABLE = re.compile(r"[A-Za-z0-9!#$&'()+,.;=@^_`~ -]+")
 # attr-char of RFC 8187 section 3.2.1, beyond letters and digits (and ``-._~``, which quote() keeps anyway).
 _ATTR_CHARS = "!#$&+^`|"
 

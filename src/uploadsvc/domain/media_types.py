@@ -13,10 +13,17 @@ _TYPE = re.compile(rf"(?!\*)({_NAME})/(?!\*)({_NAME})")
 _PARAMETER = re.compile(
     rf'[ \t]*;[ \t]*({_NAME})=({_NAME}|"(?:[\t \x21\x23-\x5b\x5d-\x7e]|\\[\t \x21-\x7e])*")'
 )
-_PATTERN = re.compile(rf"\*/\*|(?!\*){_NAME}/(?:\*|(?!\*){_NAME})")
+# A star is a token character, but "image/p*" would only be a wildcard that matches nothing.
+_PATTERN_NAME = _NAME.replace("*", "", 1)
+_PATTERN = re.compile(rf"\*/\*|{_PATTERN_NAME}/(?:\*|{_PATTERN_NAME})")
 
 _ACTIVE = frozenset(
     {
+        # Browsers sniff what is said to be unknown, and find HTML in it:
+        # https://mimesniff.spec.whatwg.org/#mime-type-sniffing-algorithm
+        "application/unknown",
+        "unknown/unknown",
+        # Every JavaScript MIME type: https://mimesniff.spec.whatwg.org/#javascript-mime-type
         "application/ecmascript",
         "application/javascript",
         "application/mathml+xml",
@@ -30,9 +37,17 @@ _ACTIVE = frozenset(
         "text/ecmascript",
         "text/html",
         "text/javascript",
+        "text/javascript1.0",
+        "text/javascript1.1",
+        "text/javascript1.2",
+        "text/javascript1.3",
+        "text/javascript1.4",
+        "text/javascript1.5",
         "text/jscript",
         "text/livescript",
         "text/vbscript",
+        "text/x-ecmascript",
+        "text/x-javascript",
         "text/xml",
         "text/xsl",
     }
@@ -119,7 +134,7 @@ def parse(value: str) -> str:
     """Return a media type in the form that is signed: type and subtype in lower case, ``; name=value`` after.
 
     Raises:
-        ValueError: Not a media type by RFC 9110, a wildcard, or longer than `MAX_LENGTH`.
+        ValueError: Not a media type by RFC 9110, a wildcard, longer than `MAX_LENGTH`, or with a ``${``.
     """
     if len(value) > MAX_LENGTH:
         message = f"longer than {MAX_LENGTH} characters"
@@ -131,6 +146,9 @@ def parse(value: str) -> str:
         raise ValueError(message)
     if match.end() == len(value):
         return value.lower()
+    if "${" in value:
+        message = "holding '${', which an S3 form would expand"
+        raise ValueError(message)
     parsed, position = match[0].lower(), match.end()
     while position < len(value):
         parameter = _PARAMETER.match(value, position)

@@ -12,8 +12,9 @@ UPLOAD_MARK = "uploadsvc-upload"
 """Names the upload (its ``jti``) that an object came from, where the key alone does not tell."""
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
-# Every printable ASCII character but the space (headers are trimmed and folded) and the percent sign itself.
-_SAFE = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
+# Every printable ASCII character but the space (headers are trimmed and folded), the percent sign itself, and
+# the brace, since an S3 form would expand "${filename}".
+_SAFE = "!\"#$&'()*+,-./:;<=>?@[\\]^_`|}~"
 
 
 def is_metadata_name(name: str) -> bool:

@@ -35,7 +35,8 @@ MAX_TAGS = 10
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _STORAGE_CLASS = re.compile(r"[A-Z0-9_]{1,64}")
-_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,1022}[\x21-\x7e])?")
+# An S3 form would expand "${filename}".
+_HEADER_VALUE = re.compile(r"(?!.*\$\{)[\x21-\x7e](?:[\x20-\x7e]{0,1022}[\x21-\x7e])?")
 _TAG_NAME = re.compile(r"[\w .:/=+@-]{1,128}")
 _TAG_VALUE = re.compile(r"[\w .:/=+@-]{0,256}")
 
@@ -157,9 +158,9 @@ class Policy:
             if not (self.server_side_encryption or "").startswith("aws:kms"):
                 _refuse("kms_key_id", "needs server_side_encryption 'aws:kms' or 'aws:kms:dsse'")
             if not _HEADER_VALUE.fullmatch(self.kms_key_id):
-                _refuse("kms_key_id", "must be printable ASCII")
+                _refuse("kms_key_id", "must be printable ASCII without '${'")
         if self.cache_control is not None and not _HEADER_VALUE.fullmatch(self.cache_control):
-            _refuse("cache_control", "must be printable ASCII")
+            _refuse("cache_control", "must be printable ASCII without '${'")
 
     def _check_attributes(self) -> None:
         for name in self.metadata:
@@ -213,6 +214,8 @@ class Policy:
             usable -= {"post"}
         if self.checksum == "required" and not provider.form_checksums:
             usable -= {"post"}
+        if self.tags and not provider.form_tags:
+            usable -= {"post"}
         if not provider.conditional_writes and not may_replace:
             usable -= {"put"}
         return usable
@@ -224,6 +227,8 @@ class Policy:
             return "a form cannot be told not to overwrite, and the key has no {uuid}"
         if not provider.form_checksums and self.checksum == "required":
             return f"{provider.name} checks no checksum in a form"
+        if not provider.form_tags and self.tags:
+            return f"{provider.name} takes no tags in a form"
         return f"this release signs {' and '.join(sorted(IMPLEMENTED))}"
 
 

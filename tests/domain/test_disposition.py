@@ -1,0 +1,77 @@
+"""A filename in ``Content-Disposition`` is read back as it was, and is nothing but a filename."""
+
+import re
+import unicodedata
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from uploadsvc.domain.disposition import content_disposition
+
+ANY = st.text(st.characters(exclude_categories=()), max_size=40)
+_FORM = re.compile(r"attachment(?:; filename=\"([^\"\\]*)\")?(?:; filename\*=UTF-8''([^ ;\"',]*))?")
+
+
+def read_back(header: str) -> str:
+    """Return the filename as a client by RFC 6266 takes it: ``filename*`` before ``filename``."""
+    match = _FORM.fullmatch(header)
+    assert match is not None
+    plain, extended = match.groups()
+    return unquote(extended, errors="strict") if extended is not None else plain or ""
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(ANY)
+@example('a"; filename="b')
+@example("a\r\nSet-Cookie: x")
+@example("a\\")
+@example("${filename}")
+@example("\ud800")
+def test_a_header_is_always_one_disposition_and_one_name(filename: str) -> None:
+    """No filename adds a parameter, a line, a path or a form variable."""
+    header = content_disposition("attachment", filename)
+    assert header.isascii()
+    assert header.isprintable()
+    assert "${" not in header
+    name = read_back(header)
+    assert not set(name) & {"/", "\\"}
+    assert not any(unicodedata.category(c)[0] == "C" for c in name)
+    assert len(name) <= 200
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(
+    st.text(st.characters(categories=("L", "N", "P", "S"), exclude_characters="/\\"), min_size=1, max_size=60)
+)
+def test_an_ordinary_filename_is_read_back(filename: str) -> None:
+    """Letters, digits and signs of any script arrive, in NFC."""
+    name = unicodedata.normalize("NFC", filename)
+    assert read_back(content_disposition("attachment", filename)) == name[:200]
+
+
+@pytest.mark.parametrize(
+    ("filename", "header"),
+    [
+        (None, "inline"),
+        ("", "inline"),
+        (" ", "inline"),
+        ("\0\r\n", "inline"),
+        ("report.pdf", 'inline; filename="report.pdf"'),
+        ("my report (1).pdf", 'inline; filename="my report (1).pdf"'),
+        ("naïve.txt", "inline; filename=\"naive.txt\"; filename*=UTF-8''na%C3%AFve.txt"),
+        ("100%.txt", "inline; filename=\"100_.txt\"; filename*=UTF-8''100%25.txt"),
+        ('a"b', "inline; filename=\"a_b\"; filename*=UTF-8''a%22b"),
+        ("${x}", "inline; filename=\"$_x_\"; filename*=UTF-8''$%7Bx%7D"),
+        ("日本", "inline; filename=\"file\"; filename*=UTF-8''%E6%97%A5%E6%9C%AC"),
+        ("dir/x.txt", 'inline; filename="dir_x.txt"'),
+        ("dir\\x.txt", 'inline; filename="dir_x.txt"'),
+        ("gpj.\u202eexe", 'inline; filename="gpj.exe"'),
+        ("a\r\nb", 'inline; filename="ab"'),
+        ("x" * 300, f'inline; filename="{"x" * 200}"'),
+    ],
+)
+def test_the_header_is_as_documented(filename: str | None, header: str) -> None:
+    """A plain name is quoted once; any other is given flattened, then exactly by RFC 8187."""
+    assert content_disposition("inline", filename) == header

@@ -1,0 +1,66 @@
+"""Metadata survives a header, whatever text it holds."""
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from uploadsvc.domain.metadata import UPLOAD_MARK, decode, encode, encoded_size, is_metadata_name
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.text())
+@example("a\r\nX-Evil: 1")
+@example("%41")
+@example(" a ")
+@example("${filename}")
+def test_any_text_survives_a_header(value: str) -> None:
+    """What is encoded is printable ASCII without a space or a form variable, and decodes to the same."""
+    header = encode(value)
+    assert header.isascii()
+    assert header.isprintable()
+    assert " " not in header
+    assert "${" not in header
+    assert decode(header) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "header"),
+    [
+        ("", ""),
+        ("plain-text_1.0", "plain-text_1.0"),
+        ("a b", "a%20b"),
+        ("100%", "100%25"),
+        ("é", "%C3%A9"),
+        ("a\n", "a%0A"),
+        ('{"a":[1]}', '%7B"a":[1]}'),
+    ],
+)
+def test_little_is_encoded(value: str, header: str) -> None:
+    """Plain text stays readable in S3's console."""
+    assert encode(value) == header
+
+
+@pytest.mark.parametrize("value", ["%FF", "%", "100%", "%zz"])
+def test_what_others_wrote_is_given_as_it_is(value: str) -> None:
+    """A value that was not encoded here is not an error."""
+    assert decode(value) == value
+
+
+def test_names_and_encoded_values_count() -> None:
+    """S3 counts the bytes of what is sent."""
+    assert encoded_size({"a": "b", "cd": "é"}) == 2 + 2 + 6
+    assert encoded_size({}) == 0
+
+
+@pytest.mark.parametrize("name", ["a", "title", "camera-model", "x" * 64, "0", "uploadsvc"])
+def test_a_good_name_passes(name: str) -> None:
+    """Short, of lower case letters, digits and inner hyphens."""
+    assert is_metadata_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "A", "a_b", "-a", "a-", "a b", "é", "a:b", "a\n", "x" * 65, UPLOAD_MARK, "uploadsvc-x"]
+)
+def test_a_bad_name_is_refused(name: str) -> None:
+    """Neither what a header would change nor what is reserved is a name."""
+    assert not is_metadata_name(name)
