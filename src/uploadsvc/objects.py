@@ -2,13 +2,14 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from uploadsvc.domain import errors
 from uploadsvc.domain.disposition import content_disposition
-from uploadsvc.domain.keys import Namespace
+from uploadsvc.domain.keys import MAX_KEY_BYTES, Namespace
 from uploadsvc.domain.objects import ListedObject, StoredObject
 from uploadsvc.domain.policy import Disposition
 from uploadsvc.domain.principal import Principal
@@ -17,6 +18,9 @@ from uploadsvc.storage import Storage
 
 MAX_LISTED = 1000
 """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html"""
+
+# XML 1.0 cannot carry these, and a listing that starts behind one comes back as XML.
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +77,7 @@ class Objects:
         """
         own = self._namespace.user_prefix(caller.user)
         whole = self._namespace.listing_prefix(caller.user, prefix)
-        after = own + _decode_cursor(cursor) if cursor else ""
+        after = own + _decode_cursor(cursor, room=MAX_KEY_BYTES - len(own.encode())) if cursor else ""
         listed, more = await self._storage.list_objects(prefix=whole, after=after, limit=limit)
         last = listed[-1].key.removeprefix(own) if listed and more else None
         return Page(objects=listed, cursor=last and _encode_cursor(last))
@@ -148,13 +152,13 @@ def _encode_cursor(relative_key: str) -> str:
     return base64.urlsafe_b64encode(relative_key.encode()).rstrip(b"=").decode()
 
 
-def _decode_cursor(cursor: str) -> str:
+def _decode_cursor(cursor: str, *, room: int) -> str:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         relative_key = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         relative_key = ""
-    if not relative_key or "\x00" in relative_key:
+    if not 0 < len(relative_key.encode()) <= room or _NOT_IN_XML.search(relative_key):
         detail = "The cursor is not one that a listing gave."
         raise errors.ValidationFailed(detail, field="cursor")
     return relative_key
