@@ -21,6 +21,7 @@ class Provider:
         post_policies: It takes browser forms with a signed POST policy.
         conditional_writes: It honours ``If-None-Match: *`` on a PUT.
         form_checksums: It checks an ``x-amz-checksum-*`` field of a form.
+        form_tags: It takes a ``tagging`` field in a form.
         acls: It takes canned ACLs.
         tagging: It takes object tags.
         checksum_algorithms: Those that it checks on a PUT.
@@ -31,6 +32,7 @@ class Provider:
     post_policies: bool = True
     conditional_writes: bool = True
     form_checksums: bool = True
+    form_tags: bool = True
     acls: bool = True
     tagging: bool = True
     checksum_algorithms: frozenset[str] = frozenset({"sha256", "crc32", "crc32c", "crc64nvme"})
@@ -70,7 +72,7 @@ PROVIDERS = {
         ),
         Provider(name="minio"),
         Provider(name="ceph", form_checksums=False, checksum_algorithms=frozenset()),
-        Provider(name="seaweedfs"),
+        Provider(name="seaweedfs", form_tags=False),
         Provider(name="localstack", form_checksums=False),
     )
 }
