@@ -97,9 +97,7 @@ class Planner:
         key = self._key(request, user=user, unique=unique, today=today)
         key_is_new = request.relative_key is None and policy.key.unique
         method = self._method(request, may_replace=key_is_new or overwrite)
-        metadata = self._metadata(request)
-        if not key_is_new:
-            metadata[UPLOAD_MARK] = jti
+        metadata = self._metadata(request, {} if key_is_new else {UPLOAD_MARK: jti})
         guarded = method == "put" and not overwrite and self._provider.conditional_writes
         objects_headers = self._describe(request, content_type, metadata)
         return Plan(
@@ -255,13 +253,13 @@ class Planner:
             detail = f"One request carries at most {MAX_SINGLE_PUT} bytes; more needs a multipart upload."
             raise errors.MethodNotAvailable(detail, field="size")
 
-    def _metadata(self, request: UploadRequest) -> dict[str, str]:
+    def _metadata(self, request: UploadRequest, mark: Mapping[str, str]) -> dict[str, str]:
         for name in request.metadata:
             if name not in self.policy.metadata or name in self._fixed_metadata:
                 free = ", ".join(sorted(self.policy.metadata.keys() - self._fixed_metadata.keys())) or "none"
                 detail = f"Policy {self.policy.name!r} does not take this metadata; it takes: {free}."
                 raise errors.MetadataNotAllowed(detail, field="metadata")
-        metadata = {**request.metadata, **self._fixed_metadata}
+        metadata = {**request.metadata, **self._fixed_metadata, **mark}
         if (size := encoded_size(metadata)) > MAX_METADATA_BYTES:
             detail = f"The metadata has {size} bytes once encoded; S3 takes {MAX_METADATA_BYTES}."
             raise errors.MetadataNotAllowed(detail, field="metadata")

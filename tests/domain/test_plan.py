@@ -1,0 +1,399 @@
+"""A plan holds all that is signed, for the one method that can enforce the policy."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Literal
+
+import pytest
+
+from uploadsvc.domain import errors
+from uploadsvc.domain.checksums import Checksum
+from uploadsvc.domain.errors import UploadsvcError
+from uploadsvc.domain.keys import KeyTemplate, Namespace
+from uploadsvc.domain.plan import Plan, Planner, UploadRequest
+from uploadsvc.domain.policy import Policy
+from uploadsvc.domain.providers import GIB, PROVIDERS
+
+UNIQUE = "0190f3c0-0000-7000-8000-000000000000"
+TODAY = date(2026, 3, 4)
+SHA256 = Checksum("sha256", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=")
+CRC32 = Checksum("crc32", "AAAAAA==")
+
+RICH: dict[str, Any] = {
+    "acl": "public-read",
+    "storage_class": "STANDARD_IA",
+    "server_side_encryption": "aws:kms",
+    "kms_key_id": "arn:aws:kms:eu-central-1:1:key/x",
+    "cache_control": "max-age=60",
+    "content_disposition": "attachment",
+    "tags": {"project": "a b", "team": "x+y/z"},
+    "metadata": {"origin": "upload", "title": None},
+}
+
+
+def a_planner(provider: str = "aws", **fields: Any) -> Planner:  # noqa: ANN401 - any field of a policy
+    """Return the planner of a policy that passes its checks."""
+    policy = Policy(**{"name": "p", **fields})
+    namespace = Namespace("uploads")
+    policy.check(provider=PROVIDERS[provider], namespace=namespace)
+    return Planner(policy=policy, provider=PROVIDERS[provider], namespace=namespace)
+
+
+def a_plan(planner: Planner, **fields: Any) -> Plan:  # noqa: ANN401 - any field of a request
+    """Plan an upload of ann's."""
+    return planner.plan(UploadRequest(**fields), user="ann", jti="J", unique=UNIQUE, today=TODAY)
+
+
+def refused(planner: Planner, kind: type[UploadsvcError], **fields: Any) -> UploadsvcError:  # noqa: ANN401 - any field of a request
+    """Return what a request is refused with."""
+    with pytest.raises(kind) as caught:
+        a_plan(planner, **fields)
+    assert type(caught.value) is kind
+    return caught.value
+
+
+def test_a_put_signs_exactly_these_headers() -> None:
+    """All that decides what is stored is signed, in words that S3 takes."""
+    plan = a_plan(
+        a_planner(**RICH),
+        filename="naïve.jpg",
+        size=5,
+        metadata={"title": "über ${x}"},
+        checksum=SHA256,
+    )
+    assert plan.method == "put"
+    assert plan.fields == {}
+    assert plan.headers == {
+        "Content-Type": "image/jpeg",
+        "Content-Length": "5",
+        "If-None-Match": "*",
+        "Cache-Control": "max-age=60",
+        "Content-Disposition": "attachment; filename=\"naive.jpg\"; filename*=UTF-8''na%C3%AFve.jpg",
+        "x-amz-acl": "public-read",
+        "x-amz-storage-class": "STANDARD_IA",
+        "x-amz-server-side-encryption": "aws:kms",
+        "x-amz-server-side-encryption-aws-kms-key-id": "arn:aws:kms:eu-central-1:1:key/x",
+        "x-amz-tagging": "project=a%20b&team=x%2By%2Fz",
+        "x-amz-meta-title": "%C3%BCber%20$%7Bx}",
+        "x-amz-meta-origin": "upload",
+        "x-amz-checksum-sha256": SHA256.value,
+    }
+
+
+def test_a_form_signs_exactly_these_fields() -> None:
+    """A form has the key, spells ACL and tags its own way, and holds nothing that S3 would expand."""
+    plan = a_plan(
+        a_planner(**RICH),
+        filename="${filename}.jpg",
+        metadata={"title": "${filename}"},
+        checksum=CRC32,
+        method="post",
+    )
+    assert plan.method == "post"
+    assert plan.headers == {}
+    assert plan.fields == {
+        "key": f"uploads/ann/{UNIQUE}/__filename_.jpg",
+        "Content-Type": "image/jpeg",
+        "Cache-Control": "max-age=60",
+        "Content-Disposition": (
+            "attachment; filename=\"$_filename_.jpg\"; filename*=UTF-8''$%7Bfilename%7D.jpg"
+        ),
+        "acl": "public-read",
+        "x-amz-storage-class": "STANDARD_IA",
+        "x-amz-server-side-encryption": "aws:kms",
+        "x-amz-server-side-encryption-aws-kms-key-id": "arn:aws:kms:eu-central-1:1:key/x",
+        "tagging": (
+            "<Tagging><TagSet><Tag><Key>project</Key><Value>a b</Value></Tag>"
+            "<Tag><Key>team</Key><Value>x+y/z</Value></Tag></TagSet></Tagging>"
+        ),
+        "x-amz-meta-title": "$%7Bfilename}",
+        "x-amz-meta-origin": "upload",
+        "x-amz-checksum-crc32": "AAAAAA==",
+    }
+    assert not any("${" in value for value in plan.fields.values())
+
+
+@pytest.mark.parametrize(
+    ("size", "headers"),
+    [(0, {"Content-Length": "0"}), (7, {"Content-Length": "7"})],
+)
+def test_a_plain_policy_signs_little(size: int, headers: Mapping[str, str]) -> None:
+    """Type, size and the guard are always signed."""
+    plan = a_plan(a_planner(), size=size)
+    assert plan.headers == {"Content-Type": "application/octet-stream", "If-None-Match": "*", **headers}
+    assert (plan.min_size, plan.max_size, plan.size) == (size, size, size)
+    assert not plan.marked
+    assert not plan.replaceable
+
+
+def test_a_plain_form_signs_little() -> None:
+    """Key and type are always fields; the size range is the policy's."""
+    plan = a_plan(a_planner(min_size=1, max_size=9))
+    assert plan.fields == {"key": f"uploads/ann/{UNIQUE}/file", "Content-Type": "application/octet-stream"}
+    assert (plan.min_size, plan.max_size, plan.size) == (1, 9, None)
+    assert plan.replaceable
+
+
+def test_a_forms_range_ends_where_one_request_does() -> None:
+    """A policy may allow more than one request carries; a form cannot."""
+    assert a_plan(a_planner(max_size=6 * GIB)).max_size == 5 * GIB
+
+
+@pytest.mark.parametrize(
+    ("method", "sized", "client_key", "overwrite", "provider", "outcome"),
+    [
+        ("auto", True, False, False, "aws", "put"),
+        ("auto", False, False, False, "aws", "post"),
+        ("auto", True, True, False, "aws", "put"),
+        ("auto", False, True, False, "aws", "size_required"),
+        ("auto", True, True, True, "aws", "put"),
+        ("auto", False, True, True, "aws", "post"),
+        ("auto", True, False, False, "r2", "put"),
+        ("auto", False, False, False, "r2", "size_required"),
+        ("auto", True, True, False, "r2", "put"),
+        ("auto", False, True, False, "r2", "size_required"),
+        ("auto", True, True, True, "b2", "put"),
+        ("auto", False, True, True, "b2", "size_required"),
+        ("auto", True, True, False, "b2", "method_not_available"),
+        ("put", True, False, False, "aws", "put"),
+        ("put", False, False, False, "aws", "size_required"),
+        ("put", True, True, False, "aws", "put"),
+        ("put", False, True, False, "aws", "size_required"),
+        ("put", True, True, True, "b2", "put"),
+        ("put", True, True, False, "b2", "method_not_available"),
+        ("put", True, False, False, "b2", "put"),
+        ("post", True, False, False, "aws", "post"),
+        ("post", False, False, False, "aws", "post"),
+        ("post", True, True, False, "aws", "method_not_available"),
+        ("post", False, True, False, "aws", "method_not_available"),
+        ("post", True, True, True, "aws", "post"),
+        ("post", True, False, False, "r2", "method_not_available"),
+        ("post", False, True, True, "r2", "method_not_available"),
+        ("multipart", True, False, False, "aws", "method_not_available"),
+        ("multipart", False, True, True, "r2", "method_not_available"),
+    ],
+)
+def test_the_method_is_the_one_that_can_enforce_the_policy(
+    *,
+    method: Literal["auto", "put", "post", "multipart"],
+    sized: bool,
+    client_key: bool,
+    overwrite: bool,
+    provider: str,
+    outcome: str,
+) -> None:
+    """A PUT needs a size, a form cannot be told not to overwrite, and some stores take no form."""
+    planner = a_planner(provider, client_keys=True, overwrite=True)
+    fields: dict[str, Any] = {"method": method, "size": 5 if sized else None, "overwrite": overwrite}
+    if client_key:
+        fields["relative_key"] = "a.jpg"
+    if outcome in {"put", "post"}:
+        plan = a_plan(planner, **fields)
+        assert plan.method == outcome
+        guarded = outcome == "put" and not overwrite and provider != "b2"
+        assert plan.replaceable is not guarded
+        assert ("If-None-Match" in plan.headers) is guarded
+    else:
+        with pytest.raises(UploadsvcError) as caught:
+            a_plan(planner, **fields)
+        assert caught.value.code == outcome
+        assert caught.value.field == ("size" if outcome == "size_required" else "method")
+
+
+@pytest.mark.parametrize(("provider", "method"), [("aws", "post"), ("localstack", "put")])
+def test_a_checksum_is_never_put_where_it_is_not_checked(provider: str, method: str) -> None:
+    """A store that ignores a form's checksum gets no form with one."""
+    planner = a_planner(provider)
+    if method == "post":
+        assert a_plan(planner, checksum=SHA256).method == "post"
+    else:
+        assert refused(planner, errors.SizeRequired, checksum=SHA256).field == "size"
+        assert a_plan(planner, checksum=SHA256, size=1).method == "put"
+        refused(planner, errors.MethodNotAvailable, checksum=SHA256, size=1, method="post")
+
+
+def test_a_policys_own_methods_bind() -> None:
+    """What the policy does not list is not chosen, and not allowed when asked for."""
+    posts = a_planner(methods=frozenset({"post"}))
+    assert a_plan(posts, size=5).method == "post"
+    assert "methods that can: post" in refused(posts, errors.MethodNotAvailable, size=5, method="put").detail
+    puts = a_planner(methods=frozenset({"put"}))
+    refused(puts, errors.SizeRequired)
+    refused(puts, errors.MethodNotAvailable, method="post")
+
+
+def test_the_size_must_be_the_policys() -> None:
+    """Both ends are allowed, one byte beyond is not."""
+    planner = a_planner(min_size=2, max_size=4)
+    for size in (2, 4):
+        assert a_plan(planner, size=size).headers["Content-Length"] == str(size)
+    assert refused(planner, errors.FileTooSmall, size=1).field == "size"
+    assert refused(planner, errors.FileTooLarge, size=5).field == "size"
+    assert refused(a_planner(), errors.FileTooSmall, size=-1).field == "size"
+
+
+@pytest.mark.parametrize("method", ["auto", "put", "post", "multipart"])
+def test_no_request_carries_more_than_s3_takes(method: str) -> None:
+    """Above 5 GiB a single request is refused, whatever the policy allows."""
+    planner = a_planner(max_size=6 * GIB)
+    assert refused(planner, errors.MethodNotAvailable, size=5 * GIB + 1, method=method).field == "size"
+
+
+def test_a_checksum_must_be_what_policy_and_store_want() -> None:
+    """Required, off, or of an algorithm that the store does not check: each is said by name."""
+    assert refused(a_planner(checksum="required"), errors.ChecksumRequired, size=1).field == "checksum"
+    off = a_planner(checksum="off")
+    assert refused(off, errors.ValidationFailed, size=1, checksum=CRC32).field == "checksum"
+    unchecked = refused(a_planner("b2"), errors.ValidationFailed, size=1, checksum=CRC32)
+    assert unchecked.field == "checksum.algorithm"
+    assert "none" in unchecked.detail
+
+
+def test_metadata_must_be_listed() -> None:
+    """A caller gives what the policy leaves open; never what it fixes, and never ours."""
+    planner = a_planner(metadata={"origin": "upload", "title": None})
+    for name in ("origin", "other", "Title", "uploadsvc-upload"):
+        refusal = refused(planner, errors.MetadataNotAllowed, size=1, metadata={name: "x"})
+        assert refusal.field == "metadata"
+        assert "it takes: title" in refusal.detail
+    assert a_plan(planner, size=1).headers["x-amz-meta-origin"] == "upload"
+
+
+def test_metadata_has_a_limit_once_encoded() -> None:
+    """Percent signs count, and so does the mark that an upload to a used key carries."""
+    planner = a_planner(metadata={"a": None}, client_keys=True)
+    a_plan(planner, size=1, metadata={"a": "x" * 2047})
+    refused(planner, errors.MetadataNotAllowed, size=1, metadata={"a": "x" * 2048})
+    refused(planner, errors.MetadataNotAllowed, size=1, metadata={"a": "é" * 400})
+    refused(planner, errors.MetadataNotAllowed, size=1, relative_key="k", metadata={"a": "x" * 2047})
+    room = 2048 - len("a") - len("uploadsvc-upload") - len("J")
+    a_plan(planner, size=1, relative_key="k", metadata={"a": "x" * room})
+
+
+def test_a_used_key_is_marked() -> None:
+    """Where the key alone does not tell which upload an object came from, its metadata does."""
+    chosen = a_plan(a_planner(client_keys=True), size=1, relative_key="a/b.jpg")
+    assert chosen.key == "uploads/ann/a/b.jpg"
+    fixed = a_plan(a_planner(key=KeyTemplate("avatar{ext}")), size=1, filename="me.PNG")
+    assert fixed.key == "uploads/ann/avatar.png"
+    for plan in (chosen, fixed):
+        assert plan.marked
+        assert plan.headers["x-amz-meta-uploadsvc-upload"] == "J"
+
+
+def test_the_key_follows_the_template() -> None:
+    """Every placeholder is filled in, and the filename made safe."""
+    planner = a_planner(key=KeyTemplate("{policy}/{date}/{uuid}-{filename}{ext}"))
+    plan = a_plan(planner, size=1, filename="../Ü?.JPG")
+    assert plan.key == f"uploads/ann/p/2026/03/04/{UNIQUE}-Ü_.JPG.jpg"
+
+
+def test_overwriting_and_client_keys_need_the_policys_leave() -> None:
+    """What the policy does not allow is forbidden; what it allows may still be declined."""
+    plain = a_planner()
+    assert refused(plain, errors.Forbidden, size=1, overwrite=True).field == "overwrite"
+    assert refused(plain, errors.Forbidden, size=1, relative_key="a").field == "relative_key"
+    free = a_planner(client_keys=True, overwrite=True)
+    assert a_plan(free, size=1, relative_key="a").replaceable
+    assert not a_plan(free, size=1, relative_key="a", overwrite=False).replaceable
+    assert refused(free, errors.InvalidKey, size=1, relative_key="../a").field == "relative_key"
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"content_type": "text/html"}, "content_type"),
+        ({"content_type": "IMAGE/SVG+XML"}, "content_type"),
+        ({"filename": "x.svg"}, "filename"),
+        ({"filename": "x.pdf"}, "filename"),
+        ({}, "content_type"),
+    ],
+)
+def test_the_content_type_must_be_listed(fields: dict[str, str], field: str) -> None:
+    """A type that is guessed is checked like one that is named."""
+    planner = a_planner(content_types=frozenset({"image/*"}))
+    refusal = refused(planner, errors.ContentTypeNotAllowed, size=1, **fields)
+    assert refusal.field == field
+    assert "it allows image/*" in refusal.detail
+
+
+def test_a_malformed_content_type_is_refused() -> None:
+    """It is the caller's mistake, not the policy's."""
+    refusal = refused(a_planner(), errors.ValidationFailed, size=1, content_type="image/png\r\nx: y")
+    assert refusal.field == "content_type"
+
+
+def test_a_content_type_wins_over_the_filename() -> None:
+    """The filename's is only a fallback, and what is signed is the parsed form."""
+    plan = a_plan(a_planner(), size=1, filename="x.html", content_type="IMAGE/PNG;q=1")
+    assert plan.content_type == plan.headers["Content-Type"] == "image/png; q=1"
+
+
+@pytest.mark.parametrize(("asked", "given"), [(None, 60), (30, 30), (120, 120), (121, 120), (10**12, 120)])
+def test_urls_live_no_longer_than_the_policy_allows(asked: int | None, given: int) -> None:
+    """Asking for more gives the most."""
+    assert a_plan(a_planner(expires_in=60, max_expires_in=120), size=1, expires_in=asked).expires_in == given
+
+
+def bare(planner: Planner, **fields: Any) -> tuple[str, dict[str, str]]:  # noqa: ANN401 - any field of a request
+    """Plan a bare PUT of ann's."""
+    return planner.plan_bare(UploadRequest(**fields), user="ann", unique=UNIQUE, today=TODAY)
+
+
+@pytest.mark.parametrize(
+    ("fields", "headers"),
+    [
+        ({}, {}),
+        ({"filename": "a.jpg"}, {}),
+        ({"content_type": "Image/JPEG"}, {"Content-Type": "image/jpeg"}),
+        ({"size": 0}, {"Content-Length": "0"}),
+    ],
+)
+def test_a_bare_url_signs_what_was_named(fields: dict[str, Any], headers: dict[str, str]) -> None:
+    """A client that named nothing need send no header."""
+    key, signed = bare(a_planner(), **fields)
+    assert key == f"uploads/ann/{UNIQUE}/{fields.get('filename', 'file')}"
+    assert signed == headers
+
+
+@pytest.mark.parametrize(
+    ("policy", "fields", "kind", "field"),
+    [
+        ({"max_size": 5 * GIB - 1}, {}, errors.SizeRequired, "size"),
+        ({"min_size": 1}, {}, errors.SizeRequired, "size"),
+        ({"max_size": 9}, {"size": 10}, errors.FileTooLarge, "size"),
+        ({"min_size": 2}, {"size": 1}, errors.FileTooSmall, "size"),
+        ({"max_size": 6 * GIB}, {"size": 5 * GIB + 1}, errors.MethodNotAvailable, "size"),
+        ({"content_types": frozenset({"image/*"})}, {}, errors.ContentTypeRequired, "content_type"),
+        (
+            {"content_types": frozenset({"image/*"})},
+            {"filename": "a.jpg"},
+            errors.ContentTypeRequired,
+            "content_type",
+        ),
+        ({}, {"content_type": "text/html"}, errors.ContentTypeNotAllowed, "content_type"),
+        ({"checksum": "required"}, {}, errors.ChecksumRequired, "checksum"),
+        ({"methods": frozenset({"post"})}, {}, errors.MethodNotAvailable, "policy"),
+        ({"key": KeyTemplate("fixed")}, {}, errors.MethodNotAvailable, "policy"),
+        ({"acl": "private"}, {}, errors.MethodNotAvailable, "policy"),
+        ({"cache_control": "no-store"}, {}, errors.MethodNotAvailable, "policy"),
+        ({"tags": {"a": "b"}}, {}, errors.MethodNotAvailable, "policy"),
+        ({"metadata": {"a": "b"}}, {}, errors.MethodNotAvailable, "policy"),
+        ({"content_disposition": "attachment"}, {}, errors.MethodNotAvailable, "policy"),
+        ({}, {"relative_key": "a"}, errors.Forbidden, "relative_key"),
+    ],
+)
+def test_a_bare_url_leaves_nothing_open_that_the_policy_restricts(
+    policy: dict[str, Any], fields: dict[str, Any], kind: type[UploadsvcError], field: str
+) -> None:
+    """What is not signed is the client's to choose, so it must be named or need no check."""
+    planner = a_planner(**policy)
+    with pytest.raises(kind) as caught:
+        bare(planner, **fields)
+    assert caught.value.field == field
+
+
+def test_optional_metadata_does_not_hinder_a_bare_url() -> None:
+    """Only what the operator fixes must be signed."""
+    assert bare(a_planner(metadata={"title": None}))[1] == {}
+    assert bare(a_planner(key=KeyTemplate("fixed"), overwrite=True))[0] == "uploads/ann/fixed"
