@@ -1,0 +1,174 @@
+"""A policy that can never be fulfilled is refused at the start, naming its field."""
+
+from typing import Any
+
+import pytest
+
+from uploadsvc.domain.keys import KeyTemplate, Namespace
+from uploadsvc.domain.policy import MAX_EXPIRES_IN, ChecksumRule, Policy, PolicyError
+from uploadsvc.domain.providers import GIB, PROVIDERS, TIB
+from uploadsvc.settings.model import PolicySettings
+
+SPACE = Namespace("uploads")
+FIXED_KEY = KeyTemplate("avatar{ext}")
+
+
+def refusal(provider: str = "aws", space: Namespace = SPACE, **fields: Any) -> PolicyError:  # noqa: ANN401 - any field of a policy
+    """Return what a policy is refused with."""
+    with pytest.raises(PolicyError) as caught:
+        Policy(**{"name": "p", **fields}).check(provider=PROVIDERS[provider], namespace=space)
+    return caught.value
+
+
+@pytest.mark.parametrize("provider", sorted(PROVIDERS))
+def test_every_default_policy_passes_on_every_provider(provider: str) -> None:
+    """The policy that is there when none is set works wherever the service runs, and so does the domain's."""
+    for policy in (PolicySettings().policy("default"), Policy(name="default")):
+        policy.check(provider=PROVIDERS[provider], namespace=SPACE)
+        assert "put" in policy.usable_methods(PROVIDERS[provider], may_replace=True)
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "reason"),
+    [
+        ("name", {"name": ""}, "1 to 64"),
+        ("name", {"name": "a/b"}, "1 to 64"),
+        ("name", {"name": "a.b"}, "1 to 64"),
+        ("name", {"name": "a\n"}, "1 to 64"),
+        ("name", {"name": "x" * 65}, "1 to 64"),
+        ("min_size", {"min_size": -1}, "negative"),
+        ("min_size", {"min_size": 5 * GIB + 1, "max_size": 6 * GIB}, "one request carries at most"),
+        ("max_size", {"max_size": 0}, "below"),
+        ("max_size", {"min_size": 10, "max_size": 9}, "below min_size (10)"),
+        ("max_expires_in", {"max_expires_in": 0}, "1 to 604800"),
+        ("max_expires_in", {"max_expires_in": MAX_EXPIRES_IN + 1}, "7 days"),
+        ("expires_in", {"expires_in": 0}, "1 to max_expires_in (3600)"),
+        ("expires_in", {"expires_in": 901, "max_expires_in": 900}, "1 to max_expires_in (900)"),
+        ("content_types", {"content_types": frozenset()}, "at least one"),
+        ("content_types", {"content_types": frozenset({"image"})}, "'image' is not a media type"),
+        ("content_types", {"content_types": frozenset({"image/png; q=1"})}, "without parameters"),
+        ("multipart_threshold", {"multipart_threshold": -1}, "negative"),
+        ("key", {"key": KeyTemplate("{filename}" * 5)}, "it can give 1000 bytes; prefix and user leave 760"),
+        ("storage_class", {"storage_class": "standard ia"}, "A-Z"),
+        ("storage_class", {"storage_class": "GLACIER\r\nx: y"}, "A-Z"),
+        ("kms_key_id", {"kms_key_id": "k"}, "needs server_side_encryption"),
+        ("kms_key_id", {"kms_key_id": "k", "server_side_encryption": "AES256"}, "needs server_side"),
+        ("kms_key_id", {"kms_key_id": "k\n", "server_side_encryption": "aws:kms"}, "printable ASCII"),
+        ("cache_control", {"cache_control": ""}, "printable ASCII"),
+        ("cache_control", {"cache_control": " no-store"}, "printable ASCII"),
+        ("cache_control", {"cache_control": "a\r\nb"}, "printable ASCII"),
+        ("cache_control", {"cache_control": "é"}, "printable ASCII"),
+        ("cache_control", {"cache_control": "x=${filename}"}, "without '${'"),
+        ("metadata", {"metadata": {"Title": None}}, "a-z 0-9"),
+        ("metadata", {"metadata": {"uploadsvc-upload": None}}, "uploadsvc-"),
+        ("metadata", {"metadata": {"a": "x" * 2048}}, "over 2048 bytes"),
+        ("tags", {"tags": {str(n): "" for n in range(11)}}, "at most 10"),
+        ("tags", {"tags": {"": "x"}}, "1 to 128"),
+        ("tags", {"tags": {"a": "b<c"}}, "1 to 128"),
+        ("tags", {"tags": {"a": "x" * 257}}, "0 to 256"),
+        ("tags", {"tags": {"a": "x\n"}}, "0 to 256"),
+        ("methods", {"methods": frozenset()}, "at least one"),
+        ("methods", {"methods": frozenset({"multipart"})}, "this release signs post and put"),
+        ("methods", {"methods": frozenset({"post"}), "key": FIXED_KEY}, "cannot be told not to overwrite"),
+    ],
+)
+def test_a_policy_that_contradicts_itself_is_refused(field: str, values: dict[str, Any], reason: str) -> None:
+    """The field at fault is named, with what is allowed."""
+    refused = refusal(**values)
+    assert refused.field == field
+    assert reason in refused.message
+
+
+@pytest.mark.parametrize(
+    ("provider", "field", "values", "reason"),
+    [
+        ("generic", "max_size", {"max_size": 5 * TIB + 1}, "stores at most"),
+        ("aws", "max_size", {"max_size": 50_000 * GIB + 1}, "stores at most"),
+        ("r2", "acl", {"acl": "public-read"}, "r2 has no ACLs"),
+        ("gcs", "acl", {"acl": "private"}, "gcs has no ACLs"),
+        ("r2", "tags", {"tags": {"a": "b"}}, "r2 has no object tags"),
+        ("b2", "tags", {"tags": {"a": "b"}}, "b2 has no object tags"),
+        ("gcs", "tags", {"tags": {"a": "b"}}, "gcs has no object tags"),
+        ("b2", "checksum", {"checksum": "required"}, "b2 checks none"),
+        ("ceph", "checksum", {"checksum": "required"}, "ceph checks none"),
+        ("b2", "client_keys", {"client_keys": True}, "set overwrite to true"),
+        ("gcs", "key", {"key": FIXED_KEY}, "{uuid}"),
+        ("r2", "methods", {"methods": frozenset({"post"})}, "r2 takes no POST policies"),
+        ("b2", "methods", {"methods": frozenset({"post"})}, "b2 takes no POST policies"),
+        (
+            "localstack",
+            "methods",
+            {"methods": frozenset({"post"}), "checksum": "required"},
+            "localstack checks no checksum in a form",
+        ),
+    ],
+)
+def test_a_policy_that_asks_for_what_the_store_lacks_is_refused(
+    provider: str, field: str, values: dict[str, Any], reason: str
+) -> None:
+    """It does not fail in the browser, but at the start, naming store and field."""
+    refused = refusal(provider, **values)
+    assert refused.field == field
+    assert reason in refused.message
+
+
+@pytest.mark.parametrize(
+    ("provider", "values"),
+    [
+        ("aws", {"max_size": 50_000 * GIB}),
+        ("aws", {"min_size": 5 * GIB, "max_size": 5 * GIB}),
+        ("aws", {"expires_in": MAX_EXPIRES_IN, "max_expires_in": MAX_EXPIRES_IN}),
+        ("aws", {"key": FIXED_KEY}),
+        ("aws", {"client_keys": True}),
+        ("aws", {"kms_key_id": "arn:aws:kms:eu:1:key/x", "server_side_encryption": "aws:kms:dsse"}),
+        ("aws", {"cache_control": "max-age=31536000, immutable"}),
+        ("aws", {"metadata": {"a": "x" * 2047}}),
+        ("aws", {"tags": {"project": "", "größe": "a b+c-d=e._:/@"}}),
+        ("aws", {"checksum": "required", "methods": frozenset({"post"})}),
+        ("aws", {"methods": frozenset({"post"}), "key": FIXED_KEY, "overwrite": True}),
+        ("b2", {"client_keys": True, "overwrite": True}),
+        ("b2", {"key": FIXED_KEY, "overwrite": True}),
+        ("r2", {"client_keys": True}),
+        ("localstack", {"checksum": "required"}),
+    ],
+)
+def test_a_policy_that_can_be_fulfilled_passes(provider: str, values: dict[str, Any]) -> None:
+    """The limits themselves are allowed."""
+    Policy(name="p", **values).check(provider=PROVIDERS[provider], namespace=SPACE)
+
+
+def test_a_long_key_prefix_leaves_less_room() -> None:
+    """Prefix, longest user and longest key together fit into S3's limit."""
+    template = KeyTemplate("x" * 512)
+    Policy(name="p", key=template, overwrite=True).check(
+        provider=PROVIDERS["aws"], namespace=Namespace("p" * 255)
+    )
+    assert refusal(space=Namespace("p" * 256), key=template, overwrite=True).field == "key"
+
+
+@pytest.mark.parametrize(
+    ("provider", "checksum", "may_replace", "methods"),
+    [
+        ("aws", "optional", True, {"put", "post"}),
+        ("aws", "optional", False, {"put"}),
+        ("aws", "required", True, {"put", "post"}),
+        ("localstack", "required", True, {"put"}),
+        ("localstack", "optional", True, {"put", "post"}),
+        ("r2", "optional", True, {"put"}),
+        ("r2", "optional", False, {"put"}),
+        ("b2", "optional", True, {"put"}),
+        ("b2", "optional", False, set()),
+        ("gcs", "optional", False, set()),
+        ("ceph", "optional", True, {"put", "post"}),
+    ],
+)
+def test_only_methods_that_enforce_the_policy_are_usable(
+    *,
+    provider: str,
+    checksum: ChecksumRule,
+    may_replace: bool,
+    methods: set[str],
+) -> None:
+    """A form cannot be told not to overwrite, and no method is used whose conditions the store ignores."""
+    policy = Policy(name="p", checksum=checksum)
+    assert policy.usable_methods(PROVIDERS[provider], may_replace=may_replace) == methods
