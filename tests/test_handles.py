@@ -1,0 +1,167 @@
+"""An upload's id carries what it was sealed with, and nothing else passes for one."""
+
+import base64
+import string
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from uploadsvc import handles
+from uploadsvc.domain.checksums import Checksum
+from uploadsvc.domain.errors import NotFound
+from uploadsvc.handles import Handle, Purpose, UploadIds, derive_key
+
+SECRET = b"0123456789abcdef0123456789abcdef"
+OTHER = b"fedcba9876543210fedcba9876543210"
+ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+IDS = UploadIds([SECRET])
+
+HANDLE = Handle(
+    jti="0190f3c0",
+    policy="default",
+    bucket="media",
+    key="uploads/ann/é/photo.jpg",
+    method="put",
+    min_size=5,
+    max_size=5,
+    content_type="image/jpeg",
+    checksum=Checksum("crc32", "AAAAAA=="),
+    marked=False,
+    replaceable_until=0,
+    expires_at=1_800_000_000,
+)
+
+TEXT = st.text(max_size=30)
+SIZES = st.integers(min_value=0, max_value=10**14)
+HANDLES = st.builds(
+    Handle,
+    jti=TEXT,
+    policy=TEXT,
+    bucket=TEXT,
+    key=TEXT,
+    method=st.sampled_from(["put", "post"]),
+    min_size=SIZES,
+    max_size=SIZES,
+    content_type=TEXT,
+    checksum=st.sampled_from([None, Checksum("crc32", "AAAAAA=="), Checksum("crc64nvme", "AAAAAAAAAAA=")]),
+    marked=st.booleans(),
+    replaceable_until=SIZES,
+    expires_at=SIZES,
+)
+
+
+def refuse(upload_id: str) -> None:
+    """See that an id is nobody's."""
+    with pytest.raises(NotFound, match="no such upload"):
+        IDS.open(upload_id)
+
+
+@settings(deadline=None, derandomize=True)
+@given(HANDLES)
+def test_a_handle_comes_back_as_it_was(handle: Handle) -> None:
+    """What is sealed is what is opened, and the id can stand in a URL as it is."""
+    upload_id = IDS.seal(handle)
+    assert set(upload_id) <= set(ALPHABET)
+    assert IDS.open(upload_id) == handle
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.data())
+def test_an_altered_id_is_nobodys(data: st.DataObject) -> None:
+    """Another character in any place makes it no id."""
+    upload_id = IDS.seal(HANDLE)
+    place = data.draw(st.integers(0, len(upload_id) - 1))
+    character = data.draw(st.sampled_from([*ALPHABET, *"+/= \n.é\ud800\0"]))
+    altered = upload_id[:place] + character + upload_id[place + 1 :]
+    if altered != upload_id:
+        refuse(altered)
+
+
+def test_a_shortened_id_is_nobodys() -> None:
+    """No part of an id is an id, from either end."""
+    upload_id = IDS.seal(HANDLE)
+    for length in range(len(upload_id)):
+        refuse(upload_id[:length])
+        refuse(upload_id[len(upload_id) - length :] if length else "")
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.text(st.characters(exclude_categories=()), max_size=200))
+def test_a_made_up_id_is_nobodys(text: str) -> None:
+    """Whatever is sent is answered with the same refusal."""
+    refuse(text)
+
+
+@pytest.mark.parametrize("extra", [b"", b"x", b"xy"])
+def test_an_id_has_one_spelling(extra: bytes) -> None:
+    """Padding, the other alphabet, line ends and spare bits at the end spell no id."""
+    handle = replace(HANDLE, jti="~?~?" + extra.decode())
+    upload_id = IDS.seal(handle)
+    assert IDS.open(upload_id) == handle
+    spellings = {
+        upload_id + "=",
+        upload_id + "==",
+        upload_id + "\n",
+        " " + upload_id,
+        upload_id + "A",
+        upload_id.replace("-", "+").replace("_", "/"),
+        upload_id + "=" * (-len(upload_id) % 4),
+    }
+    if len(upload_id) % 4:
+        last = ALPHABET[ALPHABET.index(upload_id[-1]) + 1]
+        loose = upload_id[:-1] + last
+        padding = "=" * (-len(upload_id) % 4)
+        assert base64.urlsafe_b64decode(loose + padding) == base64.urlsafe_b64decode(upload_id + padding)
+        spellings.add(loose)
+    for spelling in spellings - {upload_id}:
+        refuse(spelling)
+
+
+@pytest.mark.parametrize("purpose", sorted(set(get_args(Purpose)) - {"upload"}))
+def test_another_purposes_key_seals_no_id(purpose: Purpose) -> None:
+    """What was made with a receipt's key, or a demo token's, is no id."""
+    forger = UploadIds([SECRET])
+    forger._keys = [derive_key(SECRET, purpose)]
+    refuse(forger.seal(HANDLE))
+    forger._keys = [SECRET]
+    refuse(forger.seal(HANDLE))
+
+
+def test_every_purpose_and_secret_has_a_key_of_its_own() -> None:
+    """No two derived keys are equal, and none is the secret."""
+    keys = [derive_key(secret, purpose) for secret in (SECRET, OTHER) for purpose in get_args(Purpose)]
+    assert len({*keys, SECRET, OTHER}) == len(keys) + 2
+    assert all(len(key) == 32 for key in keys)
+
+
+def test_derived_keys_do_not_change() -> None:
+    """Ids from before an upgrade open after it."""
+    assert (
+        derive_key(SECRET, "upload").hex()
+        == "19c0e1b3b59176b5fe8b937110e3428648b00754e02a116af688d28c0e832485"
+    )
+    assert (
+        derive_key(SECRET, "receipt").hex()
+        == "699b33d3ed5cd9c71cf79bf89fab0dc7fd217c9f3b9d6f2ee7e28077675a53f2"
+    )
+
+
+def test_a_secret_can_be_rotated() -> None:
+    """The first secret seals and all open; a secret that is gone opens nothing."""
+    before, between, after = UploadIds([OTHER]), UploadIds([SECRET, OTHER]), UploadIds([SECRET])
+    old = before.seal(HANDLE)
+    assert between.open(old) == HANDLE
+    assert between.seal(HANDLE) == after.seal(HANDLE)
+    with pytest.raises(NotFound):
+        after.open(old)
+    with pytest.raises(NotFound):
+        before.open(between.seal(HANDLE))
+
+
+def test_a_short_secret_is_refused() -> None:
+    """A key is not derived from what could be guessed."""
+    with pytest.raises(ValueError, match="at least 32 bytes"):
+        derive_key(b"x" * (handles.MIN_SECRET_BYTES - 1), "upload")
