@@ -18,24 +18,24 @@ SECRET_KEY: Final = "the tests' own secret key of the service, 32 bytes or more"
 BASE_URL: Final = "http://uploads.test"
 
 
-def settings_for(s3: S3Server, **sections: object) -> dict[str, Any]:
+def settings_for(server: S3Server, /, **sections: object) -> dict[str, Any]:
     """Return settings that reach an S3 server, as `Settings.model_validate` takes them.
 
     Args:
-        s3: The server and its bucket.
+        server: The S3 server and its bucket.
         **sections: Top-level settings that replace or extend these; dictionaries are merged one level deep,
             so ``s3={"public_endpoint_url": …}`` keeps the bucket, and ``policies={…}`` adds to ``default``.
     """
-    provider = s3.name if s3.name in {"seaweedfs", "localstack"} else "generic"
+    provider = server.name if server.name in {"seaweedfs", "localstack"} else "generic"
     settings: dict[str, Any] = {
         "secret_key": SECRET_KEY,
         "s3": {
-            "bucket": s3.bucket,
-            "region": s3.region,
-            "endpoint_url": s3.endpoint_url,
-            "access_key_id": s3.access_key_id,
-            "secret_access_key": s3.secret_access_key,
-            "session_token": s3.session_token,
+            "bucket": server.bucket,
+            "region": server.region,
+            "endpoint_url": server.endpoint_url,
+            "access_key_id": server.access_key_id,
+            "secret_access_key": server.secret_access_key,
+            "session_token": server.session_token,
             "addressing_style": "path",
             "provider": provider,
         },
@@ -45,8 +45,10 @@ def settings_for(s3: S3Server, **sections: object) -> dict[str, Any]:
     }
     for name, section in sections.items():
         present = settings.get(name)
-        merge = isinstance(present, dict) and isinstance(section, Mapping)
-        settings[name] = {**present, **section} if merge and isinstance(section, Mapping) else section
+        if isinstance(present, dict) and isinstance(section, dict):
+            settings[name] = {**present, **section}
+        else:
+            settings[name] = section
     return settings
 
 
