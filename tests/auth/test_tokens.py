@@ -1,0 +1,372 @@
+"""A bearer token holds only if it is what the settings say: RFC 8725, row by row."""
+
+import base64
+import hmac
+import json
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any, TypeAlias
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from uploadsvc.auth.tokens import (
+    DEMO_TYP,
+    TokenVerifier,
+    demo_token,
+    demo_verifier,
+    public_key_verifier,
+    secret_verifier,
+    token_typ,
+)
+from uploadsvc.domain.errors import Forbidden, Unauthenticated
+from uploadsvc.domain.keys import encode_user
+from uploadsvc.handles import Handle, UploadIds
+from uploadsvc.receipts import Receipts
+
+PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+
+SECRET = b"a shared secret of 32 bytes, or so"
+VERIFIER = secret_verifier(SECRET, algorithms=(), audience=None, user_claim="sub")
+
+
+def in_seconds(seconds: int) -> int:
+    """Return a time from now, as claims have it."""
+    return int(datetime.now(UTC).timestamp()) + seconds
+
+
+def compact(header: object, claims: object, secret: bytes = SECRET) -> str:
+    """Return a token of any JSON, signed by HMAC as a JWT is, whatever its header says."""
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims)]
+    parts.append(base64.urlsafe_b64encode(hmac.digest(secret, b".".join(parts), "sha256")).rstrip(b"="))
+    return b".".join(parts).decode()
+
+
+def a_token(header: dict[str, Any] | None = None, **claims: Any) -> str:  # noqa: ANN401 - any JSON
+    """Return ann's token, with other headers or claims; a claim that is None is left out."""
+    merged = {"sub": "ann", "exp": in_seconds(60), **claims}
+    return compact(
+        {"alg": "HS256", "typ": "JWT", **(header or {})}, {k: v for k, v in merged.items() if v is not None}
+    )
+
+
+def refused(token: str, verifier: TokenVerifier = VERIFIER) -> str:
+    """Return what a token is refused with; never a part of the token."""
+    with pytest.raises(Unauthenticated) as caught:
+        verifier.principal(token)
+    return caught.value.detail
+
+
+@cache
+def rsa_key(bits: int = 2048) -> rsa.RSAPrivateKey:
+    """Make an RSA key, once."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=bits)
+
+
+def public_pem(key: PrivateKey) -> str:
+    """Return the PEM text of a key's public half."""
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def public_verifier(pem: str, *algorithms: str, audience: str | None = None) -> TokenVerifier:
+    """Return a verifier by a public key."""
+    return public_key_verifier(pem, algorithms=algorithms, audience=audience, user_claim="sub")
+
+
+def test_a_good_token_names_its_user() -> None:
+    """The subject is the user, and every policy is open."""
+    principal = VERIFIER.principal(a_token())
+    assert (principal.user, principal.policies) == ("ann", None)
+
+
+@pytest.mark.parametrize("algorithm", ["none", "None", "NONE", ""])
+@pytest.mark.parametrize("signature", ["", "AAAA"])
+def test_an_unsigned_token_is_refused(algorithm: str, signature: str) -> None:
+    """What a token says of its own algorithm is not believed."""
+    head = a_token({"alg": algorithm}).rpartition(".")[0]
+    refused(f"{head}.{signature}")
+    refused(f"{head}.{signature}", public_verifier(public_pem(rsa_key())))
+
+
+def test_a_public_key_is_no_secret() -> None:
+    """A token signed by HMAC with the public key's text does not hold."""
+    pem = public_pem(rsa_key())
+    for text in (pem, pem.strip(), pem.replace("\n", "\r\n")):
+        token = compact({"alg": "HS256"}, {"sub": "ann", "exp": in_seconds(60)}, secret=text.encode())
+        refused(token, public_verifier(pem))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"crit": ["exp"]},
+        {"crit": ["x"], "x": 1},
+        {"crit": []},
+        {"crit": "exp"},
+        {"crit": [1]},
+        {"crit": ["b64"], "b64": False},
+        {"b64": False},
+        {"alg": "HS512"},
+        {"alg": "RS256"},
+        {"alg": None},
+        {"alg": ["HS256"]},
+        {"alg": {}},
+        {"alg": 1},
+        {"kid": 1},
+        {"kid": ["x"]},
+    ],
+)
+def test_a_header_that_is_not_understood_is_refused(header: dict[str, Any]) -> None:
+    """Critical extensions, other algorithms and wrong types are not skipped."""
+    refused(a_token(header))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"jku": "https://evil.example/jwks.json"},
+        {"x5u": "https://evil.example/cert.pem"},
+        {"jwk": {"kty": "oct", "k": base64.urlsafe_b64encode(b"e" * 32).decode()}},
+        {"x5c": ["MIIB"]},
+        {"kid": "../../dev/null"},
+    ],
+)
+def test_a_key_that_a_token_brings_is_ignored(header: dict[str, Any]) -> None:
+    """It neither lends trust to a forged token nor takes it from a good one."""
+    forged = compact({"alg": "HS256", **header}, {"sub": "ann", "exp": in_seconds(60)}, secret=b"e" * 32)
+    refused(forged)
+    assert VERIFIER.principal(a_token(header)).user == "ann"
+
+
+@pytest.mark.parametrize(
+    ("claims", "reason"),
+    [
+        ({"exp": None}, "no 'exp' claim"),
+        ({"exp": in_seconds(-3600)}, "expired"),
+        ({"exp": "soon"}, "malformed"),
+        ({"exp": [1]}, "malformed"),
+        ({"exp": {}}, "malformed"),
+        ({"exp": float("inf")}, "malformed"),
+        ({"exp": float("nan")}, "malformed"),
+        ({"nbf": in_seconds(3600)}, "malformed"),
+        ({"nbf": []}, "malformed"),
+        ({"iat": in_seconds(3600)}, "malformed"),
+        ({"sub": None}, "no 'sub' claim"),
+        ({"sub": ""}, "non-empty string"),
+        ({"sub": 7}, "non-empty string"),
+        ({"sub": True}, "non-empty string"),
+        ({"sub": ["ann"]}, "non-empty string"),
+        ({"sub": {"id": "ann"}}, "non-empty string"),
+        ({"aud": "other"}, "aud"),
+    ],
+)
+def test_a_token_with_wrong_claims_is_refused(claims: dict[str, Any], reason: str) -> None:
+    """Expiry and subject are needed, and every claim must be what RFC 7519 says."""
+    assert reason in refused(a_token(**claims))
+
+
+@pytest.mark.parametrize(
+    ("audience", "holds"),
+    [
+        ("uploads", True),
+        (["x", "uploads"], True),
+        (None, False),
+        ("uploadsx", False),
+        (["x"], False),
+        ([], False),
+        ({"uploads": 1}, False),
+        (1, False),
+    ],
+)
+def test_the_audience_must_be_ours(*, audience: object, holds: bool) -> None:
+    """Where an audience is set, a token without it is for somebody else."""
+    verifier = secret_verifier(SECRET, algorithms=(), audience="uploads", user_claim="sub")
+    token = a_token(aud=audience)
+    if holds:
+        assert verifier.principal(token).user == "ann"
+    else:
+        refused(token, verifier)
+
+
+def test_a_little_clock_skew_is_forgiven() -> None:
+    """Half a minute either way is no attack."""
+    assert VERIFIER.principal(a_token(exp=in_seconds(-20))).user == "ann"
+    assert VERIFIER.principal(a_token(nbf=in_seconds(20))).user == "ann"
+    refused(a_token(exp=in_seconds(-40)))
+
+
+def test_another_claim_can_name_the_user() -> None:
+    """The claim that the operator chose counts, and only that."""
+    verifier = secret_verifier(SECRET, algorithms=(), audience=None, user_claim="email")
+    assert verifier.principal(a_token(email="a@example.com")).user == "a@example.com"
+    assert "'email'" in refused(a_token(), verifier)
+    assert verifier.principal(a_token(sub=None, email="a@example.com")).user == "a@example.com"
+
+
+def test_a_lone_surrogate_owns_nothing() -> None:
+    """JSON can spell what UTF-8 cannot; such a user is refused before a key is made."""
+    principal = VERIFIER.principal(a_token(sub="ann\ud800"))
+    with pytest.raises(Forbidden, match="lone surrogate"):
+        encode_user(principal.user)
+
+
+def test_no_other_thing_of_ours_is_a_bearer_token() -> None:
+    """A receipt, a demo token and an id are refused, even where they were signed with the same secret."""
+    now = datetime.now(UTC)
+    receipts = Receipts(key=SECRET, issuer="uploadsvc", audience="uploads", expires_in=60)
+    receipt = receipts.sign({"policy": "default"}, user="ann", jti="J", now=now)
+    demo = demo_token(SECRET, user="ann", now=now, expires_in=60)
+    for audience in (None, "uploads", "uploadsvc-demo"):
+        verifier = secret_verifier(SECRET, algorithms=(), audience=audience, user_claim="sub")
+        refused(receipt, verifier)
+        refused(demo, verifier)
+    handle = Handle(
+        jti="J",
+        policy="default",
+        bucket="b",
+        key="uploads/ann/a",
+        method="put",
+        min_size=0,
+        max_size=0,
+        content_type="image/png",
+        checksum=None,
+        marked=False,
+        replaceable_until=0,
+        expires_at=0,
+    )
+    refused(UploadIds([SECRET]).seal(handle))
+
+
+def test_only_a_demo_token_is_a_demo_token() -> None:
+    """The demo's verifier takes its own kind, by key, audience and typ."""
+    verifier = demo_verifier(SECRET)
+    now = datetime.now(UTC)
+    good = demo_token(SECRET, user="ann", now=now, expires_in=60)
+    assert verifier.principal(good).user == "ann"
+    assert token_typ(good) == DEMO_TYP
+    assert "kind of token" in refused(a_token(aud="uploadsvc-demo"), verifier)
+    refused(a_token({"typ": DEMO_TYP}), verifier)
+    refused(demo_token(b"x" * 32, user="ann", now=now, expires_in=60), verifier)
+    refused(demo_token(SECRET, user="ann", now=now - timedelta(hours=1), expires_in=60), verifier)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+HEADER_NAMES = st.sampled_from(["alg", "typ", "crit", "b64", "kid", "zip", "x5c"])
+CLAIM_NAMES = st.sampled_from(["exp", "nbf", "iat", "aud", "iss", "sub", "jti"])
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(header=st.dictionaries(HEADER_NAMES, JSON), claims=st.dictionaries(CLAIM_NAMES, JSON))
+def test_any_json_is_a_token_or_refused(header: dict[str, Any], claims: dict[str, Any]) -> None:
+    """Whatever a signed token holds, it names a user or is refused; nothing else is raised."""
+    full = {"sub": "ann", "exp": in_seconds(60), **claims}
+    for token in (a_token(header), compact({"alg": "HS256"}, full), compact(header, full)):
+        token_typ(token)
+        try:
+            assert VERIFIER.principal(token).user
+        except Unauthenticated:
+            continue
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.text(st.characters(exclude_categories=()), max_size=60) | st.from_regex(r"[\w-]*\.[\w-]*\.[\w-]*"))
+def test_any_text_is_refused(text: str) -> None:
+    """What is no token at all is refused like a forged one."""
+    refused(text)
+    token_typ(text)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "a" * 8192,
+        ".".join(["e30"] * 2700),
+        compact({"alg": "HS256"}, [1]),
+        compact([], {"sub": "ann"}),
+        compact("x", "y"),
+        base64.urlsafe_b64encode(b"[" * 6000).decode() + ".e30.AAAA",
+        base64.urlsafe_b64encode(b'{"alg":' + b"9" * 5000 + b"}").decode() + ".e30.AAAA",
+    ],
+)
+def test_a_hostile_token_is_refused(token: str) -> None:
+    """Length, depth and odd JSON cost no more than a refusal."""
+    refused(token)
+    assert token_typ(token) is None
+
+
+def test_every_kind_of_key_verifies_its_own_algorithm() -> None:
+    """Where no algorithm is named it is the key's, and another's is never taken."""
+    keys: dict[str, PrivateKey] = {
+        "RS256": rsa_key(),
+        "ES256": ec.generate_private_key(ec.SECP256R1()),
+        "ES384": ec.generate_private_key(ec.SECP384R1()),
+        "ES512": ec.generate_private_key(ec.SECP521R1()),
+        "EdDSA": ed25519.Ed25519PrivateKey.generate(),
+    }
+    claims = {"sub": "ann", "exp": in_seconds(60)}
+    tokens = {name: jwt.encode(claims, key, algorithm=name) for name, key in keys.items()}
+    for name, key in keys.items():
+        verifier = public_verifier(public_pem(key))
+        assert verifier.algorithms == (name,)
+        for other, token in tokens.items():
+            if other == name:
+                assert verifier.principal(token).user == "ann"
+            else:
+                refused(token, verifier)
+    refused(jwt.encode(claims, rsa_key(), algorithm="PS256"), public_verifier(public_pem(rsa_key())))
+
+
+@pytest.mark.parametrize(
+    ("secret", "algorithms", "reason"),
+    [
+        (b"x" * 31, (), "at least 32 bytes, not 31"),
+        (b"x" * 63, ("HS512",), "at least 64 bytes, not 63"),
+        (b"x" * 64, ("RS256",), "'RS256' does not go with a secret"),
+        (b"x" * 64, ("HS256", "none"), "'none' does not go with a secret"),
+    ],
+)
+def test_a_weak_secret_is_refused(secret: bytes, algorithms: tuple[str, ...], reason: str) -> None:
+    """A secret is as long as its hash, and goes with HMAC only."""
+    with pytest.raises(ValueError, match=reason):
+        secret_verifier(secret, algorithms=algorithms, audience=None, user_claim="sub")
+
+
+def other_pems() -> dict[str, str]:
+    """Return PEM texts that are no good public key."""
+    info = (Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    private = rsa_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return {
+        "not a PEM public key": private.decode(),
+        "at least 2048 bits, not 1024": public_pem(rsa_key(1024)),
+        "P-256": public_pem(ec.generate_private_key(ec.SECP256K1())),
+        "not an RSA, EC": x25519.X25519PrivateKey.generate().public_key().public_bytes(*info).decode(),
+    }
+
+
+def test_a_bad_public_key_is_refused() -> None:
+    """Private, short, exotic or malformed keys stop the start, and the message shows none."""
+    for reason, pem in {**other_pems(), "BEGIN PUBLIC KEY": "é"}.items():
+        with pytest.raises(ValueError, match=r".") as caught:
+            public_verifier(pem)
+        assert reason in str(caught.value)
+        assert pem[40:60] not in str(caught.value) or len(pem) < 40
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "none", "ES256"])
+def test_an_algorithm_must_go_with_its_key(algorithm: str) -> None:
+    """Above all, no HMAC with a public key."""
+    with pytest.raises(ValueError, match="does not go with this key"):
+        public_verifier(public_pem(rsa_key()), "RS256", algorithm)
