@@ -1,0 +1,57 @@
+"""A service with a good key speaks for the user whom it names."""
+
+from hashlib import sha256
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from uploadsvc.auth.api_keys import ON_BEHALF_OF, ApiKey, api_key_principal
+from uploadsvc.domain.errors import Unauthenticated, ValidationFailed
+
+KEYS = (
+    ApiKey(name="billing", digest=sha256(b"billing-key").digest(), policies=None),
+    ApiKey(name="avatars", digest=sha256(b"avatars-key").digest(), policies=frozenset({"avatars"})),
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "policies"), [("billing-key", None), ("avatars-key", frozenset({"avatars"}))]
+)
+def test_a_key_reaches_its_policies(key: str, policies: frozenset[str] | None) -> None:
+    """The user is the one who is named, the policies are the key's own."""
+    principal = api_key_principal(KEYS, key, "ann")
+    assert (principal.user, principal.policies) == ("ann", policies)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("", "billing-ke", "billing-keyx", "BILLING-KEY", " billing-key", "billing"),
+        *("\ud800", "é", "x" * 100_000, sha256(b"billing-key").hexdigest()),
+    ],
+)
+def test_another_key_is_refused(key: str) -> None:
+    """Neither a near miss, nor a service's name, nor the stored hash is a key."""
+    for on_behalf_of in ("ann", None, "%FF"):
+        with pytest.raises(Unauthenticated) as caught:
+            api_key_principal(KEYS, key, on_behalf_of)
+        assert caught.value.detail == "There is no such API key."
+    with pytest.raises(Unauthenticated):
+        api_key_principal((), "billing-key", "ann")
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.text(min_size=1))
+def test_any_user_can_be_named(user: str) -> None:
+    """Percent-encoded UTF-8 carries every id."""
+    assert api_key_principal(KEYS, "billing-key", quote(user, safe="")).user == user
+
+
+@pytest.mark.parametrize("on_behalf_of", [None, "", "%FF", "é", "%ED%A0%80", "a\ud800"])
+def test_a_good_key_needs_a_user(on_behalf_of: str | None) -> None:
+    """Who holds the key is told what is wrong with the header."""
+    with pytest.raises(ValidationFailed, match="percent-encoded UTF-8") as caught:
+        api_key_principal(KEYS, "billing-key", on_behalf_of)
+    assert caught.value.field == ON_BEHALF_OF
