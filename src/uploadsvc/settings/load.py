@@ -97,8 +97,12 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
             continue
         head = ENV_PREFIX + upper.removeprefix(ENV_PREFIX).split(ENV_DELIMITER)[0]
         if head not in known:
-            close = difflib.get_close_matches(head, sorted(known), n=1)
-            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
+            # Without the prefix, which makes any two names look alike.
+            tails = sorted(name.removeprefix(ENV_PREFIX) for name in known)
+            close = difflib.get_close_matches(head.removeprefix(ENV_PREFIX), tails, n=1)
+            hint = (
+                f"did you mean {ENV_PREFIX}{close[0]}?" if close else f"known are {', '.join(sorted(known))}"
+            )
             raise SettingsError((name.upper().removeprefix(ENV_PREFIX),), f"there is no such setting; {hint}")
 
 

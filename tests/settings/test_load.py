@@ -1,0 +1,311 @@
+"""Settings come from the environment and a file; what is wrong with them is said in one line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from uploadsvc.settings import Settings, SettingsError, load_settings
+
+SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2"
+
+
+@pytest.fixture(autouse=True)
+def _bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the one thing that has no default."""
+    monkeypatch.setenv("UPLOADSVC_S3__BUCKET", "media")
+
+
+@pytest.fixture
+def env(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Set variables of this service by the rest of their name."""
+    return monkeypatch
+
+
+def loaded(env: pytest.MonkeyPatch, **variables: str) -> Settings:
+    """Load the settings with some variables set."""
+    for name, value in variables.items():
+        env.setenv(f"UPLOADSVC_{name}", value)
+    return load_settings()
+
+
+def refused(env: pytest.MonkeyPatch, **variables: str) -> SettingsError:
+    """Return what the settings are refused with: one line, and no secret in it."""
+    with pytest.raises(SettingsError) as caught:
+        loaded(env, **variables)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "hunter2" not in message
+    assert message.startswith(f"{caught.value.variable}: ")
+    return caught.value
+
+
+def test_only_the_bucket_has_to_be_set() -> None:
+    """All else has a default, and the default policy is there."""
+    settings = load_settings()
+    assert settings.s3.bucket == "media"
+    assert settings.key_prefix == "uploads"
+    assert settings.policies["default"].max_size == 5 * 1024**3
+    assert settings.objects.delete is False
+    assert settings.demo is False
+
+
+def test_the_environment_sets_every_level(env: pytest.MonkeyPatch) -> None:
+    """Two underscores go one level down, in any case of letters."""
+    env.setenv("uploadsvc_s3__region", "eu-central-1")
+    settings = loaded(
+        env,
+        SECRET_KEY=SECRET,
+        AUTH__JWT__SECRET=SECRET,
+        AUTH__API_KEYS=json.dumps([{"name": "billing", "sha256": "a" * 64}]),
+        OBJECTS__DELETE="true",
+        POLICIES__AVATARS__MAX_SIZE="5MB",
+        POLICIES__AVATARS__CONTENT_TYPES="image/png, image/jpeg",
+        DOWNLOADS__EXPIRES_IN="60",
+    )
+    assert settings.s3.region == "eu-central-1"
+    assert settings.secret_key is not None
+    assert settings.secret_key.get_secret_value() == SECRET
+    assert settings.auth.jwt.secret is not None
+    assert settings.auth.api_keys[0].policies == ("*",)
+    assert settings.objects.delete
+    assert settings.policies["avatars"].max_size == 5_000_000
+    assert settings.policies["avatars"].content_types == {"image/png", "image/jpeg"}
+    assert settings.downloads.expires_in == 60
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        (
+            "CORS__ALLOW_ORIGINS",
+            "https://a.example, https://b.example",
+            ("https://a.example", "https://b.example"),
+        ),
+        ("CORS__ALLOW_ORIGINS", '["https://a.example"]', ("https://a.example",)),
+        ("CORS__ALLOW_ORIGINS", "https://a.example,", ("https://a.example",)),
+        ("CORS__ALLOW_ORIGINS", "*", ("*",)),
+    ],
+)
+def test_a_list_is_json_or_commas(
+    env: pytest.MonkeyPatch, name: str, value: str, expected: tuple[str, ...]
+) -> None:
+    """People write commas, programs write JSON."""
+    assert loaded(env, **{name: value}).cors.allow_origins == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [
+        ("0", 0),
+        ("5242880", 5_242_880),
+        ("5MB", 5_000_000),
+        ("5MiB", 5 * 1024**2),
+        ("5 mib", 5 * 1024**2),
+        (" 1GB ", 10**9),
+        ("7B", 7),
+        ("2TiB", 2 * 1024**4),
+    ],
+)
+def test_a_size_is_bytes_or_has_a_unit(env: pytest.MonkeyPatch, value: str, size: int) -> None:
+    """MB is a million, MiB is 1024 squared."""
+    assert loaded(env, POLICIES__P__MAX_SIZE=value).policies["p"].max_size == size
+
+
+@pytest.mark.parametrize("value", ["5M", "MB", "1.5GB", "-1", "5 000", "5iB", "1e6", "x", "9" * 19])
+def test_a_bad_size_is_refused(env: pytest.MonkeyPatch, value: str) -> None:
+    """The variable is named, and what a size looks like."""
+    error = refused(env, POLICIES__P__MAX_SIZE=value)
+    assert error.variable == "UPLOADSVC_POLICIES__P__MAX_SIZE"
+    assert "'5MB' or '5MiB'" in str(error)
+
+
+def test_pem_text_may_be_in_one_line(env: pytest.MonkeyPatch) -> None:
+    """Many places that hold variables hold no line ends."""
+    settings = loaded(env, AUTH__JWT__PUBLIC_KEY="-----BEGIN PUBLIC KEY-----\\nAAAA\\n")
+    assert settings.auth.jwt.public_key == "-----BEGIN PUBLIC KEY-----\nAAAA\n"
+
+
+def test_an_empty_variable_is_not_set(env: pytest.MonkeyPatch) -> None:
+    """Compose files and charts set empty variables."""
+    assert loaded(env, SECRET_KEY="", S3__REGION="", KEY_PREFIX="").key_prefix == "uploads"
+
+
+CONFIG = """
+key_prefix = "files"
+secret_key = "hunter2-hunter2-hunter2-hunter2-hunter2"
+[s3]
+bucket = "from-file"
+region = "eu-west-1"
+[policies.avatars]
+max_size = "5MB"
+content_types = ["image/*"]
+[policies.avatars.metadata]
+origin = "upload"
+"""
+
+
+def test_a_file_sets_what_the_environment_does_not(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The environment wins value by value, and overrides win over both."""
+    path = tmp_path / "uploadsvc.toml"
+    path.write_text(CONFIG)
+    settings = loaded(env, CONFIG_FILE=str(path), POLICIES__AVATARS__MIN_SIZE="1")
+    assert settings.s3.bucket == "media"
+    assert settings.s3.region == "eu-west-1"
+    assert settings.key_prefix == "files"
+    avatars = settings.policies["avatars"]
+    assert (avatars.min_size, avatars.max_size, avatars.metadata) == (1, 5_000_000, {"origin": "upload"})
+    layered = load_settings(
+        {"s3": {"bucket": "override"}}, {"key_prefix": "default", "s3": {"provider": "r2"}}
+    )
+    assert (layered.s3.bucket, layered.key_prefix, layered.s3.provider) == ("override", "files", "r2")
+
+
+@pytest.mark.parametrize(
+    ("content", "variable", "reason"),
+    [
+        (b"secret_key = hunter2", "UPLOADSVC_CONFIG_FILE", "is not TOML"),
+        (b'secret_key = "hunter2', "UPLOADSVC_CONFIG_FILE", "is not TOML"),
+        (b"\xff", "UPLOADSVC_CONFIG_FILE", "is not TOML"),
+        (b"[s4]\nbucket = 'x'", "UPLOADSVC_S4", "no such setting"),
+        (b"[s3]\nbuckets = 'x'", "UPLOADSVC_S3__BUCKETS", "no such setting"),
+        (b"secret_key = 7", "UPLOADSVC_SECRET_KEY", "string"),
+        (b"secret_key = ['hunter2']", "UPLOADSVC_SECRET_KEY", "string"),
+        (b"secret_keys = ['hunter2', 7]", "UPLOADSVC_SECRET_KEYS__1", "string"),
+    ],
+)
+def test_a_bad_file_is_refused(
+    env: pytest.MonkeyPatch, tmp_path: Path, content: bytes, variable: str, reason: str
+) -> None:
+    """Malformed, misspelt or of the wrong type, it is said which."""
+    path = tmp_path / "uploadsvc.toml"
+    path.write_bytes(content)
+    error = refused(env, CONFIG_FILE=str(path))
+    assert error.variable == variable
+    assert reason in str(error)
+
+
+def test_a_missing_file_is_refused(env: pytest.MonkeyPatch) -> None:
+    """A file that is named has to be there."""
+    error = refused(env, CONFIG_FILE="nowhere.toml")
+    assert str(error) == "UPLOADSVC_CONFIG_FILE: cannot read 'nowhere.toml': No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "variable", "allowed"),
+    [
+        ("S3__BUCKET", "a/b", "S3__BUCKET", "a bucket's name"),
+        ("S3__REGION", "eu central", "S3__REGION", "for example eu-central-1"),
+        ("S3__ADDRESSING_STYLE", "dns", "S3__ADDRESSING_STYLE", "'auto', 'path' or 'virtual'"),
+        ("S3__PROVIDER", "azure", "S3__PROVIDER", "'minio'"),
+        ("OBJECTS__DELETE", "maybe", "OBJECTS__DELETE", "must be true or false"),
+        ("DEMO", "hunter2", "DEMO", "must be true or false"),
+        ("RECEIPTS__EXPIRES_IN", "0", "RECEIPTS__EXPIRES_IN", "greater than or equal to 1"),
+        ("DOWNLOADS__MAX_EXPIRES_IN", "604801", "DOWNLOADS__MAX_EXPIRES_IN", "604800"),
+        ("POLICIES", "hunter2", "POLICIES", "not the JSON"),
+        ("POLICIES", "{}", "POLICIES", "at least 1"),
+        ("POLICIES__P", "hunter2", "POLICIES__P", "not the JSON"),
+        ("POLICIES__P__METHODS", "get", "POLICIES__P__METHODS__0", "'put', 'post' or 'multipart'"),
+        ("POLICIES__P__ACL", "public", "POLICIES__P__ACL", "'public-read'"),
+        ("POLICIES__P__MAXSIZE", "5", "POLICIES__P__MAXSIZE", "no such setting"),
+        ("AUTH__API_KEYS", "hunter2", "AUTH__API_KEYS", "not the JSON"),
+        (
+            "AUTH__API_KEYS",
+            '[{"name": "b", "sha256": "hunter2"}]',
+            "AUTH__API_KEYS__0__SHA256",
+            "hexadecimal",
+        ),
+        ("AUTH__API_KEYS", '[{"name": "b"}]', "AUTH__API_KEYS__0__SHA256", "missing"),
+        (
+            "AUTH__API_KEYS",
+            '[{"name": "b", "key": "hunter2"}]',
+            "AUTH__API_KEYS__0__SHA256",
+            "1 more setting",
+        ),
+        ("AUTH__JWT", '{"secret": "hunter2"', "AUTH__JWT", "not the JSON"),
+        ("AUTH__JWT", '{"secret": ["hunter2"]}', "AUTH__JWT__SECRET", "string"),
+        ("AUTH__JWT__SECRETS", "hunter2", "AUTH__JWT__SECRETS", "no such setting"),
+        ("AUTH__JWT__USER_CLAIM__X", "hunter2", "AUTH__JWT__USER_CLAIM", ""),
+        ("SECRET_KEYS", "hunter2", "SECRET_KEYS", "not the JSON"),
+        ("SECRET_KEYS", '["hunter2"', "SECRET_KEYS", "not the JSON"),
+    ],
+)
+def test_a_wrong_setting_is_said_in_one_line(
+    env: pytest.MonkeyPatch, name: str, value: str, variable: str, allowed: str
+) -> None:
+    """The line names the variable and what is allowed, and never shows a secret."""
+    error = refused(env, **{name: value})
+    assert error.variable == f"UPLOADSVC_{variable}"
+    assert allowed in str(error)
+
+
+def test_a_missing_bucket_is_named(env: pytest.MonkeyPatch) -> None:
+    """The variable to set is named, not the section that is empty."""
+    env.delenv("UPLOADSVC_S3__BUCKET")
+    assert str(refused(env)) == "UPLOADSVC_S3__BUCKET: missing; it has to be set"
+    assert refused(env, S3__REGION="eu-central-1").variable == "UPLOADSVC_S3__BUCKET"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("SECRETKEY", "did you mean UPLOADSVC_SECRET_KEY?"),
+        ("POLICY", "did you mean UPLOADSVC_POLICIES?"),
+        ("RECEIPT__SECRET", "did you mean UPLOADSVC_RECEIPTS?"),
+        ("XYZZY", "known are UPLOADSVC_AUTH, "),
+    ],
+)
+def test_a_misspelt_name_is_refused(env: pytest.MonkeyPatch, name: str, hint: str) -> None:
+    """A setting that would be ignored stops the start, with the name that was meant."""
+    error = refused(env, **{name: SECRET})
+    assert error.variable == f"UPLOADSVC_{name}"
+    assert hint in str(error)
+
+
+def test_kubernetes_names_are_let_be(env: pytest.MonkeyPatch) -> None:
+    """A Service called uploadsvc sets these in every pod beside it."""
+    loaded(
+        env,
+        SERVICE_HOST="10.0.0.1",
+        SERVICE_PORT="8000",
+        SERVICE_PORT_HTTP="8000",
+        PORT="tcp://10.0.0.1:8000",
+        PORT_8000_TCP="tcp://10.0.0.1:8000",
+        PORT_8000_TCP_PROTO="tcp",
+        PORT_8000_TCP_ADDR="10.0.0.1",
+    )
+    assert refused(env, PORTS="1").variable == "UPLOADSVC_PORTS"
+
+
+def test_secrets_are_not_shown(env: pytest.MonkeyPatch) -> None:
+    """Printing the settings shows no secret."""
+    settings = loaded(
+        env,
+        SECRET_KEY=SECRET,
+        SECRET_KEYS=json.dumps([SECRET]),
+        S3__SECRET_ACCESS_KEY=SECRET,
+        S3__SESSION_TOKEN=SECRET,
+        AUTH__JWT__SECRET=SECRET,
+        RECEIPTS__SECRET=SECRET,
+    )
+    assert "hunter2" not in f"{settings!r} {settings}"
+    assert "hunter2" not in settings.model_dump_json()
+
+
+def test_a_policys_longest_life_follows_its_own(env: pytest.MonkeyPatch) -> None:
+    """An hour is the most by default, unless the operator's own figure is higher."""
+    settings = loaded(
+        env,
+        POLICIES__A__EXPIRES_IN="60",
+        POLICIES__B__EXPIRES_IN="7200",
+        POLICIES__C__MAX_EXPIRES_IN="1800",
+    )
+    lives = {name: policy.policy(name).max_expires_in for name, policy in settings.policies.items()}
+    assert lives == {"a": 3600, "b": 7200, "c": 1800}
+
+
+def test_a_bad_template_names_its_variable(env: pytest.MonkeyPatch) -> None:
+    """The template is read with the policy, and its mistake is a setting's."""
+    settings = loaded(env, POLICIES__AVATARS__KEY="{user}/x")
+    with pytest.raises(SettingsError, match=r"^UPLOADSVC_POLICIES__AVATARS__KEY: unknown placeholder"):
+        settings.policies["avatars"].policy("avatars")
