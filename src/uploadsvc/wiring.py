@@ -1,8 +1,8 @@
 """From settings to parts, with one plain line for whatever does not fit."""
 
+import re
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import urlsplit
 
 from uploadsvc.auth.api_keys import ApiKey
 from uploadsvc.auth.authenticator import Authenticator
@@ -21,6 +21,9 @@ from uploadsvc.signing import Signer
 from uploadsvc.storage import Storage
 
 MAX_PREFIX_BYTES: Final = 256
+
+# As browsers send it: https://html.spec.whatwg.org/#ascii-serialisation-of-an-origin
+_ORIGIN: Final = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
 def now() -> datetime:
@@ -150,7 +153,6 @@ def storage_and_signer(settings: Settings) -> tuple[Storage, Signer]:
         raise SettingsError(("s3", "region"), "missing; the bucket's region, for example eu-central-1")
     region = s3.region or "us-east-1"
     style = addressing_style(configured=s3.addressing_style, endpoint_url=s3.endpoint_url, bucket=s3.bucket)
-    name = "public_endpoint_url" if s3.public_endpoint_url else "endpoint_url"
     try:
         if s3.endpoint_url:
             bucket_endpoint(endpoint_url=s3.endpoint_url, bucket=s3.bucket, style=style)
@@ -158,8 +160,12 @@ def storage_and_signer(settings: Settings) -> tuple[Storage, Signer]:
         raise SettingsError(("s3", "endpoint_url"), str(error)) from None
     try:
         url = s3.public_endpoint_url or s3.endpoint_url or aws_endpoint_url(region)
+    except ValueError as error:
+        raise SettingsError(("s3", "region"), str(error)) from None
+    try:
         public = bucket_endpoint(endpoint_url=url, bucket=s3.bucket, style=style)
     except ValueError as error:
+        name = "public_endpoint_url" if s3.public_endpoint_url else "addressing_style"
         raise SettingsError(("s3", name), str(error)) from None
     storage = Storage(
         bucket=s3.bucket,
@@ -196,11 +202,10 @@ def allowed_origins(settings: Settings) -> list[str]:
         message = "true with the origin '*' would let any site act for its visitors; name the origins"
         raise SettingsError(("cors", "allow_credentials"), message)
     for origin in cors.allow_origins:
-        parts = urlsplit(origin)
-        plain = f"{parts.scheme}://{parts.netloc}"
-        if origin != "*" and not (parts.scheme in {"http", "https"} and parts.hostname and origin == plain):
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
             message = (
-                f"{origin!r} is not an origin; write scheme://host or scheme://host:port, without a path"
+                f"{origin!r} is not an origin; write scheme://host or scheme://host:port, "
+                "in lower case and without a path"
             )
             raise SettingsError(("cors", "allow_origins"), message)
     return list(cors.allow_origins)

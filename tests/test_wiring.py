@@ -1,0 +1,231 @@
+"""Settings that do not fit together stop the start, with one line that names the variable."""
+
+import json
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from uploadsvc import wiring
+from uploadsvc.handles import derive_key
+from uploadsvc.settings import Settings, SettingsError, load_settings
+
+SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2"
+SHORT = "hunter2-hunter2"
+PEM = (
+    ed25519.Ed25519PrivateKey.generate()
+    .public_key()
+    .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    .decode()
+)
+API_KEYS = json.dumps([{"name": "billing", "sha256": sha256(b"k").hexdigest(), "policies": ["*"]}])
+GOOD = {
+    "S3__BUCKET": "media",
+    "S3__REGION": "eu-central-1",
+    "SECRET_KEY": SECRET,
+    "AUTH__JWT__SECRET": SECRET,
+}
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
+    """Load settings that are good but for what a test changes; ``None`` leaves a variable out."""
+
+    def loaded(**variables: str | None) -> Settings:
+        for name, value in {**GOOD, **variables}.items():
+            if value is not None:
+                monkeypatch.setenv(f"UPLOADSVC_{name}", value)
+        return load_settings()
+
+    return loaded
+
+
+def wire(settings: Settings) -> None:
+    """Make every part, as the app does."""
+    wiring.secrets(settings)
+    wiring.planners(settings)
+    wiring.authenticator(settings)
+    wiring.receipts(settings)
+    wiring.allowed_origins(settings)
+    wiring.storage_and_signer(settings)
+
+
+@pytest.mark.parametrize(
+    ("variables", "variable", "reason"),
+    [
+        ({"AUTH__JWT__SECRET": None}, "AUTH", "no authentication is configured"),
+        ({"AUTH__JWT__PUBLIC_KEY": PEM}, "AUTH__JWT__PUBLIC_KEY", "not both"),
+        ({"AUTH__JWT__SECRET": SHORT}, "AUTH__JWT__SECRET", "at least 32 bytes, not 15"),
+        ({"AUTH__JWT__ALGORITHMS": "RS256"}, "AUTH__JWT__SECRET", "allowed are HS256, HS384, HS512"),
+        ({"AUTH__JWT__ALGORITHMS": "none"}, "AUTH__JWT__SECRET", "'none' does not go with a secret"),
+        ({"AUTH__JWT__SECRET": None, "AUTH__JWT__AUDIENCE": "x"}, "AUTH__JWT", "need SECRET or PUBLIC_KEY"),
+        (
+            {"AUTH__JWT__SECRET": None, "AUTH__JWT__PUBLIC_KEY": "x"},
+            "AUTH__JWT__PUBLIC_KEY",
+            "not a PEM public key",
+        ),
+        (
+            {"AUTH__JWT__SECRET": None, "AUTH__JWT__PUBLIC_KEY": PEM, "AUTH__JWT__ALGORITHMS": "HS256"},
+            "AUTH__JWT__PUBLIC_KEY",
+            "'HS256' does not go with this key; allowed are EdDSA",
+        ),
+        (
+            {"AUTH__API_KEYS": API_KEYS.replace("*", "nothing")},
+            "AUTH__API_KEYS__0__POLICIES",
+            "there is no policy 'nothing'",
+        ),
+        ({"SECRET_KEY": None}, "SECRET_KEY", "32 random bytes or more"),
+        ({"SECRET_KEY": SHORT}, "SECRET_KEY", "has 15 bytes"),
+        ({"SECRET_KEYS": json.dumps([SECRET])}, "SECRET_KEYS", "not both"),
+        ({"SECRET_KEY": None, "SECRET_KEYS": json.dumps([SECRET, SHORT])}, "SECRET_KEYS", "has 15 bytes"),
+        ({"RECEIPTS__SECRET": SHORT}, "RECEIPTS__SECRET", "has 15 bytes"),
+        (
+            {"CORS__ALLOW_ORIGINS": "*", "CORS__ALLOW_CREDENTIALS": "true"},
+            "CORS__ALLOW_CREDENTIALS",
+            "name the origins",
+        ),
+        (
+            {"CORS__ALLOW_ORIGINS": "https://a.example,*", "CORS__ALLOW_CREDENTIALS": "true"},
+            "CORS__ALLOW_CREDENTIALS",
+            "name the origins",
+        ),
+        ({"CORS__ALLOW_ORIGINS": "a.example"}, "CORS__ALLOW_ORIGINS", "scheme://host"),
+        ({"CORS__ALLOW_ORIGINS": "https://a.example/"}, "CORS__ALLOW_ORIGINS", "without a path"),
+        ({"CORS__ALLOW_ORIGINS": "https://*.example"}, "CORS__ALLOW_ORIGINS", "not an origin"),
+        ({"CORS__ALLOW_ORIGINS": "https://u@a.example"}, "CORS__ALLOW_ORIGINS", "not an origin"),
+        ({"CORS__ALLOW_ORIGINS": "HTTPS://A.example"}, "CORS__ALLOW_ORIGINS", "lower case"),
+        ({"CORS__ALLOW_ORIGINS": "https://[::1"}, "CORS__ALLOW_ORIGINS", "not an origin"),
+        ({"CORS__ALLOW_ORIGINS": '["null"]'}, "CORS__ALLOW_ORIGINS", "not an origin"),
+        ({"S3__REGION": None}, "S3__REGION", "for example eu-central-1"),
+        ({"S3__REGION": "EU-Central-1"}, "S3__REGION", "lower-case"),
+        ({"S3__ENDPOINT_URL": "minio:9000"}, "S3__ENDPOINT_URL", "must be http:// or https://"),
+        ({"S3__ENDPOINT_URL": "ftp://minio"}, "S3__ENDPOINT_URL", "must be http:// or https://"),
+        (
+            {"S3__ENDPOINT_URL": "http://10.0.0.1", "S3__ADDRESSING_STYLE": "virtual"},
+            "S3__ENDPOINT_URL",
+            "only the addressing style path",
+        ),
+        ({"S3__PUBLIC_ENDPOINT_URL": "cdn"}, "S3__PUBLIC_ENDPOINT_URL", "must be http:// or https://"),
+        (
+            {"S3__BUCKET": "My_Bucket", "S3__ADDRESSING_STYLE": "virtual"},
+            "S3__ADDRESSING_STYLE",
+            "is not a DNS name",
+        ),
+        ({"S3__ACCESS_KEY_ID": "AKIA"}, "S3__SECRET_ACCESS_KEY", "go together"),
+        ({"S3__SECRET_ACCESS_KEY": SECRET}, "S3__ACCESS_KEY_ID", "go together"),
+        ({"S3__SESSION_TOKEN": SECRET}, "S3__SESSION_TOKEN", "ACCESS_KEY_ID"),
+        ({"KEY_PREFIX": "/uploads"}, "KEY_PREFIX", "Write it like 'uploads'"),
+        ({"KEY_PREFIX": "uploads/"}, "KEY_PREFIX", "Write it like 'uploads'"),
+        ({"KEY_PREFIX": "a/../b"}, "KEY_PREFIX", "Write it like 'uploads'"),
+        ({"KEY_PREFIX": "${x}"}, "KEY_PREFIX", "would expand"),
+        ({"KEY_PREFIX": "x" * 257}, "KEY_PREFIX", "at most 256 bytes"),
+        (
+            {"POLICIES__AVATARS__MAX_SIZE": "5MB", "POLICIES__AVATARS__MIN_SIZE": "6MB"},
+            "POLICIES__AVATARS__MAX_SIZE",
+            "below min_size",
+        ),
+        ({"POLICIES__AVATARS__EXPIRES_IN": "604801"}, "POLICIES__AVATARS__MAX_EXPIRES_IN", "604800"),
+        ({"POLICIES__AVATARS__KEY": "{nothing}"}, "POLICIES__AVATARS__KEY", "unknown placeholder"),
+        ({"POLICIES__AVATARS__CONTENT_TYPES": "image"}, "POLICIES__AVATARS__CONTENT_TYPES", "'image'"),
+        ({"POLICIES__AVATARS__TAGS": '{"a": "b<"}'}, "POLICIES__AVATARS__TAGS", "letters, digits"),
+        (
+            {"POLICIES__AVATARS__METHODS": "post", "S3__PROVIDER": "r2"},
+            "POLICIES__AVATARS__METHODS",
+            "r2 takes no POST policies",
+        ),
+    ],
+)
+def test_what_does_not_fit_stops_the_start(
+    load: Callable[..., Settings], variables: dict[str, Any], variable: str, reason: str
+) -> None:
+    """One line names the variable and what is allowed, and shows no secret."""
+    settings = load(**variables)
+    with pytest.raises(SettingsError) as caught:
+        wire(settings)
+    assert caught.value.variable == f"UPLOADSVC_{variable}"
+    message = str(caught.value)
+    assert reason in message
+    assert "\n" not in message
+    assert "hunter2" not in message
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"AUTH__JWT__SECRET": None, "AUTH__JWT__PUBLIC_KEY": PEM},
+        {"AUTH__JWT__SECRET": None, "AUTH__JWT__PUBLIC_KEY": PEM.replace("\n", "\\n")},
+        {"AUTH__JWT__SECRET": None, "AUTH__API_KEYS": API_KEYS},
+        {"AUTH__JWT__SECRET": None, "DEMO": "true"},
+        {"SECRET_KEY": None, "SECRET_KEYS": json.dumps([SECRET, SECRET[::-1]])},
+        {"CORS__ALLOW_ORIGINS": "*"},
+        {
+            "CORS__ALLOW_ORIGINS": "https://a.example,http://localhost:5173,http://[::1]:80",
+            "CORS__ALLOW_CREDENTIALS": "true",
+        },
+        {"S3__REGION": None, "S3__ENDPOINT_URL": "http://minio:9000"},
+        {"KEY_PREFIX": "tenants/a"},
+        {"POLICIES__AVATARS__MAX_SIZE": "5MB"},
+    ],
+)
+def test_what_fits_starts(load: Callable[..., Settings], variables: dict[str, Any]) -> None:
+    """Each way to authenticate is enough by itself."""
+    wire(load(**variables))
+
+
+def test_an_api_keys_star_is_every_policy(load: Callable[..., Settings]) -> None:
+    """A star among names is a star; names alone are a limit."""
+    keys = [
+        {"name": "all", "sha256": "A" * 64, "policies": ["default", "*"]},
+        {"name": "one", "sha256": "b" * 64, "policies": ["default"]},
+        {"name": "none", "sha256": "c" * 64, "policies": []},
+    ]
+    made = wiring.authenticator(load(AUTH__API_KEYS=json.dumps(keys))).api_keys
+    assert [key.policies for key in made] == [None, {"default"}, frozenset()]
+    assert made[0].digest == b"\xaa" * 32
+
+
+def test_receipts_are_never_signed_with_the_secret_key(load: Callable[..., Settings]) -> None:
+    """Without a secret of its own a receipt has a derived key; with one, that."""
+    assert wiring.receipts(load()).key == derive_key(SECRET.encode(), "receipt")
+    assert wiring.receipts(load(RECEIPTS__SECRET="r" * 32)).key == b"r" * 32
+
+
+@pytest.mark.parametrize(
+    ("variables", "base_url"),
+    [
+        ({}, "https://media.s3.eu-central-1.amazonaws.com/"),
+        ({"S3__BUCKET": "a.b"}, "https://s3.eu-central-1.amazonaws.com/a.b"),
+        ({"S3__ENDPOINT_URL": "http://minio:9000"}, "http://minio:9000/media"),
+        (
+            {"S3__ENDPOINT_URL": "http://minio:9000", "S3__PUBLIC_ENDPOINT_URL": "https://s3.example.com"},
+            "https://s3.example.com/media",
+        ),
+    ],
+)
+def test_urls_are_signed_for_the_public_address(
+    load: Callable[..., Settings], variables: dict[str, Any], base_url: str
+) -> None:
+    """What browsers reach is what is signed."""
+    _, signer = wiring.storage_and_signer(load(**variables))
+    assert signer.endpoint.base_url == base_url
+    assert signer.region == "eu-central-1"
+
+
+@pytest.mark.parametrize(
+    ("variables", "provider"),
+    [
+        ({}, "aws"),
+        ({"S3__ENDPOINT_URL": "http://minio:9000"}, "generic"),
+        ({"S3__ENDPOINT_URL": "http://minio:9000", "S3__PROVIDER": "minio"}, "minio"),
+    ],
+)
+def test_the_provider_follows_the_endpoint(
+    load: Callable[..., Settings], variables: dict[str, Any], provider: str
+) -> None:
+    """Without an endpoint it is AWS, with one a store that is like it, unless it is named."""
+    planner = wiring.planners(load(**variables))["default"]
+    assert planner._provider.name == provider
