@@ -87,7 +87,9 @@ class Storage:
 
     async def __aenter__(self) -> Self:
         """Open the client. Nothing is sent yet."""
-        self._client = await self._stack.enter_async_context(self._session.client("s3", **self._options))
+        client: S3Client = await self._stack.enter_async_context(self._session.client("s3", **self._options))
+        client.meta.events.register("before-call.s3", _stay)
+        self._client = client
         return self
 
     async def __aexit__(
@@ -196,6 +198,12 @@ class Storage:
         return listed, answer["IsTruncated"]
 
 
+def _stay(context: dict[str, Any], **_: object) -> None:
+    # botocore would look for the bucket's region, by a call that can be redirected in turn without end; and
+    # what is signed for callers would stay in the wrong region, with nobody told.
+    context.get("s3_redirect", {})["redirected"] = True
+
+
 class _MissingError(Exception):
     """S3 says that there is no such object."""
 
@@ -206,7 +214,8 @@ async def _translated(operation: str, *, missing_ok: bool = False) -> AsyncItera
         async with asyncio.timeout(DEADLINE):
             yield
     except ClientError as error:
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        metadata = error.response["ResponseMetadata"]
+        status = metadata["HTTPStatusCode"]
         code = str(error.response["Error"].get("Code", ""))
         if missing_ok and code in {"404", "NoSuchKey", "NotFound"}:
             raise _MissingError from None
@@ -215,7 +224,8 @@ async def _translated(operation: str, *, missing_ok: bool = False) -> AsyncItera
             operation=operation,
             status=status,
             code=code,
-            s3_request_id=error.response["ResponseMetadata"].get("RequestId"),
+            # A failure without a body is not looked through for its id.
+            s3_request_id=metadata.get("RequestId") or metadata["HTTPHeaders"].get("x-amz-request-id"),
         )
         raise _refusal(status, code) from None
     except (NoCredentialsError, PartialCredentialsError):
