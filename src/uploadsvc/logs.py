@@ -8,8 +8,11 @@ from typing import Any, Final
 
 import structlog
 
+# In a URL, a form's fields or a header, whatever quotes stand around.
 _SECRETS: Final = re.compile(
-    r"(X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s\"']+|(Bearer )[A-Za-z0-9._~+/=-]+", re.IGNORECASE
+    r"""(X-Amz-(?:Signature|Credential|Security-Token)["'\\]*\s*[=:]\s*["'\\]*)[^&\s"'\\]+"""
+    r"|(Bearer )[A-Za-z0-9._~+/=-]+",
+    re.IGNORECASE,
 )
 
 
@@ -23,13 +26,22 @@ def configure_logs(*, terminal: bool) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    renderer: structlog.typing.Processor = (
+        # Plain tracebacks: others show local variables, tokens among them.
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
         if terminal
-        else [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer()]
+        else structlog.processors.JSONRenderer()
     )
+    processors: list[structlog.typing.Processor] = [
+        *shared,
+        structlog.processors.format_exc_info,
+        redact,
+        renderer,
+    ]
     structlog.configure(
-        processors=[*shared, *renderer],
+        processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
@@ -37,7 +49,7 @@ def configure_logs(*, terminal: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *shared, *renderer]
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *processors]
         )
     )
     root = logging.getLogger()
@@ -48,6 +60,9 @@ def configure_logs(*, terminal: bool) -> None:
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Black out what looks like a signature or a token, whoever logged it."""
     for name, value in event.items():
-        if isinstance(value, str):
-            event[name] = _SECRETS.sub(r"\1\2[redacted]", value)
+        if value is None or isinstance(value, int | float):
+            continue
+        # What is not text would be rendered by its repr, and could hold anything.
+        text = value if isinstance(value, str) else repr(value)
+        event[name] = _SECRETS.sub(r"\1\2[redacted]", text)
     return event

@@ -1,0 +1,113 @@
+"""Nothing signed and no token is ever in a log."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+
+import pytest
+import structlog
+
+from uploadsvc.logs import configure_logs
+
+URL = (
+    "https://media.s3.eu-central-1.amazonaws.com/uploads/ann/a.jpg?X-Amz-Algorithm=AWS4-HMAC-SHA256"
+    "&X-Amz-Credential=AKIAhunter2%2F20261123&X-Amz-Expires=900&X-Amz-Security-Token=FwoGhunter2%2F%2B%3D"
+    "&X-Amz-SignedHeaders=host&X-Amz-Signature=hunter2abcdef"
+)
+SECRETS = [
+    URL,
+    f'GET "{URL}" failed',
+    URL.lower(),
+    "Authorization: Bearer hunter2.eyJzdWIiOiJhbm4ifQ.c2ln-_",
+    "bearer hunter2==",
+    "{'x-amz-signature': 'hunter2', 'x-amz-credential': 'hunter2', 'X-Amz-Security-Token': 'hunter2'}",
+    '{"x-amz-signature": "hunter2"}',
+    "X-Amz-Security-Token: hunter2",
+]
+
+
+@pytest.fixture
+def _restored() -> Iterator[None]:
+    """Leave logging as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def lines(_restored: None, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Log by a function, and return what was written."""
+
+    def logged(log: Callable[[], object], *, terminal: bool) -> str:
+        configure_logs(terminal=terminal)
+        log()
+        written = capsys.readouterr()
+        assert not written.out
+        return written.err
+
+    return logged
+
+
+def refuse(text: str) -> None:
+    """Raise what holds a text."""
+    raise RuntimeError(text)
+
+
+def fail(text: str) -> None:
+    """Log an exception that holds a text, from code and from a library."""
+    try:
+        refuse(text)
+    except RuntimeError:
+        structlog.get_logger().exception("failed")
+        logging.getLogger("library").exception("failed")
+
+
+WAYS: dict[str, Callable[[str], object]] = {
+    "event": lambda text: structlog.get_logger().warning(text),
+    "field": lambda text: structlog.get_logger().warning("x", url=text),
+    "nested": lambda text: structlog.get_logger().warning("x", request={"headers": [text]}),
+    "library": lambda text: logging.getLogger("library").warning("sent %s", text),
+    "exception": fail,
+}
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("way", sorted(WAYS))
+@pytest.mark.parametrize("secret", SECRETS)
+def test_no_secret_is_logged(lines: Callable[..., str], secret: str, way: str, *, terminal: bool) -> None:
+    """Whoever logs it and however, a signature or a token is blacked out."""
+    written = lines(lambda: WAYS[way](secret), terminal=terminal)
+    assert "[redacted]" in written
+    assert "hunter2" not in written
+    if not terminal:
+        for line in written.splitlines():
+            assert isinstance(json.loads(line), dict)
+
+
+def test_what_is_no_secret_stays(lines: Callable[..., str]) -> None:
+    """The rest of a URL is what one looks for in a log."""
+    written = lines(lambda: structlog.get_logger().warning("sent", url=URL, status=200), terminal=False)
+    event = json.loads(written)
+    assert event["event"] == "sent"
+    assert event["level"] == "warning"
+    assert event["status"] == 200
+    assert event["url"].startswith("https://media.s3.eu-central-1.amazonaws.com/uploads/ann/a.jpg?")
+    assert "X-Amz-Expires=900" in event["url"]
+    assert event["url"].endswith("&X-Amz-Signature=[redacted]")
+
+
+def test_libraries_speak_only_of_trouble(lines: Callable[..., str]) -> None:
+    """Ours is logged from info on, theirs from warning on."""
+    assert not lines(lambda: logging.getLogger("library").info("chat"), terminal=False)
+    assert lines(lambda: structlog.get_logger().info("ours"), terminal=False)
+    assert not lines(lambda: structlog.get_logger().debug("ours"), terminal=False)
+
+
+def test_a_bearer_of_news_is_let_be(lines: Callable[..., str]) -> None:
+    """A message about tokens stays readable."""
+    detail = "send 'Authorization: Bearer <token>'"
+    written = lines(lambda: structlog.get_logger().warning(detail), terminal=False)
+    assert json.loads(written)["event"] == detail
