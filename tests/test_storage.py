@@ -110,12 +110,13 @@ async def test_a_closed_port_is_told_in_bounded_time(call: Call) -> None:
 
 @pytest.mark.parametrize("call", [listing, head])
 async def test_an_s3_that_never_answers_is_cut_off_by_the_deadline(call: Call) -> None:
-    """However long its silence: here after a tenth of a second, of which one try is made."""
+    """However long its silence: here after a fifth of a second, though the client would wait for four."""
     async with over(None) as (stub, client):
-        with patch.object(storage_module, "DEADLINE", 0.1), capture_logs() as logs:
-            told = await call(client)
+        with patch.object(storage_module, "DEADLINE", 0.2), capture_logs() as logs:
+            async with asyncio.timeout(2):
+                told = await call(client)
     assert_problem(told, "storage_unavailable")
-    assert len(stub.requests) == 1
+    assert len(stub.requests) <= 1
     (cut,) = (line for line in logs if line["event"] == "s3_unreachable")
     assert cut["error"] == "TimeoutError"
 
