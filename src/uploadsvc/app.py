@@ -44,6 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
         storage=storage,
         ids=UploadIds(secrets),
         receipts=wiring.receipts(settings),
+        keeps_octet_stream=wiring.provider(settings).keeps_octet_stream,
         may_delete=settings.objects.delete,
         clock=wiring.now,
     )

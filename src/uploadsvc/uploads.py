@@ -1,6 +1,7 @@
 """The use cases of uploading: create, look, complete, give up."""
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -18,6 +19,7 @@ from uploadsvc.signing import Signer, end_of_life
 from uploadsvc.storage import Storage
 
 DEFAULT_POLICY: Final = "default"
+OCTET_STREAM: Final = "application/octet-stream"
 UPLOAD_LIFETIME: Final = timedelta(hours=24)
 
 
@@ -79,6 +81,7 @@ class Uploads:
         storage: The bucket.
         ids: Seals and opens upload ids.
         receipts: Signs receipts.
+        keeps_octet_stream: Whether the store keeps that type, or guesses another by the key.
         may_delete: Whether callers may delete stored objects.
         clock: The time now, aware.
     """
@@ -92,6 +95,7 @@ class Uploads:
         storage: Storage,
         ids: UploadIds,
         receipts: Receipts,
+        keeps_octet_stream: bool,
         may_delete: bool,
         clock: Callable[[], datetime],
     ) -> None:
@@ -101,6 +105,7 @@ class Uploads:
         self._storage = storage
         self._ids = ids
         self._receipts = receipts
+        self._guessed_types = frozenset() if keeps_octet_stream else frozenset({OCTET_STREAM})
         self._may_delete = may_delete
         self._clock = clock
 
@@ -193,7 +198,7 @@ class Uploads:
         if stored is None:
             detail = "S3 does not have this upload's bytes yet; send them, then complete again."
             raise errors.UploadIncomplete(detail)
-        checksum = _verify(handle, stored)
+        checksum = _verify(handle, stored, guessed_types=self._guessed_types)
         now = self._now()
         claims = {
             "bucket": stored.bucket,
@@ -260,7 +265,7 @@ class Uploads:
         return self._clock().replace(microsecond=0)
 
 
-def _verify(handle: Handle, stored: StoredObject) -> Checksum | None:
+def _verify(handle: Handle, stored: StoredObject, *, guessed_types: AbstractSet[str]) -> Checksum | None:
     if not handle.min_size <= stored.size <= handle.max_size:
         promised = (
             str(handle.min_size)
@@ -269,7 +274,8 @@ def _verify(handle: Handle, stored: StoredObject) -> Checksum | None:
         )
         detail = f"S3 holds {stored.size} bytes; promised were {promised}."
         raise errors.VerificationFailed(detail, field="size")
-    if _folded(stored.content_type) != _folded(handle.content_type):
+    promised_type = _folded(handle.content_type)
+    if promised_type not in guessed_types and _folded(stored.content_type) != promised_type:
         detail = "S3 holds another content type than was promised."
         raise errors.VerificationFailed(detail, field="content_type")
     if handle.checksum is None:

@@ -13,7 +13,7 @@ from uploadsvc.domain.errors import InvalidKey
 from uploadsvc.domain.keys import Namespace, check_key
 from uploadsvc.domain.plan import Planner
 from uploadsvc.domain.policy import PolicyError
-from uploadsvc.domain.providers import PROVIDERS
+from uploadsvc.domain.providers import PROVIDERS, Provider
 from uploadsvc.handles import MIN_SECRET_BYTES, derive_key
 from uploadsvc.receipts import Receipts
 from uploadsvc.settings import Settings, SettingsError
@@ -56,19 +56,24 @@ def namespace(settings: Settings) -> Namespace:
     return Namespace(settings.key_prefix)
 
 
+def provider(settings: Settings) -> Provider:
+    """Return what the store can do."""
+    s3 = settings.s3
+    return PROVIDERS[s3.provider or ("generic" if s3.endpoint_url else "aws")]
+
+
 def planners(settings: Settings) -> dict[str, Planner]:
     """Return a planner for each policy, checked against itself and the provider."""
-    s3 = settings.s3
-    provider = PROVIDERS[s3.provider or ("generic" if s3.endpoint_url else "aws")]
+    store = provider(settings)
     space = namespace(settings)
     made = {}
     for name, policy_settings in settings.policies.items():
         policy = policy_settings.policy(name)
         try:
-            policy.check(provider=provider, namespace=space)
+            policy.check(provider=store, namespace=space)
         except PolicyError as error:
             raise SettingsError(("policies", name, error.field), error.message) from None
-        made[name] = Planner(policy=policy, provider=provider, namespace=space)
+        made[name] = Planner(policy=policy, provider=store, namespace=space)
     return made
 
 

@@ -70,6 +70,17 @@ async def test_what_was_not_promised_is_not_verified(
     assert "receipt" not in answer.json()
 
 
+@pytest.mark.parametrize("filename", ["a.log", "a.go", "a.toml", "a.unheard-of", "no-extension"])
+async def test_a_file_of_no_known_type_is_verified(
+    api: httpx.AsyncClient, http: httpx.AsyncClient, filename: str
+) -> None:
+    """SeaweedFS guesses another type by the key in place of ``application/octet-stream``."""
+    upload = await create(api, filename=filename, size=len(CONTENT))
+    assert upload["headers"]["Content-Type"] == "application/octet-stream"
+    assert (await put(http, upload, CONTENT)).status_code == 200
+    assert (await api.post(f"/v1/uploads/{upload['id']}/complete")).status_code == 200
+
+
 async def test_an_older_object_proves_nothing(
     api: httpx.AsyncClient, http: httpx.AsyncClient, s3: S3Server, user: str
 ) -> None:

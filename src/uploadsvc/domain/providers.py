@@ -22,6 +22,7 @@ class Provider:
         conditional_writes: It honours ``If-None-Match: *`` on a PUT.
         form_checksums: It checks an ``x-amz-checksum-*`` field of a form.
         form_tags: It takes a ``tagging`` field in a form.
+        keeps_octet_stream: It keeps the type ``application/octet-stream``, and guesses no other by the key.
         acls: It takes canned ACLs.
         tagging: It takes object tags.
         checksum_algorithms: Those that it checks on a PUT.
@@ -33,6 +34,7 @@ class Provider:
     conditional_writes: bool = True
     form_checksums: bool = True
     form_tags: bool = True
+    keeps_octet_stream: bool = True
     acls: bool = True
     tagging: bool = True
     checksum_algorithms: frozenset[str] = frozenset({"sha256", "crc32", "crc32c", "crc64nvme"})
@@ -72,7 +74,7 @@ PROVIDERS = {
         ),
         Provider(name="minio"),
         Provider(name="ceph", form_checksums=False, checksum_algorithms=frozenset()),
-        Provider(name="seaweedfs", form_tags=False),
+        Provider(name="seaweedfs", form_tags=False, keeps_octet_stream=False),
         Provider(name="localstack", form_checksums=False),
     )
 }
