@@ -74,8 +74,8 @@ class TokenVerifier:
         except jwt.MissingRequiredClaimError as error:
             detail = f"The token has no {error.claim!r} claim."
             raise Unauthenticated(detail) from None
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
-            # PyJWT lets some of what json, base64 and int raise through.
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            # ValueError: PyJWT lets some of what json and base64 raise through.
             detail = "The token is malformed, or its signature does not hold."
             raise Unauthenticated(detail) from None
         typ = decoded["header"].get("typ")
