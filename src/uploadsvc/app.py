@@ -66,7 +66,14 @@ def create_app(settings: Settings) -> FastAPI:
         async with storage:
             yield
 
-    app = FastAPI(title="uploadsvc", version=version("uploadsvc"), lifespan=lifespan, redoc_url=None)
+    app = FastAPI(
+        title="uploadsvc",
+        version=version("uploadsvc"),
+        lifespan=lifespan,
+        redoc_url=None,
+        # A redirect to the address with a slash would name the host that the request named.
+        redirect_slashes=False,
+    )
     app.include_router(uploads_router(uploads, authenticate))
     app.include_router(objects_router(objects, authenticate))
     app.include_router(simple_router(uploads, authenticate))

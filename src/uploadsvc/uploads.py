@@ -11,7 +11,8 @@ from uploadsvc.domain import errors
 from uploadsvc.domain.checksums import Checksum
 from uploadsvc.domain.keys import Namespace
 from uploadsvc.domain.objects import StoredObject
-from uploadsvc.domain.plan import Plan, Planner, UploadRequest
+from uploadsvc.domain.plan import Plan, UploadRequest
+from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.principal import Principal
 from uploadsvc.handles import Handle, UploadIds
 from uploadsvc.receipts import Receipts

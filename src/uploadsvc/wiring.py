@@ -11,7 +11,7 @@ from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.endpoints import addressing_style, aws_endpoint_url, bucket_endpoint
 from uploadsvc.domain.errors import InvalidKey
 from uploadsvc.domain.keys import Namespace, check_key
-from uploadsvc.domain.plan import Planner
+from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.policy import PolicyError
 from uploadsvc.domain.providers import PROVIDERS, Provider
 from uploadsvc.handles import MIN_SECRET_BYTES, derive_key

@@ -10,7 +10,8 @@ from uploadsvc.domain import errors
 from uploadsvc.domain.checksums import Checksum
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.keys import KeyTemplate, Namespace
-from uploadsvc.domain.plan import Plan, Planner, UploadRequest
+from uploadsvc.domain.plan import Plan, UploadRequest
+from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.policy import Policy
 from uploadsvc.domain.providers import GIB, PROVIDERS
 

@@ -1,0 +1,267 @@
+"""From a policy and a request to a plan."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Literal
+from urllib.parse import quote, urlencode
+from xml.sax.saxutils import escape
+
+from uploadsvc.domain import errors, media_types
+from uploadsvc.domain.checksums import Checksum
+from uploadsvc.domain.disposition import content_disposition
+from uploadsvc.domain.keys import Namespace, file_extension, safe_filename
+from uploadsvc.domain.metadata import MAX_METADATA_BYTES, UPLOAD_MARK, encode, encoded_size
+from uploadsvc.domain.plan import Plan, UploadRequest
+from uploadsvc.domain.policy import Policy
+from uploadsvc.domain.providers import MAX_SINGLE_PUT, Provider
+
+
+class Planner:
+    """Plans uploads by one policy. What does not depend on the request is worked out here, once."""
+
+    def __init__(self, *, policy: Policy, provider: Provider, namespace: Namespace) -> None:
+        self.policy = policy
+        self._provider = provider
+        self._namespace = namespace
+        self._headers = _object_headers(policy)
+        self._fixed_metadata = {k: v for k, v in policy.metadata.items() if v is not None}
+        self._usable = {free: policy.usable_methods(provider, may_replace=free) for free in (True, False)}
+
+    def plan(self, request: UploadRequest, *, user: str, jti: str, unique: str, today: date) -> Plan:
+        """Decide an upload.
+
+        Args:
+            request: What the caller asked for.
+            user: Whose prefix it goes to.
+            jti: The upload's own name.
+            unique: What ``{uuid}`` stands for.
+            today: What ``{date}`` stands for, UTC.
+
+        Raises:
+            UploadsvcError: The policy or the store does not allow it; the error names the field.
+        """
+        policy = self.policy
+        content_type = self._content_type(request)
+        self._check_size(request.size)
+        self._check_checksum(request.checksum)
+        overwrite = self._overwrite(request)
+        key = self._key(request, user=user, unique=unique, today=today)
+        key_is_new = request.relative_key is None and policy.key.unique
+        method = self._method(request, may_replace=key_is_new or overwrite)
+        metadata = self._metadata(request, {} if key_is_new else {UPLOAD_MARK: jti})
+        guarded = method == "put" and not overwrite and self._provider.conditional_writes
+        objects_headers = self._describe(request, content_type, metadata)
+        return Plan(
+            method=method,
+            key=key,
+            content_type=content_type,
+            size=request.size,
+            min_size=policy.min_size if request.size is None else request.size,
+            max_size=min(policy.max_size, MAX_SINGLE_PUT) if request.size is None else request.size,
+            checksum=request.checksum,
+            headers=_put_headers(objects_headers, size=request.size, tags=policy.tags, guarded=guarded)
+            if method == "put"
+            else {},
+            fields=_form_fields(objects_headers, key=key, tags=policy.tags) if method == "post" else {},
+            expires_in=min(request.expires_in or policy.expires_in, policy.max_expires_in),
+            marked=not key_is_new,
+            replaceable=not guarded,
+        )
+
+    def plan_bare(
+        self, request: UploadRequest, *, user: str, unique: str, today: date
+    ) -> tuple[str, dict[str, str]]:
+        """Decide an upload by a PUT that carries no header but those of what the request names.
+
+        Only what is named is signed, so what the policy restricts must be named.
+
+        Returns:
+            The key and the headers to be signed.
+
+        Raises:
+            UploadsvcError: The policy restricts what the request leaves open, or sets what a bare URL
+                cannot carry.
+        """
+        policy = self.policy
+        extras = self._headers or policy.metadata_is_fixed or policy.tags or policy.content_disposition
+        if "put" not in policy.methods or extras or not (policy.key.unique or policy.overwrite):
+            detail = f"Policy {policy.name!r} signs more than a bare URL can carry; use POST /v1/uploads."
+            raise errors.MethodNotAvailable(detail, field="policy")
+        headers = {}
+        if request.content_type:
+            headers["Content-Type"] = self.check_content_type(request.content_type)
+        elif not policy.all_types:
+            detail = f"Policy {policy.name!r} restricts content types, so the file's has to be named."
+            raise errors.ContentTypeRequired(detail, field="content_type")
+        self._check_size(request.size)
+        self._check_checksum(None)
+        if request.size is not None:
+            self._check_one_request(request.size)
+            headers["Content-Length"] = str(request.size)
+        elif policy.max_size < MAX_SINGLE_PUT or policy.min_size > 0:
+            detail = f"Policy {policy.name!r} restricts sizes, so the file's has to be named."
+            raise errors.SizeRequired(detail, field="size")
+        return self._key(request, user=user, unique=unique, today=today), headers
+
+    def check_content_type(self, value: str, *, field: str = "content_type") -> str:
+        """Return a media type, parsed, if the policy allows it.
+
+        Raises:
+            ValidationFailed: It is not a media type.
+            ContentTypeNotAllowed: The policy does not list it.
+        """
+        try:
+            parsed = media_types.parse(value)
+        except ValueError as error:
+            detail = f"The content type is {error}."
+            raise errors.ValidationFailed(detail, field=field) from None
+        if not media_types.allowed(parsed, self.policy.content_types):
+            listed = ", ".join(sorted(self.policy.content_types))
+            named = media_types.essence(parsed)
+            detail = f"Policy {self.policy.name!r} does not allow {named}; it allows {listed}."
+            if media_types.is_active(parsed):
+                detail += " Types that a browser would run must be named exactly."
+            raise errors.ContentTypeNotAllowed(detail, field=field)
+        return parsed
+
+    def _content_type(self, request: UploadRequest) -> str:
+        if request.content_type:
+            return self.check_content_type(request.content_type)
+        guessed = media_types.from_filename(request.filename or "")
+        return self.check_content_type(guessed, field="filename" if request.filename else "content_type")
+
+    def _check_size(self, size: int | None) -> None:
+        if size is None:
+            return
+        if size > self.policy.max_size:
+            detail = f"The file has {size} bytes; policy {self.policy.name!r} allows {self.policy.max_size}."
+            raise errors.FileTooLarge(detail, field="size")
+        if size < self.policy.min_size:
+            detail = f"The file has {size} bytes; policy {self.policy.name!r} wants {self.policy.min_size}."
+            raise errors.FileTooSmall(detail, field="size")
+
+    def _check_checksum(self, checksum: Checksum | None) -> None:
+        if checksum is None:
+            if self.policy.checksum == "required":
+                detail = f"Policy {self.policy.name!r} needs the file's checksum."
+                raise errors.ChecksumRequired(detail, field="checksum")
+        elif self.policy.checksum == "off":
+            detail = f"Policy {self.policy.name!r} takes no checksum; leave it out."
+            raise errors.ValidationFailed(detail, field="checksum")
+        elif checksum.algorithm not in self._provider.checksum_algorithms:
+            known = ", ".join(sorted(self._provider.checksum_algorithms)) or "none"
+            detail = f"The store does not check {checksum.algorithm}; it checks {known}."
+            raise errors.ValidationFailed(detail, field="checksum.algorithm")
+
+    def _overwrite(self, request: UploadRequest) -> bool:
+        if request.overwrite and not self.policy.overwrite:
+            detail = f"Policy {self.policy.name!r} does not allow overwriting."
+            raise errors.Forbidden(detail, field="overwrite")
+        return self.policy.overwrite if request.overwrite is None else request.overwrite
+
+    def _key(self, request: UploadRequest, *, user: str, unique: str, today: date) -> str:
+        if request.relative_key is not None:
+            if not self.policy.client_keys:
+                detail = f"Policy {self.policy.name!r} chooses keys itself; leave relative_key out."
+                raise errors.Forbidden(detail, field="relative_key")
+            return self._namespace.relative_key(user, request.relative_key)
+        filename = safe_filename(request.filename or "file")
+        values = {
+            "uuid": unique,
+            "filename": filename,
+            "ext": file_extension(filename).lower(),
+            "date": f"{today:%Y/%m/%d}",
+            "policy": self.policy.name,
+        }
+        # Template and prefix were checked at the start, the user by the prefix, the filename just now.
+        return self._namespace.user_prefix(user) + self.policy.key.expand(values)
+
+    def _method(self, request: UploadRequest, *, may_replace: bool) -> Literal["put", "post"]:
+        usable = self._usable[may_replace]
+        if request.checksum is not None and not self._provider.form_checksums:
+            usable -= {"post"}
+        if request.size is not None:
+            self._check_one_request(request.size)
+        wanted = request.method
+        if wanted == "auto":
+            if request.size is not None and "put" in usable:
+                return "put"
+            if "post" in usable:
+                return "post"
+            wanted = "put"
+        if wanted == "multipart" or wanted not in usable:
+            can = ", ".join(sorted(usable)) or "none"
+            detail = f"This upload cannot be done by {wanted}; methods that can: {can}."
+            raise errors.MethodNotAvailable(detail, field="method")
+        if wanted == "put" and request.size is None:
+            detail = "A PUT URL is signed for one exact size; say how many bytes the file has."
+            raise errors.SizeRequired(detail, field="size")
+        return wanted
+
+    @staticmethod
+    def _check_one_request(size: int) -> None:
+        if size > MAX_SINGLE_PUT:
+            detail = f"One request carries at most {MAX_SINGLE_PUT} bytes; more needs a multipart upload."
+            raise errors.MethodNotAvailable(detail, field="size")
+
+    def _metadata(self, request: UploadRequest, mark: Mapping[str, str]) -> dict[str, str]:
+        for name in request.metadata:
+            if name not in self.policy.metadata or name in self._fixed_metadata:
+                free = ", ".join(sorted(self.policy.metadata.keys() - self._fixed_metadata.keys())) or "none"
+                detail = f"Policy {self.policy.name!r} does not take this metadata; it takes: {free}."
+                raise errors.MetadataNotAllowed(detail, field="metadata")
+        metadata = {**request.metadata, **self._fixed_metadata, **mark}
+        if (size := encoded_size(metadata)) > MAX_METADATA_BYTES:
+            detail = f"The metadata has {size} bytes once encoded; S3 takes {MAX_METADATA_BYTES}."
+            raise errors.MetadataNotAllowed(detail, field="metadata")
+        return metadata
+
+    def _describe(
+        self, request: UploadRequest, content_type: str, metadata: Mapping[str, str]
+    ) -> dict[str, str]:
+        headers = {"Content-Type": content_type, **self._headers}
+        if self.policy.content_disposition is not None:
+            headers["Content-Disposition"] = content_disposition(
+                self.policy.content_disposition, request.filename
+            )
+        for name, value in metadata.items():
+            headers[f"x-amz-meta-{name}"] = encode(value)
+        if request.checksum is not None:
+            headers[request.checksum.header] = request.checksum.value
+        return headers
+
+
+def _object_headers(policy: Policy) -> dict[str, str]:
+    headers = {
+        "Cache-Control": policy.cache_control,
+        "x-amz-acl": policy.acl,
+        "x-amz-storage-class": policy.storage_class,
+        "x-amz-server-side-encryption": policy.server_side_encryption,
+        "x-amz-server-side-encryption-aws-kms-key-id": policy.kms_key_id,
+    }
+    return {name: value for name, value in headers.items() if value is not None}
+
+
+def _put_headers(
+    headers: dict[str, str], *, size: int | None, tags: Mapping[str, str], guarded: bool
+) -> dict[str, str]:
+    headers["Content-Length"] = str(size)
+    if guarded:
+        headers["If-None-Match"] = "*"
+    if tags:
+        headers["x-amz-tagging"] = urlencode(tags, quote_via=quote)
+    return headers
+
+
+def _form_fields(headers: dict[str, str], *, key: str, tags: Mapping[str, str]) -> dict[str, str]:
+    # A form spells two of them differently:
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
+    fields = {"key": key, **headers}
+    if "x-amz-acl" in fields:
+        fields["acl"] = fields.pop("x-amz-acl")
+    if tags:
+        pairs = "".join(
+            f"<Tag><Key>{escape(k)}</Key><Value>{escape(v)}</Value></Tag>" for k, v in tags.items()
+        )
+        fields["tagging"] = f"<Tagging><TagSet>{pairs}</TagSet></Tagging>"
+    return fields
