@@ -177,3 +177,10 @@ def test_auto_is_virtual_only_where_tls_and_dns_allow_it(
 ) -> None:
     """What the operator set stands; a custom endpoint need not resolve names of buckets."""
     assert addressing_style(configured=configured, endpoint_url=endpoint_url, bucket=bucket) == style
+
+
+def test_a_password_in_the_endpoint_url_is_not_repeated() -> None:
+    """The refusal goes to logs and terminals."""
+    with pytest.raises(ValueError, match="with a user") as refused:
+        bucket_endpoint(endpoint_url="https://me:hunter2@s3.example.com", bucket="bucket", style="path")
+    assert "hunter2" not in str(refused.value)

@@ -127,8 +127,10 @@ def _split(endpoint_url: str) -> SplitResult:
             and _BASE_PATH.fullmatch(url.path)
         ):
             return url
+    # A user part would hold a password, which no message may repeat.
+    shown = "(with a user)" if "@" in endpoint_url else repr(endpoint_url)
     message = (
-        f"endpoint URL {endpoint_url!r} must be http:// or https://, a host, and at most a port and a base"
+        f"endpoint URL {shown} must be http:// or https://, a host, and at most a port and a base"
         " path (no user, query or fragment), as in https://s3.example.com:9000"
     )
     raise ValueError(message)
