@@ -101,10 +101,10 @@ def test_a_bucket_is_addressed_in_either_style(
     ],
 )
 def test_an_endpoint_url_of_another_form_is_refused(endpoint_url: str) -> None:
-    """The message quotes the culprit and says what is allowed."""
+    """The message quotes the culprit, unless it may hold a password, and says what is allowed."""
     with pytest.raises(ValueError, match="must be http:// or https://") as caught:
         bucket_endpoint(endpoint_url=endpoint_url, bucket="media", style="path")
-    assert repr(endpoint_url) in str(caught.value)
+    assert (repr(endpoint_url) in str(caught.value)) == ("@" not in endpoint_url)
 
 
 @pytest.mark.parametrize("bucket", ["", ".", "..", "a/b", "a b", "a?b", "a%2Fb", "bücher", "a\n", "a" * 256])
