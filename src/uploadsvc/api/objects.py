@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, Query, Response
 
 from uploadsvc.api.dependencies import Authenticate
-from uploadsvc.api.problems import document
+from uploadsvc.api.problems import CALLER, STORAGE, document
 from uploadsvc.api.schemas import (
     CreateDownload,
     Download,
@@ -17,8 +17,6 @@ from uploadsvc.api.schemas import (
 from uploadsvc.domain.principal import Principal
 from uploadsvc.objects import MAX_LISTED, Objects
 
-_CALLER = ("unauthenticated", "forbidden", "validation_error", "internal_error")
-_STORAGE = ("storage_denied", "storage_misconfigured", "storage_unavailable")
 _KEY = "uploads/alice/7f9c24e5-2f4c-4a5e-9d53-0a1a1c5b9d10/photo.jpg"
 
 Key = Annotated[str, Query(description="The whole key, as answers give it.", examples=[_KEY])]
@@ -33,7 +31,7 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
         operation_id="listObjects",
         summary="List your objects",
         response_description="Some of them, in the order of their keys.",
-        responses=document(*_CALLER, "invalid_key", *_STORAGE),
+        responses=document(*CALLER, "invalid_key", *STORAGE),
     )
     async def list_objects(
         caller: Annotated[Principal, Depends(authenticate)],
@@ -50,7 +48,7 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
         operation_id="getObject",
         summary="See one object's facts",
         response_description="The object.",
-        responses=document(*_CALLER, "not_found", "invalid_key", *_STORAGE),
+        responses=document(*CALLER, "not_found", "invalid_key", *STORAGE),
     )
     async def get_object(caller: Annotated[Principal, Depends(authenticate)], key: Key) -> ObjectModel:
         """Ask S3 for one object's size, type, ETag and metadata."""
@@ -63,7 +61,7 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
         status_code=204,
         response_class=Response,
         response_description="Gone, or never there.",
-        responses=document(*_CALLER, "not_found", "invalid_key", *_STORAGE),
+        responses=document(*CALLER, "not_found", "invalid_key", *STORAGE),
     )
     async def delete_object(caller: Annotated[Principal, Depends(authenticate)], key: Key) -> None:
         """Delete one of your objects, where this service lets callers delete."""
@@ -77,7 +75,7 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
         tags=["downloads"],
         response_description="A presigned GET.",
         responses=document(
-            *_CALLER,
+            *CALLER,
             "not_found",
             "body_too_large",
             "invalid_key",

@@ -39,6 +39,12 @@ STATUS_TITLES: Final[dict[str, tuple[int, str]]] = {
     "storage_unavailable": (503, "Object store unavailable"),
 }
 
+CALLER: Final = ("unauthenticated", "forbidden", "validation_error", "internal_error")
+"""What every operation with a caller can answer."""
+
+STORAGE: Final = ("storage_denied", "storage_misconfigured", "storage_unavailable")
+"""What every operation that asks S3 can answer."""
+
 _BY_STATUS: Final = {401: "unauthenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
 _OWN_DETAILS: Final = {
     "json_invalid": "The body is not JSON.",

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, Path, Response
 
 from uploadsvc.api.dependencies import Authenticate
-from uploadsvc.api.problems import document
+from uploadsvc.api.problems import CALLER, STORAGE, document
 from uploadsvc.api.schemas import (
     CompletedUpload,
     CreateUpload,
@@ -19,8 +19,6 @@ from uploadsvc.api.schemas import (
 from uploadsvc.domain.principal import Principal
 from uploadsvc.uploads import Uploads
 
-_CALLER = ("unauthenticated", "forbidden", "validation_error", "internal_error")
-_STORAGE = ("storage_denied", "storage_misconfigured", "storage_unavailable")
 _CREATE_EXAMPLE = {"filename": "photo.jpg", "content_type": "image/jpeg", "size": 123456}
 
 UploadId = Annotated[str, Path(description="The upload's `id`.", examples=["aGFuZGxl"])]
@@ -38,7 +36,7 @@ def uploads_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
         response_model=Upload,
         response_description="What it takes to send the bytes straight to S3.",
         responses=document(
-            *_CALLER,
+            *CALLER,
             "policy_not_found",
             "file_too_large",
             "body_too_large",
@@ -67,7 +65,7 @@ def uploads_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
         operation_id="getUpload",
         summary="See how far an upload is",
         response_description="What S3 says of it now.",
-        responses=document(*_CALLER, "not_found", "upload_expired", *_STORAGE),
+        responses=document(*CALLER, "not_found", "upload_expired", *STORAGE),
     )
     async def get_upload(
         caller: Annotated[Principal, Depends(authenticate)],
@@ -82,7 +80,7 @@ def uploads_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
         summary="Complete and verify an upload",
         response_description="What S3 holds, verified, and a receipt for it.",
         responses=document(
-            *_CALLER, "not_found", "upload_incomplete", "upload_expired", "verification_failed", *_STORAGE
+            *CALLER, "not_found", "upload_incomplete", "upload_expired", "verification_failed", *STORAGE
         ),
     )
     async def complete_upload(
@@ -99,7 +97,7 @@ def uploads_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
         status_code=204,
         response_class=Response,
         response_description="Gone, or never there.",
-        responses=document(*_CALLER, "not_found", "upload_expired", *_STORAGE),
+        responses=document(*CALLER, "not_found", "upload_expired", *STORAGE),
     )
     async def delete_upload(
         caller: Annotated[Principal, Depends(authenticate)],
