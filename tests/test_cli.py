@@ -66,6 +66,8 @@ async def test_several_workers_serve(tmp_path: Path, localstack: S3Server) -> No
         with pytest.raises(httpx.ConnectError):
             await http.get(f"{base_url}/healthz")
     assert "Traceback" not in running.err
+    logged = [json.loads(line) for line in running.err.splitlines() if '"event"' in line]
+    assert "request" in {line["event"] for line in logged}, "workers log as one process does"
 
 
 @pytest.mark.parametrize(

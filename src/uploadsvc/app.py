@@ -19,6 +19,7 @@ from uploadsvc.api.uploads import uploads_router
 from uploadsvc.api.web import Demo, web_router
 from uploadsvc.dialects.simple import simple_router
 from uploadsvc.handles import UploadIds, derive_key
+from uploadsvc.logs import configure_logs
 from uploadsvc.objects import Objects
 from uploadsvc.readiness import Readiness
 from uploadsvc.settings import Settings, load_settings
@@ -106,4 +107,5 @@ def demo_mode(settings: Settings) -> Demo | None:
 
 def app_from_environment() -> FastAPI:
     """Return the app by the process's own settings; each worker process starts here."""
+    configure_logs(terminal=False)
     return create_app(load_settings())

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import uuid4
 
-from uploadsvc.domain import errors
+from uploadsvc.domain import errors, media_types
 from uploadsvc.domain.checksums import Checksum
 from uploadsvc.domain.keys import Namespace
 from uploadsvc.domain.objects import StoredObject
@@ -136,7 +136,7 @@ class Uploads:
                 expires_at=expires_at,
                 size_range=(plan.min_size, plan.max_size),
             )
-        upload_expires_at = now + UPLOAD_LIFETIME
+        upload_expires_at = max(now + UPLOAD_LIFETIME, expires_at)
         handle = Handle(
             jti=jti,
             policy=planner.policy.name,
@@ -257,8 +257,8 @@ class Uploads:
 
     async def _landed(self, handle: Handle) -> StoredObject | None:
         stored = await self._storage.head(handle.key)
-        if stored is not None and handle.marked and stored.upload != handle.jti:
-            # An older object under the same key: it proves nothing about this upload.
+        if stored is not None and stored.upload != (handle.jti if handle.marked else None):
+            # Another upload's object under the same key, older or by another policy: it proves nothing.
             return None
         return stored
 
@@ -276,7 +276,12 @@ def _verify(handle: Handle, stored: StoredObject, *, guessed_types: AbstractSet[
         detail = f"S3 holds {stored.size} bytes; promised were {promised}."
         raise errors.VerificationFailed(detail, field="size")
     promised_type = _folded(handle.content_type)
-    if promised_type not in guessed_types and _folded(stored.content_type) != promised_type:
+    stored_type = _folded(stored.content_type)
+    # What a store may guess is not what nobody may upload: a guess that a browser would run does not count.
+    as_promised = stored_type == promised_type or (
+        promised_type in guessed_types and not media_types.is_active(stored_type)
+    )
+    if not as_promised:
         detail = "S3 holds another content type than was promised."
         raise errors.VerificationFailed(detail, field="content_type")
     if handle.checksum is None:

@@ -1,5 +1,6 @@
 """Alive, and ready: what an orchestrator is told when S3 is there, down, or keeps another time."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -27,10 +28,15 @@ class ScriptedStorage(Storage):
     def __init__(self) -> None:
         self.answer: datetime | UploadsvcError = NOON
         self.asked = 0
+        self.was_asked = asyncio.Event()
+        self.silent: asyncio.Event | None = None
 
     async def check(self) -> datetime:
         """Give what was set."""
         self.asked += 1
+        self.was_asked.set()
+        if self.silent is not None:
+            await self.silent.wait()
         if isinstance(self.answer, UploadsvcError):
             raise self.answer
         return self.answer
@@ -103,6 +109,24 @@ async def test_probes_do_not_storm_the_store() -> None:
         times[0] += timedelta(seconds=10)
         await client.get("/readyz")
     assert storage.asked == 5
+
+
+async def test_probes_share_one_question_and_do_not_hang_with_the_store() -> None:
+    """Before it is ready, all wait for one answer; after that, a silent store holds no probe up."""
+    storage, times = ScriptedStorage(), [NOON]
+    storage.silent = asyncio.Event()
+    async with probed(storage, lambda: times[0]) as client:
+        probes = [asyncio.create_task(client.get("/readyz")) for _ in range(5)]
+        await storage.was_asked.wait()
+        storage.silent.set()
+        assert {answer.status_code for answer in await asyncio.gather(*probes)} == {200}
+        assert storage.asked == 1
+        storage.silent.clear()
+        times[0] += timedelta(seconds=10)
+        answers = await asyncio.gather(*(client.get("/readyz") for _ in range(5)))
+        assert {answer.status_code for answer in answers} == {200}
+        assert storage.asked == 2
+        storage.silent.set()
 
 
 @pytest.mark.parametrize("sign", [1, -1])

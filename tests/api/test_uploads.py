@@ -15,6 +15,7 @@ POLICIES: dict[str, Any] = {
     "default": {"max_size": 1000, "metadata": {"album": None, "origin": "web"}},
     "small": {"max_size": 10, "expires_in": 60, "max_expires_in": 120},
     "named": {"client_keys": True},
+    "patient": {"expires_in": 604_800},
     "rich": {
         "acl": "private",
         "cache_control": "max-age=60",
@@ -53,6 +54,15 @@ async def test_a_put_has_a_url_and_the_headers_to_send(api: httpx.AsyncClient) -
     assert signed["X-Amz-Algorithm"] == "AWS4-HMAC-SHA256"
     assert signed["X-Amz-SignedHeaders"] == "content-length;content-type;host;if-none-match;x-amz-meta-origin"
     assert signed["X-Amz-Expires"] == "900"
+
+
+async def test_an_id_lives_as_long_as_its_url(api: httpx.AsyncClient) -> None:
+    """What can still be uploaded can still be completed; 24 hours at the least."""
+    for policy, seconds in (("default", 86_400), ("patient", 604_800)):
+        upload = created(await api.post("/v1/uploads", json={"size": 1, "policy": policy}))
+        ends = datetime.fromisoformat(upload["upload_expires_at"])
+        assert ends >= datetime.fromisoformat(upload["expires_at"])
+        assert abs((ends - datetime.now(UTC)).total_seconds() - seconds) < 60
 
 
 async def test_the_headers_never_hold_what_browsers_set(api: httpx.AsyncClient) -> None:

@@ -101,6 +101,32 @@ async def test_an_older_object_proves_nothing(
     assert done.json()["replaceable_until"] == upload["expires_at"]
 
 
+async def test_an_object_by_another_policy_proves_nothing(
+    api: httpx.AsyncClient, http: httpx.AsyncClient, user: str
+) -> None:
+    """One policy made up the key, another let it be named: the first upload is still pending."""
+    made_up = await create(api, filename="a.txt", size=len(CONTENT))
+    relative_key = made_up["key"].removeprefix(f"uploads/{user}/")
+    named = await create(
+        api, policy="replace", relative_key=relative_key, filename="a.txt", size=len(CONTENT)
+    )
+    assert named["key"] == made_up["key"]
+    assert (await put(http, named, CONTENT)).status_code == 200
+    assert (await api.post(f"/v1/uploads/{named['id']}/complete")).status_code == 200
+    answer = await api.post(f"/v1/uploads/{made_up['id']}/complete")
+    assert (answer.status_code, answer.json()["code"]) == (409, "upload_incomplete")
+
+
+async def test_a_guessed_type_that_a_browser_would_run_is_not_verified(
+    api: httpx.AsyncClient, http: httpx.AsyncClient, s3: S3Server
+) -> None:
+    """Where the store makes a page of an untyped file by its key, there is no receipt for it."""
+    upload = await create(api, filename="e.html", content_type="application/octet-stream", size=len(CONTENT))
+    assert (await put(http, upload, CONTENT)).status_code == 200
+    answer = await api.post(f"/v1/uploads/{upload['id']}/complete")
+    assert answer.status_code == (422 if s3.name == "seaweedfs" else 200)
+
+
 async def test_the_later_of_two_uploads_to_one_key_is_the_one_that_counts(
     api: httpx.AsyncClient, http: httpx.AsyncClient
 ) -> None:

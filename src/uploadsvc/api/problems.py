@@ -45,6 +45,9 @@ CALLER: Final = ("unauthenticated", "forbidden", "validation_error", "internal_e
 STORAGE: Final = ("storage_denied", "storage_misconfigured", "storage_unavailable")
 """What every operation that asks S3 can answer."""
 
+MAX_FIELD_ERRORS: Final = 20
+"""A body can be wrong in tens of thousands of places; nobody reads them."""
+
 _BY_STATUS: Final = {401: "unauthenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
 _OWN_DETAILS: Final = {
     "json_invalid": "The body is not JSON.",
@@ -148,7 +151,7 @@ async def _validation_error(_request: Request, error: Exception) -> Response:
             "field": ".".join(str(part) for part in item["loc"][1:]) or "body",
             "detail": _OWN_DETAILS.get(item["type"], f"{item['msg'].removeprefix('Value error, ')}."),
         }
-        for item in error.errors()
+        for item in error.errors()[:MAX_FIELD_ERRORS]
     ]
     first = errors[0]
     return problem("validation_error", f"{first['field']}: {first['detail']}", errors=errors)

@@ -42,7 +42,7 @@ class CreateUpload(_Request):
     content_type: str | None = Field(
         default=None, description="By default what the filename's extension stands for."
     )
-    size: Annotated[StrictInt, Field(ge=0)] | None = Field(default=None, description="Bytes.")
+    size: Annotated[StrictInt, Field(ge=0, le=2**63 - 1)] | None = Field(default=None, description="Bytes.")
     policy: str | None = Field(default=None, description="By default `default`.")
     method: Literal["auto", "put", "post", "multipart"] | None = Field(
         default=None, description="By default `auto`: the method that can enforce the policy."

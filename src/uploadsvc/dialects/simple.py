@@ -44,7 +44,9 @@ def simple_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
         content_type: Annotated[
             str | None, Query(description="Then `Content-Type` must be sent so.", examples=["image/jpeg"])
         ] = None,
-        size: Annotated[int | None, Query(ge=0, description="Bytes; then the body must have them.")] = None,
+        size: Annotated[
+            int | None, Query(ge=0, le=2**63 - 1, description="Bytes; then the body must have them.")
+        ] = None,
         policy: Annotated[str | None, Query(description="By default `default`.")] = None,
     ) -> UploadUrl:
         """The PUT needs no header but those of what you name; what the policy restricts must be named."""

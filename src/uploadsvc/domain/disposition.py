@@ -5,6 +5,7 @@ import unicodedata
 from urllib.parse import quote
 
 _MAX_CHARACTERS = 200
+_CONSIDERED_CHARACTERS = 1024
 # Without braces: an S3 form would expand "${filename}".
 _QUOTABLE = re.compile(r"[A-Za-z0-9!#$&'()+,.;=@^_`~ -]+")
 # attr-char of RFC 8187 section 3.2.1, beyond letters and digits (and ``-._~``, which quote() keeps anyway).
@@ -28,7 +29,8 @@ def content_disposition(kind: str, filename: str | None) -> str:
 
 
 def _displayable(filename: str) -> str:
-    name = filename.encode(errors="replace").decode()
+    # Cut before it is normalised: that takes quadratic time on a long run of combining marks.
+    name = filename[:_CONSIDERED_CHARACTERS].encode(errors="replace").decode()
     # A path is not a name, and neither control nor formatting characters (they can reverse what is shown,
     # an extension included) belong into one.
     name = "".join("_" if c in "/\\" else c for c in name if unicodedata.category(c)[0] != "C")

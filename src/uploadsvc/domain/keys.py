@@ -26,6 +26,7 @@ _USER_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 _FORBIDDEN_IN_KEYS = re.compile("[\x00-\x1f\x7f-\x9f\\\\\ud800-\udfff\ufffe\uffff]")
 _BAD_SEGMENTS = frozenset({"", ".", ".."})
 
+_CONSIDERED_CHARACTERS = 1024
 _PLAIN_FILENAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.() -]{0,198}(?<![. ])")
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html "Characters to avoid", and those
 # that a shell, a URL or Windows would trip over.
@@ -99,7 +100,8 @@ def safe_filename(filename: str) -> str:
     """
     if _PLAIN_FILENAME.fullmatch(filename):
         return filename
-    name = re.split(r"[/\\]", filename.rstrip("/\\"))[-1]
+    # Cut before it is normalised: that takes quadratic time on a long run of combining marks.
+    name = re.split(r"[/\\]", filename.rstrip("/\\"))[-1][-_CONSIDERED_CHARACTERS:]
     name = unicodedata.normalize("NFC", name.encode(errors="replace").decode())
     name = "".join(
         "_" if c in _REPLACED_IN_FILENAMES or unicodedata.category(c) in _UNSAFE_CATEGORIES else c

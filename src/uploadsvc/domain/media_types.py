@@ -45,6 +45,7 @@ _ACTIVE = frozenset(
         "text/javascript1.5",
         "text/jscript",
         "text/livescript",
+        "text/rdf",
         "text/vbscript",
         "text/x-ecmascript",
         "text/x-javascript",

@@ -11,6 +11,7 @@ RESERVED = "uploadsvc-"
 UPLOAD_MARK = "uploadsvc-upload"
 """Names the upload (its ``jti``) that an object came from, where the key alone does not tell."""
 
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 # Every printable ASCII character but the space (headers are trimmed and folded), the percent sign itself, and
 # the brace, since an S3 form would expand "${filename}".
@@ -20,6 +21,11 @@ _SAFE = "!\"#$&'()*+,-./:;<=>?@[\\]^_`|}~"
 def is_metadata_name(name: str) -> bool:
     """Whether a policy may list this name: short, lower case, and not one of ours."""
     return bool(_NAME.fullmatch(name)) and not name.startswith(RESERVED)
+
+
+def is_text(value: str) -> bool:
+    """Whether a value can be encoded at all: JSON can spell lone surrogates, UTF-8 cannot."""
+    return not _SURROGATES.search(value)
 
 
 def encode(value: str) -> str:

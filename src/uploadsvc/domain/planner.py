@@ -10,7 +10,7 @@ from uploadsvc.domain import errors, media_types
 from uploadsvc.domain.checksums import Checksum
 from uploadsvc.domain.disposition import content_disposition
 from uploadsvc.domain.keys import Namespace, file_extension, safe_filename
-from uploadsvc.domain.metadata import MAX_METADATA_BYTES, UPLOAD_MARK, encode, encoded_size
+from uploadsvc.domain.metadata import MAX_METADATA_BYTES, UPLOAD_MARK, encode, encoded_size, is_text
 from uploadsvc.domain.plan import Plan, UploadRequest
 from uploadsvc.domain.policy import Policy
 from uploadsvc.domain.providers import MAX_SINGLE_PUT, Provider
@@ -205,7 +205,10 @@ class Planner:
             raise errors.MethodNotAvailable(detail, field="size")
 
     def _metadata(self, request: UploadRequest, mark: Mapping[str, str]) -> dict[str, str]:
-        for name in request.metadata:
+        for name, value in request.metadata.items():
+            if not is_text(value):
+                detail = "A metadata value is not valid Unicode (it holds a lone surrogate)."
+                raise errors.MetadataNotAllowed(detail, field="metadata")
             if name not in self.policy.metadata or name in self._fixed_metadata:
                 free = ", ".join(sorted(self.policy.metadata.keys() - self._fixed_metadata.keys())) or "none"
                 detail = f"Policy {self.policy.name!r} does not take this metadata; it takes: {free}."
