@@ -212,3 +212,9 @@ def test_a_filename_stands_for_a_type(filename: str, media_type: str) -> None:
     """The last extension decides, in any case; what is not known is bytes."""
     assert from_filename(filename) == media_type
     assert parse(media_type) == media_type
+
+
+def test_rdf_is_a_page_to_some_browsers() -> None:
+    """Firefox makes an XML document of it, scripts included; only its exact name lets it in."""
+    assert not allowed("text/rdf", frozenset({"*/*", "text/*"}))
+    assert allowed("text/rdf", frozenset({"text/rdf"}))
