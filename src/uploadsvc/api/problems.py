@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from uploadsvc.domain.errors import StorageUnavailable, UploadsvcError
+from uploadsvc.domain.errors import Unavailable, UploadsvcError
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -36,7 +36,7 @@ STATUS_TITLES: Final[dict[str, tuple[int, str]]] = {
     "internal_error": (500, "Internal error"),
     "storage_denied": (502, "Object store denied access"),
     "storage_misconfigured": (502, "Object store misconfigured"),
-    "storage_unavailable": (503, "Object store unavailable"),
+    "storage_unavailable": (503, "Unavailable for now"),
 }
 
 CALLER: Final = ("unauthenticated", "forbidden", "validation_error", "internal_error")
@@ -136,7 +136,7 @@ async def _domain_error(_request: Request, error: Exception) -> Response:
     headers = {}
     if error.code == "unauthenticated":
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, StorageUnavailable):
+    if isinstance(error, Unavailable):
         headers["Retry-After"] = str(error.retry_after)
     errors = [{"field": error.field, "detail": error.detail}] if error.field else None
     return problem(error.code, error.detail, errors=errors, headers=headers)

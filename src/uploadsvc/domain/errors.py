@@ -136,16 +136,25 @@ class StorageMisconfigured(UploadsvcError):
     code = "storage_misconfigured"
 
 
-class StorageUnavailable(UploadsvcError):
-    """S3 does not answer, or says that it is overloaded.
+class Unavailable(UploadsvcError):
+    """Something that the service needs does not answer now.
 
     Args:
         detail: One sentence for people.
         retry_after: When a caller should come back, in seconds.
     """
 
+    # The contract has one code for "come back later", whatever it is that does not answer.
     code = "storage_unavailable"
 
     def __init__(self, detail: str, *, retry_after: int = 2) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+
+
+class StorageUnavailable(Unavailable):
+    """S3 does not answer, or says that it is overloaded."""
+
+
+class IdentityProviderUnavailable(Unavailable):
+    """The keys that would check a token cannot be fetched."""

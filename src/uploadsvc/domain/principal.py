@@ -1,6 +1,8 @@
 """Who calls."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
 
 from uploadsvc.domain.errors import Forbidden
 
@@ -12,10 +14,15 @@ class Principal:
     Attributes:
         user: The user id whose prefix the call works in.
         policies: The policies that may be used; ``None`` for all.
+        kind: ``user`` for people, ``service`` for another service that speaks for one, ``upload_token`` for
+            whoever holds a token that is good for uploads only.
+        expires_at: When the credential ends, aware; ``None`` where it does not say.
     """
 
     user: str
     policies: frozenset[str] | None = None
+    kind: Literal["user", "service", "upload_token"] = "user"
+    expires_at: datetime | None = None
 
     def check_policy(self, policy: str) -> None:
         """Let the caller use a policy, or not.

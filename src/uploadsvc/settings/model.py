@@ -7,10 +7,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from uploadsvc.domain.keys import KeyTemplate
 from uploadsvc.domain.policy import MAX_EXPIRES_IN, Acl, ChecksumRule, Disposition, Encryption, Method, Policy
 from uploadsvc.domain.providers import GIB
-from uploadsvc.settings.values import Names, Pem, Size, matching, split_list
+from uploadsvc.settings.values import Names, Pem, SecretPem, Size, matching, split_list
 
 ENV_PREFIX = "UPLOADSVC_"
 ENV_DELIMITER = "__"
+
+MAX_TOKEN_SECONDS = 86_400
+
+# What RFC 9110 section 5.6.2 calls a token: names of headers and of cookies.
+_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}"
 
 
 class SettingsError(ValueError):
@@ -56,6 +61,9 @@ class JwtSettings(_Section):
 
     secret: SecretStr | None = None
     public_key: Pem | None = None
+    jwks_url: str | None = None
+    issuer: str | None = None
+    cookie: Annotated[str, matching(_NAME, "a cookie's name")] | None = None
     audience: str | None = None
     algorithms: Names = ()
     user_claim: str = Field(default="sub", min_length=1)
@@ -74,15 +82,26 @@ class AuthSettings(_Section):
 
     jwt: JwtSettings = JwtSettings()
     api_keys: tuple[ApiKeySettings, ...] = ()
+    trusted_header: Annotated[str, matching(_NAME, "a header's name")] | None = None
+    trusted_proxies: Names = ()
 
 
 class ReceiptSettings(_Section):
     """Receipts of completed uploads."""
 
     secret: SecretStr | None = None
+    private_key: SecretPem | None = None
+    public_keys: tuple[Pem, ...] = ()
     issuer: str = "uploadsvc"
     audience: str = "uploadsvc-receipts"
     expires_in: int = Field(default=86_400, ge=1)
+
+
+class TokenSettings(_Section):
+    """Upload tokens, in seconds."""
+
+    expires_in: int = Field(default=900, ge=1, le=MAX_TOKEN_SECONDS)
+    max_expires_in: int = Field(default=3600, ge=1, le=MAX_TOKEN_SECONDS)
 
 
 class ObjectSettings(_Section):
@@ -160,5 +179,6 @@ class Settings(_Section):
     objects: ObjectSettings = ObjectSettings()
     downloads: DownloadSettings = DownloadSettings()
     receipts: ReceiptSettings = ReceiptSettings()
+    tokens: TokenSettings = TokenSettings()
     cors: CorsSettings = CorsSettings()
     demo: bool = False

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 _SIZE = re.compile(r"\s*(\d{1,18})\s*([KMGT]?i?B)?\s*", re.IGNORECASE)
 _UNITS: Final = {
@@ -63,3 +63,4 @@ def matching(pattern: str, allowed: str) -> AfterValidator:
 Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
 Names = Annotated[tuple[str, ...], BeforeValidator(split_list)]
 Pem = Annotated[str, BeforeValidator(unfold_pem)]
+SecretPem = Annotated[SecretStr, BeforeValidator(unfold_pem)]

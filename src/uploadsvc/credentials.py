@@ -1,0 +1,1 @@
+"""The credentials that sign, kept fresh."""

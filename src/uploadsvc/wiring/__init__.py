@@ -1,0 +1,20 @@
+"""From settings to parts, with one plain line for whatever does not fit."""
+
+from uploadsvc.wiring.callers import allowed_origins, authenticator
+from uploadsvc.wiring.clock import now
+from uploadsvc.wiring.policies import namespace, planners, provider
+from uploadsvc.wiring.receipts import receipts
+from uploadsvc.wiring.secrets import secrets
+from uploadsvc.wiring.storage import storage_and_signer
+
+__all__ = [
+    "allowed_origins",
+    "authenticator",
+    "namespace",
+    "now",
+    "planners",
+    "provider",
+    "receipts",
+    "secrets",
+    "storage_and_signer",
+]

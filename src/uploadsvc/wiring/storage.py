@@ -1,0 +1,56 @@
+"""The bucket, as the service reaches it and as browsers do."""
+
+from uploadsvc.domain.credentials import Credentials
+from uploadsvc.domain.endpoints import addressing_style, aws_endpoint_url, bucket_endpoint
+from uploadsvc.settings import Settings, SettingsError
+from uploadsvc.signing import Signer
+from uploadsvc.storage import Storage
+
+
+def storage_and_signer(settings: Settings) -> tuple[Storage, Signer]:
+    """Return the bucket as the service reaches it, and the signer of its public address."""
+    s3 = settings.s3
+    if s3.region is None and s3.endpoint_url is None:
+        raise SettingsError(("s3", "region"), "missing; the bucket's region, for example eu-central-1")
+    region = s3.region or "us-east-1"
+    style = addressing_style(configured=s3.addressing_style, endpoint_url=s3.endpoint_url, bucket=s3.bucket)
+    try:
+        if s3.endpoint_url:
+            bucket_endpoint(endpoint_url=s3.endpoint_url, bucket=s3.bucket, style=style)
+    except ValueError as error:
+        raise SettingsError(("s3", "endpoint_url"), str(error)) from None
+    try:
+        url = s3.public_endpoint_url or s3.endpoint_url or aws_endpoint_url(region)
+    except ValueError as error:
+        raise SettingsError(("s3", "region"), str(error)) from None
+    try:
+        public = bucket_endpoint(endpoint_url=url, bucket=s3.bucket, style=style)
+    except ValueError as error:
+        name = "public_endpoint_url" if s3.public_endpoint_url else "addressing_style"
+        raise SettingsError(("s3", name), str(error)) from None
+    storage = Storage(
+        bucket=s3.bucket,
+        region=region,
+        endpoint_url=s3.endpoint_url,
+        addressing_style=style,
+        credentials=_credentials(settings),
+    )
+    return storage, Signer(endpoint=public, bucket=s3.bucket, region=region)
+
+
+def _credentials(settings: Settings) -> Credentials | None:
+    s3 = settings.s3
+    if s3.access_key_id is None and s3.secret_access_key is None:
+        if s3.session_token is not None:
+            raise SettingsError(
+                ("s3", "session_token"), "needs ACCESS_KEY_ID and SECRET_ACCESS_KEY beside it"
+            )
+        return None
+    if s3.access_key_id is None or s3.secret_access_key is None:
+        name = "access_key_id" if s3.access_key_id is None else "secret_access_key"
+        raise SettingsError(("s3", name), "missing; access key id and secret go together")
+    return Credentials(
+        access_key_id=s3.access_key_id,
+        secret_access_key=s3.secret_access_key.get_secret_value(),
+        session_token=s3.session_token.get_secret_value() if s3.session_token else None,
+    )
