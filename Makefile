@@ -3,6 +3,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 LOCALSTACK_VENV := .venv-localstack
+CLIENTS_VENV := .venv-clients
+NODE_MODULES := tests/clients/node_modules
+NPM := PATH="$(CURDIR)/$(CLIENTS_VENV)/bin:$$PATH" npm --prefix tests/clients
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links $(LOCK_FLAGS)
@@ -16,7 +19,7 @@ help:  ## List the targets.
 dev: $(VENV)/.dev  ## Run the service, an embedded S3 and the demo page on http://127.0.0.1:8000/.
 	@exec $(VENV)/bin/uploadsvc dev $(ARGS)
 
-test: $(VENV)/.test $(LOCALSTACK_VENV)/.ready  ## Run all tests, against LocalStack and SeaweedFS too.
+test: $(VENV)/.test $(LOCALSTACK_VENV)/.ready $(NODE_MODULES)/.ready  ## Run all tests, against LocalStack and SeaweedFS too.
 	$(VENV)/bin/python -m pytest $(ARGS)
 
 check: $(VENV)/.test  ## Lint, format check, types, import rules.
@@ -35,14 +38,16 @@ openapi: $(VENV)/.dev  ## Write openapi.json anew.
 bench: $(VENV)/.test  ## Measure the signer against botocore and aioboto3.
 	$(VENV)/bin/python -m benchmarks.signing
 
-lock: $(VENV)/.test  ## Write the lock files anew (LOCK_FLAGS=--upgrade for newer releases).
+lock: $(VENV)/.test $(CLIENTS_VENV)/.ready  ## Write the lock files anew (LOCK_FLAGS=--upgrade for newer releases).
 	$(COMPILE) pyproject.toml locks/build.in --extra dev --group test -o locks/test.txt
 	$(COMPILE) pyproject.toml locks/build.in --extra dev -c locks/test.txt -o locks/dev.txt
 	$(COMPILE) pyproject.toml -c locks/test.txt -o locks/runtime.txt
 	$(COMPILE) locks/localstack.in -o locks/localstack.txt
+	$(COMPILE) locks/clients.in -o locks/clients.txt
+	$(NPM) install --package-lock-only
 
 clean:  ## Remove the environments, the caches and the embedded S3's data.
-	rm -rf $(VENV) $(LOCALSTACK_VENV) .uploadsvc .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(LOCALSTACK_VENV) $(CLIENTS_VENV) $(NODE_MODULES) .uploadsvc .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "uploadsvc needs Python 3.11 or newer; this is %s. Try: make PYTHON=python3.12 ..." % sys.version.split()[0])'
@@ -65,4 +70,15 @@ $(LOCALSTACK_VENV)/.ready: locks/localstack.txt
 	@echo "Setting up LocalStack in $(LOCALSTACK_VENV) ..."
 	@$(PYTHON) -m venv $(LOCALSTACK_VENV)
 	@$(LOCALSTACK_VENV)/bin/python $(PIP_INSTALL) --require-hashes -r locks/localstack.txt
+	@touch $@
+
+$(CLIENTS_VENV)/.ready: locks/clients.txt
+	@echo "Setting up the client generators and Node.js in $(CLIENTS_VENV) ..."
+	@$(PYTHON) -m venv $(CLIENTS_VENV)
+	@$(CLIENTS_VENV)/bin/python $(PIP_INSTALL) --require-hashes -r locks/clients.txt
+	@touch $@
+
+$(NODE_MODULES)/.ready: tests/clients/package-lock.json tests/clients/package.json $(CLIENTS_VENV)/.ready
+	@echo "Installing what the TypeScript client needs ..."
+	@$(NPM) ci --loglevel=error >/dev/null
 	@touch $@
