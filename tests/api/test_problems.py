@@ -9,7 +9,8 @@ from starlette.exceptions import HTTPException
 from tests.api.support import assert_problem, s3_that_is_down
 from tests.service import BASE_URL, service_client, settings_for
 
-from uploadsvc.api.problems import STATUS_TITLES, document, problem, register_problems
+from uploadsvc.api.problems import STATUS_TITLES, document, problem_content, register_problems, response
+from uploadsvc.api.routes import problem_router
 from uploadsvc.domain import errors
 
 CODES = {
@@ -28,13 +29,14 @@ async def api() -> AsyncIterator[httpx.AsyncClient]:
 
 async def raised(error: Exception) -> httpx.Response:
     """Return what an app answers whose only route raises."""
-    app = FastAPI()
+    app, router = FastAPI(), problem_router(tag="test")
     register_problems(app)
 
     async def fail() -> None:
         raise error
 
-    app.add_api_route("/", fail)
+    router.add_api_route("/", fail)
+    app.include_router(router)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client:
         return await client.get("/")
 
@@ -115,8 +117,18 @@ async def test_every_field_at_fault_is_named(api: httpx.AsyncClient) -> None:
 
 def test_a_name_that_is_no_unicode_can_be_answered() -> None:
     """A lone surrogate from the request's JSON is escaped, as it came."""
-    answer = problem("validation_error", "No.", errors=[{"field": "\ud800", "detail": "No."}])
+    answer = response(
+        problem_content("validation_error", "No.", errors=[{"field": "\ud800", "detail": "No."}])
+    )
     assert b"\\ud800" in bytes(answer.body)
+
+
+async def test_a_callers_own_name_for_a_field_is_made_plain(api: httpx.AsyncClient) -> None:
+    """It stays on one line, and is cut."""
+    answer = await api.post("/v1/uploads", json={"a\nb": 1})
+    assert_problem(answer, "validation_error", "a\\nb")
+    answer = await api.post("/v1/uploads", json={"x" * 500: 1})
+    assert_problem(answer, "validation_error", "x" * 200)
 
 
 def test_the_document_groups_codes_by_status() -> None:

@@ -3,13 +3,14 @@
 from fastapi import APIRouter
 
 from uploadsvc.api.problems import document
+from uploadsvc.api.routes import problem_router
 from uploadsvc.api.schemas import Health, Ready
 from uploadsvc.readiness import Readiness
 
 
 def health_router(readiness: Readiness) -> APIRouter:
     """Return the routes that an orchestrator asks. They want no credential."""
-    router = APIRouter(tags=["health"])
+    router = problem_router(tag="health")
 
     @router.get(
         "/healthz",

@@ -1,4 +1,4 @@
-"""What happens to every request: a name, a size limit, a log line, safe headers. Plain ASGI, no tasks."""
+"""What happens to every request: a name, a log line, safe headers. Plain ASGI, no tasks."""
 
 import re
 import time
@@ -7,17 +7,15 @@ from uuid import uuid4
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from uploadsvc.api.problems import problem
+from uploadsvc.api.routes import MAX_BODY_BYTES, TOO_LARGE
 
-MAX_BODY_BYTES: Final = 1024 * 1024
 USER_KEY: Final = "uploadsvc.user"
 """Where the authentication leaves the user id for the log."""
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_TOO_LARGE: Final = f"A request's body may have {MAX_BODY_BYTES} bytes; files go straight to S3."
 _log = structlog.get_logger("uploadsvc.access")
 
 
@@ -38,15 +36,7 @@ class RequestMiddleware:
         headers = Headers(scope=scope)
         named = headers.get("x-request-id", "")
         request_id = named if _REQUEST_ID.fullmatch(named) else uuid4().hex
-        started, status, received = time.perf_counter(), 0, 0
-
-        async def counted() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > MAX_BODY_BYTES:
-                raise HTTPException(413, _TOO_LARGE)
-            return message
+        started, status = time.perf_counter(), 0
 
         async def hardened(message: Message) -> None:
             nonlocal status
@@ -57,9 +47,9 @@ class RequestMiddleware:
 
         try:
             if _declared_length(headers) > MAX_BODY_BYTES:
-                await problem("body_too_large", _TOO_LARGE)(scope, counted, hardened)
+                await problem("body_too_large", TOO_LARGE)(scope, receive, hardened)
             else:
-                await self._app(scope, counted, hardened)
+                await self._app(scope, receive, hardened)
         except Exception:
             _log.exception("unexpected_error", request_id=request_id)
             if status:

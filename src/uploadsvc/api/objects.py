@@ -6,6 +6,7 @@ from fastapi import APIRouter, Body, Depends, Query, Response
 
 from uploadsvc.api.dependencies import Authenticate
 from uploadsvc.api.problems import CALLER, STORAGE, document
+from uploadsvc.api.routes import problem_router
 from uploadsvc.api.schemas import (
     CreateDownload,
     Download,
@@ -24,7 +25,7 @@ Key = Annotated[str, Query(description="The whole key, as answers give it.", exa
 
 def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
     """Return the routes of stored objects and downloads."""
-    router = APIRouter(prefix="/v1", tags=["objects"])
+    router = problem_router(prefix="/v1", tag="objects")
 
     @router.get(
         "/objects",

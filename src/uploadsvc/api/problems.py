@@ -48,6 +48,8 @@ STORAGE: Final = ("storage_denied", "storage_misconfigured", "storage_unavailabl
 MAX_FIELD_ERRORS: Final = 20
 """A body can be wrong in tens of thousands of places; nobody reads them."""
 
+MAX_FIELD_CHARACTERS: Final = 200
+
 _BY_STATUS: Final = {401: "unauthenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
 _OWN_DETAILS: Final = {
     "json_invalid": "The body is not JSON.",
@@ -76,23 +78,16 @@ class Problem(BaseModel):
     errors: list[FieldError] = Field(description="The fields at fault; may be empty.")
 
 
-def problem(
-    code: str,
-    detail: str,
-    *,
-    errors: list[dict[str, str]] | None = None,
-    headers: dict[str, str] | None = None,
-) -> Response:
-    """Return a problem as a response.
+def problem_content(code: str, detail: str, *, errors: list[dict[str, str]] | None = None) -> dict[str, Any]:
+    """Return a problem as plain data.
 
     Args:
         code: A key of `STATUS_TITLES`.
         detail: One sentence for people.
         errors: Fields at fault.
-        headers: To be sent with it.
     """
     status, title = STATUS_TITLES[code]
-    content = {
+    return {
         "type": f"urn:uploadsvc:problem:{code}",
         "title": title,
         "status": status,
@@ -100,8 +95,23 @@ def problem(
         "code": code,
         "errors": errors or [],
     }
+
+
+def error_content(error: UploadsvcError) -> dict[str, Any]:
+    """Return a domain error as plain data."""
+    errors = [{"field": error.field, "detail": error.detail}] if error.field else None
+    return problem_content(error.code, error.detail, errors=errors)
+
+
+def response(content: dict[str, Any], *, headers: dict[str, str] | None = None) -> Response:
+    """Return a problem as a response."""
     # ASCII, because a field's name comes from the request and may hold a lone surrogate.
-    return Response(json.dumps(content), status_code=status, media_type=MEDIA_TYPE, headers=headers)
+    return Response(json.dumps(content), content["status"], media_type=MEDIA_TYPE, headers=headers)
+
+
+def problem(code: str, detail: str, *, headers: dict[str, str] | None = None) -> Response:
+    """Return a problem about no field as a response."""
+    return response(problem_content(code, detail), headers=headers)
 
 
 def document(*codes: str) -> dict[int | str, dict[str, Any]]:
@@ -124,60 +134,58 @@ def document(*codes: str) -> dict[int | str, dict[str, Any]]:
 
 
 def register_problems(app: FastAPI) -> None:
-    """Answer every error of this app as a problem."""
-    app.add_exception_handler(UploadsvcError, _domain_error)
-    app.add_exception_handler(RequestValidationError, _validation_error)
+    """Answer as a problem what no route answers: addresses and methods that there are not."""
     app.add_exception_handler(HTTPException, _http_error)
 
 
-async def _domain_error(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, UploadsvcError):
-        raise error
+def domain_problem(error: UploadsvcError) -> Response:
+    """Return a refusal or a failure as a response."""
     headers = {}
     if error.code == "unauthenticated":
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(error.retry_after)
-    errors = [{"field": error.field, "detail": error.detail}] if error.field else None
-    return problem(error.code, error.detail, errors=errors, headers=headers)
+    return response(error_content(error), headers=headers)
 
 
-async def _validation_error(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, RequestValidationError):
-        raise error
+def validation_problem(error: RequestValidationError) -> Response:
+    """Return as a response what is wrong with a request's fields."""
     # Only where and why: the input itself may be a secret, and is the caller's own anyway.
     errors = [
         {
-            "field": ".".join(str(part) for part in item["loc"][1:]) or "body",
+            "field": _field(item["loc"]),
             "detail": _OWN_DETAILS.get(item["type"], f"{item['msg'].removeprefix('Value error, ')}."),
         }
         for item in error.errors()[:MAX_FIELD_ERRORS]
     ]
     first = errors[0]
-    return problem("validation_error", f"{first['field']}: {first['detail']}", errors=errors)
+    detail = f"{first['field']}: {first['detail']}"
+    return response(problem_content("validation_error", detail, errors=errors))
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    # A field that there is not has a name of the caller's, of any length and any characters.
+    name = ".".join(str(part) for part in location[1:])[:MAX_FIELD_CHARACTERS] or "body"
+    return name if name.isprintable() else ascii(name)[1:-1]
+
+
+def unreadable_body(error: HTTPException) -> Response:
+    """Return as a response that a body is too long, or no JSON in UTF-8."""
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return problem("body_too_large", str(error.detail), headers=headers)
+    return problem("validation_error", "The body could not be read as JSON.", headers=headers)
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    headers = dict(error.headers or {})
-    if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return problem("body_too_large", str(error.detail), headers=headers)
     code = _BY_STATUS.get(error.status_code)
     if code is None:
-        # FastAPI's own 400: a body that it could not read at all, bad UTF-8 for one.
-        return problem("validation_error", "The body could not be read as JSON.", headers=headers)
+        return unreadable_body(error)
     details = {"not_found": "There is nothing at this address.", "method_not_allowed": "Not by this method."}
-    return problem(code, details.get(code, str(error.detail)), headers=headers)
+    return problem(code, details.get(code, str(error.detail)), headers=dict(error.headers or {}))
 
 
 def _example(code: str) -> dict[str, Any]:
-    status, title = STATUS_TITLES[code]
-    return {
-        "type": f"urn:uploadsvc:problem:{code}",
-        "title": title,
-        "status": status,
-        "detail": f"{title}.",
-        "code": code,
-        "errors": [],
-    }
+    return problem_content(code, f"{STATUS_TITLES[code][1]}.")

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Body, Depends, Path, Response
 
 from uploadsvc.api.dependencies import Authenticate
 from uploadsvc.api.problems import CALLER, STORAGE, document
+from uploadsvc.api.routes import problem_router
 from uploadsvc.api.schemas import (
     CompletedUpload,
     CreateUpload,
@@ -26,7 +27,7 @@ UploadId = Annotated[str, Path(description="The upload's `id`.", examples=["aGFu
 
 def uploads_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
     """Return the routes under ``/v1/uploads``."""
-    router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
+    router = problem_router(prefix="/v1/uploads", tag="uploads")
 
     @router.post(
         "",

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query
 
 from uploadsvc.api.dependencies import Authenticate
 from uploadsvc.api.problems import document
+from uploadsvc.api.routes import problem_router
 from uploadsvc.api.schemas import UploadUrl
 from uploadsvc.domain.plan import UploadRequest
 from uploadsvc.domain.principal import Principal
@@ -14,7 +15,7 @@ from uploadsvc.uploads import Uploads
 
 def simple_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
     """Return the one route."""
-    router = APIRouter(tags=["simple"])
+    router = problem_router(tag="simple")
 
     @router.get(
         "/uploads",
