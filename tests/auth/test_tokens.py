@@ -22,11 +22,13 @@ from hypothesis import strategies as st
 from uploadsvc.auth.tokens import (
     DEMO_TYP,
     TokenVerifier,
+    check_form,
     demo_token,
     demo_verifier,
     public_key_verifier,
     secret_verifier,
     token_typ,
+    unverified_header,
 )
 from uploadsvc.domain.errors import Forbidden, Unauthenticated
 from uploadsvc.domain.keys import encode_user
@@ -157,6 +159,11 @@ def test_a_key_that_a_token_brings_is_ignored(header: dict[str, Any]) -> None:
         ({"exp": {}}, "malformed"),
         ({"exp": float("inf")}, "malformed"),
         ({"exp": float("nan")}, "malformed"),
+        ({"exp": True}, "expired"),
+        ({"exp": str(in_seconds(60))}, "not a number"),
+        ({"exp": 253402300800}, "not a number of seconds that makes a time"),
+        ({"exp": 1e300}, "makes a time"),
+        ({"exp": 10**4000}, "makes a time"),
         ({"nbf": in_seconds(3600)}, "malformed"),
         ({"nbf": []}, "malformed"),
         ({"iat": in_seconds(3600)}, "malformed"),
@@ -195,6 +202,55 @@ def test_the_audience_must_be_ours(*, audience: object, holds: bool) -> None:
         assert verifier.principal(token).user == "ann"
     else:
         refused(token, verifier)
+
+
+@pytest.mark.parametrize(
+    ("issuer", "reason"),
+    [
+        ("https://idp.example", None),
+        ("https://idp.example/", "another issuer"),
+        ("https://IDP.example", "another issuer"),
+        ("https://idp.example\n", "another issuer"),
+        ("", "another issuer"),
+        (None, "no 'iss' claim"),
+        (["https://idp.example"], "another issuer"),
+        ({"https://idp.example": 1}, "another issuer"),
+        (1, "another issuer"),
+    ],
+)
+def test_the_issuer_must_be_the_one_that_is_set(issuer: object, reason: str | None) -> None:
+    """It is compared as it stands: not as a URL, and no list of them is taken."""
+    pem = public_pem(rsa_key())
+    common: dict[str, Any] = {"algorithms": (), "audience": None, "user_claim": "sub"}
+    claims = {"sub": "ann", "exp": in_seconds(60)} | ({} if issuer is None else {"iss": issuer})
+    head = {"alg": "RS256"}
+    signed = jwt.PyJWS().encode(json.dumps(claims).encode(), rsa_key(), algorithm="RS256", headers=head)
+    for verifier, token in (
+        (secret_verifier(SECRET, issuer="https://idp.example", **common), a_token(iss=issuer)),
+        (public_key_verifier(pem, issuer="https://idp.example", **common), signed),
+    ):
+        if reason is None:
+            assert verifier.principal(token).user == "ann"
+        else:
+            assert reason in refused(token, verifier)
+    if isinstance(issuer, str | None):
+        assert VERIFIER.principal(a_token(iss=issuer)).user == "ann"
+
+
+@pytest.mark.parametrize(
+    ("exp", "ends"),
+    [
+        (4102444800, datetime(2100, 1, 1, tzinfo=UTC)),
+        (4102444800.25, datetime(2100, 1, 1, microsecond=250_000, tzinfo=UTC)),
+        (253402300799, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+    ],
+)
+def test_the_end_of_a_token_is_told(exp: float, ends: datetime) -> None:
+    """It goes with the principal, aware and as exact as it was written."""
+    principal = VERIFIER.principal(a_token(exp=exp))
+    assert principal.expires_at == ends
+    assert principal.expires_at is not None
+    assert principal.expires_at.tzinfo is UTC
 
 
 def test_a_little_clock_skew_is_forgiven() -> None:
@@ -276,7 +332,9 @@ def test_any_json_is_a_token_or_refused(header: dict[str, Any], claims: dict[str
     for token in (a_token(header), compact({"alg": "HS256"}, full), compact(header, full)):
         token_typ(token)
         try:
-            assert VERIFIER.principal(token).user
+            principal = VERIFIER.principal(token)
+            assert principal.user
+            assert principal.expires_at
         except Unauthenticated:
             continue
 
@@ -287,6 +345,7 @@ def test_any_text_is_refused(text: str) -> None:
     """What is no token at all is refused like a forged one."""
     refused(text)
     token_typ(text)
+    assert isinstance(unverified_header(text), dict)
 
 
 @pytest.mark.parametrize(
@@ -305,6 +364,22 @@ def test_a_hostile_token_is_refused(token: str) -> None:
     """Length, depth and odd JSON cost no more than a refusal."""
     refused(token)
     assert token_typ(token) is None
+    with pytest.raises(Unauthenticated):
+        check_form(token)
+
+
+@pytest.mark.parametrize("header", [{"crit": ["x"], "x": 1}, {"kid": 7}, {"b64": False}])
+def test_a_form_that_no_key_could_mend_is_refused(header: dict[str, Any]) -> None:
+    """It is known before a key is looked for; a signature, an algorithm or an expiry is not looked at."""
+    with pytest.raises(Unauthenticated):
+        check_form(a_token(header))
+    check_form(a_token({"alg": "XY1"}, exp=1))
+
+
+def test_a_header_is_read_unverified() -> None:
+    """Whoever signed it, it is there to choose by."""
+    assert unverified_header(a_token({"kid": "é1"})) == {"alg": "HS256", "typ": "JWT", "kid": "é1"}
+    assert token_typ(a_token({"typ": 7})) is None
 
 
 def test_every_kind_of_key_verifies_its_own_algorithm() -> None:

@@ -1,16 +1,16 @@
 """Bearer tokens: JWTs (RFC 7519) checked with one fixed key and fixed algorithms (RFC 8725)."""
 
+import json
+from base64 import urlsafe_b64decode
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from uploadsvc.auth.public_keys import PublicKey, usable_key
 from uploadsvc.domain.errors import Unauthenticated
 from uploadsvc.domain.principal import Principal
 
@@ -18,18 +18,15 @@ MAX_TOKEN_CHARACTERS = 8192
 """No identity provider's token comes near it, and nothing longer is worth hashing."""
 
 LEEWAY = timedelta(seconds=30)
-MIN_RSA_BITS = 2048
 
 DEMO_TYP = "uploadsvc-demo+jwt"
-_OUR_TYPS = "uploadsvc-"
+OUR_TYPS = "uploadsvc-"
+"""How the ``typ`` of every token begins that this service makes."""
+
 _DEMO_AUDIENCE = "uploadsvc-demo"
 
 # RFC 7518 section 3.2: a key of the size of the hash output or larger.
 _HMAC_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
-_CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
-_RSA: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
-
-PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +37,7 @@ class TokenVerifier:
         key: The shared secret, or the public key.
         algorithms: Those accepted; never taken from the token.
         audience: What ``aud`` must be or hold; ``None`` where tokens have none.
+        issuer: What ``iss`` must be, character by character; ``None`` where anyone with the key may issue.
         user_claim: The claim that names the user.
         typ: What the header's ``typ`` must be, where this kind of token has one of its own.
     """
@@ -47,6 +45,7 @@ class TokenVerifier:
     key: bytes | PublicKey
     algorithms: tuple[str, ...]
     audience: str | None = None
+    issuer: str | None = None
     user_claim: str = "sub"
     typ: str | None = None
 
@@ -62,6 +61,7 @@ class TokenVerifier:
                 self.key,
                 algorithms=self.algorithms,
                 audience=self.audience,
+                issuer=self.issuer,
                 leeway=LEEWAY,
                 options={"require": ["exp", self.user_claim], "verify_sub": False},
             )
@@ -70,6 +70,9 @@ class TokenVerifier:
             raise Unauthenticated(detail) from None
         except jwt.InvalidAudienceError:
             detail = "The token is not meant for this service (aud)."
+            raise Unauthenticated(detail) from None
+        except jwt.InvalidIssuerError:
+            detail = "The token is of another issuer (iss)."
             raise Unauthenticated(detail) from None
         except jwt.MissingRequiredClaimError as error:
             detail = f"The token has no {error.claim!r} claim."
@@ -80,27 +83,55 @@ class TokenVerifier:
             raise Unauthenticated(detail) from None
         typ = decoded["header"].get("typ")
         # Tokens of ours have a kind each: none passes where another's is asked for, or nobody's.
-        if typ != self.typ and (self.typ is not None or str(typ).startswith(_OUR_TYPS)):
+        if typ != self.typ and (self.typ is not None or str(typ).startswith(OUR_TYPS)):
             detail = "This is not the kind of token that is asked for here."
             raise Unauthenticated(detail)
         user = decoded["payload"][self.user_claim]
         if not isinstance(user, str) or not user:
             detail = f"The token's {self.user_claim!r} claim is not a non-empty string."
             raise Unauthenticated(detail)
-        return Principal(user=user)
+        return Principal(user=user, expires_at=_time(decoded["payload"]["exp"]))
+
+
+def unverified_header(token: str) -> dict[str, Any]:
+    """Return a token's header as it came, or an empty one: good for choosing a verifier, nothing else.
+
+    PyJWT's own function looks at every character of the whole token, which takes as long as all of a check.
+    """
+    first = token.partition(".")[0]
+    try:
+        header = json.loads(urlsafe_b64decode(first + "=" * (-len(first) % 4)))
+    except (ValueError, RecursionError):
+        return {}
+    return header if isinstance(header, dict) else {}
 
 
 def token_typ(token: str) -> str | None:
     """Return what a token says of its own kind, unverified: good for choosing a verifier, nothing else."""
-    try:
-        typ = jwt.get_unverified_header(token).get("typ")
-    except (jwt.PyJWTError, ValueError, RecursionError):
-        return None
+    typ = unverified_header(token).get("typ")
     return typ if isinstance(typ, str) else None
 
 
+def check_form(token: str) -> None:
+    """Refuse what is no JWT that any key could verify, before anything is done to find its key.
+
+    Raises:
+        Unauthenticated: A part is malformed, or a critical extension (RFC 7515 section 4.1.11) unknown.
+    """
+    try:
+        jwt.decode_complete(token, options={"verify_signature": False})
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        detail = "The token is malformed."
+        raise Unauthenticated(detail) from None
+
+
 def secret_verifier(
-    secret: bytes, *, algorithms: tuple[str, ...], audience: str | None, user_claim: str
+    secret: bytes,
+    *,
+    algorithms: tuple[str, ...],
+    audience: str | None,
+    user_claim: str,
+    issuer: str | None = None,
 ) -> TokenVerifier:
     """Return a verifier with a shared secret; HS256 where no algorithm is named.
 
@@ -117,11 +148,18 @@ def secret_verifier(
                 f"{algorithm} needs a secret of at least {_HMAC_BYTES[algorithm]} bytes, not {len(secret)}"
             )
             raise ValueError(message)
-    return TokenVerifier(key=secret, algorithms=algorithms, audience=audience, user_claim=user_claim)
+    return TokenVerifier(
+        key=secret, algorithms=algorithms, audience=audience, issuer=issuer, user_claim=user_claim
+    )
 
 
 def public_key_verifier(
-    pem: str, *, algorithms: tuple[str, ...], audience: str | None, user_claim: str
+    pem: str,
+    *,
+    algorithms: tuple[str, ...],
+    audience: str | None,
+    user_claim: str,
+    issuer: str | None = None,
 ) -> TokenVerifier:
     """Return a verifier with a PEM public key; the algorithm is the key's own where none is named.
 
@@ -129,28 +167,21 @@ def public_key_verifier(
         ValueError: Not an RSA (2048 bits or more), EC or Ed25519 public key, or another key's algorithm.
     """
     try:
-        key = load_pem_public_key(pem.encode())
+        loaded = load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm):
         message = "not a PEM public key (-----BEGIN PUBLIC KEY-----)"
         raise ValueError(message) from None
-    if isinstance(key, RSAPublicKey):
-        if key.key_size < MIN_RSA_BITS:
-            message = f"an RSA key needs at least {MIN_RSA_BITS} bits, not {key.key_size}"
-            raise ValueError(message)
-        fitting: tuple[str, ...] = _RSA
-    elif isinstance(key, EllipticCurvePublicKey) and key.curve.name in _CURVES:
-        fitting = (_CURVES[key.curve.name],)
-    elif isinstance(key, Ed25519PublicKey):
-        fitting = ("EdDSA",)
-    else:
-        message = "not an RSA, EC (P-256, P-384, P-521) or Ed25519 public key"
-        raise ValueError(message)
+    key, fitting = usable_key(loaded)
     for algorithm in algorithms:
         if algorithm not in fitting:
             message = f"{algorithm!r} does not go with this key; allowed are {', '.join(fitting)}"
             raise ValueError(message)
     return TokenVerifier(
-        key=key, algorithms=algorithms or fitting[:1], audience=audience, user_claim=user_claim
+        key=key,
+        algorithms=algorithms or fitting[:1],
+        audience=audience,
+        issuer=issuer,
+        user_claim=user_claim,
     )
 
 
@@ -163,3 +194,14 @@ def demo_token(key: bytes, *, user: str, now: datetime, expires_in: int) -> str:
     """Return a demo user's token, good for ``expires_in`` seconds."""
     claims = {"sub": user, "aud": _DEMO_AUDIENCE, "exp": now + timedelta(seconds=expires_in)}
     return jwt.encode(claims, key, algorithm="HS256", headers={"typ": DEMO_TYP})
+
+
+def _time(exp: object) -> datetime:
+    # RFC 7519 section 2: a NumericDate is a JSON number. PyJWT takes text too, and years beyond 9999.
+    if isinstance(exp, int | float) and not isinstance(exp, bool):
+        try:
+            return datetime.fromtimestamp(exp, UTC)
+        except (OverflowError, ValueError, OSError):
+            pass
+    detail = "The token's 'exp' claim is not a number of seconds that makes a time."
+    raise Unauthenticated(detail)

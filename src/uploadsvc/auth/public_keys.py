@@ -1,0 +1,38 @@
+"""Which public keys are good for checking tokens, and by which algorithms (RFC 7518, RFC 8037)."""
+
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+
+MIN_RSA_BITS = 2048
+
+_RSA: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+_CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+_ED25519: Final = ("EdDSA",)
+
+ASYMMETRIC: Final = (*_RSA, *_CURVES.values(), *_ED25519)
+"""The algorithms that go with one public key or another: RFC 7518 section 3.1, RFC 8037 section 3.1."""
+
+PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
+
+
+def usable_key(key: PublicKeyTypes) -> tuple[PublicKey, tuple[str, ...]]:
+    """Return a key that is good for checking tokens, and the algorithms that go with it.
+
+    Raises:
+        ValueError: Not an RSA (2048 bits or more), EC or Ed25519 key.
+    """
+    if isinstance(key, RSAPublicKey):
+        if key.key_size < MIN_RSA_BITS:
+            message = f"an RSA key needs at least {MIN_RSA_BITS} bits, not {key.key_size}"
+            raise ValueError(message)
+        return key, _RSA
+    if isinstance(key, EllipticCurvePublicKey) and key.curve.name in _CURVES:
+        return key, (_CURVES[key.curve.name],)
+    if isinstance(key, Ed25519PublicKey):
+        return key, _ED25519
+    message = "not an RSA, EC (P-256, P-384, P-521) or Ed25519 public key"
+    raise ValueError(message)
