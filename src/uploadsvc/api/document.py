@@ -1,5 +1,6 @@
 """The OpenAPI document: what FastAPI derives, and what it cannot know."""
 
+import json
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -55,7 +56,7 @@ def build_document(app: FastAPI) -> dict[str, Any]:
             schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schema.pop("$defs", None)
             schemas[model.__name__] = schema
-        document["components"]["schemas"] = dict(sorted(schemas.items()))
+        document = _named_by_title(document)
         document["components"]["securitySchemes"] = _SCHEMES
         for path, operations in document["paths"].items():
             if path not in {"/healthz", "/readyz"}:
@@ -63,3 +64,15 @@ def build_document(app: FastAPI) -> dict[str, Any]:
                     operation["security"] = [{"bearer": []}, {"apiKey": [], "onBehalfOf": []}]
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _named_by_title(document: dict[str, Any]) -> dict[str, Any]:
+    """Name `ObjectModel` after its title, `Object`: some generators go by the name, others by the title."""
+    schemas = document["components"]["schemas"]
+    titles = {name: schema.get("title", name) for name, schema in schemas.items()}
+    document["components"]["schemas"] = dict(sorted((titles[name], schemas[name]) for name in schemas))
+    text = json.dumps(document)
+    for name, title in titles.items():
+        text = text.replace(f'"#/components/schemas/{name}"', f'"#/components/schemas/{title}"')
+    named: dict[str, Any] = json.loads(text)
+    return named

@@ -4,7 +4,9 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictBool, StrictInt, model_validator
+from typing_extensions import TypeAliasType
 
+from uploadsvc.api.problems import Problem
 from uploadsvc.domain.checksums import Algorithm, Checksum
 from uploadsvc.domain.objects import StoredObject
 from uploadsvc.domain.plan import UploadRequest
@@ -15,6 +17,12 @@ from uploadsvc.uploads import Completion, Grant, State
 _KEY = "uploads/alice/7f9c24e5-2f4c-4a5e-9d53-0a1a1c5b9d10/photo.jpg"
 _TIME = "2026-11-23T12:15:00Z"
 _URL = "https://example-bucket.s3.eu-central-1.amazonaws.com/"
+
+# Schemas of their own in the document: of what is nullable and has no name, generators make names such as
+# CreateUploadMethodType0.
+RequestedMethod = TypeAliasType("RequestedMethod", Literal["auto", "put", "post", "multipart"])
+RequestedDisposition = TypeAliasType("RequestedDisposition", Literal["attachment", "inline"])
+Metadata = TypeAliasType("Metadata", dict[str, str])
 
 
 class _Request(BaseModel):
@@ -44,13 +52,13 @@ class CreateUpload(_Request):
     )
     size: Annotated[StrictInt, Field(ge=0, le=2**63 - 1)] | None = Field(default=None, description="Bytes.")
     policy: str | None = Field(default=None, description="By default `default`.")
-    method: Literal["auto", "put", "post", "multipart"] | None = Field(
+    method: RequestedMethod | None = Field(
         default=None, description="By default `auto`: the method that can enforce the policy."
     )
     relative_key: str | None = Field(
         default=None, description="A key below your own prefix, where the policy lets you choose."
     )
-    metadata: dict[str, str] | None = Field(default=None, description="Names that the policy lists.")
+    metadata: Metadata | None = Field(default=None, description="Names that the policy lists.")
     checksum: ChecksumModel | None = Field(default=None, description="S3 refuses bytes that differ.")
     overwrite: StrictBool | None = Field(default=None, description="Replace an object that is there.")
     expires_in: Annotated[StrictInt, Field(ge=1, le=MAX_EXPIRES_IN)] | None = Field(
@@ -99,6 +107,30 @@ class Upload(RootModel[Annotated[PutUpload | PostUpload, Field(discriminator="me
     """A new upload, and what it takes to send its bytes straight to S3."""
 
 
+class CreateUploads(_Request):
+    """Several uploads at once."""
+
+    uploads: list[CreateUpload] = Field(min_length=1, max_length=100)
+
+
+class BatchUpload(BaseModel):
+    """One that was created."""
+
+    upload: Upload
+
+
+class BatchProblem(BaseModel):
+    """One that was refused; the others are not touched by it."""
+
+    problem: Problem
+
+
+class BatchResults(BaseModel):
+    """One result for each upload asked for, in their order."""
+
+    results: list[BatchUpload | BatchProblem]
+
+
 class ObjectModel(BaseModel):
     """A stored object."""
 
@@ -112,7 +144,7 @@ class ObjectModel(BaseModel):
     version_id: str | None
     checksum: ChecksumModel | None = Field(description="Where the store keeps one.")
     last_modified: datetime = Field(examples=[_TIME])
-    metadata: dict[str, str]
+    metadata: Metadata
 
 
 class UploadState(BaseModel):
@@ -161,9 +193,7 @@ class CreateDownload(_Request):
     """What shall be downloaded."""
 
     key: str = Field(description="The whole key.", examples=[_KEY])
-    disposition: Literal["attachment", "inline"] | None = Field(
-        default=None, description="By default `attachment`."
-    )
+    disposition: RequestedDisposition | None = Field(default=None, description="By default `attachment`.")
     filename: str | None = Field(default=None, description="By default the key's last segment.")
     expires_in: Annotated[StrictInt, Field(ge=1, le=MAX_EXPIRES_IN)] | None = Field(
         default=None, description="Seconds; cut to the most that is allowed."
