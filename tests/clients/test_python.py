@@ -1,0 +1,105 @@
+"""openapi-python-client takes the document as it is; what it makes passes mypy, reads well, and uploads."""
+
+import json
+import re
+from typing import Any, Final
+
+import pytest
+from tests.clients.conftest import Generated
+from tests.clients.tools import DOCUMENT, PYTHON, run, type_check
+from tests.servers import S3Server
+from tests.service import token_for
+
+OPENAPI: Final[dict[str, Any]] = json.loads(DOCUMENT.read_text(encoding="utf-8"))
+
+IMPORT_ALL: Final = """
+import importlib, json, pkgutil, uploadsvc_client
+found = [module.name for module in pkgutil.walk_packages(uploadsvc_client.__path__, "uploadsvc_client.")]
+for name in found:
+    importlib.import_module(name)
+print(json.dumps([found, uploadsvc_client.models.__all__]))
+"""
+
+# What the generator calls a schema that has no name of its own, and what only our own code says.
+UGLY: Final = re.compile(r"Type\d|Item$|AdditionalProperty|Response\d|\d$|Model$|Body$")
+
+
+def snake_case(name: str) -> str:
+    """Return ``createUpload`` as ``create_upload``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+async def imported(python: Generated) -> tuple[set[str], set[str]]:
+    """Import the whole package, warnings being errors; return its modules and its models."""
+    done = await run(PYTHON, "-W", "error", "-c", IMPORT_ALL, directory=python.directory)
+    assert (done.returncode, done.stderr) == (0, "")
+    modules, models = json.loads(done.stdout)
+    return set(modules), set(models)
+
+
+def test_the_client_is_made_without_a_warning(python: Generated) -> None:
+    """It warns of what it leaves out; it has nothing to say."""
+    done = python.generator
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "Generating .\n")
+
+
+async def test_every_operation_is_a_module(python: Generated) -> None:
+    """Under its tag, by its name, and nothing else is there."""
+    modules, _ = await imported(python)
+    operations = {
+        f"uploadsvc_client.api.{operation['tags'][0]}.{snake_case(operation['operationId'])}"
+        for methods in OPENAPI["paths"].values()
+        for operation in methods.values()
+    }
+    assert {name for name in modules if name.count(".") == 3} == operations
+
+
+async def test_the_models_read_well(python: Generated) -> None:
+    """Each schema is a class of its own name; a union is its variants; no name is made up from a position."""
+    _, models = await imported(python)
+    schemas = {name for name, schema in OPENAPI["components"]["schemas"].items() if "type" in schema}
+    assert {"CreateUpload", "PutUpload", "PostUpload", "Object", "Problem"} <= schemas <= models
+    assert [name for name in models if UGLY.search(name)] == []
+
+
+async def test_what_is_made_is_sound(python: Generated) -> None:
+    """The package, and a program that uses it."""
+    done = await type_check("uploadsvc_client", "usage.py", directory=python.directory)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "error"),
+    [
+        pytest.param("isinstance(upload, PutUpload)", "upload.key", "union-attr", id="two ways to send"),
+        pytest.param("size=len(content)", "size=content", "arg-type", id="a size is a number"),
+        pytest.param(
+            "told(completed) if completed", "told(created) if completed", "arg-type", id="no problem"
+        ),
+    ],
+)
+async def test_the_types_refuse_what_is_wrong(python: Generated, right: str, wrong: str, error: str) -> None:
+    """Were they loose, the program above would prove nothing."""
+    source = (python.directory / "usage.py").read_text(encoding="utf-8")
+    assert right in source
+    name = f"wrong_{error.replace('-', '_')}.py"
+    (python.directory / name).write_text(source.replace(right, wrong, 1), encoding="utf-8")
+    done = await type_check(name, directory=python.directory)
+    assert f"[{error}]" in done.stdout
+
+
+@pytest.mark.parametrize("method", ["put", "post"])
+async def test_the_program_uploads(
+    python: Generated, base_url: str, seaweedfs: S3Server, method: str
+) -> None:
+    """What was type-checked also works: the bytes arrive, and a problem is read as one."""
+    text = f"by {method}, naïvely"
+    arguments = (base_url, token_for("alice"), method, text)
+    done = await run(PYTHON, "-W", "error", "usage.py", *arguments, directory=python.directory)
+    assert (done.returncode, done.stderr) == (0, "")
+    printed = json.loads(done.stdout)
+    assert printed["refusal"] == "422 validation_error: size"
+    assert printed["object"]["size"] == len(text.encode())
+    async with seaweedfs.client() as s3:
+        stored = await s3.get_object(Bucket=seaweedfs.bucket, Key=printed["object"]["key"])
+        assert await stored["Body"].read() == text.encode()

@@ -1,0 +1,109 @@
+"""openapi-typescript takes the document as it is, and tsc takes what it makes, as strictly as tsc can."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from tests.clients.conftest import Generated
+from tests.clients.tools import DOCUMENT, run
+from tests.servers import S3Server
+from tests.service import token_for
+
+OPENAPI: Final[dict[str, Any]] = json.loads(DOCUMENT.read_text(encoding="utf-8"))
+PROBLEM: Final = "application/problem+json"
+
+# Written beside usage.ts: a Record names each key, and an object literal may have no other.
+NAMES: Final = """
+import type { components, operations } from "./api.ts";
+type Problem = components["schemas"]["Problem"];
+export const named: [Record<keyof operations, 1>, Record<keyof components["schemas"], 1>] = [%s, %s];
+export const told = (problem: Problem): Problem[] => [problem%s];
+"""
+
+CALL: Final = """
+import { refusal, upload } from "./usage.ts";
+const [baseUrl, token, method, text] = process.argv.slice(1);
+const object = await upload(baseUrl, token, method, text);
+console.log(JSON.stringify({ object, refusal: await refusal(baseUrl, token) }));
+"""
+
+
+def named_in_typescript() -> str:
+    """Write down every operation, every schema, and every problem that an operation can answer with."""
+    operations = {
+        operation["operationId"]: operation
+        for methods in OPENAPI["paths"].values()
+        for operation in methods.values()
+    }
+    problems = [
+        f', problem satisfies operations["{name}"]["responses"][{status}]["content"]["{PROBLEM}"]'
+        for name, operation in operations.items()
+        for status, response in operation["responses"].items()
+        if PROBLEM in response.get("content", {})
+    ]
+    names = dict.fromkeys(operations, 1), dict.fromkeys(OPENAPI["components"]["schemas"], 1)
+    return NAMES % (json.dumps(names[0]), json.dumps(names[1]), "".join(problems))
+
+
+async def compile_errors(directory: Path) -> list[str]:
+    """Run the TypeScript compiler in a directory; return what it has to say."""
+    done = await run(directory / "node_modules" / ".bin" / "tsc", "--pretty", "false", directory=directory)
+    errors = (done.stdout + done.stderr).splitlines()
+    assert bool(errors) is (done.returncode != 0)
+    return errors
+
+
+def test_types_are_made_without_a_warning(typescript: Generated) -> None:
+    """It says its name and what it wrote, and no more."""
+    done = typescript.generator
+    assert (done.returncode, done.stderr) == (0, "")
+    banner, written = done.stdout.splitlines()
+    assert "openapi-typescript 7" in banner
+    assert "openapi.json → api.ts" in written
+
+
+async def test_what_is_made_is_sound(typescript: Generated) -> None:
+    """Types, a program that uses them, and each operation, schema and problem by its name."""
+    (typescript.directory / "names.ts").write_text(named_in_typescript(), encoding="utf-8")
+    assert await compile_errors(typescript.directory) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "error"),
+    [
+        pytest.param('upload.method === "put"', "upload.key", "TS2339", id="narrowed by the method alone"),
+        pytest.param("told(created.error)", "told(created.data)", "TS2345", id="an answer is no problem"),
+        pytest.param('"/v1/uploads/{id}/complete"', '"/v1/uploads/{id}/finish"', "TS2345", id="no such path"),
+        pytest.param("first === undefined", "false", "TS18048", id="there may be no field at fault"),
+    ],
+)
+async def test_the_types_refuse_what_is_wrong(
+    typescript: Generated, tmp_path: Path, right: str, wrong: str, error: str
+) -> None:
+    """Were they loose, the program above would prove nothing."""
+    shutil.copytree(typescript.directory, tmp_path, symlinks=True, dirs_exist_ok=True)
+    program = tmp_path / "usage.ts"
+    source = program.read_text(encoding="utf-8")
+    assert right in source
+    program.write_text(source.replace(right, wrong, 1), encoding="utf-8")
+    assert error in " ".join(await compile_errors(tmp_path))
+
+
+@pytest.mark.parametrize("method", ["put", "post"])
+async def test_the_program_uploads(
+    typescript: Generated, base_url: str, seaweedfs: S3Server, method: str
+) -> None:
+    """What was type-checked also works: the bytes arrive, and a problem is read as one."""
+    text = f"by {method}, naïvely"
+    arguments = (base_url, token_for("alice"), method, text)
+    call = ("node", "--input-type=module", "--eval", CALL, *arguments)
+    done = await run(*call, directory=typescript.directory)
+    assert (done.returncode, done.stderr) == (0, "")
+    printed = json.loads(done.stdout)
+    assert printed["refusal"] == "validation_error: size"
+    assert printed["object"]["size"] == len(text.encode())
+    async with seaweedfs.client() as s3:
+        stored = await s3.get_object(Bucket=seaweedfs.bucket, Key=printed["object"]["key"])
+        assert await stored["Body"].read() == text.encode()

@@ -1,0 +1,96 @@
+// What a TypeScript program does with the generated types. The compiler checks it, then Node.js runs it.
+
+import createClient from "openapi-fetch";
+import type { components, operations, paths } from "./api.ts";
+
+type CreateUpload = operations["createUpload"]["requestBody"]["content"]["application/json"];
+type Created = operations["createUpload"]["responses"][201]["content"]["application/json"];
+type TooLarge = operations["createUpload"]["responses"][413]["content"]["application/problem+json"];
+type Upload = components["schemas"]["Upload"];
+type Problem = components["schemas"]["Problem"];
+type CompletedUpload = components["schemas"]["CompletedUpload"];
+
+/** Compiles when two types are the same. */
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+
+export const same: [Same<Created, Upload>, Same<TooLarge, Problem>] = [true, true];
+
+// Every field of a request may be left out or be null; what is no field, or of another type, is refused.
+export const requests: CreateUpload[] = [
+  {},
+  { filename: null, size: null, method: null, checksum: null, metadata: null, overwrite: null },
+  {
+    filename: "photo.jpg",
+    content_type: "image/jpeg",
+    size: 123456,
+    policy: "default",
+    method: "put",
+    relative_key: "2026/photo.jpg",
+    metadata: { note: "holiday" },
+    checksum: { algorithm: "crc32c", value: "AAAAAA==" },
+    overwrite: false,
+    expires_in: 60,
+  },
+  // @ts-expect-error -- a size is a number
+  { size: "123456" },
+  // @ts-expect-error -- there is no such method
+  { method: "patch" },
+  // @ts-expect-error -- there is no such field
+  { file_name: "photo.jpg" },
+];
+
+/** Sends the bytes as the upload says. */
+async function send(upload: Upload, bytes: Blob): Promise<Response> {
+  if (upload.method === "put") {
+    // @ts-expect-error -- a PUT has no fields
+    void upload.fields;
+    return fetch(upload.url, { method: "PUT", headers: upload.headers, body: bytes });
+  }
+  if (upload.method === "post") {
+    // @ts-expect-error -- a form has no headers
+    void upload.headers;
+    const form = new FormData();
+    for (const [name, value] of Object.entries(upload.fields)) form.append(name, value);
+    form.append("file", bytes);
+    return fetch(upload.url, { method: "POST", body: form });
+  }
+  throw new Error("an upload by a method that was not asked for");
+}
+
+/** Says what a problem is about: its code, and the fields at fault. */
+function told(problem: Problem): string {
+  const [first] = problem.errors;
+  return first === undefined ? problem.code : `${problem.code}: ${first.field}`;
+}
+
+function client(baseUrl: string, token: string) {
+  return createClient<paths>({ baseUrl, headers: { Authorization: `Bearer ${token}` } });
+}
+
+/** Uploads a text; gives the object that is verified to be there. */
+export async function upload(
+  baseUrl: string,
+  token: string,
+  method: "put" | "post",
+  text: string,
+): Promise<CompletedUpload["object"]> {
+  const api = client(baseUrl, token);
+  const bytes = new Blob([text]);
+  const created = await api.POST("/v1/uploads", {
+    body: { filename: "note.txt", size: bytes.size, method },
+  });
+  if (created.error !== undefined) throw new Error(told(created.error));
+  const sent = await send(created.data, bytes);
+  if (!sent.ok) throw new Error(`S3 answered ${sent.status}`);
+  const completed = await api.POST("/v1/uploads/{id}/complete", {
+    params: { path: { id: created.data.id } },
+  });
+  if (completed.error !== undefined) throw new Error(told(completed.error));
+  return completed.data.object;
+}
+
+/** Asks for what is refused; gives the problem's code and the field at fault. */
+export async function refusal(baseUrl: string, token: string): Promise<string> {
+  const { error } = await client(baseUrl, token).POST("/v1/uploads", { body: { size: -1 } });
+  return error === undefined ? "none" : told(error);
+}
