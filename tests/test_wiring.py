@@ -3,11 +3,14 @@
 import json
 from collections.abc import Callable
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from tests.receipt_keys import EC, ED25519, RSA, private_pem, public_pem
 
 from uploadsvc import wiring
 from uploadsvc.handles import derive_key
@@ -21,6 +24,7 @@ PEM = (
     .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     .decode()
 )
+PRIVATE_PEM = private_pem(ED25519)
 API_KEYS = json.dumps([{"name": "billing", "sha256": sha256(b"k").hexdigest(), "policies": ["*"]}])
 GOOD = {
     "S3__BUCKET": "media",
@@ -82,6 +86,28 @@ def wire(settings: Settings) -> None:
         ({"SECRET_KEYS": json.dumps([SECRET])}, "SECRET_KEYS", "not both"),
         ({"SECRET_KEY": None, "SECRET_KEYS": json.dumps([SECRET, SHORT])}, "SECRET_KEYS", "has 15 bytes"),
         ({"RECEIPTS__SECRET": SHORT}, "RECEIPTS__SECRET", "has 15 bytes"),
+        ({"RECEIPTS__PRIVATE_KEY": SECRET}, "RECEIPTS__PRIVATE_KEY", "not a PEM private key"),
+        ({"RECEIPTS__PRIVATE_KEY": PEM}, "RECEIPTS__PRIVATE_KEY", "allowed is one private key"),
+        (
+            {"RECEIPTS__PRIVATE_KEY": PRIVATE_PEM, "RECEIPTS__SECRET": SECRET},
+            "RECEIPTS__PRIVATE_KEY",
+            "not both",
+        ),
+        (
+            {"RECEIPTS__PUBLIC_KEYS": json.dumps([PEM])},
+            "RECEIPTS__PUBLIC_KEYS",
+            "needs UPLOADSVC_RECEIPTS__PRIVATE_KEY",
+        ),
+        (
+            {"RECEIPTS__PUBLIC_KEYS": json.dumps([PEM]), "RECEIPTS__SECRET": SECRET},
+            "RECEIPTS__PUBLIC_KEYS",
+            "needs UPLOADSVC_RECEIPTS__PRIVATE_KEY",
+        ),
+        (
+            {"RECEIPTS__PRIVATE_KEY": PRIVATE_PEM, "RECEIPTS__PUBLIC_KEYS": json.dumps([PEM, PRIVATE_PEM])},
+            "RECEIPTS__PUBLIC_KEYS__1",
+            "holds a private key",
+        ),
         (
             {"CORS__ALLOW_ORIGINS": "*", "CORS__ALLOW_CREDENTIALS": "true"},
             "CORS__ALLOW_CREDENTIALS",
@@ -150,6 +176,7 @@ def test_what_does_not_fit_stops_the_start(
     assert reason in message
     assert "\n" not in message
     assert "hunter2" not in message
+    assert PRIVATE_PEM.splitlines()[1] not in message
 
 
 @pytest.mark.parametrize(
@@ -167,6 +194,8 @@ def test_what_does_not_fit_stops_the_start(
             "CORS__ALLOW_CREDENTIALS": "true",
         },
         {"S3__REGION": None, "S3__ENDPOINT_URL": "http://minio:9000"},
+        {"RECEIPTS__PRIVATE_KEY": PRIVATE_PEM},
+        {"RECEIPTS__PRIVATE_KEY": PRIVATE_PEM, "RECEIPTS__PUBLIC_KEYS": json.dumps([PEM])},
         {"KEY_PREFIX": "tenants/a"},
         {"POLICIES__AVATARS__MAX_SIZE": "5MB"},
     ],
@@ -190,8 +219,43 @@ def test_an_api_keys_star_is_every_policy(load: Callable[..., Settings]) -> None
 
 def test_receipts_are_never_signed_with_the_secret_key(load: Callable[..., Settings]) -> None:
     """Without a secret of its own a receipt has a derived key; with one, that."""
-    assert wiring.receipts(load()).key == derive_key(SECRET.encode(), "receipt")
-    assert wiring.receipts(load(RECEIPTS__SECRET="r" * 32)).key == b"r" * 32
+    (derived,) = wiring.receipts(load()).keys
+    assert derived.key == derive_key(SECRET.encode(), "receipt")
+    (own,) = wiring.receipts(load(RECEIPTS__SECRET="r" * 32)).keys
+    assert own.key == b"r" * 32
+
+
+def test_after_a_rotation_the_first_secrets_key_signs_and_all_check(load: Callable[..., Settings]) -> None:
+    """Receipts from before it still check, with the keys that `receipt-key` prints."""
+    both = load(SECRET_KEY=None, SECRET_KEYS=json.dumps([SECRET[::-1], SECRET]))
+    receipts = wiring.receipts(both)
+    derived = [derive_key(secret.encode(), "receipt") for secret in (SECRET[::-1], SECRET)]
+    assert [key.key for key in receipts.keys] == derived
+    receipt = receipts.sign({}, user="ann", jti="J", now=wiring.now())
+    assert jwt.get_unverified_header(receipt)["kid"] == receipts.keys[0].kid
+    assert jwt.decode(receipt, derived[0], algorithms=["HS256"], audience="uploadsvc-receipts")
+
+
+def test_a_private_key_signs_and_its_public_half_leads_the_others(load: Callable[..., Settings]) -> None:
+    """The PEM may be written in one line; no derived key is left beside it."""
+    settings = load(
+        RECEIPTS__PRIVATE_KEY=PRIVATE_PEM.replace("\n", "\\n"),
+        RECEIPTS__PUBLIC_KEYS=json.dumps([public_pem(EC), public_pem(RSA)]),
+    )
+    receipts = wiring.receipts(settings)
+    assert [key.pem() for key in receipts.public_keys] == [public_pem(key) for key in (ED25519, EC, RSA)]
+    assert receipts.keys == receipts.public_keys
+    receipt = receipts.sign({}, user="ann", jti="J", now=wiring.now())
+    assert jwt.decode(receipt, public_pem(ED25519), algorithms=["EdDSA"], audience="uploadsvc-receipts")
+
+
+def test_an_empty_key_in_the_file_is_refused(load: Callable[..., Settings], tmp_path: Path) -> None:
+    """A key that somebody meant to set does not silently become a derived one."""
+    for name, reason in (("private_key", "not a PEM private key"), ("secret", "has 0 bytes")):
+        file = tmp_path / f"{name}.toml"
+        file.write_text(f'[receipts]\n{name} = ""\n')
+        with pytest.raises(SettingsError, match=reason):
+            wiring.receipts(load(CONFIG_FILE=str(file)))
 
 
 @pytest.mark.parametrize(
