@@ -1,0 +1,93 @@
+"""A JWK Set (RFC 7517) as an identity provider publishes it, read to what can check tokens."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, Final
+
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
+from uploadsvc.auth.public_keys import PublicKey, usable_key
+from uploadsvc.auth.tokens import TokenVerifier
+
+MAX_KEYS = 100
+"""Providers publish a handful; entries beyond this are not looked at."""
+
+# By `kty` (RFC 7518 section 6.1, RFC 8037 section 2). There is no `oct`: a secret that is published is none.
+_READERS: Final[Mapping[str, Callable[[dict[str, Any]], Any]]] = {
+    "RSA": RSAAlgorithm.from_jwk,
+    "EC": ECAlgorithm.from_jwk,
+    "OKP": OKPAlgorithm.from_jwk,
+}
+# RFC 7518 sections 6.2.2 and 6.3.2.
+_PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
+
+
+class KeySet:
+    """The usable keys of a set; each makes one verifier for each algorithm that fits it.
+
+    Args:
+        document: The JWK Set. Entries that are unknown, malformed or for something else are skipped.
+        algorithms: Those that are allowed.
+        verifier: Makes the verifier of a key and its algorithm.
+    """
+
+    def __init__(
+        self,
+        document: Mapping[str, object],
+        *,
+        algorithms: Collection[str],
+        verifier: Callable[[PublicKey, str], TokenVerifier],
+    ) -> None:
+        self._named: dict[tuple[str, str], TokenVerifier] = {}
+        self._fitting: dict[str, list[TokenVerifier]] = {}
+        self._count = 0
+        entries = document.get("keys")
+        for entry in entries[:MAX_KEYS] if isinstance(entries, list) else ():
+            made = {name: verifier(key, name) for key, name in _uses(entry) if name in algorithms}
+            self._count += bool(made)
+            for name, one in made.items():
+                self._fitting.setdefault(name, []).append(one)
+                if "kid" in entry:
+                    # RFC 7517 section 4.5: keys of one use should have distinct names; else the first counts.
+                    self._named.setdefault((entry["kid"], name), one)
+
+    def __len__(self) -> int:
+        """How many keys are usable."""
+        return self._count
+
+    def verifier(self, kid: str | None, algorithm: str) -> TokenVerifier | None:
+        """Return what checks a token, or ``None`` where the set has no such key.
+
+        Args:
+            kid: The key that the token names; where it names none, only one key may fit.
+            algorithm: The token's ``alg``.
+        """
+        if kid is not None:
+            return self._named.get((kid, algorithm))
+        fitting = self._fitting.get(algorithm, [])
+        return fitting[0] if len(fitting) == 1 else None
+
+
+def _uses(entry: object) -> Iterator[tuple[PublicKey, str]]:
+    if not isinstance(entry, dict) or not _is_for_signatures(entry):
+        return
+    try:
+        key, fitting = usable_key(_READERS[entry["kty"]](entry))
+    except (ValueError, TypeError, KeyError, OverflowError, UnsupportedAlgorithm, jwt.PyJWTError):
+        return
+    for algorithm in fitting:
+        if entry.get("alg", algorithm) == algorithm:
+            yield key, algorithm
+
+
+def _is_for_signatures(entry: Mapping[str, object]) -> bool:
+    operations = entry.get("key_ops", ["verify"])
+    return (
+        entry.get("use", "sig") == "sig"
+        and isinstance(operations, list)
+        and "verify" in operations
+        and isinstance(entry.get("kid", ""), str)
+        # A private key that is published can be anybody's.
+        and _PRIVATE.isdisjoint(entry)
+    )
