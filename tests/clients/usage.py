@@ -48,14 +48,16 @@ def upload(client: AuthenticatedClient, method: RequestedMethod, content: bytes)
 
 async def refusal(client: AuthenticatedClient) -> str:
     """Ask for what is refused by an awaited call; return the problem's code and the field at fault."""
-    answer = await create_upload.asyncio_detailed(client=client, body=CreateUpload(size=-1))
+    async with client:
+        answer = await create_upload.asyncio_detailed(client=client, body=CreateUpload(size=-1))
     return f"{answer.status_code} {told(answer.parsed)}" if isinstance(answer.parsed, Problem) else "none"
 
 
 def main(base_url: str, token: str, method: str, content: str) -> None:
     """Print what became of an upload, and of what is refused."""
     client = AuthenticatedClient(base_url=base_url, token=token, raise_on_unexpected_status=True)
-    stored = upload(client, RequestedMethod(method), content.encode())
+    with client:
+        stored = upload(client, RequestedMethod(method), content.encode())
     printed = {"object": stored.to_dict(), "refusal": asyncio.run(refusal(client))}
     sys.stdout.write(json.dumps(printed))
 
