@@ -32,6 +32,14 @@ GOOD = {
     "SECRET_KEY": SECRET,
     "AUTH__JWT__SECRET": SECRET,
 }
+JWKS_URL = "https://id.example/jwks.json"
+ISSUER = "https://id.example/realms/a"
+PUBLISHED = {
+    "AUTH__JWT__SECRET": None,
+    "AUTH__JWT__JWKS_URL": JWKS_URL,
+    "AUTH__JWT__AUDIENCE": "uploads",
+}
+PROXIED = {"AUTH__TRUSTED_HEADER": "X-Forwarded-User", "AUTH__TRUSTED_PROXIES": "10.0.0.0/24, fd00::1"}
 
 
 @pytest.fixture
@@ -51,7 +59,7 @@ def wire(settings: Settings) -> None:
     """Make every part, as the app does."""
     wiring.secrets(settings)
     wiring.planners(settings)
-    wiring.authenticator(settings)
+    wiring.authenticator(settings, wiring.jwt_verifier(settings)[0])
     wiring.receipts(settings)
     wiring.allowed_origins(settings)
     wiring.storage_and_signer(settings)
@@ -65,7 +73,37 @@ def wire(settings: Settings) -> None:
         ({"AUTH__JWT__SECRET": SHORT}, "AUTH__JWT__SECRET", "at least 32 bytes, not 15"),
         ({"AUTH__JWT__ALGORITHMS": "RS256"}, "AUTH__JWT__SECRET", "allowed are HS256, HS384, HS512"),
         ({"AUTH__JWT__ALGORITHMS": "none"}, "AUTH__JWT__SECRET", "'none' does not go with a secret"),
-        ({"AUTH__JWT__SECRET": None, "AUTH__JWT__AUDIENCE": "x"}, "AUTH__JWT", "need SECRET or PUBLIC_KEY"),
+        ({"AUTH__JWT__SECRET": None, "AUTH__JWT__AUDIENCE": "x"}, "AUTH__JWT", "need SECRET, PUBLIC_KEY"),
+        ({"AUTH__JWT__SECRET": None, "AUTH__JWT__COOKIE": "x"}, "AUTH__JWT", "need SECRET, PUBLIC_KEY"),
+        ({"AUTH__JWT__JWKS_URL": JWKS_URL}, "AUTH__JWT__JWKS_URL", "not both"),
+        (
+            {"AUTH__JWT__SECRET": None, "AUTH__JWT__JWKS_URL": JWKS_URL},
+            "AUTH__JWT__AUDIENCE",
+            "tokens must name this one (aud)",
+        ),
+        (
+            {"AUTH__JWT__SECRET": None, "AUTH__JWT__ISSUER": ISSUER},
+            "AUTH__JWT__AUDIENCE",
+            "tokens must name this one (aud)",
+        ),
+        ({**PUBLISHED, "AUTH__JWT__JWKS_URL": "ftp://id.example"}, "AUTH__JWT__JWKS_URL", "http(s) URL"),
+        (
+            {**PUBLISHED, "AUTH__JWT__JWKS_URL": "https://u:hunter2@id.example/"},
+            "AUTH__JWT__JWKS_URL",
+            "without user",
+        ),
+        (
+            {**PUBLISHED, "AUTH__JWT__JWKS_URL": None, "AUTH__JWT__ISSUER": "id.example"},
+            "AUTH__JWT__ISSUER",
+            "http(s) URL",
+        ),
+        ({**PUBLISHED, "AUTH__JWT__ALGORITHMS": "HS256"}, "AUTH__JWT__JWKS_URL", "published keys"),
+        ({**PROXIED, "AUTH__TRUSTED_PROXIES": None}, "AUTH__TRUSTED_PROXIES", "for example 10.0.0.0/24"),
+        ({**PROXIED, "AUTH__TRUSTED_HEADER": None}, "AUTH__TRUSTED_PROXIES", "beside it"),
+        ({**PROXIED, "AUTH__TRUSTED_PROXIES": "10.0.0.1/24"}, "AUTH__TRUSTED_PROXIES", "without host bits"),
+        ({**PROXIED, "AUTH__TRUSTED_PROXIES": "proxy"}, "AUTH__TRUSTED_PROXIES", "not a CIDR"),
+        ({**PROXIED, "AUTH__TRUSTED_PROXIES": "10.0.0.1,::/0"}, "AUTH__TRUSTED_PROXIES", "any caller"),
+        ({**PROXIED, "AUTH__TRUSTED_HEADER": "X-API-Key"}, "AUTH__TRUSTED_HEADER", "meaning of its own"),
         (
             {"AUTH__JWT__SECRET": None, "AUTH__JWT__PUBLIC_KEY": "x"},
             "AUTH__JWT__PUBLIC_KEY",
@@ -187,6 +225,18 @@ def test_what_does_not_fit_stops_the_start(
         {"AUTH__JWT__SECRET": None, "AUTH__JWT__PUBLIC_KEY": PEM.replace("\n", "\\n")},
         {"AUTH__JWT__SECRET": None, "AUTH__API_KEYS": API_KEYS},
         {"AUTH__JWT__SECRET": None, "DEMO": "true"},
+        {"AUTH__JWT__ISSUER": ISSUER},
+        {"AUTH__JWT__COOKIE": "session"},
+        PUBLISHED,
+        {**PUBLISHED, "AUTH__JWT__ISSUER": ISSUER},
+        {
+            **PUBLISHED,
+            "AUTH__JWT__JWKS_URL": None,
+            "AUTH__JWT__ISSUER": ISSUER,
+            "AUTH__JWT__COOKIE": "__Host-id",
+        },
+        {**PROXIED, "AUTH__JWT__SECRET": None},
+        {"AUTH__JWT__SECRET": None, **PROXIED, "AUTH__API_KEYS": API_KEYS},
         {"SECRET_KEY": None, "SECRET_KEYS": json.dumps([SECRET, SECRET[::-1]])},
         {"CORS__ALLOW_ORIGINS": "*"},
         {
@@ -212,7 +262,7 @@ def test_an_api_keys_star_is_every_policy(load: Callable[..., Settings]) -> None
         {"name": "one", "sha256": "b" * 64, "policies": ["default"]},
         {"name": "none", "sha256": "c" * 64, "policies": []},
     ]
-    made = wiring.authenticator(load(AUTH__API_KEYS=json.dumps(keys))).api_keys
+    made = wiring.authenticator(load(AUTH__API_KEYS=json.dumps(keys)), None).api_keys
     assert [key.policies for key in made] == [None, {"default"}, frozenset()]
     assert made[0].digest == b"\xaa" * 32
 

@@ -5,25 +5,27 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 import structlog
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from uploadsvc import wiring
-from uploadsvc.api.dependencies import authentication
+from uploadsvc.api.dependencies import Authenticate, authentication
 from uploadsvc.api.document import set_document
 from uploadsvc.api.health import health_router
+from uploadsvc.api.keys import keys_router
 from uploadsvc.api.middleware import RequestMiddleware
 from uploadsvc.api.objects import objects_router
+from uploadsvc.api.policies import policies_router
 from uploadsvc.api.problems import register_problems
+from uploadsvc.api.tokens import tokens_router
 from uploadsvc.api.uploads import uploads_router
 from uploadsvc.api.web import Demo, web_router
 from uploadsvc.dialects.simple import simple_router
-from uploadsvc.handles import UploadIds, derive_key
+from uploadsvc.handles import derive_key
 from uploadsvc.logs import configure_logs
-from uploadsvc.objects import Objects
 from uploadsvc.readiness import Readiness
+from uploadsvc.service import Service, build_service
 from uploadsvc.settings import Settings, load_settings
-from uploadsvc.uploads import Uploads
 
 _log = structlog.get_logger("uploadsvc")
 
@@ -34,37 +36,16 @@ def create_app(settings: Settings) -> FastAPI:
     Raises:
         SettingsError: The settings contradict themselves or each other.
     """
-    secrets = wiring.secrets(settings)
-    storage, signer = wiring.storage_and_signer(settings)
-    namespace = wiring.namespace(settings)
-    authenticate = authentication(wiring.authenticator(settings))
-    uploads = Uploads(
-        planners=wiring.planners(settings),
-        namespace=namespace,
-        signer=signer,
-        storage=storage,
-        ids=UploadIds(secrets),
-        receipts=wiring.receipts(settings),
-        keeps_octet_stream=wiring.provider(settings).keeps_octet_stream,
-        may_delete=settings.objects.delete,
-        clock=wiring.now,
-    )
-    objects = Objects(
-        namespace=namespace,
-        signer=signer,
-        storage=storage,
-        may_delete=settings.objects.delete,
-        download_expires_in=settings.downloads.expires_in,
-        max_download_expires_in=settings.downloads.max_expires_in,
-        clock=wiring.now,
-    )
+    service = build_service(settings)
+    verify, keys = wiring.jwt_verifier(settings)
+    authenticator = wiring.authenticator(settings, verify)
     demo = demo_mode(settings)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         if demo is not None:
             _log.warning("demo_mode", meaning="anyone can upload as the demo users; never in production")
-        async with storage:
+        async with service.storage, keys:
             yield
 
     app = FastAPI(
@@ -75,10 +56,9 @@ def create_app(settings: Settings) -> FastAPI:
         # A redirect to the address with a slash would name the host that the request named.
         redirect_slashes=False,
     )
-    app.include_router(uploads_router(uploads, authenticate))
-    app.include_router(objects_router(objects, authenticate))
-    app.include_router(simple_router(uploads, authenticate))
-    app.include_router(health_router(Readiness(storage=storage, clock=wiring.now)))
+    _include(app.router, service, authentication(authenticator))
+    app.include_router(tokens_router(service.tokens, authentication(authenticator, user_needed=False)))
+    app.include_router(health_router(Readiness(storage=service.storage, clock=wiring.now)))
     app.include_router(web_router(demo))
     set_document(app)
     register_problems(app)
@@ -94,6 +74,39 @@ def create_app(settings: Settings) -> FastAPI:
             max_age=3600,
         )
     return app
+
+
+def create_router(settings: Settings, *, authenticate: Authenticate) -> APIRouter:
+    """Return the service's routes, for another FastAPI app to include under a path of its own.
+
+    The app's lifespan then opens the S3 client too. Left out are what the app has itself (health, CORS, logs)
+    and what only our own authentication would take: upload tokens.
+
+    Args:
+        settings: Those under ``auth``, ``cors``, ``tokens`` and ``demo`` are not looked at.
+        authenticate: A dependency of that app's, which returns a `Principal` or raises.
+
+    Raises:
+        SettingsError: The settings contradict themselves or each other.
+    """
+    service = build_service(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: object) -> AsyncIterator[None]:
+        async with service.storage:
+            yield
+
+    router = APIRouter(lifespan=lifespan)
+    _include(router, service, authenticate)
+    return router
+
+
+def _include(router: APIRouter, service: Service, authenticate: Authenticate) -> None:
+    router.include_router(uploads_router(service.uploads, authenticate))
+    router.include_router(policies_router(service.uploads, authenticate))
+    router.include_router(objects_router(service.objects, authenticate))
+    router.include_router(simple_router(service.uploads, authenticate))
+    router.include_router(keys_router(service.receipts))
 
 
 def demo_mode(settings: Settings) -> Demo | None:

@@ -19,7 +19,7 @@ from uploadsvc.domain.checksums import Checksum
 from uploadsvc.domain.errors import NotFound
 
 MIN_SECRET_BYTES = 32
-Purpose = Literal["upload", "receipt", "demo"]
+Purpose = Literal["upload", "upload-token", "receipt", "demo"]
 
 _TAG_BYTES = 32
 

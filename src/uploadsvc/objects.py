@@ -73,8 +73,10 @@ class Objects:
             limit: At most so many, 1 to `MAX_LISTED`.
 
         Raises:
+            Forbidden: The credential is good for uploads only.
             UploadsvcError: Prefix or cursor are malformed, or S3 does not answer.
         """
+        caller.check_objects()
         own = self._namespace.user_prefix(caller.user)
         whole = self._namespace.listing_prefix(caller.user, prefix)
         after = own + _decode_cursor(cursor, room=MAX_KEY_BYTES - len(own.encode())) if cursor else ""
@@ -86,9 +88,11 @@ class Objects:
         """Return one object's facts.
 
         Raises:
+            Forbidden: The credential is good for uploads only.
             NotFound: There is none, or it is somebody else's.
             UploadsvcError: The key is malformed, or S3 does not answer.
         """
+        caller.check_objects()
         stored = await self._storage.head(self._namespace.owned_key(caller.user, key))
         if stored is None:
             detail = "There is no such object."
@@ -99,10 +103,11 @@ class Objects:
         """Delete one object; one that is not there is fine.
 
         Raises:
-            Forbidden: This service does not let callers delete.
+            Forbidden: This service does not let callers delete, or the credential is good for uploads only.
             NotFound: It is somebody else's.
             UploadsvcError: The key is malformed, or S3 does not answer.
         """
+        caller.check_objects()
         key = self._namespace.owned_key(caller.user, key)
         if not self._may_delete:
             detail = "This service does not let callers delete objects."
@@ -128,9 +133,11 @@ class Objects:
             expires_in: In seconds; cut to the most that is allowed.
 
         Raises:
+            Forbidden: The credential is good for uploads only.
             NotFound: It is somebody else's.
             UploadsvcError: The key is malformed, or there are no credentials to sign with.
         """
+        caller.check_objects()
         key = self._namespace.owned_key(caller.user, key)
         now = self._clock().replace(microsecond=0)
         credentials = await self._storage.credentials()

@@ -110,6 +110,11 @@ class Uploads:
         self._may_delete = may_delete
         self._clock = clock
 
+    def policies(self, caller: Principal) -> list[Planner]:
+        """Return the planners of the policies that a caller may use, by name."""
+        allowed = self._planners if caller.policies is None else caller.policies & self._planners.keys()
+        return [self._planners[name] for name in sorted(allowed)]
+
     async def create(self, caller: Principal, policy: str | None, request: UploadRequest) -> Grant:
         """Plan, sign and seal an upload. Talks to nobody: signing is local.
 
@@ -250,6 +255,7 @@ class Uploads:
             # The same words as for an id that nobody sealed.
             detail = "There is no such upload."
             raise errors.NotFound(detail)
+        caller.check_policy(handle.policy)
         if handle.expires_at <= self._now().timestamp():
             detail = "This upload's id has expired; create a new upload."
             raise errors.UploadExpired(detail)

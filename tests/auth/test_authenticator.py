@@ -1,27 +1,51 @@
 """The first credential that is present decides."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from ipaddress import ip_network
+from typing import Any
 
 import jwt
 import pytest
+from starlette.datastructures import Headers
 
 from uploadsvc.auth.api_keys import ApiKey
-from uploadsvc.auth.authenticator import Authenticator
+from uploadsvc.auth.authenticator import Authenticator, by_fixed_key
+from uploadsvc.auth.calls import Call
 from uploadsvc.auth.tokens import MAX_TOKEN_CHARACTERS, demo_token, demo_verifier, secret_verifier
-from uploadsvc.domain.errors import Unauthenticated, ValidationFailed
+from uploadsvc.auth.trusted_header import TrustedHeader
+from uploadsvc.domain.errors import Forbidden, Unauthenticated, ValidationFailed
+from uploadsvc.domain.keys import encode_user
+from uploadsvc.domain.principal import Principal
+from uploadsvc.upload_tokens import UploadTokens
 
 SECRET = b"s" * 32
 DEMO_KEY = b"d" * 32
 KEYS = (ApiKey(name="billing", digest=sha256(b"good-key").digest(), policies=frozenset({"avatars"})),)
-VERIFIER = secret_verifier(SECRET, algorithms=(), audience=None, user_claim="sub")
-DEMO = demo_verifier(DEMO_KEY)
+VERIFY = by_fixed_key(secret_verifier(SECRET, algorithms=(), audience=None, user_claim="sub"))
+DEMO = by_fixed_key(demo_verifier(DEMO_KEY))
+UPLOAD_TOKENS = UploadTokens([b"u" * 32], clock=lambda: datetime.now(UTC))
+ORIGIN = "https://app.example"
 
-BOTH = Authenticator(verifier=VERIFIER, demo=None, api_keys=KEYS)
-TOKENS = Authenticator(verifier=VERIFIER, demo=None, api_keys=())
-SERVICES = Authenticator(verifier=None, demo=None, api_keys=KEYS)
-DEMO_ONLY = Authenticator(verifier=None, demo=DEMO, api_keys=())
-ALL = Authenticator(verifier=VERIFIER, demo=DEMO, api_keys=KEYS)
+
+def callers(**parts: Any) -> Authenticator:  # noqa: ANN401 - any of its fields
+    """Return an authenticator of which only these parts are on."""
+    return Authenticator(**{"verify": None, "demo": None, "upload_tokens": UPLOAD_TOKENS, **parts})
+
+
+BOTH = callers(verify=VERIFY, api_keys=KEYS)
+TOKENS = callers(verify=VERIFY)
+SERVICES = callers(api_keys=KEYS)
+DEMO_ONLY = callers(demo=DEMO)
+ALL = callers(
+    verify=VERIFY,
+    demo=DEMO,
+    api_keys=KEYS,
+    cookie="session",
+    trusted_header=TrustedHeader(name="x-user", proxies=(ip_network("10.0.0.0/24"), ip_network("fd00::/8"))),
+    allowed_origins=frozenset({ORIGIN}),
+)
 
 SERVICE = {"x-api-key": "good-key", "x-on-behalf-of": "bob"}
 
@@ -36,30 +60,46 @@ def a_demo_token() -> str:
     return demo_token(DEMO_KEY, user="demo", now=datetime.now(UTC), expires_in=60)
 
 
+def a_call(
+    headers: Mapping[str, str] | list[tuple[str, str]], *, method: str = "POST", peer: str | None = None
+) -> Call:
+    """Return a request with these headers."""
+    pairs = headers if isinstance(headers, list) else list(headers.items())
+    raw = [(name.lower().encode(), value.encode("latin-1", "surrogateescape")) for name, value in pairs]
+    return Call(method=method, headers=Headers(raw=raw), peer=peer)
+
+
+async def accepted(
+    authenticator: Authenticator, headers: Mapping[str, str], *, method: str = "POST", peer: str | None = None
+) -> Principal:
+    """Return who calls by these headers."""
+    return await authenticator.authenticate(a_call(headers, method=method, peer=peer))
+
+
 async def refused(authenticator: Authenticator, headers: dict[str, str]) -> str:
     """Return what a request is refused with."""
     with pytest.raises(Unauthenticated) as caught:
-        await authenticator.authenticate(headers)
+        await authenticator.authenticate(a_call(headers))
     return caught.value.detail
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer "])
 async def test_a_bearer_token_names_the_user(scheme: str) -> None:
     """The scheme is read in any case."""
-    principal = await BOTH.authenticate({"authorization": f"{scheme} {a_token()}"})
+    principal = await accepted(BOTH, {"authorization": f"{scheme} {a_token()}"})
     assert (principal.user, principal.policies) == ("ann", None)
 
 
 async def test_an_api_key_names_the_user() -> None:
     """A service speaks for the one whom it names."""
-    principal = await BOTH.authenticate(SERVICE)
+    principal = await accepted(BOTH, SERVICE)
     assert (principal.user, principal.policies) == ("bob", frozenset({"avatars"}))
 
 
 async def test_a_bearer_token_comes_before_an_api_key() -> None:
     """Where both are good, the first in order decides."""
     headers = {"authorization": f"Bearer {a_token()}", **SERVICE}
-    assert (await ALL.authenticate(headers)).user == "ann"
+    assert (await accepted(ALL, headers)).user == "ann"
 
 
 @pytest.mark.parametrize(
@@ -76,7 +116,7 @@ async def test_a_bad_api_key_is_refused() -> None:
     assert "no such API key" in await refused(BOTH, {"x-api-key": "x", "x-on-behalf-of": "bob"})
     assert "no such API key" in await refused(BOTH, {"x-api-key": "", "x-on-behalf-of": "bob"})
     with pytest.raises(ValidationFailed):
-        await BOTH.authenticate({"x-api-key": "good-key"})
+        await accepted(BOTH, {"x-api-key": "good-key"})
 
 
 @pytest.mark.parametrize(
@@ -100,16 +140,16 @@ async def test_who_sends_nothing_is_told_what_to_send(
 async def test_what_is_not_configured_is_not_taken() -> None:
     """An API key is nothing where there are none, nor is a bearer token."""
     assert "No credential" in await refused(TOKENS, SERVICE)
-    assert "not taken here" in await refused(SERVICES, {"authorization": f"Bearer {a_token()}"})
-    assert "not taken here" in await refused(DEMO_ONLY, {"authorization": f"Bearer {a_token()}"})
+    assert "Only upload tokens" in await refused(SERVICES, {"authorization": f"Bearer {a_token()}"})
+    assert "Only upload tokens" in await refused(DEMO_ONLY, {"authorization": f"Bearer {a_token()}"})
 
 
 async def test_a_demo_token_counts_only_in_demo_mode() -> None:
     """It has a key of its own, and leaves other tokens as they are."""
     demo = {"authorization": f"Bearer {a_demo_token()}"}
-    assert (await ALL.authenticate(demo)).user == "demo"
-    assert (await DEMO_ONLY.authenticate(demo)).user == "demo"
-    assert (await ALL.authenticate({"authorization": f"Bearer {a_token()}"})).user == "ann"
+    assert (await accepted(ALL, demo)).user == "demo"
+    assert (await accepted(DEMO_ONLY, demo)).user == "demo"
+    assert (await accepted(ALL, {"authorization": f"Bearer {a_token()}"})).user == "ann"
     await refused(BOTH, demo)
     forged = jwt.encode(
         {"sub": "ann", "exp": datetime.now(UTC) + timedelta(minutes=1)},
@@ -124,5 +164,189 @@ async def test_a_very_long_token_is_not_looked_at() -> None:
     room = MAX_TOKEN_CHARACTERS - len(a_token(""))
     long = a_token("u" * (room * 3 // 4))
     assert len(long) <= MAX_TOKEN_CHARACTERS
-    assert (await BOTH.authenticate({"authorization": f"Bearer {long}"})).user.startswith("u")
+    assert (await accepted(BOTH, {"authorization": f"Bearer {long}"})).user.startswith("u")
     assert "at most 8192" in await refused(BOTH, {"authorization": f"Bearer {a_token('u' * room)}"})
+
+
+def by_cookie(**headers: str) -> dict[str, str]:
+    """Return what a browser sends that is signed in by the cookie."""
+    return {
+        "cookie": f"theme=dark; session={a_token()}; x",
+        **{k.replace("_", "-"): v for k, v in headers.items()},
+    }
+
+
+@pytest.mark.parametrize(
+    ("headers", "method", "allowed"),
+    [
+        ({}, "GET", True),
+        ({}, "HEAD", True),
+        ({"sec_fetch_site": "cross-site"}, "GET", True),
+        ({}, "POST", False),
+        ({}, "DELETE", False),
+        ({"sec_fetch_site": "same-origin"}, "POST", True),
+        ({"sec_fetch_site": "same-origin"}, "DELETE", True),
+        ({"sec_fetch_site": "same-site"}, "POST", False),
+        ({"sec_fetch_site": "cross-site"}, "POST", False),
+        ({"sec_fetch_site": "none"}, "POST", False),
+        ({"sec_fetch_site": "cross-site", "origin": ORIGIN}, "POST", True),
+        ({"origin": ORIGIN}, "POST", True),
+        ({"origin": "https://evil.example"}, "POST", False),
+        ({"origin": f"{ORIGIN}.evil.example"}, "POST", False),
+        ({"origin": "null"}, "POST", False),
+        ({"origin": ""}, "POST", False),
+    ],
+)
+async def test_a_cookie_writes_only_for_its_own_site(
+    headers: dict[str, str], method: str, *, allowed: bool
+) -> None:
+    """A browser sends the cookie whoever made it send the request, so it must say who did."""
+    call = a_call(by_cookie(**headers), method=method)
+    if allowed:
+        assert (await ALL.authenticate(call)).user == "ann"
+        return
+    with pytest.raises(Forbidden, match="same-origin"):
+        await ALL.authenticate(call)
+
+
+async def test_a_cookie_counts_only_where_it_is_on() -> None:
+    """By its exact name; and a bad one is refused rather than passed over."""
+    assert "No credential" in await refused(BOTH, by_cookie())
+    assert "No credential" in await refused(ALL, {"cookie": f"Session={a_token()}; sessions=x; session"})
+    same = {"sec_fetch_site": "same-origin"}
+    for cookie in ("session=", "session=x", f"session={a_token()[:-2]}"):
+        detail = await refused(ALL, {**by_cookie(**same), "cookie": cookie})
+        assert "malformed" in detail
+    assert (await accepted(ALL, {"cookie": f'session="{a_token()}"'}, method="GET")).user == "ann"
+    assert "at most" in await refused(ALL, {**by_cookie(**same), "cookie": "session=" + "a" * 9000})
+
+
+async def test_two_cookies_of_one_name_are_refused() -> None:
+    """A sibling domain may have set the other one; the same one twice is no harm."""
+    pairs = f"session={a_token()}; session={a_token('eve')}"
+    with pytest.raises(Unauthenticated, match="more than once"):
+        await accepted(ALL, {"cookie": pairs}, method="GET")
+    twice = a_token()
+    assert (await accepted(ALL, {"cookie": f"session={twice}; session={twice}"}, method="GET")).user == "ann"
+    headers = [("cookie", f"session={a_token()}"), ("cookie", f"session={a_token('eve')}")]
+    with pytest.raises(Unauthenticated, match="more than once"):
+        await ALL.authenticate(a_call(headers, method="GET"))
+
+
+@pytest.mark.parametrize(
+    ("peer", "user"),
+    [
+        ("10.0.0.7", "ann"),
+        ("::ffff:10.0.0.7", "ann"),
+        ("fd00::1", "ann"),
+        ("10.0.1.7", None),
+        ("127.0.0.1", None),
+        ("::1", None),
+        ("testclient", None),
+        ("", None),
+        (None, None),
+    ],
+)
+async def test_only_a_trusted_proxy_names_the_user(peer: str | None, user: str | None) -> None:
+    """From anywhere else the header is no credential at all."""
+    call = a_call({"x-user": "ann", "x-forwarded-for": "10.0.0.7"}, peer=peer)
+    if user is not None:
+        assert (await ALL.authenticate(call)).user == user
+        return
+    with pytest.raises(Unauthenticated, match="No credential"):
+        await ALL.authenticate(call)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("x-user", "")],
+        [("x-user", "\xff")],
+        [("x-user", "ann"), ("x-user", "eve")],
+        [("x-user", "ann"), ("X-User", "ann")],
+    ],
+)
+async def test_a_proxy_names_one_user_in_utf8(headers: list[tuple[str, str]]) -> None:
+    """A header that came through beside the proxy's own is not chosen from."""
+    with pytest.raises(Unauthenticated):
+        await ALL.authenticate(a_call(headers, peer="10.0.0.7"))
+
+
+async def test_a_proxied_user_may_have_any_name() -> None:
+    """Servers hand on bytes as Latin-1; they are UTF-8."""
+    headers = {"x-user": "zoë@example.com".encode().decode("latin-1")}
+    assert (await accepted(ALL, headers, peer="10.0.0.7")).user == "zoë@example.com"
+
+
+@pytest.mark.parametrize(
+    ("headers", "allowed"),
+    [
+        ({}, True),
+        ({"sec-fetch-site": "same-origin"}, True),
+        ({"sec-fetch-site": "none"}, True),
+        ({"sec-fetch-site": "same-site"}, False),
+        ({"sec-fetch-site": "cross-site"}, False),
+        ({"sec-fetch-site": "cross-site", "origin": ORIGIN}, True),
+        ({"origin": ORIGIN}, True),
+        ({"origin": "https://evil.example"}, False),
+        ({"origin": "null"}, False),
+    ],
+)
+async def test_a_proxied_write_comes_from_no_other_site(headers: dict[str, str], *, allowed: bool) -> None:
+    """Programs say nothing of sites; a browser that says another one is refused."""
+    call = a_call({"x-user": "ann", **headers}, peer="10.0.0.7")
+    if allowed:
+        assert (await ALL.authenticate(call)).user == "ann"
+        return
+    with pytest.raises(Forbidden):
+        await ALL.authenticate(call)
+
+
+async def test_the_first_credential_in_order_decides() -> None:
+    """Bearer, API key, cookie, proxy; a bad one is not made good by the next."""
+    proxied = {"x-user": "pat"}
+    cookie = {"cookie": f"session={a_token('cat')}", "sec-fetch-site": "same-origin"}
+    bearer = {"authorization": f"Bearer {a_token('ben')}"}
+    present: dict[str, str] = {}
+    for headers, user in ((proxied, "pat"), (cookie, "cat"), (SERVICE, "bob"), (bearer, "ben")):
+        present |= headers
+        assert (await accepted(ALL, present, peer="10.0.0.7")).user == user
+    bad = [{"authorization": "Bearer x"}, {"x-api-key": "x"}, {"cookie": "session=x"}]
+    for number, headers in enumerate(bad):
+        following = [SERVICE, cookie, proxied][number:]
+        merged = {name: value for one in following for name, value in one.items()} | headers
+        with pytest.raises(Unauthenticated):
+            await accepted(ALL, {**merged, "sec-fetch-site": "same-origin"}, peer="10.0.0.7")
+
+
+@pytest.mark.parametrize("name", ["authorization", "x-api-key", "x-on-behalf-of"])
+async def test_a_credential_that_came_twice_is_refused(name: str) -> None:
+    """A proxy in front may have read the other one."""
+    headers = {"authorization": f"Bearer {a_token()}"} if name == "authorization" else SERVICE
+    pairs = [*headers.items(), (name, headers[name])]
+    with pytest.raises(Unauthenticated, match="more than once"):
+        await BOTH.authenticate(a_call(pairs))
+
+
+async def test_an_upload_token_is_a_bearer_token() -> None:
+    """Also where no identity provider is; and in no other place."""
+    ends = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=1)
+    token = UPLOAD_TOKENS.mint("ann", frozenset({"avatars"}), expires_at=ends)
+    for authenticator in (ALL, SERVICES, TOKENS, DEMO_ONLY):
+        principal = await accepted(authenticator, {"authorization": f"Bearer {token}"})
+        expected = Principal(
+            user="ann", policies=frozenset({"avatars"}), kind="upload_token", expires_at=ends
+        )
+        assert principal == expected
+    await refused(ALL, {"cookie": f"session={token}", "sec-fetch-site": "same-origin"})
+    await refused(ALL, {"x-api-key": token, "x-on-behalf-of": "ann"})
+
+
+async def test_a_service_may_leave_out_the_user_only_where_none_is_needed() -> None:
+    """Then it speaks for nobody: an empty user owns no prefix."""
+    principal = await BOTH.authenticate(a_call({"x-api-key": "good-key"}), user_needed=False)
+    assert principal == Principal(user="", policies=frozenset({"avatars"}), kind="service")
+    with pytest.raises(Forbidden):
+        encode_user(principal.user)
+    principal = await BOTH.authenticate(a_call(SERVICE), user_needed=False)
+    assert principal.user == "bob"

@@ -14,13 +14,21 @@ _DESCRIPTION: Final = (
 )
 _TAGS: Final = [
     {"name": "uploads", "description": "Create an upload, send the bytes to S3, complete it."},
+    {"name": "policies", "description": "What you may upload."},
+    {"name": "tokens", "description": "Hand on a part of your rights."},
     {"name": "objects", "description": "What lies under your own key prefix."},
     {"name": "downloads", "description": "Presigned GETs."},
+    {"name": "receipts", "description": "What proves a completed upload; no credential."},
     {"name": "simple", "description": "The smallest contract there is."},
     {"name": "health", "description": "For orchestrators; no credential."},
 ]
 _SCHEMES: Final = {
-    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A JWT of the identity provider, or an upload token.",
+    },
     "apiKey": {
         "type": "apiKey",
         "in": "header",
@@ -28,7 +36,15 @@ _SCHEMES: Final = {
         "description": "For services; `X-On-Behalf-Of` names the user (percent-encoded UTF-8).",
     },
     "onBehalfOf": {"type": "apiKey", "in": "header", "name": "X-On-Behalf-Of"},
+    "cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "session",
+        "description": "The identity provider's JWT, where the operator takes it from a cookie; its name is "
+        "theirs to choose. What writes must come from the same origin or an allowed one.",
+    },
 }
+_PUBLIC: Final = frozenset({"/healthz", "/readyz", "/.well-known/jwks.json"})
 
 
 def set_document(app: FastAPI) -> None:
@@ -59,9 +75,9 @@ def build_document(app: FastAPI) -> dict[str, Any]:
         document = _named_by_title(document)
         document["components"]["securitySchemes"] = _SCHEMES
         for path, operations in document["paths"].items():
-            if path not in {"/healthz", "/readyz"}:
+            if path not in _PUBLIC:
                 for operation in operations.values():
-                    operation["security"] = [{"bearer": []}, {"apiKey": [], "onBehalfOf": []}]
+                    operation["security"] = [{"bearer": []}, {"apiKey": [], "onBehalfOf": []}, {"cookie": []}]
         app.openapi_schema = document
     return app.openapi_schema
 

@@ -1,26 +1,30 @@
 """Uploads: create, look, complete, give up."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Path, Response
 
 from uploadsvc.api.dependencies import Authenticate
-from uploadsvc.api.problems import CALLER, STORAGE, document
+from uploadsvc.api.problems import CALLER, STORAGE, document, error_content
 from uploadsvc.api.routes import problem_router
 from uploadsvc.api.schemas import (
+    BatchResults,
     CompletedUpload,
     CreateUpload,
+    CreateUploads,
     Upload,
     UploadState,
     completed_model,
     state_model,
     upload_answer,
 )
+from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.principal import Principal
 from uploadsvc.uploads import Uploads
 
 _CREATE_EXAMPLE = {"filename": "photo.jpg", "content_type": "image/jpeg", "size": 123456}
+_BATCH_EXAMPLE = {"uploads": [_CREATE_EXAMPLE, {"filename": "notes.txt", "size": 7, "policy": "default"}]}
 
 UploadId = Annotated[str, Path(description="The upload's `id`.", examples=["aGFuZGxl"])]
 
@@ -60,6 +64,22 @@ def uploads_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
         grant = await uploads.create(caller, body.policy, body.request())
         # Built by us from values that were just checked: to validate it once more is work for nothing.
         return Response(json.dumps(upload_answer(grant)), status_code=201, media_type="application/json")
+
+    @router.post(
+        "/batch",
+        operation_id="createUploads",
+        summary="Create several uploads",
+        response_model=BatchResults,
+        response_description="One result for each, in their order.",
+        responses=document(*CALLER, "body_too_large", "storage_unavailable"),
+    )
+    async def create_uploads(
+        caller: Annotated[Principal, Depends(authenticate)],
+        body: Annotated[CreateUploads, Body(examples=[_BATCH_EXAMPLE])],
+    ) -> Response:
+        """Create up to 100 uploads. One that is refused has a problem for a result; the others go on."""
+        results = [await _result(uploads, caller, one) for one in body.uploads]
+        return Response(json.dumps({"results": results}), media_type="application/json")
 
     @router.get(
         "/{id}",
@@ -108,3 +128,10 @@ def uploads_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
         await uploads.delete(caller, id)
 
     return router
+
+
+async def _result(uploads: Uploads, caller: Principal, body: CreateUpload) -> dict[str, Any]:
+    try:
+        return {"upload": upload_answer(await uploads.create(caller, body.policy, body.request()))}
+    except UploadsvcError as error:
+        return {"problem": error_content(error)}

@@ -27,13 +27,16 @@ class ApiKey:
     policies: frozenset[str] | None
 
 
-def api_key_principal(keys: Sequence[ApiKey], presented: str, on_behalf_of: str | None) -> Principal:
+def api_key_principal(
+    keys: Sequence[ApiKey], presented: str, on_behalf_of: str | None, *, user_needed: bool = True
+) -> Principal:
     """Return whom a service speaks for.
 
     Args:
         keys: The known keys.
         presented: The header ``X-API-Key``.
         on_behalf_of: The header ``X-On-Behalf-Of``: the user id, percent-encoded UTF-8.
+        user_needed: Whether it must be there.
 
     Raises:
         Unauthenticated: No such key.
@@ -45,7 +48,10 @@ def api_key_principal(keys: Sequence[ApiKey], presented: str, on_behalf_of: str 
     if not matching:
         detail = "There is no such API key."
         raise Unauthenticated(detail)
+    policies = matching[0].policies
     if not on_behalf_of:
+        if not user_needed:
+            return Principal(user="", policies=policies, kind="service")
         detail = f"With an API key, {ON_BEHALF_OF} names the user (percent-encoded UTF-8)."
         raise ValidationFailed(detail, field=ON_BEHALF_OF)
     try:
@@ -53,4 +59,4 @@ def api_key_principal(keys: Sequence[ApiKey], presented: str, on_behalf_of: str 
     except UnicodeError:
         detail = f"{ON_BEHALF_OF} is not percent-encoded UTF-8."
         raise ValidationFailed(detail, field=ON_BEHALF_OF) from None
-    return Principal(user=user, policies=matching[0].policies)
+    return Principal(user=user, policies=policies, kind="service")

@@ -12,7 +12,7 @@ from uploadsvc.domain.disposition import content_disposition
 from uploadsvc.domain.keys import Namespace, file_extension, safe_filename
 from uploadsvc.domain.metadata import MAX_METADATA_BYTES, UPLOAD_MARK, encode, encoded_size, is_text
 from uploadsvc.domain.plan import Plan, UploadRequest
-from uploadsvc.domain.policy import Policy
+from uploadsvc.domain.policy import Method, Policy
 from uploadsvc.domain.providers import MAX_SINGLE_PUT, Provider
 
 
@@ -26,6 +26,26 @@ class Planner:
         self._headers = _object_headers(policy)
         self._fixed_metadata = {k: v for k, v in policy.metadata.items() if v is not None}
         self._usable = {free: policy.usable_methods(provider, may_replace=free) for free in (True, False)}
+
+    @property
+    def methods(self) -> frozenset[Method]:
+        """The methods by which an upload can be done whose key the policy chooses."""
+        return self._usable[self.policy.key.unique or self.policy.overwrite]
+
+    @property
+    def max_size(self) -> int:
+        """The largest file that can be uploaded, in bytes."""
+        return min(self.policy.max_size, MAX_SINGLE_PUT)
+
+    @property
+    def checksum_algorithms(self) -> frozenset[str]:
+        """The checksums that a request may bring."""
+        return frozenset() if self.policy.checksum == "off" else self._provider.checksum_algorithms
+
+    @property
+    def metadata_names(self) -> frozenset[str]:
+        """The metadata that a request may bring."""
+        return frozenset(self.policy.metadata.keys() - self._fixed_metadata.keys())
 
     def plan(self, request: UploadRequest, *, user: str, jti: str, unique: str, today: date) -> Plan:
         """Decide an upload.
@@ -57,7 +77,7 @@ class Planner:
             content_type=content_type,
             size=request.size,
             min_size=policy.min_size if request.size is None else request.size,
-            max_size=min(policy.max_size, MAX_SINGLE_PUT) if request.size is None else request.size,
+            max_size=self.max_size if request.size is None else request.size,
             checksum=request.checksum,
             headers=_put_headers(objects_headers, size=request.size, tags=policy.tags, guarded=guarded)
             if method == "put"
@@ -210,7 +230,7 @@ class Planner:
                 detail = "A metadata value is not valid Unicode (it holds a lone surrogate)."
                 raise errors.MetadataNotAllowed(detail, field="metadata")
             if name not in self.policy.metadata or name in self._fixed_metadata:
-                free = ", ".join(sorted(self.policy.metadata.keys() - self._fixed_metadata.keys())) or "none"
+                free = ", ".join(sorted(self.metadata_names)) or "none"
                 detail = f"Policy {self.policy.name!r} does not take this metadata; it takes: {free}."
                 raise errors.MetadataNotAllowed(detail, field="metadata")
         metadata = {**request.metadata, **self._fixed_metadata, **mark}

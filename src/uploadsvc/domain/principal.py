@@ -12,7 +12,8 @@ class Principal:
     """An authenticated caller.
 
     Attributes:
-        user: The user id whose prefix the call works in.
+        user: The user id whose prefix the call works in; empty for a service that has not named one, where
+            the call needs none.
         policies: The policies that may be used; ``None`` for all.
         kind: ``user`` for people, ``service`` for another service that speaks for one, ``upload_token`` for
             whoever holds a token that is good for uploads only.
@@ -24,12 +25,26 @@ class Principal:
     kind: Literal["user", "service", "upload_token"] = "user"
     expires_at: datetime | None = None
 
-    def check_policy(self, policy: str) -> None:
+    def check_policy(self, policy: str, *, field: str = "policy") -> None:
         """Let the caller use a policy, or not.
+
+        Args:
+            policy: Its name.
+            field: The request field that named it.
 
         Raises:
             Forbidden: The credential does not reach this policy.
         """
         if self.policies is not None and policy not in self.policies:
             detail = f"This credential may not use policy {policy!r}."
-            raise Forbidden(detail, field="policy")
+            raise Forbidden(detail, field=field)
+
+    def check_objects(self) -> None:
+        """Let the caller reach objects beyond their own new uploads, or not.
+
+        Raises:
+            Forbidden: The credential is good for uploads only.
+        """
+        if self.kind == "upload_token":
+            detail = "An upload token is good for uploads only."
+            raise Forbidden(detail)

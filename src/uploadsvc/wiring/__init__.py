@@ -2,6 +2,7 @@
 
 from uploadsvc.wiring.callers import allowed_origins, authenticator
 from uploadsvc.wiring.clock import now
+from uploadsvc.wiring.jwt import jwt_verifier
 from uploadsvc.wiring.policies import namespace, planners, provider
 from uploadsvc.wiring.receipts import receipts
 from uploadsvc.wiring.secrets import secrets
@@ -10,6 +11,7 @@ from uploadsvc.wiring.storage import storage_and_signer
 __all__ = [
     "allowed_origins",
     "authenticator",
+    "jwt_verifier",
     "namespace",
     "now",
     "planners",

@@ -1,0 +1,45 @@
+"""What authentication needs to know of a request."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from uploadsvc.domain.errors import Unauthenticated
+
+
+class Headers(Protocol):
+    """A request's headers, looked up by lower-case name."""
+
+    def get(self, name: str, /) -> str | None:
+        """Return the first value of a header, or ``None``."""
+
+    def getlist(self, name: str, /) -> Sequence[str]:
+        """Return all values of a header."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request, as far as it tells who calls.
+
+    Attributes:
+        method: The HTTP method.
+        headers: The request's headers.
+        peer: The IP address of the other end of the connection; ``None`` where there is none.
+    """
+
+    method: str
+    headers: Headers
+    peer: str | None
+
+    def single(self, name: str) -> str | None:
+        """Return a header that may come only once, or ``None``.
+
+        Raises:
+            Unauthenticated: It came more than once: whoever checked the request before us may have read
+                another one than we would.
+        """
+        values = self.headers.getlist(name)
+        if len(values) > 1:
+            detail = f"The header {name} came more than once."
+            raise Unauthenticated(detail)
+        return values[0] if values else None

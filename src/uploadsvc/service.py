@@ -1,0 +1,79 @@
+"""The use cases, put together from the settings."""
+
+from dataclasses import dataclass
+
+from uploadsvc import wiring
+from uploadsvc.handles import UploadIds
+from uploadsvc.objects import Objects
+from uploadsvc.receipts import Receipts
+from uploadsvc.settings import Settings
+from uploadsvc.signing import Signer
+from uploadsvc.storage import Storage
+from uploadsvc.tokens import Tokens
+from uploadsvc.upload_tokens import UploadTokens
+from uploadsvc.uploads import Uploads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """All that callers can ask for.
+
+    Attributes:
+        uploads: Create, look, complete, give up.
+        objects: What lies under a caller's prefix.
+        tokens: Upload tokens.
+        receipts: What proves an upload.
+        storage: The bucket; to be entered before the others are asked for anything.
+        signer: Signs for the bucket's public address.
+    """
+
+    uploads: Uploads
+    objects: Objects
+    tokens: Tokens
+    receipts: Receipts
+    storage: Storage
+    signer: Signer
+
+
+def build_service(settings: Settings) -> Service:
+    """Return the use cases by the settings. Nothing is opened yet.
+
+    Raises:
+        SettingsError: The settings contradict themselves or each other.
+    """
+    secrets = wiring.secrets(settings)
+    storage, signer = wiring.storage_and_signer(settings)
+    namespace = wiring.namespace(settings)
+    planners = wiring.planners(settings)
+    receipts = wiring.receipts(settings)
+    uploads = Uploads(
+        planners=planners,
+        namespace=namespace,
+        signer=signer,
+        storage=storage,
+        ids=UploadIds(secrets),
+        receipts=receipts,
+        keeps_octet_stream=wiring.provider(settings).keeps_octet_stream,
+        may_delete=settings.objects.delete,
+        clock=wiring.now,
+    )
+    objects = Objects(
+        namespace=namespace,
+        signer=signer,
+        storage=storage,
+        may_delete=settings.objects.delete,
+        download_expires_in=settings.downloads.expires_in,
+        max_download_expires_in=settings.downloads.max_expires_in,
+        clock=wiring.now,
+    )
+    tokens = Tokens(
+        policies=planners.keys(),
+        namespace=namespace,
+        tokens=UploadTokens(secrets, clock=wiring.now),
+        expires_in=settings.tokens.expires_in,
+        max_expires_in=settings.tokens.max_expires_in,
+        clock=wiring.now,
+    )
+    return Service(
+        uploads=uploads, objects=objects, tokens=tokens, receipts=receipts, storage=storage, signer=signer
+    )

@@ -1,0 +1,46 @@
+"""The header that a proxy sets, and the proxies that may."""
+
+from ipaddress import ip_network
+from typing import Final
+
+from uploadsvc.auth.trusted_header import Network, TrustedHeader
+from uploadsvc.settings import Settings, SettingsError
+
+_TAKEN: Final = frozenset(
+    {"authorization", "cookie", "host", "origin", "sec-fetch-site", "x-api-key", "x-on-behalf-of"}
+)
+
+
+def trusted_header(settings: Settings) -> TrustedHeader | None:
+    """Return the trusted header, or ``None`` where it is off.
+
+    Raises:
+        SettingsError: A header without proxies or the other way round, or one that callers themselves set.
+    """
+    auth = settings.auth
+    if auth.trusted_header is None:
+        if auth.trusted_proxies:
+            raise SettingsError(("auth", "trusted_proxies"), "needs UPLOADSVC_AUTH__TRUSTED_HEADER beside it")
+        return None
+    if not auth.trusted_proxies:
+        message = "missing; the CIDRs of the proxies that set the header, for example 10.0.0.0/24"
+        raise SettingsError(("auth", "trusted_proxies"), message)
+    name = auth.trusted_header.lower()
+    if name in _TAKEN:
+        message = (
+            f"{auth.trusted_header!r} has a meaning of its own; take another, for example X-Forwarded-User"
+        )
+        raise SettingsError(("auth", "trusted_header"), message)
+    return TrustedHeader(name=name, proxies=tuple(_network(cidr) for cidr in auth.trusted_proxies))
+
+
+def _network(cidr: str) -> Network:
+    path = ("auth", "trusted_proxies")
+    try:
+        network = ip_network(cidr)
+    except ValueError:
+        message = f"{cidr!r} is not a CIDR without host bits, such as 10.0.0.0/24 or 10.0.0.7"
+        raise SettingsError(path, message) from None
+    if network.prefixlen == 0:
+        raise SettingsError(path, f"{cidr!r} would let any caller name any user; list the proxies")
+    return network

@@ -1,0 +1,87 @@
+"""Upload tokens: what they carry, how long, and that nothing else passes for one."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from uploadsvc.auth.tokens import demo_token
+from uploadsvc.domain.errors import Unauthenticated
+from uploadsvc.domain.principal import Principal
+from uploadsvc.handles import derive_key
+from uploadsvc.receipts import Receipts
+from uploadsvc.upload_tokens import TYP, UploadTokens
+
+SECRET, OLD = b"n" * 32, b"o" * 32
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SOON = NOON + timedelta(minutes=5)
+TOKENS = UploadTokens([SECRET], clock=lambda: NOON)
+
+
+def forged(key: bytes, *, typ: str = TYP, **claims: Any) -> str:  # noqa: ANN401 - any JSON
+    """Return a token with other claims, signed with a key."""
+    whole = {"aud": "uploadsvc-upload", "sub": "ann", "exp": int(SOON.timestamp()), **claims}
+    return jwt.encode({k: v for k, v in whole.items() if v is not None}, key, headers={"typ": typ})
+
+
+def refused(token: str, tokens: UploadTokens = TOKENS) -> str:
+    """Return what a token is refused with."""
+    with pytest.raises(Unauthenticated) as caught:
+        tokens.open(token)
+    return caught.value.detail
+
+
+@settings(deadline=None, derandomize=True)
+@given(user=st.text(), policies=st.none() | st.frozensets(st.from_regex(r"[a-z]{1,9}", fullmatch=True)))
+def test_a_token_carries_who_and_what_for(user: str, policies: frozenset[str] | None) -> None:
+    """Any user id, and all policies or a limit, which may be none at all."""
+    token = TOKENS.mint(user, policies, expires_at=SOON)
+    expected = Principal(user=user, policies=policies, kind="upload_token", expires_at=SOON)
+    assert TOKENS.open(token) == expected
+    assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
+
+
+def test_a_token_ends() -> None:
+    """At its end, by the service's own clock."""
+    token = TOKENS.mint("ann", None, expires_at=SOON)
+    assert UploadTokens([SECRET], clock=lambda: SOON - timedelta(seconds=1)).open(token).user == "ann"
+    assert "expired" in refused(token, UploadTokens([SECRET], clock=lambda: SOON))
+
+
+def test_after_a_rotation_the_first_key_signs_and_all_open() -> None:
+    """A token from before it serves until its end, unless the old key is taken away."""
+    before = UploadTokens([OLD], clock=lambda: NOON).mint("ann", None, expires_at=SOON)
+    rotated = UploadTokens([SECRET, OLD], clock=lambda: NOON)
+    assert rotated.open(before).user == "ann"
+    assert TOKENS.open(rotated.mint("bob", None, expires_at=SOON)).user == "bob"
+    assert "signature" in refused(before)
+
+
+def test_nothing_else_passes_for_one() -> None:
+    """Another key, kind, audience or algorithm; a claim left out; not even with the right key."""
+    key = derive_key(SECRET, "upload-token")
+    assert TOKENS.open(forged(key)).user == "ann"
+    for token in (
+        forged(SECRET),
+        forged(derive_key(SECRET, "receipt")),
+        forged(derive_key(SECRET, "demo")),
+        forged(derive_key(SECRET, "upload")),
+        forged(key, typ="JWT"),
+        forged(key, typ="uploadsvc-demo+jwt"),
+        forged(key, aud="uploadsvc-demo"),
+        forged(key, aud=None),
+        forged(key, exp=None),
+        forged(key, sub=None),
+        forged(key).rpartition(".")[0] + ".",
+        jwt.encode({"aud": "uploadsvc-upload", "sub": "ann", "exp": 2**40}, "", algorithm="none"),
+        jwt.encode(jwt.decode(forged(key), options={"verify_signature": False}), key * 2, algorithm="HS512"),
+        demo_token(key, user="ann", now=NOON, expires_in=60),
+        Receipts(key=key, issuer="i", audience="uploadsvc-upload", expires_in=60).sign(
+            {}, user="ann", jti="J", now=NOON
+        ),
+        *("", "a.b.c", "." * 3, "x" * 8000),
+    ):
+        refused(token)
