@@ -8,16 +8,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aioboto3
-from aiobotocore.config import AioConfig
-
 from uploadsvc.app import create_app, demo_mode
+from uploadsvc.demo_bucket import prepare_bucket
 from uploadsvc.dev.seaweedfs import SeaweedFS, SeaweedFSError, run_seaweedfs
 from uploadsvc.dev.state import load_keys
 from uploadsvc.domain.credentials import Credentials
-from uploadsvc.provisioning.bucket import ProvisioningError, ensure_bucket, ensure_cors
+from uploadsvc.provisioning.bucket import ProvisioningError
 from uploadsvc.server import bind, serve
 from uploadsvc.settings import Settings, load_settings
+from uploadsvc.wiring import allowed_origins
 
 BUCKET = "uploadsvc-dev"
 REGION = "us-east-1"
@@ -79,26 +78,15 @@ def _settings(endpoint_url: str, secret_key: str, credentials: Credentials, *, p
 
 
 async def _run(settings: Settings, listener: Any, host: str, port: int) -> None:  # noqa: ANN401 - a socket
-    s3 = settings.s3
-    session = aioboto3.Session(
-        aws_access_key_id=s3.access_key_id,
-        aws_secret_access_key=s3.secret_access_key.get_secret_value() if s3.secret_access_key else None,
-        aws_session_token=s3.session_token.get_secret_value() if s3.session_token else None,
-    )
-    config = AioConfig(signature_version="s3v4", s3={"addressing_style": "path"}, connect_timeout=5)
-    region = s3.region or REGION
     names = dict.fromkeys([host, "127.0.0.1", "localhost"])
-    async with session.client(
-        "s3", region_name=region, endpoint_url=s3.endpoint_url, config=config
-    ) as client:
-        await ensure_bucket(client, bucket=s3.bucket, region=region)
-        await ensure_cors(client, bucket=s3.bucket, origins=[f"http://{name}:{port}" for name in names])
+    origins = [*(f"http://{name}:{port}" for name in names), *allowed_origins(settings)]
+    await prepare_bucket(settings, origins=origins)
     demo = demo_mode(settings)
     token = demo.token("alice") if demo else ""
     base = f"http://{host}:{port}"
 
     def started() -> None:
-        print(_banner(base, token, str(s3.endpoint_url), s3.bucket), flush=True)  # noqa: T201 - a person reads
+        print(_banner(base, token, str(settings.s3.endpoint_url), settings.s3.bucket), flush=True)  # noqa: T201 - a person reads
 
     await serve(create_app(settings), listener, on_started=started)
 
