@@ -137,9 +137,9 @@ def test_every_error_is_a_documented_problem(method: str, path: str, operation: 
 
 
 @each_operation
-def test_only_health_wants_no_credential(method: str, path: str, operation: dict[str, Any]) -> None:
-    """All else documents a bearer token or an API key, and the 401 that comes without."""
-    public = path in {"/healthz", "/readyz"}
+def test_only_health_and_keys_want_no_credential(method: str, path: str, operation: dict[str, Any]) -> None:
+    """All else documents how to prove who calls, and the 401 that comes without."""
+    public = path in {"/healthz", "/readyz", "/.well-known/jwks.json"}
     assert ("security" not in operation) is public, method
     assert ("401" not in operation["responses"]) is public, method
 
