@@ -81,7 +81,6 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
             "body_too_large",
             "invalid_key",
             "storage_misconfigured",
-            "storage_unavailable",
         ),
     )
     async def create_download(

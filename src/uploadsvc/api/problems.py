@@ -39,8 +39,14 @@ STATUS_TITLES: Final[dict[str, tuple[int, str]]] = {
     "storage_unavailable": (503, "Unavailable for now"),
 }
 
-CALLER: Final = ("unauthenticated", "forbidden", "validation_error", "internal_error")
-"""What every operation with a caller can answer."""
+CALLER: Final = (
+    "unauthenticated",
+    "forbidden",
+    "validation_error",
+    "internal_error",
+    "storage_unavailable",
+)
+"""What every operation with a caller can answer; the last, where the keys that check tokens are not there."""
 
 STORAGE: Final = ("storage_denied", "storage_misconfigured", "storage_unavailable")
 """What every operation that asks S3 can answer."""
@@ -117,7 +123,7 @@ def problem(code: str, detail: str, *, headers: dict[str, str] | None = None) ->
 def document(*codes: str) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI responses of an operation that can answer with these problems."""
     by_status: dict[int, list[str]] = {}
-    for code in codes:
+    for code in dict.fromkeys(codes):
         by_status.setdefault(STATUS_TITLES[code][0], []).append(code)
     return {
         status: {

@@ -53,7 +53,6 @@ def uploads_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
             "metadata_not_allowed",
             "method_not_available",
             "storage_misconfigured",
-            "storage_unavailable",
         ),
     )
     async def create_upload(
@@ -71,7 +70,7 @@ def uploads_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
         summary="Create several uploads",
         response_model=BatchResults,
         response_description="One result for each, in their order.",
-        responses=document(*CALLER, "body_too_large", "storage_unavailable"),
+        responses=document(*CALLER, "body_too_large"),
     )
     async def create_uploads(
         caller: Annotated[Principal, Depends(authenticate)],
