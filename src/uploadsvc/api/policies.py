@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
+from typing_extensions import TypeAliasType
 
 from uploadsvc.api.dependencies import Authenticate
 from uploadsvc.api.problems import CALLER, document
@@ -12,6 +13,9 @@ from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.policy import ChecksumRule, Method
 from uploadsvc.domain.principal import Principal
 from uploadsvc.uploads import Uploads
+
+# A schema of its own, so that generators have a name for it.
+UploadMethod = TypeAliasType("UploadMethod", Method)
 
 
 class PolicyModel(BaseModel, title="Policy"):
@@ -25,7 +29,9 @@ class PolicyModel(BaseModel, title="Policy"):
         "`text/html` or `image/svg+xml`, is allowed only where it is listed itself.",
         examples=[["image/jpeg", "image/png"]],
     )
-    methods: list[Method] = Field(description="Those that can be asked for.", examples=[["post", "put"]])
+    methods: list[UploadMethod] = Field(
+        description="Those that can be asked for.", examples=[["post", "put"]]
+    )
     expires_in: int = Field(description="How long URLs live by default, in seconds.", examples=[900])
     max_expires_in: int = Field(description="The longest that they can live, in seconds.", examples=[3600])
     client_keys: bool = Field(description="Whether `relative_key` may be given.")
@@ -37,7 +43,7 @@ class PolicyModel(BaseModel, title="Policy"):
     )
 
 
-class Policies(BaseModel):
+class PolicyList(BaseModel):
     """The policies that you may use."""
 
     policies: list[PolicyModel]
@@ -54,9 +60,9 @@ def policies_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
         response_description="The policies that this credential may use, by name.",
         responses=document(*CALLER),
     )
-    async def list_policies(caller: Annotated[Principal, Depends(authenticate)]) -> Policies:
+    async def list_policies(caller: Annotated[Principal, Depends(authenticate)]) -> PolicyList:
         """List what uploads may be, so that a front end can tell its user before it asks."""
-        return Policies(policies=[_model(planner) for planner in uploads.policies(caller)])
+        return PolicyList(policies=[_model(planner) for planner in uploads.policies(caller)])
 
     return router
 
