@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
 
 from uploadsvc import server
-from uploadsvc.app import create_app
+from uploadsvc.app import app_from_environment, create_app
 from uploadsvc.logs import configure_logs
 from uploadsvc.settings import Settings, SettingsError, load_settings
+from uploadsvc.workers import Workers
 
 app = typer.Typer(
     help="Issue presigned S3 uploads under per-user key prefixes.",
@@ -36,18 +36,9 @@ def serve(
     service = create_app(load_settings())
     listener = server.bind(host, port)
     if workers == 1:
-        asyncio.run(server.serve(service, listener, on_started=lambda: _say(f"http://{host}:{port}")))
+        server.run(server.serve(service, listener, on_started=lambda: _say(f"http://{host}:{port}")))
         return
-    # uvicorn binds for its workers itself; the port was free a moment ago.
-    listener.close()
-    uvicorn.run(
-        "uploadsvc.app:app_from_environment",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        **server.options(),
-    )
+    asyncio.run(Workers(app_from_environment, listener, workers).run())
 
 
 @app.command()

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -12,6 +12,13 @@ from fastapi import FastAPI
 
 GRACE_SECONDS: Final = 20
 """How long requests under way may take once the process is told to stop."""
+
+LAST_CALL_SECONDS: Final = 0.5
+"""How long a connection without a request is left open then: its next one may be on the way."""
+
+_TICK_SECONDS: Final = 0.02
+
+_STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class BindError(Exception):
@@ -52,6 +59,20 @@ class _Server(uvicorn.Server):
         if self.started:
             self._on_started()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # The connections that wait to be accepted would be reset: take them first.
+        await asyncio.sleep(0)
+        for server in self.servers:
+            server.close()
+        # uvicorn would close at once what has no request under way, and reset who is just sending one.
+        # Each answer from now on says that its connection ends (RFC 9112, section 9.6).
+        self.server_state.default_headers.append((b"connection", b"close"))
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + LAST_CALL_SECONDS
+        while self.server_state.connections and not self.force_exit and loop.time() < deadline:  # noqa: ASYNC110 - uvicorn tells nobody
+            await asyncio.sleep(_TICK_SECONDS)
+        await super().shutdown(sockets)
+
 
 def options() -> dict[str, Any]:
     """Return what is the same however uvicorn is run."""
@@ -66,8 +87,24 @@ def options() -> dict[str, Any]:
     }
 
 
-async def serve(app: FastAPI, listener: socket.socket, *, on_started: Callable[[], None]) -> None:
-    """Serve until SIGINT or SIGTERM; a second one does not wait for requests under way."""
+def run(serving: Coroutine[Any, Any, None]) -> None:
+    """Run what serves, on uvloop where there is one."""
+    with asyncio.Runner(loop_factory=uvicorn.Config("", log_config=None).get_loop_factory()) as runner:
+        runner.run(serving)
+
+
+async def serve(
+    app: FastAPI,
+    listener: socket.socket,
+    *,
+    on_started: Callable[[], None],
+    stops: Sequence[signal.Signals] = _STOPS,
+) -> None:
+    """Serve until one of these signals; a second one does not wait for requests under way.
+
+    Raises:
+        SystemExit: The app's lifespan could not start.
+    """
     server = _Server(uvicorn.Config(app, **options()), on_started)
     loop = asyncio.get_running_loop()
 
@@ -75,7 +112,7 @@ async def serve(app: FastAPI, listener: socket.socket, *, on_started: Callable[[
         server.force_exit = server.should_exit
         server.should_exit = True
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in stops:
         loop.add_signal_handler(number, stop)
     try:
         await server.serve(sockets=[listener])
