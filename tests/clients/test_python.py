@@ -73,9 +73,7 @@ async def test_what_is_made_is_sound(python: Generated) -> None:
     [
         pytest.param("isinstance(upload, PutUpload)", "upload.key", "union-attr", id="two ways to send"),
         pytest.param("size=len(content)", "size=content", "arg-type", id="a size is a number"),
-        pytest.param(
-            "told(completed) if completed", "told(created) if completed", "arg-type", id="no problem"
-        ),
+        pytest.param("failure(completed)", "failure(created)", "arg-type", id="no problem"),
     ],
 )
 async def test_the_types_refuse_what_is_wrong(python: Generated, right: str, wrong: str, error: str) -> None:
@@ -92,13 +90,14 @@ async def test_the_types_refuse_what_is_wrong(python: Generated, right: str, wro
 async def test_the_program_uploads(
     python: Generated, base_url: str, seaweedfs: S3Server, method: str
 ) -> None:
-    """What was type-checked also works: the bytes arrive, and a problem is read as one."""
+    """What was type-checked also works: the bytes arrive, and problems are read, in a batch too."""
     text = f"by {method}, naïvely"
     arguments = (base_url, token_for("alice"), method, text)
     done = await run(PYTHON, "-W", "error", "usage.py", *arguments, directory=python.directory)
     assert (done.returncode, done.stderr) == (0, "")
     printed = json.loads(done.stdout)
     assert printed["refusal"] == "422 validation_error: size"
+    assert printed["batch"] == ["put", "size_required: size", "post"]
     assert printed["object"]["size"] == len(text.encode())
     async with seaweedfs.client() as s3:
         stored = await s3.get_object(Bucket=seaweedfs.bucket, Key=printed["object"]["key"])

@@ -23,10 +23,11 @@ export const told = (problem: Problem): Problem[] => [problem%s];
 """
 
 CALL: Final = """
-import { refusal, upload } from "./usage.ts";
+import { batch, refusal, upload } from "./usage.ts";
 const [baseUrl, token, method, text] = process.argv.slice(1);
 const object = await upload(baseUrl, token, method, text);
-console.log(JSON.stringify({ object, refusal: await refusal(baseUrl, token) }));
+const [refused, several] = [await refusal(baseUrl, token), await batch(baseUrl, token)];
+console.log(JSON.stringify({ object, refusal: refused, batch: several }));
 """
 
 
@@ -95,7 +96,7 @@ async def test_the_types_refuse_what_is_wrong(
 async def test_the_program_uploads(
     typescript: Generated, base_url: str, seaweedfs: S3Server, method: str
 ) -> None:
-    """What was type-checked also works: the bytes arrive, and a problem is read as one."""
+    """What was type-checked also works: the bytes arrive, and problems are read, in a batch too."""
     text = f"by {method}, naïvely"
     arguments = (base_url, token_for("alice"), method, text)
     call = ("node", "--input-type=module", "--eval", CALL, *arguments)
@@ -103,6 +104,7 @@ async def test_the_program_uploads(
     assert (done.returncode, done.stderr) == (0, "")
     printed = json.loads(done.stdout)
     assert printed["refusal"] == "validation_error: size"
+    assert printed["batch"] == ["put", "size_required: size", "post"]
     assert printed["object"]["size"] == len(text.encode())
     async with seaweedfs.client() as s3:
         stored = await s3.get_object(Bucket=seaweedfs.bucket, Key=printed["object"]["key"])

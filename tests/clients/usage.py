@@ -6,21 +6,35 @@ import sys
 
 import httpx
 from uploadsvc_client import AuthenticatedClient
-from uploadsvc_client.api.uploads import complete_upload, create_upload
+from uploadsvc_client.api.policies import list_policies
+from uploadsvc_client.api.tokens import create_token
+from uploadsvc_client.api.uploads import complete_upload, create_upload, create_uploads
 from uploadsvc_client.models import (
+    BatchResults,
+    BatchUpload,
     CompletedUpload,
+    CreateToken,
     CreateUpload,
+    CreateUploads,
     Object,
+    PolicyList,
     PostUpload,
     Problem,
     PutUpload,
     RequestedMethod,
+    Token,
+    UploadMethod,
 )
 
 
 def told(problem: Problem) -> str:
     """Say what a problem is about: its code, and the fields at fault."""
     return ": ".join([problem.code, *(error.field for error in problem.errors)])
+
+
+def failure(answer: Problem | None) -> SystemExit:
+    """End the program by what was answered instead of what was asked for."""
+    return SystemExit(told(answer) if answer else "no answer that is documented")
 
 
 def send(upload: PutUpload | PostUpload, content: bytes) -> None:
@@ -38,12 +52,37 @@ def upload(client: AuthenticatedClient, method: RequestedMethod, content: bytes)
     wanted = CreateUpload(filename="note.txt", size=len(content), method=method)
     created = create_upload.sync(client=client, body=wanted)
     if not isinstance(created, PutUpload | PostUpload):
-        raise SystemExit(told(created) if created else "no answer")
+        raise failure(created)
     send(created, content)
     completed = complete_upload.sync(created.id, client=client)
     if not isinstance(completed, CompletedUpload):
-        raise SystemExit(told(completed) if completed else "no answer")
+        raise failure(completed)
     return completed.object_
+
+
+def batch(client: AuthenticatedClient, base_url: str) -> list[str]:
+    """Create several uploads at once, by an upload token for the policies that let you PUT.
+
+    Returns:
+        What became of each: the method of one that was created, or what the problem is about.
+    """
+    listed = list_policies.sync(client=client)
+    if not isinstance(listed, PolicyList):
+        raise failure(listed)
+    names = [policy.name for policy in listed.policies if UploadMethod.PUT in policy.methods]
+    minted = create_token.sync(client=client, body=CreateToken(policies=names))
+    if not isinstance(minted, Token):
+        raise failure(minted)
+    put, post = RequestedMethod.PUT, RequestedMethod.POST
+    wanted = [CreateUpload(method=put, size=1), CreateUpload(method=put), CreateUpload(method=post)]
+    with AuthenticatedClient(base_url=base_url, token=minted.token) as bearer:
+        created = create_uploads.sync(client=bearer, body=CreateUploads(uploads=wanted))
+    if not isinstance(created, BatchResults):
+        raise failure(created)
+    return [
+        result.upload.method if isinstance(result, BatchUpload) else told(result.problem)
+        for result in created.results
+    ]
 
 
 async def refusal(client: AuthenticatedClient) -> str:
@@ -54,11 +93,12 @@ async def refusal(client: AuthenticatedClient) -> str:
 
 
 def main(base_url: str, token: str, method: str, content: str) -> None:
-    """Print what became of an upload, and of what is refused."""
+    """Print what became of an upload, of several at once, and of what is refused."""
     client = AuthenticatedClient(base_url=base_url, token=token, raise_on_unexpected_status=True)
     with client:
         stored = upload(client, RequestedMethod(method), content.encode())
-    printed = {"object": stored.to_dict(), "refusal": asyncio.run(refusal(client))}
+        several = batch(client, base_url)
+    printed = {"object": stored.to_dict(), "batch": several, "refusal": asyncio.run(refusal(client))}
     sys.stdout.write(json.dumps(printed))
 
 

@@ -94,3 +94,24 @@ export async function refusal(baseUrl: string, token: string): Promise<string> {
   const { error } = await client(baseUrl, token).POST("/v1/uploads", { body: { size: -1 } });
   return error === undefined ? "none" : told(error);
 }
+
+/**
+ * Creates several uploads at once, by an upload token for the policies that let you PUT; gives what became
+ * of each: the method of one that was created, or what the problem is about.
+ */
+export async function batch(baseUrl: string, token: string): Promise<string[]> {
+  const listed = await client(baseUrl, token).GET("/v1/policies");
+  if (listed.error !== undefined) throw new Error(told(listed.error));
+  const policies = listed.data.policies.filter(({ methods }) => methods.includes("put"));
+  const minted = await client(baseUrl, token).POST("/v1/tokens", {
+    body: { policies: policies.map(({ name }) => name) },
+  });
+  if (minted.error !== undefined) throw new Error(told(minted.error));
+  const created = await client(baseUrl, minted.data.token).POST("/v1/uploads/batch", {
+    body: { uploads: [{ method: "put", size: 1 }, { method: "put" }, { method: "post" }] },
+  });
+  if (created.error !== undefined) throw new Error(told(created.error));
+  return created.data.results.map((result) =>
+    "upload" in result ? result.upload.method : told(result.problem),
+  );
+}
