@@ -3,15 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
 
+from uploadsvc.credentials.source import about_to_expire, usable_until
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.endpoints import BucketEndpoint
-from uploadsvc.domain.errors import StorageUnavailable
 from uploadsvc.sigv4 import Condition, Method, presign, sign_post_policy
-
-EXPIRY_MARGIN: Final = timedelta(seconds=60)
-"""A URL ends this long before the credentials that signed it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +81,9 @@ def end_of_life(credentials: Credentials, *, now: datetime, expires_in: int) -> 
         StorageUnavailable: The credentials are about to end, so that any URL would be dead.
     """
     end = now + timedelta(seconds=expires_in)
-    if credentials.expires_at is not None:
-        end = min(end, (credentials.expires_at - EXPIRY_MARGIN).replace(microsecond=0))
+    until = usable_until(credentials)
+    if until is not None:
+        end = min(end, until)
     if end <= now:
-        detail = "The credentials that sign are about to expire, and new ones are not there yet."
-        raise StorageUnavailable(detail)
+        raise about_to_expire()
     return end

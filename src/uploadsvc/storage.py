@@ -1,7 +1,7 @@
 """All that really talks to S3: one shared client, and its errors turned into ours."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import aioboto3
 import structlog
 from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
 from aiohttp import ClientError as AiohttpError
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError
 
+from uploadsvc.credentials.chain import AwsChain, SourcedCredentials
+from uploadsvc.credentials.source import CredentialSource
 from uploadsvc.domain import metadata as user_metadata
 from uploadsvc.domain.checksums import ALGORITHMS, Checksum
 from uploadsvc.domain.credentials import Credentials
@@ -49,6 +52,7 @@ class Storage:
         endpoint_url: Where the service itself reaches the store; ``None`` for AWS.
         addressing_style: ``path`` or ``virtual``.
         credentials: A fixed access key; ``None`` for the AWS chain (environment, profile, role …).
+        clock: The time now, aware.
     """
 
     def __init__(
@@ -59,16 +63,16 @@ class Storage:
         endpoint_url: str | None,
         addressing_style: str,
         credentials: Credentials | None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.bucket = bucket
-        self._fixed = credentials
+        fetch = AwsChain(region=region) if credentials is None else _always(credentials)
+        self._source = CredentialSource(fetch, clock=clock, deadline=DEADLINE)
         self._stack = AsyncExitStack()
         self._client: S3Client | None = None
-        self._session = aioboto3.Session(
-            aws_access_key_id=credentials and credentials.access_key_id,
-            aws_secret_access_key=credentials and credentials.secret_access_key,
-            aws_session_token=credentials and credentials.session_token,
-        )
+        session = get_session()
+        session.register_component("credential_provider", SourcedCredentials(self._source))
+        self._session = aioboto3.Session(botocore_session=session)
         self._options: dict[str, Any] = {
             "region_name": region,
             "endpoint_url": endpoint_url,
@@ -86,10 +90,12 @@ class Storage:
         }
 
     async def __aenter__(self) -> Self:
-        """Open the client. Nothing is sent yet."""
+        """Open the client, and ask for credentials in the background. S3 is not asked for anything yet."""
         client: S3Client = await self._stack.enter_async_context(self._session.client("s3", **self._options))
         client.meta.events.register("before-call.s3", _stay)
         self._client = client
+        self._stack.push_async_callback(self._source.close)
+        self._source.ask()
         return self
 
     async def __aexit__(
@@ -112,25 +118,14 @@ class Storage:
         return self._client
 
     async def credentials(self) -> Credentials:
-        """Return the credentials that sign now; those of the AWS chain are refreshed by it.
+        """Return the credentials that sign now; those of the AWS chain are renewed ahead of their end.
 
         Raises:
             StorageMisconfigured: The chain has none.
-            StorageUnavailable: They could not be refreshed.
+            StorageDenied: STS refuses the role.
+            StorageUnavailable: They could not be renewed.
         """
-        if self._fixed is not None:
-            return self._fixed
-        async with _translated("get_credentials"):
-            found = await self._session.get_credentials()
-            if found is None:
-                raise NoCredentialsError
-            frozen = await found.get_frozen_credentials()
-        return Credentials(
-            access_key_id=frozen.access_key,
-            secret_access_key=frozen.secret_key,
-            session_token=frozen.token,
-            expires_at=getattr(found, "_expiry_time", None),
-        )
+        return await self._source.current()
 
     async def check(self) -> datetime:
         """Ask for the bucket, and return the time by S3's own clock.
@@ -198,6 +193,13 @@ class Storage:
         return listed, answer["IsTruncated"]
 
 
+def _always(credentials: Credentials) -> Callable[[], Awaitable[Credentials]]:
+    async def fetch() -> Credentials:
+        return credentials
+
+    return fetch
+
+
 def _stay(context: dict[str, Any], **_: object) -> None:
     # botocore would look for the bucket's region, by a call that can be redirected in turn without end; and
     # what is signed for callers would stay in the wrong region, with nobody told.
@@ -228,9 +230,6 @@ async def _translated(operation: str, *, missing_ok: bool = False) -> AsyncItera
             s3_request_id=metadata.get("RequestId") or metadata["HTTPHeaders"].get("x-amz-request-id"),
         )
         raise _refusal(status, code) from None
-    except (NoCredentialsError, PartialCredentialsError):
-        detail = "No AWS credentials were found."
-        raise StorageMisconfigured(detail) from None
     except (BotoCoreError, AiohttpError, TimeoutError, OSError) as error:
         _log.warning("s3_unreachable", operation=operation, error=type(error).__name__)
         detail = "The object store does not answer."

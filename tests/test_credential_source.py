@@ -1,0 +1,381 @@
+"""New credentials are there before the old ones end, by one question at a time, and nobody waits for it."""
+
+import asyncio
+import gc
+from collections.abc import Coroutine
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from uploadsvc.credentials.source import AHEAD, COLD_RETRY, EXPIRY_MARGIN, RETRY, CredentialSource
+from uploadsvc.domain.credentials import Credentials
+from uploadsvc.domain.errors import StorageDenied, StorageMisconfigured, StorageUnavailable, UploadsvcError
+from uploadsvc.signing import end_of_life
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)
+LivesOrFault = timedelta | UploadsvcError | str | None
+
+
+@dataclass(slots=True)
+class Chain:
+    """A chain that says what it is told to say, and remembers what it was asked.
+
+    Attributes:
+        now: The time, which only a test moves on.
+        says: How long the next session lives; ``None`` for a key without an end; ``"same"`` for the last one
+            again, ``"stretched"`` with a later end; an error to raise it.
+        answers: Cleared to let questions hang.
+        asked_at: When questions came.
+        answered: When each was answered, and by what; ``None`` for an error.
+        under_way: How many hang now.
+        ends: When each session really ends, by its token.
+    """
+
+    now: datetime = NOON
+    says: LivesOrFault = QUARTER
+    answers: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    asked_at: list[datetime] = field(default_factory=list)
+    answered: list[tuple[datetime, Credentials | None]] = field(default_factory=list)
+    under_way: int = 0
+    ends: dict[str, datetime] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Answer, until told otherwise."""
+        self.answers.set()
+
+    def source(self, *, deadline: float = 60) -> CredentialSource:
+        """Return a source that asks this chain."""
+        return CredentialSource(self.fetch, clock=lambda: self.now, deadline=deadline)
+
+    async def fetch(self) -> Credentials:
+        """Give what was told."""
+        self.asked_at.append(self.now)
+        self.asked.set()
+        self.under_way += 1
+        assert self.under_way == 1
+        try:
+            await self.answers.wait()
+        finally:
+            self.under_way -= 1
+        given_ = self._answer()
+        self.answered.append((self.now, given_))
+        if given_ is None:
+            raise self.says if isinstance(self.says, UploadsvcError) else RuntimeError
+        return given_
+
+    def _answer(self) -> Credentials | None:
+        last = next((given_ for _, given_ in reversed(self.answered) if given_), None)
+        if isinstance(self.says, str) and last is not None:
+            longer = last.expires_at and last.expires_at + QUARTER
+            return last if self.says == "same" else replace(last, expires_at=longer)
+        if isinstance(self.says, UploadsvcError | str):
+            return None
+        token = f"session-{len(self.answered)}"
+        ends = None if self.says is None else self.now + self.says
+        if ends is not None:
+            self.ends[token] = ends
+        return Credentials(
+            access_key_id="ASIAEXAMPLE", secret_access_key="secret", session_token=token, expires_at=ends
+        )
+
+    def usable_until(self) -> datetime:
+        """Return the end of what may be signed by the best of what was given."""
+        ends = [self.ends[given_.session_token or ""] for _, given_ in self.answered if given_]
+        return (max(ends, default=NOON) - EXPIRY_MARGIN).replace(microsecond=0)
+
+
+def at_once(call: Coroutine[Any, Any, Credentials]) -> Credentials:
+    """Run a call that may wait for nothing."""
+    try:
+        call.send(None)
+    except StopIteration as done:
+        found = done.value
+        assert isinstance(found, Credentials)
+        return found
+    call.close()
+    pytest.fail("a caller waited")
+
+
+async def settle() -> None:
+    """Let everything run that can."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def check_signing(chain: Chain, found: Credentials, expires_in: int) -> None:
+    """A URL signed now with these is alive, and ends a minute before what signed it really ends."""
+    now = chain.now.replace(microsecond=0)
+    end = end_of_life(found, now=now, expires_in=expires_in)
+    assert now < end <= chain.ends[found.session_token or ""] - EXPIRY_MARGIN
+
+
+LIVES = st.one_of(
+    st.timedeltas(min_value=timedelta(minutes=2), max_value=timedelta(hours=12)),
+    st.sampled_from([QUARTER, timedelta(hours=1), timedelta(hours=12)]),
+    st.timedeltas(min_value=timedelta(minutes=-5), max_value=timedelta(minutes=1)),
+)
+FAULTS = st.sampled_from([StorageUnavailable("Down."), StorageDenied("No."), "same", "stretched"])
+STEPS = st.tuples(
+    st.one_of(
+        st.timedeltas(min_value=timedelta(0), max_value=timedelta(seconds=15)),
+        st.timedeltas(min_value=timedelta(0), max_value=timedelta(minutes=20)),
+        st.timedeltas(min_value=timedelta(0), max_value=timedelta(hours=13)),
+    ),
+    st.one_of(LIVES, FAULTS),
+    st.booleans(),
+    st.integers(1, 604_800),
+)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(steps=st.lists(STEPS, min_size=1, max_size=25))
+async def test_any_history(
+    steps: list[tuple[timedelta, timedelta | UploadsvcError | str, bool, int]],
+) -> None:
+    """Whatever the chain does and when: no dead URL, none that outlives its session, nobody who need wait.
+
+    Each step moves the clock, tells the chain what to say and whether to say it now, and lets callers call.
+    """
+    chain = Chain()
+    source = chain.source()
+    waiting: list[asyncio.Task[Credentials]] = []
+    for later, says, answers, expires_in in steps:
+        chain.now += later
+        chain.says = says
+        if answers:
+            chain.answers.set()
+        else:
+            chain.answers.clear()
+        if chain.now < chain.usable_until():
+            check_signing(chain, at_once(source.current()), expires_in)
+        else:
+            waiting += [asyncio.create_task(source.current()) for _ in range(3)]
+            await settle()
+            waiting.pop().cancel()
+        await settle()
+        assert chain.under_way == 0 or not answers
+        for caller in [caller for caller in waiting if caller.done()]:
+            waiting.remove(caller)
+            if caller.exception() is None:
+                check_signing(chain, caller.result(), expires_in)
+            else:
+                assert isinstance(caller.exception(), UploadsvcError)
+                assert chain.now >= chain.usable_until()
+        assert not (answers and waiting)
+    check_rate(chain)
+    for caller in waiting:
+        caller.cancel()
+    await source.close()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+def check_rate(chain: Chain) -> None:
+    """No question comes sooner after the last answer than it may."""
+    best = NOON
+    for (answered_at, given_), asked_at in zip(chain.answered, chain.asked_at[1:], strict=False):
+        before = best
+        if given_ is not None:
+            ends = chain.ends[given_.session_token or ""]
+            best = max(best, (ends - EXPIRY_MARGIN).replace(microsecond=0))
+        left = best - answered_at
+        if best > before and left > timedelta(0):
+            pause = max(left - (AHEAD - EXPIRY_MARGIN), left / 2)
+        elif asked_at < best:
+            pause = RETRY
+        else:
+            pause = COLD_RETRY
+        assert asked_at - answered_at >= pause
+
+
+@pytest.mark.parametrize(
+    ("life", "asked_after"),
+    [
+        (timedelta(minutes=2), timedelta(seconds=30)),
+        (QUARTER, timedelta(minutes=7)),
+        (timedelta(hours=1), timedelta(minutes=45)),
+        (timedelta(hours=12), timedelta(hours=11, minutes=45)),
+    ],
+)
+async def test_new_ones_are_asked_for_ahead(life: timedelta, asked_after: timedelta) -> None:
+    """Fifteen minutes before the end, or halfway to the last URL of a short session; then they serve."""
+    chain = Chain(says=life)
+    source = chain.source()
+    first = await source.current()
+    chain.now += asked_after - timedelta(microseconds=1)
+    for _ in range(50):
+        assert at_once(source.current()) is first
+    await settle()
+    assert len(chain.asked_at) == 1
+    chain.now += timedelta(microseconds=1)
+    chain.answers.clear()
+    for _ in range(50):
+        assert at_once(source.current()) is first
+    await settle()
+    assert len(chain.asked_at) == 2
+    chain.answers.set()
+    await settle()
+    assert at_once(source.current()) is not first
+    await source.close()
+
+
+async def test_a_cold_start_asks_once() -> None:
+    """However many callers come at once, and whoever gives up."""
+    chain = Chain()
+    chain.answers.clear()
+    source = chain.source()
+    callers = [asyncio.create_task(source.current()) for _ in range(200)]
+    await settle()
+    for caller in callers[::2]:
+        caller.cancel()
+    await settle()
+    chain.answers.set()
+    found = await asyncio.gather(*callers[1::2])
+    assert len(chain.asked_at) == 1
+    assert {one.session_token for one in found} == {"session-0"}
+    assert all(caller.cancelled() for caller in callers[::2])
+    await source.close()
+
+
+@pytest.mark.parametrize("says", [StorageUnavailable("Down."), "same", "stretched", timedelta(minutes=1)])
+async def test_what_serves_goes_on_serving(says: LivesOrFault) -> None:
+    """While the chain fails or has nothing new, it is asked every ten seconds, up to the last moment."""
+    chain = Chain()
+    source = chain.source()
+    first = await source.current()
+    chain.says = says
+    chain.now += timedelta(minutes=7)
+    for _ in range(7 * 60):
+        assert at_once(source.current()) is first
+        await settle()
+        chain.now += timedelta(seconds=1)
+    assert len(chain.asked_at) == 1 + 7 * 6
+    with pytest.raises(StorageUnavailable) as caught:
+        await source.current()
+    assert caught.value.retry_after > 0
+    chain.says = QUARTER
+    chain.now += COLD_RETRY
+    assert await source.current() is not first
+    await source.close()
+
+
+async def test_a_dead_chain_is_not_hammered() -> None:
+    """With none that serve, callers ask again after two seconds, and between are told the same at once."""
+    chain = Chain(says=StorageMisconfigured("No AWS credentials were found."))
+    source = chain.source()
+    for _ in range(100):
+        with pytest.raises(StorageMisconfigured, match="were found"):
+            await source.current()
+    assert len(chain.asked_at) == 1
+    chain.now += COLD_RETRY
+    chain.says = QUARTER
+    check_signing(chain, await source.current(), 900)
+    assert len(chain.asked_at) == 2
+    await source.close()
+
+
+async def test_a_clock_set_back_does_not_shut_the_door() -> None:
+    """The pause after a failure is one by the clock; an hour's correction must not make it an hour."""
+    chain = Chain(says=StorageUnavailable("Down."))
+    source = chain.source()
+    with pytest.raises(StorageUnavailable):
+        await source.current()
+    chain.now -= timedelta(hours=1)
+    chain.says = QUARTER
+    check_signing(chain, await source.current(), 900)
+    await source.close()
+
+
+async def test_credentials_without_an_end_are_kept() -> None:
+    """Static keys are asked for once in the life of the process."""
+    chain = Chain(says=None)
+    source = chain.source()
+    first = await source.current()
+    chain.now += timedelta(days=3650)
+    assert at_once(source.current()) is first
+    await settle()
+    assert len(chain.asked_at) == 1
+    await source.close()
+
+
+async def test_a_service_without_callers_has_fresh_ones_too() -> None:
+    """New ones are asked for though nobody calls, so that the next caller does not wait."""
+    chain = Chain(says=timedelta(seconds=61))
+    source = chain.source()
+    await source.current()
+    chain.asked.clear()
+    async with asyncio.timeout(30):
+        await chain.asked.wait()
+    await source.close()
+    assert len(chain.asked_at) == 2
+
+
+async def test_a_chain_that_hangs_is_cut_off() -> None:
+    """Callers are told to come back, and the next question is a new one."""
+    chain = Chain()
+    chain.answers.clear()
+    source = chain.source(deadline=0.01)
+    with capture_logs() as logs, pytest.raises(StorageUnavailable):
+        await source.current()
+    assert [(line["event"], line["error"]) for line in logs] == [
+        ("credentials_not_refreshed", "TimeoutError")
+    ]
+    assert chain.under_way == 0
+    chain.answers.set()
+    chain.now += COLD_RETRY
+    check_signing(chain, await source.current(), 900)
+    await source.close()
+
+
+async def test_a_failure_is_one_line_without_secrets() -> None:
+    """One per try, whoever waits; and asyncio has nothing to complain of."""
+    gc.collect()
+    complaints: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+
+    async def fetch() -> Credentials:
+        message = "the process printed wJalrXUtnFEMI"
+        raise OSError(message)
+
+    source = CredentialSource(fetch, clock=lambda: NOON, deadline=1)
+    try:
+        with capture_logs() as logs:
+            told = await asyncio.gather(*(source.current() for _ in range(20)), return_exceptions=True)
+        await source.close()
+        del source
+        gc.collect()
+    finally:
+        loop.set_exception_handler(None)
+    assert {type(error) for error in told} == {StorageUnavailable}
+    (line,) = logs
+    assert (line["log_level"], line["error"], line["old_ones_serve"]) == ("warning", "OSError", False)
+    assert "wJalr" not in repr(logs) + repr(told)
+    assert complaints == []
+
+
+async def test_closing_ends_the_question() -> None:
+    """Under way or just begun; whoever waits is told to come back."""
+    for begun in (True, False):
+        chain = Chain()
+        chain.answers.clear()
+        source = chain.source()
+        caller = asyncio.create_task(source.current())
+        source.ask()
+        if begun:
+            await settle()
+        before = asyncio.all_tasks()
+        await source.close()
+        assert (chain.under_way, len(chain.asked_at)) == (0, int(begun))
+        assert asyncio.all_tasks() <= before
+        if begun:
+            with pytest.raises(StorageUnavailable):
+                await caller
+        caller.cancel()
+    await Chain().source().close()
