@@ -1,4 +1,4 @@
-"""Keys of a session, and who hands them out: SeaweedFS with an STS in it. LocalStack has none without moto."""
+"""Keys of a session, and who hands them out: an STS in SeaweedFS (LocalStack has none without moto)."""
 
 import asyncio
 import base64

@@ -280,6 +280,20 @@ async def test_a_dead_chain_is_not_hammered() -> None:
     await source.close()
 
 
+async def test_what_was_mended_is_forgotten() -> None:
+    """An old failure is no answer once there were credentials again."""
+    chain = Chain(says=StorageMisconfigured("No AWS credentials were found."))
+    source = chain.source()
+    await asyncio.wait({source.ask()})
+    chain.says = timedelta(seconds=61)
+    await asyncio.wait({source.ask()})
+    at_once(source.current())
+    chain.now += timedelta(seconds=1)
+    chain.says = QUARTER
+    check_signing(chain, await source.current(), 900)
+    await source.close()
+
+
 async def test_a_clock_set_back_does_not_shut_the_door() -> None:
     """The pause after a failure is one by the clock; an hour's correction must not make it an hour."""
     chain = Chain(says=StorageUnavailable("Down."))
@@ -314,6 +328,23 @@ async def test_a_service_without_callers_has_fresh_ones_too() -> None:
         await chain.asked.wait()
     await source.close()
     assert len(chain.asked_at) == 2
+
+
+async def test_only_the_last_alarm_is_set() -> None:
+    """A question that a caller brought about puts off the one that was to come by itself."""
+    chain = Chain()
+    source = chain.source()
+    await source.current()
+    alarm = source._timer
+    assert alarm is not None
+    chain.now += timedelta(minutes=7)
+    at_once(source.current())
+    await settle()
+    assert alarm.cancelled()
+    assert source._timer is not None
+    assert not source._timer.cancelled()
+    await source.close()
+    assert source._timer.cancelled()
 
 
 async def test_a_chain_that_hangs_is_cut_off() -> None:
@@ -354,6 +385,7 @@ async def test_a_failure_is_one_line_without_secrets() -> None:
     finally:
         loop.set_exception_handler(None)
     assert {type(error) for error in told} == {StorageUnavailable}
+    assert len({id(error) for error in told}) == 20
     (line,) = logs
     assert (line["log_level"], line["error"], line["old_ones_serve"]) == ("warning", "OSError", False)
     assert "wJalr" not in repr(logs) + repr(told)
