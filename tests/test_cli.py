@@ -3,16 +3,29 @@
 import json
 import signal
 import socket
+import sys
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from tests.processes import environment_for, program
+from tests.receipt_keys import EC, ED25519, KEYS, RSA, private_pem, public_pem
 from tests.servers import S3Server, free_port
 from tests.service import JWT_SECRET, SECRET_KEY, token_for
+from typer.testing import CliRunner, Result
+
+from uploadsvc import wiring
+from uploadsvc.commands import app as commands
+from uploadsvc.commands import run
+from uploadsvc.handles import derive_key
+from uploadsvc.settings import load_settings
 
 CONTENT = b"hello, bytes"
+OLD_SECRET_KEY = "the secret key from before the rotation, 32 bytes or more"
+OWN_SECRET = "an operator's own secret for receipts, of 32 bytes or more"
 
 
 async def upload_at(base_url: str, token: str) -> dict[str, str]:
@@ -77,6 +90,7 @@ async def test_several_workers_serve(tmp_path: Path, localstack: S3Server) -> No
         ({"UPLOADSVC_SECRET_KEY": ""}, "UPLOADSVC_SECRET_KEY"),
         ({"UPLOADSVC_SECRET_KEY": "too short"}, "UPLOADSVC_SECRET_KEY"),
         ({"UPLOADSVC_AUTH__JWT__SECRET": ""}, "UPLOADSVC_AUTH__JWT__SECRET"),
+        ({"UPLOADSVC_RECEIPTS__PRIVATE_KEY": "too short"}, "UPLOADSVC_RECEIPTS__PRIVATE_KEY"),
         ({"UPLOADSVC_S3_BUCKET": "misspelt"}, "UPLOADSVC_S3_BUCKET"),
         ({"UPLOADSVC_S3__REGION": "not a region"}, "UPLOADSVC_S3__REGION"),
         ({"UPLOADSVC_POLICIES": '{"default": {"max_size": "5 apples"}}'}, "UPLOADSVC_POLICIES__DEFAULT"),
@@ -126,3 +140,127 @@ async def test_a_port_in_use_is_one_line(tmp_path: Path, localstack: S3Server, w
             assert await running.ended(seconds=20) == 1
     (line,) = running.err.splitlines()
     assert port in line
+
+
+def receipt_key(monkeypatch: pytest.MonkeyPatch, *arguments: str, **settings: str) -> Result:
+    """Run ``uploadsvc receipt-key`` with these settings and a bucket."""
+    for name, value in {"S3__BUCKET": "bucket", "S3__REGION": "eu-central-1", **settings}.items():
+        monkeypatch.setenv(f"UPLOADSVC_{name}", value)
+    result = CliRunner().invoke(commands, ["receipt-key", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    return result
+
+
+def checked(receipt: str, printed: str) -> dict[str, object]:
+    """Return a receipt's claims, checked with what was printed alone."""
+    key = jwt.PyJWKSet.from_json(printed)[jwt.get_unverified_header(receipt)["kid"]]
+    return jwt.decode(
+        receipt, key, algorithms=[key.algorithm_name], audience="backend", issuer="https://uploads.example"
+    )
+
+
+NAMES = {"RECEIPTS__AUDIENCE": "backend", "RECEIPTS__ISSUER": "https://uploads.example"}
+
+
+def signed() -> str:
+    """Return a receipt by the settings of now."""
+    return wiring.receipts(load_settings()).sign({"size": 5}, user="ann", jti="J", now=wiring.now())
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS.keys())
+def test_a_backend_is_given_the_public_keys(monkeypatch: pytest.MonkeyPatch, key: PrivateKeyTypes) -> None:
+    """Enough to check receipts of now and from before; nothing private is printed."""
+    monkeypatch.setenv("UPLOADSVC_SECRET_KEY", SECRET_KEY)
+    before = RSA if key is not RSA else EC
+    settings = {
+        "RECEIPTS__PRIVATE_KEY": private_pem(key),
+        "RECEIPTS__PUBLIC_KEYS": json.dumps([public_pem(before)]),
+        **NAMES,
+    }
+    result = receipt_key(monkeypatch, **settings)
+    assert checked(signed(), result.stdout)["size"] == 5
+    monkeypatch.setenv("UPLOADSVC_RECEIPTS__PUBLIC_KEYS", "[]")
+    monkeypatch.setenv("UPLOADSVC_RECEIPTS__PRIVATE_KEY", private_pem(before))
+    assert checked(signed(), result.stdout)["size"] == 5
+    assert [set(one) & {"d", "p", "q", "k"} for one in json.loads(result.stdout)["keys"]] == [set(), set()]
+    assert result.stdout.startswith('{\n  "keys": [\n')
+    assert result.stderr.startswith("uploadsvc: public keys; ")
+    for named in ("'uploadsvc-receipt+jwt'", "'https://uploads.example'", "'backend'", "exp"):
+        assert named in result.stderr
+
+
+def test_public_keys_are_printed_as_pem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other, the signing key's first."""
+    settings = {
+        "RECEIPTS__PRIVATE_KEY": private_pem(ED25519),
+        "RECEIPTS__PUBLIC_KEYS": json.dumps([public_pem(EC)]),
+    }
+    result = receipt_key(monkeypatch, "--pem", **settings)
+    assert result.stdout == public_pem(ED25519) + public_pem(EC)
+
+
+def test_after_a_rotation_all_derived_keys_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A receipt from before it still checks; the secret keys themselves are not told."""
+    receipt_key(monkeypatch, SECRET_KEY=OLD_SECRET_KEY, **NAMES)
+    old = signed()
+    monkeypatch.delenv("UPLOADSVC_SECRET_KEY")
+    result = receipt_key(monkeypatch, SECRET_KEYS=json.dumps([SECRET_KEY, OLD_SECRET_KEY]))
+    assert checked(old, result.stdout)["size"] == checked(signed(), result.stdout)["size"] == 5
+    keys = json.loads(result.stdout)["keys"]
+    assert [key["kid"] for key in keys] == [jwt.get_unverified_header(one)["kid"] for one in (signed(), old)]
+    secrets = [secret.encode() for secret in (SECRET_KEY, OLD_SECRET_KEY)]
+    assert [jwt.PyJWK(key).key for key in keys] == [derive_key(secret, "receipt") for secret in secrets]
+    assert "SECRET" in result.stderr
+    assert "like a password" in result.stderr
+    for key in keys:
+        assert key["k"] not in result.stderr
+
+
+def test_an_operators_own_secret_is_printed_as_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret of its own needs no secret key beside it, and none is derived."""
+    result = receipt_key(monkeypatch, RECEIPTS__SECRET=OWN_SECRET, **NAMES)
+    (key,) = json.loads(result.stdout)["keys"]
+    assert (key["kty"], key["alg"], key["use"]) == ("oct", "HS256", "sig")
+    assert jwt.PyJWK(key).key == OWN_SECRET.encode()
+    assert checked(signed(), result.stdout)["size"] == 5
+    assert "SECRET" in result.stderr
+
+
+PEM_LINE = private_pem(ED25519).splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changed", "named"),
+    [
+        ((), {"RECEIPTS__PRIVATE_KEY": PEM_LINE}, "UPLOADSVC_RECEIPTS__PRIVATE_KEY: is not a PEM"),
+        (
+            (),
+            {"RECEIPTS__PRIVATE_KEY": private_pem(ED25519), "RECEIPTS__SECRET": OWN_SECRET},
+            "UPLOADSVC_RECEIPTS__PRIVATE_KEY: set this or",
+        ),
+        ((), {"RECEIPTS__PUBLIC_KEYS": json.dumps([PEM_LINE])}, "UPLOADSVC_RECEIPTS__PUBLIC_KEYS: needs"),
+        ((), {"S3__BUCKET": ""}, "UPLOADSVC_S3__BUCKET"),
+        (("--pem",), {}, "has no PEM"),
+        (("--pem",), {"RECEIPTS__SECRET": OWN_SECRET}, "has no PEM"),
+    ],
+)
+def test_what_has_no_key_to_print_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    changed: dict[str, str],
+    named: str,
+) -> None:
+    """The process ends with the line; nothing on standard output, and no key in the line."""
+    settings = {"S3__BUCKET": "bucket", "S3__REGION": "eu-central-1", "SECRET_KEY": SECRET_KEY, **changed}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"UPLOADSVC_{name}", value)
+    monkeypatch.setattr(sys, "argv", ["uploadsvc", "receipt-key", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        run()
+    (line,) = str(caught.value.code).splitlines()
+    assert line.startswith("uploadsvc: ")
+    assert named in line
+    assert not any(secret in line for secret in (PEM_LINE, OWN_SECRET, SECRET_KEY))
+    assert capsys.readouterr() == ("", "")

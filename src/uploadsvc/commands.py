@@ -1,4 +1,4 @@
-"""The commands: ``uploadsvc serve``, ``dev``, ``openapi``."""
+"""The commands: ``uploadsvc serve``, ``dev``, ``openapi``, ``receipt-key``."""
 
 import asyncio
 import json
@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from uploadsvc import server
+from uploadsvc import server, wiring
 from uploadsvc.app import app_from_environment, create_app
 from uploadsvc.logs import configure_logs
+from uploadsvc.receipts import TYP
 from uploadsvc.settings import Settings, SettingsError, load_settings
 from uploadsvc.workers import Workers
 
@@ -72,6 +73,22 @@ def openapi() -> None:
         {"secret_key": "-" * 32, "s3": {"bucket": "example-bucket", "region": "eu-central-1"}, "demo": True}
     )
     sys.stdout.write(json.dumps(create_app(example).openapi(), indent=2, ensure_ascii=False) + "\n")
+
+
+@app.command()
+def receipt_key(
+    *, pem: Annotated[bool, typer.Option("--pem", help="Print public keys as PEM, not as a JWK Set.")] = False
+) -> None:
+    """Print the keys that backends check receipts with; where a secret signs, they are secret."""
+    receipts = wiring.receipts(load_settings())
+    public = receipts.public_keys
+    if pem and not public:
+        message = "receipts are signed with a secret, which has no PEM; see UPLOADSVC_RECEIPTS__PRIVATE_KEY"
+        raise SystemExit(_line(message))
+    what = "public keys" if public else "SECRET keys, to be kept like a password: they sign as well as check"
+    _say(f"{what}; check typ {TYP!r}, iss {receipts.issuer!r}, aud {receipts.audience!r} and exp")
+    key_set = {"keys": [key.jwk() for key in receipts.keys]}
+    sys.stdout.write("".join(key.pem() for key in public) if pem else json.dumps(key_set, indent=2) + "\n")
 
 
 def run() -> None:
