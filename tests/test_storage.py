@@ -16,6 +16,7 @@ from tests.stubs import Canned, Stub, stub_s3
 
 from uploadsvc import storage as storage_module
 from uploadsvc.domain.credentials import Credentials
+from uploadsvc.domain.errors import StorageUnavailable
 from uploadsvc.storage import DEADLINE, Storage
 
 Call = Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]
@@ -160,3 +161,25 @@ async def test_a_storage_that_is_not_open_says_so() -> None:
     )
     with pytest.raises(RuntimeError, match="lifespan"):
         await storage.head("a")
+
+
+async def test_opening_waits_for_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are asked for in the background, by the deadline; closing ends the question."""
+    async with stub_s3(None) as stub:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{stub.endpoint_url}/credentials")
+        async with asyncio.timeout(5), opened(stub.endpoint_url, None, "b"):
+            assert len(questions()) == 1
+        assert questions() == []
+        with patch.object(storage_module, "DEADLINE", 0.2):
+            async with asyncio.timeout(2), opened(stub.endpoint_url, None, "b") as storage:
+                with pytest.raises(StorageUnavailable):
+                    await storage.credentials()
+                with pytest.raises(StorageUnavailable):
+                    await storage.head("a")
+    assert set(stub.requests) == {"GET /credentials"}
+
+
+def questions() -> list[str]:
+    """Return the questions to the AWS chain that are under way."""
+    names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
+    return [name for name in names if name.startswith("CredentialSource.")]
