@@ -1,13 +1,14 @@
 """openapi-typescript takes the document as it is, and tsc takes what it makes, as strictly as tsc can."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from tests.clients.conftest import Generated
-from tests.clients.tools import DOCUMENT, run
+from tests.clients.tools import CLIENTS, DOCUMENT, run
 from tests.servers import S3Server
 from tests.service import token_for
 
@@ -62,6 +63,16 @@ async def compile_errors(directory: Path) -> list[str]:
     errors = (done.stdout + done.stderr).splitlines()
     assert bool(errors) is (done.returncode != 0)
     return errors
+
+
+def test_the_lock_holds_hashes_and_names_no_registry() -> None:
+    """Where packages come from is for each machine to say; what they are is not."""
+    packages = json.loads((CLIENTS / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    root = packages.pop("")
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in root["devDependencies"].values())
+    for name, package in packages.items():
+        assert package["integrity"].startswith("sha512-"), name
+        assert "resolved" not in package, name
 
 
 def test_types_are_made_without_a_warning(typescript: Generated) -> None:
