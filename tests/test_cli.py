@@ -6,11 +6,13 @@ import socket
 import sys
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
 
 import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from tests.api.support import s3_that_is_down
 from tests.processes import environment_for, program
 from tests.receipt_keys import EC, ED25519, KEYS, RSA, private_pem, public_pem
 from tests.servers import S3Server, free_port
@@ -42,6 +44,38 @@ async def upload_at(base_url: str, token: str) -> dict[str, str]:
         assert done.status_code == 200
         assert (await api.get(f"/v1/uploads/{upload['id']}")).json()["status"] == "stored"
         return {"id": upload["id"], "url": upload["url"]}
+
+
+async def test_demo_mode_makes_its_bucket(tmp_path: Path, localstack: S3Server) -> None:
+    """With CORS for the pages that may call, once for all workers; and again at the next start."""
+    port, origin = free_port(), "http://localhost:8000"
+    environment = environment_for(localstack) | {
+        "UPLOADSVC_S3__BUCKET": f"demo-{uuid4().hex}",
+        "UPLOADSVC_DEMO": "true",
+        "UPLOADSVC_CORS__ALLOW_ORIGINS": origin,
+    }
+    base_url = f"http://127.0.0.1:{port}"
+    for workers in ("1", "2"):
+        arguments = ("serve", "--port", str(port), "--workers", workers)
+        async with program(*arguments, directory=tmp_path, environment=environment) as running:
+            await running.answers(f"{base_url}/readyz")
+            async with httpx.AsyncClient(trust_env=False) as http:
+                users = (await http.get(f"{base_url}/demo/users")).json()["users"]
+                upload = await upload_at(base_url, users[0]["token"])
+                preflight = {"Origin": origin, "Access-Control-Request-Method": "PUT"}
+                answer = await http.options(upload["url"], headers=preflight)
+            assert answer.headers["access-control-allow-origin"] in {origin, "*"}
+            assert await running.ended(signal.SIGTERM, seconds=5) == 0
+
+
+async def test_demo_mode_without_its_s3_is_one_line(tmp_path: Path) -> None:
+    """The bucket could not be made: it says so, and does not start."""
+    environment = environment_for(s3_that_is_down()) | {"UPLOADSVC_DEMO": "true"}
+    arguments = ("serve", "--port", str(free_port()))
+    async with program(*arguments, directory=tmp_path, environment=environment) as running:
+        assert await running.ended(seconds=30) == 1
+    (line,) = running.err.splitlines()
+    assert line.startswith("uploadsvc: bucket 'example-bucket' could not be set up: ")
 
 
 async def test_it_serves_and_its_logs_hold_no_secret(tmp_path: Path, localstack: S3Server) -> None:

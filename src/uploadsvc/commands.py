@@ -10,7 +10,9 @@ import typer
 
 from uploadsvc import server, wiring
 from uploadsvc.app import app_from_environment, create_app
+from uploadsvc.demo_bucket import prepare_bucket
 from uploadsvc.logs import configure_logs
+from uploadsvc.provisioning.bucket import ProvisioningError
 from uploadsvc.receipts import TYP
 from uploadsvc.settings import Settings, SettingsError, load_settings
 from uploadsvc.workers import Workers
@@ -34,8 +36,11 @@ def serve(
 ) -> None:
     """Run the service by the UPLOADSVC_... settings."""
     configure_logs(terminal=False)
-    service = create_app(load_settings())
+    settings = load_settings()
+    service = create_app(settings)
     listener = server.bind(host, port)
+    if settings.demo:
+        asyncio.run(prepare_bucket(settings, origins=wiring.allowed_origins(settings)))
     if workers == 1:
         server.run(server.serve(service, listener, on_started=lambda: _say(f"http://{host}:{port}")))
         return
@@ -99,7 +104,7 @@ def run() -> None:
     """
     try:
         app()
-    except (SettingsError, server.BindError) as error:
+    except (SettingsError, server.BindError, ProvisioningError) as error:
         raise SystemExit(_line(str(error))) from None
 
 

@@ -28,7 +28,12 @@ async def prepare_bucket(settings: Settings, *, origins: Sequence[str]) -> None:
         aws_session_token=s3.session_token.get_secret_value() if s3.session_token else None,
     )
     style = "virtual" if s3.addressing_style == "virtual" else "path"
-    config = AioConfig(signature_version="s3v4", s3={"addressing_style": style}, connect_timeout=5)
+    config = AioConfig(
+        signature_version="s3v4",
+        s3={"addressing_style": style},
+        connect_timeout=5,
+        retries={"total_max_attempts": 3, "mode": "standard"},
+    )
     region = s3.region or _DEFAULT_REGION
     async with session.client(
         "s3", region_name=region, endpoint_url=s3.endpoint_url, config=config
