@@ -65,7 +65,7 @@ async def test_demo_mode_makes_its_bucket(tmp_path: Path, localstack: S3Server) 
                 preflight = {"Origin": origin, "Access-Control-Request-Method": "PUT"}
                 answer = await http.options(upload["url"], headers=preflight)
             assert answer.headers["access-control-allow-origin"] in {origin, "*"}
-            assert await running.ended(signal.SIGTERM, seconds=5) == 0
+            assert await running.ended(signal.SIGTERM, seconds=20) == 0
 
 
 async def test_demo_mode_without_its_s3_is_one_line(tmp_path: Path) -> None:
