@@ -82,7 +82,11 @@ class JwksVerifier:
 
     async def __aenter__(self) -> Self:
         """Open the client, and begin to fetch; nobody waits for it, and it may fail."""
-        self._client = httpx.AsyncClient(transport=self._transport, timeout=DEADLINE, follow_redirects=False)
+        self._client = httpx.AsyncClient(
+            transport=self._transport,
+            timeout=None,  # noqa: S113 - the deadline of a fetch bounds all of its reads together
+            follow_redirects=False,
+        )
         self._fetch_when_due(self._clock())
         return self
 
