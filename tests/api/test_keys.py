@@ -11,9 +11,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from fastapi import FastAPI
 from openapi_schema_validator import OAS31Validator
-from tests.api.support import assert_problem
+from tests.api.support import assert_problem, s3_that_is_down
 from tests.receipt_keys import EC, ED25519, KEYS, RSA, private_pem, public_pem
-from tests.service import BASE_URL
+from tests.service import BASE_URL, service_client, settings_for
 
 from uploadsvc.api.keys import keys_router
 from uploadsvc.api.middleware import RequestMiddleware
@@ -79,6 +79,19 @@ async def test_a_secret_is_never_published() -> None:
         answer = await client.get(ADDRESS)
     assert (answer.status_code, answer.json()) == (200, {"keys": []})
     assert answer.headers["cache-control"] == "public, max-age=300"
+
+
+async def test_the_service_publishes_its_own_keys_to_anyone() -> None:
+    """By the settings: the private key's public half, then the others; with a secret, none."""
+    keys = {"secret": None, "private_key": private_pem(ED25519), "public_keys": [public_pem(RSA)]}
+    settings = settings_for(s3_that_is_down(), receipts=keys)
+    async with service_client(settings, user=None) as client:
+        answer = await client.get(ADDRESS)
+    assert answer.headers["cache-control"] == "public, max-age=300"
+    expected = [public_key(public_pem(key)).jwk() for key in (ED25519, RSA)]
+    assert answer.json() == {"keys": expected}
+    async with service_client(settings_for(s3_that_is_down()), user=None) as client:
+        assert (await client.get(ADDRESS)).json() == {"keys": []}
 
 
 async def test_the_route_only_tells() -> None:
