@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from uploadsvc.domain.errors import Unavailable, UploadsvcError
 
@@ -57,6 +58,7 @@ MAX_FIELD_ERRORS: Final = 20
 MAX_FIELD_CHARACTERS: Final = 200
 
 _BY_STATUS: Final = {401: "unauthenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
+_METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _OWN_DETAILS: Final = {
     "json_invalid": "The body is not JSON.",
     "missing": "It has to be given.",
@@ -183,14 +185,27 @@ def unreadable_body(error: HTTPException) -> Response:
     return problem("validation_error", "The body could not be read as JSON.", headers=headers)
 
 
-async def _http_error(_request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     code = _BY_STATUS.get(error.status_code)
     if code is None:
         return unreadable_body(error)
     details = {"not_found": "There is nothing at this address.", "method_not_allowed": "Not by this method."}
-    return problem(code, details.get(code, str(error.detail)), headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if code == "method_not_allowed":
+        headers["Allow"] = ", ".join(_allowed(request))
+    return problem(code, details.get(code, str(error.detail)), headers=headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    # RFC 9110 section 15.5.6: all methods of the address. The router names those of the first route alone.
+    routes = request.app.routes
+    return [
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
 
 
 def _example(code: str) -> dict[str, Any]:
