@@ -2,8 +2,10 @@
 
 import json
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import given, settings
@@ -12,6 +14,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from jwt.utils import base64url_encode
 from tests.identity_provider import public_jwk, signing_key
 
+from uploadsvc.auth import key_set as key_set_module
 from uploadsvc.auth.key_set import MAX_KEYS, KeySet
 from uploadsvc.auth.public_keys import ASYMMETRIC, PublicKey
 from uploadsvc.auth.tokens import TokenVerifier
@@ -210,6 +213,15 @@ def test_a_hundred_keys_are_enough() -> None:
     assert len(keys) == MAX_KEYS == 100
     assert fitting(keys, "99") == {"EdDSA"}
     assert fitting(keys, "100") == set()
+
+
+def test_a_key_that_the_system_does_not_take_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where OpenSSL runs in FIPS mode without Ed25519."""
+    reader = Mock(side_effect=UnsupportedAlgorithm("ed25519 is not supported"))
+    monkeypatch.setitem(key_set_module._READERS, "OKP", reader)
+    keys = key_set(jwk("EdDSA"), jwk("ES256"))
+    assert fitting(keys) == {"ES256"}
+    assert reader.call_count == 1
 
 
 def test_a_private_key_in_pem_is_no_key() -> None:

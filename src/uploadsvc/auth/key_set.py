@@ -14,7 +14,7 @@ MAX_KEYS = 100
 """Providers publish a handful; entries beyond this are not looked at."""
 
 # By `kty` (RFC 7518 section 6.1, RFC 8037 section 2). There is no `oct`: a secret that is published is none.
-_READERS: Final[Mapping[str, Callable[[dict[str, Any]], Any]]] = {
+_READERS: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
     "RSA": RSAAlgorithm.from_jwk,
     "EC": ECAlgorithm.from_jwk,
     "OKP": OKPAlgorithm.from_jwk,
@@ -74,7 +74,7 @@ def _uses(entry: object) -> Iterator[tuple[PublicKey, str]]:
         return
     try:
         key, fitting = usable_key(_READERS[entry["kty"]](entry))
-    except (ValueError, TypeError, KeyError, OverflowError, UnsupportedAlgorithm, jwt.PyJWTError):
+    except (ValueError, TypeError, KeyError, UnsupportedAlgorithm, jwt.PyJWTError):
         return
     for algorithm in fitting:
         if entry.get("alg", algorithm) == algorithm:

@@ -198,7 +198,7 @@ def demo_token(key: bytes, *, user: str, now: datetime, expires_in: int) -> str:
 
 def _time(exp: object) -> datetime:
     # RFC 7519 section 2: a NumericDate is a JSON number. PyJWT takes text too, and years beyond 9999.
-    if isinstance(exp, int | float) and not isinstance(exp, bool):
+    if isinstance(exp, int | float):
         try:
             return datetime.fromtimestamp(exp, UTC)
         except (OverflowError, ValueError, OSError):
