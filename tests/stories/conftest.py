@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
+from playwright.async_api import Browser, BrowserContext
 from tests.browser.conftest import browser
+from tests.identity_provider import IdentityProvider, identity_provider
 from tests.servers import ROOT, S3Server
 from tests.stories.operated import Operated, environment, operated
 from tests.stories.second_service import Document
@@ -40,3 +42,18 @@ async def _service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Se
 async def service(s3: S3Server, _service: Service) -> Operated:
     """Run ``uploadsvc serve`` over `s3`."""
     return await _service(s3)
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[IdentityProvider]:
+    """Run an identity provider."""
+    async with identity_provider() as provider:
+        yield provider
+
+
+@pytest.fixture
+async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+    """Give a test a profile of its own in the browser."""
+    context = await browser.new_context()
+    yield context
+    await context.close()
