@@ -42,7 +42,8 @@ def serve(
     if settings.demo:
         asyncio.run(prepare_bucket(settings, origins=wiring.allowed_origins(settings)))
     if workers == 1:
-        server.run(server.serve(service, listener, on_started=lambda: _say(f"http://{host}:{port}")))
+        shown = f"[{host}]" if ":" in host else host
+        server.run(server.serve(service, listener, on_started=lambda: _say(f"http://{shown}:{port}")))
         return
     asyncio.run(Workers(app_from_environment, listener, workers).run())
 
