@@ -15,9 +15,11 @@ from tests.service import service_client, settings_for
 from tests.stubs import Canned, Stub, stub_s3
 
 from uploadsvc import storage as storage_module
+from uploadsvc import storage_errors
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.errors import StorageUnavailable
-from uploadsvc.storage import DEADLINE, Storage
+from uploadsvc.storage import Storage
+from uploadsvc.storage_errors import DEADLINE
 
 Call = Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]
 
@@ -113,7 +115,7 @@ async def test_a_closed_port_is_told_in_bounded_time(call: Call) -> None:
 async def test_an_s3_that_never_answers_is_cut_off_by_the_deadline(call: Call) -> None:
     """However long its silence: here after a fifth of a second, though the client would wait for four."""
     async with over(None) as (stub, client):
-        with patch.object(storage_module, "DEADLINE", 0.2), capture_logs() as logs:
+        with patch.object(storage_errors, "DEADLINE", 0.2), capture_logs() as logs:
             async with asyncio.timeout(2):
                 told = await call(client)
     assert_problem(told, "storage_unavailable")

@@ -45,6 +45,9 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         if demo is not None:
             _log.warning("demo_mode", meaning="anyone can upload as the demo users; never in production")
+        for address in (settings.auth.jwt.jwks_url, settings.auth.jwt.issuer):
+            if (address or "").startswith("http://"):
+                _log.warning("token_keys_over_http", meaning="whoever sits between can forge any caller")
         async with service.storage, keys:
             yield
 

@@ -139,8 +139,9 @@ class Objects:
         """
         caller.check_objects()
         key = self._namespace.owned_key(caller.user, key)
-        now = self._clock().replace(microsecond=0)
         credentials = await self._storage.credentials()
+        # Only now: the first credentials of all may have been waited for.
+        now = self._clock().replace(microsecond=0)
         asked = min(expires_in or self._expires_in, self._max_expires_in)
         expires_at = end_of_life(credentials, now=now, expires_in=asked)
         header = content_disposition(disposition or "attachment", filename or key.rpartition("/")[2])

@@ -42,7 +42,7 @@ def build_service(settings: Settings) -> Service:
         SettingsError: The settings contradict themselves or each other.
     """
     secrets = wiring.secrets(settings)
-    storage, signer = wiring.storage_and_signer(settings)
+    storage, signer = wiring.storage_and_signer(settings, clock=wiring.now)
     namespace = wiring.namespace(settings)
     planners = wiring.planners(settings)
     receipts = wiring.receipts(settings)

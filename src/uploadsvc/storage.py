@@ -1,46 +1,27 @@
 """All that really talks to S3: one shared client, and its errors turned into ours."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import aioboto3
-import structlog
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
-from aiohttp import ClientError as AiohttpError
-from botocore.exceptions import BotoCoreError, ClientError
 
 from uploadsvc.credentials.chain import AwsChain, SourcedCredentials
 from uploadsvc.credentials.source import CredentialSource
 from uploadsvc.domain import metadata as user_metadata
 from uploadsvc.domain.checksums import ALGORITHMS, Checksum
 from uploadsvc.domain.credentials import Credentials
-from uploadsvc.domain.errors import StorageDenied, StorageMisconfigured, StorageUnavailable
 from uploadsvc.domain.objects import ListedObject, StoredObject
+from uploadsvc.storage_errors import DEADLINE, MissingError, translated
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
     from types_aiobotocore_s3.type_defs import HeadObjectOutputTypeDef
-
-DEADLINE: Final = 4.5
-"""Seconds that one call to S3 may take, all tries together; a caller has its answer within five."""
-
-_log = structlog.get_logger("uploadsvc.storage")
-_MISCONFIGURED: Final = frozenset(
-    {
-        "NoSuchBucket",
-        "PermanentRedirect",
-        "AuthorizationHeaderMalformed",
-        "IllegalLocationConstraintException",
-        "NotImplemented",
-        "MethodNotAllowed",
-    }
-)
 
 
 class Storage:
@@ -133,7 +114,7 @@ class Storage:
         Raises:
             UploadsvcError: Credentials or bucket do not answer as they should.
         """
-        async with _translated("head_bucket"):
+        async with translated("head_bucket"):
             answer = await self.client.head_bucket(Bucket=self.bucket)
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
         return parsedate_to_datetime(date).astimezone(UTC) if date else datetime.now(UTC)
@@ -145,9 +126,9 @@ class Storage:
             UploadsvcError: S3 denies, fails or does not answer.
         """
         try:
-            async with _translated("head_object", missing_ok=True):
+            async with translated("head_object", missing_ok=True):
                 answer = await self.client.head_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
-        except _MissingError:
+        except MissingError:
             return None
         return _stored(self.bucket, key, answer)
 
@@ -158,9 +139,9 @@ class Storage:
             UploadsvcError: S3 denies, fails or does not answer.
         """
         try:
-            async with _translated("delete_object", missing_ok=True):
+            async with translated("delete_object", missing_ok=True):
                 await self.client.delete_object(Bucket=self.bucket, Key=key)
-        except _MissingError:
+        except MissingError:
             return
 
     async def list_objects(self, *, prefix: str, after: str, limit: int) -> tuple[list[ListedObject], bool]:
@@ -177,7 +158,7 @@ class Storage:
         Raises:
             UploadsvcError: S3 denies, fails or does not answer.
         """
-        async with _translated("list_objects_v2"):
+        async with translated("list_objects_v2"):
             answer = await self.client.list_objects_v2(
                 Bucket=self.bucket, Prefix=prefix, StartAfter=after, MaxKeys=limit
             )
@@ -204,50 +185,6 @@ def _stay(context: dict[str, Any], **_: object) -> None:
     # botocore would look for the bucket's region, by a call that can be redirected in turn without end; and
     # what is signed for callers would stay in the wrong region, with nobody told.
     context.get("s3_redirect", {})["redirected"] = True
-
-
-class _MissingError(Exception):
-    """S3 says that there is no such object."""
-
-
-@asynccontextmanager
-async def _translated(operation: str, *, missing_ok: bool = False) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(DEADLINE):
-            yield
-    except ClientError as error:
-        metadata = error.response["ResponseMetadata"]
-        status = metadata["HTTPStatusCode"]
-        code = str(error.response["Error"].get("Code", ""))
-        if missing_ok and code in {"404", "NoSuchKey", "NotFound"}:
-            raise _MissingError from None
-        _log.warning(
-            "s3_refused",
-            operation=operation,
-            status=status,
-            code=code,
-            # A failure without a body is not looked through for its id.
-            s3_request_id=metadata.get("RequestId") or metadata["HTTPHeaders"].get("x-amz-request-id"),
-        )
-        raise _refusal(status, code) from None
-    except (BotoCoreError, AiohttpError, TimeoutError, OSError) as error:
-        _log.warning("s3_unreachable", operation=operation, error=type(error).__name__)
-        detail = "The object store does not answer."
-        raise StorageUnavailable(detail) from None
-
-
-def _refusal(status: int, code: str) -> Exception:
-    if code in _MISCONFIGURED or status in {301, 307, 404, 405, 501}:
-        detail = f"The object store is not set up for this ({code or status})."
-        return StorageMisconfigured(detail)
-    if status in {401, 403}:
-        detail = f"The object store refuses the service's credentials ({code or status})."
-        return StorageDenied(detail)
-    if status in {408, 409, 429} or status >= 500:  # noqa: PLR2004 - the class of server errors
-        detail = f"The object store is overloaded or failing ({code or status})."
-        return StorageUnavailable(detail)
-    detail = f"The object store does not take the request ({code or status})."
-    return StorageMisconfigured(detail)
 
 
 def _stored(bucket: str, key: str, answer: "HeadObjectOutputTypeDef") -> StoredObject:

@@ -122,10 +122,12 @@ class Uploads:
             UploadsvcError: The policy is unknown or does not allow it.
         """
         planner = self._planner(caller, policy)
-        now = self._now()
         jti = uuid4().hex
-        plan = planner.plan(request, user=caller.user, jti=jti, unique=str(uuid4()), today=now.date())
+        today = self._now().date()
+        plan = planner.plan(request, user=caller.user, jti=jti, unique=str(uuid4()), today=today)
         credentials = await self._storage.credentials()
+        # Only now: the first credentials of all may have been waited for.
+        now = self._now()
         expires_at = end_of_life(credentials, now=now, expires_in=plan.expires_in)
         if plan.method == "put":
             fields: Mapping[str, str] = {}
@@ -174,9 +176,10 @@ class Uploads:
                 cannot carry.
         """
         planner = self._planner(caller, policy)
-        now = self._now()
-        key, headers = planner.plan_bare(request, user=caller.user, unique=str(uuid4()), today=now.date())
+        today = self._now().date()
+        key, headers = planner.plan_bare(request, user=caller.user, unique=str(uuid4()), today=today)
         credentials = await self._storage.credentials()
+        now = self._now()
         expires_at = end_of_life(credentials, now=now, expires_in=planner.policy.expires_in)
         return self._signer.url(
             "PUT", key, credentials=credentials, now=now, expires_at=expires_at, headers=headers

@@ -1,14 +1,26 @@
 """The bucket, as the service reaches it and as browsers do."""
 
+from collections.abc import Callable
+from datetime import datetime
+
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.endpoints import addressing_style, aws_endpoint_url, bucket_endpoint
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.signing import Signer
 from uploadsvc.storage import Storage
+from uploadsvc.wiring.clock import now
 
 
-def storage_and_signer(settings: Settings) -> tuple[Storage, Signer]:
-    """Return the bucket as the service reaches it, and the signer of its public address."""
+def storage_and_signer(settings: Settings, *, clock: Callable[[], datetime] = now) -> tuple[Storage, Signer]:
+    """Return the bucket as the service reaches it, and the signer of its public address.
+
+    Args:
+        settings: The settings.
+        clock: The time now, aware.
+
+    Raises:
+        SettingsError: They contradict each other.
+    """
     s3 = settings.s3
     if s3.region is None and s3.endpoint_url is None:
         raise SettingsError(("s3", "region"), "missing; the bucket's region, for example eu-central-1")
@@ -34,6 +46,7 @@ def storage_and_signer(settings: Settings) -> tuple[Storage, Signer]:
         endpoint_url=s3.endpoint_url,
         addressing_style=style,
         credentials=_credentials(settings),
+        clock=clock,
     )
     return storage, Signer(endpoint=public, bucket=s3.bucket, region=region)
 
