@@ -1,6 +1,7 @@
 """``uploadsvc serve`` as operators run it: a process with environment variables alone."""
 
 import json
+import os
 import signal
 import socket
 import sys
@@ -20,6 +21,7 @@ from tests.service import JWT_SECRET, SECRET_KEY, token_for
 from typer.testing import CliRunner, Result
 
 from uploadsvc import wiring
+from uploadsvc.cli import main
 from uploadsvc.commands import app as commands
 from uploadsvc.commands import run
 from uploadsvc.handles import derive_key
@@ -298,3 +300,20 @@ def test_what_has_no_key_to_print_is_one_line(
     assert named in line
     assert not any(secret in line for secret in (PEM_LINE, OWN_SECRET, SECRET_KEY))
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_containers_first_process_ends_before_it_serves(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel ends any other process by itself; this one only if it handles the signal."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    monkeypatch.setattr("uploadsvc.commands.run", lambda: signal.raise_signal(number))
+    try:
+        with pytest.raises(SystemExit) as caught:
+            main()
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    assert caught.value.code == 128 + number

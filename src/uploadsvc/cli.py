@@ -1,12 +1,24 @@
 """The command line's way in. It imports the commands late, so that Ctrl-C is quiet from the first moment."""
 
+import os
 import signal
+import sys
+from types import FrameType
 
 
 def main() -> None:
     """Run ``uploadsvc``."""
-    # Python's own handler would print a trace while the commands are imported; the event loop sets another.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if os.getpid() == 1:
+        # The kernel keeps from a container's first process whatever it has no handler for: pid_namespaces(7).
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _end)
+    else:
+        # Python's own handler would print a trace while the commands are imported; the event loop sets another.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from uploadsvc.commands import run  # noqa: PLC0415 - see above
 
     run()
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
