@@ -42,6 +42,7 @@ lock: $(VENV)/.test $(CLIENTS_VENV)/.ready  ## Write the lock files anew (LOCK_F
 	$(COMPILE) pyproject.toml locks/build.in --extra dev --group test -o locks/test.txt
 	$(COMPILE) pyproject.toml locks/build.in --extra dev -c locks/test.txt -o locks/dev.txt
 	$(COMPILE) pyproject.toml -c locks/test.txt -o locks/runtime.txt
+	$(COMPILE) locks/build.in -c locks/test.txt -o locks/build.txt
 	$(COMPILE) locks/localstack.in -o locks/localstack.txt
 	$(COMPILE) locks/clients.in -o locks/clients.txt
 	$(NPM) install --package-lock-only
