@@ -75,13 +75,7 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
         status_code=201,
         tags=["downloads"],
         response_description="A presigned GET.",
-        responses=document(
-            *CALLER,
-            "not_found",
-            "body_too_large",
-            "invalid_key",
-            "storage_misconfigured",
-        ),
+        responses=document(*CALLER, "not_found", "body_too_large", "invalid_key", *STORAGE),
     )
     async def create_download(
         caller: Annotated[Principal, Depends(authenticate)],

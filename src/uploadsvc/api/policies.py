@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypeAliasType
 
 from uploadsvc.api.dependencies import Authenticate
-from uploadsvc.api.problems import CALLER, document
+from uploadsvc.api.problems import IDENTITY, document
 from uploadsvc.api.routes import problem_router
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.policy import ChecksumRule, Method
@@ -58,7 +58,7 @@ def policies_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
         operation_id="listPolicies",
         summary="See what you may upload",
         response_description="The policies that this credential may use, by name.",
-        responses=document(*CALLER),
+        responses=document(*IDENTITY),
     )
     async def list_policies(caller: Annotated[Principal, Depends(authenticate)]) -> PolicyList:
         """List what uploads may be, so that a front end can tell its user before it asks."""

@@ -40,17 +40,14 @@ STATUS_TITLES: Final[dict[str, tuple[int, str]]] = {
     "storage_unavailable": (503, "Unavailable for now"),
 }
 
-CALLER: Final = (
-    "unauthenticated",
-    "forbidden",
-    "validation_error",
-    "internal_error",
-    "storage_unavailable",
-)
+IDENTITY: Final = ("unauthenticated", "validation_error", "internal_error", "storage_unavailable")
 """What every operation with a caller can answer; the last, where the keys that check tokens are not there."""
 
+CALLER: Final = (*IDENTITY, "forbidden")
+"""What every operation with a caller can answer that writes, or works below the caller's prefix."""
+
 STORAGE: Final = ("storage_denied", "storage_misconfigured", "storage_unavailable")
-"""What every operation that asks S3 can answer."""
+"""What every operation can answer that asks S3, or signs by credentials that have to be fetched."""
 
 MAX_FIELD_ERRORS: Final = 20
 """A body can be wrong in tens of thousands of places; nobody reads them."""

@@ -52,7 +52,7 @@ def uploads_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
             "invalid_key",
             "metadata_not_allowed",
             "method_not_available",
-            "storage_misconfigured",
+            *STORAGE,
         ),
     )
     async def create_upload(

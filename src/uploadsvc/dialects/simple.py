@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from uploadsvc.api.dependencies import Authenticate
-from uploadsvc.api.problems import document
+from uploadsvc.api.problems import STORAGE, document
 from uploadsvc.api.routes import problem_router
 from uploadsvc.api.schemas import UploadUrl
 from uploadsvc.domain.plan import UploadRequest
@@ -35,8 +35,7 @@ def simple_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
             "file_too_small",
             "method_not_available",
             "internal_error",
-            "storage_misconfigured",
-            "storage_unavailable",
+            *STORAGE,
         ),
     )
     async def get_upload_url(
