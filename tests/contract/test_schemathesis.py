@@ -5,7 +5,7 @@ All of Schemathesis' checks are on, but for those that a comment here says canno
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
@@ -89,12 +89,6 @@ class Stored:
 
     id: str
     key: str
-
-
-@pytest.fixture(scope="module")
-async def server(_moto: S3Server) -> S3Server:
-    """Give these tests a bucket of their own."""
-    return replace(_moto, bucket=await _moto.create_bucket())
 
 
 @pytest.fixture(scope="module")

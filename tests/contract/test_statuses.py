@@ -1,44 +1,15 @@
 """Every end that the document names for an operation is reached, and is as the document says."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from dataclasses import replace
-
-import httpx
 import pytest
 from tests.contract.document import OPERATIONS, assert_documented
 from tests.contract.scenarios import SCENARIOS
-from tests.contract.stage import Stage, plain_settings
-from tests.servers import S3Server
-from tests.service import service_client
+from tests.contract.stage import Stage
 
 from uploadsvc.api.problems import STATUS_TITLES
 
 DOCUMENTED = [
     (operation.id, outcome) for operation in OPERATIONS.values() for outcome in operation.outcomes()
 ]
-
-
-@pytest.fixture(scope="module")
-async def server(_moto: S3Server) -> S3Server:
-    """Give these tests a bucket of their own."""
-    return replace(_moto, bucket=await _moto.create_bucket())
-
-
-@pytest.fixture(scope="module")
-async def plain(server: S3Server) -> AsyncIterator[httpx.AsyncClient]:
-    """Open a service in which nothing is wrong."""
-    async with service_client(plain_settings(server)) as client:
-        yield client
-
-
-@pytest.fixture
-async def stage(
-    plain: httpx.AsyncClient, server: S3Server, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Stage]:
-    """Give a scenario what it plays with."""
-    async with AsyncExitStack() as stack:
-        yield Stage(plain, server, monkeypatch, stack)
 
 
 @pytest.mark.parametrize(("name", "outcome"), DOCUMENTED)
