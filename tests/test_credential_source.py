@@ -50,9 +50,9 @@ class Chain:
         """Answer, until told otherwise."""
         self.answers.set()
 
-    def source(self, *, deadline: float = 60) -> CredentialSource:
+    def source(self, *, deadline: float = 60, patience: float = 60) -> CredentialSource:
         """Return a source that asks this chain."""
-        return CredentialSource(self.fetch, clock=lambda: self.now, deadline=deadline)
+        return CredentialSource(self.fetch, clock=lambda: self.now, deadline=deadline, patience=patience)
 
     async def fetch(self) -> Credentials:
         """Give what was told."""
@@ -364,6 +364,21 @@ async def test_a_chain_that_hangs_is_cut_off() -> None:
     await source.close()
 
 
+async def test_a_slow_chain_is_waited_for_by_nobody_and_cut_off_by_nobody() -> None:
+    """Callers are told to come back; what was begun goes on, and its answer serves."""
+    chain = Chain()
+    chain.answers.clear()
+    source = chain.source(patience=0.01)
+    for _ in range(3):
+        with pytest.raises(StorageUnavailable, match="not there yet"):
+            await source.current()
+    assert chain.under_way == 1
+    chain.answers.set()
+    await asyncio.wait({source.ask()})
+    check_signing(chain, await source.current(), 900)
+    await source.close()
+
+
 async def test_a_failure_is_one_line_without_secrets() -> None:
     """One per try, whoever waits; and asyncio has nothing to complain of."""
     gc.collect()
@@ -375,7 +390,7 @@ async def test_a_failure_is_one_line_without_secrets() -> None:
         message = "the process printed wJalrXUtnFEMI"
         raise OSError(message)
 
-    source = CredentialSource(fetch, clock=lambda: NOON, deadline=1)
+    source = CredentialSource(fetch, clock=lambda: NOON, deadline=1, patience=1)
     try:
         with capture_logs() as logs:
             told = await asyncio.gather(*(source.current() for _ in range(20)), return_exceptions=True)

@@ -1,6 +1,7 @@
 """Which credentials sign, that nothing signed outlives them, and that sessions change unnoticed."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,13 +12,19 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 from tests.api.support import assert_problem, created, query, s3_that_is_down
+from tests.processes import is_alive
 from tests.servers import SEAWEEDFS_KEY, S3Server
 from tests.service import service_client, settings_for
 from tests.sts import ROLE_ARN, Container, answering, assume_role, container, session_json
+from typer.testing import CliRunner
 
+from uploadsvc.app import create_app
+from uploadsvc.commands import app as commands
+from uploadsvc.credentials.chain import AwsChain
 from uploadsvc.credentials.source import EXPIRY_MARGIN
 from uploadsvc.domain.credentials import Credentials
-from uploadsvc.domain.errors import StorageMisconfigured, StorageUnavailable
+from uploadsvc.domain.errors import StorageUnavailable
+from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.signing import end_of_life
 from uploadsvc.storage import Storage
 
@@ -343,9 +350,40 @@ async def test_the_environment_may_tell_an_end(environment: Environment) -> None
     assert found.expires_at == datetime(2099, 11, 23, 11, tzinfo=UTC)
 
 
-async def test_a_profile_that_is_not_there_is_a_mistake_of_the_settings(environment: Environment) -> None:
-    """It is said as such, and not as an outage."""
-    storage = a_storage()
+def test_a_profile_that_is_not_there_stops_the_start(environment: Environment, tmp_path: Path) -> None:
+    """In one line; so does a file that is none."""
     environment({"AWS_PROFILE": "no-such-profile"})
-    with pytest.raises(StorageMisconfigured, match="profile"):
-        await storage.credentials()
+    with pytest.raises(SettingsError, match=r"UPLOADSVC_S3: .* \(no-such-profile\) could not be found"):
+        create_app(Settings.model_validate(chain_settings()))
+    config = tmp_path / "config"
+    config.write_text("[default\n")
+    environment({"AWS_CONFIG_FILE": str(config)})
+    with pytest.raises(SettingsError, match="UPLOADSVC_S3: "):
+        create_app(Settings.model_validate(chain_settings()))
+
+
+async def test_a_credential_process_ends_with_the_question(environment: Environment, tmp_path: Path) -> None:
+    """One that hangs is not left behind, nor started beside itself by each caller."""
+    told, config = tmp_path / "told", tmp_path / "config"
+    os.mkfifo(told)
+    script = tmp_path / "hangs.sh"
+    script.write_text(f"#!/bin/sh\necho $$ > {told}\nexec sleep 1000\n")
+    script.chmod(0o755)
+    config.write_text(f"[default]\ncredential_process = {script}\n")
+    environment({"AWS_CONFIG_FILE": str(config)})
+    asking = asyncio.create_task(AwsChain(region="us-east-1")())
+    pid = int(await asyncio.to_thread(told.read_text))
+    assert is_alive(pid)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert not is_alive(pid)
+
+
+async def test_a_wrong_profile_is_nothing_to_a_fixed_key(environment: Environment) -> None:
+    """It is not looked for; nor is it for the document."""
+    environment({"AWS_PROFILE": "nothing"})
+    async with service_client(settings_for(s3_that_is_down())) as client:
+        created(await client.post("/v1/uploads", json={}))
+    result = CliRunner().invoke(commands, ["openapi"], catch_exceptions=False)
+    assert result.exit_code == 0

@@ -112,6 +112,17 @@ async def test_workers_take_nobody_once_told_to_stop(tmp_path: Path) -> None:
             assert await running.ended(seconds=DEADLINE) == 0
 
 
+async def test_workers_end_with_their_parent(tmp_path: Path, localstack: S3Server) -> None:
+    """However it ended: nobody else would tell them, and the address must be free for the next."""
+    port = free_port()
+    arguments = ("serve", "--port", str(port), "--workers", "2")
+    environment = environment_for(localstack)
+    async with program(*arguments, directory=tmp_path, environment=environment) as running:
+        await running.answers(f"http://127.0.0.1:{port}/healthz")
+        running.process.kill()
+        await until(lambda: refuses(port))
+
+
 @pytest.fixture
 async def listener() -> AsyncIterator[socket.socket]:
     """A bound address, and afterwards the signal handlers that were set meanwhile taken away."""

@@ -14,6 +14,7 @@ from tests.receipt_keys import EC, ED25519, RSA, private_pem, public_pem
 
 from uploadsvc import wiring
 from uploadsvc.handles import derive_key
+from uploadsvc.service import build_service
 from uploadsvc.settings import Settings, SettingsError, load_settings
 
 SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2"
@@ -63,6 +64,7 @@ def wire(settings: Settings) -> None:
     wiring.receipts(settings)
     wiring.allowed_origins(settings)
     wiring.storage_and_signer(settings)
+    build_service(settings)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +104,7 @@ def wire(settings: Settings) -> None:
         ({**PROXIED, "AUTH__TRUSTED_HEADER": None}, "AUTH__TRUSTED_PROXIES", "beside it"),
         ({**PROXIED, "AUTH__TRUSTED_PROXIES": "10.0.0.1/24"}, "AUTH__TRUSTED_PROXIES", "without host bits"),
         ({**PROXIED, "AUTH__TRUSTED_PROXIES": "proxy"}, "AUTH__TRUSTED_PROXIES", "not a CIDR"),
-        ({**PROXIED, "AUTH__TRUSTED_PROXIES": "10.0.0.1,::/0"}, "AUTH__TRUSTED_PROXIES", "any caller"),
+        ({**PROXIED, "AUTH__TRUSTED_PROXIES": "10.0.0.1,::/0"}, "AUTH__TRUSTED_PROXIES", "any user"),
         ({**PROXIED, "AUTH__TRUSTED_HEADER": "X-API-Key"}, "AUTH__TRUSTED_HEADER", "meaning of its own"),
         (
             {"AUTH__JWT__SECRET": None, "AUTH__JWT__PUBLIC_KEY": "x"},
@@ -119,6 +121,36 @@ def wire(settings: Settings) -> None:
             "AUTH__API_KEYS__0__POLICIES",
             "there is no policy 'nothing'",
         ),
+        (
+            {"AUTH__API_KEYS": json.dumps([{"name": "x", "sha256": sha256(b"").hexdigest()}])},
+            "AUTH__API_KEYS__0__SHA256",
+            "empty key",
+        ),
+        (
+            {
+                "AUTH__API_KEYS": json.dumps(
+                    [{"name": "x", "sha256": "AA" * 32}, {"name": "y", "sha256": "aa" * 32}]
+                )
+            },
+            "AUTH__API_KEYS__1__SHA256",
+            "of the key 'x' too",
+        ),
+        ({"SECRET_KEY": None, "SECRET_KEYS": json.dumps(["", SECRET])}, "SECRET_KEYS", "has 0 bytes"),
+        ({"RECEIPTS__SECRET": SECRET, "SECRET_KEY": "s" * 32}, "RECEIPTS__SECRET", "sign anyone in"),
+        (
+            {"RECEIPTS__SECRET": SECRET, "AUTH__JWT__SECRET": "s" * 32},
+            "RECEIPTS__SECRET",
+            "could make ids",
+        ),
+        ({"TOKENS__EXPIRES_IN": "7200"}, "TOKENS__EXPIRES_IN", "above max_expires_in (3600)"),
+        ({"DOWNLOADS__EXPIRES_IN": "7200"}, "DOWNLOADS__EXPIRES_IN", "above max_expires_in (3600)"),
+        ({**PUBLISHED, "AUTH__JWT__JWKS_URL": "https://a b/"}, "AUTH__JWT__JWKS_URL", "http(s) URL"),
+        (
+            {**PROXIED, "AUTH__TRUSTED_PROXIES": "0.0.0.0/1,128.0.0.0/1"},
+            "AUTH__TRUSTED_PROXIES",
+            "every address",
+        ),
+        ({**PROXIED, "AUTH__TRUSTED_PROXIES": "::ffff:10.0.0.0/104"}, "AUTH__TRUSTED_PROXIES", "as IPv4"),
         ({"SECRET_KEY": None}, "SECRET_KEY", "32 random bytes or more"),
         ({"SECRET_KEY": SHORT}, "SECRET_KEY", "has 15 bytes"),
         ({"SECRET_KEYS": json.dumps([SECRET])}, "SECRET_KEYS", "not both"),
@@ -248,6 +280,8 @@ def test_what_does_not_fit_stops_the_start(
         {"RECEIPTS__PRIVATE_KEY": PRIVATE_PEM, "RECEIPTS__PUBLIC_KEYS": json.dumps([PEM])},
         {"KEY_PREFIX": "tenants/a"},
         {"POLICIES__AVATARS__MAX_SIZE": "5MB"},
+        # A default is cut to the most that is allowed; only what the operator asked for is held to it.
+        {"TOKENS__MAX_EXPIRES_IN": "60"},
     ],
 )
 def test_what_fits_starts(load: Callable[..., Settings], variables: dict[str, Any]) -> None:

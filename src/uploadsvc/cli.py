@@ -13,7 +13,7 @@ def main() -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _end)
     else:
-        # Python's own handler would print a trace while the commands are imported; the event loop sets another.
+        # Python's own handler would print a trace while the commands are imported; the loop sets another.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from uploadsvc.commands import run  # noqa: PLC0415 - see above
 

@@ -75,9 +75,9 @@ def dev(
 @app.command()
 def openapi() -> None:
     """Print the OpenAPI document; it does not depend on the settings."""
-    example = Settings.model_validate(
-        {"secret_key": "-" * 32, "s3": {"bucket": "example-bucket", "region": "eu-central-1"}, "demo": True}
-    )
+    keys = {"access_key_id": "-", "secret_access_key": "-"}
+    s3 = {"bucket": "example-bucket", "region": "eu-central-1", **keys}
+    example = Settings.model_validate({"secret_key": "-" * 32, "s3": s3, "demo": True})
     sys.stdout.write(json.dumps(create_app(example).openapi(), indent=2, ensure_ascii=False) + "\n")
 
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import aioboto3
 from aiobotocore.config import AioConfig
+from botocore.exceptions import BotoCoreError
 
-from uploadsvc.provisioning.bucket import ensure_bucket, ensure_cors
+from uploadsvc.provisioning.bucket import ProvisioningError, ensure_bucket, ensure_cors
 from uploadsvc.settings import Settings
 
 _DEFAULT_REGION = "us-east-1"
@@ -21,6 +22,15 @@ async def prepare_bucket(settings: Settings, *, origins: Sequence[str]) -> None:
     Raises:
         ProvisioningError: S3 refused or did not answer.
     """
+    try:
+        await _prepare(settings, origins)
+    except BotoCoreError as error:
+        # Raised before S3 is asked: a profile that there is not, or none of the keys that it takes.
+        message = f"bucket {settings.s3.bucket!r} could not be set up: {error}"
+        raise ProvisioningError(message) from error
+
+
+async def _prepare(settings: Settings, origins: Sequence[str]) -> None:
     s3 = settings.s3
     session = aioboto3.Session(
         aws_access_key_id=s3.access_key_id,

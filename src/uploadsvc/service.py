@@ -6,7 +6,7 @@ from uploadsvc import wiring
 from uploadsvc.handles import UploadIds
 from uploadsvc.objects import Objects
 from uploadsvc.receipts import Receipts
-from uploadsvc.settings import Settings
+from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.signing import Signer
 from uploadsvc.storage import Storage
 from uploadsvc.tokens import Tokens
@@ -41,6 +41,10 @@ def build_service(settings: Settings) -> Service:
     Raises:
         SettingsError: The settings contradict themselves or each other.
     """
+    for name, section in (("tokens", settings.tokens), ("downloads", settings.downloads)):
+        if "expires_in" in section.model_fields_set and section.expires_in > section.max_expires_in:
+            message = f"{section.expires_in} is above max_expires_in ({section.max_expires_in})"
+            raise SettingsError((name, "expires_in"), message)
     secrets = wiring.secrets(settings)
     storage, signer = wiring.storage_and_signer(settings, clock=wiring.now)
     namespace = wiring.namespace(settings)

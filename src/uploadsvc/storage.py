@@ -5,23 +5,28 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import aioboto3
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
+from botocore.exceptions import ConfigParseError, ProfileNotFound
 
 from uploadsvc.credentials.chain import AwsChain, SourcedCredentials
 from uploadsvc.credentials.source import CredentialSource
 from uploadsvc.domain import metadata as user_metadata
 from uploadsvc.domain.checksums import ALGORITHMS, Checksum
 from uploadsvc.domain.credentials import Credentials
+from uploadsvc.domain.errors import StorageMisconfigured
 from uploadsvc.domain.objects import ListedObject, StoredObject
 from uploadsvc.storage_errors import DEADLINE, MissingError, translated
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
     from types_aiobotocore_s3.type_defs import HeadObjectOutputTypeDef
+
+CREDENTIALS_DEADLINE: Final = 60.0
+"""Seconds that the AWS chain may take; a credential process may ask a person's single sign-on."""
 
 
 class Storage:
@@ -34,6 +39,9 @@ class Storage:
         addressing_style: ``path`` or ``virtual``.
         credentials: A fixed access key; ``None`` for the AWS chain (environment, profile, role …).
         clock: The time now, aware.
+
+    Raises:
+        StorageMisconfigured: The profile that the environment names is not there, or a file is malformed.
     """
 
     def __init__(
@@ -48,12 +56,18 @@ class Storage:
     ) -> None:
         self.bucket = bucket
         fetch = AwsChain(region=region) if credentials is None else _always(credentials)
-        self._source = CredentialSource(fetch, clock=clock, deadline=DEADLINE)
+        self._source = CredentialSource(fetch, clock=clock, deadline=CREDENTIALS_DEADLINE, patience=DEADLINE)
         self._stack = AsyncExitStack()
         self._client: S3Client | None = None
-        session = get_session()
+        # With keys of one's own, a profile of the environment is nothing to look for.
+        session = get_session({"profile": (None, None, None, None)} if credentials else None)
         session.register_component("credential_provider", SourcedCredentials(self._source))
-        self._session = aioboto3.Session(botocore_session=session)
+        try:
+            session.get_scoped_config()
+            self._session = aioboto3.Session(botocore_session=session)
+        except (ProfileNotFound, ConfigParseError) as error:
+            detail = f"AWS's own configuration does not serve: {error}"
+            raise StorageMisconfigured(detail) from None
         self._options: dict[str, Any] = {
             "region_name": region,
             "endpoint_url": endpoint_url,

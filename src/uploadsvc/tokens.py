@@ -62,7 +62,9 @@ class Tokens:
         self._namespace.user_prefix(subject)
         for name in sorted(policies or ()):
             if name not in self._policies:
-                detail = f"There is no such policy; there are {', '.join(sorted(self._policies))}."
+                detail = (
+                    f"There is no such policy; yours: {', '.join(caller.usable(self._policies)) or 'none'}."
+                )
                 raise errors.PolicyNotFound(detail, field="policies")
             caller.check_policy(name, field="policies")
         narrowed = caller.policies if policies is None else frozenset(policies)

@@ -112,8 +112,7 @@ class Uploads:
 
     def policies(self, caller: Principal) -> list[Planner]:
         """Return the planners of the policies that a caller may use, by name."""
-        allowed = self._planners if caller.policies is None else caller.policies & self._planners.keys()
-        return [self._planners[name] for name in sorted(allowed)]
+        return [self._planners[name] for name in caller.usable(self._planners)]
 
     async def create(self, caller: Principal, policy: str | None, request: UploadRequest) -> Grant:
         """Plan, sign and seal an upload. Talks to nobody: signing is local.
@@ -246,7 +245,7 @@ class Uploads:
         name = policy or DEFAULT_POLICY
         planner = self._planners.get(name)
         if planner is None:
-            detail = f"There is no such policy; there are {', '.join(sorted(self._planners))}."
+            detail = f"There is no such policy; yours: {', '.join(caller.usable(self._planners)) or 'none'}."
             raise errors.PolicyNotFound(detail, field="policy")
         caller.check_policy(name)
         return planner

@@ -62,7 +62,6 @@ class Workers:
             process = multiprocessing.get_context("spawn").Process(
                 target=_work,
                 args=(self._factory, self._listener),
-                # Ended with this process, should it fail.
                 daemon=True,
             )
             process.start()
@@ -93,4 +92,17 @@ async def _ended(process: SpawnProcess) -> None:
 def _work(factory: Callable[[], FastAPI], listener: socket.socket) -> None:
     # Ctrl-C reaches the whole group, and the parent's word follows: it would count as the second.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    server.run(server.serve(factory(), listener, on_started=lambda: None, stops=(signal.SIGTERM,)))
+    server.run(_serve(factory(), listener))
+
+
+async def _serve(app: FastAPI, listener: socket.socket) -> None:
+    parent, loop = multiprocessing.parent_process(), asyncio.get_running_loop()
+    if parent is not None:
+
+        def orphaned() -> None:
+            # Nobody would tell this process to stop, and it would keep the address from those who come next.
+            loop.remove_reader(parent.sentinel)
+            signal.raise_signal(signal.SIGTERM)
+
+        loop.add_reader(parent.sentinel, orphaned)
+    await server.serve(app, listener, on_started=lambda: None, stops=(signal.SIGTERM,))

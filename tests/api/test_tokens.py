@@ -105,6 +105,17 @@ async def test_a_token_is_good_for_uploads_only(api: httpx.AsyncClient) -> None:
         assert_problem(await api.request(method, path, json=body, headers=headers), "forbidden")
 
 
+async def test_so_is_a_narrow_api_key(api: httpx.AsyncClient) -> None:
+    """An object does not say by which policy it came."""
+    headers = {"X-API-Key": NARROW_API_KEY, "X-On-Behalf-Of": "alice"}
+    for path in ("/v1/objects", "/v1/object?key=uploads/alice/a"):
+        assert_problem(await send_bare(api, "GET", path, headers=headers), "forbidden")
+    answer = await send_bare(api, "POST", "/v1/uploads", json={"policy": "x"}, headers=headers)
+    assert_problem(answer, "policy_not_found", "policy")
+    assert "default" not in answer.json()["detail"]
+    assert "small" in answer.json()["detail"]
+
+
 async def test_a_token_reaches_uploads_of_its_policies_only(api: httpx.AsyncClient) -> None:
     """Also those that its user began by another credential; and nobody else's at all."""
     ids = {

@@ -42,6 +42,13 @@ def test_another_key_is_refused(key: str) -> None:
         api_key_principal((), "billing-key", "ann")
 
 
+def test_an_empty_key_is_none() -> None:
+    """Not even where its hash is among the known ones: ``printf %s "$UNSET" | sha256sum`` gives it."""
+    keys = (ApiKey(name="unset", digest=sha256(b"").digest(), policies=None),)
+    with pytest.raises(Unauthenticated):
+        api_key_principal(keys, "", "ann")
+
+
 @settings(deadline=None, derandomize=True)
 @given(st.text(min_size=1))
 def test_any_user_can_be_named(user: str) -> None:

@@ -345,7 +345,8 @@ async def test_an_upload_token_is_a_bearer_token() -> None:
 async def test_a_service_may_leave_out_the_user_only_where_none_is_needed() -> None:
     """Then it speaks for nobody: an empty user owns no prefix."""
     principal = await BOTH.authenticate(a_call({"x-api-key": "good-key"}), user_needed=False)
-    assert principal == Principal(user="", policies=frozenset({"avatars"}), kind="service")
+    expected = Principal(user="", policies=frozenset({"avatars"}), kind="service", service="billing")
+    assert principal == expected
     with pytest.raises(Forbidden):
         encode_user(principal.user)
     principal = await BOTH.authenticate(a_call(SERVICE), user_needed=False)

@@ -469,3 +469,29 @@ async def test_fetches_are_logged_without_tokens(
     assert reasons == ["status 500", "TimeoutError", "no JSON object", "status 302"]
     assert failed == [{"event": "jwks_unavailable", "log_level": "warning", "host": "127.0.0.1"}] * 4
     assert not any(part in str(logs) for token in tokens for part in token.split("."))
+
+
+async def test_it_can_be_opened_again(provider: IdentityProvider, clock: Clock) -> None:
+    """As an app's lifespan can: what the first end cut short is not waited for at the next start."""
+    verifier = verifier_of(JwksUrl(provider.jwks_url), clock)
+    async with verifier:
+        pass
+    async with verifier:
+        assert (await verifier.principal(provider.token("ann"))).user == "ann"
+
+
+def test_it_can_be_opened_again_in_another_loop(clock: Clock) -> None:
+    """Nothing of the first one is touched."""
+    endpoint = Endpoint(lambda _request: good())
+    verifier = verifier_of(URL, clock, endpoint)
+
+    async def once() -> str:
+        async with verifier:
+            clock.now += COOLDOWN
+            return (await verifier.principal(endpoint_token())).user
+
+    users = []
+    for _ in range(2):
+        with asyncio.Runner() as runner:
+            users.append(runner.run(once()))
+    assert users[0] == users[1]

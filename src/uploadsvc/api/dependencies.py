@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import Request
 
-from uploadsvc.api.middleware import USER_KEY
+from uploadsvc.api.middleware import PRINCIPAL_KEY
 from uploadsvc.auth.authenticator import Authenticator
 from uploadsvc.auth.calls import Call
 from uploadsvc.domain.principal import Principal
@@ -25,7 +25,7 @@ def authentication(authenticator: Authenticator, *, user_needed: bool = True) ->
         peer = request.client.host if request.client else None
         call = Call(method=request.method, headers=request.headers, peer=peer)
         principal = await authenticator.authenticate(call, user_needed=user_needed)
-        request.scope[USER_KEY] = principal.user
+        request.scope[PRINCIPAL_KEY] = principal
         return principal
 
     return authenticate

@@ -6,7 +6,8 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from uploadsvc.api.problems import FieldError, Problem
+from uploadsvc.api.examples import add_answer_examples
+from uploadsvc.api.problems import FieldError, UploadsvcProblem
 
 _DESCRIPTION: Final = (
     "Issues presigned S3 uploads under per-user key prefixes, so that browsers and services send bytes "
@@ -68,7 +69,7 @@ def build_document(app: FastAPI) -> dict[str, Any]:
         schemas = document["components"]["schemas"]
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
-        for model in (Problem, FieldError):
+        for model in (UploadsvcProblem, FieldError):
             schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schema.pop("$defs", None)
             schemas[model.__name__] = schema
@@ -78,6 +79,10 @@ def build_document(app: FastAPI) -> dict[str, Any]:
             if path not in _PUBLIC:
                 for operation in operations.values():
                     operation["security"] = [{"bearer": []}, {"apiKey": [], "onBehalfOf": []}, {"cookie": []}]
+                    if operation["operationId"] == "createToken":
+                        # There the body can name the user.
+                        operation["security"].append({"apiKey": []})
+        add_answer_examples(document)
         app.openapi_schema = document
     return app.openapi_schema
 

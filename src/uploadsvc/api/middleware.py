@@ -10,10 +10,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from uploadsvc.api.problems import problem
-from uploadsvc.api.routes import MAX_BODY_BYTES, TOO_LARGE
+from uploadsvc.api.routes import harden
 
-USER_KEY: Final = "uploadsvc.user"
-"""Where the authentication leaves the user id for the log."""
+PRINCIPAL_KEY: Final = "uploadsvc.principal"
+"""Where the authentication leaves who calls, for the log."""
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _log = structlog.get_logger("uploadsvc.access")
@@ -46,10 +46,7 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            if _declared_length(headers) > MAX_BODY_BYTES:
-                await problem("body_too_large", TOO_LARGE)(scope, receive, hardened)
-            else:
-                await self._app(scope, receive, hardened)
+            await self._app(scope, receive, hardened)
         except Exception:
             _log.exception("unexpected_error", request_id=request_id)
             if status:
@@ -58,25 +55,19 @@ class RequestMiddleware:
                 scope, receive, hardened
             )
         finally:
+            principal = scope.get(PRINCIPAL_KEY)
             _log.info(
                 "request",
                 method=scope["method"],
                 route=getattr(scope.get("route"), "path", None),
                 status=status,
                 ms=round((time.perf_counter() - started) * 1000, 2),
-                user=scope.get(USER_KEY),
+                user=principal and principal.user,
+                **({"service": principal.service} if principal and principal.service else {}),
                 request_id=request_id,
             )
 
 
-def _declared_length(headers: Headers) -> int:
-    declared = headers.get("content-length", "0")
-    return int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 20 else 0  # noqa: PLR2004 - longer is no length
-
-
 def _harden(headers: MutableHeaders, request_id: str) -> None:
     headers["X-Request-ID"] = request_id
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
-    if "cache-control" not in headers:
-        headers["Cache-Control"] = "no-store"
+    harden(headers)

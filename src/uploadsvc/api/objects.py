@@ -37,8 +37,12 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
     async def list_objects(
         caller: Annotated[Principal, Depends(authenticate)],
         prefix: Annotated[str | None, Query(description="Below your own prefix.", examples=["2026/"])] = None,
-        cursor: Annotated[str | None, Query(description="From the page before.")] = None,
-        limit: Annotated[int | None, Query(ge=1, le=MAX_LISTED, description="By default 100.")] = None,
+        cursor: Annotated[
+            str | None, Query(description="From the page before.", examples=["MjAyNi9waG90by5qcGc"])
+        ] = None,
+        limit: Annotated[
+            int | None, Query(ge=1, le=MAX_LISTED, description="By default 100.", examples=[100])
+        ] = None,
     ) -> ObjectPage:
         """List what lies under your own key prefix."""
         page = await objects.list_page(caller, prefix=prefix or "", cursor=cursor, limit=limit or 100)

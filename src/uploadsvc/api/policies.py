@@ -37,7 +37,9 @@ class PolicyModel(BaseModel, title="Policy"):
     client_keys: bool = Field(description="Whether `relative_key` may be given.")
     overwrite: bool = Field(description="Whether an upload may replace an object.")
     metadata: list[str] = Field(description="The names that `metadata` may hold.", examples=[["album"]])
-    checksum: ChecksumRule = Field(description="Whether `checksum` may or must be given.")
+    checksum: ChecksumRule = Field(
+        description="Whether `checksum` may or must be given.", examples=["optional"]
+    )
     checksum_algorithms: list[str] = Field(
         description="Those that `checksum` may name.", examples=[["crc32", "crc32c", "crc64nvme", "sha256"]]
     )

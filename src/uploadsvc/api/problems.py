@@ -72,8 +72,10 @@ class FieldError(BaseModel):
     detail: str = Field(examples=["The file has 9 bytes; policy 'default' allows 5."])
 
 
-class Problem(BaseModel):
+class UploadsvcProblem(BaseModel, title="Problem"):
     """An error, as RFC 9457 has it."""
+
+    # Its own name is one that an app which mounts the routes does not have too.
 
     type: str = Field(examples=["urn:uploadsvc:problem:file_too_large"])
     title: str = Field(examples=["File too large"])
@@ -129,7 +131,7 @@ def document(*codes: str) -> dict[int | str, dict[str, Any]]:
             "description": "; ".join(STATUS_TITLES[code][1] for code in listed),
             "content": {
                 MEDIA_TYPE: {
-                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "schema": {"$ref": "#/components/schemas/UploadsvcProblem"},
                     "examples": {code: {"value": _example(code)} for code in listed},
                 }
             },

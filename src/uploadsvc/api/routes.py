@@ -6,6 +6,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
@@ -14,6 +15,7 @@ from uploadsvc.domain.errors import UploadsvcError
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 TOO_LARGE: Final = f"A request's body may have {MAX_BODY_BYTES} bytes; files go straight to S3."
+_UNREADABLE: Final = "There was an error parsing the body"
 
 
 class BodyTooLargeError(HTTPException):
@@ -44,8 +46,7 @@ class ProblemRoute(APIRoute):
                 if not isinstance(error, BodyTooLargeError) and not _is_unreadable(error):
                     raise
                 response = unreadable_body(error)
-            # Most answers carry a credential or say what is whose.
-            response.headers.setdefault("Cache-Control", "no-store")
+            harden(response.headers)
             return response
 
         return handle
@@ -56,9 +57,20 @@ def problem_router(*, prefix: str = "", tag: str) -> APIRouter:
     return APIRouter(prefix=prefix, tags=[tag], route_class=ProblemRoute)
 
 
+def harden(headers: MutableHeaders) -> None:
+    """Let nobody sniff, refer to or, unless the answer says otherwise, keep an answer.
+
+    Most carry a credential or say what is whose.
+    """
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Referrer-Policy"] = "no-referrer"
+    if "cache-control" not in headers:
+        headers["Cache-Control"] = "no-store"
+
+
 def _is_unreadable(error: HTTPException) -> bool:
     # FastAPI's own 400, for a body that it could not read at all: bad UTF-8, for one.
-    return error.status_code == 400 and error.__cause__ is not None  # noqa: PLR2004 - Bad Request
+    return error.status_code == 400 and error.detail == _UNREADABLE and error.__cause__ is not None  # noqa: PLR2004 - Bad Request
 
 
 def _limited(receive: Receive) -> Receive:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictBool, StrictInt, model_validator
 from typing_extensions import TypeAliasType
 
-from uploadsvc.api.problems import Problem
+from uploadsvc.api.problems import UploadsvcProblem
 from uploadsvc.domain.checksums import Algorithm, Checksum
 from uploadsvc.domain.objects import StoredObject
 from uploadsvc.domain.plan import UploadRequest
@@ -16,13 +16,14 @@ from uploadsvc.uploads import Completion, Grant, State
 
 _KEY = "uploads/alice/7f9c24e5-2f4c-4a5e-9d53-0a1a1c5b9d10/photo.jpg"
 _TIME = "2026-11-23T12:15:00Z"
+_CURSOR = "MjAyNi9waG90by5qcGc"
 _URL = "https://example-bucket.s3.eu-central-1.amazonaws.com/"
 
 # Schemas of their own in the document: of what is nullable and has no name, generators make names such as
 # CreateUploadMethodType0.
 RequestedMethod = TypeAliasType("RequestedMethod", Literal["auto", "put", "post", "multipart"])
 RequestedDisposition = TypeAliasType("RequestedDisposition", Literal["attachment", "inline"])
-Metadata = TypeAliasType("Metadata", dict[str, str])
+Metadata = TypeAliasType("Metadata", Annotated[dict[str, str], Field(examples=[{"album": "2026"}])])
 
 
 class _Request(BaseModel):
@@ -35,7 +36,10 @@ class ChecksumModel(BaseModel):
     model_config = ConfigDict(title="Checksum", extra="forbid")
 
     algorithm: Algorithm
-    value: str = Field(description="Base64 of the checksum's bytes.")
+    value: str = Field(
+        description="Base64 of the checksum's bytes.",
+        examples=["VcZND81vnV98goCThX4/39poR4u06b0k1IHvORx4BOg="],
+    )
 
     @model_validator(mode="after")
     def _is_one(self) -> "ChecksumModel":
@@ -93,14 +97,30 @@ class PutUpload(_Granted):
     """Send the bytes by PUT."""
 
     method: Literal["put"]
-    headers: dict[str, str] = Field(description="To be sent exactly so; the browser adds Host and length.")
+    headers: dict[str, str] = Field(
+        description="To be sent exactly so; the browser adds Host and length.",
+        examples=[{"Content-Type": "image/jpeg", "If-None-Match": "*"}],
+    )
 
 
 class PostUpload(_Granted):
     """Send the bytes as a form by POST."""
 
     method: Literal["post"]
-    fields: dict[str, str] = Field(description="All of them, before the field `file`.")
+    fields: dict[str, str] = Field(
+        description="All of them, before the field `file`.",
+        examples=[
+            {
+                "key": _KEY,
+                "Content-Type": "image/jpeg",
+                "x-amz-algorithm": "AWS4-HMAC-SHA256",
+                "x-amz-credential": "AKIDEXAMPLE/20261123/eu-central-1/s3/aws4_request",
+                "x-amz-date": "20261123T120000Z",
+                "policy": "eyJleHBpcmF0aW9uIj…",
+                "x-amz-signature": "5b8bd5d4…",
+            }
+        ],
+    )
 
 
 class Upload(RootModel[Annotated[PutUpload | PostUpload, Field(discriminator="method")]]):
@@ -122,7 +142,7 @@ class BatchUpload(BaseModel):
 class BatchProblem(BaseModel):
     """One that was refused; the others are not touched by it."""
 
-    problem: Problem
+    problem: UploadsvcProblem
 
 
 class BatchResults(BaseModel):
@@ -141,7 +161,9 @@ class ObjectModel(BaseModel):
     size: int = Field(description="Bytes.", examples=[123456])
     content_type: str = Field(examples=["image/jpeg"])
     etag: str = Field(description="Without quotes.", examples=["9b2cf535f27731c974343645a3985328"])
-    version_id: str | None
+    version_id: str | None = Field(
+        description="Where the bucket keeps versions.", examples=["qvJ0hFvtgYhBoxj2WUIzVGMy8fSsvBVL"]
+    )
     checksum: ChecksumModel | None = Field(description="Where the store keeps one.")
     last_modified: datetime = Field(examples=[_TIME])
     metadata: Metadata
@@ -154,7 +176,7 @@ class UploadState(BaseModel):
     key: str = Field(examples=[_KEY])
     bucket: str = Field(examples=["example-bucket"])
     method: Literal["put", "post"]
-    status: Literal["pending", "stored"]
+    status: Literal["pending", "stored"] = Field(examples=["stored"])
     upload_expires_at: datetime = Field(examples=["2026-11-24T12:00:00Z"])
     object: ObjectModel | None
 
@@ -167,7 +189,7 @@ class CompletedUpload(BaseModel):
         description="A JWT over what was verified, for any backend to check.", examples=["eyJhbGciOi…"]
     )
     replaceable_until: datetime | None = Field(
-        description="Until then a live URL could replace the bytes; null when nothing can."
+        description="Until then a live URL could replace the bytes; null when nothing can.", examples=[_TIME]
     )
 
 
@@ -186,7 +208,7 @@ class ObjectPage(BaseModel):
     """Some of your objects."""
 
     objects: list[ListedObjectModel]
-    cursor: str | None = Field(description="Asks for the next ones; null at the end.")
+    cursor: str | None = Field(description="Asks for the next ones; null at the end.", examples=[_CURSOR])
 
 
 class CreateDownload(_Request):

@@ -45,13 +45,13 @@ def api_key_principal(
     digest = sha256(presented.encode(errors="replace")).digest()
     # Every key is compared in full, so that the time taken tells nothing.
     matching = [key for key in keys if hmac.compare_digest(key.digest, digest)]
-    if not matching:
+    if not matching or not presented:
         detail = "There is no such API key."
         raise Unauthenticated(detail)
-    policies = matching[0].policies
+    policies, service = matching[0].policies, matching[0].name
     if not on_behalf_of:
         if not user_needed:
-            return Principal(user="", policies=policies, kind="service")
+            return Principal(user="", policies=policies, kind="service", service=service)
         detail = f"With an API key, {ON_BEHALF_OF} names the user (percent-encoded UTF-8)."
         raise ValidationFailed(detail, field=ON_BEHALF_OF)
     try:
@@ -59,4 +59,4 @@ def api_key_principal(
     except UnicodeError:
         detail = f"{ON_BEHALF_OF} is not percent-encoded UTF-8."
         raise ValidationFailed(detail, field=ON_BEHALF_OF) from None
-    return Principal(user=user, policies=policies, kind="service")
+    return Principal(user=user, policies=policies, kind="service", service=service)

@@ -1,6 +1,7 @@
 """Where an identity provider publishes its keys, and how they are read from there."""
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,6 +12,9 @@ MAX_ANSWER_BYTES: Final = 512 * 1024
 """A set of a hundred keys, certificates and all, is smaller."""
 
 _WELL_KNOWN: Final = "/.well-known/openid-configuration"
+
+# A name as it stands in the DNS, or an address: httpx would write anything else in percent signs.
+_HOST: Final = re.compile(rb"[A-Za-z0-9._:-]+")
 
 ReadJson = Callable[[httpx.URL], Awaitable[dict[str, Any]]]
 
@@ -106,6 +110,7 @@ def http_url(text: object) -> httpx.URL:
     if (
         url.scheme not in {"http", "https"}
         or not url.host
+        or not _HOST.fullmatch(url.raw_host)
         or url.userinfo
         or url.fragment
         or (url.port or 0) > 65535  # noqa: PLR2004 - the highest port there is

@@ -97,6 +97,9 @@ class JwksVerifier:
         if self._fetch is not None:
             self._fetch.cancel()
             await asyncio.wait([self._fetch])
+            # It belongs to this event loop, and what was cut short is not to be waited for at the next start.
+            self._fetch = None
+            self._asked_at = -math.inf
         if self._client is not None:
             await self._client.aclose()
             self._client = None
@@ -169,7 +172,7 @@ class JwksVerifier:
             if not keys:
                 reason = "no usable key"
                 raise UnusableAnswerError(reason)
-        except (httpx.HTTPError, OSError, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError) as error:
             reason = str(error) if isinstance(error, UnusableAnswerError) else type(error).__name__
             _log.warning("jwks_unavailable", host=host, reason=reason)
             return

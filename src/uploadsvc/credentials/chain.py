@@ -1,6 +1,8 @@
 """The AWS chain: environment, profile, role, container, instance."""
 
+import asyncio
 import inspect
+from asyncio.subprocess import Process
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -78,6 +80,8 @@ class AwsChain:
         # the next one. What is signed for that long would die early.
         instance: Any = resolver.get_provider("iam-role")
         instance._role_fetcher._evaluate_expiration = lambda _credentials: None  # noqa: SLF001 - has no switch
+        process: Any = resolver.get_provider("custom-process")
+        process._popen = _start  # noqa: SLF001 - a parameter of what botocore makes itself
         found: Any = await resolver.load_credentials()
         if found is None:
             raise NoCredentialsError
@@ -94,6 +98,29 @@ class AwsChain:
             credentials = _credentials(frozen.access_key, frozen.secret_key, frozen.token, ends)
         self._refresh = refresh
         return credentials
+
+
+class _Process:
+    """A credential process that does not outlive the question."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.returncode
+
+    async def communicate(self) -> tuple[bytes, bytes]:
+        try:
+            return await self._process.communicate()
+        except asyncio.CancelledError:
+            self._process.kill()
+            await self._process.wait()
+            raise
+
+
+async def _start(*arguments: str, **options: Any) -> _Process:  # noqa: ANN401 - as asyncio's own
+    return _Process(await asyncio.create_subprocess_exec(*arguments, **options))
 
 
 class SourcedCredentials(AioCredentials):

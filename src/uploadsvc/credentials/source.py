@@ -40,6 +40,11 @@ def about_to_expire() -> StorageUnavailable:
     )
 
 
+def not_there_yet() -> StorageUnavailable:
+    """Return the refusal to sign before there are any credentials."""
+    return StorageUnavailable("The credentials that sign are not there yet.")
+
+
 class CredentialSource:
     """Holds credentials, and asks for new ones in the background while the old ones still serve.
 
@@ -50,14 +55,21 @@ class CredentialSource:
         fetch: Asks for credentials anew; it may raise anything, and is cut off at the deadline.
         clock: The time now, aware.
         deadline: Seconds that one question may take.
+        patience: Seconds that a caller waits for its answer, where no credentials are at hand.
     """
 
     def __init__(
-        self, fetch: Callable[[], Awaitable[Credentials]], *, clock: Callable[[], datetime], deadline: float
+        self,
+        fetch: Callable[[], Awaitable[Credentials]],
+        *,
+        clock: Callable[[], datetime],
+        deadline: float,
+        patience: float,
     ) -> None:
         self._fetch = fetch
         self._clock = clock
         self._deadline = deadline
+        self._patience = patience
         self._held: Credentials | None = None
         self._usable_until = _FOREVER
         self._ask_at = _FOREVER
@@ -81,10 +93,10 @@ class CredentialSource:
         # A clock set back must not make a long pause of this one.
         if self._failure is None or not timedelta(0) <= now - self._failed_at < COLD_RETRY:
             # Waited for rather than awaited: a caller that gives up must not take the others' answer away.
-            await asyncio.wait({self.ask()})
+            await asyncio.wait({self.ask()}, timeout=self._patience)
             if self._held is not None and self._serves(self._clock()):
                 return self._held
-        failure = self._failure or about_to_expire()
+        failure = self._failure or (about_to_expire() if self._held else not_there_yet())
         # Many callers raise it: one object would gather the tracebacks of all.
         raise type(failure)(failure.detail)
 

@@ -45,9 +45,12 @@ def simple_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
             str | None, Query(description="Then `Content-Type` must be sent so.", examples=["image/jpeg"])
         ] = None,
         size: Annotated[
-            int | None, Query(ge=0, le=2**63 - 1, description="Bytes; then the body must have them.")
+            int | None,
+            Query(ge=0, le=2**63 - 1, description="Bytes; then the body must have them.", examples=[123456]),
         ] = None,
-        policy: Annotated[str | None, Query(description="By default `default`.")] = None,
+        policy: Annotated[
+            str | None, Query(description="By default `default`.", examples=["default"])
+        ] = None,
     ) -> UploadUrl:
         """The PUT needs no header but those of what you name; what the policy restricts must be named."""
         request = UploadRequest(filename=filename, content_type=content_type, size=size)

@@ -1,5 +1,6 @@
 """Who calls."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -15,6 +16,7 @@ class Principal:
         user: The user id whose prefix the call works in; empty for a service that has not named one, where
             the call needs none.
         policies: The policies that may be used; ``None`` for all.
+        service: The name of the service that speaks for the user, for the log.
         kind: ``user`` for people, ``service`` for another service that speaks for one, ``upload_token`` for
             whoever holds a token that is good for uploads only.
         expires_at: When the credential ends, aware; ``None`` where it does not say.
@@ -24,6 +26,11 @@ class Principal:
     policies: frozenset[str] | None = None
     kind: Literal["user", "service", "upload_token"] = "user"
     expires_at: datetime | None = None
+    service: str | None = None
+
+    def usable(self, policies: Iterable[str]) -> list[str]:
+        """Return the names of those policies that the caller may use, sorted."""
+        return sorted(name for name in policies if self.policies is None or name in self.policies)
 
     def check_policy(self, policy: str, *, field: str = "policy") -> None:
         """Let the caller use a policy, or not.
@@ -43,8 +50,9 @@ class Principal:
         """Let the caller reach objects beyond their own new uploads, or not.
 
         Raises:
-            Forbidden: The credential is good for uploads only.
+            Forbidden: The credential is an upload token, or limited to some policies: an object does not say
+                by which one it came.
         """
-        if self.kind == "upload_token":
-            detail = "An upload token is good for uploads only."
+        if self.kind == "upload_token" or self.policies is not None:
+            detail = "This credential is good for uploads only."
             raise Forbidden(detail)

@@ -1,6 +1,7 @@
 """Who may call, and from which origins."""
 
 import re
+from hashlib import sha256
 from typing import Final
 
 from uploadsvc.auth.api_keys import ApiKey
@@ -15,6 +16,8 @@ from uploadsvc.wiring.secrets import secrets
 
 # As browsers send it: https://html.spec.whatwg.org/#ascii-serialisation-of-an-origin
 _ORIGIN: Final = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+
+_NO_KEY: Final = sha256(b"").hexdigest()
 
 
 def authenticator(settings: Settings, verify: Verify | None) -> Authenticator:
@@ -46,11 +49,16 @@ def authenticator(settings: Settings, verify: Verify | None) -> Authenticator:
 
 
 def _api_keys(settings: Settings) -> tuple[ApiKey, ...]:
+    seen = {_NO_KEY: "is that of an empty key, so anyone could call"}
     for index, key in enumerate(settings.auth.api_keys):
+        path = ("auth", "api_keys", str(index))
         for policy in key.policies:
             if policy != "*" and policy not in settings.policies:
-                path = ("auth", "api_keys", str(index), "policies")
-                raise SettingsError(path, f"there is no policy {policy!r}")
+                raise SettingsError((*path, "policies"), f"there is no policy {policy!r}")
+        digest = key.sha256.lower()
+        if digest in seen:
+            raise SettingsError((*path, "sha256"), seen[digest])
+        seen[digest] = f"is that of the key {key.name!r} too; each service has a key of its own"
     return tuple(
         ApiKey(
             name=key.name,

@@ -1,13 +1,17 @@
 """The header that a proxy sets, and the proxies that may."""
 
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Final
 
 from uploadsvc.auth.trusted_header import Network, TrustedHeader
 from uploadsvc.settings import Settings, SettingsError
 
 _TAKEN: Final = frozenset(
-    {"authorization", "cookie", "host", "origin", "sec-fetch-site", "x-api-key", "x-on-behalf-of"}
+    {
+        *("accept", "authorization", "connection", "content-length", "content-type", "cookie", "forwarded"),
+        *("host", "origin", "referer", "sec-fetch-site", "user-agent", "x-api-key", "x-forwarded-for"),
+        *("x-on-behalf-of", "x-request-id"),
+    }
 )
 
 
@@ -31,7 +35,15 @@ def trusted_header(settings: Settings) -> TrustedHeader | None:
             f"{auth.trusted_header!r} has a meaning of its own; take another, for example X-Forwarded-User"
         )
         raise SettingsError(("auth", "trusted_header"), message)
-    return TrustedHeader(name=name, proxies=tuple(_network(cidr) for cidr in auth.trusted_proxies))
+    proxies = tuple(_network(cidr) for cidr in auth.trusted_proxies)
+    merged: list[Network] = [
+        *collapse_addresses(one for one in proxies if isinstance(one, IPv4Network)),
+        *collapse_addresses(one for one in proxies if isinstance(one, IPv6Network)),
+    ]
+    if any(network.prefixlen == 0 for network in merged):
+        message = "every address is a proxy by these, so any caller could name any user; list the proxies"
+        raise SettingsError(("auth", "trusted_proxies"), message)
+    return TrustedHeader(name=name, proxies=proxies)
 
 
 def _network(cidr: str) -> Network:
@@ -41,6 +53,6 @@ def _network(cidr: str) -> Network:
     except ValueError:
         message = f"{cidr!r} is not a CIDR without host bits, such as 10.0.0.0/24 or 10.0.0.7"
         raise SettingsError(path, message) from None
-    if network.prefixlen == 0:
-        raise SettingsError(path, f"{cidr!r} would let any caller name any user; list the proxies")
+    if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None:
+        raise SettingsError(path, f"{cidr!r} holds IPv4 addresses; write them as IPv4")
     return network

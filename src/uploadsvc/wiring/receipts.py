@@ -30,6 +30,7 @@ def receipts(settings: Settings) -> Receipts:
         )
     elif section.secret is not None:
         key = _secret(section.secret)
+        _check_own(settings, key.key)
     else:
         key, *others = [SharedKey(derive_key(secret, "receipt")) for secret in secrets(settings)]
     return Receipts(
@@ -61,3 +62,14 @@ def _secret(secret: SecretStr) -> SharedKey:
         message = f"has {len(key)} bytes; {MIN_SECRET_BYTES} or more are needed"
         raise SettingsError(("receipts", "secret"), message)
     return SharedKey(key)
+
+
+def _check_own(settings: Settings, key: bytes) -> None:
+    """Refuse a secret that does something else as well: whoever checks receipts could do that too."""
+    login = settings.auth.jwt.secret
+    if login is not None and login.get_secret_value().encode() == key:
+        message = "is UPLOADSVC_AUTH__JWT__SECRET; whoever checks receipts could sign anyone in"
+        raise SettingsError(("receipts", "secret"), message)
+    if key in secrets(settings):
+        message = "is a secret key of the service; whoever checks receipts could make ids and tokens"
+        raise SettingsError(("receipts", "secret"), message)

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.endpoints import addressing_style, aws_endpoint_url, bucket_endpoint
+from uploadsvc.domain.errors import StorageMisconfigured
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.signing import Signer
 from uploadsvc.storage import Storage
@@ -40,14 +41,18 @@ def storage_and_signer(settings: Settings, *, clock: Callable[[], datetime] = no
     except ValueError as error:
         name = "public_endpoint_url" if s3.public_endpoint_url else "addressing_style"
         raise SettingsError(("s3", name), str(error)) from None
-    storage = Storage(
-        bucket=s3.bucket,
-        region=region,
-        endpoint_url=s3.endpoint_url,
-        addressing_style=style,
-        credentials=_credentials(settings),
-        clock=clock,
-    )
+    credentials = _credentials(settings)
+    try:
+        storage = Storage(
+            bucket=s3.bucket,
+            region=region,
+            endpoint_url=s3.endpoint_url,
+            addressing_style=style,
+            credentials=credentials,
+            clock=clock,
+        )
+    except StorageMisconfigured as error:
+        raise SettingsError(("s3",), error.detail) from None
     return storage, Signer(endpoint=public, bucket=s3.bucket, region=region)
 
 
