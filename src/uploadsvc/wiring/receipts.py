@@ -70,6 +70,7 @@ def _check_own(settings: Settings, key: bytes) -> None:
     if login is not None and login.get_secret_value().encode() == key:
         message = "is UPLOADSVC_AUTH__JWT__SECRET; whoever checks receipts could sign anyone in"
         raise SettingsError(("receipts", "secret"), message)
-    if key in secrets(settings):
+    own = settings.secret_keys or ((settings.secret_key,) if settings.secret_key else ())
+    if key in [one.get_secret_value().encode() for one in own]:
         message = "is a secret key of the service; whoever checks receipts could make ids and tokens"
         raise SettingsError(("receipts", "secret"), message)
