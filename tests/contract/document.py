@@ -55,7 +55,7 @@ def faults(schema: Mapping[str, Any], value: object) -> list[str]:
 
 
 def assert_documented(operation: Operation, answer: httpx.Response) -> None:
-    """Assert that the document promises an answer: its status, its content type and its body."""
+    """Assert that the document promises an answer: its status, its content type, its body and its code."""
     response = operation.definition["responses"].get(str(answer.status_code))
     assert response is not None, f"{operation.id} answers {answer.status_code}, undocumented: {answer.text}"
     content = response.get("content", {})
@@ -65,3 +65,5 @@ def assert_documented(operation: Operation, answer: httpx.Response) -> None:
     media_type = answer.headers["content-type"]
     assert media_type in content
     assert not faults(content[media_type]["schema"], answer.json())
+    if not answer.is_success:
+        assert answer.json()["code"] in content[media_type]["examples"]
