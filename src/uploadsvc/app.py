@@ -15,6 +15,7 @@ from uploadsvc.api.health import health_router
 from uploadsvc.api.keys import keys_router
 from uploadsvc.api.middleware import RequestMiddleware
 from uploadsvc.api.objects import objects_router
+from uploadsvc.api.parts import parts_router
 from uploadsvc.api.policies import policies_router
 from uploadsvc.api.problems import register_problems
 from uploadsvc.api.tokens import tokens_router
@@ -106,6 +107,7 @@ def create_router(settings: Settings, *, authenticate: Authenticate) -> APIRoute
 
 def _include(router: APIRouter, service: Service, authenticate: Authenticate) -> None:
     router.include_router(uploads_router(service.uploads, authenticate))
+    router.include_router(parts_router(service.uploads, authenticate))
     router.include_router(policies_router(service.uploads, authenticate))
     router.include_router(objects_router(service.objects, authenticate))
     router.include_router(simple_router(service.uploads, authenticate))

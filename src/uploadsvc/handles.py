@@ -15,8 +15,10 @@ from typing import Literal
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from uploadsvc.domain.checksums import Checksum
+from uploadsvc.domain.checksums import Algorithm, Checksum
 from uploadsvc.domain.errors import NotFound
+from uploadsvc.domain.parts import Parts
+from uploadsvc.domain.policy import Method
 
 MIN_SECRET_BYTES = 32
 Purpose = Literal["upload", "upload-token", "receipt", "demo"]
@@ -52,6 +54,10 @@ class Handle:
         max_size: Most size in bytes; equal to ``min_size`` where the size was named.
         content_type: The media type that was signed.
         checksum: What the bytes must hash to, where it was named.
+        part_checksum: The checksum that each part must bring, if any.
+        upload_id: S3's own name for a multipart upload; empty otherwise.
+        part_size: The size of its parts, in bytes; 0 where it is not known (an id from a listing).
+        guarded: Whether S3 is to refuse, at the end of a multipart upload, where an object is there.
         marked: Whether the object must name this upload in its metadata.
         replaceable_until: Until when a live URL could replace the object, Unix seconds; 0 for never.
         expires_at: When the id stops counting, Unix seconds.
@@ -61,14 +67,23 @@ class Handle:
     policy: str
     bucket: str
     key: str
-    method: Literal["put", "post"]
+    method: Method
     min_size: int
     max_size: int
     content_type: str
     checksum: Checksum | None
+    part_checksum: Algorithm | None
+    upload_id: str
+    part_size: int
+    guarded: bool
     marked: bool
     replaceable_until: int
     expires_at: int
+
+    @property
+    def parts(self) -> Parts:
+        """How the file of a multipart upload is cut."""
+        return Parts(self.max_size, self.part_size)
 
 
 class UploadIds:
@@ -115,6 +130,10 @@ def _values(handle: Handle) -> list[object]:
         handle.max_size,
         handle.content_type,
         checksum and (checksum.algorithm, checksum.value),
+        handle.part_checksum,
+        handle.upload_id,
+        handle.part_size,
+        handle.guarded,
         handle.marked,
         handle.replaceable_until,
         handle.expires_at,

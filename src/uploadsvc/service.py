@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from uploadsvc import wiring
 from uploadsvc.handles import UploadIds
+from uploadsvc.multipart import Multipart
+from uploadsvc.multipart_storage import MultipartStorage
 from uploadsvc.objects import Objects
 from uploadsvc.receipts import Receipts
 from uploadsvc.settings import Settings, SettingsError
@@ -55,6 +57,7 @@ def build_service(settings: Settings) -> Service:
         namespace=namespace,
         signer=signer,
         storage=storage,
+        multipart=Multipart(storage=MultipartStorage(storage), signer=signer),
         ids=UploadIds(secrets),
         receipts=receipts,
         keeps_octet_stream=wiring.provider(settings).keeps_octet_stream,

@@ -1,11 +1,12 @@
 """All that really talks to S3: one shared client, and its errors turned into ours."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import aioboto3
 from aiobotocore.config import AioConfig
@@ -19,11 +20,13 @@ from uploadsvc.domain.checksums import ALGORITHMS, Checksum
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.errors import StorageMisconfigured
 from uploadsvc.domain.objects import ListedObject, StoredObject
-from uploadsvc.storage_errors import DEADLINE, MissingError, translated
+from uploadsvc.storage_errors import DEADLINE, MISSING, RefusedError, translated
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
     from types_aiobotocore_s3.type_defs import HeadObjectOutputTypeDef
+
+T = TypeVar("T")
 
 CREDENTIALS_DEADLINE: Final = 60.0
 """Seconds that the AWS chain may take; a credential process may ask a person's single sign-on."""
@@ -58,6 +61,7 @@ class Storage:
         fetch = AwsChain(region=region) if credentials is None else _always(credentials)
         self._source = CredentialSource(fetch, clock=clock, deadline=CREDENTIALS_DEADLINE, patience=DEADLINE)
         self._stack = AsyncExitStack()
+        self._running: set[asyncio.Task[Any]] = set()
         self._client: S3Client | None = None
         # With keys of one's own, a profile of the environment is nothing to look for.
         session = get_session({"profile": (None, None, None, None)} if credentials else None)
@@ -79,7 +83,8 @@ class Storage:
                 response_checksum_validation="when_required",
                 retries={"total_max_attempts": 3, "mode": "standard"},
                 connect_timeout=2,
-                read_timeout=4,
+                # Every call has a deadline of its own; putting parts together may be silent for long.
+                read_timeout=60,
                 max_pool_connections=64,
             ),
         }
@@ -96,7 +101,11 @@ class Storage:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the client and its connections."""
+        """Give up what runs in the background; close the client and its connections."""
+        for task in list(self._running):
+            task.cancel()
+        if self._running:
+            await asyncio.wait(self._running)
         self._client = None
         await self._stack.__aexit__(kind, error, trace)
 
@@ -111,6 +120,13 @@ class Storage:
             message = "the storage is not open: run the app's lifespan"
             raise RuntimeError(message)
         return self._client
+
+    def run(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Run something in the background, at the longest until the storage closes."""
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
 
     async def credentials(self) -> Credentials:
         """Return the credentials that sign now; those of the AWS chain are renewed ahead of their end.
@@ -140,9 +156,9 @@ class Storage:
             UploadsvcError: S3 denies, fails or does not answer.
         """
         try:
-            async with translated("head_object", missing_ok=True):
+            async with translated("head_object", expected=MISSING):
                 answer = await self.client.head_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
-        except MissingError:
+        except RefusedError:
             return None
         return _stored(self.bucket, key, answer)
 
@@ -153,9 +169,9 @@ class Storage:
             UploadsvcError: S3 denies, fails or does not answer.
         """
         try:
-            async with translated("delete_object", missing_ok=True):
+            async with translated("delete_object", expected=MISSING):
                 await self.client.delete_object(Bucket=self.bucket, Key=key)
-        except MissingError:
+        except RefusedError:
             return
 
     async def list_objects(self, *, prefix: str, after: str, limit: int) -> tuple[list[ListedObject], bool]:
@@ -224,6 +240,6 @@ def _checksums(answer: dict[str, Any]) -> list[Checksum]:
         try:
             found.append(Checksum(algorithm, answer[f"Checksum{algorithm.upper()}"]))
         except (KeyError, ValueError):
-            # Not kept, or the composite checksum of a multipart upload, which is not of the whole object.
+            # Not kept, or not as it should be.
             continue
     return found

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -13,6 +14,9 @@ from uploadsvc.domain.errors import StorageDenied, StorageMisconfigured, Storage
 
 DEADLINE: Final = 4.5
 """Seconds that one call to S3 may take, all tries together; a caller has its answer within five."""
+
+MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound"})
+"""How S3 says that there is no such object."""
 
 _log = structlog.get_logger("uploadsvc.storage")
 _MISCONFIGURED: Final = frozenset(
@@ -27,31 +31,42 @@ _MISCONFIGURED: Final = frozenset(
 )
 
 
-class MissingError(Exception):
-    """S3 says that there is no such object."""
+class RefusedError(Exception):
+    """S3 refuses with a code that the caller knows what to do with.
+
+    Args:
+        code: S3's.
+    """
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 @asynccontextmanager
-async def translated(operation: str, *, missing_ok: bool = False) -> AsyncIterator[None]:
+async def translated(
+    operation: str, *, expected: AbstractSet[str] = frozenset(), deadline: float | None = None
+) -> AsyncIterator[None]:
     """Bound a call to S3 in time, and turn its failure into one of ours.
 
     Args:
         operation: For the log.
-        missing_ok: Whether it is no failure that there is no such object.
+        expected: S3's codes that are no failure here.
+        deadline: Seconds; `DEADLINE` by default.
 
     Raises:
-        MissingError: There is none, and that is fine.
+        RefusedError: S3 answered with an expected code.
         UploadsvcError: S3 denies, fails or does not answer in time.
     """
     try:
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(DEADLINE if deadline is None else deadline):
             yield
     except ClientError as error:
         metadata = error.response["ResponseMetadata"]
         status = metadata["HTTPStatusCode"]
         code = str(error.response["Error"].get("Code", ""))
-        if missing_ok and code in {"404", "NoSuchKey", "NotFound"}:
-            raise MissingError from None
+        if code in expected:
+            raise RefusedError(code) from None
         _log.warning(
             "s3_refused",
             operation=operation,

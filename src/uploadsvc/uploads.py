@@ -1,27 +1,32 @@
 """The use cases of uploading: create, look, complete, give up."""
 
-from collections.abc import Callable, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 from uuid import uuid4
 
-from uploadsvc.domain import errors, media_types
+from uploadsvc.domain import errors
 from uploadsvc.domain.checksums import Checksum
+from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.keys import Namespace
 from uploadsvc.domain.objects import StoredObject
+from uploadsvc.domain.parts import UploadedPart
 from uploadsvc.domain.plan import Plan, UploadRequest
-from uploadsvc.domain.planner import Planner
+from uploadsvc.domain.planner import UPLOAD_EXPIRES_IN, Planner
 from uploadsvc.domain.principal import Principal
 from uploadsvc.handles import Handle, UploadIds
+from uploadsvc.multipart import FIRST_PARTS, Multipart, SignedPart
+from uploadsvc.multipart_storage import UnfinishedUpload
 from uploadsvc.receipts import Receipts
 from uploadsvc.signing import Signer, end_of_life
 from uploadsvc.storage import Storage
+from uploadsvc.verification import verify
 
 DEFAULT_POLICY: Final = "default"
 OCTET_STREAM: Final = "application/octet-stream"
-UPLOAD_LIFETIME: Final = timedelta(hours=24)
+UNKNOWN_POLICY_EXPIRES_IN: Final = 900
+"""How long URLs live for an upload whose policy is gone from the settings, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +37,9 @@ class Grant:
         id: The sealed handle.
         plan: What was decided.
         bucket: Where the object goes.
-        url: A presigned PUT, or where the form is posted to.
-        fields: All fields of a form; empty for a PUT.
+        url: A presigned PUT, or where the form is posted to; empty for a multipart upload.
+        fields: All fields of a form; empty otherwise.
+        parts: The first parts, signed; empty but for a multipart upload.
         expires_at: When URL or form ends.
         upload_expires_at: When the id ends.
     """
@@ -43,16 +49,26 @@ class Grant:
     bucket: str
     url: str
     fields: Mapping[str, str]
+    parts: Sequence[SignedPart]
     expires_at: datetime
     upload_expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What S3 says of an upload now; ``stored`` is ``None`` while it is pending."""
+    """What S3 says of an upload now.
+
+    Attributes:
+        handle: The upload.
+        status: Its state.
+        stored: The object, once it is there.
+        parts: Those that have arrived, while a multipart upload is under way.
+    """
 
     handle: Handle
+    status: Literal["pending", "uploading", "stored", "aborted"]
     stored: StoredObject | None
+    parts: Sequence[UploadedPart]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +96,7 @@ class Uploads:
         namespace: The key prefix.
         signer: For what callers are handed.
         storage: The bucket.
+        multipart: What is particular to multipart uploads.
         ids: Seals and opens upload ids.
         receipts: Signs receipts.
         keeps_octet_stream: Whether the store keeps that type, or guesses another by the key.
@@ -94,6 +111,7 @@ class Uploads:
         namespace: Namespace,
         signer: Signer,
         storage: Storage,
+        multipart: Multipart,
         ids: UploadIds,
         receipts: Receipts,
         keeps_octet_stream: bool,
@@ -104,6 +122,7 @@ class Uploads:
         self._namespace = namespace
         self._signer = signer
         self._storage = storage
+        self._multipart = multipart
         self._ids = ids
         self._receipts = receipts
         self._guessed_types = frozenset() if keeps_octet_stream else frozenset({OCTET_STREAM})
@@ -125,24 +144,13 @@ class Uploads:
         today = self._now().date()
         plan = planner.plan(request, user=caller.user, jti=jti, unique=str(uuid4()), today=today)
         credentials = await self._storage.credentials()
+        upload_id = await self._multipart.create(plan) if plan.method == "multipart" else ""
         # Only now: the first credentials of all may have been waited for.
         now = self._now()
         expires_at = end_of_life(credentials, now=now, expires_in=plan.expires_in)
-        if plan.method == "put":
-            fields: Mapping[str, str] = {}
-            url = self._signer.url(
-                "PUT", plan.key, credentials=credentials, now=now, expires_at=expires_at, headers=plan.headers
-            )
-        else:
-            url = self._signer.endpoint.base_url
-            fields = self._signer.form(
-                plan.fields,
-                credentials=credentials,
-                now=now,
-                expires_at=expires_at,
-                size_range=(plan.min_size, plan.max_size),
-            )
-        upload_expires_at = max(now + UPLOAD_LIFETIME, expires_at)
+        upload_expires_at = now + timedelta(seconds=plan.upload_expires_in)
+        if plan.method != "multipart":
+            upload_expires_at = max(upload_expires_at, expires_at)
         handle = Handle(
             jti=jti,
             policy=planner.policy.name,
@@ -153,19 +161,88 @@ class Uploads:
             max_size=plan.max_size,
             content_type=plan.content_type,
             checksum=plan.checksum,
+            part_checksum=plan.part_checksum,
+            upload_id=upload_id,
+            part_size=plan.parts.part_size if plan.parts else 0,
+            guarded=plan.guarded,
             marked=plan.marked,
             replaceable_until=int(expires_at.timestamp()) if plan.replaceable else 0,
             expires_at=int(upload_expires_at.timestamp()),
         )
+        url, fields, parts = self._sign(plan, handle, credentials=credentials, now=now, expires_at=expires_at)
         return Grant(
             id=self._ids.seal(handle),
             plan=plan,
             bucket=self._signer.bucket,
             url=url,
             fields=fields,
+            parts=parts,
             expires_at=expires_at,
             upload_expires_at=upload_expires_at,
         )
+
+    def _sign(
+        self, plan: Plan, handle: Handle, *, credentials: Credentials, now: datetime, expires_at: datetime
+    ) -> tuple[str, Mapping[str, str], list[SignedPart]]:
+        if plan.parts is not None:
+            # A part's checksum is signed too: where there are such, parts are asked for with theirs.
+            first = 0 if plan.part_checksum else min(plan.parts.count, FIRST_PARTS)
+            parts = self._multipart.sign(
+                handle,
+                range(1, first + 1),
+                checksums={},
+                credentials=credentials,
+                now=now,
+                expires_at=expires_at,
+            )
+            return "", {}, parts
+        if plan.method == "put":
+            url = self._signer.url(
+                "PUT", plan.key, credentials=credentials, now=now, expires_at=expires_at, headers=plan.headers
+            )
+            return url, {}, []
+        fields = self._signer.form(
+            plan.fields,
+            credentials=credentials,
+            now=now,
+            expires_at=expires_at,
+            size_range=(plan.min_size, plan.max_size),
+        )
+        return self._signer.endpoint.base_url, fields, []
+
+    async def sign_parts(
+        self, caller: Principal, upload_id: str, part_numbers: Sequence[int], checksums: Mapping[int, str]
+    ) -> tuple[list[SignedPart], datetime]:
+        """Sign parts of a multipart upload, as often as it takes while its id counts.
+
+        Args:
+            caller: Who asks.
+            upload_id: The upload's id.
+            part_numbers: Counted from 1.
+            checksums: Of the parts, where the upload has them, in base64.
+
+        Returns:
+            The parts, and when their URLs end.
+
+        Raises:
+            MethodNotAvailable: It is no multipart upload.
+            ValidationFailed: There is no such part, or its checksum is missing, malformed or unasked.
+            UploadsvcError: No such upload of the caller's, or it expired.
+        """
+        handle = self._open(caller, upload_id)
+        if handle.method != "multipart":
+            detail = "This upload has no parts; it goes by one request."
+            raise errors.MethodNotAvailable(detail, field="id")
+        credentials = await self._storage.credentials()
+        now = self._now()
+        planner = self._planners.get(handle.policy)
+        expires_in = planner.policy.expires_in if planner else UNKNOWN_POLICY_EXPIRES_IN
+        left = handle.expires_at - int(now.timestamp())
+        expires_at = end_of_life(credentials, now=now, expires_in=min(expires_in, left))
+        parts = self._multipart.sign(
+            handle, part_numbers, checksums=checksums, credentials=credentials, now=now, expires_at=expires_at
+        )
+        return parts, expires_at
 
     async def bare_url(self, caller: Principal, policy: str | None, request: UploadRequest) -> str:
         """Return a presigned PUT that needs no header but those of what the request names.
@@ -185,28 +262,58 @@ class Uploads:
         )
 
     async def status(self, caller: Principal, upload_id: str) -> State:
-        """Ask S3 whether the object is there.
+        """Ask S3 how far an upload is.
 
         Raises:
             UploadsvcError: No such upload of the caller's, it expired, or S3 does not answer.
         """
         handle = self._open(caller, upload_id)
-        return State(handle=handle, stored=await self._landed(handle))
+        arrived = await self._multipart.arrived(handle) if handle.method == "multipart" else None
+        if arrived is not None:
+            status: Literal["pending", "uploading"] = "uploading" if arrived else "pending"
+            return State(handle=handle, status=status, stored=None, parts=arrived)
+        stored = await self._landed(handle)
+        if stored is not None:
+            return State(handle=handle, status="stored", stored=stored, parts=())
+        # S3 forgets a multipart upload when it is complete, and when it is given up.
+        gone = handle.method == "multipart"
+        return State(handle=handle, status="aborted" if gone else "pending", stored=None, parts=())
 
-    async def complete(self, caller: Principal, upload_id: str) -> Completion:
+    async def complete(
+        self, caller: Principal, upload_id: str, etags: Mapping[int, str] | None = None
+    ) -> Completion:
         """Compare what landed with what was promised, and sign a receipt. Safe to repeat.
 
+        Args:
+            caller: Who asks.
+            upload_id: The upload's id.
+            etags: Of a multipart upload: what the caller believes to have sent, by part number.
+
         Raises:
-            UploadIncomplete: Nothing has landed yet.
+            UploadIncomplete: Nothing has landed yet, or not all parts.
+            UploadAborted: The multipart upload was given up.
+            ObjectExists: The multipart upload may not replace what is there.
             VerificationFailed: Something else landed.
             UploadsvcError: As for `status`.
         """
         handle = self._open(caller, upload_id)
+        known, exists = True, None
+        if handle.method == "multipart":
+            try:
+                known = await self._multipart.assemble(handle, etags)
+            except errors.ObjectExists as error:
+                # It may be this upload's own, where the answer that said so was lost.
+                exists = error
         stored = await self._landed(handle)
         if stored is None:
+            if exists is not None:
+                raise exists
+            if not known:
+                detail = "This multipart upload was given up, or its parts have been cleaned away."
+                raise errors.UploadAborted(detail)
             detail = "S3 does not have this upload's bytes yet; send them, then complete again."
             raise errors.UploadIncomplete(detail)
-        checksum = _verify(handle, stored, guessed_types=self._guessed_types)
+        checksum = verify(handle, stored, guessed_types=self._guessed_types)
         now = self._now()
         claims = {
             "bucket": stored.bucket,
@@ -227,19 +334,44 @@ class Uploads:
         )
 
     async def delete(self, caller: Principal, upload_id: str) -> None:
-        """Give an upload up: delete what it stored, where callers may delete. Twice is fine.
+        """Give an upload up: its parts, and what it stored, where callers may delete. Twice is fine.
 
         Raises:
             Forbidden: Something is stored, and callers may not delete.
             UploadsvcError: As for `status`.
         """
         handle = self._open(caller, upload_id)
+        if handle.method == "multipart":
+            await self._multipart.abort(handle)
         if await self._landed(handle) is None:
             return
         if not self._may_delete:
             detail = "The object is stored, and this service does not let callers delete objects."
             raise errors.Forbidden(detail)
         await self._storage.delete(handle.key)
+
+    async def unfinished(
+        self, caller: Principal, *, cursor: str | None, limit: int
+    ) -> tuple[list[tuple[str, UnfinishedUpload]], str | None]:
+        """List the caller's unfinished multipart uploads, as far as S3 remembers them.
+
+        Args:
+            caller: Whose.
+            cursor: From the page before.
+            limit: At most so many, 1 to 1,000.
+
+        Returns:
+            Each with an id that serves for its status and for giving it up, and the next page's cursor.
+
+        Raises:
+            Forbidden: The credential is limited to some policies: S3 does not say which one an upload is of.
+            UploadsvcError: The cursor is malformed, or S3 does not answer.
+        """
+        caller.check_unlimited()
+        prefix = self._namespace.user_prefix(caller.user)
+        listed, following = await self._multipart.unfinished(prefix, cursor=cursor, limit=limit)
+        ends = int((self._now() + timedelta(seconds=UPLOAD_EXPIRES_IN)).timestamp())
+        return [(self._ids.seal(_listed(self._signer.bucket, one, ends)), one) for one in listed], following
 
     def _planner(self, caller: Principal, policy: str | None) -> Planner:
         name = policy or DEFAULT_POLICY
@@ -274,35 +406,23 @@ class Uploads:
         return self._clock().replace(microsecond=0)
 
 
-def _verify(handle: Handle, stored: StoredObject, *, guessed_types: AbstractSet[str]) -> Checksum | None:
-    if not handle.min_size <= stored.size <= handle.max_size:
-        promised = (
-            str(handle.min_size)
-            if handle.min_size == handle.max_size
-            else f"{handle.min_size} to {handle.max_size}"
-        )
-        detail = f"S3 holds {stored.size} bytes; promised were {promised}."
-        raise errors.VerificationFailed(detail, field="size")
-    promised_type = _folded(handle.content_type)
-    stored_type = _folded(stored.content_type)
-    # What a store may guess is not what nobody may upload: a guess that a browser would run does not count.
-    as_promised = stored_type == promised_type or (
-        promised_type in guessed_types and not media_types.is_active(stored_type)
+def _listed(bucket: str, upload: UnfinishedUpload, expires_at: int) -> Handle:
+    """Return the handle of an upload of which nothing is known but what S3 lists."""
+    return Handle(
+        jti="",
+        policy="",
+        bucket=bucket,
+        key=upload.key,
+        method="multipart",
+        min_size=0,
+        max_size=0,
+        content_type="",
+        checksum=None,
+        part_checksum=None,
+        upload_id=upload.upload_id,
+        part_size=0,
+        guarded=True,
+        marked=True,
+        replaceable_until=0,
+        expires_at=expires_at,
     )
-    if not as_promised:
-        detail = "S3 holds another content type than was promised."
-        raise errors.VerificationFailed(detail, field="content_type")
-    if handle.checksum is None:
-        return next(iter(stored.checksums), None)
-    for checksum in stored.checksums:
-        if checksum.algorithm == handle.checksum.algorithm:
-            if checksum != handle.checksum:
-                detail = f"S3 holds bytes with another {checksum.algorithm} than was promised."
-                raise errors.VerificationFailed(detail, field="checksum")
-            return checksum
-    # The store checked it on arrival (it was signed) and does not keep it: nothing to confirm now.
-    return None
-
-
-def _folded(media_type: str) -> str:
-    return "".join(media_type.split()).lower()

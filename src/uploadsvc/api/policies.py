@@ -4,18 +4,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
-from typing_extensions import TypeAliasType
 
 from uploadsvc.api.dependencies import Authenticate
 from uploadsvc.api.problems import IDENTITY, document
 from uploadsvc.api.routes import problem_router
+from uploadsvc.api.schemas import UploadMethod
 from uploadsvc.domain.planner import Planner
-from uploadsvc.domain.policy import ChecksumRule, Method
+from uploadsvc.domain.policy import ChecksumRule
 from uploadsvc.domain.principal import Principal
 from uploadsvc.uploads import Uploads
-
-# A schema of its own, so that generators have a name for it.
-UploadMethod = TypeAliasType("UploadMethod", Method)
 
 
 class PolicyModel(BaseModel, title="Policy"):

@@ -21,6 +21,8 @@ STATUS_TITLES: Final[dict[str, tuple[int, str]]] = {
     "policy_not_found": (404, "No such policy"),
     "method_not_allowed": (405, "Method not allowed"),
     "upload_incomplete": (409, "Upload incomplete"),
+    "upload_aborted": (409, "Upload aborted"),
+    "object_exists": (409, "Object exists"),
     "upload_expired": (410, "Upload expired"),
     "file_too_large": (413, "File too large"),
     "body_too_large": (413, "Request body too large"),

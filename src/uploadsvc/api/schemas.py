@@ -9,8 +9,10 @@ from typing_extensions import TypeAliasType
 from uploadsvc.api.problems import UploadsvcProblem
 from uploadsvc.domain.checksums import Algorithm, Checksum
 from uploadsvc.domain.objects import StoredObject
+from uploadsvc.domain.parts import MAX_PARTS
 from uploadsvc.domain.plan import UploadRequest
 from uploadsvc.domain.policy import MAX_EXPIRES_IN
+from uploadsvc.multipart import SignedPart
 from uploadsvc.objects import Page
 from uploadsvc.uploads import Completion, Grant, State
 
@@ -23,6 +25,8 @@ _URL = "https://example-bucket.s3.eu-central-1.amazonaws.com/"
 # CreateUploadMethodType0.
 RequestedMethod = TypeAliasType("RequestedMethod", Literal["auto", "put", "post", "multipart"])
 RequestedDisposition = TypeAliasType("RequestedDisposition", Literal["attachment", "inline"])
+UploadMethod = TypeAliasType("UploadMethod", Literal["put", "post", "multipart"])
+UploadStatus = TypeAliasType("UploadStatus", Literal["pending", "uploading", "stored", "aborted"])
 Metadata = TypeAliasType("Metadata", Annotated[dict[str, str], Field(examples=[{"album": "2026"}])])
 
 
@@ -47,6 +51,25 @@ class ChecksumModel(BaseModel):
         return self
 
 
+class RequestedChecksum(_Request):
+    """A checksum that S3 shall compare."""
+
+    algorithm: Algorithm
+    value: str | None = Field(
+        default=None,
+        description="Base64 of the checksum's bytes; for a multipart upload's `sha256`, that over the "
+        "SHA-256s of its parts. Left out only where a multipart upload begins before it is known.",
+        examples=["VcZND81vnV98goCThX4/39poR4u06b0k1IHvORx4BOg="],
+    )
+
+    @model_validator(mode="after")
+    def _is_one(self) -> "RequestedChecksum":
+        if self.value is not None and Checksum(self.algorithm, self.value).digest != self.value:
+            message = "must be base64 without the number of parts"
+            raise ValueError(message)
+        return self
+
+
 class CreateUpload(_Request):
     """What shall be uploaded. Every field may be left out."""
 
@@ -63,7 +86,7 @@ class CreateUpload(_Request):
         default=None, description="A key below your own prefix, where the policy lets you choose."
     )
     metadata: Metadata | None = Field(default=None, description="Names that the policy lists.")
-    checksum: ChecksumModel | None = Field(default=None, description="S3 refuses bytes that differ.")
+    checksum: RequestedChecksum | None = Field(default=None, description="S3 refuses bytes that differ.")
     overwrite: StrictBool | None = Field(default=None, description="Replace an object that is there.")
     expires_in: Annotated[StrictInt, Field(ge=1, le=MAX_EXPIRES_IN)] | None = Field(
         default=None, description="Seconds; cut to the most that the policy allows."
@@ -71,6 +94,7 @@ class CreateUpload(_Request):
 
     def request(self) -> UploadRequest:
         """Return the domain's value."""
+        asked = self.checksum
         return UploadRequest(
             filename=self.filename,
             content_type=self.content_type,
@@ -78,7 +102,8 @@ class CreateUpload(_Request):
             method=self.method or "auto",
             relative_key=self.relative_key,
             metadata=self.metadata or {},
-            checksum=Checksum(self.checksum.algorithm, self.checksum.value) if self.checksum else None,
+            checksum=Checksum(asked.algorithm, asked.value) if asked and asked.value is not None else None,
+            checksum_algorithm=asked.algorithm if asked else None,
             overwrite=self.overwrite,
             expires_in=self.expires_in,
         )
@@ -88,15 +113,15 @@ class _Granted(BaseModel):
     id: str = Field(description="Opaque; names this upload in later calls.", examples=["aGFuZGxl"])
     key: str = Field(description="The whole object key.", examples=[_KEY])
     bucket: str = Field(examples=["example-bucket"])
-    expires_at: datetime = Field(description="When the URL ends.", examples=[_TIME])
+    expires_at: datetime = Field(description="When the URLs end.", examples=[_TIME])
     upload_expires_at: datetime = Field(description="When the id ends.", examples=["2026-11-24T12:00:00Z"])
-    url: str = Field(examples=[_URL])
 
 
 class PutUpload(_Granted):
     """Send the bytes by PUT."""
 
     method: Literal["put"]
+    url: str = Field(examples=[_URL])
     headers: dict[str, str] = Field(
         description="To be sent exactly so; the browser adds Host and length.",
         examples=[{"Content-Type": "image/jpeg", "If-None-Match": "*"}],
@@ -107,6 +132,7 @@ class PostUpload(_Granted):
     """Send the bytes as a form by POST."""
 
     method: Literal["post"]
+    url: str = Field(examples=[_URL])
     fields: dict[str, str] = Field(
         description="All of them, before the field `file`.",
         examples=[
@@ -123,7 +149,27 @@ class PostUpload(_Granted):
     )
 
 
-class Upload(RootModel[Annotated[PutUpload | PostUpload, Field(discriminator="method")]]):
+class SignedPartModel(BaseModel, title="SignedPart"):
+    """A presigned PUT of one part."""
+
+    part_number: int = Field(description="Counted from 1.", examples=[1])
+    size: int = Field(description="The bytes that it must have.", examples=[8_388_608])
+    url: str = Field(examples=[f"{_URL}{_KEY}?partNumber=1&uploadId=…"])
+    headers: dict[str, str] = Field(description="To be sent exactly so.", examples=[{}])
+
+
+class MultipartUpload(_Granted):
+    """Send the bytes in parts, each by PUT, in any order and several at once."""
+
+    method: Literal["multipart"]
+    part_size: int = Field(description="Of every part but the last, in bytes.", examples=[8_388_608])
+    part_count: int = Field(examples=[3])
+    parts: list[SignedPartModel] = Field(
+        description="The first ones, up to 100. Ask for the others; for all, where there is a checksum."
+    )
+
+
+class Upload(RootModel[Annotated[PutUpload | PostUpload | MultipartUpload, Field(discriminator="method")]]):
     """A new upload, and what it takes to send its bytes straight to S3."""
 
 
@@ -169,16 +215,56 @@ class ObjectModel(BaseModel):
     metadata: Metadata
 
 
+class ArrivedPart(BaseModel):
+    """A part that S3 has."""
+
+    part_number: int = Field(examples=[1])
+    size: int = Field(description="Bytes.", examples=[8_388_608])
+    etag: str = Field(examples=["9b2cf535f27731c974343645a3985328"])
+
+
+class SentPart(_Request):
+    """A part as the client believes to have sent it."""
+
+    part_number: Annotated[StrictInt, Field(ge=1, le=MAX_PARTS)] = Field(examples=[1])
+    etag: str = Field(description="As S3 answered it.", examples=["9b2cf535f27731c974343645a3985328"])
+
+
+class CompleteUpload(_Request):
+    """For a multipart upload; all of it may be left out."""
+
+    parts: Annotated[list[SentPart], Field(max_length=MAX_PARTS)] | None = Field(
+        default=None, description="What was sent, to be compared with what S3 has; left out, S3 is asked."
+    )
+
+    def etags(self) -> dict[int, str] | None:
+        """Return the ETags by part number."""
+        return None if self.parts is None else {part.part_number: part.etag for part in self.parts}
+
+
 class UploadState(BaseModel):
     """What S3 says of an upload now."""
 
     id: str = Field(examples=["aGFuZGxl"])
     key: str = Field(examples=[_KEY])
     bucket: str = Field(examples=["example-bucket"])
-    method: Literal["put", "post"]
-    status: Literal["pending", "stored"] = Field(examples=["stored"])
+    method: UploadMethod
+    status: UploadStatus = Field(
+        description="A multipart upload is `uploading` once a part has arrived, and `aborted` when S3 has "
+        "forgotten it without an object of its own.",
+        examples=["stored"],
+    )
     upload_expires_at: datetime = Field(examples=["2026-11-24T12:00:00Z"])
     object: ObjectModel | None
+    part_size: int | None = Field(
+        description="Of a multipart upload; null where the id came from a listing.", examples=[8_388_608]
+    )
+    part_count: int | None = Field(
+        description="Of a multipart upload; null where the id came from a listing.", examples=[3]
+    )
+    parts: list[ArrivedPart] | None = Field(
+        description="Those that have arrived, while a multipart upload is under way."
+    )
 
 
 class CompletedUpload(BaseModel):
@@ -256,15 +342,25 @@ def upload_answer(grant: Grant) -> dict[str, Any]:
         "key": plan.key,
         "bucket": grant.bucket,
         "method": plan.method,
-        "expires_at": _rfc3339(grant.expires_at),
-        "upload_expires_at": _rfc3339(grant.upload_expires_at),
-        "url": grant.url,
+        "expires_at": rfc3339(grant.expires_at),
+        "upload_expires_at": rfc3339(grant.upload_expires_at),
     }
+    if plan.parts is not None:
+        answer["part_size"] = plan.parts.part_size
+        answer["part_count"] = plan.parts.count
+        answer["parts"] = [part_answer(part) for part in grant.parts]
+        return answer
+    answer["url"] = grant.url
     if plan.method == "put":
         answer["headers"] = {k: v for k, v in plan.headers.items() if k != "Content-Length"}
     else:
         answer["fields"] = grant.fields
     return answer
+
+
+def part_answer(part: SignedPart) -> dict[str, Any]:
+    """Return a `SignedPartModel` as plain data."""
+    return {"part_number": part.part_number, "size": part.size, "url": part.url, "headers": part.headers}
 
 
 def object_model(stored: StoredObject, checksum: Checksum | None = None) -> ObjectModel:
@@ -286,14 +382,19 @@ def object_model(stored: StoredObject, checksum: Checksum | None = None) -> Obje
 def state_model(upload_id: str, state: State) -> UploadState:
     """Return an upload's state for the wire."""
     handle, stored = state.handle, state.stored
+    under_way = handle.method == "multipart" and state.status in {"pending", "uploading"}
+    arrived = [ArrivedPart(part_number=p.part_number, size=p.size, etag=p.etag) for p in state.parts]
     return UploadState(
         id=upload_id,
         key=handle.key,
         bucket=handle.bucket,
         method=handle.method,
-        status="stored" if stored else "pending",
+        status=state.status,
         upload_expires_at=datetime.fromtimestamp(handle.expires_at, UTC),
         object=object_model(stored) if stored else None,
+        part_size=handle.part_size or None,
+        part_count=handle.parts.count if handle.part_size else None,
+        parts=arrived if under_way else None,
     )
 
 
@@ -317,5 +418,6 @@ def page_model(page: Page) -> ObjectPage:
     )
 
 
-def _rfc3339(moment: datetime) -> str:
+def rfc3339(moment: datetime) -> str:
+    """Write a time in UTC, to the second."""
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

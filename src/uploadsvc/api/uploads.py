@@ -1,5 +1,6 @@
 """Uploads: create, look, complete, give up."""
 
+import asyncio
 import json
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from uploadsvc.api.routes import problem_router
 from uploadsvc.api.schemas import (
     BatchResults,
     CompletedUpload,
+    CompleteUpload,
     CreateUpload,
     CreateUploads,
     Upload,
@@ -59,7 +61,7 @@ def uploads_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
         caller: Annotated[Principal, Depends(authenticate)],
         body: Annotated[CreateUpload, Body(examples=[_CREATE_EXAMPLE])],
     ) -> Response:
-        """Say what you want to upload; get a presigned PUT or POST under your own key prefix."""
+        """Say what you want to upload; get what it takes to send it, under your own key prefix."""
         grant = await uploads.create(caller, body.policy, body.request())
         # Built by us from values that were just checked: to validate it once more is work for nothing.
         return Response(json.dumps(upload_answer(grant)), status_code=201, media_type="application/json")
@@ -77,7 +79,8 @@ def uploads_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
         body: Annotated[CreateUploads, Body(examples=[_BATCH_EXAMPLE])],
     ) -> Response:
         """Create up to 100 uploads. One that is refused has a problem for a result; the others go on."""
-        results = [await _result(uploads, caller, one) for one in body.uploads]
+        # Together, because a multipart upload is begun in S3.
+        results = await asyncio.gather(*(_result(uploads, caller, one) for one in body.uploads))
         return Response(json.dumps({"results": results}), media_type="application/json")
 
     @router.get(
@@ -91,7 +94,7 @@ def uploads_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
         caller: Annotated[Principal, Depends(authenticate)],
         id: UploadId,  # noqa: A002 - the name is the contract's
     ) -> UploadState:
-        """Ask S3 whether the bytes have landed."""
+        """Ask S3 whether the bytes have landed, or which parts have."""
         return state_model(id, await uploads.status(caller, id))
 
     @router.post(
@@ -100,15 +103,25 @@ def uploads_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
         summary="Complete and verify an upload",
         response_description="What S3 holds, verified, and a receipt for it.",
         responses=document(
-            *CALLER, "not_found", "upload_incomplete", "upload_expired", "verification_failed", *STORAGE
+            *CALLER,
+            "not_found",
+            "upload_incomplete",
+            "upload_aborted",
+            "object_exists",
+            "upload_expired",
+            "body_too_large",
+            "method_not_available",
+            "verification_failed",
+            *STORAGE,
         ),
     )
     async def complete_upload(
         caller: Annotated[Principal, Depends(authenticate)],
         id: UploadId,  # noqa: A002 - the name is the contract's
+        body: Annotated[CompleteUpload | None, Body(examples=[{"parts": None}])] = None,
     ) -> CompletedUpload:
-        """Compare what landed in S3 with what was promised. Safe to repeat."""
-        return completed_model(await uploads.complete(caller, id))
+        """Put parts together, and compare what landed in S3 with what was promised. Safe to repeat."""
+        return completed_model(await uploads.complete(caller, id, body.etags() if body else None))
 
     @router.delete(
         "/{id}",
@@ -123,7 +136,7 @@ def uploads_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
         caller: Annotated[Principal, Depends(authenticate)],
         id: UploadId,  # noqa: A002 - the name is the contract's
     ) -> None:
-        """Delete what the upload stored, where that is allowed. Twice is fine."""
+        """Throw away the parts of an upload, or what it stored, where that is allowed. Twice is fine."""
         await uploads.delete(caller, id)
 
     return router

@@ -52,6 +52,18 @@ class UploadIncomplete(UploadsvcError):
     code = "upload_incomplete"
 
 
+class UploadAborted(UploadsvcError):
+    """The multipart upload was given up; its parts are gone."""
+
+    code = "upload_aborted"
+
+
+class ObjectExists(UploadsvcError):
+    """An object is there, and the upload may not replace it."""
+
+    code = "object_exists"
+
+
 class UploadExpired(UploadsvcError):
     """The upload's id has expired."""
 

@@ -4,13 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from uploadsvc.domain.checksums import Checksum
+from uploadsvc.domain.checksums import Algorithm, Checksum
+from uploadsvc.domain.parts import Parts
 from uploadsvc.domain.policy import Method
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadRequest:
-    """What a caller wants to upload, in bytes and seconds; ``None`` leaves a thing to the policy."""
+    """What a caller wants to upload, in bytes and seconds; ``None`` leaves a thing to the policy.
+
+    A ``checksum`` comes with its ``checksum_algorithm``; the latter alone is for a multipart upload whose
+    checksum is not known when it begins.
+    """
 
     filename: str | None = None
     content_type: str | None = None
@@ -19,6 +24,7 @@ class UploadRequest:
     relative_key: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     checksum: Checksum | None = None
+    checksum_algorithm: Algorithm | None = None
     overwrite: bool | None = None
     expires_in: int | None = None
 
@@ -35,15 +41,20 @@ class Plan:
         min_size: Least size in bytes that will be taken.
         max_size: Most size in bytes that will be taken.
         checksum: What the bytes must hash to, where it was named.
-        headers: For a PUT: every header to be signed besides ``host``.
+        part_checksum: The checksum that each part must bring, for a multipart upload that has one.
+        headers: For a PUT: every header to be signed besides ``host``. For a multipart upload: those that
+            describe the object to be.
         fields: For a POST: every form field besides those of the signature.
         expires_in: How long the URLs shall live, in seconds.
         marked: Whether the object will name its upload in its metadata (`UPLOAD_MARK`), because its key
             may have been in use before.
+        guarded: Whether S3 is to refuse where an object is there already.
         replaceable: Whether a live URL could replace the object once it is there.
+        parts: How the file is cut, for a multipart upload.
+        upload_expires_in: How long the upload may take, in seconds.
     """
 
-    method: Literal["put", "post"]
+    method: Method
     key: str
     content_type: str
     size: int | None
@@ -54,4 +65,8 @@ class Plan:
     fields: Mapping[str, str]
     expires_in: int
     marked: bool
+    guarded: bool
     replaceable: bool
+    parts: Parts | None
+    upload_expires_in: int
+    part_checksum: Algorithm | None

@@ -2,18 +2,22 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Literal
+from typing import Final
 from urllib.parse import quote, urlencode
 from xml.sax.saxutils import escape
 
 from uploadsvc.domain import errors, media_types
-from uploadsvc.domain.checksums import Checksum
+from uploadsvc.domain.checksums import Algorithm
 from uploadsvc.domain.disposition import content_disposition
 from uploadsvc.domain.keys import Namespace, file_extension, safe_filename
 from uploadsvc.domain.metadata import MAX_METADATA_BYTES, UPLOAD_MARK, encode, encoded_size, is_text
+from uploadsvc.domain.parts import Parts, cut
 from uploadsvc.domain.plan import Plan, UploadRequest
 from uploadsvc.domain.policy import Method, Policy
 from uploadsvc.domain.providers import MAX_SINGLE_PUT, Provider
+
+UPLOAD_EXPIRES_IN: Final = 86_400
+"""How long the id of an upload by one request counts, in seconds, unless its URL lives longer."""
 
 
 class Planner:
@@ -35,12 +39,16 @@ class Planner:
     @property
     def max_size(self) -> int:
         """The largest file that can be uploaded, in bytes."""
+        if "multipart" in self.methods:
+            return self.policy.max_size
         return min(self.policy.max_size, MAX_SINGLE_PUT)
 
     @property
     def checksum_algorithms(self) -> frozenset[str]:
         """The checksums that a request may bring."""
-        return frozenset() if self.policy.checksum == "off" else self._provider.checksum_algorithms
+        if self.policy.checksum == "off":
+            return frozenset()
+        return self._provider.checksum_algorithms | self._provider.part_checksums
 
     @property
     def metadata_names(self) -> frozenset[str]:
@@ -63,29 +71,45 @@ class Planner:
         policy = self.policy
         content_type = self._content_type(request)
         self._check_size(request.size)
-        self._check_checksum(request.checksum)
+        self._check_checksum(request.checksum_algorithm)
         overwrite = self._overwrite(request)
         key = self._key(request, user=user, unique=unique, today=today)
         key_is_new = request.relative_key is None and policy.key.unique
         method = self._method(request, may_replace=key_is_new or overwrite)
-        metadata = self._metadata(request, {} if key_is_new else {UPLOAD_MARK: jti})
-        guarded = method == "put" and not overwrite and self._provider.conditional_writes
-        objects_headers = self._describe(request, content_type, metadata)
+        # A multipart upload has no name of its own in S3 once it is done, so its object always carries ours.
+        marked = not key_is_new or method == "multipart"
+        metadata = self._metadata(request, {UPLOAD_MARK: jti} if marked else {})
+        guarded = method != "post" and not overwrite and self._provider.conditional_writes
+        described = self._describe(request, content_type, metadata)
+        if request.checksum is not None and method != "multipart":
+            described[request.checksum.header] = request.checksum.value
+        parts: Parts | None = None
+        fields: dict[str, str] = {}
+        if method == "multipart":
+            parts = cut(request.size or 0, least_part_size=policy.part_size)
+            headers = _multipart_headers(described, tags=policy.tags)
+        elif method == "put":
+            headers = _put_headers(described, size=request.size, tags=policy.tags, guarded=guarded)
+        else:
+            headers, fields = {}, _form_fields(described, key=key, tags=policy.tags)
         return Plan(
             method=method,
             key=key,
             content_type=content_type,
             size=request.size,
             min_size=policy.min_size if request.size is None else request.size,
-            max_size=self.max_size if request.size is None else request.size,
+            max_size=min(self.max_size, MAX_SINGLE_PUT) if request.size is None else request.size,
             checksum=request.checksum,
-            headers=_put_headers(objects_headers, size=request.size, tags=policy.tags, guarded=guarded)
-            if method == "put"
-            else {},
-            fields=_form_fields(objects_headers, key=key, tags=policy.tags) if method == "post" else {},
+            headers=headers,
+            fields=fields,
             expires_in=min(request.expires_in or policy.expires_in, policy.max_expires_in),
-            marked=not key_is_new,
-            replaceable=not guarded,
+            marked=marked,
+            guarded=guarded,
+            # The URLs of parts are dead once the upload is complete.
+            replaceable=method == "post" or (method == "put" and not guarded),
+            parts=parts,
+            upload_expires_in=policy.multipart_expires_in if parts else UPLOAD_EXPIRES_IN,
+            part_checksum=request.checksum_algorithm if parts else None,
         )
 
     def plan_bare(
@@ -160,17 +184,17 @@ class Planner:
             detail = f"The file has {size} bytes; policy {self.policy.name!r} wants {self.policy.min_size}."
             raise errors.FileTooSmall(detail, field="size")
 
-    def _check_checksum(self, checksum: Checksum | None) -> None:
-        if checksum is None:
+    def _check_checksum(self, algorithm: Algorithm | None) -> None:
+        known = self._provider.checksum_algorithms | self._provider.part_checksums
+        if algorithm is None:
             if self.policy.checksum == "required":
                 detail = f"Policy {self.policy.name!r} needs the file's checksum."
                 raise errors.ChecksumRequired(detail, field="checksum")
         elif self.policy.checksum == "off":
             detail = f"Policy {self.policy.name!r} takes no checksum; leave it out."
             raise errors.ValidationFailed(detail, field="checksum")
-        elif checksum.algorithm not in self._provider.checksum_algorithms:
-            known = ", ".join(sorted(self._provider.checksum_algorithms)) or "none"
-            detail = f"The store does not check {checksum.algorithm}; it checks {known}."
+        elif algorithm not in known:
+            detail = f"The store does not check {algorithm}; it checks {', '.join(sorted(known)) or 'none'}."
             raise errors.ValidationFailed(detail, field="checksum.algorithm")
 
     def _overwrite(self, request: UploadRequest) -> bool:
@@ -196,20 +220,21 @@ class Planner:
         # Template and prefix were checked at the start, the user by the prefix, the filename just now.
         return self._namespace.user_prefix(user) + self.policy.key.expand(values)
 
-    def _method(self, request: UploadRequest, *, may_replace: bool) -> Literal["put", "post"]:
-        usable = self._usable[may_replace]
-        if request.checksum is not None and not self._provider.form_checksums:
-            usable -= {"post"}
-        if request.size is not None:
-            self._check_one_request(request.size)
+    def _method(self, request: UploadRequest, *, may_replace: bool) -> Method:
+        usable = self._usable[may_replace] - self._without_checksum(request)
+        if request.size is None:
+            usable -= {"multipart"}
+        elif request.size > MAX_SINGLE_PUT:
+            if "multipart" not in usable:
+                self._check_one_request(request.size)
+            usable -= {"put", "post"}
         wanted = request.method
         if wanted == "auto":
-            if request.size is not None and "put" in usable:
-                return "put"
-            if "post" in usable:
-                return "post"
-            wanted = "put"
-        if wanted == "multipart" or wanted not in usable:
+            wanted = self._automatic(request.size, usable)
+        if wanted == "multipart" and request.size is None and "multipart" in self._usable[may_replace]:
+            detail = "A multipart upload is cut into parts beforehand; say how many bytes the file has."
+            raise errors.SizeRequired(detail, field="size")
+        if wanted not in usable:
             can = ", ".join(sorted(usable)) or "none"
             detail = f"This upload cannot be done by {wanted}; methods that can: {can}."
             raise errors.MethodNotAvailable(detail, field="method")
@@ -217,6 +242,25 @@ class Planner:
             detail = "A PUT URL is signed for one exact size; say how many bytes the file has."
             raise errors.SizeRequired(detail, field="size")
         return wanted
+
+    def _automatic(self, size: int | None, usable: frozenset[Method]) -> Method:
+        if size is not None and size > self.policy.multipart_threshold and "multipart" in usable:
+            return "multipart"
+        preferred: tuple[Method, ...] = ("post", "put") if size is None else ("put", "post", "multipart")
+        return next((method for method in preferred if method in usable), "put")
+
+    def _without_checksum(self, request: UploadRequest) -> frozenset[Method]:
+        """Return the methods by which the checksum asked for would not be checked."""
+        algorithm, lacking = request.checksum_algorithm, set[Method]()
+        if algorithm is None:
+            return frozenset()
+        if algorithm not in self._provider.part_checksums:
+            lacking.add("multipart")
+        if request.checksum is None or algorithm not in self._provider.checksum_algorithms:
+            lacking |= {"put", "post"}
+        if not self._provider.form_checksums:
+            lacking.add("post")
+        return frozenset(lacking)
 
     @staticmethod
     def _check_one_request(size: int) -> None:
@@ -249,8 +293,6 @@ class Planner:
             )
         for name, value in metadata.items():
             headers[f"x-amz-meta-{name}"] = encode(value)
-        if request.checksum is not None:
-            headers[request.checksum.header] = request.checksum.value
         return headers
 
 
@@ -271,6 +313,12 @@ def _put_headers(
     headers["Content-Length"] = str(size)
     if guarded:
         headers["If-None-Match"] = "*"
+    if tags:
+        headers["x-amz-tagging"] = urlencode(tags, quote_via=quote)
+    return headers
+
+
+def _multipart_headers(headers: dict[str, str], *, tags: Mapping[str, str]) -> dict[str, str]:
     if tags:
         headers["x-amz-tagging"] = urlencode(tags, quote_via=quote)
     return headers

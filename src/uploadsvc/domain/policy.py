@@ -3,11 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, get_args
+from typing import Literal, get_args
 
 from uploadsvc.domain import media_types
 from uploadsvc.domain.keys import MAX_KEY_BYTES, MAX_USER_SEGMENT_BYTES, KeyTemplate, Namespace
 from uploadsvc.domain.metadata import MAX_METADATA_BYTES, encoded_size, is_metadata_name
+from uploadsvc.domain.parts import MAX_PART_SIZE, MIN_PART_SIZE
 from uploadsvc.domain.providers import GIB, MAX_SINGLE_PUT, Provider
 
 Method = Literal["put", "post", "multipart"]
@@ -24,11 +25,11 @@ Acl = Literal[
 Encryption = Literal["AES256", "aws:kms", "aws:kms:dsse"]
 Disposition = Literal["attachment", "inline"]
 
-IMPLEMENTED: Final[frozenset[Method]] = frozenset({"put", "post"})
-"""The methods that this release can sign; a policy may list more."""
-
 MAX_EXPIRES_IN = 604_800
 """Seven days, in seconds: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html"""
+
+MAX_MULTIPART_EXPIRES_IN = 2_592_000
+"""Thirty days, in seconds: parts that nobody puts together cost money all the while."""
 
 MAX_TAGS = 10
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html"""
@@ -80,6 +81,8 @@ class Policy:
         tags: Object tags of new objects.
         checksum: Whether requests may or must bring a checksum.
         multipart_threshold: ``auto`` takes a multipart upload above this size.
+        multipart_expires_in: How long a multipart upload may take, from its creation to its completion.
+        part_size: The least size of a part; it doubles for a file of more than 10,000 parts.
     """
 
     name: str
@@ -102,6 +105,8 @@ class Policy:
     tags: Mapping[str, str] = field(default_factory=dict)
     checksum: ChecksumRule = "optional"
     multipart_threshold: int = 64 * 1024**2
+    multipart_expires_in: int = 604_800
+    part_size: int = 8 * 1024**2
 
     @property
     def all_types(self) -> bool:
@@ -120,6 +125,7 @@ class Policy:
             PolicyError: It can never be fulfilled, or asks for what the store lacks.
         """
         self._check_ranges()
+        self._check_multipart()
         self._check_keys(namespace)
         self._check_values()
         self._check_attributes()
@@ -143,8 +149,14 @@ class Policy:
                 media_types.parse_pattern(pattern)
             except ValueError as error:
                 _refuse("content_types", str(error))
+
+    def _check_multipart(self) -> None:
         if self.multipart_threshold < 0:
             _refuse("multipart_threshold", "must not be negative")
+        if not 1 <= self.multipart_expires_in <= MAX_MULTIPART_EXPIRES_IN:
+            _refuse("multipart_expires_in", f"must be 1 to {MAX_MULTIPART_EXPIRES_IN} seconds (30 days)")
+        if not MIN_PART_SIZE <= self.part_size <= MAX_PART_SIZE:
+            _refuse("part_size", f"must be {MIN_PART_SIZE} to {MAX_PART_SIZE} bytes (S3's own limits)")
 
     def _check_keys(self, namespace: Namespace) -> None:
         room = MAX_KEY_BYTES - len(f"{namespace.key_prefix}//".encode()) - MAX_USER_SEGMENT_BYTES
@@ -198,7 +210,7 @@ class Policy:
             _refuse(
                 "methods", f"none of {', '.join(sorted(self.methods))} can work here: {self._why(provider)}"
             )
-        if self.min_size > MAX_SINGLE_PUT:
+        if self.min_size > MAX_SINGLE_PUT and "multipart" not in self.methods:
             _refuse("min_size", f"one request carries at most {MAX_SINGLE_PUT} bytes")
 
     def usable_methods(self, provider: Provider, *, may_replace: bool) -> frozenset[Method]:
@@ -209,7 +221,7 @@ class Policy:
             may_replace: Whether nothing is lost by a write to the key: it is new, or overwriting is
                 allowed. Otherwise S3 must be told not to overwrite, which a form cannot do.
         """
-        usable = self.methods & IMPLEMENTED
+        usable = self.methods
         if not provider.post_policies or not may_replace:
             usable -= {"post"}
         if self.checksum == "required" and not provider.form_checksums:
@@ -217,7 +229,7 @@ class Policy:
         if self.tags and not provider.form_tags:
             usable -= {"post"}
         if not provider.conditional_writes and not may_replace:
-            usable -= {"put"}
+            usable -= {"put", "multipart"}
         return usable
 
     def _why(self, provider: Provider) -> str:
@@ -229,7 +241,7 @@ class Policy:
             return f"{provider.name} checks no checksum in a form"
         if not provider.form_tags and self.tags:
             return f"{provider.name} takes no tags in a form"
-        return f"this release signs {' and '.join(sorted(IMPLEMENTED))}"
+        return "they do not go together"
 
 
 def _refuse(field: str, message: str) -> None:

@@ -26,6 +26,7 @@ class Provider:
         acls: It takes canned ACLs.
         tagging: It takes object tags.
         checksum_algorithms: Those that it checks on a PUT.
+        part_checksums: Those that it checks on the parts of a multipart upload.
         max_object_size: In bytes.
     """
 
@@ -38,14 +39,17 @@ class Provider:
     acls: bool = True
     tagging: bool = True
     checksum_algorithms: frozenset[str] = frozenset({"sha256", "crc32", "crc32c", "crc64nvme"})
+    part_checksums: frozenset[str] = frozenset()
     max_object_size: int = 5 * TIB
 
+
+_ALL_CHECKSUMS = frozenset({"sha256", "crc32", "crc32c", "crc64nvme"})
 
 PROVIDERS = {
     provider.name: provider
     for provider in (
         # 50,000 GB: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-        Provider(name="aws", max_object_size=50_000 * GIB),
+        Provider(name="aws", max_object_size=50_000 * GIB, part_checksums=_ALL_CHECKSUMS),
         Provider(name="generic"),
         Provider(
             name="r2",
@@ -74,7 +78,13 @@ PROVIDERS = {
         ),
         Provider(name="minio"),
         Provider(name="ceph", form_checksums=False, checksum_algorithms=frozenset()),
-        Provider(name="seaweedfs", form_tags=False, keeps_octet_stream=False),
-        Provider(name="localstack", form_checksums=False),
+        # It lists no part's checksum, and wants each for a composite one.
+        Provider(
+            name="seaweedfs",
+            form_tags=False,
+            keeps_octet_stream=False,
+            part_checksums=_ALL_CHECKSUMS - {"sha256"},
+        ),
+        Provider(name="localstack", form_checksums=False, part_checksums=_ALL_CHECKSUMS),
     )
 }

@@ -148,6 +148,8 @@ class PolicySettings(_Section):
     tags: dict[str, str] = {}
     checksum: ChecksumRule = "optional"
     multipart_threshold: Size = 64 * 1024**2
+    multipart_expires_in: int = 604_800
+    part_size: Size = 8 * 1024**2
 
     def policy(self, name: str) -> Policy:
         """Return the policy, unchecked.
