@@ -30,12 +30,15 @@ SCENARIOS: Final[dict[tuple[str, str], Scenario]] = {}
 
 PUBLIC: Final = ("getHealth", "getReadiness", "getReceiptKeys")
 CALLED: Final = tuple(name for name in OPERATIONS if name not in PUBLIC)
-UPLOAD: Final = ("getUpload", "completeUpload", "deleteUpload")
+UPLOAD: Final = ("getUpload", "completeUpload", "deleteUpload", "signParts")
 OBJECT: Final = ("getObject", "deleteObject", "createDownload")
-LOCAL: Final = ("createUpload", "getUploadUrl", "createDownload")
-"""They sign, and ask S3 nothing."""
+LOCAL: Final = ("createUpload", "getUploadUrl", "createDownload", "signParts")
+"""They sign, and ask S3 nothing: but for the first, where an upload is in parts."""
 
-ASKING_S3: Final = (*UPLOAD, "listObjects", "getObject", "deleteObject", "getReadiness")
+ASKING_S3: Final = (
+    *("getUpload", "completeUpload", "deleteUpload", "listUploads"),
+    *("listObjects", "getObject", "deleteObject", "getReadiness"),
+)
 WITH_BODY: Final = tuple(name for name, one in OPERATIONS.items() if "requestBody" in one.definition)
 PLANNED: Final = ("createUpload", "getUploadUrl")
 
@@ -50,13 +53,19 @@ def ends(outcome: str, *operations: str) -> Callable[[Scenario], Scenario]:
     return enter
 
 
-@ends("200", "createUploads", "listPolicies", "listObjects", "getUploadUrl", *PUBLIC)
+@ends("200", "createUploads", "listPolicies", "listObjects", "listUploads", "getUploadUrl", *PUBLIC)
 @ends("201", "createUpload", "createDownload", "createToken")
 @ends("200", "getUpload", "completeUpload", "getObject")
 @ends("204", "deleteUpload", "deleteObject")
 async def granted(stage: Stage, operation: Operation) -> httpx.Response:
     """Something is stored, and the request is good."""
     return await ask(stage.plain, operation, await stage.target(stage.plain, b"bytes"))
+
+
+@ends("200", "signParts")
+async def parts_to_send(stage: Stage, operation: Operation) -> httpx.Response:
+    """The upload is one in parts."""
+    return await ask(stage.plain, operation, await stage.target(stage.plain, method="multipart"))
 
 
 @ends("unauthenticated", *CALLED)
@@ -71,14 +80,14 @@ async def a_service_that_names_nobody(stage: Stage, operation: Operation) -> htt
     return await ask(stage.plain, operation, headers={"X-API-Key": API_KEY})
 
 
-@ends("forbidden", "listObjects", "getObject", "getUploadUrl")
+@ends("forbidden", "listObjects", "listUploads", "getObject", "getUploadUrl")
 async def a_user_who_can_own_no_prefix(stage: Stage, operation: Operation) -> httpx.Response:
     """An id that is too long once encoded; objects and URLs lie below a prefix."""
     return await ask(stage.plain, operation, headers=authorization("u" * 256))
 
 
 @ends("forbidden", "createUpload", "createUploads", "createDownload", "createToken", "completeUpload")
-@ends("forbidden", "deleteObject", "deleteUpload")
+@ends("forbidden", "deleteObject", "deleteUpload", "signParts")
 async def a_write_from_another_site(stage: Stage, operation: Operation) -> httpx.Response:
     """A browser sends the cookie along wherever a page of another site asks it to."""
     signed_in = {"Cookie": f"{COOKIE}={token_for()}", "Sec-Fetch-Site": "cross-site"}
@@ -159,8 +168,9 @@ async def sts_denying(stage: Stage, operation: Operation) -> httpx.Response:
 @ends("storage_misconfigured", *LOCAL)
 async def no_credentials_to_sign_with(stage: Stage, operation: Operation) -> httpx.Response:
     """The AWS chain has none."""
+    target = await stage.target(stage.plain, method="multipart")
     client = await stage.service(s3={"access_key_id": None, "secret_access_key": None})
-    return await ask(client, operation)
+    return await ask(client, operation, target)
 
 
 @ends("body_too_large", *WITH_BODY)
@@ -191,10 +201,43 @@ async def two_days_later(stage: Stage, operation: Operation) -> httpx.Response:
     return await ask(await stage.service(), operation, target, headers={"Authorization": f"Bearer {token}"})
 
 
+@ends("method_not_available", "signParts")
+async def no_upload_in_parts(stage: Stage, operation: Operation) -> httpx.Response:
+    """It goes by one request."""
+    return await ask(stage.plain, operation, await stage.target(stage.plain))
+
+
 @ends("upload_incomplete", "completeUpload")
 async def nothing_sent(stage: Stage, operation: Operation) -> httpx.Response:
     """Nothing has landed."""
     return await ask(stage.plain, operation, await stage.target(stage.plain))
+
+
+@ends("upload_aborted", "completeUpload")
+async def given_up(stage: Stage, operation: Operation) -> httpx.Response:
+    """Its parts are gone."""
+    target = await stage.target(stage.plain, method="multipart")
+    (await stage.plain.delete(f"/v1/uploads/{target.id}")).raise_for_status()
+    return await ask(stage.plain, operation, target)
+
+
+@ends("object_exists", "completeUpload")
+async def another_was_first(stage: Stage, operation: Operation) -> httpx.Response:
+    """Two uploads to one key, of which neither may replace what is there."""
+    fields = {"method": "multipart", "policy": "keyed", "relative_key": "one"}
+    first = await stage.target(stage.plain, b"bytes", **fields)
+    second = await stage.target(stage.plain, b"bytes", **fields)
+    (await stage.plain.post(f"/v1/uploads/{first.id}/complete")).raise_for_status()
+    return await ask(stage.plain, operation, second)
+
+
+@ends("method_not_available", "completeUpload")
+async def an_id_of_a_listing(stage: Stage, operation: Operation) -> httpx.Response:
+    """It serves for status and for giving up; of how the upload is cut, it knows nothing."""
+    target = await stage.target(stage.plain, method="multipart")
+    listed = (await stage.plain.get("/v1/uploads")).json()["uploads"]
+    (one,) = (upload["id"] for upload in listed if upload["key"] == target.key)
+    return await ask(stage.plain, operation, Target(id=one))
 
 
 @ends("verification_failed", "completeUpload")
@@ -225,7 +268,7 @@ ends("checksum_required", *PLANNED)(_with(policy="summed"))
 ends("size_required", "createUpload")(_with(method="put", size=None))
 ends("size_required", "getUploadUrl")(_with(policy="sized"))
 ends("content_type_required", "getUploadUrl")(_with(policy="images"))
-ends("method_not_available", "createUpload")(_with(method="multipart"))
+ends("method_not_available", "createUpload")(_with(method="put", policy="forms"))
 ends("method_not_available", "getUploadUrl")(_with(policy="forms"))
 ends("metadata_not_allowed", "createUpload")(_with(metadata={"album": "2026"}))
 ends("invalid_key", "createUpload")(_with(policy="keyed", relative_key="a/../b"))

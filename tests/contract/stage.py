@@ -24,6 +24,8 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "createUpload": {"filename": "photo.jpg", "size": 5},
     "createUploads": {"uploads": [{"filename": "photo.jpg", "size": 5}, {"policy": "none"}]},
     "createToken": {"policies": ["default"]},
+    "completeUpload": {"parts": None},
+    "signParts": {"part_numbers": [1]},
 }
 """What each operation takes that takes a body, but for the one that names an object."""
 
@@ -73,9 +75,20 @@ class Stage:
         settings = plain_settings(server or self.server, **sections)
         return await self._stack.enter_async_context(service_client(settings))
 
-    async def target(self, client: httpx.AsyncClient, content: bytes | None = None) -> Target:
-        """Create an upload of five bytes; send ``content`` for it, if any, whatever was promised."""
-        upload = created(await client.post("/v1/uploads", json={"size": 5, "content_type": "image/jpeg"}))
+    async def target(
+        self, client: httpx.AsyncClient, content: bytes | None = None, **fields: object
+    ) -> Target:
+        """Create an upload of five bytes; send ``content`` for it, if any, whatever was promised.
+
+        Args:
+            client: Of the service that is asked for it.
+            content: What is sent.
+            **fields: Of the request.
+        """
+        asked = {"size": 5, "content_type": "image/jpeg", **fields}
+        upload = created(await client.post("/v1/uploads", json=asked))
+        if upload["method"] == "multipart":
+            upload = {**upload, **upload["parts"][0]}
         if content is not None:
             async with httpx.AsyncClient(trust_env=False) as s3:
                 sent = await s3.put(upload["url"], content=content, headers=upload["headers"])

@@ -50,7 +50,9 @@ def exemplary(operation: Operation, target: Target) -> Iterator[httpx.Request]:
 @each_operation
 async def test_a_request_of_examples_is_granted(operation: Operation, stage: Stage) -> None:
     """With every parameter that has a name, and the body as it stands."""
-    target = await stage.target(stage.plain, b"bytes")
+    # Part 3 of the examples is the last of an upload by default parts of 8 MiB.
+    in_parts = {"method": "multipart", "size": 17 * 1024**2} if operation.id == "signParts" else {}
+    target = await stage.target(stage.plain, None if in_parts else b"bytes", **in_parts)
     for request in exemplary(operation, target):
         request.headers.update(stage.plain.headers)
         answer = await stage.plain.send(request)

@@ -41,7 +41,9 @@ def a_planner(provider: str = "aws", **fields: Any) -> Planner:  # noqa: ANN401 
 
 
 def a_plan(planner: Planner, **fields: Any) -> Plan:  # noqa: ANN401 - any field of a request
-    """Plan an upload of ann's."""
+    """Plan an upload of ann's; a checksum brings its algorithm."""
+    if "checksum" in fields:
+        fields = {"checksum_algorithm": fields["checksum"].algorithm, **fields}
     return planner.plan(UploadRequest(**fields), user="ann", jti="J", unique=UNIQUE, today=TODAY)
 
 
@@ -170,8 +172,12 @@ def test_a_forms_range_ends_where_one_request_does() -> None:
         ("post", True, True, True, "aws", "post"),
         ("post", True, False, False, "r2", "method_not_available"),
         ("post", False, True, True, "r2", "method_not_available"),
-        ("multipart", True, False, False, "aws", "method_not_available"),
-        ("multipart", False, True, True, "r2", "method_not_available"),
+        ("multipart", True, False, False, "aws", "multipart"),
+        ("multipart", True, True, False, "aws", "multipart"),
+        ("multipart", False, True, True, "r2", "size_required"),
+        ("multipart", True, False, False, "b2", "multipart"),
+        ("multipart", True, True, False, "b2", "method_not_available"),
+        ("multipart", False, True, False, "b2", "method_not_available"),
     ],
 )
 def test_the_method_is_the_one_that_can_enforce_the_policy(
@@ -188,12 +194,13 @@ def test_the_method_is_the_one_that_can_enforce_the_policy(
     fields: dict[str, Any] = {"method": method, "size": 5 if sized else None, "overwrite": overwrite}
     if client_key:
         fields["relative_key"] = "a.jpg"
-    if outcome in {"put", "post"}:
+    if outcome in {"put", "post", "multipart"}:
         plan = a_plan(planner, **fields)
         assert plan.method == outcome
-        guarded = outcome == "put" and not overwrite and provider != "b2"
-        assert plan.replaceable is not guarded
-        assert ("If-None-Match" in plan.headers) is guarded
+        assert plan.guarded is (outcome != "post" and not overwrite and provider != "b2")
+        # Of a multipart upload, the end is guarded, and then its URLs are dead.
+        assert plan.replaceable is (outcome != "multipart" and not plan.guarded)
+        assert ("If-None-Match" in plan.headers) is (outcome == "put" and plan.guarded)
     else:
         with pytest.raises(UploadsvcError) as caught:
             a_plan(planner, **fields)
@@ -235,9 +242,16 @@ def test_the_size_must_be_the_policys() -> None:
 
 @pytest.mark.parametrize("method", ["auto", "put", "post", "multipart"])
 def test_no_request_carries_more_than_s3_takes(method: str) -> None:
-    """Above 5 GiB a single request is refused, whatever the policy allows."""
-    planner = a_planner(max_size=6 * GIB)
-    assert refused(planner, errors.MethodNotAvailable, size=5 * GIB + 1, method=method).field == "size"
+    """Above 5 GiB a single request is refused, and parts are the way, where the policy has them."""
+    single = a_planner(max_size=6 * GIB, methods=frozenset({"put", "post"}))
+    assert refused(single, errors.MethodNotAvailable, size=5 * GIB + 1, method=method).field == "size"
+    planner = a_planner(max_size=6 * GIB, multipart_threshold=6 * GIB)
+    if method in {"auto", "multipart"}:
+        assert a_plan(planner, size=5 * GIB + 1, method=method).method == "multipart"
+    else:
+        refusal = refused(planner, errors.MethodNotAvailable, size=5 * GIB + 1, method=method)
+        assert (refusal.field, "can: multipart" in refusal.detail) == ("method", True)
+    assert a_plan(planner, size=5 * GIB).method == "put"
 
 
 def test_a_checksum_must_be_what_policy_and_store_want() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from uploadsvc.domain.keys import KeyTemplate, Namespace
+from uploadsvc.domain.parts import MIB
 from uploadsvc.domain.policy import MAX_EXPIRES_IN, ChecksumRule, Policy, PolicyError
 from uploadsvc.domain.providers import GIB, PROVIDERS, TIB
 from uploadsvc.settings.model import PolicySettings
@@ -37,7 +38,11 @@ def test_every_default_policy_passes_on_every_provider(provider: str) -> None:
         ("name", {"name": "a\n"}, "1 to 64"),
         ("name", {"name": "x" * 65}, "1 to 64"),
         ("min_size", {"min_size": -1}, "negative"),
-        ("min_size", {"min_size": 5 * GIB + 1, "max_size": 6 * GIB}, "one request carries at most"),
+        (
+            "min_size",
+            {"min_size": 5 * GIB + 1, "max_size": 6 * GIB, "methods": frozenset({"put", "post"})},
+            "one request carries at most",
+        ),
         ("max_size", {"max_size": 0}, "below"),
         ("max_size", {"min_size": 10, "max_size": 9}, "below min_size (10)"),
         ("max_expires_in", {"max_expires_in": 0}, "1 to 604800"),
@@ -48,6 +53,10 @@ def test_every_default_policy_passes_on_every_provider(provider: str) -> None:
         ("content_types", {"content_types": frozenset({"image"})}, "'image' is not a media type"),
         ("content_types", {"content_types": frozenset({"image/png; q=1"})}, "without parameters"),
         ("multipart_threshold", {"multipart_threshold": -1}, "negative"),
+        ("multipart_expires_in", {"multipart_expires_in": 0}, "1 to 2592000 seconds (30 days)"),
+        ("multipart_expires_in", {"multipart_expires_in": 2_592_001}, "30 days"),
+        ("part_size", {"part_size": 5 * MIB - 1}, "5242880 to 5368709120 bytes"),
+        ("part_size", {"part_size": 5 * GIB + 1}, "S3's own limits"),
         ("key", {"key": KeyTemplate("{filename}" * 5)}, "it can give 1000 bytes; prefix and user leave 760"),
         ("storage_class", {"storage_class": "standard ia"}, "A-Z"),
         ("storage_class", {"storage_class": "GLACIER\r\nx: y"}, "A-Z"),
@@ -68,7 +77,6 @@ def test_every_default_policy_passes_on_every_provider(provider: str) -> None:
         ("tags", {"tags": {"a": "x" * 257}}, "0 to 256"),
         ("tags", {"tags": {"a": "x\n"}}, "0 to 256"),
         ("methods", {"methods": frozenset()}, "at least one"),
-        ("methods", {"methods": frozenset({"multipart"})}, "this release signs post and put"),
         ("methods", {"methods": frozenset({"post"}), "key": FIXED_KEY}, "cannot be told not to overwrite"),
     ],
 )
@@ -101,6 +109,18 @@ def test_a_policy_that_contradicts_itself_is_refused(field: str, values: dict[st
             {"methods": frozenset({"post"}), "checksum": "required"},
             "localstack checks no checksum in a form",
         ),
+        (
+            "generic",
+            "methods",
+            {"methods": frozenset({"multipart"}), "checksum": "required"},
+            "generic checks no checksum of parts",
+        ),
+        (
+            "minio",
+            "min_size",
+            {"min_size": 5 * GIB + 1, "max_size": 6 * GIB, "checksum": "required"},
+            "one request carries at most",
+        ),
     ],
 )
 def test_a_policy_that_asks_for_what_the_store_lacks_is_refused(
@@ -117,6 +137,11 @@ def test_a_policy_that_asks_for_what_the_store_lacks_is_refused(
     [
         ("aws", {"max_size": 50_000 * GIB}),
         ("aws", {"min_size": 5 * GIB, "max_size": 5 * GIB}),
+        ("aws", {"min_size": 5 * GIB + 1, "max_size": 6 * GIB}),
+        ("aws", {"methods": frozenset({"multipart"}), "key": FIXED_KEY, "checksum": "required"}),
+        ("generic", {"methods": frozenset({"multipart"}), "min_size": 5 * TIB, "max_size": 5 * TIB}),
+        ("aws", {"part_size": 5 * MIB, "multipart_threshold": 0, "multipart_expires_in": 1}),
+        ("aws", {"part_size": 5 * GIB, "multipart_expires_in": 2_592_000}),
         ("aws", {"expires_in": MAX_EXPIRES_IN, "max_expires_in": MAX_EXPIRES_IN}),
         ("aws", {"key": FIXED_KEY}),
         ("aws", {"client_keys": True}),
@@ -149,17 +174,19 @@ def test_a_long_key_prefix_leaves_less_room() -> None:
 @pytest.mark.parametrize(
     ("provider", "checksum", "may_replace", "methods"),
     [
-        ("aws", "optional", True, {"put", "post"}),
-        ("aws", "optional", False, {"put"}),
-        ("aws", "required", True, {"put", "post"}),
-        ("localstack", "required", True, {"put"}),
-        ("localstack", "optional", True, {"put", "post"}),
-        ("r2", "optional", True, {"put"}),
-        ("r2", "optional", False, {"put"}),
-        ("b2", "optional", True, {"put"}),
+        ("aws", "optional", True, {"put", "post", "multipart"}),
+        ("aws", "optional", False, {"put", "multipart"}),
+        ("aws", "required", True, {"put", "post", "multipart"}),
+        ("generic", "required", True, {"put", "post"}),
+        ("localstack", "required", True, {"put", "multipart"}),
+        ("localstack", "optional", True, {"put", "post", "multipart"}),
+        ("r2", "optional", True, {"put", "multipart"}),
+        ("r2", "optional", False, {"put", "multipart"}),
+        ("r2", "required", True, {"put"}),
+        ("b2", "optional", True, {"put", "multipart"}),
         ("b2", "optional", False, set()),
         ("gcs", "optional", False, set()),
-        ("ceph", "optional", True, {"put", "post"}),
+        ("ceph", "optional", True, {"put", "post", "multipart"}),
     ],
 )
 def test_only_methods_that_enforce_the_policy_are_usable(

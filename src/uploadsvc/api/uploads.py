@@ -118,7 +118,7 @@ def uploads_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
     async def complete_upload(
         caller: Annotated[Principal, Depends(authenticate)],
         id: UploadId,  # noqa: A002 - the name is the contract's
-        body: Annotated[CompleteUpload | None, Body(examples=[{"parts": None}])] = None,
+        body: Annotated[CompleteUpload | None, Body(examples=[{}])] = None,
     ) -> CompletedUpload:
         """Put parts together, and compare what landed in S3 with what was promised. Safe to repeat."""
         return completed_model(await uploads.complete(caller, id, body.etags() if body else None))

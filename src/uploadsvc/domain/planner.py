@@ -234,6 +234,9 @@ class Planner:
         if wanted == "multipart" and request.size is None and "multipart" in self._usable[may_replace]:
             detail = "A multipart upload is cut into parts beforehand; say how many bytes the file has."
             raise errors.SizeRequired(detail, field="size")
+        if request.checksum_algorithm and request.checksum is None and wanted in {"put", "post"}:
+            detail = "Only a multipart upload can begin before its checksum is known; give the value."
+            raise errors.ValidationFailed(detail, field="checksum.value")
         if wanted not in usable:
             can = ", ".join(sorted(usable)) or "none"
             detail = f"This upload cannot be done by {wanted}; methods that can: {can}."

@@ -206,11 +206,12 @@ class Policy:
             _refuse(
                 "key", f"{provider.name} cannot refuse to overwrite; use {{uuid}} or set overwrite to true"
             )
-        if not self.usable_methods(provider, may_replace=self.key.unique or self.overwrite):
+        usable = self.usable_methods(provider, may_replace=self.key.unique or self.overwrite)
+        if not usable:
             _refuse(
                 "methods", f"none of {', '.join(sorted(self.methods))} can work here: {self._why(provider)}"
             )
-        if self.min_size > MAX_SINGLE_PUT and "multipart" not in self.methods:
+        if self.min_size > MAX_SINGLE_PUT and "multipart" not in usable:
             _refuse("min_size", f"one request carries at most {MAX_SINGLE_PUT} bytes")
 
     def usable_methods(self, provider: Provider, *, may_replace: bool) -> frozenset[Method]:
@@ -228,6 +229,8 @@ class Policy:
             usable -= {"post"}
         if self.tags and not provider.form_tags:
             usable -= {"post"}
+        if self.checksum == "required" and not provider.part_checksums:
+            usable -= {"multipart"}
         if not provider.conditional_writes and not may_replace:
             usable -= {"put", "multipart"}
         return usable
@@ -237,8 +240,10 @@ class Policy:
             return f"{provider.name} takes no POST policies"
         if not (self.key.unique or self.overwrite):
             return "a form cannot be told not to overwrite, and the key has no {uuid}"
-        if not provider.form_checksums and self.checksum == "required":
+        if self.checksum == "required" and "post" in self.methods:
             return f"{provider.name} checks no checksum in a form"
+        if self.checksum == "required" and "multipart" in self.methods:
+            return f"{provider.name} checks no checksum of parts"
         if not provider.form_tags and self.tags:
             return f"{provider.name} takes no tags in a form"
         return "they do not go together"
