@@ -15,9 +15,15 @@ def main() -> None:
     else:
         # Python's own handler would print a trace while the commands are imported; the loop sets another.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from uploadsvc.commands import run  # noqa: PLC0415 - see above
+    if sys.argv[1:2] == ["upload"]:
+        # By itself: what serves is not loaded, which takes longer and more memory than a small file.
+        from uploadsvc.client.command import run as upload  # noqa: PLC0415 - see above
 
-    run()
+        upload(sys.argv[2:])
+    else:
+        from uploadsvc.commands import run  # noqa: PLC0415 - see above
+
+        run()
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""The commands: ``uploadsvc serve``, ``dev``, ``openapi``, ``receipt-key``."""
+"""The commands: ``uploadsvc serve``, ``dev``, ``upload``, ``openapi``, ``receipt-key``."""
 
 import asyncio
 import json
@@ -70,6 +70,16 @@ def dev(
     except (*DevelopError, OSError) as error:
         raise SystemExit(_line(str(error))) from None
     _say("stopped")
+
+
+@app.command(
+    add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)
+def upload(context: typer.Context) -> None:
+    """Upload files to an uploadsvc; stopped, the same command goes on."""
+    from uploadsvc.client.command import run  # noqa: PLC0415 - the service does without
+
+    run(context.args)
 
 
 @app.command()

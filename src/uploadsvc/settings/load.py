@@ -25,6 +25,10 @@ CONFIG_FILE = f"{ENV_PREFIX}CONFIG_FILE"
 _KUBERNETES = re.compile(rf"{ENV_PREFIX}(SERVICE_(HOST|PORT)(_.*)?|PORT(_\d+_.*)?)")
 
 
+# The command line client's own; whoever serves and uploads on one machine may have them set for both.
+_CLIENT = frozenset(f"{ENV_PREFIX}{name}" for name in ("URL", "TOKEN", "API_KEY"))
+
+
 class _Sources(BaseSettings, Settings):
     """`Settings` with the names that they have in the environment; only read from, never made."""
 
@@ -93,7 +97,7 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
     known = {f"{ENV_PREFIX}{field.upper()}" for field in Settings.model_fields} | {CONFIG_FILE}
     for name in environment:
         upper = name.upper()
-        if not upper.startswith(ENV_PREFIX) or _KUBERNETES.fullmatch(upper):
+        if not upper.startswith(ENV_PREFIX) or upper in _CLIENT or _KUBERNETES.fullmatch(upper):
             continue
         head = ENV_PREFIX + upper.removeprefix(ENV_PREFIX).split(ENV_DELIMITER)[0]
         if head not in known:
