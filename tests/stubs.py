@@ -1,10 +1,14 @@
 """A stand-in for S3 that says what a test wants it to say."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from typing import Final, TypeAlias
+
+_LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,26 +17,38 @@ class Canned:
 
     Attributes:
         status: The HTTP status.
-        code: S3's error code, in an XML body; empty for no body.
+        code: S3's error code, in an XML body; empty for no such body.
+        body: XML, where it says no error.
+        content_type: Its media type.
+        length: The bytes of the body that a HEAD speaks of.
         headers: Besides those that every answer has.
     """
 
     status: int
     code: str = ""
+    body: str = ""
+    content_type: str = "application/xml"
+    length: int = 0
     headers: Sequence[tuple[str, str]] = ()
 
     def encode(self, *, with_body: bool) -> bytes:
         """Return the bytes of the answer; one to a HEAD has no body."""
-        body = f"<Error><Code>{self.code}</Code><Message>Canned.</Message></Error>" if self.code else ""
+        body = self.body
+        if self.code:
+            body = f"<Error><Code>{self.code}</Code><Message>Canned.</Message></Error>"
         lines = [
             f"HTTP/1.1 {self.status} Canned",
             f"Date: {formatdate(usegmt=True)}",
-            "Content-Type: application/xml",
+            f"Content-Type: {self.content_type}",
             "x-amz-request-id: REQUEST-0001",
-            f"Content-Length: {len(body) if with_body else 0}",
+            f"Content-Length: {len(body.encode()) if with_body else self.length}",
             *(f"{name}: {value}" for name, value in self.headers),
         ]
         return ("\r\n".join(lines) + "\r\n\r\n" + (body if with_body else "")).encode()
+
+
+Script: TypeAlias = Callable[[str], Awaitable[Canned | None]]
+"""Chooses the answer to a request (``GET /bucket?…``), at once or late."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,8 +60,12 @@ class Stub:
 
 
 @asynccontextmanager
-async def stub_s3(answer: Canned | None) -> AsyncIterator[Stub]:
-    """Listen on 127.0.0.1 and give every request this answer; ``None`` for none, ever."""
+async def stub_s3(answer: Canned | Script | None) -> AsyncIterator[Stub]:
+    """Listen on 127.0.0.1 and give every request this answer; ``None`` for none, ever.
+
+    Args:
+        answer: The answer, or what chooses one by the request's line.
+    """
     stub = Stub()
     gone = asyncio.Event()
 
@@ -53,11 +73,14 @@ async def stub_s3(answer: Canned | None) -> AsyncIterator[Stub]:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 request = head.decode("latin-1").split("\r\n", 1)[0].removesuffix(" HTTP/1.1")
+                length = _LENGTH.search(head)
+                await reader.readexactly(int(length[1]) if length else 0)
                 stub.requests.append(request)
-                if answer is None:
+                chosen = await answer(request) if callable(answer) else answer
+                if chosen is None:
                     await gone.wait()
                     return
-                writer.write(answer.encode(with_body=not request.startswith("HEAD")))
+                writer.write(chosen.encode(with_body=not request.startswith("HEAD")))
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             return

@@ -3,9 +3,11 @@
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import repeat
 from typing import Final
 
 from uploadsvc.domain import errors
@@ -25,6 +27,7 @@ MAX_SIGNED_PARTS: Final = 1000
 """So many can be asked for at once."""
 
 _MAX_UPLOAD_ID: Final = 2048
+_NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +70,9 @@ class Multipart:
     def sign(
         self,
         handle: Handle,
-        part_numbers: Iterable[int],
+        part_numbers: Sequence[int],
         *,
-        checksums: Mapping[int, str],
+        checksums: Sequence[str] | None,
         credentials: Credentials,
         now: datetime,
         expires_at: datetime,
@@ -79,7 +82,7 @@ class Multipart:
         Args:
             handle: The upload.
             part_numbers: Counted from 1.
-            checksums: Of the parts, where the upload has them, in base64.
+            checksums: Of these parts, in their order, where the upload has them; in base64.
             credentials: What signs.
             now: The time of signing.
             expires_at: The end of the URLs.
@@ -89,14 +92,17 @@ class Multipart:
         """
         if not handle.part_size:
             raise _listed()
+        if checksums is not None and len(checksums) != len(part_numbers):
+            detail = "Give one checksum for each of the part numbers, in the same order."
+            raise errors.ValidationFailed(detail, field="checksums")
         parts, upload_id = handle.parts, handle.upload_id
         signed = []
-        for number in part_numbers:
+        for number, checksum in zip(part_numbers, checksums or repeat(None), strict=False):
             if not 1 <= number <= parts.count:
                 detail = f"There is no part {number}; the upload has 1 to {parts.count}."
                 raise errors.ValidationFailed(detail, field="part_numbers")
             size = parts.size_of(number)
-            headers = _part_headers(handle, number, checksums)
+            headers = _part_headers(handle, number, checksum)
             url = self._signer.url(
                 "PUT",
                 handle.key,
@@ -132,16 +138,20 @@ class Multipart:
 
         Raises:
             UploadIncomplete: Parts are missing; the error names them.
+            ValidationFailed: The caller names a part that there is not.
             ObjectExists: The upload may not replace what is there.
             UploadsvcError: S3 denies, fails, does not answer, or is still at it.
         """
         if not handle.part_size:
             raise _listed()
-        arrived = await self.arrived(handle)
-        if arrived is None:
-            return False
-        whole = _all_parts(handle, arrived, etags)
         try:
+            # While S3 is at it, it need not list the parts any more.
+            if await self._storage.joined(handle.upload_id):
+                return True
+            arrived = await self.arrived(handle)
+            if arrived is None:
+                return False
+            whole = _all_parts(handle, arrived, etags)
             await self._storage.complete(
                 handle.key,
                 handle.upload_id,
@@ -178,11 +188,12 @@ class Multipart:
         listed, last = await self._storage.list_uploads(prefix=prefix, after=after, limit=limit)
         # The prefix is asked of S3, and held to besides: not every store honours it.
         own = [upload for upload in listed if upload.key.startswith(prefix)]
-        return own, _encode_cursor(last, prefix) if last else None
+        # A key that is somebody else's is not for a cursor to tell, which anyone can read.
+        goes_on = last is not None and (not last[0] or last[0].startswith(prefix))
+        return own, _encode_cursor(last, prefix) if last and goes_on else None
 
 
-def _part_headers(handle: Handle, number: int, checksums: Mapping[int, str]) -> dict[str, str]:
-    value = checksums.get(number)
+def _part_headers(handle: Handle, number: int, value: str | None) -> dict[str, str]:
     if handle.part_checksum is None:
         if value is not None:
             detail = "This upload was created without a checksum, so its parts have none either."
@@ -205,6 +216,9 @@ def _all_parts(
     handle: Handle, arrived: Sequence[UploadedPart], etags: Mapping[int, str] | None
 ) -> list[UploadedPart]:
     parts, by_number = handle.parts, {part.part_number: part for part in arrived}
+    if unknown := [number for number in etags or () if number > parts.count]:
+        detail = f"There is no part {unknown[0]}; the upload has 1 to {parts.count}."
+        raise errors.ValidationFailed(detail, field="parts")
     lacking, other = [], []
     for number in range(1, parts.count + 1):
         part = by_number.get(number)
@@ -216,7 +230,7 @@ def _all_parts(
         detail = f"{len(lacking)} of {parts.count} parts have not arrived: {ranges(lacking)}."
         raise errors.UploadIncomplete(detail, field="parts")
     if other:
-        detail = f"S3 has other bytes than those named for these parts: {ranges(other)}."
+        detail = f"S3 has other parts than those that were named: {ranges(other)}."
         raise errors.UploadIncomplete(detail, field="parts")
     return [by_number[number] for number in range(1, parts.count + 1)]
 
@@ -238,7 +252,7 @@ def _decode_cursor(cursor: str, prefix: str) -> tuple[str, str]:
         fits = (
             len(relative.encode()) <= MAX_KEY_BYTES - len(prefix.encode())
             and 0 < len(upload_id) <= _MAX_UPLOAD_ID
-            and (relative.isprintable() or not relative)
+            and not _NOT_IN_XML.search(relative)
             and upload_id.isascii()
             and upload_id.isprintable()
         )

@@ -16,12 +16,15 @@ from uploadsvc.domain.errors import (
 )
 from uploadsvc.domain.parts import UploadedPart
 from uploadsvc.storage import Storage
-from uploadsvc.storage_errors import DEADLINE, RefusedError, translated
+from uploadsvc.storage_errors import RefusedError, translated
 
 ASSEMBLY_DEADLINE: Final = 300.0
 """Seconds that S3 may take to put parts together: it says itself that this can be minutes.
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 """
+
+PATIENCE: Final = 3.0
+"""Seconds that a caller waits for it: some are left for listing the parts before, and for a look after."""
 
 _PARAMETERS: Final = {
     "Content-Type": "ContentType",
@@ -140,7 +143,7 @@ class MultipartStorage:
         checksum: Checksum | None,
         guarded: bool,
     ) -> None:
-        """Put the parts together. Whoever asks for the same one meanwhile waits for the same answer.
+        """Put the parts together, in the background: who asks waits for it only so long.
 
         Args:
             key: The whole object key.
@@ -158,19 +161,39 @@ class MultipartStorage:
             StorageUnavailable: S3 is still at it, or does not answer.
             UploadsvcError: S3 denies.
         """
-        assembling = self._assembling.get(upload_id)
-        if assembling is None:
+        if upload_id not in self._assembling:
             parameters = _completion(parts, part_checksum, checksum, guarded=guarded)
             assembling = self._storage.run(self._assemble(key, upload_id, parameters))
             self._assembling[upload_id] = assembling
-            assembling.add_done_callback(lambda _: self._assembling.pop(upload_id, None))
-        done, _ = await asyncio.wait({assembling}, timeout=DEADLINE)
+            assembling.add_done_callback(lambda done: self._forget(upload_id, done))
+        await self.joined(upload_id)
+
+    async def joined(self, upload_id: str) -> bool:
+        """Wait for what is being put together already, and whoever asked for it.
+
+        Returns:
+            Whether it was; it is done then.
+
+        Raises:
+            UploadsvcError: As for `complete`.
+        """
+        assembling = self._assembling.get(upload_id)
+        if assembling is None:
+            return False
+        done, _ = await asyncio.wait({assembling}, timeout=PATIENCE)
         if not done or assembling.cancelled():
             detail = "S3 is still putting the parts together; ask again."
             raise StorageUnavailable(detail)
         failure = assembling.exception()
         if failure is not None:
             raise failure
+        return True
+
+    def _forget(self, upload_id: str, assembling: asyncio.Task[None]) -> None:
+        del self._assembling[upload_id]
+        if not assembling.cancelled():
+            # Looked at, even if nobody waits for it any more: asyncio would complain on its own.
+            assembling.exception()
 
     async def _assemble(self, key: str, upload_id: str, parameters: dict[str, Any]) -> None:
         expected = _NO_SUCH_UPLOAD | _REFUSALS.keys()

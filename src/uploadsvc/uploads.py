@@ -1,6 +1,8 @@
 """The use cases of uploading: create, look, complete, give up."""
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
@@ -21,6 +23,7 @@ from uploadsvc.multipart_storage import UnfinishedUpload
 from uploadsvc.receipts import Receipts
 from uploadsvc.signing import Signer, end_of_life
 from uploadsvc.storage import Storage
+from uploadsvc.storage_errors import DEADLINE
 from uploadsvc.verification import verify
 
 DEFAULT_POLICY: Final = "default"
@@ -190,7 +193,7 @@ class Uploads:
             parts = self._multipart.sign(
                 handle,
                 range(1, first + 1),
-                checksums={},
+                checksums=None,
                 credentials=credentials,
                 now=now,
                 expires_at=expires_at,
@@ -211,7 +214,7 @@ class Uploads:
         return self._signer.endpoint.base_url, fields, []
 
     async def sign_parts(
-        self, caller: Principal, upload_id: str, part_numbers: Sequence[int], checksums: Mapping[int, str]
+        self, caller: Principal, upload_id: str, part_numbers: Sequence[int], checksums: Sequence[str] | None
     ) -> tuple[list[SignedPart], datetime]:
         """Sign parts of a multipart upload, as often as it takes while its id counts.
 
@@ -219,7 +222,7 @@ class Uploads:
             caller: Who asks.
             upload_id: The upload's id.
             part_numbers: Counted from 1.
-            checksums: Of the parts, where the upload has them, in base64.
+            checksums: Of these parts, in their order, where the upload has them; in base64.
 
         Returns:
             The parts, and when their URLs end.
@@ -268,11 +271,12 @@ class Uploads:
             UploadsvcError: No such upload of the caller's, it expired, or S3 does not answer.
         """
         handle = self._open(caller, upload_id)
-        arrived = await self._multipart.arrived(handle) if handle.method == "multipart" else None
-        if arrived is not None:
-            status: Literal["pending", "uploading"] = "uploading" if arrived else "pending"
-            return State(handle=handle, status=status, stored=None, parts=arrived)
-        stored = await self._landed(handle)
+        async with _in_time():
+            arrived = await self._multipart.arrived(handle) if handle.method == "multipart" else None
+            if arrived is not None:
+                status: Literal["pending", "uploading"] = "uploading" if arrived else "pending"
+                return State(handle=handle, status=status, stored=None, parts=arrived)
+            stored = await self._landed(handle)
         if stored is not None:
             return State(handle=handle, status="stored", stored=stored, parts=())
         # S3 forgets a multipart upload when it is complete, and when it is given up.
@@ -297,22 +301,8 @@ class Uploads:
             UploadsvcError: As for `status`.
         """
         handle = self._open(caller, upload_id)
-        known, exists = True, None
-        if handle.method == "multipart":
-            try:
-                known = await self._multipart.assemble(handle, etags)
-            except errors.ObjectExists as error:
-                # It may be this upload's own, where the answer that said so was lost.
-                exists = error
-        stored = await self._landed(handle)
-        if stored is None:
-            if exists is not None:
-                raise exists
-            if not known:
-                detail = "This multipart upload was given up, or its parts have been cleaned away."
-                raise errors.UploadAborted(detail)
-            detail = "S3 does not have this upload's bytes yet; send them, then complete again."
-            raise errors.UploadIncomplete(detail)
+        async with _in_time():
+            stored = await self._assembled(handle, etags)
         checksum = verify(handle, stored, guessed_types=self._guessed_types)
         now = self._now()
         claims = {
@@ -333,6 +323,25 @@ class Uploads:
             replaceable_until=datetime.fromtimestamp(handle.replaceable_until, UTC) if live else None,
         )
 
+    async def _assembled(self, handle: Handle, etags: Mapping[int, str] | None) -> StoredObject:
+        known, exists = True, None
+        if handle.method == "multipart":
+            try:
+                known = await self._multipart.assemble(handle, etags)
+            except errors.ObjectExists as error:
+                # It may be this upload's own, where the answer that said so was lost.
+                exists = error
+        stored = await self._landed(handle)
+        if stored is not None:
+            return stored
+        if exists is not None:
+            raise exists
+        if not known:
+            detail = "This multipart upload was given up, or its parts have been cleaned away."
+            raise errors.UploadAborted(detail)
+        detail = "S3 does not have this upload's bytes yet; send them, then complete again."
+        raise errors.UploadIncomplete(detail)
+
     async def delete(self, caller: Principal, upload_id: str) -> None:
         """Give an upload up: its parts, and what it stored, where callers may delete. Twice is fine.
 
@@ -341,14 +350,15 @@ class Uploads:
             UploadsvcError: As for `status`.
         """
         handle = self._open(caller, upload_id)
-        if handle.method == "multipart":
-            await self._multipart.abort(handle)
-        if await self._landed(handle) is None:
-            return
-        if not self._may_delete:
-            detail = "The object is stored, and this service does not let callers delete objects."
-            raise errors.Forbidden(detail)
-        await self._storage.delete(handle.key)
+        async with _in_time():
+            if handle.method == "multipart":
+                await self._multipart.abort(handle)
+            if await self._landed(handle) is None:
+                return
+            if not self._may_delete:
+                detail = "The object is stored, and this service does not let callers delete objects."
+                raise errors.Forbidden(detail)
+            await self._storage.delete(handle.key)
 
     async def unfinished(
         self, caller: Principal, *, cursor: str | None, limit: int
@@ -404,6 +414,17 @@ class Uploads:
 
     def _now(self) -> datetime:
         return self._clock().replace(microsecond=0)
+
+
+@asynccontextmanager
+async def _in_time() -> AsyncIterator[None]:
+    """Bound several calls to S3 as one is bounded: a caller has its answer within five seconds."""
+    try:
+        async with asyncio.timeout(DEADLINE):
+            yield
+    except TimeoutError:
+        detail = "The object store does not answer."
+        raise errors.StorageUnavailable(detail) from None
 
 
 def _listed(bucket: str, upload: UnfinishedUpload, expires_at: int) -> Handle:

@@ -57,8 +57,8 @@ class RequestedChecksum(_Request):
     algorithm: Algorithm
     value: str | None = Field(
         default=None,
-        description="Base64 of the checksum's bytes; for a multipart upload's `sha256`, that over the "
-        "SHA-256s of its parts. Left out only where a multipart upload begins before it is known.",
+        description="Base64 of the checksum's bytes; where `method` is `multipart`, of `sha256` that over "
+        "the SHA-256s of the parts. Left out only where a multipart upload begins before it is known.",
         examples=["VcZND81vnV98goCThX4/39poR4u06b0k1IHvORx4BOg="],
     )
 

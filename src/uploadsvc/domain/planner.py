@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 from xml.sax.saxutils import escape
 
 from uploadsvc.domain import errors, media_types
-from uploadsvc.domain.checksums import Algorithm
+from uploadsvc.domain.checksums import Algorithm, is_composite
 from uploadsvc.domain.disposition import content_disposition
 from uploadsvc.domain.keys import Namespace, file_extension, safe_filename
 from uploadsvc.domain.metadata import MAX_METADATA_BYTES, UPLOAD_MARK, encode, encoded_size, is_text
@@ -92,6 +92,7 @@ class Planner:
             headers = _put_headers(described, size=request.size, tags=policy.tags, guarded=guarded)
         else:
             headers, fields = {}, _form_fields(described, key=key, tags=policy.tags)
+        expires_in = min(request.expires_in or policy.expires_in, policy.max_expires_in)
         return Plan(
             method=method,
             key=key,
@@ -102,7 +103,8 @@ class Planner:
             checksum=request.checksum,
             headers=headers,
             fields=fields,
-            expires_in=min(request.expires_in or policy.expires_in, policy.max_expires_in),
+            # A part is of no use once its upload has expired.
+            expires_in=min(expires_in, policy.multipart_expires_in) if parts else expires_in,
             marked=marked,
             guarded=guarded,
             # The URLs of parts are dead once the upload is complete.
@@ -230,7 +232,7 @@ class Planner:
             usable -= {"put", "post"}
         wanted = request.method
         if wanted == "auto":
-            wanted = self._automatic(request.size, usable)
+            wanted = self._automatic(request, usable)
         if wanted == "multipart" and request.size is None and "multipart" in self._usable[may_replace]:
             detail = "A multipart upload is cut into parts beforehand; say how many bytes the file has."
             raise errors.SizeRequired(detail, field="size")
@@ -246,7 +248,11 @@ class Planner:
             raise errors.SizeRequired(detail, field="size")
         return wanted
 
-    def _automatic(self, size: int | None, usable: frozenset[Method]) -> Method:
+    def _automatic(self, request: UploadRequest, usable: frozenset[Method]) -> Method:
+        size, checksum = request.size, request.checksum
+        if checksum is not None and is_composite(checksum.algorithm):
+            # Whoever leaves the method open gives the checksum of the file, not one over parts.
+            usable -= {"multipart"}
         if size is not None and size > self.policy.multipart_threshold and "multipart" in usable:
             return "multipart"
         preferred: tuple[Method, ...] = ("post", "put") if size is None else ("put", "post", "multipart")
