@@ -112,6 +112,25 @@ def test_a_size_is_bytes_or_has_a_unit(env: pytest.MonkeyPatch, value: str, size
     assert loaded(env, POLICIES__P__MAX_SIZE=value).policies["p"].max_size == size
 
 
+def test_how_files_are_cut_is_the_policys(env: pytest.MonkeyPatch) -> None:
+    """Sizes have units, and a time is in seconds; what is left out has the defaults that the README names."""
+    settings = loaded(
+        env,
+        POLICIES__VIDEO__MULTIPART_THRESHOLD="1GiB",
+        POLICIES__VIDEO__PART_SIZE="16MiB",
+        POLICIES__VIDEO__MULTIPART_EXPIRES_IN="86400",
+        POLICIES__PLAIN__MAX_SIZE="1TiB",
+    )
+    policies = {name: policy.policy(name) for name, policy in settings.policies.items()}
+    found = {
+        name: (policy.multipart_threshold, policy.part_size, policy.multipart_expires_in)
+        for name, policy in policies.items()
+    }
+    assert found["video"] == (1024**3, 16 * 1024**2, 86_400)
+    assert found["plain"] == (64 * 1024**2, 8 * 1024**2, 604_800)
+    assert policies["plain"].methods == {"put", "post", "multipart"}
+
+
 @pytest.mark.parametrize("value", ["5M", "MB", "1.5GB", "-1", "5 000", "5iB", "1e6", "x", "9" * 19])
 def test_a_bad_size_is_refused(env: pytest.MonkeyPatch, value: str) -> None:
     """The variable is named, and what a size looks like."""
@@ -206,6 +225,9 @@ def test_a_missing_file_is_refused(env: pytest.MonkeyPatch) -> None:
         ("POLICIES", "{}", "POLICIES", "at least 1"),
         ("POLICIES__P", "hunter2", "POLICIES__P", "not the JSON"),
         ("POLICIES__P__METHODS", "get", "POLICIES__P__METHODS__0", "'put', 'post' or 'multipart'"),
+        ("POLICIES__P__PART_SIZE", "5M", "POLICIES__P__PART_SIZE", "'5MB' or '5MiB'"),
+        ("POLICIES__P__MULTIPART_THRESHOLD", "-1", "POLICIES__P__MULTIPART_THRESHOLD", "'5MB' or '5MiB'"),
+        ("POLICIES__P__MULTIPART_EXPIRES_IN", "7d", "POLICIES__P__MULTIPART_EXPIRES_IN", "integer"),
         ("POLICIES__P__ACL", "public", "POLICIES__P__ACL", "'public-read'"),
         ("POLICIES__P__MAXSIZE", "5", "POLICIES__P__MAXSIZE", "no such setting"),
         ("AUTH__API_KEYS", "hunter2", "AUTH__API_KEYS", "not the JSON"),
