@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 import httpx
 import pytest
@@ -10,6 +11,7 @@ from tests.api.support import assert_problem, created, s3_that_is_down
 from tests.service import authorization, service_client, settings_for
 
 S3 = s3_that_is_down()
+MODULE = "/web/uploadsvc.js"
 
 
 @pytest.fixture(scope="module")
@@ -27,14 +29,56 @@ async def plain() -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def test_the_browser_module_is_always_served(demo: httpx.AsyncClient, plain: httpx.AsyncClient) -> None:
-    """As a module script that is asked for anew each time."""
+    """As a module script whose name says nothing of its content, so it is asked for anew each time."""
     for client in (demo, plain):
-        answer = await client.get("/web/uploadsvc.js")
+        answer = await client.get(MODULE)
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/javascript")
         assert answer.headers["cache-control"] == "no-cache"
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "export" in answer.text
+
+
+async def test_the_browser_module_is_kept_by_its_hash(plain: httpx.AsyncClient) -> None:
+    """The hash is its ETag. In the address, caches need not ask for a year; an old one does not count."""
+    answer = await plain.get(MODULE)
+    digest = answer.headers["etag"].strip('"')
+    assert sha256(answer.content).hexdigest().startswith(digest)
+    named = await plain.get(MODULE, params={"v": digest})
+    assert named.content == answer.content
+    assert named.headers["cache-control"] == "public, max-age=31536000, immutable"
+    old = await plain.get(MODULE, params={"v": "0" * len(digest)})
+    assert (old.content, old.headers["cache-control"]) == (answer.content, "no-cache")
+
+
+@pytest.mark.parametrize("known", ["{}", "W/{}", '"other", {}', '"other",W/{}'])
+async def test_whoever_has_the_browser_module_is_not_sent_it_again(
+    plain: httpx.AsyncClient, known: str
+) -> None:
+    """The answer says for how long that holds."""
+    etag = (await plain.get(MODULE)).headers["etag"]
+    for query, kept in (("", "no-cache"), (f"?v={etag.strip(chr(34))}", "immutable")):
+        answer = await plain.get(MODULE + query, headers={"If-None-Match": known.format(etag)})
+        assert (answer.status_code, answer.content) == (304, b"")
+        assert answer.headers["etag"] == etag
+        assert kept in answer.headers["cache-control"]
+    other = await plain.get(MODULE, headers={"If-None-Match": '"other"'})
+    assert other.status_code == 200
+
+
+async def test_only_apps_that_are_allowed_may_load_the_browser_module() -> None:
+    """Other origins' pages are told nothing that would let them."""
+    settings = settings_for(S3, cors={"allow_origins": ["https://app.example.com"]})
+    async with service_client(settings, user=None) as client:
+        for origin, allowed in (("https://app.example.com", True), ("https://other.example.com", False)):
+            headers = {"Origin": origin}
+            etag = (await client.get(MODULE, headers=headers)).headers["etag"]
+            for answer in (
+                await client.get(MODULE, headers=headers),
+                await client.get(MODULE, headers={**headers, "If-None-Match": etag}),
+            ):
+                assert (answer.headers.get("access-control-allow-origin") == origin) is allowed
+                assert "origin" in answer.headers["vary"].lower()
 
 
 async def test_the_page_may_reach_only_the_service_and_the_store(demo: httpx.AsyncClient) -> None:
@@ -46,8 +90,9 @@ async def test_the_page_may_reach_only_the_service_and_the_store(demo: httpx.Asy
     assert rules == {
         "default-src": "'none'",
         "script-src": "'self'",
+        "worker-src": "blob:",
         "style-src": "'self'",
-        "img-src": "'self' data:",
+        "img-src": "'self' data: blob:",
         "connect-src": f"'self' {S3.endpoint_url}",
         "base-uri": "'none'",
         "form-action": "'none'",

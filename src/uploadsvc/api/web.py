@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from importlib.resources import files
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Header, Response
 from starlette.exceptions import HTTPException
 
 from uploadsvc.auth.tokens import demo_token
@@ -17,6 +18,11 @@ DEMO_TOKEN_SECONDS: Final = 12 * 3600
 _TYPES: Final = {"js": "text/javascript", "css": "text/css", "html": "text/html", "svg": "image/svg+xml"}
 _MODULE: Final = "uploadsvc.js"
 _PAGE: Final = ("demo.js", "demo.css")
+_HASH_CHARACTERS: Final = 16
+
+IMMUTABLE: Final = "public, max-age=31536000, immutable"
+"""For what is asked for by its content: a year, as long as caches may keep anything (RFC 2616 section 14.21),
+without a question meanwhile (RFC 8246)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +50,11 @@ def web_router(demo: Demo | None) -> APIRouter:
     served = (_MODULE, *_PAGE) if demo else (_MODULE,)
 
     @router.get("/web/{name}")
-    async def web_file(name: str) -> Response:
+    async def web_file(name: str, v: str = "", if_none_match: Annotated[str, Header()] = "") -> Response:
+        """Serve a file; one that is asked for with its hash (``?v=``) may be kept for good."""
         if name not in served:
             raise HTTPException(404)
-        return _file(name)
+        return _file(name, version=v, known=if_none_match)
 
     if demo is not None:
         _add_demo(router, demo)
@@ -56,7 +63,8 @@ def web_router(demo: Demo | None) -> APIRouter:
 
 def _add_demo(router: APIRouter, demo: Demo) -> None:
     policy = (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "default-src 'none'; script-src 'self'; worker-src blob:; style-src 'self'; "
+        "img-src 'self' data: blob:; "
         f"connect-src 'self' {demo.storage_origin}; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
@@ -73,7 +81,27 @@ def _add_demo(router: APIRouter, demo: Demo) -> None:
         }
 
 
-def _file(name: str, headers: dict[str, str] | None = None) -> Response:
+def _file(
+    name: str, headers: dict[str, str] | None = None, *, version: str = "", known: str = ""
+) -> Response:
+    """Serve a file under its content's hash.
+
+    Args:
+        name: Of a file in ``web/``.
+        headers: More of them.
+        version: The hash that the caller asks for. Another one than the content's gets the content all the
+            same, but not for good: the page that asks is from before an upgrade.
+        known: The caller's ``If-None-Match`` (RFC 9110 section 13.1.2).
+    """
     content = files("uploadsvc").joinpath("web", name).read_bytes()
-    media_type = _TYPES[name.rpartition(".")[2]]
-    return Response(content, media_type=media_type, headers={"Cache-Control": "no-cache", **(headers or {})})
+    digest = sha256(content).hexdigest()[:_HASH_CHARACTERS]
+    etag = f'"{digest}"'
+    kept = {
+        "Cache-Control": IMMUTABLE if version == digest else "no-cache",
+        "ETag": etag,
+        **(headers or {}),
+    }
+    # Proxies that compress make a weak tag of it; for this header they count as the same.
+    if etag in [tag.strip().removeprefix("W/") for tag in known.split(",")]:
+        return Response(status_code=304, headers=kept)
+    return Response(content, media_type=_TYPES[name.rpartition(".")[2]], headers=kept)
