@@ -205,10 +205,13 @@ def _part_headers(handle: Handle, number: int, value: str | None) -> dict[str, s
         )
         raise errors.ValidationFailed(detail, field="checksums")
     try:
-        Checksum(handle.part_checksum, value)
+        plain = Checksum(handle.part_checksum, value).digest == value
     except ValueError as error:
         detail = f"The checksum {error}."
         raise errors.ValidationFailed(detail, field="checksums") from None
+    if not plain:
+        detail = "The checksum of a part has no number of parts."
+        raise errors.ValidationFailed(detail, field="checksums")
     return {checksum_header(handle.part_checksum): value}
 
 

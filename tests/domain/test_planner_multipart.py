@@ -107,7 +107,7 @@ def test_which_checksums_parts_may_have_is_the_stores_to_say() -> None:
 
 
 def test_the_sha256_of_a_file_is_not_that_over_its_parts() -> None:
-    """So who leaves the method open gets one request, which compares the file's own. A CRC goes either way."""
+    """So who leaves the method open gets one request, which compares the file's. A CRC goes either way."""
     planner = a_planner(max_size=6 * GIB)
     assert a_plan(planner, size=GIB, checksum=SHA256).method == "put"
     refusal = refused(planner, errors.MethodNotAvailable, size=6 * GIB, checksum=SHA256)
