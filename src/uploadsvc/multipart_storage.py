@@ -36,6 +36,7 @@ _PARAMETERS: Final = {
     "x-amz-server-side-encryption-aws-kms-key-id": "SSEKMSKeyId",
     "x-amz-tagging": "Tagging",
 }
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _METADATA: Final = "x-amz-meta-"
 _NO_SUCH_UPLOAD: Final = frozenset({"NoSuchUpload"})
 _REFUSALS: Final[Mapping[str, tuple[type[UploadsvcError], str]]] = {
@@ -105,23 +106,22 @@ class MultipartStorage:
             NoSuchUploadError: It is complete, aborted, or never was.
             UploadsvcError: S3 denies, fails or does not answer.
         """
-        found: list[UploadedPart] = []
+        found: list[tuple[datetime, UploadedPart]] = []
         marker = 0
         while True:
             page = await self._page(key, upload_id, marker)
             for part in page.get("Parts", []):
                 own = part.get(f"Checksum{checksum.upper()}") if checksum else None
-                found.append(
-                    UploadedPart(
-                        part_number=part["PartNumber"],
-                        size=part["Size"],
-                        etag=part["ETag"].strip('"'),
-                        checksum=own,
-                    )
+                arrived = UploadedPart(
+                    part_number=part["PartNumber"],
+                    size=part["Size"],
+                    etag=part["ETag"].strip('"'),
+                    checksum=own,
                 )
+                found.append((part.get("LastModified", _LONG_AGO), arrived))
             if not page.get("IsTruncated") or not page.get("Parts"):
-                return found
-            marker = found[-1].part_number
+                return _newest(found)
+            marker = found[-1][1].part_number
 
     async def _page(self, key: str, upload_id: str, marker: int) -> dict[str, Any]:
         try:
@@ -255,6 +255,24 @@ class MultipartStorage:
             return listed, None
         # SeaweedFS goes by the upload's name alone, and gives no key.
         return listed, (answer.get("NextKeyMarker", ""), answer.get("NextUploadIdMarker", ""))
+
+
+def _newest(listed: Sequence[tuple[datetime, UploadedPart]]) -> list[UploadedPart]:
+    """Keep the newest of each part: SeaweedFS lists every one that was ever sent, in any order.
+
+    Times are whole seconds. Of two in one second with other bytes nobody knows which counts, so that part
+    has not arrived: sent once more, it is the newest.
+    """
+    by_number: dict[int, list[tuple[datetime, UploadedPart]]] = {}
+    for entry in listed:
+        by_number.setdefault(entry[1].part_number, []).append(entry)
+    newest = []
+    for _, sent in sorted(by_number.items()):
+        last = max(time for time, _ in sent)
+        candidates = [part for time, part in sent if time == last]
+        if len({part.etag for part in candidates}) == 1:
+            newest.append(candidates[0])
+    return newest
 
 
 def _checksum_type(checksum: Algorithm) -> str:

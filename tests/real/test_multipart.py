@@ -1,7 +1,9 @@
 """Multipart uploads on real S3 servers: every part, and nothing but what was promised."""
 
+import asyncio
 import base64
 import hashlib
+import re
 import zlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -16,6 +18,12 @@ MIB = 1024**2
 POLICIES = {
     "video": {"part_size": "5MiB", "multipart_threshold": "5MiB", "client_keys": True},
     "replacing": {"part_size": "5MiB", "client_keys": True, "overwrite": True},
+    "described": {
+        "metadata": {"note": None, "source": "tests"},
+        "cache_control": "max-age=60",
+        "content_disposition": "attachment",
+        "tags": {"kind": "a b+c"},
+    },
 }
 CONTENT = bytes(range(256)) * (11 * MIB // 256) + b"the end"
 
@@ -57,6 +65,13 @@ async def send(s3_http: httpx.AsyncClient, part: dict[str, Any], content: bytes)
 async def send_all(s3_http: httpx.AsyncClient, upload: dict[str, Any], content: bytes = CONTENT) -> list[str]:
     """Send all parts that an answer signed."""
     return [await send(s3_http, part, slice_of(upload, part, content)) for part in upload["parts"]]
+
+
+async def content_of(s3: S3Server, key: str) -> bytes:
+    """Return what S3 holds."""
+    async with s3.client() as witness:
+        stored = await witness.get_object(Bucket=s3.bucket, Key=key)
+        return await stored["Body"].read()
 
 
 async def test_a_file_arrives_in_parts(
@@ -272,3 +287,94 @@ async def test_nobody_else_can_do_anything_with_an_id(
     ):
         assert_problem(answer, "not_found")
     assert (await api.post(f"{path}/complete")).status_code == 200
+
+
+async def test_a_part_sent_again_replaces_the_one_before(
+    api: httpx.AsyncClient, s3_http: httpx.AsyncClient, s3: S3Server
+) -> None:
+    """The later bytes count, and the ETag tells them apart. Where nobody can tell, the part is asked for."""
+    upload = created(await api.post("/v1/uploads", json=body()))
+    path = f"/v1/uploads/{upload['id']}"
+    wrong = await send(s3_http, upload["parts"][0], b"z" * 5 * MIB)
+    etags = await send_all(s3_http, upload)
+    named = [{"part_number": n, "etag": etag} for n, etag in enumerate([wrong, *etags[1:]], 1)]
+    refused = await api.post(f"{path}/complete", json={"parts": named})
+    assert_problem(refused, "upload_incomplete", "parts")
+    # SeaweedFS keeps both, by whole seconds.
+    async with asyncio.timeout(30):
+        while (answer := await api.post(f"{path}/complete")).status_code != 200:
+            assert_problem(answer, "upload_incomplete", "parts")
+            assert answer.json()["detail"] == "1 of 3 parts have not arrived: 1."
+            await send(s3_http, upload["parts"][0], CONTENT[: 5 * MIB])
+    assert await content_of(s3, upload["key"]) == CONTENT
+
+
+async def test_what_the_policy_says_of_objects_is_said_of_this_one(
+    api: httpx.AsyncClient, s3_http: httpx.AsyncClient, s3: S3Server
+) -> None:
+    """Metadata, tags and headers are given at the beginning, and are there at the end."""
+    request = body(b"film", policy="described", filename="naïve.mp4", metadata={"note": "grün, 50 %"})
+    upload = created(await api.post("/v1/uploads", json=request))
+    await send_all(s3_http, upload, b"film")
+    answer = await api.post(f"/v1/uploads/{upload['id']}/complete")
+    assert answer.json()["object"]["metadata"] == {"note": "grün, 50 %", "source": "tests"}
+    async with s3.client() as witness:
+        stored = await witness.head_object(Bucket=s3.bucket, Key=upload["key"])
+        tags = await witness.get_object_tagging(Bucket=s3.bucket, Key=upload["key"])
+    assert stored["ContentType"] == "video/mp4"
+    assert stored["CacheControl"] == "max-age=60"
+    assert stored["ContentDisposition"] == (
+        "attachment; filename=\"naive.mp4\"; filename*=UTF-8''na%C3%AFve.mp4"
+    )
+    assert tags["TagSet"] == [{"Key": "kind", "Value": "a b+c"}]
+
+
+async def test_a_type_that_nobody_named_is_kept_or_guessed(
+    api: httpx.AsyncClient, s3_http: httpx.AsyncClient
+) -> None:
+    """As with one request."""
+    request = {"size": 4, "method": "multipart", "policy": "video"}
+    upload = created(await api.post("/v1/uploads", json=request))
+    await send_all(s3_http, upload, b"film")
+    answer = await api.post(f"/v1/uploads/{upload['id']}/complete")
+    assert answer.status_code == 200, answer.text
+
+
+async def test_a_key_may_be_of_any_characters(
+    api: httpx.AsyncClient, s3_http: httpx.AsyncClient, s3: S3Server
+) -> None:
+    """It is signed, listed page by page, and found again at the end."""
+    names = ["写真 #1/naïve+100%&=;.mp4", "写真 #1/\u3000\u200b'\"<🎞>.mp4", "写真 #1/~*()!@$,:[]{}|^`.mp4"]
+    erin = authorization("erin")
+    uploads = {}
+    for name in names:
+        request = body(b"film", relative_key=name)
+        upload = created(await api.post("/v1/uploads", json=request, headers=erin))
+        assert upload["key"] == f"uploads/erin/{name}"
+        await send_all(s3_http, upload, b"film")
+        uploads[upload["key"]] = upload["id"]
+    found: list[str] = []
+    query: dict[str, str | int] = {"limit": 1}
+    while query.get("cursor") != "":
+        answer = await api.get("/v1/uploads", params=query, headers=erin)
+        assert answer.status_code == 200, answer.text
+        found += [one["key"] for one in answer.json()["uploads"]]
+        query["cursor"] = answer.json()["cursor"] or ""
+    assert sorted(found) == sorted(uploads)
+    for key, upload_id in uploads.items():
+        assert (await api.post(f"/v1/uploads/{upload_id}/complete", headers=erin)).status_code == 200
+        assert await content_of(s3, key) == b"film"
+
+
+async def test_credentials_of_a_session_sign_parts(session_s3: S3Server, s3_http: httpx.AsyncClient) -> None:
+    """Their token is in every URL, and S3 wants it there."""
+    async with service_client(settings_for(session_s3, policies=POLICIES)) as api:
+        upload = created(await api.post("/v1/uploads", json=body()))
+        path = f"/v1/uploads/{upload['id']}"
+        bare = re.sub("&X-Amz-Security-Token=[^&]*", "", upload["parts"][0]["url"])
+        assert bare != upload["parts"][0]["url"]
+        assert (await s3_http.put(bare, content=CONTENT[: 5 * MIB])).status_code == 403
+        signed = await api.post(f"{path}/parts", json={"part_numbers": [1, 2, 3]})
+        await send_all(s3_http, {**upload, **signed.json()})
+        assert (await api.post(f"{path}/complete")).status_code == 200
+    assert await content_of(session_s3, upload["key"]) == CONTENT
