@@ -65,7 +65,11 @@ async def test_the_models_read_well(python: Generated) -> None:
     """Each schema is a class of its own name; a union is its variants; no name is made up from a position."""
     _, models = await imported(python)
     schemas = {name for name, schema in OPENAPI["components"]["schemas"].items() if "type" in schema}
-    assert {"CreateUpload", "PutUpload", "PostUpload", "Object", "Problem"} <= schemas <= models
+    assert (
+        {"CreateUpload", "PutUpload", "PostUpload", "MultipartUpload", "Object", "Problem"}
+        <= schemas
+        <= models
+    )
     assert [name for name in models if UGLY.search(name)] == []
 
 
@@ -87,7 +91,7 @@ async def test_the_types_refuse_what_is_wrong(python: Generated) -> None:
         assert any(line.startswith(name) and f"[{code}]" in line for line in errors), errors
 
 
-@pytest.mark.parametrize("method", ["put", "post"])
+@pytest.mark.parametrize("method", ["put", "post", "multipart"])
 async def test_the_program_uploads(
     python: Generated, base_url: str, seaweedfs: S3Server, method: str
 ) -> None:

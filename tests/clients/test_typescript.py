@@ -102,7 +102,7 @@ async def test_the_types_refuse_what_is_wrong(typescript: Generated, tmp_path: P
         assert any(line.startswith(f"{name}.ts") and f"error {code}:" in line for line in errors), errors
 
 
-@pytest.mark.parametrize("method", ["put", "post"])
+@pytest.mark.parametrize("method", ["put", "post", "multipart"])
 async def test_the_program_uploads(
     typescript: Generated, base_url: str, seaweedfs: S3Server, method: str
 ) -> None:

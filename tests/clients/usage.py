@@ -16,6 +16,7 @@ from uploadsvc_client.models import (
     CreateToken,
     CreateUpload,
     CreateUploads,
+    MultipartUpload,
     Object,
     PolicyList,
     PostUpload,
@@ -37,9 +38,14 @@ def failure(answer: Problem | None) -> SystemExit:
     return SystemExit(told(answer) if answer else "no answer that is documented")
 
 
-def send(upload: PutUpload | PostUpload, content: bytes) -> None:
-    """Send the bytes as the upload says."""
-    if isinstance(upload, PutUpload):
+def send(upload: PutUpload | PostUpload | MultipartUpload, content: bytes) -> None:
+    """Send the bytes as the upload says; for a large file, its other parts would be asked for."""
+    if isinstance(upload, MultipartUpload):
+        for part in upload.parts:
+            start = (part.part_number - 1) * upload.part_size
+            piece, headers = content[start : start + part.size], part.headers.additional_properties
+            httpx.put(part.url, content=piece, headers=headers).raise_for_status()
+    elif isinstance(upload, PutUpload):
         headers = upload.headers.additional_properties
         httpx.put(upload.url, content=content, headers=headers).raise_for_status()
     else:
@@ -51,7 +57,7 @@ def upload(client: AuthenticatedClient, method: RequestedMethod, content: bytes)
     """Upload bytes by the client's blocking calls; return the object that is verified to be there."""
     wanted = CreateUpload(filename="note.txt", size=len(content), method=method)
     created = create_upload.sync(client=client, body=wanted)
-    if not isinstance(created, PutUpload | PostUpload):
+    if not isinstance(created, PutUpload | PostUpload | MultipartUpload):
         raise failure(created)
     send(created, content)
     completed = complete_upload.sync(created.id, client=client)
