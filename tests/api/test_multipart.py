@@ -368,6 +368,28 @@ async def test_nothing_lives_longer_than_the_upload(
                 assert_problem(answer, "upload_expired")
 
 
+async def test_an_upload_outlives_its_policy(api: httpx.AsyncClient, moto_server: S3Server) -> None:
+    """An operator takes a policy out of the settings: what was begun by it goes on."""
+    upload = await begin(api, **NOTE, policy="keyed", relative_key="a.txt")
+    async with service_client(settings_for(moto_server)) as later:
+        signed = await later.post(f"{upload['path']}/parts", json={"part_numbers": [1]})
+        assert signed.status_code == 200, signed.text
+        assert query(signed.json()["parts"][0]["url"])["X-Amz-Expires"] == "900"
+        await send(signed.json())
+        assert (await later.post(f"{upload['path']}/complete")).status_code == 200
+
+
+async def test_what_cannot_wait_is_not_begun(api: httpx.AsyncClient) -> None:
+    """What a policy refuses leaves nothing unfinished in S3."""
+    for wrong in ({"size": 6 * 1024**4}, {"overwrite": True}, {"metadata": {"a": "b"}}, {"policy": "none"}):
+        assert (await api.post("/v1/uploads", json={**FILM, **wrong})).status_code >= 400
+    batch = {"uploads": [{**FILM, "overwrite": True}, FILM]}
+    results = (await api.post("/v1/uploads/batch", json=batch)).json()["results"]
+    assert [*results[0], *results[1]] == ["problem", "upload"]
+    listed = (await api.get("/v1/uploads")).json()["uploads"]
+    assert [one["key"] for one in listed] == [results[1]["upload"]["key"]]
+
+
 async def test_a_key_that_is_taken_leaves_the_parts_to_the_client(api: httpx.AsyncClient) -> None:
     """It may look, and give up; what is there stays, as it is another upload's."""
     first, second = [await begin(api, **NOTE, policy="fixed") for _ in range(2)]
