@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import count
@@ -90,7 +90,7 @@ def operation(request: str) -> str:
     return "abort" if "uploadId" in query else method.lower()
 
 
-Answer = Canned | asyncio.Future[Canned] | None
+Answer = Canned | asyncio.Future[Canned] | Callable[[], Awaitable[Canned]] | None
 
 
 class Stage:
@@ -110,7 +110,9 @@ class Stage:
         """Choose the answer to a request."""
         answers = self.script[operation(request)]
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        return await answer if isinstance(answer, asyncio.Future) else answer
+        if isinstance(answer, asyncio.Future):
+            return await answer
+        return await answer() if callable(answer) else answer
 
     def asked(self, name: str) -> list[str]:
         """Return the requests for an operation."""
@@ -332,6 +334,23 @@ async def test_who_asks_again_waits_for_the_same_assembly(
     assert second.status_code == 200, second.text
     assert len(stage.asked("complete")) == 1
     assert assembling() == []
+
+
+async def test_two_who_ask_at_once_wait_for_one_assembly(
+    stage: Stage, late: "asyncio.Future[Canned]"
+) -> None:
+    """Both have seen all parts there."""
+    path, handle = await stage.upload()
+    both = asyncio.Barrier(2)
+
+    async def listed_together() -> Canned:
+        await both.wait()
+        return parts(*PARTS)
+
+    stage.script |= {"parts": [listed_together], "complete": [late], "head": [stored(handle.jti)]}
+    answers = await asyncio.gather(*(stage.api.post(f"{path}/complete") for _ in range(2)))
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert len(stage.asked("complete")) == 1
 
 
 def test_a_caller_has_an_answer_within_five_seconds() -> None:
