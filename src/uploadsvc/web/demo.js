@@ -1,10 +1,12 @@
 import { createClient } from "./uploadsvc.js";
 
 const CONCURRENT_UPLOADS = 3;
+const GONE = new Set(["not_found", "upload_expired"]);
 const OBJECTS_PER_PAGE = 50;
+const REFUSED = new Set([403, 413, 415, 422]); // by the policy: another try would end as this one
+const CHECKSUMS = ["crc32", "sha256"]; // those that the module computes, the cheaper first
 
 const $ = (id) => document.getElementById(id);
-const announce = (text) => ($("status").textContent = text);
 
 function notice(text = "") {
   $("notice").textContent = text;
@@ -17,10 +19,46 @@ function fromTemplate(id, texts) {
   return element;
 }
 
-function formatSize(bytes) {
-  const power = bytes < 1000 ? 0 : Math.min(4, Math.floor(Math.log10(bytes) / 3));
-  const amount = (bytes / 1000 ** power).toLocaleString("en", { maximumFractionDigits: 1 });
-  return `${amount} ${["B", "kB", "MB", "GB", "TB"][power]}`;
+/** What cannot be seen at a glance is said once it matters, and all of a moment in one breath. */
+const toSay = [];
+
+function announce(text) {
+  if (toSay.push(text) > 1) return;
+  setTimeout(() => {
+    const count = toSay.length;
+    const shown = toSay.splice(0).slice(-3).join(". ");
+    $("status").textContent = count > 3 ? `${count} changes, the latest: ${shown}` : shown;
+  }, 500);
+}
+
+// --- Amounts, in words ---
+
+function formatSize(bytes, { base = 1000, units = ["B", "kB", "MB", "GB", "TB"] } = {}) {
+  let power = 0;
+  while (power < 4 && bytes / base ** power >= base) power += 1;
+  const amount = (bytes / base ** power).toLocaleString("en", { maximumFractionDigits: 1 });
+  return `${amount} ${units[power]}`;
+}
+
+/** Policies are mostly written in powers of two. */
+function formatLimit(bytes) {
+  const binary = bytes % 1024 === 0 && bytes % 1000 !== 0;
+  return binary ? formatSize(bytes, { base: 1024, units: ["B", "KiB", "MiB", "GiB", "TiB"] }) : formatSize(bytes);
+}
+
+function formatDuration(seconds) {
+  const whole = Math.max(1, Math.ceil(seconds));
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.ceil(whole / 60);
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** How far, how fast, how long yet; rate and time are left out while nobody knows them. */
+function figures({ loaded, total, rate, remaining }) {
+  const parts = [`${formatSize(loaded)} of ${formatSize(total)}`];
+  if (rate > 0) parts.push(`${formatSize(rate)}/s`);
+  if (rate > 0 && Number.isFinite(remaining)) parts.push(`${formatDuration(remaining)} left`);
+  return parts.join(" · ");
 }
 
 const timeParts = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
@@ -42,7 +80,7 @@ function addUser(user) {
     if (refresh) await loadTokens();
     return tokens.get(user);
   };
-  clients.set(user, createClient({ getToken }));
+  clients.set(user, createClient({ getToken, scope: user, maxUploads: CONCURRENT_UPLOADS }));
   const radio = Object.assign(document.createElement("input"), { type: "radio", name: "user", value: user });
   radio.addEventListener("change", () => showUser(user));
   const label = document.createElement("label");
@@ -51,92 +89,313 @@ function addUser(user) {
   return radio;
 }
 
-// --- Uploads: a few at a time, the others wait ---
-
-const waiting = [];
-let running = 0;
-
-function addFiles(files) {
-  if (!view.user) return;
-  for (const file of files) waiting.push(uploadRow(file, view.user));
-  startUploads();
-}
-
-function uploadRow(file, user) {
-  const controller = new AbortController();
-  const row = fromTemplate("upload-row", { name: file.name, size: formatSize(file.size), user });
-  const progress = row.querySelector("progress");
-  const button = row.querySelector("button");
-  const show = (state, text = state, fraction = progress.value) => {
-    row.dataset.state = state;
-    row.querySelector(".state").textContent = text;
-    progress.value = fraction;
-  };
-  const finish = (state, text = state) => {
-    show(state, text);
-    row.classList.add("finished");
-    button.textContent = "Dismiss";
-    button.setAttribute("aria-label", `Dismiss ${file.name}`);
-    announce(`${file.name}: ${text}`);
-  };
-  button.addEventListener("click", () => {
-    if (row.classList.contains("finished")) return removeRows([row]);
-    controller.abort();
-    finish("cancelled");
-  });
-  button.setAttribute("aria-label", `Cancel ${file.name}`);
-  progress.setAttribute("aria-label", `Progress of ${file.name}`);
-  Object.assign(row.dataset, { user, name: file.name });
-  show("waiting");
-  $("uploads").append(row);
-  return { file, user, signal: controller.signal, show, finish };
-}
-
-function removeRows(rows) {
-  for (const row of rows) row.remove();
-  $("files").focus();
-}
-
-function startUploads() {
-  while (running < CONCURRENT_UPLOADS && waiting.length) {
-    const upload = waiting.shift();
-    if (upload.signal.aborted) continue;
-    running += 1;
-    run(upload).finally(() => {
-      running -= 1;
-      startUploads();
-    });
-  }
-}
-
-async function run({ file, user, signal, show, finish }) {
-  const onProgress = ({ loaded, total }) => {
-    if (signal.aborted) return;
-    if (loaded === total) return show("verifying", "verifying", 1);
-    show("uploading", `uploading ${Math.floor((100 * loaded) / total)} %`, loaded / total);
-  };
-  show("uploading", "uploading 0 %");
-  try {
-    const { object } = await clients.get(user).upload(file, { signal, onProgress });
-    finish("done");
-    if (view.user === user) addObjects([object]);
-  } catch (error) {
-    if (!signal.aborted) finish("failed", `failed: ${error.message}`);
-  }
-}
-
-// --- Objects: of one user at a time; an answer that arrives when the view has changed is dropped ---
-
-let view = { user: null, objects: new Map(), cursor: null };
-
 function showUser(user) {
   notice();
   if (user !== view.user) $("objects").replaceChildren();
   for (const place of document.querySelectorAll(".current-user")) place.textContent = user;
   view = { user, objects: new Map(), cursor: null };
+  view.ready = loadPolicies();
   $("empty").hidden = true;
-  return loadPage();
+  showUnfinished();
+  loadPage();
 }
+
+// --- Policies: what may be uploaded, said before anything is chosen ---
+
+let policies = [];
+const policyNamed = (name) => policies.find((policy) => policy.name === name);
+
+async function loadPolicies() {
+  const { user } = view;
+  try {
+    const response = await fetch("/v1/policies", { headers: { Authorization: `Bearer ${tokens.get(user)}` } });
+    const listed = (await response.json()).policies;
+    if (view.user !== user) return;
+    const { value } = $("policy");
+    policies = listed;
+    $("policy").replaceChildren(...policies.map(({ name }) => new Option(name)));
+    $("policy").value = (policyNamed(value) ?? policyNamed("default") ?? policies[0])?.name;
+    showPolicy();
+  } catch (error) {
+    if (view.user === user) notice(`What ${user} may upload could not be asked: ${error.message}`);
+  }
+}
+
+function showPolicy() {
+  const policy = policyNamed($("policy").value);
+  if (!policy) return;
+  $("policy-choice").hidden = policies.length < 2;
+  $("limits").textContent = `${typesOf(policy)}, ${sizesOf(policy)}`;
+  $("files").accept = allTypes(policy) ? "" : policy.content_types.join(",");
+  const possible = policy.checksum !== "off" && checksumFor(policy);
+  $("checksum").disabled = !possible || policy.checksum === "required";
+  if ($("checksum").disabled) $("checksum").checked = policy.checksum === "required";
+}
+
+const allTypes = (policy) => policy.content_types.includes("*/*");
+const typesOf = (policy) => (allTypes(policy) ? "Any type" : policy.content_types.join(", "));
+const sizesOf = ({ min_size, max_size }) =>
+  min_size > 0 ? `${formatLimit(min_size)} to ${formatLimit(max_size)}` : `up to ${formatLimit(max_size)}`;
+const checksumFor = (policy) => CHECKSUMS.find((algorithm) => policy.checksum_algorithms.includes(algorithm));
+
+/** Why a policy does not take a file, as far as the page can tell; the service has the last word. */
+function refusal(policy, { type, size }) {
+  if (size > policy.max_size || size < policy.min_size) {
+    return `it has ${formatSize(size)}, and policy “${policy.name}” takes ${sizesOf(policy)}`;
+  }
+  const patterns = policy.content_types.map((pattern) => pattern.replace("*/*", "").replace("/*", "/"));
+  const taken = patterns.some((pattern) => type === pattern || (/^$|\/$/.test(pattern) && type.startsWith(pattern)));
+  return !type || taken ? null : `it is ${type}, and policy “${policy.name}” takes ${policy.content_types.join(", ")}`;
+}
+
+// --- Uploads: the module keeps the queue; a few travel at a time, the others wait ---
+
+const uploads = [];
+const STATES = {
+  queued: "waiting",
+  hashing: "computing the checksum",
+  creating: "starting",
+  completing: "verifying",
+  stored: "done",
+  cancelled: "cancelled",
+};
+const over = ({ state }) => state === "stored" || state === "failed" || state === "cancelled";
+const active = (item) => !over(item) && item.state !== "paused";
+
+async function addFiles(list) {
+  const [files, { user, ready }] = [[...list], view];
+  await ready;
+  for (const file of files) {
+    const offer = offers.find((each) => isSameFile(each, file));
+    const policy = policyNamed(offer ? offer.policy : $("policy").value);
+    const item = { file, user, policy, checksum: $("checksum").checked, task: null, mayRetry: false };
+    Object.assign(item, { state: "queued", note: "", loaded: 0, total: file.size, rate: null, remaining: null });
+    item.row = uploadRow(item);
+    uploads.push(item);
+    $("uploads").append(item.row);
+    const reason = policy && refusal(policy, file);
+    if (reason) finish(item, "failed", reason);
+    else start(item);
+  }
+}
+
+async function start(item) {
+  const update = (changes) => {
+    Object.assign(item, changes);
+    render(item);
+    renderOverall();
+  };
+  const options = {
+    policy: item.policy?.name,
+    checksum: item.checksum ? checksumFor(item.policy) : null,
+    onProgress: (progress) => update({ ...progress, note: "" }),
+    onRetry: ({ error }) => update({ note: `trying again: ${error.message}`, rate: null }),
+    onState: (state) => over({ state }) || update({ state, note: "", rate: null }), // the end comes below
+  };
+  update({ state: "queued", note: "" });
+  item.task = clients.get(item.user).upload(item.file, options);
+  showUnfinished();
+  try {
+    const { object } = await item.task;
+    finish(item, "stored");
+    if (view.user === item.user) addObjects([object]);
+  } catch (error) {
+    item.mayRetry = !(error.problem && REFUSED.has(error.status));
+    if (error.code === "aborted") finish(item, "cancelled");
+    else finish(item, "failed", error.message);
+  }
+}
+
+function finish(item, state, note = "") {
+  Object.assign(item, { state, note, task: null, rate: null });
+  if (state !== "failed") item.mayRetry = false;
+  render(item);
+  renderOverall();
+  showUnfinished();
+  announce(`${item.file.name}: ${stateText(item)}`);
+}
+
+// --- A row: what the item is, and what can be done with it ---
+
+function uploadRow(item) {
+  const { file, user } = item;
+  const row = fromTemplate("upload-row", { name: file.name, size: formatSize(file.size), user });
+  Object.assign(row.dataset, { user, name: file.name });
+  row.querySelector(".thumb").append(thumbnail(file));
+  row.querySelector("progress").setAttribute("aria-label", `Progress of ${file.name}`);
+  row.querySelector(".toggle").addEventListener("click", () => {
+    if (item.state === "failed") start(item);
+    else if (item.state === "paused") item.task.resume();
+    else item.task.pause();
+    announce(`${file.name}: ${stateText(item)}`);
+  });
+  row.querySelector(".end").addEventListener("click", () => (over(item) ? dismiss([item]) : item.task.cancel()));
+  return row;
+}
+
+const extensionOf = (name) => /\.([^.]{1,4})$/.exec(name)?.[1].toUpperCase() ?? "";
+
+/** The picture itself, from the file that is here already, or the extension of its name. */
+function thumbnail(file) {
+  const { name, type } = file;
+  if (!type.startsWith("image/")) return extensionOf(name);
+  const image = Object.assign(new Image(), { alt: "", src: URL.createObjectURL(file) });
+  image.addEventListener("load", () => URL.revokeObjectURL(image.src));
+  image.addEventListener("error", () => {
+    URL.revokeObjectURL(image.src);
+    image.replaceWith(extensionOf(name)); // not a picture that this browser can show
+  });
+  return image;
+}
+
+function stateText({ state, note, loaded, total }) {
+  const percent = `${total ? Math.min(99, Math.floor((100 * loaded) / total)) : 0} %`; // 100 is told as “done”
+  if (state === "failed") return `failed: ${note}`;
+  if (state === "paused") return `paused at ${percent}`;
+  if (state === "uploading") return `uploading ${percent}${note && `, ${note}`}`;
+  return STATES[state];
+}
+
+function render(item) {
+  const { row, state, file } = item;
+  row.dataset.state = state;
+  row.querySelector(".state").textContent = stateText(item);
+  row.querySelector(".figures").textContent = state === "uploading" && item.loaded ? figures(item) : "";
+  row.querySelector("progress").value = state === "stored" ? 1 : item.loaded / (item.total || 1);
+  const toggle = row.querySelector(".toggle");
+  const end = row.querySelector(".end");
+  const hidden = over(item) && !item.mayRetry;
+  hide(toggle, hidden, end);
+  label(toggle, state === "failed" ? "Retry" : state === "paused" ? "Resume" : "Pause", file.name);
+  label(end, over(item) ? "Dismiss" : "Cancel", file.name);
+}
+
+function label(button, action, name) {
+  if (button.textContent === action && button.ariaLabel) return;
+  button.textContent = action;
+  button.ariaLabel = `${action} ${name}`;
+}
+
+/** Hides a button; if it has the focus, another button takes that over. */
+function hide(button, hidden, heir) {
+  const focused = document.activeElement === button;
+  button.hidden = hidden;
+  if (hidden && focused) heir.focus();
+}
+
+function dismiss(items) {
+  const last = uploads.indexOf(items.at(-1));
+  const others = [...uploads.slice(last + 1), ...uploads.slice(0, last).reverse()];
+  const heir = others.find((item) => !items.includes(item));
+  for (const item of items) {
+    item.row.remove();
+    uploads.splice(uploads.indexOf(item), 1);
+  }
+  (heir?.row.querySelector(".end") ?? $("files")).focus();
+  renderOverall();
+  showUnfinished();
+}
+
+// --- All of it together ---
+
+function renderOverall() {
+  const sum = (items, value) => items.reduce((all, item) => all + value(item), 0);
+  const count = (state) => uploads.filter((item) => item.state === state).length;
+  const counted = uploads.filter(({ state }) => state !== "cancelled" && state !== "failed");
+  const total = sum(counted, (item) => item.total);
+  const loaded = sum(counted, (item) => item.loaded);
+  const rate = sum(counted, (item) => item.rate ?? 0);
+  const failed = count("failed");
+  const counts = `${count("stored")} of ${uploads.length} done${failed ? `, ${failed} failed` : ""}`;
+  $("overall").hidden = !uploads.length;
+  $("overall-text").textContent = `${counts} · ${figures({ loaded, total, rate, remaining: (total - loaded) / rate })}`;
+  $("overall-progress").value = total ? loaded / total : 1;
+  $("pause-all").textContent = uploads.every((item) => !active(item)) ? "Resume all" : "Pause all";
+  $("clear").hidden = !uploads.some(over);
+  hide($("pause-all"), uploads.every(over), $("clear"));
+}
+
+// --- Unfinished uploads: begun in this browser, and nobody here goes on with them ---
+
+let offers = [];
+let wanted = null; // the offer whose file is being chosen
+
+const isSameFile = ({ filename, size, last_modified }, file) =>
+  filename === file.name && size === file.size && last_modified === file.lastModified;
+
+function showUnfinished() {
+  const { user } = view;
+  const mine = uploads.filter((item) => item.user === user && (!over(item) || item.mayRetry));
+  offers = clients.get(user).unfinished().filter((offer) => !mine.some(({ file }) => isSameFile(offer, file)));
+  const shown = new Map([...$("offers").children].map((row) => [row.dataset.id, row]));
+  const kept = new Set(offers.map(({ id }) => id));
+  for (const [id, row] of shown) if (!kept.has(id)) removeOffer(row);
+  for (const offer of offers) {
+    if (shown.has(offer.id)) continue;
+    const row = offerRow(offer, user);
+    $("offers").append(row);
+    showArrived(offer, row, user);
+  }
+  $("unfinished").hidden = !offers.length;
+}
+
+/** Asks S3 how much of it is there; of what nobody can go on with, nobody is told. */
+async function showArrived({ id, size }, row, user) {
+  const client = clients.get(user);
+  try {
+    const { status, parts } = await client.getUpload(id);
+    const arrived = (parts ?? []).reduce((all, part) => all + part.size, 0);
+    if (status === "uploading") row.querySelector(".arrived").textContent = `${formatSize(arrived)} of ${formatSize(size)} arrived`;
+    if (status === "aborted") client.forget(id);
+  } catch (error) {
+    if (GONE.has(error.code)) client.forget(id);
+  }
+  showUnfinished();
+}
+
+function removeOffer(row) {
+  const heir = (row.nextElementSibling ?? row.previousElementSibling)?.querySelector(".choose");
+  if (row.contains(document.activeElement)) (heir ?? $("files")).focus();
+  row.remove();
+}
+
+function offerRow(offer, user) {
+  const { id, filename, size, started_at, expires_at } = offer;
+  const [started, ends] = [started_at, expires_at].map((time) => formatTime(new Date(time)));
+  const texts = { thumb: extensionOf(filename), name: filename, arrived: formatSize(size), started, ends };
+  const row = fromTemplate("offer-row", texts);
+  row.dataset.id = id;
+  const [choose, discard] = row.querySelectorAll("button");
+  label(choose, "Choose file", filename);
+  label(discard, "Discard", filename);
+  choose.addEventListener("click", () => {
+    wanted = offer;
+    $("same-file").click();
+  });
+  discard.addEventListener("click", async () => {
+    notice();
+    try {
+      await clients.get(user).discard(id);
+      announce(`${filename}: discarded`);
+    } catch (error) {
+      notice(`Could not discard ${filename}: ${error.message}`);
+    }
+    showUnfinished();
+  });
+  return row;
+}
+
+$("same-file").addEventListener("change", ({ target }) => {
+  const [file] = target.files;
+  const same = file && isSameFile(wanted, file);
+  notice(same ? "" : `That is another file than the ${wanted.filename} that was begun: choose the same one, unchanged.`);
+  if (same) addFiles([file]);
+  target.value = "";
+});
+
+// --- Objects: of one user at a time; an answer that arrives when the view has changed is dropped ---
+
+let view = { user: null, objects: new Map(), cursor: null };
 
 async function loadPage() {
   const mine = view;
@@ -145,6 +404,7 @@ async function loadPage() {
     const client = clients.get(mine.user);
     const { objects, cursor } = await client.listObjects({ cursor: mine.cursor, limit: OBJECTS_PER_PAGE });
     if (mine !== view) return;
+    if (!mine.cursor) $("objects").replaceChildren(...view.objects.values()); // what was listed before goes
     view.cursor = cursor;
     addObjects(objects);
   } catch (error) {
@@ -153,13 +413,21 @@ async function loadPage() {
 }
 
 function addObjects(objects) {
-  for (const object of objects) view.objects.set(object.key, { ...object, row: objectRow(object) });
-  const newestFirst = [...view.objects.values()];
-  newestFirst.sort((a, b) => new Date(b.last_modified) - new Date(a.last_modified));
-  const focused = document.activeElement;
-  $("objects").replaceChildren(...newestFirst.map(({ row }) => row));
-  focused.focus({ preventScroll: true }); // moving a row takes the focus from its buttons
+  for (const object of objects) {
+    if (view.objects.has(object.key)) removeObject(object.key);
+    // Put in its place, newest first, and no other row moved: a row that moves loses the focus.
+    const stored = new Date(object.last_modified);
+    const older = [...$("objects").rows].find((row) => new Date(row.querySelector("time").dateTime) < stored);
+    const row = objectRow(object);
+    $("objects").insertBefore(row, older ?? null);
+    view.objects.set(object.key, row);
+  }
   showEnd();
+}
+
+function removeObject(key) {
+  view.objects.get(key)?.remove();
+  view.objects.delete(key);
 }
 
 function showEnd() {
@@ -202,9 +470,9 @@ async function deleteObject(user, key, row) {
   await clients.get(user).deleteObject(key);
   announce(`${key.split("/").pop()}: deleted`);
   if (view.user !== user) return;
-  if (row.contains(document.activeElement)) $("objects-heading").focus();
-  row.remove();
-  view.objects.delete(key);
+  const heir = (row.nextElementSibling ?? row.previousElementSibling)?.querySelector(".delete");
+  if (row.contains(document.activeElement)) (heir ?? $("objects-heading")).focus();
+  removeObject(key);
   showEnd();
 }
 
@@ -233,11 +501,18 @@ $("files").addEventListener("change", ({ target }) => {
   addFiles(target.files);
   target.value = ""; // so that the same file can be chosen again
 });
-$("clear").addEventListener("click", () => removeRows(document.querySelectorAll(".finished")));
+$("clear").addEventListener("click", () => dismiss(uploads.filter(over)));
+$("pause-all").addEventListener("click", () => {
+  const running = uploads.filter(active);
+  for (const { task } of running) task.pause();
+  if (!running.length) for (const { state, task } of uploads) if (state === "paused") task.resume();
+  announce(running.length ? "All uploads paused" : "All uploads resumed");
+});
+$("policy").addEventListener("change", showPolicy);
 $("more").addEventListener("click", loadPage);
 $("refresh").addEventListener("click", () => showUser(view.user));
 window.addEventListener("beforeunload", (event) => {
-  if (running) event.preventDefault();
+  if (uploads.some(active)) event.preventDefault();
 });
 
 try {
