@@ -35,8 +35,10 @@ fix: $(VENV)/.test  ## Mend what ruff can mend, and format.
 openapi: $(VENV)/.dev  ## Write openapi.json anew.
 	$(VENV)/bin/uploadsvc openapi > openapi.json
 
-bench: $(VENV)/.test  ## Measure the signer against botocore and aioboto3.
+bench: $(VENV)/.test  ## Measure the signer, the signing of parts and the terminal client against others.
 	$(VENV)/bin/python -m benchmarks.signing
+	$(VENV)/bin/python -m benchmarks.parts
+	$(VENV)/bin/python -m benchmarks.uploading $(ARGS)
 
 lock: $(VENV)/.test $(CLIENTS_VENV)/.ready  ## Write the lock files anew (LOCK_FLAGS=--upgrade for newer releases).
 	$(COMPILE) pyproject.toml locks/build.in --extra dev --group test -o locks/test.txt

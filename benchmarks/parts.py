@@ -1,0 +1,139 @@
+"""How fast parts are signed: 1,000 in one call of ``POST /v1/uploads/{id}/parts``, on one core.
+
+Run it with ``python -m benchmarks.parts``. The whole call is measured, in this process: routing,
+authentication, validation, the id, the signatures, JSON and logs (thrown away); only the sockets are not. No
+network is used but at the start, for one multipart upload in an embedded S3.
+"""
+
+import asyncio
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import MutableMapping
+from contextlib import redirect_stderr
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import aioboto3
+import jwt
+from fastapi import FastAPI
+
+from uploadsvc.app import create_app
+from uploadsvc.dev.seaweedfs import run_seaweedfs
+from uploadsvc.domain.credentials import Credentials
+from uploadsvc.logs import configure_logs
+from uploadsvc.settings import Settings
+
+ROUNDS: Final = 200
+PARTS: Final = 1000
+GOAL: Final = 60_000
+BUCKET: Final = "bench"
+REGION: Final = "us-east-1"
+KEY: Final = Credentials(access_key_id="AKIABENCH0000000000", secret_access_key="s" * 40)
+SECRET: Final = "the benchmark's own secret, of 32 bytes or more"  # noqa: S105 - made up
+
+Message = MutableMapping[str, Any]
+
+
+class Caller:
+    """Calls an app as a server does, with nothing in between.
+
+    Args:
+        app: The app.
+        token: Who calls.
+    """
+
+    def __init__(self, app: FastAPI, token: str) -> None:
+        self._app = app
+        self._headers = [
+            (b"host", b"uploads.test"),
+            (b"authorization", f"Bearer {token}".encode()),
+            (b"content-type", b"application/json"),
+        ]
+
+    async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
+        """Return status and body of the answer."""
+        status, answer = 0, bytearray()
+        headers = [*self._headers, (b"content-length", str(len(body)).encode())]
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "root_path": "",
+            "query_string": b"",
+            "headers": headers,
+            "client": ("127.0.0.1", 1),
+            "server": ("uploads.test", 80),
+            "state": {},
+        }
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            answer.extend(message.get("body", b""))
+
+        await self._app(scope, receive, send)
+        return status, bytes(answer)
+
+
+async def measure() -> list[float]:
+    """Return the seconds of each call."""
+    with tempfile.TemporaryDirectory(prefix="uploadsvc-bench-") as directory:
+        async with run_seaweedfs(directory=Path(directory), credentials=KEY) as s3:
+            keys = {"access_key_id": KEY.access_key_id, "secret_access_key": KEY.secret_access_key}
+            session = aioboto3.Session(*keys.values(), region_name=REGION)
+            async with session.client("s3", endpoint_url=s3.endpoint_url) as witness:
+                await witness.create_bucket(Bucket=BUCKET)
+            settings = {
+                "secret_key": SECRET,
+                "s3": {"bucket": BUCKET, "region": REGION, "endpoint_url": s3.endpoint_url, **keys},
+                "auth": {"jwt": {"secret": SECRET}},
+            }
+            app = create_app(Settings.model_validate(settings))
+            async with app.router.lifespan_context(app):
+                return await _timed(app)
+
+
+async def _timed(app: FastAPI) -> list[float]:
+    ends = datetime.now(UTC) + timedelta(days=1)
+    caller = Caller(app, jwt.encode({"sub": "bench", "exp": ends}, SECRET, algorithm="HS256"))
+    size = PARTS * 5 * 1024**2
+    _, created = await caller.post(
+        "/v1/uploads",
+        json.dumps({"filename": "film.mp4", "size": size, "method": "multipart"}).encode(),
+    )
+    upload = json.loads(created)
+    path = f"/v1/uploads/{upload['id']}/parts"
+    count = min(PARTS, upload["part_count"])
+    body = json.dumps({"part_numbers": [1 + n % count for n in range(PARTS)]}).encode()
+    seconds = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        status, answer = await caller.post(path, body)
+        seconds.append(time.perf_counter() - started)
+        if status != 200 or len(json.loads(answer)["parts"]) != PARTS:  # noqa: PLR2004 - OK
+            raise SystemExit(answer.decode())
+    return seconds
+
+
+def main() -> None:
+    """Print the median and the best."""
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stderr(nowhere):
+        configure_logs(terminal=False)
+        seconds = asyncio.run(measure())
+    for name, found in (("median", statistics.median(seconds)), ("best", min(seconds))):
+        print(f"{name:<8}{found * 1e3:>8.2f} ms{PARTS / found:>12,.0f} URLs/s (goal {GOAL:,})")
+
+
+if __name__ == "__main__":
+    main()
