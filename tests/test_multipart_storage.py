@@ -440,6 +440,17 @@ async def test_a_refusal_to_assemble_is_told_apart(stage: Stage, answer: Canned,
     assert_problem(await stage.api.post(f"{path}/complete"), code)
 
 
+@pytest.mark.parametrize("size", [0, 5 * MIB - 1, 5 * MIB + 1])
+async def test_a_part_of_another_size_has_not_arrived(stage: Stage, size: int) -> None:
+    """A store that does not hold to the length that was signed has nothing that could be put together."""
+    path, _ = await stage.upload()
+    stage.script |= {"parts": [parts(PARTS[0], (2, size), PARTS[2])], "head": [NOTHING]}
+    answer = await stage.api.post(f"{path}/complete")
+    assert_problem(answer, "upload_incomplete", "parts")
+    assert "1 of 3 parts have not arrived: 2." in answer.json()["detail"]
+    assert stage.asked("complete") == []
+
+
 async def test_what_was_put_together_is_compared(stage: Stage) -> None:
     """As what came by one request is."""
     path, handle = await stage.upload()
