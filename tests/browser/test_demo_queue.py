@@ -162,10 +162,11 @@ async def test_retry_after_s3_refused(busy: BusyPage, line: FaultProxy, name: st
 async def test_a_reload_offers_what_is_unfinished(
     busy: BusyPage, line: FaultProxy, tmp_path: Path, name: str
 ) -> None:
-    """To its own user alone; another file is told apart, and of the same one only the rest is sent."""
+    """To its own user alone, its checksum with it; no other file is taken, and only the rest is sent."""
     file, other = tmp_path / name, tmp_path / f"other-{name}"
     for path in (file, other):
         path.write_bytes(CONTENT)
+    await busy.page.get_by_label("checksum").check()
     line.rule = held(2)
     await busy.page.get_by_test_id("file-input").set_input_files(file)
     await line.until(lambda: line.stored_parts() == [1, 3])

@@ -108,8 +108,7 @@ const policyNamed = (name) => policies.find((policy) => policy.name === name);
 async function loadPolicies() {
   const { user } = view;
   try {
-    const response = await fetch("/v1/policies", { headers: { Authorization: `Bearer ${tokens.get(user)}` } });
-    const listed = (await response.json()).policies;
+    const listed = await clients.get(user).listPolicies();
     if (view.user !== user) return;
     const { value } = $("policy");
     policies = listed;
@@ -168,7 +167,8 @@ async function addFiles(list) {
   for (const file of files) {
     const offer = offers.find((each) => isSameFile(each, file));
     const policy = policyNamed(offer ? offer.policy : $("policy").value);
-    const item = { file, user, policy, checksum: $("checksum").checked, task: null, mayRetry: false };
+    const checksum = offer ? offer.checksum : $("checksum").checked ? checksumFor(policy) : null;
+    const item = { file, user, policy, checksum, task: null, mayRetry: false };
     Object.assign(item, { state: "queued", note: "", loaded: 0, total: file.size, rate: null, remaining: null });
     item.row = uploadRow(item);
     uploads.push(item);
@@ -187,7 +187,7 @@ async function start(item) {
   };
   const options = {
     policy: item.policy?.name,
-    checksum: item.checksum ? checksumFor(item.policy) : null,
+    checksum: item.checksum,
     onProgress: (progress) => update({ ...progress, note: "" }),
     onRetry: ({ error }) => update({ note: `trying again: ${error.message}`, rate: null }),
     onState: (state) => over({ state }) || update({ state, note: "", rate: null }), // the end comes below
@@ -325,7 +325,7 @@ const isSameFile = ({ filename, size, last_modified }, file) =>
 
 function showUnfinished() {
   const { user } = view;
-  const mine = uploads.filter((item) => item.user === user && (!over(item) || item.mayRetry));
+  const mine = uploads.filter((item) => item.user === user && item.mayRetry);
   offers = clients.get(user).unfinished().filter((offer) => !mine.some(({ file }) => isSameFile(offer, file)));
   const shown = new Map([...$("offers").children].map((row) => [row.dataset.id, row]));
   const kept = new Set(offers.map(({ id }) => id));

@@ -97,8 +97,23 @@
  * @property {number} size bytes
  * @property {number} last_modified of the file, in milliseconds as `File.lastModified` has it
  * @property {string | null} policy
+ * @property {OwnAlgorithm | null} checksum where its name was given, to be given again
  * @property {string} started_at
  * @property {string} expires_at until when one can go on
+ *
+ * @typedef {object} Policy what one kind of upload may be; sizes are bytes, durations seconds
+ * @property {string} name
+ * @property {number} min_size
+ * @property {number} max_size
+ * @property {string[]} content_types media types and ranges, such as `image/*`
+ * @property {("put" | "post" | "multipart")[]} methods
+ * @property {number} expires_in
+ * @property {number} max_expires_in
+ * @property {boolean} client_keys whether `relative_key` may be given
+ * @property {boolean} overwrite
+ * @property {string[]} metadata the names that may be given
+ * @property {"off" | "optional" | "required"} checksum
+ * @property {string[]} checksum_algorithms
  *
  * @typedef {{ type: string, title: string, status: number, detail?: string, code: string,
  *   errors?: { field: string, detail: string }[] }} Problem
@@ -925,6 +940,7 @@ export class UploadTask {
       size,
       last_modified: lastModified,
       policy: this.#request.policy ?? null,
+      checksum: typeof this.#request.checksum === "string" ? this.#request.checksum : null,
       started_at: new Date().toISOString(),
       expires_at: upload_expires_at,
     });
@@ -1276,6 +1292,15 @@ export function createClient(options = {}) {
         if (!(error instanceof UploadError) || !GONE.has(error.code)) throw error;
       }
       notebook.forget(id);
+    },
+
+    /**
+     * What the caller may upload, to be told and checked before a file is sent.
+     * @param {{ signal?: AbortSignal }} [options]
+     * @returns {Promise<Policy[]>}
+     */
+    async listPolicies({ signal } = {}) {
+      return (await call("GET", "/v1/policies", { signal })).policies;
     },
 
     /** What S3 says of an upload now. @param {string} id @returns {Promise<UploadState>} */
