@@ -1,6 +1,7 @@
 """An upload's id carries what it was sealed with, and nothing else passes for one."""
 
 import base64
+import hmac
 import string
 from dataclasses import replace
 from typing import get_args
@@ -173,3 +174,10 @@ def test_a_short_secret_is_refused() -> None:
     """A key is not derived from what could be guessed."""
     with pytest.raises(ValueError, match="at least 32 bytes"):
         derive_key(b"x" * (handles.MIN_SECRET_BYTES - 1), "upload")
+
+
+def test_an_id_of_another_release_is_nobodys() -> None:
+    """Its fields were others: it is not guessed at, and no error of ours."""
+    payload = b'["0190f3c0","default","media"]'
+    tag = hmac.digest(derive_key(SECRET, "upload"), payload, "sha256")
+    refuse(base64.urlsafe_b64encode(tag + payload).rstrip(b"=").decode())

@@ -112,7 +112,12 @@ class UploadIds:
         if not any(hmac.compare_digest(tag, _tag(key, payload)) for key in self._keys):
             detail = "There is no such upload."
             raise NotFound(detail)
-        fields = dict(zip(Handle.__dataclass_fields__, json.loads(payload), strict=True))
+        values = json.loads(payload)
+        if len(values) != len(Handle.__dataclass_fields__):
+            # Sealed by another release, whose ids had other fields.
+            detail = "There is no such upload."
+            raise NotFound(detail)
+        fields = dict(zip(Handle.__dataclass_fields__, values, strict=True))
         checksum = fields["checksum"]
         return Handle(**{**fields, "checksum": Checksum(*checksum) if checksum else None})
 
