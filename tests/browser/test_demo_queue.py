@@ -91,6 +91,9 @@ async def test_pause_and_resume(busy: BusyPage, line: FaultProxy, name: str) -> 
     await expect(busy.row(name).get_by_test_id("figures")).to_have_text(re.compile(r"MB of 12\.6 MB"))
     await busy.button("Pause", name).click()
     await expect(busy.row_state(name)).to_have_text(PAUSED)
+    await expect(busy.page.get_by_test_id("overall-text")).to_have_text(
+        re.compile(r"0 of 1 done · .* of 12\.6 MB$")
+    )
     await line.break_connections()  # of what the browser gave up; else it would still arrive
     line.rule = whole
     await busy.button("Resume", name).click()

@@ -304,13 +304,16 @@ function renderOverall() {
   const counted = uploads.filter(({ state }) => state !== "cancelled" && state !== "failed");
   const total = sum(counted, (item) => item.total);
   const loaded = sum(counted, (item) => item.loaded);
-  const rate = sum(counted, (item) => item.rate ?? 0);
+  // What is paused has no rate, and nobody waits for it.
+  const running = counted.filter(active);
+  const rate = sum(running, (item) => item.rate ?? 0);
+  const remaining = sum(running, (item) => item.total - item.loaded) / rate;
   const failed = count("failed");
   const counts = `${count("stored")} of ${uploads.length} done${failed ? `, ${failed} failed` : ""}`;
   $("overall").hidden = !uploads.length;
-  $("overall-text").textContent = `${counts} · ${figures({ loaded, total, rate, remaining: (total - loaded) / rate })}`;
+  $("overall-text").textContent = `${counts} · ${figures({ loaded, total, rate, remaining })}`;
   $("overall-progress").value = total ? loaded / total : 1;
-  $("pause-all").textContent = uploads.every((item) => !active(item)) ? "Resume all" : "Pause all";
+  $("pause-all").textContent = running.length ? "Pause all" : "Resume all";
   $("clear").hidden = !uploads.some(over);
   hide($("pause-all"), uploads.every(over), $("clear"));
 }
