@@ -7,9 +7,18 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, FilePayload, Locator, Page, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    FilePayload,
+    Locator,
+    Page,
+    async_playwright,
+)
+from tests.browser.module_stage import Clock, Stage, stage
 from tests.processes import demo
-from tests.servers import free_port
+from tests.servers import S3Server, free_port
 
 _FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 
@@ -109,3 +118,27 @@ async def demo_page(browser: Browser, demo_url: str) -> AsyncIterator[DemoPage]:
         yield DemoPage(page=page, base_url=demo_url, api=api)
     await context.close()
     assert errors == []
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Have the service go by a clock that can be put back."""
+    clock = Clock()
+    monkeypatch.setattr("uploadsvc.wiring.now", clock)
+    return clock
+
+
+@pytest.fixture
+async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+    """Give a test a profile of its own in the browser."""
+    context = await browser.new_context()
+    context.set_default_timeout(20_000)
+    yield context
+    await context.close()
+
+
+@pytest.fixture
+async def scene(s3: S3Server, context: BrowserContext, clock: Clock) -> AsyncIterator[Stage]:
+    """Set the stage."""
+    async with asyncio.timeout(60), stage(s3, context, clock) as scene:
+        yield scene

@@ -243,8 +243,9 @@ function tell(callback, argument) {
 /**
  * Sends bytes to S3. By XMLHttpRequest, because fetch tells no upload progress.
  * @param {StorageRequest} request
- * @param {{ size: number, signal: AbortSignal, timeout: number, onLoaded: (bytes: number) => void,
- *   answered: Set<string> }} options of the file in it, the bytes; the seconds that it may stay silent
+ * @param {{ size: number, signal: AbortSignal, timeout: number, answered: Set<string>,
+ *   onLoaded?: ((bytes: number) => void) | undefined }} options of the file in it, the bytes; the seconds that
+ *   it may stay silent; without `onLoaded` nobody listens, and it may take its time
  * @returns {Promise<void>}
  */
 function send({ method, url, headers = {}, body }, { size, signal, timeout, onLoaded, answered }) {
@@ -252,7 +253,7 @@ function send({ method, url, headers = {}, body }, { size, signal, timeout, onLo
     if (signal.aborted) return reject(aborted());
     const xhr = new XMLHttpRequest();
     const abort = () => xhr.abort();
-    let timer = setTimeout(abort, timeout * 1000);
+    let timer = 0;
     const alive = () => {
       clearTimeout(timer);
       timer = setTimeout(abort, timeout * 1000);
@@ -263,11 +264,14 @@ function send({ method, url, headers = {}, body }, { size, signal, timeout, onLo
     xhr.open(method, url);
     // Content-Type among them: it is signed, and for a file without a type the browser would send none.
     for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
-    xhr.upload.onprogress = ({ loaded, total }) => {
+    if (onLoaded) {
       alive();
-      // A form's other fields come before the file, and are not progress.
-      onLoaded(Math.max(0, loaded - (total - size)));
-    };
+      xhr.upload.onprogress = ({ loaded, total }) => {
+        alive();
+        // A form's other fields come before the file, and are not progress.
+        onLoaded(Math.max(0, loaded - (total - size)));
+      };
+    }
     xhr.onload = () => {
       answered.add(origin);
       if (xhr.status >= 200 && xhr.status < 300) return resolve();
@@ -502,8 +506,9 @@ class Meter {
   #done = 0;
   /** @type {Map<number, number>} */
   #underWay = new Map();
-  #carried = 0;
-  /** @type {[number, number][]} times and the bytes carried by then, those sent in vain too */
+  /** Bytes that went over the line, those sent in vain too. */
+  carried = 0;
+  /** @type {[number, number][]} times and the bytes carried by then */
   #samples = [];
 
   /** @param {number} total */
@@ -520,10 +525,10 @@ class Meter {
 
   /** @param {number} part @param {number} bytes */
   move(part, bytes) {
-    this.#carried += Math.max(0, bytes - (this.#underWay.get(part) ?? 0));
+    this.carried += Math.max(0, bytes - (this.#underWay.get(part) ?? 0));
     this.#underWay.set(part, bytes);
     const now = performance.now();
-    this.#samples.push([now, this.#carried]);
+    this.#samples.push([now, this.carried]);
     while (now - (this.#samples[0]?.[0] ?? now) > RATE_WINDOW) this.#samples.shift();
   }
 
@@ -953,11 +958,15 @@ export class UploadTask {
     let failures = 0;
     let refused = 0;
     let sent = false;
+    let silent = false;
     while (!this.#arrived.has(1)) {
       const upload = /** @type {PutUpload | PostUpload} */ (this.#upload);
+      const { carried } = this.#meter;
       try {
-        await this.#sendOne(1, this.#file.size, this.#wholeRequest(upload), signal);
+        await this.#sendOne(1, this.#file.size, this.#wholeRequest(upload), signal, silent);
       } catch (error) {
+        // Where nobody listens to its progress, a form needs no preflight, which not all stores answer.
+        silent = upload.method === "post" && this.#meter.carried === carried;
         if (error instanceof UploadError && error.status === 412) {
           // The object is there: ours, whose answer was lost, or somebody's. Completion tells.
           this.#refusedAsThere = true;
@@ -1098,8 +1107,9 @@ export class UploadTask {
    * Sends one request's bytes, and counts them.
    * @param {number} number @param {number} size
    * @param {StorageRequest} request @param {AbortSignal} signal
+   * @param {boolean} [silent] whether to count them only once they have arrived
    */
-  async #sendOne(number, size, request, signal) {
+  async #sendOne(number, size, request, signal, silent = false) {
     /** @param {number} bytes */
     const onLoaded = (bytes) => {
       this.#meter.move(number, bytes);
@@ -1108,7 +1118,8 @@ export class UploadTask {
     };
     try {
       const { answered } = this.#service;
-      await send(request, { size, signal, timeout: this.#options.timeout, onLoaded, answered });
+      const listener = silent ? undefined : onLoaded;
+      await send(request, { size, signal, timeout: this.#options.timeout, onLoaded: listener, answered });
       this.#arrived.add(number);
       this.#meter.end(number, size);
     } catch (error) {
