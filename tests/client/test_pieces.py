@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from uploadsvc.client.display import Bars, plain
+from uploadsvc.client.bars import Bars
+from uploadsvc.client.display import plain
 from uploadsvc.client.problems import Refused, Transient, of_s3, of_service
 from uploadsvc.client.retries import Retries
 from uploadsvc.client.service import Layout
