@@ -207,7 +207,7 @@ async def test_the_focus_stays_while_rows_come(opened: BusyPage, name: str) -> N
 
 
 async def test_a_screen_reader_hears_what_ends_and_no_more(opened: BusyPage, name: str) -> None:
-    """Of a dozen uploads with all their progress: a few words, that name the last ones."""
+    """Of a dozen uploads with all their progress, their ends; what ends at once is said at once."""
     status = opened.page.get_by_test_id("status")
     await status.evaluate(
         """(status) => { globalThis.heard = [];
@@ -221,3 +221,7 @@ async def test_a_screen_reader_hears_what_ends_and_no_more(opened: BusyPage, nam
     heard: list[str] = await opened.page.evaluate("heard")
     assert 1 <= len(heard) <= 12
     assert not [text for text in heard if "%" in text]
+    await opened.page.get_by_label("Policy").select_option("pictures")
+    await opened.choose(*((f"{index}-refused-{name}", SMALL) for index in range(5)))
+    await expect(status).to_contain_text("5 changes, the latest: ")
+    assert len(await opened.page.evaluate("heard")) == len(heard) + 1
