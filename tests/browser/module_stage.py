@@ -39,7 +39,8 @@ _PAGE: Final = """<!doctype html>
 
 POLICIES: Final[dict[str, dict[str, Any]]] = {
     "default": {"part_size": PART_SIZE, "multipart_threshold": PART_SIZE, "client_keys": True},
-    "whole": {"client_keys": True},
+    "parts": {"part_size": PART_SIZE, "methods": ["multipart"]},
+    "put": {"methods": ["put"]},
 }
 
 

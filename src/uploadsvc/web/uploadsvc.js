@@ -889,29 +889,31 @@ export class UploadTask {
   /** @returns {Promise<Upload>} */
   async #create() {
     const { checksum } = this.#request;
-    let upload;
-    if (typeof checksum !== "string") upload = await this.#post(checksum);
-    else if (this.#file.size <= HASHED_FIRST) upload = await this.#post(await this.#hashed(checksum));
-    else {
-      try {
-        upload = await this.#post({ algorithm: checksum, value: null });
-      } catch (error) {
-        // The service can have it checked only of a whole file.
-        const whole = error instanceof UploadError && error.code === "method_not_available";
-        if (!whole || checksum !== "crc32") throw error;
-        upload = await this.#post(await this.#hashed(checksum));
-      }
+    const upload = await (typeof checksum === "string" ? this.#postWith(checksum) : this.#post(checksum));
+    if (upload.method === "multipart") {
+      this.#partChecksum = this.#ownAlgorithm;
+      this.#note(upload);
     }
-    if (upload.method !== "multipart") return upload;
-    if (checksum === "sha256" && this.#file.size <= HASHED_FIRST) {
-      // In parts, S3 compares the SHA-256 over those of the parts, and we gave that of the file.
-      await this.#ask("DELETE", pathOf(upload));
-      upload = await this.#post({ algorithm: checksum, value: null });
-      if (upload.method !== "multipart") return upload;
-    }
-    this.#partChecksum = this.#ownAlgorithm;
-    this.#note(upload);
     return upload;
+  }
+
+  /**
+   * Creates an upload with a checksum that is computed here: of the file before, or of the parts meanwhile.
+   * @param {OwnAlgorithm} algorithm @returns {Promise<Upload>}
+   */
+  async #postWith(algorithm) {
+    const small = this.#file.size <= HASHED_FIRST;
+    const partwise = !small || this.#request.method === "multipart";
+    const ofParts = () => this.#post({ algorithm, value: null });
+    const ofFile = async () => this.#post(await this.#hashed(algorithm));
+    try {
+      return await (partwise ? ofParts() : ofFile());
+    } catch (error) {
+      if (!isOtherwise(error)) throw error;
+      // A large file's SHA-256 cannot be computed: browsers want all of its bytes in memory at once.
+      if (partwise && !small && algorithm === "sha256") throw error;
+      return await (partwise ? ofFile() : ofParts());
+    }
   }
 
   /**
@@ -1176,7 +1178,9 @@ export class UploadTask {
     if (failed.code === "network_error") await readable(this.#file.slice(0, 1).arrayBuffer());
     const offline = navigator.onLine === false;
     const strange = failed.code === "network_error" && !this.#service.answered.has(failed.origin);
-    const most = strange ? Math.min(retries, RETRIES_AT_FIRST) : retries;
+    // Only who says to be still at it is given longer than others.
+    const patient = failed.code === "storage_unavailable" ? retries : Math.min(retries, this.#options.retries);
+    const most = strange ? Math.min(patient, RETRIES_AT_FIRST) : patient;
     if (failures >= most && !offline) throw error;
     const longest = offline ? LONGEST_DELAY : Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** failures);
     // Jitter, so that what failed together does not come back together.
@@ -1199,6 +1203,13 @@ function isExpired(error, ends) {
   if (!(error instanceof UploadError)) return false;
   if (error.code === "network_error") return Date.now() >= ends; // a refusal that the page may not read
   return error.code === "storage_rejected" && (error.status === 403 || /expired/i.test(error.reason));
+}
+
+/** @param {unknown} error whether the service would take a checksum, but not so */
+function isOtherwise(error) {
+  if (!(error instanceof UploadError)) return false;
+  if (error.code === "method_not_available") return true;
+  return error.problem?.errors?.some(({ field }) => field === "checksum.value") ?? false;
 }
 
 /** @param {ClientOptions} [options] */
