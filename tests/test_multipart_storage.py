@@ -5,7 +5,6 @@ import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
@@ -172,7 +171,7 @@ def assembling() -> list["asyncio.Task[object]"]:
         ([(1, "a", 10), (1, "a", 10)], {1: "a"}),
         ([(1, "a", 10), (1, "b", 10)], {}),
         ([(1, "a", 10), (1, "b", 10), (1, "c", 11)], {1: "c"}),
-        ([(2, "a", 10), (1, "b", 10), (1, "c", 10), (10, "d", 9), (3, "e", 9)], {2: "a", 3: "e", 10: "d"}),
+        ([(2, "a", 10), (1, "b", 10), (1, "c", 10), (10, "d", 9), (3, "e", 9)], {2: "a", 3: "e"}),
         ([(1, "a", None), (1, "a", None)], {1: "a"}),
     ],
 )
@@ -255,10 +254,8 @@ async def test_a_listing_without_end_is_cut_off(stage: Stage) -> None:
     path, _ = await stage.upload()
 
     class Endless(list[Answer]):
-        numbers = count(1)
-
         def pop(self, _index: object = -1) -> Canned:
-            return parts((next(self.numbers), 1), more=True)
+            return parts((1, 1), more=True)
 
     stage.script["parts"] = Endless([None, None])
     async with asyncio.timeout(4):

@@ -122,7 +122,12 @@ class Multipart:
             UploadsvcError: S3 denies, fails or does not answer.
         """
         try:
-            return await self._storage.list_parts(handle.key, handle.upload_id, checksum=handle.part_checksum)
+            return await self._storage.list_parts(
+                handle.key,
+                handle.upload_id,
+                checksum=handle.part_checksum,
+                part_count=handle.parts.count if handle.part_size else 0,
+            )
         except NoSuchUploadError:
             return None
 

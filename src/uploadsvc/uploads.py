@@ -137,7 +137,7 @@ class Uploads:
         return [self._planners[name] for name in caller.usable(self._planners)]
 
     async def create(self, caller: Principal, policy: str | None, request: UploadRequest) -> Grant:
-        """Plan, sign and seal an upload. Talks to nobody: signing is local.
+        """Plan, sign and seal an upload. Only a multipart upload is begun in S3; all else is local.
 
         Raises:
             UploadsvcError: The policy is unknown or does not allow it.
@@ -374,10 +374,11 @@ class Uploads:
             Each with an id that serves for its status and for giving it up, and the next page's cursor.
 
         Raises:
-            Forbidden: The credential is limited to some policies: S3 does not say which one an upload is of.
+            Forbidden: The credential is an upload token, or limited to some policies.
             UploadsvcError: The cursor is malformed, or S3 does not answer.
         """
-        caller.check_unlimited()
+        # As for objects: what is listed does not say by which credential it was begun.
+        caller.check_objects()
         prefix = self._namespace.user_prefix(caller.user)
         listed, following = await self._multipart.unfinished(prefix, cursor=cursor, limit=limit)
         ends = int((self._now() + timedelta(seconds=UPLOAD_EXPIRES_IN)).timestamp())

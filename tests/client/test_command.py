@@ -167,3 +167,20 @@ def test_serving_takes_the_clients_variables_for_its_own(monkeypatch: pytest.Mon
     for name in ("URL", "TOKEN", "API_KEY"):
         monkeypatch.setenv(f"UPLOADSVC_{name}", SECRET)
     assert load_settings().s3.bucket == "media"
+
+
+@pytest.mark.parametrize(
+    "option", ["--policy", "--content-type", "--relative-key", "--metadata", "--on-behalf-of"]
+)
+def test_an_option_that_is_no_unicode_is_wrong_usage(
+    option: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The system's encoding could not read it; nothing is sent."""
+    monkeypatch.setenv("UPLOADSVC_TOKEN", "t")
+    path = tmp_path / "a"
+    path.touch()
+    result = CliRunner().invoke(
+        commands, ["upload", "--url", "http://127.0.0.1:9", option, "a=\udcff", str(path)]
+    )
+    assert result.exit_code == 2
+    assert "no Unicode" in result.output

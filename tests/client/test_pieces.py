@@ -24,7 +24,7 @@ from uploadsvc.domain.parts import MAX_PART_SIZE, MAX_PARTS, cut
 REMEMBERED = Remembered(
     url="https://uploads.example.com",
     id="aGFuZGxl",
-    fingerprint=Fingerprint(path="/a\udcff", size=1, mtime_ns=2, inode=3),
+    fingerprint=Fingerprint(path="/a\udcff", size=1, mtime_ns=2, ctime_ns=4, inode=3),
 )
 
 

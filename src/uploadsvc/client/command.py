@@ -1,6 +1,8 @@
 """The command ``uploadsvc upload``, by itself: it starts without loading the service."""
 
+import io
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -73,7 +75,14 @@ def upload(
 
     Exit status: 0 all files are stored, 1 some are not, 2 wrong usage, 130 stopped by Ctrl-C.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal of another encoding still is told of every file.
+            stream.reconfigure(errors="backslashreplace")
     try:
+        for text in (policy, content_type, relative_key, on_behalf_of, *(metadata or ())):
+            if text is not None and _is_broken(text):
+                _refuse("an option holds what is no Unicode")
         if relative_key is not None and len(files) > 1:
             _refuse("--relative-key is the key of one file")
         wish = Wish(
@@ -113,6 +122,11 @@ def run(arguments: list[str]) -> None:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(upload)
     app(arguments, prog_name="uploadsvc upload")
+
+
+def _is_broken(text: str) -> bool:
+    # What the system's encoding could not read stands as a lone surrogate.
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -12,6 +12,9 @@ import httpx
 from uploadsvc.client.credentials import Caller
 from uploadsvc.client.problems import Lost, Transient, of_service, unexpected
 from uploadsvc.client.retries import Retries
+
+_COMPLETE_RETRIES: Final = 60
+"""S3 may take minutes to put parts together, and the service says so every few seconds."""
 
 _USED_OF_LIFE: Final = 0.95
 """Of the life of a URL so much is used: a request takes its time to arrive."""
@@ -178,7 +181,9 @@ class Service:
         Raises:
             UploadProblem: As for `create`, or something is missing or wrong.
         """
-        answer = await self._call("POST", f"/v1/uploads/{upload_id}/complete")
+        most = max(self.retries.most, _COMPLETE_RETRIES) if self.retries.most else 0
+        path = f"/v1/uploads/{upload_id}/complete"
+        answer = await self._call("POST", path, retries=replace(self.retries, most=most, longest=5.0))
         try:
             body = answer.json()
             found = body["object"]
@@ -196,8 +201,15 @@ class Service:
         """
         await self._call("DELETE", f"/v1/uploads/{upload_id}")
 
-    async def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
-        attempts, renewed = self.retries.start(), False
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        retries: Retries | None = None,
+    ) -> httpx.Response:
+        attempts, renewed = (retries or self.retries).start(), False
         while True:
             headers = await self._caller.headers()
             try:

@@ -33,13 +33,15 @@ class Fingerprint:
     Attributes:
         path: Absolute.
         size: Bytes.
-        mtime_ns: When it was last written to.
+        mtime_ns: When it was last written to, unless somebody has set it back.
+        ctime_ns: When the system last changed anything of it, which nobody can set.
         inode: Which file it is; another one may be put in its place by a rename.
     """
 
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int
     inode: int
 
 
@@ -131,7 +133,13 @@ def opened(path: Path) -> Iterator[Source]:
 
 
 def _fingerprint(path: str, found: os.stat_result) -> Fingerprint:
-    return Fingerprint(path=path, size=found.st_size, mtime_ns=found.st_mtime_ns, inode=found.st_ino)
+    return Fingerprint(
+        path=path,
+        size=found.st_size,
+        mtime_ns=found.st_mtime_ns,
+        ctime_ns=found.st_ctime_ns,
+        inode=found.st_ino,
+    )
 
 
 def _changed() -> UploadProblem:

@@ -13,7 +13,7 @@ from typing import Final
 
 from uploadsvc.client.source import Fingerprint
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _KEPT_SECONDS: Final = 40 * 86_400
 """Longer than any upload's id counts; what is older serves nobody."""
 

@@ -20,6 +20,9 @@ _MOST_ROUNDS: Final = 3
 _NO_MORE: Final = frozenset({"not_found", "upload_expired", "upload_aborted"})
 """What the service says of an id that serves no more."""
 
+_LOST: Final = frozenset({"file_changed", "verification_failed"})
+"""The parts that S3 has are not those of the file."""
+
 
 class Progress(Protocol):
     """Shows how far one file is."""
@@ -89,7 +92,8 @@ class Upload:
                 self._progress.reset(0)
                 self._progress.say(f"starting anew: {problem.detail}")
             except UploadProblem as problem:
-                if problem.code == "file_changed":
+                if problem.code in _LOST:
+                    # It can never be completed: the next run begins anew.
                     await self._give_up()
                 raise
         raise AssertionError  # the last turn returns or raises
@@ -149,9 +153,14 @@ class Upload:
                     there_before = True
                     self._progress.moved(self._source.size)
                     break
-                if problem.status == httpx.codes.FORBIDDEN:
+                if problem.status != httpx.codes.FORBIDDEN:
+                    raise
+                # The URL may have ended after the bytes arrived, and only the answer been lost.
+                state = await self._service.state(grant.id, self._source.size)
+                if state.status != "stored":
                     raise Gone(problem.code, problem.detail) from None
-                raise
+                self._progress.moved(self._source.size)
+                break
         try:
             return await self._complete(grant.id)
         except UploadProblem as problem:

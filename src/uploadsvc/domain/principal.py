@@ -46,18 +46,6 @@ class Principal:
             detail = f"This credential may not use policy {policy!r}."
             raise Forbidden(detail, field=field)
 
-    def check_unlimited(self) -> None:
-        """Let the caller see what does not say which policy it is of, or not.
-
-        Raises:
-            Forbidden: The credential is limited to some policies.
-        """
-        if self.policies is not None:
-            detail = (
-                "This credential is limited to some policies, and what is listed does not say its policy."
-            )
-            raise Forbidden(detail)
-
     def check_objects(self) -> None:
         """Let the caller reach objects beyond their own new uploads, or not.
 

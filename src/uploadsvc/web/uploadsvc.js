@@ -150,6 +150,12 @@ const HASHED_FIRST = 64 * MIB;
 /** The upload is no more; another one has to be created. */
 const GONE = new Set(["not_found", "upload_expired", "upload_aborted"]);
 
+/** S3's words for bytes that did not come through whole; sent again they may. */
+const DAMAGED_ON_THE_WAY = new Set(["RequestTimeout", "BadDigest", "IncompleteBody"]);
+
+/** So often is the whole sent again when the service says that it is not there. */
+const MOST_ROUNDS = 3;
+
 /** It can never be completed, however often one tries. */
 const LOST = new Set([...GONE, "object_exists", "verification_failed"]);
 
@@ -191,7 +197,7 @@ function isTransient(error) {
   if (code === "network_error" || code === "token_unavailable") return true;
   // S3 answers 400 to a body that came too slowly, and 409 to two writes at once.
   if (code === "storage_rejected") {
-    return status >= 500 || [408, 409, 429].includes(status) || reason === "RequestTimeout";
+    return status >= 500 || [408, 409, 429].includes(status) || DAMAGED_ON_THE_WAY.has(reason);
   }
   return status === 429 || (status >= 500 && !["storage_denied", "storage_misconfigured"].includes(code));
 }
@@ -614,7 +620,7 @@ export class UploadTask {
     };
     this.#meter = new Meter(file.size);
     const { expires_in, ...same } = request;
-    const facts = file instanceof File ? [file.name, file.lastModified] : null;
+    const facts = file instanceof File ? [file.webkitRelativePath || file.name, file.lastModified] : null;
     this.#fingerprint = JSON.stringify([service.base, facts, file.size, file.type, same]);
     // Without name and date one cannot tell it from another; and chosen twice at once, it is two uploads.
     if (facts && !service.active.has(this.#fingerprint)) {
@@ -790,7 +796,8 @@ export class UploadTask {
             const message = "There is an object under this key already";
             throw new UploadError("object_exists", message, { status: 409 });
           }
-          if (rounds > this.#options.retries) throw error;
+          if (rounds >= Math.min(MOST_ROUNDS, this.#options.retries)) throw error;
+          await pauseFor(FIRST_DELAY * 2 ** rounds, signal);
           await this.#lookAgain(signal);
         }
       }
@@ -810,6 +817,7 @@ export class UploadTask {
   /** @param {AbortSignal} signal */
   async #lookAgain(signal) {
     this.#arrived.clear();
+    this.#meter.start(0);
     const upload = this.#upload;
     if (upload?.method === "multipart") {
       const state = await this.#retrying(() => this.#call("GET", pathOf(upload), { signal }), signal);
