@@ -86,6 +86,28 @@ class Handle:
         return Parts(self.max_size, self.part_size)
 
 
+def listed_handle(bucket: str, key: str, upload_id: str, expires_at: int) -> Handle:
+    """Return the handle of an upload of which nothing is known but what S3 lists."""
+    return Handle(
+        jti="",
+        policy="",
+        bucket=bucket,
+        key=key,
+        method="multipart",
+        min_size=0,
+        max_size=0,
+        content_type="",
+        checksum=None,
+        part_checksum=None,
+        upload_id=upload_id,
+        part_size=0,
+        guarded=True,
+        marked=True,
+        replaceable_until=0,
+        expires_at=expires_at,
+    )
+
+
 class UploadIds:
     """Seals handles into ids and opens them again.
 

@@ -3,23 +3,21 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 from uuid import uuid4
 
 from uploadsvc.domain import errors
-from uploadsvc.domain.checksums import Checksum
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.keys import Namespace
 from uploadsvc.domain.objects import StoredObject
-from uploadsvc.domain.parts import UploadedPart
 from uploadsvc.domain.plan import Plan, UploadRequest
 from uploadsvc.domain.planner import UPLOAD_EXPIRES_IN, Planner
 from uploadsvc.domain.principal import Principal
-from uploadsvc.handles import Handle, UploadIds
+from uploadsvc.handles import Handle, UploadIds, listed_handle
 from uploadsvc.multipart import FIRST_PARTS, Multipart, SignedPart
 from uploadsvc.multipart_storage import UnfinishedUpload
+from uploadsvc.outcomes import Completion, Grant, State
 from uploadsvc.receipts import Receipts
 from uploadsvc.signing import Signer, end_of_life
 from uploadsvc.storage import Storage
@@ -30,65 +28,6 @@ DEFAULT_POLICY: Final = "default"
 OCTET_STREAM: Final = "application/octet-stream"
 UNKNOWN_POLICY_EXPIRES_IN: Final = 900
 """How long URLs live for an upload whose policy is gone from the settings, in seconds."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """A new upload: its id, and what the caller needs to send the bytes.
-
-    Attributes:
-        id: The sealed handle.
-        plan: What was decided.
-        bucket: Where the object goes.
-        url: A presigned PUT, or where the form is posted to; empty for a multipart upload.
-        fields: All fields of a form; empty otherwise.
-        parts: The first parts, signed; empty but for a multipart upload.
-        expires_at: When URL or form ends.
-        upload_expires_at: When the id ends.
-    """
-
-    id: str
-    plan: Plan
-    bucket: str
-    url: str
-    fields: Mapping[str, str]
-    parts: Sequence[SignedPart]
-    expires_at: datetime
-    upload_expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """What S3 says of an upload now.
-
-    Attributes:
-        handle: The upload.
-        status: Its state.
-        stored: The object, once it is there.
-        parts: Those that have arrived, while a multipart upload is under way.
-    """
-
-    handle: Handle
-    status: Literal["pending", "uploading", "stored", "aborted"]
-    stored: StoredObject | None
-    parts: Sequence[UploadedPart]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completion:
-    """A verified upload.
-
-    Attributes:
-        stored: What S3 holds.
-        checksum: The checksum that S3 confirms, if any.
-        receipt: The signed proof.
-        replaceable_until: Until when a live URL could still replace the bytes.
-    """
-
-    stored: StoredObject
-    checksum: Checksum | None
-    receipt: str
-    replaceable_until: datetime | None
 
 
 class Uploads:
@@ -382,7 +321,10 @@ class Uploads:
         prefix = self._namespace.user_prefix(caller.user)
         listed, following = await self._multipart.unfinished(prefix, cursor=cursor, limit=limit)
         ends = int((self._now() + timedelta(seconds=UPLOAD_EXPIRES_IN)).timestamp())
-        return [(self._ids.seal(_listed(self._signer.bucket, one, ends)), one) for one in listed], following
+        return [
+            (self._ids.seal(listed_handle(self._signer.bucket, one.key, one.upload_id, ends)), one)
+            for one in listed
+        ], following
 
     def _planner(self, caller: Principal, policy: str | None) -> Planner:
         name = policy or DEFAULT_POLICY
@@ -426,25 +368,3 @@ async def _in_time() -> AsyncIterator[None]:
     except TimeoutError:
         detail = "The object store does not answer."
         raise errors.StorageUnavailable(detail) from None
-
-
-def _listed(bucket: str, upload: UnfinishedUpload, expires_at: int) -> Handle:
-    """Return the handle of an upload of which nothing is known but what S3 lists."""
-    return Handle(
-        jti="",
-        policy="",
-        bucket=bucket,
-        key=upload.key,
-        method="multipart",
-        min_size=0,
-        max_size=0,
-        content_type="",
-        checksum=None,
-        part_checksum=None,
-        upload_id=upload.upload_id,
-        part_size=0,
-        guarded=True,
-        marked=True,
-        replaceable_until=0,
-        expires_at=expires_at,
-    )

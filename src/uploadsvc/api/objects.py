@@ -4,17 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Query, Response
 
+from uploadsvc.api.answers import object_model, page_model
 from uploadsvc.api.dependencies import Authenticate
 from uploadsvc.api.problems import CALLER, STORAGE, document
 from uploadsvc.api.routes import problem_router
-from uploadsvc.api.schemas import (
-    CreateDownload,
-    Download,
-    ObjectModel,
-    ObjectPage,
-    object_model,
-    page_model,
-)
+from uploadsvc.api.schemas import CreateDownload, Download, ObjectModel, ObjectPage
 from uploadsvc.domain.principal import Principal
 from uploadsvc.objects import MAX_LISTED, Objects
 

@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
+from uploadsvc.api.answers import part_answer, rfc3339
 from uploadsvc.api.dependencies import Authenticate
 from uploadsvc.api.problems import CALLER, STORAGE, document
 from uploadsvc.api.routes import problem_router
-from uploadsvc.api.schemas import SignedPartModel, part_answer, rfc3339
+from uploadsvc.api.schemas import SignedPartModel
 from uploadsvc.api.uploads import UploadId
 from uploadsvc.domain.parts import MAX_PARTS
 from uploadsvc.domain.principal import Principal

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body, Depends, Path, Response
 from pydantic import GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
+from uploadsvc.api.answers import completed_model, state_model, upload_answer
 from uploadsvc.api.dependencies import Authenticate
 from uploadsvc.api.problems import CALLER, STORAGE, document, error_content
 from uploadsvc.api.routes import problem_router
@@ -19,9 +20,6 @@ from uploadsvc.api.schemas import (
     CreateUploads,
     Upload,
     UploadState,
-    completed_model,
-    state_model,
-    upload_answer,
 )
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.principal import Principal
