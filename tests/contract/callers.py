@@ -24,8 +24,10 @@ AUTH: Final[dict[str, Any]] = {
 CALLERS: Final = ("nobody", "bearer", "api_key", "upload_token", "cookie", "trusted_header")
 
 _PUBLIC: Final = frozenset({"getHealth", "getReadiness", "getReceiptKeys"})
-# An upload token is good for uploads only.
-_NOT_UPLOADS: Final = frozenset({"listObjects", "getObject", "deleteObject", "createDownload", "createToken"})
+# An upload token is good for uploads of its own only.
+_NOT_UPLOADS: Final = frozenset(
+    {"listObjects", "listUploads", "getObject", "deleteObject", "createDownload", "createToken"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
