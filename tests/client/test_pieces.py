@@ -17,7 +17,7 @@ from uploadsvc.client.display import plain
 from uploadsvc.client.problems import Refused, Transient, of_s3, of_service
 from uploadsvc.client.retries import Retries
 from uploadsvc.client.service import Layout
-from uploadsvc.client.source import Fingerprint
+from uploadsvc.client.source import Fingerprint, opened
 from uploadsvc.client.states import Remembered, States, default_directory, state_name
 from uploadsvc.domain.parts import MAX_PART_SIZE, MAX_PARTS, cut
 
@@ -171,3 +171,18 @@ def test_bars_show_what_is_there_and_what_is_sent() -> None:
         one.end()
     assert "[one]\\x1b: going on" in printed.getvalue()
     assert "2.0/8.0 MiB" in printed.getvalue()
+
+
+def test_a_file_whose_time_was_set_back_is_another(tmp_path: Path) -> None:
+    """As ``rsync --inplace -t`` leaves it: the parts that arrived are not its parts."""
+    path = tmp_path / "film.mp4"
+    path.write_bytes(b"before")
+    found = path.stat()
+    with opened(path) as source:
+        before = source.fingerprint
+    path.write_bytes(b"after!")
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+    with opened(path) as source:
+        after = source.fingerprint
+    assert (after.size, after.mtime_ns, after.inode) == (before.size, before.mtime_ns, before.inode)
+    assert after != before
