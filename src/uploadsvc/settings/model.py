@@ -150,6 +150,7 @@ class PolicySettings(_Section):
     multipart_threshold: Size = 64 * 1024**2
     multipart_expires_in: int = 604_800
     part_size: Size = 8 * 1024**2
+    unsized_multipart: bool = False
 
     def policy(self, name: str) -> Policy:
         """Return the policy, unchecked.
