@@ -18,9 +18,8 @@ class UploadRequest:
 
     The last four are for uploaders whose own format differs from ours. ``part_size`` is that by which such a
     client cuts. ``size_open`` says that a multipart upload may begin without a size, where the policy lets
-    it;
-    ``type_open``, that no content type will be sent, so that none can be signed, where the policy allows all.
-    ``form_status`` is what S3 shall answer to a form.
+    it; ``type_open``, that no content type will be sent, so that none can be signed, where the policy allows
+    all. ``form_status`` is what S3 shall answer to a form.
     """
 
     filename: str | None = None
