@@ -124,6 +124,15 @@ class CorsSettings(_Section):
     allow_credentials: bool = False
 
 
+class UppySettings(_Section):
+    """What Uppy is served beyond uploads by policy."""
+
+    credentials: bool = False
+    role_arn: Annotated[str, matching(r"[\x21-\x7e]{20,2048}", "a role's ARN")] | None = None
+    sts_endpoint_url: str | None = None
+    credentials_expires_in: int = Field(default=3600, ge=900, le=43_200)
+
+
 class PolicySettings(_Section):
     """One upload policy; see `uploadsvc.domain.policy.Policy` for what each field does."""
 
@@ -184,4 +193,5 @@ class Settings(_Section):
     receipts: ReceiptSettings = ReceiptSettings()
     tokens: TokenSettings = TokenSettings()
     cors: CorsSettings = CorsSettings()
+    uppy: UppySettings = UppySettings()
     demo: bool = False
