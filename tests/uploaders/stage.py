@@ -98,7 +98,8 @@ async def stage(
         server: Gets a bucket for this.
         context: Where the page is opened.
         script: The page's module, bundled.
-        config: What ``/config`` tells the page besides ``service`` (an origin) and ``token`` (of alice).
+        config: What ``/config`` tells the page besides ``service`` (an origin), ``bucket`` (its address) and
+            ``token`` (of alice).
         sections: Sections of the service's settings, as for `settings_for`.
     """
     s3 = replace(server, bucket=await server.create_bucket())
@@ -107,7 +108,10 @@ async def stage(
         await _let_in(s3, app)
         settings = settings_for(s3, **{"cors": {"allow_origins": [app]}, **sections})
         async with served(create_app(Settings.model_validate(settings))) as service:
-            told.update({"service": service, "token": token_for("alice"), **(config or {})})
+            address = f"{s3.endpoint_url}/{s3.bucket}"
+            told.update(
+                {"service": service, "bucket": address, "token": token_for("alice"), **(config or {})}
+            )
             scene = Stage(app=app, service=service, s3=s3, page=await context.new_page())
             _listen(scene)
             await scene.page.goto(app)

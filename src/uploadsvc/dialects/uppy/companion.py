@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from uploadsvc.api.dependencies import Authenticate
-from uploadsvc.dialects.uppy.shape import bytes_of, texts, uppy_router
+from uploadsvc.dialects.uppy.shape import bytes_of, form_url, texts, uppy_router
 from uploadsvc.domain.errors import UploadAborted
 from uploadsvc.domain.parts import MAX_PARTS, MIN_PART_SIZE
 from uploadsvc.domain.plan import UploadRequest
@@ -73,10 +73,9 @@ def _add_form(router: APIRouter, uploads: Uploads, authenticate: Authenticate) -
         metadata = {match[1]: value for match, value in named if match}
         asked = _asked(filename, type, metadata, method="post")
         grant = await uploads.create(caller, uploads.meant(caller, metadata.get("policy")), asked)
-        # Uppy before 6.3 puts the key behind the address.
         return {
             "method": "POST",
-            "url": f"{grant.url.rstrip('/')}/",
+            "url": form_url(grant.url),
             "fields": grant.fields,
             "expires": grant.plan.expires_in,
         }

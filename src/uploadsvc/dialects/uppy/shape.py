@@ -28,6 +28,15 @@ def uppy_router(*, prefix: str = "", documented: bool) -> APIRouter:
     return APIRouter(prefix=prefix, tags=["uppy"], route_class=UppyRoute, include_in_schema=documented)
 
 
+def form_url(url: str) -> str:
+    """Return where a form is posted to, with a slash at its end.
+
+    Uppy before 6.3 puts the key behind it; and since Uppy watches the progress, the browser asks first, which
+    not every store answers at a bucket's address without one.
+    """
+    return f"{url.rstrip('/')}/"
+
+
 def texts(metadata: Mapping[str, object]) -> dict[str, str]:
     """Return metadata as text: a page may have set numbers and truths; what is null or nested is left out."""
     return {

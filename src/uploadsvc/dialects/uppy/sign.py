@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from uploadsvc.api.dependencies import Authenticate
 from uploadsvc.api.problems import CALLER, STORAGE, document
-from uploadsvc.dialects.uppy.shape import MAX_BYTES, uppy_router
+from uploadsvc.dialects.uppy.shape import MAX_BYTES, form_url, uppy_router
 from uploadsvc.direct import DirectRequest, DirectRequests
 from uploadsvc.domain.parts import MAX_PARTS
 from uploadsvc.domain.policy import MAX_EXPIRES_IN
@@ -121,7 +121,7 @@ def sign_router(direct: DirectRequests, authenticate: Authenticate) -> APIRouter
         """
         signed = await direct.sign(caller, body.request())
         return SignedUppyRequest(
-            url=signed.url,
+            url=signed.url if signed.fields is None else form_url(signed.url),
             key=signed.key,
             headers=dict(signed.headers),
             fields=None if signed.fields is None else dict(signed.fields),

@@ -1,0 +1,33 @@
+import AwsS3 from "@uppy/aws-s3";
+import { Uppy } from "@uppy/core";
+import { config, page } from "../uppy_page.js";
+
+const authorization = { Authorization: `Bearer ${config.token}` };
+
+async function answer(response) {
+  const body = await response.json();
+  if (!response.ok) throw new Error(body.message);
+  return body;
+}
+
+async function signRequest(request) {
+  const headers = { ...authorization, "Content-Type": "application/json" };
+  const body = JSON.stringify({ ...request, policy: config.policy });
+  return answer(await fetch(`${config.service}/uppy/sign`, { method: "POST", headers, body }));
+}
+
+const getCredentials = async () => answer(await fetch(`${config.service}/uppy/credentials`, { headers: authorization }));
+
+page({
+  Uppy,
+  AwsS3,
+  modes: {
+    companion: () => ({ companionEndpoint: `${config.service}/uppy/${config.uploadToken}` }),
+    sign: () => ({ signRequest, generateObjectKey: (file) => config.key ?? file.name }),
+    credentials: () => ({
+      getCredentials,
+      s3Endpoint: config.bucket,
+      generateObjectKey: (file) => `${config.prefix}${file.name}`,
+    }),
+  },
+});
