@@ -126,9 +126,10 @@ class Uploads:
     def _sign(
         self, plan: Plan, handle: Handle, *, credentials: Credentials, now: datetime, expires_at: datetime
     ) -> tuple[str, Mapping[str, str], list[SignedPart]]:
-        if plan.parts is not None:
+        if plan.method == "multipart":
             # A part's checksum is signed too: where there are such, parts are asked for with theirs.
-            first = 0 if plan.part_checksum else min(plan.parts.count, FIRST_PARTS)
+            count = plan.parts.count if plan.parts else 0
+            first = 0 if plan.part_checksum else min(count, FIRST_PARTS)
             parts = self._multipart.sign(
                 handle,
                 range(1, first + 1),
@@ -153,7 +154,13 @@ class Uploads:
         return self._signer.endpoint.base_url, fields, []
 
     async def sign_parts(
-        self, caller: Principal, upload_id: str, part_numbers: Sequence[int], checksums: Sequence[str] | None
+        self,
+        caller: Principal,
+        upload_id: str,
+        part_numbers: Sequence[int],
+        checksums: Sequence[str] | None,
+        *,
+        size_open: bool = False,
     ) -> tuple[list[SignedPart], datetime]:
         """Sign parts of a multipart upload, as often as it takes while its id counts.
 
@@ -162,6 +169,7 @@ class Uploads:
             upload_id: The upload's id.
             part_numbers: Counted from 1.
             checksums: Of these parts, in their order, where the upload has them; in base64.
+            size_open: Whether parts of any size will do, where the upload began without its own.
 
         Returns:
             The parts, and when their URLs end.
@@ -174,6 +182,9 @@ class Uploads:
         handle = self._open(caller, upload_id)
         if handle.method != "multipart":
             detail = "This upload has no parts; it goes by one request."
+            raise errors.MethodNotAvailable(detail, field="id")
+        if not (handle.part_size or handle.listed or size_open):
+            detail = "This upload began without its size, so its parts have none to be signed for."
             raise errors.MethodNotAvailable(detail, field="id")
         credentials = await self._storage.credentials()
         now = self._now()
