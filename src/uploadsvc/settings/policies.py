@@ -95,8 +95,8 @@ class PolicySettings(Section):
     """The size of a part, 5 MiB to 5 GiB; doubled until 10,000 parts hold the file."""
 
     unsized_multipart: bool = False
-    """May a multipart upload begin without its size, for uploaders whose own format does not tell it? What lands is
-    measured at the end.
+    """May a multipart upload begin without its size, for uploaders whose own format does not tell it? What
+    lands is measured at the end.
     """
 
     def policy(self, name: str) -> Policy:
