@@ -121,6 +121,11 @@ class Storage:
             raise RuntimeError(message)
         return self._client
 
+    def client_of(self, service: str, **options: Any) -> Any:  # noqa: ANN401 - each service has a type of its own
+        """Return what opens a client of another service, with the same credentials."""
+        config = AioConfig(retries={"total_max_attempts": 3, "mode": "standard"}, connect_timeout=2)
+        return self._session.client(service, config=config, **options)
+
     def run(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Run something in the background, at the longest until the storage closes."""
         task = asyncio.create_task(work)

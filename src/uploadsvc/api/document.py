@@ -22,6 +22,7 @@ _TAGS: Final = [
     {"name": "objects", "description": "What lies under your own key prefix."},
     {"name": "downloads", "description": "Presigned GETs."},
     {"name": "receipts", "description": "What proves a completed upload; no credential."},
+    {"name": "uppy", "description": "For the functions that an app gives to Uppy 6."},
     {"name": "simple", "description": "The smallest contract there is."},
     {"name": "health", "description": "For orchestrators; no credential."},
 ]

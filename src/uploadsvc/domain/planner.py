@@ -44,6 +44,12 @@ class Planner:
         return min(self.policy.max_size, MAX_SINGLE_PUT)
 
     @property
+    def guard(self) -> dict[str, str]:
+        """What tells S3 not to overwrite, where the policy forbids it and the store knows how."""
+        guarded = not self.policy.overwrite and self._provider.conditional_writes
+        return {"If-None-Match": "*"} if guarded else {}
+
+    @property
     def checksum_algorithms(self) -> frozenset[str]:
         """The checksums that a request may bring."""
         if self.policy.checksum == "off":
@@ -298,7 +304,10 @@ class Planner:
             raise errors.MethodNotAvailable(detail, field="size")
 
     def _metadata(self, request: UploadRequest, mark: Mapping[str, str]) -> dict[str, str]:
-        for name, value in request.metadata.items():
+        given = request.metadata
+        if request.drop_metadata:
+            given = {name: value for name, value in given.items() if name in self.metadata_names}
+        for name, value in given.items():
             if not is_text(value):
                 detail = "A metadata value is not valid Unicode (it holds a lone surrogate)."
                 raise errors.MetadataNotAllowed(detail, field="metadata")
@@ -306,7 +315,7 @@ class Planner:
                 free = ", ".join(sorted(self.metadata_names)) or "none"
                 detail = f"Policy {self.policy.name!r} does not take this metadata; it takes: {free}."
                 raise errors.MetadataNotAllowed(detail, field="metadata")
-        metadata = {**request.metadata, **self._fixed_metadata, **mark}
+        metadata = {**given, **self._fixed_metadata, **mark}
         if (size := encoded_size(metadata)) > MAX_METADATA_BYTES:
             detail = f"The metadata has {size} bytes once encoded; S3 takes {MAX_METADATA_BYTES}."
             raise errors.MetadataNotAllowed(detail, field="metadata")

@@ -27,6 +27,7 @@ class Provider:
         tagging: It takes object tags.
         checksum_algorithms: Those that it checks on a PUT.
         part_checksums: Those that it checks on the parts of a multipart upload.
+        session_policies: It has a token service (STS), and holds each session to the session's own policy.
         max_object_size: In bytes.
     """
 
@@ -40,6 +41,7 @@ class Provider:
     tagging: bool = True
     checksum_algorithms: frozenset[str] = frozenset({"sha256", "crc32", "crc32c", "crc64nvme"})
     part_checksums: frozenset[str] = frozenset()
+    session_policies: bool = True
     max_object_size: int = 5 * TIB
 
 
@@ -57,6 +59,7 @@ PROVIDERS = {
             form_checksums=False,
             acls=False,
             tagging=False,
+            session_policies=False,
         ),
         Provider(
             name="b2",
@@ -65,6 +68,7 @@ PROVIDERS = {
             form_checksums=False,
             tagging=False,
             checksum_algorithms=frozenset(),
+            session_policies=False,
         ),
         # Its XML API has a precondition header of its own, and forms signed by another algorithm.
         Provider(
@@ -75,6 +79,7 @@ PROVIDERS = {
             acls=False,
             tagging=False,
             checksum_algorithms=frozenset(),
+            session_policies=False,
         ),
         Provider(name="minio"),
         Provider(name="ceph", form_checksums=False, checksum_algorithms=frozenset()),
@@ -85,6 +90,12 @@ PROVIDERS = {
             keeps_octet_stream=False,
             part_checksums=_ALL_CHECKSUMS - {"sha256"},
         ),
-        Provider(name="localstack", form_checksums=False, part_checksums=_ALL_CHECKSUMS),
+        # Its STS hands out keys that may do everything.
+        Provider(
+            name="localstack",
+            form_checksums=False,
+            part_checksums=_ALL_CHECKSUMS,
+            session_policies=False,
+        ),
     )
 }

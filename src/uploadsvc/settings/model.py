@@ -116,6 +116,24 @@ class CorsSettings(Section):
     """May they send cookies? Not with `*`."""
 
 
+class UppySettings(Section):
+    """What Uppy is served beyond uploads by policy."""
+
+    credentials: bool = False
+    """May callers have temporary S3 credentials? They upload below the caller's own prefix alone, but past what
+    policies say of size and type.
+    """
+
+    role_arn: Annotated[str, matching(r"[\x21-\x7e]{20,2048}", "a role's ARN")] | None = None
+    """The role that is assumed for them; not set: federation, which AWS's own service alone gives an IAM user."""
+
+    sts_endpoint_url: str | None = None
+    """Where the token service (STS) is; not set: `s3.endpoint_url`, or AWS."""
+
+    credentials_expires_in: int = Field(default=3600, ge=900, le=43_200)
+    """How many seconds they live."""
+
+
 class Settings(Section):
     """The service itself."""
 
@@ -139,6 +157,7 @@ class Settings(Section):
     receipts: ReceiptSettings = ReceiptSettings()
     tokens: TokenSettings = TokenSettings()
     cors: CorsSettings = CorsSettings()
+    uppy: UppySettings = UppySettings()
 
     demo: bool = False
     """Serve the demo page, where anyone uploads as one of two demo users; never in production."""

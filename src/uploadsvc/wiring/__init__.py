@@ -2,6 +2,7 @@
 
 from uploadsvc.wiring.callers import allowed_origins, authenticator
 from uploadsvc.wiring.clock import now
+from uploadsvc.wiring.delegation import delegation
 from uploadsvc.wiring.jwt import jwt_verifier
 from uploadsvc.wiring.policies import namespace, planners, provider
 from uploadsvc.wiring.receipts import receipts
@@ -11,6 +12,7 @@ from uploadsvc.wiring.storage import storage_and_signer
 __all__ = [
     "allowed_origins",
     "authenticator",
+    "delegation",
     "jwt_verifier",
     "namespace",
     "now",
