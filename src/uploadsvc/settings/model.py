@@ -120,12 +120,12 @@ class UppySettings(Section):
     """What Uppy is served beyond uploads by policy."""
 
     credentials: bool = False
-    """May callers have temporary S3 credentials? They upload below the caller's own prefix alone, but past what
-    policies say of size and type.
+    """May callers have temporary S3 credentials? They upload below the caller's own prefix alone, but past
+    what policies say of size and type.
     """
 
     role_arn: Annotated[str, matching(r"[\x21-\x7e]{20,2048}", "a role's ARN")] | None = None
-    """The role that is assumed for them; not set: federation, which AWS's own service alone gives an IAM user."""
+    """The role that is assumed for them; not set: federation, which only AWS has, and only for an IAM user."""
 
     sts_endpoint_url: str | None = None
     """Where the token service (STS) is; not set: `s3.endpoint_url`, or AWS."""
