@@ -125,7 +125,7 @@ class UppySettings(Section):
     """
 
     role_arn: Annotated[str, matching(r"[\x21-\x7e]{20,2048}", "a role's ARN")] | None = None
-    """The role that is assumed for them; not set: federation, which only AWS has, and only for an IAM user."""
+    """The role that is assumed for them; not set: federation, which AWS alone has, for an IAM user."""
 
     sts_endpoint_url: str | None = None
     """Where the token service (STS) is; not set: `s3.endpoint_url`, or AWS."""
