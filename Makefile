@@ -12,7 +12,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no
 	--no-emit-index-url --no-emit-find-links $(LOCK_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check fix openapi bench lock clean
+.PHONY: help dev test check fix openapi docs bench lock clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ fix: $(VENV)/.test  ## Mend what ruff can mend, and format.
 
 openapi: $(VENV)/.dev  ## Write openapi.json anew.
 	$(VENV)/bin/uploadsvc openapi > openapi.json
+
+docs: $(VENV)/.dev  ## Write the tables of docs/settings.md anew.
+	$(VENV)/bin/python -m uploadsvc.settings.reference docs/settings.md
 
 bench: $(VENV)/.test  ## Measure the signer, the signing of parts and the terminal client against others.
 	$(VENV)/bin/python -m benchmarks.signing

@@ -8,7 +8,7 @@ from uploadsvc.domain.keys import KeyTemplate, Namespace
 from uploadsvc.domain.parts import MIB
 from uploadsvc.domain.policy import MAX_EXPIRES_IN, ChecksumRule, Policy, PolicyError
 from uploadsvc.domain.providers import GIB, PROVIDERS, TIB
-from uploadsvc.settings.model import PolicySettings
+from uploadsvc.settings.policies import PolicySettings
 
 SPACE = Namespace("uploads")
 FIXED_KEY = KeyTemplate("avatar{ext}")

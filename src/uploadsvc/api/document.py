@@ -3,8 +3,10 @@
 import json
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+from starlette.routing import Route
 
 from uploadsvc.api.examples import add_answer_examples
 from uploadsvc.api.problems import FieldError, UploadsvcProblem
@@ -50,8 +52,15 @@ _PUBLIC: Final = frozenset({"/healthz", "/readyz", "/.well-known/jwks.json"})
 
 
 def set_document(app: FastAPI) -> None:
-    """Let the app serve the document that `build_document` makes."""
+    """Let the app serve the document that `build_document` makes, with the path under which it is mounted."""
     app.openapi = lambda: build_document(app)  # type: ignore[method-assign] # FastAPI's documented way
+
+    async def serve(request: Request) -> Response:
+        path = request.scope.get("root_path", "").rstrip("/")
+        return JSONResponse({**app.openapi(), "servers": [{"url": path or "/"}]})
+
+    # Before FastAPI's own route, which would list the root beside the path.
+    app.router.routes.insert(0, Route(str(app.openapi_url), serve, include_in_schema=False))
 
 
 def build_document(app: FastAPI) -> dict[str, Any]:
