@@ -106,7 +106,6 @@ def sign_router(direct: DirectRequests, authenticate: Authenticate) -> APIRouter
             "checksum_required",
             "file_too_small",
             "invalid_key",
-            "metadata_not_allowed",
             "method_not_available",
             *STORAGE,
         ),
