@@ -66,7 +66,7 @@ async def test_the_models_read_well(python: Generated) -> None:
     _, models = await imported(python)
     schemas = {name for name, schema in OPENAPI["components"]["schemas"].items() if "type" in schema}
     assert (
-        {"CreateUpload", "PutUpload", "PostUpload", "MultipartUpload", "Object", "Problem"}
+        {"CreateUpload", "PutUpload", "PostUpload", "MultipartUpload", "StoredObject", "Problem"}
         <= schemas
         <= models
     )
