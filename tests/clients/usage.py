@@ -17,12 +17,12 @@ from uploadsvc_client.models import (
     CreateUpload,
     CreateUploads,
     MultipartUpload,
-    StoredObject,
     PolicyList,
     PostUpload,
     Problem,
     PutUpload,
     RequestedMethod,
+    StoredObject,
     Token,
     UploadMethod,
 )

@@ -87,7 +87,7 @@ def build_document(app: FastAPI) -> dict[str, Any]:
 
 
 def _named_by_title(document: dict[str, Any]) -> dict[str, Any]:
-    """Name `ObjectModel` after its title, `StoredObject`: some generators go by the name, others by the title."""
+    """Name `ObjectModel` after its title, `StoredObject`: generators go by the name or by the title."""
     schemas = document["components"]["schemas"]
     titles = {name: schema.get("title", name) for name, schema in schemas.items()}
     document["components"]["schemas"] = dict(sorted((titles[name], schemas[name]) for name in schemas))
