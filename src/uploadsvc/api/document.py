@@ -19,8 +19,7 @@ _TAGS: Final = [
     {"name": "uploads", "description": "Create an upload, send the bytes to S3, complete it."},
     {"name": "policies", "description": "What you may upload."},
     {"name": "tokens", "description": "Hand on a part of your rights."},
-    {"name": "objects", "description": "What lies under your own key prefix."},
-    {"name": "downloads", "description": "Presigned GETs."},
+    {"name": "objects", "description": "What lies under your own key prefix, and presigned GETs of it."},
     {"name": "receipts", "description": "What proves a completed upload; no credential."},
     {"name": "uppy", "description": "For the functions that an app gives to Uppy 6."},
     {"name": "simple", "description": "The smallest contract there is."},
@@ -98,7 +97,7 @@ def build_document(app: FastAPI) -> dict[str, Any]:
 
 
 def _named_by_title(document: dict[str, Any]) -> dict[str, Any]:
-    """Name `ObjectModel` after its title, `Object`: some generators go by the name, others by the title."""
+    """Name `ObjectModel` after its title, `StoredObject`: generators go by the name or by the title."""
     schemas = document["components"]["schemas"]
     titles = {name: schema.get("title", name) for name, schema in schemas.items()}
     document["components"]["schemas"] = dict(sorted((titles[name], schemas[name]) for name in schemas))
