@@ -77,6 +77,7 @@ def test_every_default_policy_passes_on_every_provider(provider: str) -> None:
         ("tags", {"tags": {"a": "x" * 257}}, "0 to 256"),
         ("tags", {"tags": {"a": "x\n"}}, "0 to 256"),
         ("methods", {"methods": frozenset()}, "at least one"),
+        ("unsized_multipart", {"unsized_multipart": True, "methods": frozenset({"put"})}, "needs the method"),
         ("methods", {"methods": frozenset({"post"}), "key": FIXED_KEY}, "cannot be told not to overwrite"),
     ],
 )
