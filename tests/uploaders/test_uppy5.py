@@ -28,6 +28,14 @@ async def staged(s3: S3Server, context: BrowserContext, bundled: Bundled) -> Sta
     return of
 
 
+def assert_quiet(scene: Stage) -> None:
+    """Assert that the console is empty, but for a form's ``Location``, which SeaweedFS does not tell."""
+    told = [one for one in scene.complaints if "Could not read the Location header" not in one]
+    assert told == []
+    if scene.s3.name != "seaweedfs":
+        assert scene.complaints == []
+
+
 async def test_a_small_file_goes_by_one_form(staged: Staged) -> None:
     """And is where Uppy says that it is."""
     async with staged("default") as scene:
@@ -35,12 +43,11 @@ async def test_a_small_file_goes_by_one_form(staged: Staged) -> None:
             "upload", "endpoint", 1000, {"about": {"name": "a b.txt", "type": "text/plain"}}
         )
         key = await assert_stored(scene, told)
-        # It believes S3's Location header; SeaweedFS names the bucket alone there.
-        location = "a%20b.txt" if scene.s3.name == "localstack" else f"{scene.s3.bucket}/"
-        assert told["success"]["uploadURL"].endswith(location)
         assert key.endswith("/a b.txt")
         assert [one.split()[0] for one in scene.sent_to(scene.s3.endpoint_url)] == ["POST"]
-        assert scene.complaints == []
+        assert_quiet(scene)
+        if scene.s3.name != "seaweedfs":
+            assert told["success"]["uploadURL"].endswith("a%20b.txt")
 
 
 async def test_a_large_file_goes_in_parts(staged: Staged) -> None:
@@ -124,3 +131,12 @@ async def test_somebody_else_s_upload_is_refused(staged: Staged) -> None:
             assert "There is no such upload." in told["errors"]
         assert await scene.keys() == []
         assert await scene.unfinished() == [key]
+
+
+async def test_the_guide_holds(staged: Staged) -> None:
+    """What it shows is what uploads, in one piece and in parts."""
+    async with staged("default") as scene:
+        await assert_stored(scene, await scene.call("upload", "guide", 1000, {"about": {"name": "a.txt"}}))
+        given = {"options": MULTIPART, "about": {"seed": 2}}
+        await assert_stored(scene, await scene.call("upload", "guide", SIZE, given), others=1)
+        assert_quiet(scene)

@@ -199,3 +199,16 @@ async def test_somebody_else_s_upload_is_refused(staged: Staged) -> None:
             assert told["errors"] == ["There is no such object."]
         assert await scene.keys() == []
         assert await scene.unfinished() == [key]
+
+
+@pytest.mark.parametrize("mode", ["guideCompanion", "guideSigned"])
+async def test_the_guide_holds(staged: Staged, mode: str) -> None:
+    """What it shows is what uploads, in one piece and in parts."""
+    async with staged("open") as scene:
+        await assert_stored(scene, await scene.call("upload", mode, 1000, {"about": {"name": "a.txt"}}))
+        given = {"options": MULTIPART, "about": {"seed": 2}}
+        await assert_stored(scene, await scene.call("upload", mode, SIZE, given), others=1)
+        if mode == "guideCompanion":
+            signed = [one.url for one in scene.requests if "partNumber" in one.url]
+            assert all("content-length%3Bhost" in url for url in signed)
+        assert scene.complaints == []

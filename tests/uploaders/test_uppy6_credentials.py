@@ -76,3 +76,13 @@ async def test_somebody_else_s_upload_is_refused(staged: Staged) -> None:
         told = await scene.call("upload", "credentials", SIZE, given)
         assert told["errors"][0].startswith("S3 returned 403")
         assert await scene.unfinished() == [key]
+
+
+async def test_the_guide_holds(staged: Staged) -> None:
+    """What it shows is what uploads, in one piece and in parts."""
+    async with staged("") as scene:
+        mode = "guideWithCredentials"
+        await assert_stored(scene, await scene.call("upload", mode, 1000, {"about": {"name": "a.txt"}}))
+        given = {"options": MULTIPART, "about": {"seed": 2}}
+        await assert_stored(scene, await scene.call("upload", mode, SIZE, given), others=1)
+        assert scene.complaints == []

@@ -1,15 +1,16 @@
 // A page that does with an Uppy what a test tells it; each version of Uppy brings a class and a plugin.
 import { config, digest, file } from "./made_up.js";
 
-export function page({ Uppy, AwsS3, modes }) {
+/** Sets up the page; each mode makes an Uppy with the options that a test adds. */
+export function page(modes) {
   let uppy = null;
   let made = null;
   let told = null;
 
   /** Makes an Uppy with a plugin of one mode, and what is told of its only file. */
-  function start(mode, options, pauseAt) {
+  async function start(mode, options, pauseAt) {
     told = { parts: [], progress: [], errors: [], success: null };
-    uppy = new Uppy().use(AwsS3, { ...modes[mode](), ...options });
+    uppy = await modes[mode](options);
     uppy.on("upload-error", (_file, error) => told.errors.push(error.message));
     uppy.on("s3-multipart:part-uploaded", (_file, part) => {
       told.parts.push(part.PartNumber);
@@ -21,13 +22,13 @@ export function page({ Uppy, AwsS3, modes }) {
 
   globalThis.page = {
     /** Uploads a file of so many bytes; what becomes of it is in `told`. */
-    upload(mode, size, given) {
-      page.begin(mode, size, given);
+    async upload(mode, size, given) {
+      await page.begin(mode, size, given);
       return page.over();
     },
     /** Starts it; `state` is what Uppy would remember of the file, `pauseAt` a number of parts. */
-    begin(mode, size, { about = {}, options = {}, meta = {}, state = {}, pauseAt = 0 } = {}) {
-      start(mode, options, pauseAt);
+    async begin(mode, size, { about = {}, options = {}, meta = {}, state = {}, pauseAt = 0 } = {}) {
+      await start(mode, options, pauseAt);
       made = file(size, about);
       const id = uppy.addFile({ name: made.name, type: made.type, data: made });
       uppy.setFileMeta(id, meta);

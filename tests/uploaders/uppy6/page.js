@@ -1,5 +1,6 @@
 import AwsS3 from "@uppy/aws-s3";
 import { Uppy } from "@uppy/core";
+import * as guide from "guide";
 import { config, page } from "../uppy_page.js";
 
 const authorization = { Authorization: `Bearer ${config.token}` };
@@ -18,16 +19,22 @@ async function signRequest(request) {
 
 const getCredentials = async () => answer(await fetch(`${config.service}/uppy/credentials`, { headers: authorization }));
 
+const plain = (own) => (more) => new Uppy().use(AwsS3, { ...own, ...more });
+
+async function asTold(uppy, more) {
+  (await uppy).getPlugin("AwsS3").setOptions(more);
+  return uppy;
+}
+
 page({
-  Uppy,
-  AwsS3,
-  modes: {
-    companion: () => ({ companionEndpoint: `${config.service}/uppy/${config.uploadToken}` }),
-    sign: () => ({ signRequest, generateObjectKey: (file) => config.key ?? file.name }),
-    credentials: () => ({
-      getCredentials,
-      s3Endpoint: config.bucket,
-      generateObjectKey: (file) => `${config.prefix}${file.name}`,
-    }),
-  },
+  companion: plain({ companionEndpoint: `${config.service}/uppy/${config.uploadToken}` }),
+  sign: plain({ signRequest, generateObjectKey: (file) => config.key ?? file.name }),
+  credentials: plain({
+    getCredentials,
+    s3Endpoint: config.bucket,
+    generateObjectKey: (file) => `${config.prefix}${file.name}`,
+  }),
+  guideCompanion: (more) => asTold(guide.companion(config.uploadToken), more),
+  guideSigned: (more) => asTold(guide.signed(config.policy), more),
+  guideWithCredentials: (more) => asTold(guide.withCredentials(), more),
 });
