@@ -65,7 +65,7 @@ class Delegation:
             detail = "This credential is limited, and S3 credentials are not; call with your own login."
             raise errors.Forbidden(detail)
         prefix = self._namespace.user_prefix(caller.user)
-        resource = objects_arn(region=self._signer.region, bucket=self._signer.bucket, prefix=prefix)
+        resource = objects_arn(self._signer.bucket, region=self._signer.region, prefix=prefix)
         statement = {"Effect": "Allow", "Action": list(_ACTIONS), "Resource": [resource]}
         policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
         name = f"uploadsvc-{encode_user(caller.user)}"[:_MAX_NAME]

@@ -9,12 +9,12 @@ import httpx
 from fastapi import FastAPI
 from playwright.async_api import BrowserContext
 from tests.browser.conftest import DemoPage
+from tests.buckets import set_up
 from tests.servers import S3Server
 from tests.service import settings_for
 from tests.stories.serving import served
 
 from uploadsvc.app import create_app
-from uploadsvc.provisioning.bucket import ensure_cors
 from uploadsvc.settings import Settings
 
 
@@ -32,8 +32,7 @@ async def mounted(server: S3Server) -> AsyncIterator[str]:
     app = FastAPI(lifespan=lifespan)
     app.mount("/files", inner)
     async with served(app) as origin:
-        async with s3.client() as client:
-            await ensure_cors(client, bucket=s3.bucket, origins=[origin])
+        await set_up(s3, settings_for(s3, cors={"allow_origins": [origin]}))
         yield f"{origin}/files"
 
 

@@ -169,7 +169,7 @@ def test_what_does_not_go_together_stops_the_start(
 
 def test_a_prefix_is_written_as_policies_write_it() -> None:
     """What they would take for wildcards and variables is written out."""
-    arn = objects_arn(region="eu-central-1", bucket="b", prefix="a*b?${c}/alice/")
+    arn = objects_arn("b", region="eu-central-1", prefix="a*b?${c}/alice/")
     assert arn == "arn:aws:s3:::b/a${*}b${?}${$}{c}/alice/*"
     regions = ("us-east-1", "cn-north-1", "us-gov-west-1")
     assert [partition(region) for region in regions] == ["aws", "aws-cn", "aws-us-gov"]

@@ -63,12 +63,17 @@ class Planner:
 
     @property
     def browser_headers(self) -> frozenset[str]:
-        """The names, in lower case, of all headers that a client sends with a PUT of a file or of a part."""
+        """The names, in lower case, of all headers that a client sends to S3 for uploads by this policy.
+
+        With a PUT of a file or of a part; and, where multipart uploads may go unwatched, with the requests
+        that begin and complete one.
+        """
         names = set[str]()
-        if "put" in self.methods:
-            mark = {UPLOAD_MARK: ""} if self.policy.client_keys or not self.policy.key.unique else {}
-            metadata = {**dict.fromkeys(self.policy.metadata, ""), **mark}
-            described = self._describe(UploadRequest(), "", metadata)
+        unwatched = self.policy.unsized_multipart
+        if "put" in self.methods or unwatched:
+            marked = self.policy.client_keys or not self.policy.key.unique or unwatched
+            metadata = {**dict.fromkeys(self.policy.metadata, ""), **({UPLOAD_MARK: ""} if marked else {})}
+            described = self._describe(UploadRequest(), media_types.DEFAULT, metadata)
             # A request may ask for the guard also where the policy lets it overwrite.
             guarded = self._provider.conditional_writes
             names |= _put_headers(described, size=0, tags=self.policy.tags, guarded=guarded).keys()
