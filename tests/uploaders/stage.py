@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request as AppRequest
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route as AppRoute
+from tests.buckets import set_up
 from tests.servers import S3Server
 from tests.service import authorization, settings_for, token_for
 from tests.stories.serving import served
@@ -105,8 +106,8 @@ async def stage(
     s3 = replace(server, bucket=await server.create_bucket())
     told: dict[str, Any] = {}
     async with served(_app(told, script)) as app:
-        await _let_in(s3, app)
         settings = settings_for(s3, **{"cors": {"allow_origins": [app]}, **sections})
+        await set_up(s3, settings)
         async with served(create_app(Settings.model_validate(settings))) as service:
             address = f"{s3.endpoint_url}/{s3.bucket}"
             told.update(
@@ -117,23 +118,6 @@ async def stage(
             await scene.page.goto(app)
             await scene.page.wait_for_function("document.title === 'ready'")
             yield scene
-
-
-async def _let_in(s3: S3Server, origin: str) -> None:
-    async with s3.client() as client:
-        await client.put_bucket_cors(
-            Bucket=s3.bucket,
-            CORSConfiguration={
-                "CORSRules": [
-                    {
-                        "AllowedOrigins": [origin],
-                        "AllowedMethods": ["GET", "HEAD", "PUT", "POST", "DELETE"],
-                        "AllowedHeaders": ["*"],
-                        "ExposeHeaders": ["ETag", "Location"],
-                    }
-                ]
-            },
-        )
 
 
 def _listen(scene: Stage) -> None:

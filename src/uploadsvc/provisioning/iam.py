@@ -38,6 +38,7 @@ def service_policy(needs: AccessNeeds) -> dict[str, Any]:
         _allow("Objects", on_objects, objects),
         _allow("Bucket", on_bucket, arn),
         *_keys(needs),
+        *_sessions(needs),
     ]
     return {"Version": _VERSION, "Statement": statements}
 
@@ -87,6 +88,16 @@ def _keys(needs: AccessNeeds) -> list[dict[str, Any]]:
         statement = _allow("KeysByAlias", actions, *(f"{arn}:{account}:key/*" for account in accounts))
         statements.append({**statement, "Condition": {"ForAnyValue:StringEquals": named}})
     return statements
+
+
+def _sessions(needs: AccessNeeds) -> list[dict[str, Any]]:
+    """Allow to begin sessions. The role's own rights, or for federation the service's, bound them."""
+    if not needs.sessions:
+        return []
+    if needs.role_arn is not None:
+        return [_allow("Sessions", ["sts:AssumeRole"], needs.role_arn)]
+    # A federated user has no name yet.
+    return [_allow("Sessions", ["sts:GetFederationToken"], "*")]
 
 
 def _allow(sid: str, actions: Iterable[str], *resources: str) -> dict[str, Any]:
