@@ -21,6 +21,7 @@ from uploadsvc.api.problems import register_problems
 from uploadsvc.api.tokens import tokens_router
 from uploadsvc.api.uploads import uploads_router
 from uploadsvc.api.web import Demo, web_router
+from uploadsvc.dialects.better_upload import better_upload_router
 from uploadsvc.dialects.simple import simple_router
 from uploadsvc.handles import derive_key
 from uploadsvc.logs import configure_logs
@@ -111,6 +112,9 @@ def _include(router: APIRouter, service: Service, authenticate: Authenticate) ->
     router.include_router(policies_router(service.uploads, authenticate))
     router.include_router(objects_router(service.objects, authenticate))
     router.include_router(simple_router(service.uploads, authenticate))
+    router.include_router(
+        better_upload_router(service.uploads, authenticate, service.actions, public_url=service.public_url)
+    )
     router.include_router(keys_router(service.receipts))
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from uploadsvc import wiring
+from uploadsvc.action_tokens import ActionTokens
 from uploadsvc.handles import UploadIds
 from uploadsvc.multipart import Multipart
 from uploadsvc.multipart_storage import MultipartStorage
@@ -24,6 +25,8 @@ class Service:
         uploads: Create, look, complete, give up.
         objects: What lies under a caller's prefix.
         tokens: Upload tokens.
+        actions: Tokens for the addresses at which other uploaders send no credential.
+        public_url: Where callers reach the service, if the settings say so.
         receipts: What proves an upload.
         storage: The bucket; to be entered before the others are asked for anything.
         signer: Signs for the bucket's public address.
@@ -32,6 +35,8 @@ class Service:
     uploads: Uploads
     objects: Objects
     tokens: Tokens
+    actions: ActionTokens
+    public_url: str | None
     receipts: Receipts
     storage: Storage
     signer: Signer
@@ -82,5 +87,12 @@ def build_service(settings: Settings) -> Service:
         clock=wiring.now,
     )
     return Service(
-        uploads=uploads, objects=objects, tokens=tokens, receipts=receipts, storage=storage, signer=signer
+        uploads=uploads,
+        objects=objects,
+        tokens=tokens,
+        actions=ActionTokens(secrets, clock=wiring.now),
+        public_url=wiring.public_url(settings),
+        receipts=receipts,
+        storage=storage,
+        signer=signer,
     )

@@ -177,6 +177,7 @@ class Settings(_Section):
     secret_keys: tuple[SecretStr, ...] = ()
     s3: S3Settings
     key_prefix: str = "uploads"
+    public_url: str | None = None
     auth: AuthSettings = AuthSettings()
     policies: dict[str, PolicySettings] = Field(default={"default": PolicySettings()}, min_length=1)
     objects: ObjectSettings = ObjectSettings()
