@@ -178,15 +178,19 @@ async def test_large_and_small_files_go_in_parts_of_one_size(scene: Stage) -> No
             [described("page.html", 5, "text/html"), described("film.mp4", 11 * MIB)],
             {},
             "invalid_file_type",
-            "page.html: Policy 'default' does not allow text/html; it allows */*. "
-            "Types that a browser would run must be named exactly.",
+            (
+                "page.html: Policy 'default' does not allow text/html; it allows */*. "
+                "Types that a browser would run must be named exactly."
+            ),
         ),
         (
             [described("a.txt", 1), described("b.txt", 1), described("a.txt", 1)],
             {},
             "invalid_request",
-            "a.txt: Another file has this name, size and type too, and the client cannot tell them apart;"
-            " upload one after the other.",
+            (
+                "a.txt: Another file has this name, size and type too, and the client cannot tell them apart;"
+                " upload one after the other."
+            ),
         ),
         (
             [described(f"{number}.txt", 1) for number in range(101)],
@@ -300,8 +304,8 @@ async def test_while_s3_puts_parts_together_the_client_waits(
         slow = replace(s3, endpoint_url=line.url)
         async with stage(slow, context, script=script, policies=POLICIES) as scene:
             done = asyncio.Event()
-            line.rule = (
-                lambda one: Hold(until=done) if one.method == "POST" and "uploadId=" in one.target else None
+            line.rule = lambda one: (
+                Hold(until=done) if one.method == "POST" and "uploadId=" in one.target else None
             )
             running = asyncio.create_task(scene.call("several", [described("film.mp4", 11 * MIB)]))
             for _ in range(4):

@@ -27,9 +27,14 @@ def own_address(request: Request, *, public_url: str | None) -> str:
     root, path = scope.get("root_path", ""), scope["path"]
     # A mount leaves its prefix in the path; a proxy that strips one does not.
     whole = path if path.startswith(f"{root}/") else root + path
+    return _origin(scope["scheme"], request.headers.get("host", "")) + quote(whole)
+
+
+def _origin(scheme: str, host: str) -> str:
     try:
-        origin = base_url(f"{scope['scheme']}://{request.headers.get('host', '')}/", name="Host")
+        if "/" not in host:
+            return base_url(f"{scheme}://{host}", name="Host")
     except ValueError:
-        detail = "The request's Host is not a host name or IP address, with at most a port."
-        raise ValidationFailed(detail, field="Host") from None
-    return origin + quote(whole)
+        pass
+    detail = "The request's Host is not a host name or IP address, with at most a port."
+    raise ValidationFailed(detail, field="Host")
