@@ -136,6 +136,11 @@ def wire(settings: Settings) -> None:
             "of the key 'x' too",
         ),
         ({"SECRET_KEY": None, "SECRET_KEYS": json.dumps(["", SECRET])}, "SECRET_KEYS", "has 0 bytes"),
+        ({"PUBLIC_URL": "uploads.example.com"}, "PUBLIC_URL", "as in https://uploads.example.com"),
+        ({"PUBLIC_URL": "ftp://uploads.example.com"}, "PUBLIC_URL", "must be http:// or https://"),
+        ({"PUBLIC_URL": "https://uploads.example.com/?a"}, "PUBLIC_URL", "no user, query or fragment"),
+        ({"PUBLIC_URL": "https://uploads.example.com/#a"}, "PUBLIC_URL", "no user, query or fragment"),
+        ({"PUBLIC_URL": "https://u:hunter2@uploads.example.com"}, "PUBLIC_URL", "(with a user)"),
         ({"RECEIPTS__SECRET": SECRET, "SECRET_KEY": "s" * 32}, "RECEIPTS__SECRET", "sign anyone in"),
         (
             {"RECEIPTS__SECRET": SECRET, "AUTH__JWT__SECRET": "s" * 32},

@@ -21,6 +21,7 @@ from uploadsvc.api.problems import register_problems
 from uploadsvc.api.tokens import tokens_router
 from uploadsvc.api.uploads import uploads_router
 from uploadsvc.api.web import Demo, web_router
+from uploadsvc.dialects.better_upload import better_upload_router
 from uploadsvc.dialects.simple import simple_router
 from uploadsvc.dialects.uppy.companion import companion_router
 from uploadsvc.dialects.uppy.credentials import credentials_router
@@ -120,6 +121,9 @@ def _include(router: APIRouter, service: Service, authenticate: Authenticate) ->
     router.include_router(companion_router(service.uploads, authenticate, prefix="/uppy"))
     router.include_router(sign_router(service.direct, authenticate))
     router.include_router(credentials_router(service.delegation, authenticate))
+    router.include_router(
+        better_upload_router(service.uploads, authenticate, service.actions, public_url=service.public_url)
+    )
     router.include_router(keys_router(service.receipts))
 
 

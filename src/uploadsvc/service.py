@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from uploadsvc import wiring
+from uploadsvc.action_tokens import ActionTokens
 from uploadsvc.delegation import Delegation
 from uploadsvc.direct import DirectRequests
 from uploadsvc.handles import UploadIds
@@ -30,6 +31,8 @@ class Service:
         uploads: Create, look, complete, give up.
         objects: What lies under a caller's prefix.
         tokens: Upload tokens.
+        actions: Tokens for the addresses at which other uploaders send no credential.
+        public_url: Where callers reach the service, if the settings say so.
         receipts: What proves an upload.
         direct: Requests of browsers that speak S3 themselves.
         delegation: S3 credentials for callers.
@@ -41,6 +44,8 @@ class Service:
     uploads: Uploads
     objects: Objects
     tokens: Tokens
+    actions: ActionTokens
+    public_url: str | None
     receipts: Receipts
     direct: DirectRequests
     delegation: Delegation
@@ -114,6 +119,8 @@ def build_service(settings: Settings) -> Service:
         uploads=uploads,
         objects=objects,
         tokens=tokens,
+        actions=ActionTokens(secrets, clock=wiring.now),
+        public_url=wiring.public_url(settings),
         receipts=receipts,
         direct=direct,
         delegation=delegation,

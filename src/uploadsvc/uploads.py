@@ -78,6 +78,15 @@ class Uploads:
         """Return the planners of the policies that a caller may use, by name."""
         return self._planners.usable(caller)
 
+    def planner(self, caller: Principal, policy: str | None) -> Planner:
+        """Return what plans uploads by a policy.
+
+        Raises:
+            PolicyNotFound: There is none of that name.
+            Forbidden: The caller's credential does not reach it.
+        """
+        return self._planners.choose(caller, policy)
+
     def meant(self, caller: Principal, policy: str | None) -> str:
         """Return the policy that an uploader means which may have no way to name one.
 
@@ -94,8 +103,46 @@ class Uploads:
         """
         planner = self._planners.choose(caller, policy)
         jti = uuid4().hex
+        return await self._begin(planner, jti, self._plan(planner, caller, request, jti))
+
+    async def create_all(
+        self, caller: Principal, policy: str | None, requests: Sequence[UploadRequest]
+    ) -> list[Grant]:
+        """Create several uploads by one policy, or none: what is refused is refused before any is begun.
+
+        Returns:
+            One grant for each, in their order.
+
+        Raises:
+            UploadsvcError: The policy is unknown or does not allow one of them, which the error names by its
+                filename; or S3 does not begin one, and those that it did begin are given up.
+        """
+        planner = self._planners.choose(caller, policy)
+        planned = []
+        for request in requests:
+            jti = uuid4().hex
+            try:
+                planned.append((jti, self._plan(planner, caller, request, jti)))
+            except errors.UploadsvcError as error:
+                raise _about(request.filename, error) from None
+        begun = await asyncio.gather(
+            *(self._begin(planner, jti, plan) for jti, plan in planned), return_exceptions=True
+        )
+        grants = [one for one in begun if isinstance(one, Grant)]
+        for failure in begun:
+            if isinstance(failure, BaseException):
+                await asyncio.gather(
+                    *(self.abort(caller, one.id) for one in grants if one.plan.method == "multipart"),
+                    return_exceptions=True,
+                )
+                raise failure
+        return grants
+
+    def _plan(self, planner: Planner, caller: Principal, request: UploadRequest, jti: str) -> Plan:
         today = self._now().date()
-        plan = planner.plan(request, user=caller.user, jti=jti, unique=str(uuid4()), today=today)
+        return planner.plan(request, user=caller.user, jti=jti, unique=str(uuid4()), today=today)
+
+    async def _begin(self, planner: Planner, jti: str, plan: Plan) -> Grant:
         credentials = await self._storage.credentials()
         upload_id = await self._multipart.create(plan) if plan.method == "multipart" else ""
         # Only now: the first credentials of all may have been waited for.
@@ -172,6 +219,7 @@ class Uploads:
         checksums: Sequence[str] | None,
         *,
         size_open: bool = False,
+        expires_in: int | None = None,
     ) -> tuple[list[SignedPart], datetime]:
         """Sign parts of a multipart upload, as often as it takes while its id counts.
 
@@ -181,6 +229,7 @@ class Uploads:
             part_numbers: Counted from 1.
             checksums: Of these parts, in their order, where the upload has them; in base64.
             size_open: Whether parts of any size will do, where the upload began without its own.
+            expires_in: How long the URLs shall live, in seconds; cut to the most that the policy allows.
 
         Returns:
             The parts, and when their URLs end.
@@ -198,7 +247,10 @@ class Uploads:
         credentials = await self._storage.credentials()
         now = self._now()
         planner = self._planners.get(handle.policy)
-        expires_in = planner.policy.expires_in if planner else UNKNOWN_POLICY_EXPIRES_IN
+        if planner is None:
+            expires_in = UNKNOWN_POLICY_EXPIRES_IN
+        else:
+            expires_in = min(expires_in or planner.policy.expires_in, planner.policy.max_expires_in)
         left = handle.expires_at - int(now.timestamp())
         expires_at = end_of_life(credentials, now=now, expires_in=min(expires_in, left))
         parts = self._multipart.sign(
@@ -423,6 +475,13 @@ def _check_multipart(handle: Handle) -> None:
     if handle.method != "multipart":
         detail = "This upload has no parts; it goes by one request."
         raise errors.MethodNotAvailable(detail, field="id")
+
+
+def _about(filename: str | None, error: errors.UploadsvcError) -> errors.UploadsvcError:
+    """Return a refusal that names the file."""
+    if not filename:
+        return error
+    return type(error)(f"{errors.shown(filename)}: {error.detail}", field=error.field)
 
 
 @asynccontextmanager

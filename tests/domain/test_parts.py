@@ -4,7 +4,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from uploadsvc.domain.parts import MAX_PART_SIZE, MAX_PARTS, MIB, MIN_PART_SIZE, Parts, cut, ranges
+from uploadsvc.domain.parts import (
+    MAX_PART_SIZE,
+    MAX_PARTS,
+    MIB,
+    MIN_PART_SIZE,
+    Parts,
+    common_part_size,
+    cut,
+    ranges,
+)
 from uploadsvc.domain.providers import GIB, PROVIDERS, TIB
 
 LARGEST = max(provider.max_object_size for provider in PROVIDERS.values())
@@ -99,3 +108,25 @@ def test_the_largest_file_of_all_is_what_10000_of_the_largest_parts_hold() -> No
 def test_numbers_are_written_for_people(numbers: list[int], text: str) -> None:
     """Neighbours together, and no more than anyone reads."""
     assert ranges(numbers) == text
+
+
+@given(cuts())
+@example((50_000 * GIB, MIN_PART_SIZE))
+def test_the_common_part_size_of_one_file_is_its_own(cut_of: tuple[int, int]) -> None:
+    """As if it were cut by itself."""
+    size, least = cut_of
+    assert common_part_size([size], least_part_size=least) == cut(size, least_part_size=least).part_size
+
+
+@given(st.lists(st.integers(0, 6 * TIB), min_size=1, max_size=20), st.integers(MIN_PART_SIZE, MAX_PART_SIZE))
+@example([5 * TIB] * 9, MIN_PART_SIZE)
+@example([5 * TIB] * 10, MIN_PART_SIZE)
+def test_files_together_have_no_more_parts_than_one(sizes: list[int], least: int) -> None:
+    """By the least of the doubled sizes that will do; where even the largest will not, by none."""
+
+    def count(part_size: int) -> int:
+        return sum(Parts(size, part_size).count for size in sizes)
+
+    steps = [min(least * 2**step, MAX_PART_SIZE) for step in range(12)]
+    fitting = [step for step in steps if count(step) <= MAX_PARTS]
+    assert common_part_size(sizes, least_part_size=least) == (fitting[0] if fitting else None)

@@ -439,3 +439,32 @@ def test_a_form_s_answer_may_be_chosen() -> None:
     """It is signed, as every field is."""
     assert a_plan(a_planner(), form_status=201).fields["success_action_status"] == "201"
     assert "success_action_status" not in a_plan(a_planner()).fields
+
+
+@pytest.mark.parametrize(
+    ("sent", "signed", "kept"),
+    [
+        ("text/plain;charset=utf-8", "text/plain;charset=utf-8", "text/plain; charset=utf-8"),
+        (" Text/Plain\t", "Text/Plain", "text/plain"),
+        ("text/plain", "text/plain", "text/plain"),
+        ("", "image/jpeg", "image/jpeg"),
+    ],
+)
+def test_a_type_is_signed_in_the_clients_spelling_where_it_is_sent_so(
+    sent: str, signed: str, kept: str
+) -> None:
+    """Only blanks around it, which no header has, are left out; what is promised is the type itself."""
+    asked: dict[str, Any] = {"filename": "a.jpg", "size": 5, "content_type": sent}
+    plan = a_plan(a_planner(), **asked, type_as_sent=True)
+    assert (plan.headers["Content-Type"], plan.content_type) == (signed, kept)
+    assert a_plan(a_planner(), **asked).headers["Content-Type"] == kept
+
+
+def test_a_type_is_left_open_where_none_is_sent_and_the_policy_allows_all() -> None:
+    """Then none is signed; what the policy restricts is named."""
+    asked: dict[str, Any] = {"filename": "a.jpg", "size": 5, "content_type": "", "type_as_sent": True}
+    plan = a_plan(a_planner(), **asked, type_open=True)
+    assert plan.content_type == ""
+    assert "Content-Type" not in plan.headers
+    restricted = a_planner(content_types=frozenset({"image/*"}))
+    assert a_plan(restricted, **asked, type_open=True).content_type == "image/jpeg"

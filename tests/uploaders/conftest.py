@@ -15,7 +15,11 @@ Bundled = Callable[[str], Awaitable[bytes]]
 
 ADDRESS: Final = '"https://uploads.example.com"'
 _UPPY: Final = examples(text_of("docs/uppy.md"), "js")
-GUIDES: Final = {"uppy6": "".join(_UPPY[:-1]), "uppy5": _UPPY[-1]}
+GUIDES: Final = {
+    "uppy6": "".join(_UPPY[:-1]),
+    "uppy5": _UPPY[-1],
+    "better-upload": "".join(examples(text_of("docs/better-upload.md"), "js")),
+}
 """What our pages tell of each package."""
 
 # What a guide leaves to whoever copies it: where the service is, and a login.

@@ -75,6 +75,20 @@ def bucket_endpoint(*, endpoint_url: str, bucket: str, style: AddressingStyle) -
     return BucketEndpoint(scheme=url.scheme, host=f"{bucket}.{host}", path=base_path)
 
 
+def base_url(url: str, *, name: str) -> str:
+    """Return a service's URL without a slash at its end, to which paths can be added.
+
+    Args:
+        url: It; may have a port and a base path.
+        name: What it is called in the message.
+
+    Raises:
+        ValueError: It is not of the allowed form.
+    """
+    _split(url, name=name, example="https://uploads.example.com")
+    return url.rstrip("/")
+
+
 def aws_endpoint_url(region: str) -> str:
     """Name the regional S3 endpoint of AWS; China's regions have a domain of their own.
 
@@ -110,7 +124,9 @@ def addressing_style(
     return "path"
 
 
-def _split(endpoint_url: str) -> SplitResult:
+def _split(
+    endpoint_url: str, *, name: str = "endpoint URL", example: str = "https://s3.example.com:9000"
+) -> SplitResult:
     """Take the URL apart, or say what is allowed."""
     # urlsplit drops some of these silently; and a mark with nothing after it leaves no trace in its result.
     if endpoint_url.isprintable() and not any(mark in endpoint_url for mark in " ?#@\\"):
@@ -130,8 +146,8 @@ def _split(endpoint_url: str) -> SplitResult:
     # A user part would hold a password, which no message may repeat.
     shown = "(with a user)" if "@" in endpoint_url else repr(endpoint_url)
     message = (
-        f"endpoint URL {shown} must be http:// or https://, a host, and at most a port and a base"
-        " path (no user, query or fragment), as in https://s3.example.com:9000"
+        f"{name} {shown} must be http:// or https://, a host, and at most a port and a base"
+        f" path (no user, query or fragment), as in {example}"
     )
     raise ValueError(message)
 

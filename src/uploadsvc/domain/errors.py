@@ -3,7 +3,16 @@
 These carry no HTTP status: ``api/problems.py`` has the one table that maps them.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+MAX_SHOWN: Final = 200
+"""So many characters of a name that the caller chose stand in an error."""
+
+
+def shown(name: str) -> str:
+    """Return a name that the caller chose as an error shows it: in one line, and not without end."""
+    name = name[:MAX_SHOWN]
+    return name if name.isprintable() else ascii(name)[1:-1]
 
 
 class UploadsvcError(Exception):

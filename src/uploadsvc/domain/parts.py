@@ -3,6 +3,7 @@
 Limits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -64,6 +65,24 @@ def cut(size: int, *, least_part_size: int) -> Parts:
     while size > part_size * MAX_PARTS:
         part_size = min(2 * part_size, MAX_PART_SIZE)
     return Parts(size, part_size)
+
+
+def common_part_size(sizes: Iterable[int], *, least_part_size: int) -> int | None:
+    """Find one part size for several files: it doubles until they have 10,000 parts or fewer together.
+
+    Args:
+        sizes: Of the files, in bytes.
+        least_part_size: Where it starts, in bytes.
+
+    Returns:
+        The part size in bytes, or ``None`` where they have more parts even of the largest.
+    """
+    files, part_size = list(sizes), least_part_size
+    while sum(Parts(size, part_size).count for size in files) > MAX_PARTS:
+        if part_size == MAX_PART_SIZE:
+            return None
+        part_size = min(2 * part_size, MAX_PART_SIZE)
+    return part_size
 
 
 def ranges(numbers: list[int], *, most: int = 10) -> str:

@@ -16,10 +16,11 @@ class UploadRequest:
     A ``checksum`` comes with its ``checksum_algorithm``; the latter alone is for a multipart upload whose
     checksum is not known when it begins.
 
-    The last five are for uploaders whose own format differs from ours. ``part_size`` is that by which such a
+    The last six are for uploaders whose own format differs from ours. ``part_size`` is that by which such a
     client cuts. ``size_open`` says that a multipart upload may begin without a size, where the policy lets
     it; ``type_open``, that no content type will be sent, so that none can be signed, where the policy allows
-    all; ``drop_metadata``, that what the policy does not list is left out rather than refused.
+    all; ``type_as_sent``, that the client sends the content type as it spells it, so that it is signed so;
+    ``drop_metadata``, that what the policy does not list is left out rather than refused.
     ``form_status`` is what S3 shall answer to a form.
     """
 
@@ -36,6 +37,7 @@ class UploadRequest:
     part_size: int | None = None
     size_open: bool = False
     type_open: bool = False
+    type_as_sent: bool = False
     drop_metadata: bool = False
     form_status: Literal[200, 201, 204] | None = None
 

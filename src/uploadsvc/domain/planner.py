@@ -349,6 +349,9 @@ class Planner:
     def _describe(
         self, request: UploadRequest, content_type: str, metadata: Mapping[str, str]
     ) -> dict[str, str]:
+        if request.type_as_sent and request.content_type:
+            # A client trims it, as every header's value is trimmed.
+            content_type = request.content_type.strip(" \t")
         headers = {"Content-Type": content_type, **self._headers} if content_type else dict(self._headers)
         if self.policy.content_disposition is not None:
             headers["Content-Disposition"] = content_disposition(

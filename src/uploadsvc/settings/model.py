@@ -150,6 +150,11 @@ class Settings(Section):
     key_prefix: str = "uploads"
     """The key prefix below which every user has one."""
 
+    public_url: str | None = None
+    """Where callers reach the service, such as `https://uploads.example.com`. Better Upload needs it behind a
+    proxy that ends TLS; not set: as each request came.
+    """
+
     auth: AuthSettings = AuthSettings()
     policies: dict[str, PolicySettings] = Field(default={"default": PolicySettings()}, min_length=1)
     objects: ObjectSettings = ObjectSettings()

@@ -1,5 +1,6 @@
 """From settings to parts, with one plain line for whatever does not fit."""
 
+from uploadsvc.wiring.addresses import public_url
 from uploadsvc.wiring.bucket import access_needs, bucket_client, bucket_needs
 from uploadsvc.wiring.callers import allowed_origins, authenticator
 from uploadsvc.wiring.clock import now
@@ -22,6 +23,7 @@ __all__ = [
     "now",
     "planners",
     "provider",
+    "public_url",
     "receipts",
     "secrets",
     "storage_and_signer",
