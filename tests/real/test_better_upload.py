@@ -77,3 +77,13 @@ async def test_a_part_has_its_own_size(api: httpx.AsyncClient, http: httpx.Async
         assert (await http.put(last["signedUrl"], content=bytes(size))).status_code == 403
     assert (await http.put(last["signedUrl"], content=bytes(last["size"]))).status_code == 200
     assert (await abort(api, one)).status_code == 204
+
+
+async def test_a_type_is_signed_in_its_own_spelling(api: httpx.AsyncClient, http: httpx.AsyncClient) -> None:
+    """To the letter: the client cannot be told of another, though it meant the same."""
+    spelled = "text/plain;charset=utf-8"
+    (one,) = (await granted(api, {**NOTE, "type": spelled}))["files"]
+    for content_type, status in (("text/plain; charset=utf-8", 403), (spelled, 200)):
+        headers = {"Content-Type": content_type, **one["headers"]}
+        answer = await http.put(one["signedUrl"], content=b"note", headers=headers)
+        assert answer.status_code == status
