@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -58,7 +58,8 @@ class Storage:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.bucket = bucket
-        fetch = AwsChain(region=region) if credentials is None else _always(credentials)
+        self._chain = AwsChain(region=region) if credentials is None else None
+        fetch = self._chain if credentials is None else _always(credentials)
         self._source = CredentialSource(fetch, clock=clock, deadline=CREDENTIALS_DEADLINE, patience=DEADLINE)
         self._stack = AsyncExitStack()
         self._running: set[asyncio.Task[Any]] = set()
@@ -120,6 +121,17 @@ class Storage:
             message = "the storage is not open: run the app's lifespan"
             raise RuntimeError(message)
         return self._client
+
+    @property
+    def credentials_provider(self) -> str | None:
+        """Who of the AWS chain gave the credentials, by botocore's name; ``None`` for a fixed access key."""
+        return self._chain.method if self._chain else None
+
+    def client_of(self, service: str) -> AbstractAsyncContextManager[Any]:
+        """Return a client of another service of AWS, with the same credentials and in the same region."""
+        region = self._options["region_name"]
+        client: AbstractAsyncContextManager[Any] = self._session.client(service, region_name=region)
+        return client
 
     def run(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Run something in the background, at the longest until the storage closes."""

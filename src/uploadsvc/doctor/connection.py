@@ -1,0 +1,83 @@
+"""What the first contact says of credentials, endpoint, clock, region and bucket."""
+
+from datetime import timedelta
+from typing import Final
+
+from uploadsvc.doctor.contact import Contact
+from uploadsvc.doctor.finding import Finding, failed, follows, ok, skipped, warning
+from uploadsvc.doctor.identity import credentials_finding
+from uploadsvc.doctor.network import address
+from uploadsvc.doctor.target import Target
+from uploadsvc.readiness import MAX_CLOCK_SKEW
+
+CHECKS: Final = ("credentials", "endpoint", "clock", "region", "bucket")
+
+_ODD_SKEW: Final = timedelta(minutes=1)
+_MISSING: Final = 404
+_SETTING: Final = "UPLOADSVC_S3__REGION"
+
+
+async def connection_findings(target: Target, contact: Contact) -> list[Finding]:
+    """Return one finding for each of `CHECKS`, of which at most one failed for a failed contact."""
+    return [
+        await credentials_finding(target, contact),
+        _endpoint(target, contact),
+        _clock(target, contact),
+        _region(target, contact),
+        _bucket(target, contact),
+    ]
+
+
+def _endpoint(target: Target, contact: Contact) -> Finding:
+    host, port = address(target.inner)
+    where = f"{target.inner.scheme}://{host}:{port}"
+    if contact.obstacle is not None:
+        mend = "check UPLOADSVC_S3__ENDPOINT_URL, the network and what stands in between"
+        return failed("endpoint", contact.obstacle, mend)
+    if contact.cause(target) == "endpoint":
+        return failed("endpoint", f"{where} answers {contact.answer}", "see what is wrong with the store")
+    return ok("endpoint", f"{where} answers")
+
+
+def _clock(target: Target, contact: Contact) -> Finding:
+    if contact.cause(target) == "endpoint":
+        return follows("clock", "endpoint")
+    if contact.skew is None:
+        if contact.cause(target) == "clock":
+            return failed("clock", f"S3 says {contact.answer}", "set this machine's clock by NTP")
+        return skipped("clock", "the store does not say what time it is")
+    seconds = round(contact.skew.total_seconds())
+    found = f"this machine's clock is {abs(seconds)} s {'behind' if seconds > 0 else 'ahead of'} the store's"
+    if contact.cause(target) == "clock" or abs(contact.skew) > MAX_CLOCK_SKEW:
+        return failed("clock", f"{found}, which refuses what is signed", "set this machine's clock by NTP")
+    if abs(contact.skew) > _ODD_SKEW:
+        return warning("clock", found, "set this machine's clock by NTP")
+    return ok("clock", found)
+
+
+def _region(target: Target, contact: Contact) -> Finding:
+    cause, answer = contact.cause(target), contact.answer
+    if answer is None:
+        return follows("region", cause or "endpoint")
+    if answer.region not in {"", target.region}:
+        found = f"{_SETTING} is {target.region}, the bucket is in {answer.region}"
+        mend = f"set {_SETTING}={answer.region}"
+        return failed("region", found, mend) if cause == "region" else warning("region", found, mend)
+    if cause == "region":
+        return failed("region", f"S3 answers {answer}", f"set {_SETTING} to the bucket's own region")
+    if answer.region:
+        return ok("region", f"the bucket is in {answer.region}")
+    return ok("region", f"signs for {target.region}; the store does not say where the bucket is")
+
+
+def _bucket(target: Target, contact: Contact) -> Finding:
+    cause, answer = contact.cause(target), contact.answer
+    if cause not in {None, "bucket"} or answer is None:
+        return follows("bucket", cause or "endpoint")
+    if answer.taken:
+        return ok("bucket", f"{target.bucket} is there")
+    if answer.status == _MISSING:
+        mend = "check UPLOADSVC_S3__BUCKET, or make it with uploadsvc bucket apply"
+        return failed("bucket", f"there is no bucket {target.bucket} ({answer})", mend)
+    mend = "let these credentials do what uploadsvc iam-policy prints"
+    return failed("bucket", f"S3 answers {answer} to who asks for {target.bucket}", mend)
