@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 from xml.sax.saxutils import escape
 
 from uploadsvc.domain import errors, media_types
-from uploadsvc.domain.checksums import Algorithm, is_composite
+from uploadsvc.domain.checksums import ALGORITHMS, Algorithm, checksum_header, is_composite
 from uploadsvc.domain.disposition import content_disposition
 from uploadsvc.domain.keys import Namespace, file_extension, safe_filename
 from uploadsvc.domain.metadata import MAX_METADATA_BYTES, UPLOAD_MARK, encode, encoded_size, is_text
@@ -54,6 +54,26 @@ class Planner:
     def metadata_names(self) -> frozenset[str]:
         """The metadata that a request may bring."""
         return frozenset(self.policy.metadata.keys() - self._fixed_metadata.keys())
+
+    @property
+    def browser_headers(self) -> frozenset[str]:
+        """The names, in lower case, of all headers that a client sends with a PUT of a file or of a part."""
+        names = set[str]()
+        if "put" in self.methods:
+            mark = {UPLOAD_MARK: ""} if self.policy.client_keys or not self.policy.key.unique else {}
+            metadata = {**dict.fromkeys(self.policy.metadata, ""), **mark}
+            described = self._describe(UploadRequest(), "", metadata)
+            # A request may ask for the guard also where the policy lets it overwrite.
+            guarded = self._provider.conditional_writes
+            names |= _put_headers(described, size=0, tags=self.policy.tags, guarded=guarded).keys()
+            names |= self._checksum_headers(self._provider.checksum_algorithms)
+        if "multipart" in self.methods:
+            names |= self._checksum_headers(self._provider.part_checksums)
+        # Browsers set the length themselves, and ask nobody.
+        return frozenset(name.lower() for name in names - {"Content-Length"})
+
+    def _checksum_headers(self, checked: frozenset[str]) -> set[str]:
+        return {checksum_header(name) for name in ALGORITHMS if name in checked & self.checksum_algorithms}
 
     def plan(self, request: UploadRequest, *, user: str, jti: str, unique: str, today: date) -> Plan:
         """Decide an upload.

@@ -28,6 +28,13 @@ class Provider:
         checksum_algorithms: Those that it checks on a PUT.
         part_checksums: Those that it checks on the parts of a multipart upload.
         max_object_size: In bytes.
+        cors_rules: A bucket takes CORS rules by the S3 API.
+        lifecycle_rules: A bucket takes S3's lifecycle rules, `AbortIncompleteMultipartUpload` among them.
+        public_access_block: It has S3's Block Public Access.
+        ownership_controls: It has S3's Object Ownership.
+        policy_conditions: It knows the conditions ``aws:SecureTransport`` and ``s3:signatureversion`` of a
+            bucket policy as AWS means them. To another store, a denial by these may be one of everything.
+        iam: Its access keys are given rights by policies in AWS's own language.
     """
 
     name: str
@@ -41,6 +48,12 @@ class Provider:
     checksum_algorithms: frozenset[str] = frozenset({"sha256", "crc32", "crc32c", "crc64nvme"})
     part_checksums: frozenset[str] = frozenset()
     max_object_size: int = 5 * TIB
+    cors_rules: bool = True
+    lifecycle_rules: bool = True
+    public_access_block: bool = True
+    ownership_controls: bool = True
+    policy_conditions: bool = False
+    iam: bool = True
 
 
 _ALL_CHECKSUMS = frozenset({"sha256", "crc32", "crc32c", "crc64nvme"})
@@ -49,26 +62,42 @@ PROVIDERS = {
     provider.name: provider
     for provider in (
         # 50,000 GB: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-        Provider(name="aws", max_object_size=50_000 * GIB, part_checksums=_ALL_CHECKSUMS),
+        Provider(
+            name="aws", max_object_size=50_000 * GIB, part_checksums=_ALL_CHECKSUMS, policy_conditions=True
+        ),
         Provider(name="generic"),
+        # https://developers.cloudflare.com/r2/api/s3/api/
         Provider(
             name="r2",
+            public_access_block=False,
+            ownership_controls=False,
+            iam=False,
             post_policies=False,
             form_checksums=False,
             acls=False,
             tagging=False,
         ),
+        # https://www.backblaze.com/docs/cloud-storage-s3-compatible-api
         Provider(
             name="b2",
+            public_access_block=False,
+            ownership_controls=False,
+            iam=False,
             post_policies=False,
             conditional_writes=False,
             form_checksums=False,
             tagging=False,
             checksum_algorithms=frozenset(),
         ),
-        # Its XML API has a precondition header of its own, and forms signed by another algorithm.
+        # Its XML API has a precondition header of its own, and forms signed by another algorithm; CORS and
+        # lifecycle rules have another XML: https://cloud.google.com/storage/docs/xml-api/put-bucket-metadata
         Provider(
             name="gcs",
+            cors_rules=False,
+            lifecycle_rules=False,
+            public_access_block=False,
+            ownership_controls=False,
+            iam=False,
             post_policies=False,
             conditional_writes=False,
             form_checksums=False,
@@ -76,15 +105,29 @@ PROVIDERS = {
             tagging=False,
             checksum_algorithms=frozenset(),
         ),
-        Provider(name="minio"),
-        Provider(name="ceph", form_checksums=False, checksum_algorithms=frozenset()),
-        # It lists no part's checksum, and wants each for a composite one.
+        # https://min.io/docs/minio/linux/reference/s3-api-compatibility.html
+        Provider(
+            name="minio",
+            cors_rules=False,
+            lifecycle_rules=False,
+            public_access_block=False,
+            ownership_controls=False,
+        ),
+        # An older gateway takes a PUT of ownership controls for one of the bucket, and says that it was done.
+        Provider(
+            name="ceph", form_checksums=False, checksum_algorithms=frozenset(), ownership_controls=False
+        ),
+        # It lists no part's checksum, and wants each for a composite one. A denial by the signature's version
+        # is one of everything to it, of the policy's own removal too.
         Provider(
             name="seaweedfs",
             form_tags=False,
             keeps_octet_stream=False,
             part_checksums=_ALL_CHECKSUMS - {"sha256"},
+            public_access_block=False,
         ),
-        Provider(name="localstack", form_checksums=False, part_checksums=_ALL_CHECKSUMS),
+        Provider(
+            name="localstack", form_checksums=False, part_checksums=_ALL_CHECKSUMS, policy_conditions=True
+        ),
     )
 }

@@ -23,9 +23,7 @@ def storage_and_signer(settings: Settings, *, clock: Callable[[], datetime] = no
         SettingsError: They contradict each other.
     """
     s3 = settings.s3
-    if s3.region is None and s3.endpoint_url is None:
-        raise SettingsError(("s3", "region"), "missing; the bucket's region, for example eu-central-1")
-    region = s3.region or "us-east-1"
+    region = bucket_region(settings)
     style = addressing_style(configured=s3.addressing_style, endpoint_url=s3.endpoint_url, bucket=s3.bucket)
     try:
         if s3.endpoint_url:
@@ -54,6 +52,18 @@ def storage_and_signer(settings: Settings, *, clock: Callable[[], datetime] = no
     except StorageMisconfigured as error:
         raise SettingsError(("s3",), error.detail) from None
     return storage, Signer(endpoint=public, bucket=s3.bucket, region=region)
+
+
+def bucket_region(settings: Settings) -> str:
+    """Return the bucket's region.
+
+    Raises:
+        SettingsError: It is missing.
+    """
+    s3 = settings.s3
+    if s3.region is None and s3.endpoint_url is None:
+        raise SettingsError(("s3", "region"), "missing; the bucket's region, for example eu-central-1")
+    return s3.region or "us-east-1"
 
 
 def _credentials(settings: Settings) -> Credentials | None:

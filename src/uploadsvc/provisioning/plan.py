@@ -1,0 +1,110 @@
+"""What the bucket is and what it has to be; and making it so."""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import ClientError as AiohttpError
+from botocore.exceptions import BotoCoreError, ClientError
+
+from uploadsvc.provisioning.needs import BucketNeeds
+from uploadsvc.provisioning.refusals import refused
+from uploadsvc.provisioning.rules import CHECKS
+from uploadsvc.provisioning.steps import Check, Finding, ProvisioningError, Rule, State, Step
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3 import S3Client
+
+RULES: Final[tuple[Rule, ...]] = tuple(check.rule for check in CHECKS)
+"""All rules, in the order in which they are made."""
+
+CHANGES: Final[frozenset[State]] = frozenset({"missing", "differs"})
+"""The states that `apply` changes."""
+
+PROBLEMS: Final[frozenset[State]] = frozenset({"conflict", "not allowed", "failed"})
+"""The states that it cannot change; somebody has to look."""
+
+
+async def plan(client: "S3Client", needs: BucketNeeds, *, rules: Collection[Rule] = RULES) -> list[Step]:
+    """Look at the bucket. Nothing is changed, and one rule that cannot be read leaves the others.
+
+    Args:
+        client: S3, with the right to read the bucket's rules.
+        needs: What uploads need.
+        rules: Those to look at.
+
+    Raises:
+        ProvisioningError: There are no credentials, or S3 does not answer.
+    """
+    steps: list[Step] = []
+    async with _said(needs, "looked at"):
+        for check in _chosen(rules):
+            finding = await _look(client, needs, check, exists=_exists(steps))
+            steps.append(_step(check, needs, finding.state, finding.found))
+    return steps
+
+
+async def apply(client: "S3Client", needs: BucketNeeds, *, rules: Collection[Rule] = RULES) -> list[Step]:
+    """Make what is missing, and change what differs; what is in place is not written.
+
+    Args:
+        client: S3, with the right to read and write the bucket's rules.
+        needs: What uploads need.
+        rules: Those to make.
+
+    Returns:
+        What was done: ``found`` is what was there before.
+
+    Raises:
+        ProvisioningError: There are no credentials, or S3 does not answer.
+    """
+    steps: list[Step] = []
+    async with _said(needs, "set up"):
+        for check in _chosen(rules):
+            finding = await _look(client, needs, check, exists=_exists(steps))
+            if finding.change is not None:
+                finding = await _changed(finding)
+            steps.append(_step(check, needs, finding.state, finding.found))
+    return steps
+
+
+def _chosen(rules: Collection[Rule]) -> list[Check]:
+    return [check for check in CHECKS if check.rule in rules]
+
+
+def _exists(steps: list[Step]) -> bool:
+    return not any(step.rule == "bucket" and step.state == "missing" for step in steps)
+
+
+async def _look(client: "S3Client", needs: BucketNeeds, check: Check, *, exists: bool) -> Finding:
+    if not check.supported(needs.provider):
+        return Finding(state="unsupported", found=f"not for {needs.provider.name}")
+    if not exists:
+        return Finding(state="missing", found="no bucket")
+    try:
+        return await check.look(client, needs)
+    except ClientError as error:
+        return refused(error)
+
+
+async def _changed(finding: Finding) -> Finding:
+    if finding.change is None:
+        return finding
+    try:
+        await finding.change()
+    except ClientError as error:
+        return refused(error)
+    return Finding(state="made" if finding.state == "missing" else "changed", found=finding.found)
+
+
+def _step(check: Check, needs: BucketNeeds, state: State, found: str) -> Step:
+    return Step(rule=check.rule, state=state, found=found, wanted=check.wanted(needs))
+
+
+@asynccontextmanager
+async def _said(needs: BucketNeeds, what: str) -> AsyncIterator[None]:
+    try:
+        yield
+    except (BotoCoreError, AiohttpError, TimeoutError, OSError) as error:
+        message = f"bucket {needs.bucket!r} could not be {what}: {error}"
+        raise ProvisioningError(message) from error

@@ -1,0 +1,106 @@
+"""A bucket policy that denies requests without TLS, and signatures other than those of Version 4.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from uploadsvc.provisioning.arns import bucket_arn
+from uploadsvc.provisioning.needs import BucketNeeds
+from uploadsvc.provisioning.refusals import code_of
+from uploadsvc.provisioning.steps import Check, Finding
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3 import S3Client
+
+TLS_SID: Final = "UploadsvcDenyWithoutTls"
+SIGNATURE_SID: Final = "UploadsvcDenyOtherSignatures"
+_OURS: Final = frozenset({TLS_SID, SIGNATURE_SID})
+
+
+def _statements(needs: BucketNeeds) -> list[dict[str, Any]]:
+    arn = bucket_arn(needs.bucket, region=needs.region)
+    denied = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [arn, f"{arn}/*"],
+    }
+    tls = {"Sid": TLS_SID, **denied, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    # An anonymous request has no such key, and to a negated operator what is missing is something else:
+    # without "Null" this would also deny the public what a public ACL gives them.
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+    other = {
+        "StringNotEquals": {"s3:signatureversion": "AWS4-HMAC-SHA256"},
+        "Null": {"s3:signatureversion": "false"},
+    }
+    signature = {"Sid": SIGNATURE_SID, **denied, "Condition": other}
+    return [tls, signature] if needs.tls else [signature]
+
+
+def _wanted(needs: BucketNeeds) -> str:
+    if not needs.provider.policy_conditions:
+        return f"left alone: {needs.provider.name} is not known to take these conditions as AWS does"
+    if needs.tls:
+        return "TLS only; Signature Version 4 only"
+    return "Signature Version 4 only (TLS not asked for: the endpoint is http)"
+
+
+async def _look(client: "S3Client", needs: BucketNeeds) -> Finding:
+    policy = await _policy(client, needs.bucket)
+    present = _listed(policy.get("Statement", []))
+    own = [statement for statement in present if statement.get("Sid") in _OURS]
+    others = [statement for statement in present if statement.get("Sid") not in _OURS]
+    wanted = _statements(needs)
+    found = _found(own, others)
+    if _comparable(own) == _comparable(wanted):
+        return Finding(state="in place", found=found)
+
+    async def change() -> None:
+        merged = {**policy, "Statement": [*others, *wanted]}
+        await client.put_bucket_policy(Bucket=needs.bucket, Policy=json.dumps(merged))
+
+    return Finding(state="differs" if own else "missing", found=found, change=change)
+
+
+async def _policy(client: "S3Client", bucket: str) -> dict[str, Any]:
+    try:
+        answer = await client.get_bucket_policy(Bucket=bucket)
+    except ClientError as error:
+        if code_of(error) == "NoSuchBucketPolicy":
+            return {"Version": "2012-10-17"}
+        raise
+    policy: dict[str, Any] = json.loads(answer["Policy"])
+    return policy
+
+
+def _listed(value: Any) -> list[Any]:  # noqa: ANN401 - JSON
+    return value if isinstance(value, list) else [value]
+
+
+def _comparable(value: Any) -> object:  # noqa: ANN401 - JSON
+    """Return what two spellings of one policy share: AWS orders lists anew, and unwraps single values."""
+    if isinstance(value, Mapping):
+        return sorted((key, _comparable(inner)) for key, inner in value.items())
+    if isinstance(value, list):
+        found = sorted((_comparable(inner) for inner in value), key=repr)
+        return found[0] if len(found) == 1 else found
+    return value
+
+
+def _found(own: Sequence[Mapping[str, Any]], others: Sequence[object]) -> str:
+    sids = [str(statement["Sid"]) for statement in own]
+    kept = f"{len(others)} statement{'s' if len(others) > 1 else ''} of others" if others else ""
+    return "; ".join(filter(None, [", ".join(sids), kept])) or "no policy"
+
+
+CHECK: Final = Check(
+    rule="bucket-policy",
+    supported=lambda provider: provider.policy_conditions,
+    wanted=_wanted,
+    look=_look,
+)

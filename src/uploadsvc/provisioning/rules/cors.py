@@ -1,0 +1,118 @@
+"""CORS, for the pages that upload.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/cors.html
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from botocore.exceptions import ClientError
+
+from uploadsvc.provisioning.needs import BucketNeeds
+from uploadsvc.provisioning.refusals import code_of
+from uploadsvc.provisioning.steps import Check, Finding
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3 import S3Client
+    from types_aiobotocore_s3.type_defs import CORSRuleTypeDef
+
+RULE_ID: Final = "uploadsvc"
+"""Marks the one rule that is ours; the bucket's other rules stay as they are."""
+
+MAX_AGE: Final = 3600
+"""Seconds for which a browser may remember a preflight; browsers have lower limits of their own."""
+
+_ORDER: Final = ("GET", "HEAD", "PUT", "POST", "DELETE")
+
+
+def _rule(needs: BucketNeeds) -> "CORSRuleTypeDef":
+    return {
+        "ID": RULE_ID,
+        "AllowedOrigins": list(needs.origins),
+        "AllowedMethods": sorted(needs.cors_methods, key=_ORDER.index),
+        "AllowedHeaders": sorted(needs.cors_headers),
+        # Whoever puts a multipart upload together from what it has sent reads the parts' ETags.
+        "ExposeHeaders": ["ETag"],
+        "MaxAgeSeconds": MAX_AGE,
+    }
+
+
+def _wanted(needs: BucketNeeds) -> str:
+    return _shown(_rule(needs)) if needs.origins else "no rule of ours: no origins are set"
+
+
+async def _look(client: "S3Client", needs: BucketNeeds) -> Finding:
+    present = await _rules(client, needs.bucket)
+    # A store that keeps no ids gives ours back without.
+    own = [rule for rule in present if _is_ours(rule, needs)]
+    wanted = [_rule(needs)] if needs.origins else []
+    if len(own) == len(wanted) and all(map(_same, own, wanted)):
+        return Finding(state="in place", found=_found(own, present))
+
+    async def change() -> None:
+        rules = _replaced(present, own, wanted)
+        if rules:
+            await client.put_bucket_cors(Bucket=needs.bucket, CORSConfiguration={"CORSRules": rules})
+        else:
+            await client.delete_bucket_cors(Bucket=needs.bucket)
+
+    return Finding(state="differs" if own else "missing", found=_found(own, present), change=change)
+
+
+async def _rules(client: "S3Client", bucket: str) -> "list[CORSRuleTypeDef]":
+    try:
+        answer = await client.get_bucket_cors(Bucket=bucket)
+    except ClientError as error:
+        if code_of(error) == "NoSuchCORSConfiguration":
+            return []
+        raise
+    # S3 takes what it gives; the stubs have one type for each direction.
+    return cast("list[CORSRuleTypeDef]", answer.get("CORSRules", []))
+
+
+def _is_ours(rule: Mapping[str, Any], needs: BucketNeeds) -> bool:
+    if "ID" in rule:
+        return bool(rule["ID"] == RULE_ID)
+    return bool(needs.origins) and _same(rule, _rule(needs))
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return _comparable(one) == _comparable(other)
+
+
+def _comparable(rule: Mapping[str, Any]) -> tuple[object, ...]:
+    headers = {name.lower() for name in rule.get("AllowedHeaders", [])}
+    exposed = {name.lower() for name in rule.get("ExposeHeaders", [])}
+    origins, methods = set(rule["AllowedOrigins"]), set(rule["AllowedMethods"])
+    return origins, methods, headers, exposed, rule.get("MaxAgeSeconds")
+
+
+def _replaced(
+    present: "Sequence[CORSRuleTypeDef]",
+    own: "Sequence[CORSRuleTypeDef]",
+    wanted: "Sequence[CORSRuleTypeDef]",
+) -> "list[CORSRuleTypeDef]":
+    """Put our rule where it was, else behind the others: S3 takes the first that fits a request."""
+    if not own:
+        return [*present, *wanted]
+    index = present.index(own[0])
+    others = [rule for rule in present if rule not in own]
+    return [*others[:index], *wanted, *others[index:]]
+
+
+def _found(own: "Sequence[CORSRuleTypeDef]", present: "Sequence[CORSRuleTypeDef]") -> str:
+    others = len(present) - len(own)
+    kept = f"{others} of others" if others else ""
+    return "; ".join(filter(None, [*(_shown(rule) for rule in own), kept])) or "no rules"
+
+
+def _shown(rule: Mapping[str, Any]) -> str:
+    return (
+        f"origins {', '.join(rule['AllowedOrigins'])}; methods {', '.join(rule['AllowedMethods'])}; "
+        f"headers {', '.join(rule.get('AllowedHeaders', [])) or 'none'}; "
+        f"exposed {', '.join(rule.get('ExposeHeaders', [])) or 'none'}; "
+        f"remembered {rule.get('MaxAgeSeconds', 0)} s"
+    )
+
+
+CHECK: Final = Check(rule="cors", supported=lambda provider: provider.cors_rules, wanted=_wanted, look=_look)

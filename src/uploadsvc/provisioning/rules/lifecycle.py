@@ -1,0 +1,136 @@
+"""Clearing away parts that nobody puts together.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpu-abort-incomplete-mpu-lifecycle-config.html
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from uploadsvc.provisioning.needs import BucketNeeds
+from uploadsvc.provisioning.refusals import code_of
+from uploadsvc.provisioning.steps import Check, Finding
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3 import S3Client
+
+RULE_ID: Final = "uploadsvc-abort-unfinished"
+"""Marks the one rule that is ours; the bucket's other rules stay as they are."""
+
+LATEST: Final = 7
+"""Days after which a rule of somebody else's still serves in place of ours, at the least."""
+
+_SIZES: Final = "TransitionDefaultMinimumObjectSize"
+
+
+def _wanted(needs: BucketNeeds) -> str:
+    if needs.abort_days is None:
+        return "no rule: no policy uploads in parts"
+    return _shown(needs.abort_days, _prefix(needs))
+
+
+def _prefix(needs: BucketNeeds) -> str:
+    return f"{needs.key_prefix}/"
+
+
+async def _look(client: "S3Client", needs: BucketNeeds) -> Finding:
+    if needs.abort_days is None:
+        return Finding(state="in place", found="not needed")
+    present, options = await _rules(client, needs.bucket)
+    own = [rule for rule in present if rule.get("ID") == RULE_ID]
+    others = [rule for rule in present if rule.get("ID") != RULE_ID]
+    if early := _too_early(others, needs.abort_days, _prefix(needs)):
+        return Finding(state="conflict", found=early)
+    ours = _rule(needs.abort_days, _prefix(needs), others)
+    serving = [_found(rule) for rule in own if _same(rule, ours)]
+    if not own:
+        serving = [_found(rule) for rule in others if _serves(rule, needs.abort_days, _prefix(needs))]
+    if serving:
+        return Finding(state="in place", found=serving[0])
+
+    async def change() -> None:
+        await client.put_bucket_lifecycle_configuration(
+            Bucket=needs.bucket, LifecycleConfiguration={"Rules": _replaced(present, ours)}, **options
+        )
+
+    found = _found(own[0]) if own else f"{len(others)} rules of others" if others else "no rules"
+    return Finding(state="differs" if own else "missing", found=found, change=change)
+
+
+async def _rules(client: "S3Client", bucket: str) -> tuple[list[Any], dict[str, Any]]:
+    """Return the rules, and what else a write has to give back so that it stays."""
+    try:
+        answer: Mapping[str, Any] = await client.get_bucket_lifecycle_configuration(Bucket=bucket)
+    except ClientError as error:
+        if code_of(error) == "NoSuchLifecycleConfiguration":
+            return [], {}
+        raise
+    return answer.get("Rules", []), {_SIZES: answer[_SIZES]} if _SIZES in answer else {}
+
+
+def _rule(days: int, prefix: str, others: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    # S3 takes no configuration with both spellings of a rule's prefix, and the others keep theirs.
+    old_style = any("Prefix" in rule for rule in others)
+    return {
+        "ID": RULE_ID,
+        "Status": "Enabled",
+        **({"Prefix": prefix} if old_style else {"Filter": {"Prefix": prefix}}),
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days},
+    }
+
+
+def _replaced(present: Sequence[Mapping[str, Any]], ours: Mapping[str, Any]) -> list[Any]:
+    if all(rule.get("ID") != RULE_ID for rule in present):
+        return [*present, ours]
+    return [ours if rule.get("ID") == RULE_ID else rule for rule in present]
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return (one["Status"], _days(one), _prefix_of(one)) == (other["Status"], _days(other), _prefix_of(other))
+
+
+def _serves(rule: Mapping[str, Any], days: int, prefix: str) -> bool:
+    covers = _prefix_of(rule)
+    if rule["Status"] != "Enabled" or covers is None or not prefix.startswith(covers):
+        return False
+    return days <= (_days(rule) or 0) <= max(days, LATEST)
+
+
+def _too_early(rules: Sequence[Mapping[str, Any]], days: int, prefix: str) -> str:
+    """Say which rule takes parts away that an upload still needs; S3 goes by the earliest."""
+    for rule in rules:
+        covers, after = _prefix_of(rule), _days(rule)
+        touches = covers is not None and (prefix.startswith(covers) or covers.startswith(prefix))
+        if rule["Status"] == "Enabled" and touches and after is not None and after < days:
+            return f"{_found(rule)}: sooner than multipart_expires_in of the policies"
+    return ""
+
+
+def _days(rule: Mapping[str, Any]) -> int | None:
+    days = rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation")
+    return None if days is None else int(days)
+
+
+def _prefix_of(rule: Mapping[str, Any]) -> str | None:
+    """Return what the keys start with that a rule is for; ``None`` where it goes by more than that."""
+    if "Prefix" in rule:
+        return str(rule["Prefix"])
+    only = rule.get("Filter", {})
+    return str(only.get("Prefix", "")) if only.keys() <= {"Prefix"} else None
+
+
+def _found(rule: Mapping[str, Any]) -> str:
+    name = "" if rule.get("ID") == RULE_ID else f" (rule {rule.get('ID', 'without an id')!r})"
+    off = "" if rule["Status"] == "Enabled" else "; off"
+    return _shown(_days(rule) or 0, _prefix_of(rule) or "") + off + name
+
+
+def _shown(days: int, prefix: str) -> str:
+    where = f"under {prefix}" if prefix else "everywhere"
+    return f"unfinished uploads {where} aborted after {days} day{'s' if days > 1 else ''}"
+
+
+CHECK: Final = Check(
+    rule="lifecycle", supported=lambda provider: provider.lifecycle_rules, wanted=_wanted, look=_look
+)

@@ -1,0 +1,59 @@
+"""Object Ownership: whether ACLs count.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import ClientError
+
+from uploadsvc.provisioning.needs import BucketNeeds
+from uploadsvc.provisioning.refusals import code_of
+from uploadsvc.provisioning.steps import Check, Finding
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3 import S3Client
+    from types_aiobotocore_s3.literals import ObjectOwnershipType
+
+_WITH_ACLS: Final = ("BucketOwnerPreferred", "ObjectWriter")
+"""Under both, ACLs count."""
+
+
+def _ownership(needs: BucketNeeds) -> "ObjectOwnershipType":
+    return "BucketOwnerPreferred" if needs.needs_acls else "BucketOwnerEnforced"
+
+
+def _wanted(needs: BucketNeeds) -> str:
+    why = "a policy sets an ACL" if needs.needs_acls else "no ACLs"
+    return f"{_ownership(needs)} ({why})"
+
+
+async def _look(client: "S3Client", needs: BucketNeeds) -> Finding:
+    async def change() -> None:
+        await client.put_bucket_ownership_controls(
+            Bucket=needs.bucket, OwnershipControls={"Rules": [{"ObjectOwnership": _ownership(needs)}]}
+        )
+
+    try:
+        answer = await client.get_bucket_ownership_controls(Bucket=needs.bucket)
+    except ClientError as error:
+        if code_of(error) != "OwnershipControlsNotFoundError":
+            raise
+        return Finding(state="missing", found="not set", change=change)
+    # A store that does not know the question answers another one, such as for a listing.
+    controls = dict(answer).get("OwnershipControls")
+    if not isinstance(controls, dict):
+        return Finding(state="unsupported", found="the store answers with something else")
+    found = [rule["ObjectOwnership"] for rule in controls.get("Rules", [])]
+    enough = _WITH_ACLS if needs.needs_acls else (_ownership(needs),)
+    if len(found) == 1 and found[0] in enough:
+        return Finding(state="in place", found=found[0])
+    return Finding(state="differs", found=", ".join(found) or "not set", change=change)
+
+
+CHECK: Final = Check(
+    rule="ownership",
+    supported=lambda provider: provider.ownership_controls,
+    wanted=_wanted,
+    look=_look,
+)

@@ -1,0 +1,69 @@
+"""Block Public Access.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from uploadsvc.provisioning.needs import BucketNeeds
+from uploadsvc.provisioning.refusals import code_of
+from uploadsvc.provisioning.steps import Check, Finding
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3 import S3Client
+
+_SWITCHES: Final = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+
+
+def _switches(needs: BucketNeeds) -> dict[str, bool]:
+    # The first would refuse uploads with a public ACL, the second would make the ACL mean nothing.
+    acls = not needs.allows_public_acl
+    return dict(zip(_SWITCHES, (acls, acls, True, True), strict=True))
+
+
+def _shown(switches: Mapping[str, Any]) -> str:
+    on = [name for name in _SWITCHES if switches.get(name)]
+    off = [name for name in _SWITCHES if not switches.get(name)]
+    if not off:
+        return "all four on"
+    return f"on: {', '.join(on) or 'none'}; off: {', '.join(off)}"
+
+
+def _wanted(needs: BucketNeeds) -> str:
+    why = " (a policy sets a public ACL)" if needs.allows_public_acl else ""
+    return _shown(_switches(needs)) + why
+
+
+async def _look(client: "S3Client", needs: BucketNeeds) -> Finding:
+    switches = _switches(needs)
+
+    async def change() -> None:
+        await client.put_public_access_block(
+            Bucket=needs.bucket,
+            PublicAccessBlockConfiguration=switches,  # type: ignore[arg-type] # exactly its four names
+        )
+
+    try:
+        answer = await client.get_public_access_block(Bucket=needs.bucket)
+    except ClientError as error:
+        if code_of(error) != "NoSuchPublicAccessBlockConfiguration":
+            raise
+        return Finding(state="missing", found="not set", change=change)
+    # A store that does not know the question answers another one, such as for a listing.
+    found = dict(answer).get("PublicAccessBlockConfiguration")
+    if not isinstance(found, dict):
+        return Finding(state="unsupported", found="the store answers with something else")
+    if all(bool(found.get(name)) is on for name, on in switches.items()):
+        return Finding(state="in place", found=_shown(found))
+    return Finding(state="differs", found=_shown(found), change=change)
+
+
+CHECK: Final = Check(
+    rule="public-access",
+    supported=lambda provider: provider.public_access_block,
+    wanted=_wanted,
+    look=_look,
+)

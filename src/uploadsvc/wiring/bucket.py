@@ -1,0 +1,83 @@
+"""What the settings ask of the bucket, and of the rights on it."""
+
+import math
+from collections.abc import Iterable
+from typing import Final
+
+from uploadsvc.domain.planner import Planner
+from uploadsvc.provisioning.needs import AccessNeeds, BucketNeeds
+from uploadsvc.settings import Settings, SettingsError
+from uploadsvc.wiring.callers import allowed_origins
+from uploadsvc.wiring.policies import namespace, planners, provider
+from uploadsvc.wiring.storage import bucket_region
+
+_DAY: Final = 86_400
+
+_PUBLIC_ACLS: Final = frozenset({"public-read", "public-read-write", "authenticated-read"})
+"""Those that grant something to AWS's groups of everybody:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
+"""
+
+_ACLS_WITHOUT_ACLS: Final = frozenset({None, "bucket-owner-full-control"})
+"""What a bucket with ACLs disabled takes:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-ownership-error-responses.html
+"""
+
+
+def bucket_needs(settings: Settings) -> BucketNeeds:
+    """Return what uploads need of their bucket.
+
+    Raises:
+        SettingsError: The settings contradict themselves or each other.
+    """
+    made = planners(settings).values()
+    acls = {planner.policy.acl for planner in made}
+    endpoint = settings.s3.endpoint_url or ""
+    return BucketNeeds(
+        bucket=settings.s3.bucket,
+        region=bucket_region(settings),
+        provider=provider(settings),
+        key_prefix=namespace(settings).key_prefix,
+        origins=tuple(dict.fromkeys(allowed_origins(settings))),
+        cors_methods=cors_methods(made),
+        cors_headers=frozenset[str]().union(*(planner.browser_headers for planner in made)),
+        abort_days=_abort_days(made),
+        needs_acls=not acls <= _ACLS_WITHOUT_ACLS,
+        allows_public_acl=bool(acls & _PUBLIC_ACLS),
+        tls=not endpoint.startswith("http://"),
+    )
+
+
+def cors_methods(made: Iterable[Planner]) -> frozenset[str]:
+    """Return the HTTP methods that pages use at the bucket: downloads, and what the policies upload by."""
+    upload = {"put": "PUT", "multipart": "PUT", "post": "POST"}
+    return frozenset({"GET", "HEAD", *(upload[method] for planner in made for method in planner.methods)})
+
+
+def access_needs(settings: Settings) -> AccessNeeds:
+    """Return what the service needs to be allowed.
+
+    Raises:
+        SettingsError: The settings contradict themselves or each other.
+    """
+    store = provider(settings)
+    if not store.iam:
+        message = f"{store.name} has no IAM policies; docs/bucket.md says which rights its keys need"
+        raise SettingsError(("s3", "provider"), message)
+    policies = [planner.policy for planner in planners(settings).values()]
+    return AccessNeeds(
+        bucket=settings.s3.bucket,
+        region=bucket_region(settings),
+        key_prefix=namespace(settings).key_prefix,
+        multipart=any("multipart" in planner.methods for planner in planners(settings).values()),
+        delete=settings.objects.delete,
+        acls=any(policy.acl for policy in policies),
+        tags=any(policy.tags for policy in policies),
+        kms_keys=frozenset(policy.kms_key_id for policy in policies if policy.kms_key_id),
+    )
+
+
+def _abort_days(made: Iterable[Planner]) -> int | None:
+    # S3 rounds up to the next midnight, so the last second that the service allows is within these days.
+    lives = [planner.policy.multipart_expires_in for planner in made if "multipart" in planner.methods]
+    return math.ceil(max(lives) / _DAY) if lives else None
