@@ -1,4 +1,4 @@
-"""The commands: ``uploadsvc serve``, ``dev``, ``upload``, ``openapi``, ``receipt-key``."""
+"""The commands: ``uploadsvc serve``, ``dev``, ``upload``, ``doctor``, ``openapi``, ``receipt-key``."""
 
 import asyncio
 import json
@@ -11,6 +11,7 @@ import typer
 from uploadsvc import server, wiring
 from uploadsvc.app import app_from_environment, create_app
 from uploadsvc.demo_bucket import prepare_bucket
+from uploadsvc.examine import doctor
 from uploadsvc.logs import configure_logs
 from uploadsvc.provisioning.bucket import ProvisioningError
 from uploadsvc.receipts import TYP
@@ -23,6 +24,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.command()(doctor)
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]

@@ -58,8 +58,8 @@ class Storage:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.bucket = bucket
-        self._chain = AwsChain(region=region) if credentials is None else None
-        fetch = self._chain if credentials is None else _always(credentials)
+        self._chain = AwsChain(region=region)
+        fetch = _always(credentials) if credentials else self._chain
         self._source = CredentialSource(fetch, clock=clock, deadline=CREDENTIALS_DEADLINE, patience=DEADLINE)
         self._stack = AsyncExitStack()
         self._running: set[asyncio.Task[Any]] = set()
@@ -125,7 +125,7 @@ class Storage:
     @property
     def credentials_provider(self) -> str | None:
         """Who of the AWS chain gave the credentials, by botocore's name; ``None`` for a fixed access key."""
-        return self._chain.method if self._chain else None
+        return self._chain.method
 
     def client_of(self, service: str) -> AbstractAsyncContextManager[Any]:
         """Return a client of another service of AWS, with the same credentials and in the same region."""

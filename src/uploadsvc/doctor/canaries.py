@@ -1,36 +1,27 @@
 """Canaries: small uploads by the service's own plans and signatures, sent as a client sends them."""
 
-import base64
-import hashlib
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
-from typing import Final, Literal
+from typing import Final
 from uuid import uuid4
 
 import httpx
 
 from uploadsvc.doctor.answers import Answer, of_response
 from uploadsvc.doctor.custody import Custody, Licence
+from uploadsvc.doctor.samples import BODY, algorithm_for, content_type, digest, spoilt
 from uploadsvc.doctor.target import Target
-from uploadsvc.domain.checksums import Algorithm, Checksum, checksum_header
+from uploadsvc.domain.checksums import Checksum
 from uploadsvc.domain.credentials import Credentials
-from uploadsvc.domain.errors import UploadsvcError
-from uploadsvc.domain.media_types import OCTET_STREAM
 from uploadsvc.domain.plan import Plan, UploadRequest
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.policy import Method
-from uploadsvc.multipart_storage import MultipartStorage
 from uploadsvc.signing import Signer
-
-BODY: Final = b"uploadsvc doctor"
-"""A canary's bytes."""
 
 EXPIRES_IN: Final = timedelta(minutes=5)
 
-_WRONG: Final = b"not the bytes that are sent"
 _REFUSED_BYTES: Final = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch"})
 _TOO_LARGE: Final = frozenset({"EntityTooLarge", "EntityTooSmall"})
 
@@ -92,7 +83,7 @@ class Canaries:
         Raises:
             UploadsvcError: The policy does not allow it.
         """
-        algorithm = self._algorithm(planner, method)
+        algorithm = algorithm_for(planner.policy, self._target.provider, method)
         value = Checksum(algorithm, digest(algorithm, BODY)) if algorithm and method != "multipart" else None
         request = UploadRequest(
             filename="canary.txt",
@@ -113,7 +104,7 @@ class Canaries:
         plan = self.plan(planner, "put")
         headers = dict(plan.headers)
         if not self.licence.store:
-            headers |= _spoilt(headers, self._target.provider.checksum_algorithms)
+            headers |= spoilt(headers, self._target.provider.checksum_algorithms)
         return await self.put_as(plan.key, headers, origin=origin)
 
     async def put_as(
@@ -139,57 +130,61 @@ class Canaries:
         self, url: str, key: str, headers: Mapping[str, str], *, body: bytes = BODY, origin: str | None = None
     ) -> Outcome:
         """Send a PUT to a URL that was signed for these headers."""
+        outcome = await self._kept(key, self._put_request(url, headers, body, origin))
+        return replace(outcome, url=url, sent=headers)
+
+    async def send_part(self, url: str, headers: Mapping[str, str], *, origin: str | None) -> Outcome:
+        """Send a part of a multipart upload, which stores nothing by itself."""
+        return await self._exchange(self._put_request(url, headers, BODY, origin))
+
+    def _put_request(
+        self, url: str, headers: Mapping[str, str], body: bytes, origin: str | None
+    ) -> httpx.Request:
         sent = {name: value for name, value in headers.items() if name != "Content-Length"}
         if origin is not None:
             sent["Origin"] = origin
-        request = self._http.build_request("PUT", url, headers=sent, content=body)
-        outcome = await self._exchange(key, request)
-        return replace(outcome, url=url, sent=headers)
+        return self._http.build_request("PUT", url, headers=sent, content=body)
 
-    async def post(self, planner: Planner, *, origin: str | None = None) -> Outcome:
-        """Send a form by a policy."""
+    async def post(self, planner: Planner, *, origin: str | None = None, forged: bool = False) -> Outcome:
+        """Send a form by a policy; with a false signature where it is forged."""
         plan = self.plan(planner, "post")
         fields = dict(plan.fields)
         now = self._target.clock()
         exact = len(BODY)
         size = (exact, exact)
         if not self.licence.store and self._target.provider.form_checksums:
-            fields |= _spoilt(fields, self._target.provider.checksum_algorithms)
+            fields |= spoilt(fields, self._target.provider.checksum_algorithms)
             fields.pop("Content-MD5", None)
         elif not self.licence.store:
             size = (exact + 1, exact + 1)
         form = self._signer.form(
             fields, credentials=self._credentials, now=now, expires_at=now + EXPIRES_IN, size_range=size
         )
+        if forged:
+            form["x-amz-signature"] = "0" * len(form["x-amz-signature"])
         sent = {} if origin is None else {"Origin": origin}
         request = self._http.build_request(
             "POST", self._signer.endpoint.base_url, headers=sent, data=form, files={"file": ("file", BODY)}
         )
-        return await self._exchange(plan.key, request)
+        return await self._kept(plan.key, request)
 
-    async def _exchange(self, key: str, request: httpx.Request) -> Outcome:
+    async def _kept(self, key: str, request: httpx.Request) -> Outcome:
         self._custody.sending(key)
+        outcome = await self._exchange(request)
+        if outcome.answer.status:
+            version = outcome.headers.get("x-amz-version-id")
+            self._custody.answered(key, stored=outcome.stored, version=version)
+        return outcome
+
+    async def _exchange(self, request: httpx.Request) -> Outcome:
         try:
             response = await self._http.send(request)
         except httpx.HTTPError as error:
-            self._custody.lost()
+            # Never its own words: they may hold the URL.
             answer = Answer(status=0, code=type(error).__name__)
             return Outcome(answer=answer, headers=httpx.Headers(), through=False, stored=False)
-        except BaseException:
-            self._custody.lost()
-            raise
         answer = of_response(response)
-        version = response.headers.get("x-amz-version-id")
-        self._custody.answered(key, stored=answer.taken, version=version)
         meant = not self.licence.store and answer.code in _REFUSED_BYTES | _TOO_LARGE
         return Outcome(
             answer=answer, headers=response.headers, through=answer.taken or meant, stored=answer.taken
         )
-
-    def _algorithm(self, planner: Planner, method: Method) -> Algorithm | None:
-        if planner.policy.checksum != "required":
-            return None
-        provider = self._target.provider
-        known = provider.part_checksums if method == "multipart" else provider.checksum_algorithms
-        choices: tuple[Algorithm, ...] = ("sha256", "crc32")
-        return next((algorithm for algorithm in choices if algorithm in known), None)

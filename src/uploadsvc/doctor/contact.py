@@ -20,6 +20,7 @@ _KEY_REFUSED: Final = frozenset(
 _REDIRECTS: Final = frozenset({301, 302, 307, 308})
 _OTHER_REGION: Final = frozenset({"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed"})
 _MISSING: Final = 404
+_FAILURES: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +47,9 @@ class Contact:
             return "endpoint"
         if self.credentials is None:
             return "credentials"
-        answer = self.answer
-        if answer is None or answer.taken:
-            return None
+        return None if self.answer is None or self.answer.taken else self._refused_for(self.answer, target)
+
+    def _refused_for(self, answer: Answer, target: Target) -> str | None:
         elsewhere = answer.region not in {"", target.region}
         if elsewhere or answer.status in _REDIRECTS or answer.code in _OTHER_REGION:
             return "region"
@@ -57,10 +58,9 @@ class Contact:
             return "clock"
         if answer.code in _KEY_REFUSED:
             return "credentials"
-        if answer.status >= 500:  # noqa: PLR2004 - the class of server errors
-            return "endpoint"
         # Whoever may not list may upload all the same.
-        return "bucket" if answer.status == _MISSING else None
+        kinds = {_MISSING // 100: "bucket" if answer.status == _MISSING else None, _FAILURES: "endpoint"}
+        return kinds.get(answer.status // 100)
 
 
 async def first_contact(target: Target) -> Contact:

@@ -1,7 +1,7 @@
 """What may be stored for a moment, and that nothing of it stays.
 
-Whether these credentials may delete is found out before anything is sent; where they may not, canaries are such
-that S3 refuses them once it has checked all but their bytes.
+Whether these credentials may delete is found out before anything is sent. Where they may not, canaries are
+such that S3 refuses them once it has checked all but their bytes.
 """
 
 import asyncio
@@ -127,29 +127,30 @@ class Custody:
         """The keys under which something may lie, and the versions that S3 has named."""
         self._uploads: set[tuple[str, str]] = set()
         """Multipart uploads that were begun and not aborted yet, by key and S3's name."""
-        self._unsure = False
+        self._unanswered: set[str] = set()
+        """The keys of which S3 has not said yet whether something is stored there."""
+        self._lost = False
         self.stored = 0
         """How many canaries were stored for a moment."""
 
     def sending(self, key: str) -> None:
-        """Note that something is about to be sent."""
-        self._kept.setdefault(key, set())
+        """Note that something is about to be sent: without an answer it may land all the same."""
+        self._unanswered.add(key)
 
     def answered(self, key: str, *, stored: bool, version: str | None) -> None:
-        """Note what S3 said of it; what never got an answer may land all the same."""
-        self.stored += stored
-        if version is not None:
-            self._kept[key].add(version)
-        elif not stored and not self._kept.get(key):
-            self._kept.pop(key, None)
+        """Note what S3 said of it."""
+        self._unanswered.discard(key)
+        if stored:
+            self.stored += 1
+            self._kept.setdefault(key, set()).update({version} if version else ())
 
     def begun(self, key: str, upload_id: str) -> None:
         """Note a multipart upload."""
         self._uploads.add((key, upload_id))
 
     def lost(self) -> None:
-        """Note that an answer never came."""
-        self._unsure = True
+        """Note that S3 may have begun a multipart upload without our hearing of it."""
+        self._lost = True
 
     async def abort(self, key: str, upload_id: str) -> Answer | None:
         """Abort a multipart upload; return S3's refusal, if it refuses."""
@@ -163,21 +164,21 @@ class Custody:
     async def clear(self) -> list[str]:
         """Take away all that was sent; return what is left, in words."""
         left: list[str] = []
+        unsure = bool(self._unanswered) or self._lost
+        for key in self._unanswered:
+            self._kept.setdefault(key, set())
         for look in range(_LOOKS):
             if look:
                 await asyncio.sleep(_PAUSE)
             left = [*await self._clear_objects(), *await self._clear_uploads()]
-            if not left and (look or not self._unsure):
+            if not left and (look or not unsure):
                 break
         return left
 
     async def _clear_objects(self) -> list[str]:
-        left = []
-        for key, versions in list(self._kept.items()):
-            problem = await self._delete(key, versions)
-            if problem is not None:
-                left.append(f"{key} ({problem})")
-        return left
+        kept = dict(self._kept)
+        problems = await asyncio.gather(*(self._delete(key, versions) for key, versions in kept.items()))
+        return [f"{key} ({problem})" for key, problem in zip(kept, problems, strict=True) if problem]
 
     async def _delete(self, key: str, versions: set[str]) -> str | None:
         """Delete an object in all its versions; return why something of it is left, if it is."""
@@ -196,14 +197,16 @@ class Custody:
         for version in versions or {""}:
             if (refusal := await self._delete_version(key, version)) is not None:
                 return str(refusal)
-        self._kept.pop(key)
+        self._kept.pop(key, None)
         return None
 
     async def _head(self, key: str) -> str | Answer:
         """Return an object's version, which may be empty, or S3's refusal."""
         try:
             async with asyncio.timeout(_PATIENCE):
-                found: Any = await self._target.storage.client.head_object(Bucket=self._target.bucket, Key=key)
+                found: Any = await self._target.storage.client.head_object(
+                    Bucket=self._target.bucket, Key=key
+                )
         except ClientError as error:
             return of_error(error)
         except (BotoCoreError, OSError, TimeoutError) as error:
@@ -211,14 +214,14 @@ class Custody:
         return str(found.get("VersionId", ""))
 
     async def _delete_version(self, key: str, version: str) -> Answer | None:
-        named = {"VersionId": version} if version else {}
+        named: dict[str, Any] = {"VersionId": version} if version else {}
         client, bucket = self._target.storage.client, self._target.bucket
         return await _refusal(client.delete_object(Bucket=bucket, Key=key, **named))
 
     async def _clear_uploads(self) -> list[str]:
         """Abort what was begun; what was begun without an answer is found by its key."""
         begun = set(self._uploads)
-        if self._unsure:
+        if self._lost:
             begun |= await self._listed_uploads()
         left = []
         for key, upload_id in sorted(begun):

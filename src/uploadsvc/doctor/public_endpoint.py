@@ -25,16 +25,14 @@ _HERE: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """How canaries go.
+    """How canaries go: as callers' uploads do, or past a public address that does not work from here.
 
     Attributes:
         signer: Signs for the address that they are sent to.
-        public: Whether that is the one that browsers are sent to.
         reached: Whether there is any.
     """
 
     signer: Signer
-    public: bool
     reached: bool
 
 
@@ -52,40 +50,59 @@ async def public_endpoint(
     Returns:
         What was found, and the way that the other checks are to take.
     """
-    endpoint = target.signer.endpoint
-    where = f"{endpoint.scheme}://{endpoint.host}"
-    inner = replace(target.signer, endpoint=target.inner)
-    otherwise = Way(
-        signer=inner, public=not target.has_own_public_address, reached=target.has_own_public_address
-    )
-    if cause == "endpoint" and not target.has_own_public_address:
-        return follows(CHECK, cause), otherwise
-    blocked = await obstacle(endpoint, trust=target.trust)
-    if blocked is not None:
-        mend = f"see that browsers reach it; {_SETTING} says where they are sent"
-        return warning(CHECK, f"{blocked}, from here", mend), otherwise
-    way = Way(signer=target.signer, public=True, reached=True)
+    finding = await _unreachable(target, cause)
+    if finding is None and credentials is not None and cause is None:
+        finding = await _untaken(target, http, credentials)
+    if finding is not None:
+        past = replace(target.signer, endpoint=target.inner)
+        return finding, Way(signer=past, reached=target.has_own_public_address and cause != "endpoint")
+    way = Way(signer=target.signer, reached=True)
     if (mixed := _mixed(target)) is not None:
         return mixed, way
+    where = f"{target.signer.endpoint.scheme}://{target.signer.endpoint.host}"
     if credentials is None or cause is not None:
-        return ok(CHECK, f"{where} answers; what is signed was not tried, as {cause} failed"), way
-    now = target.clock()
-    url = target.signer.url(
-        "GET", f"{target.folder}/{uuid4().hex}", credentials=credentials, now=now, expires_at=now + _EXPIRES_IN
-    )
+        return ok(CHECK, f"{where} answers; what is signed for it was not tried, as {cause} failed"), way
+    return ok(CHECK, f"{where} takes what is signed for it"), way
+
+
+async def _unreachable(target: Target, cause: str | None) -> Finding | None:
+    if cause == "endpoint" and not target.has_own_public_address:
+        return follows(CHECK, cause)
+    blocked = await obstacle(target.signer.endpoint, trust=target.trust)
+    if blocked is None:
+        return None
+    mend = f"see that browsers reach it; {_SETTING} says where they are sent"
+    return warning(CHECK, f"{blocked}, from here", mend)
+
+
+async def _untaken(target: Target, http: httpx.AsyncClient, credentials: Credentials) -> Finding | None:
+    endpoint, now = target.signer.endpoint, target.clock()
+    where = f"{endpoint.scheme}://{endpoint.host}"
+    key, end = f"{target.folder}/{uuid4().hex}", now + _EXPIRES_IN
+    url = target.signer.url("GET", key, credentials=credentials, now=now, expires_at=end)
     try:
         answer = of_response(await http.get(url))
     except httpx.HTTPError as error:
         mend = f"see what answers there; {_SETTING} says where browsers are sent"
-        return failed(CHECK, f"{where} does not answer by HTTP ({type(error).__name__})", mend), otherwise
-    refusal = _refusal(answer, where)
-    if refusal is not None:
-        return refusal, otherwise if target.has_own_public_address else replace(way, reached=False)
-    return ok(CHECK, f"{where} takes what is signed for it"), way
+        return failed(CHECK, f"{where} does not answer by HTTP ({type(error).__name__})", mend)
+    # Without the right to list, S3 does not tell that an object is missing.
+    if answer.code == "NoSuchKey" or (answer.status == _FORBIDDEN and answer.code == "AccessDenied"):
+        return None
+    return failed(CHECK, f"{where} answers {answer} to what is signed for it", _mend(answer))
+
+
+def _mend(answer: Answer) -> str:
+    if answer.code == "SignatureDoesNotMatch":
+        return (
+            f"let the proxy there pass Host and path on as they come, or set {_SETTING} to the store itself"
+        )
+    if answer.status == _MISSING and answer.code == "NoSuchBucket":
+        return "check UPLOADSVC_S3__ADDRESSING_STYLE: the bucket is not where the URL says"
+    return f"see what answers there; {_SETTING} has to be the store itself, or what passes all on to it"
 
 
 def _mixed(target: Target) -> Finding | None:
-    """https://www.w3.org/TR/mixed-content/: pages by TLS may send nothing without, but to their own machine."""
+    """Pages by TLS may send nothing without it, but to their own machine: https://www.w3.org/TR/mixed-content/."""
     endpoint = target.signer.endpoint
     pages = [origin for origin in target.origins if origin.startswith("https://")]
     host = endpoint.host.rpartition(":")[0] or endpoint.host
@@ -93,17 +110,3 @@ def _mixed(target: Target) -> Finding | None:
         return None
     found = f"http://{endpoint.host} is closed to pages of {pages[0]}: browsers block mixed content"
     return failed(CHECK, found, f"set {_SETTING} to an https:// address of the store")
-
-
-def _refusal(answer: Answer, where: str) -> Finding | None:
-    # Without the right to list, S3 does not tell that an object is missing.
-    if answer.code == "NoSuchKey" or (answer.status == _FORBIDDEN and answer.code == "AccessDenied"):
-        return None
-    found = f"{where} answers {answer} to what is signed for it"
-    if answer.code == "SignatureDoesNotMatch":
-        mend = f"let the proxy there pass Host and path on as they come, or set {_SETTING} to what it makes of them"
-    elif answer.status == _MISSING and answer.code == "NoSuchBucket":
-        mend = "check UPLOADSVC_S3__ADDRESSING_STYLE: the bucket is not where the URL says"
-    else:
-        mend = f"see what answers there; {_SETTING} has to be the store itself, or what passes all on to it"
-    return failed(CHECK, found, mend)

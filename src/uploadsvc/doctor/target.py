@@ -29,8 +29,8 @@ class Target:
         inner: The bucket's address as the service reaches it.
         provider: What the store is taken to be.
         region: As the settings say or leave it.
-        planners: One for each policy, by name; their keys lie in the `folder`, and the least size is left out,
-            so that a canary may be small.
+        planners: One for each policy, by name, for canaries: their keys lie in the `folder`, and they may be
+            small.
         callers: Who may use each policy, in words; a policy that nobody can use is not in it.
         key_prefix: Below which all keys lie.
         origins: Those that may call, as the settings name them.
@@ -68,3 +68,12 @@ class Target:
     def has_own_public_address(self) -> bool:
         """Whether browsers reach the bucket elsewhere than the service."""
         return self.signer.endpoint != self.inner
+
+    @property
+    def pages(self) -> tuple[str, ...]:
+        """Origins as which canaries and preflights are sent: those of the settings, or one for any."""
+        return (ANY_ORIGIN,) if "*" in self.origins else self.origins
+
+    def origin_check(self, page: str) -> str:
+        """Return the name of the check of a page's origin."""
+        return "cors:*" if page == ANY_ORIGIN else f"cors:{page}"
