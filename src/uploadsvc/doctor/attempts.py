@@ -1,11 +1,10 @@
-"""Each policy's uploads, by each method that it can use: a canary for each that S3 could tell from another."""
+"""Each policy's uploads, by each method that it can use: a canary for each that S3 can tell from another."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from uploadsvc.doctor.answers import Answer
 from uploadsvc.doctor.canaries import Canaries, Outcome
 from uploadsvc.doctor.custody import Custody
 from uploadsvc.doctor.multipart_canary import StepRefusedError, try_multipart
@@ -87,7 +86,8 @@ class Attempts:
                 return Attempt(policy=name, method=method, problem=f"S3 did not {error.step}: {error.answer}")
             except UploadsvcError as error:
                 return Attempt(policy=name, method=method, problem=error.detail, own=True)
-        problem = next((_problem(outcome.answer) for outcome in outcomes if not outcome.through), "")
+        failures = [outcome for outcome in outcomes if not (outcome.through or method == "multipart")]
+        problem = _problem(failures[0]) if failures else ""
         return Attempt(policy=name, method=method, outcomes=tuple(outcomes), problem=problem)
 
     async def _outcomes(self, planner: Planner, method: Method) -> list[Outcome]:
@@ -104,8 +104,10 @@ class Attempts:
         return [await send(planner, origin=origin) for origin in origins or (None,)]
 
 
-def _problem(answer: Answer) -> str:
-    return f"S3 answers {answer}" if answer.status else f"S3 does not answer ({answer.code})"
+def _problem(outcome: Outcome) -> str:
+    if outcome.stored:
+        return "the store keeps bytes that have another digest or size than was signed"
+    return f"S3 answers {outcome.answer}" if outcome.answer.status else f"no answer ({outcome.answer.code})"
 
 
 def _look(policy: Policy) -> object:

@@ -1,5 +1,6 @@
 """Canaries: small uploads by the service's own plans and signatures, sent as a client sends them."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -75,6 +76,9 @@ class Canaries:
         self._credentials = credentials
         self._custody = custody
         self._numbers = count(1)
+        self._one_by_one = asyncio.Lock()
+        self.breached = False
+        """Whether the store has kept what it was meant to refuse; nothing more is sent then."""
         self.licence = licence
 
     def plan(self, planner: Planner, method: Method) -> Plan:
@@ -169,6 +173,17 @@ class Canaries:
         return await self._kept(plan.key, request)
 
     async def _kept(self, key: str, request: httpx.Request) -> Outcome:
+        if self.licence.store:
+            return await self._sent(key, request)
+        # One at a time: what cannot be deleted must not be many.
+        async with self._one_by_one:
+            if self.breached:
+                return _unsent("not sent: the store keeps what it should refuse")
+            outcome = await self._sent(key, request)
+            self.breached = outcome.stored
+            return outcome
+
+    async def _sent(self, key: str, request: httpx.Request) -> Outcome:
         self._custody.sending(key)
         outcome = await self._exchange(request)
         if outcome.answer.status:
@@ -181,10 +196,12 @@ class Canaries:
             response = await self._http.send(request)
         except httpx.HTTPError as error:
             # Never its own words: they may hold the URL.
-            answer = Answer(status=0, code=type(error).__name__)
-            return Outcome(answer=answer, headers=httpx.Headers(), through=False, stored=False)
+            return _unsent(type(error).__name__)
         answer = of_response(response)
-        meant = not self.licence.store and answer.code in _REFUSED_BYTES | _TOO_LARGE
-        return Outcome(
-            answer=answer, headers=response.headers, through=answer.taken or meant, stored=answer.taken
-        )
+        meant = answer.taken if self.licence.store else answer.code in _REFUSED_BYTES | _TOO_LARGE
+        return Outcome(answer=answer, headers=response.headers, through=meant, stored=answer.taken)
+
+
+def _unsent(why: str) -> Outcome:
+    answer = Answer(status=0, code=why)
+    return Outcome(answer=answer, headers=httpx.Headers(), through=False, stored=False)

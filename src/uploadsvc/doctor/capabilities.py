@@ -48,9 +48,10 @@ class Capabilities:
 
     async def _signatures(self) -> Finding:
         taken = []
-        if (await self._forged()).through:
+        forged, longer = await self._forged(), await self._longer()
+        if forged.through or forged.stored:
             taken.append("a forged signature")
-        if (await self._longer()).through:
+        if longer.through or longer.stored:
             taken.append("more bytes than were signed")
         if self._target.provider.post_policies and await self._forged_form():
             taken.append("a form with a forged signature")
@@ -73,7 +74,10 @@ class Capabilities:
 
     async def _forged_form(self) -> bool:
         planner = next((each for each in self._target.planners.values() if "post" in each.methods), None)
-        return planner is not None and (await self._canaries.post(planner, forged=True)).through
+        if planner is None:
+            return False
+        outcome = await self._canaries.post(planner, forged=True)
+        return outcome.through or outcome.stored
 
     def _spoilt_plan(self) -> tuple[Plan, dict[str, str]]:
         plan, headers = self._plan()

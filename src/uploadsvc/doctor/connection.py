@@ -12,8 +12,10 @@ from uploadsvc.readiness import MAX_CLOCK_SKEW
 
 CHECKS: Final = ("credentials", "endpoint", "clock", "region", "bucket")
 
+_UNCERTAIN: Final = timedelta(seconds=2)
 _ODD_SKEW: Final = timedelta(minutes=1)
 _MISSING: Final = 404
+_SET_CLOCK: Final = "set this machine's clock, by NTP"
 _SETTING: Final = "UPLOADSVC_S3__REGION"
 
 
@@ -40,19 +42,20 @@ def _endpoint(target: Target, contact: Contact) -> Finding:
 
 
 def _clock(target: Target, contact: Contact) -> Finding:
-    if contact.cause(target) == "endpoint":
-        return follows("clock", "endpoint")
-    if contact.skew is None:
-        if contact.cause(target) == "clock":
-            return failed("clock", f"S3 says {contact.answer}", "set this machine's clock by NTP")
+    cause, skew = contact.cause(target), contact.skew
+    if cause == "endpoint":
+        return follows("clock", cause)
+    if skew is None:
+        if cause == "clock":
+            return failed("clock", f"S3 answers {contact.answer}", _SET_CLOCK)
         return skipped("clock", "the store does not say what time it is")
-    seconds = round(contact.skew.total_seconds())
-    found = f"this machine's clock is {abs(seconds)} s {'behind' if seconds > 0 else 'ahead of'} the store's"
-    if contact.cause(target) == "clock" or abs(contact.skew) > MAX_CLOCK_SKEW:
-        return failed("clock", f"{found}, which refuses what is signed", "set this machine's clock by NTP")
-    if abs(contact.skew) > _ODD_SKEW:
-        return warning("clock", found, "set this machine's clock by NTP")
-    return ok("clock", found)
+    ahead = "behind" if skew > timedelta() else "ahead of"
+    found = f"this machine's clock is {round(abs(skew).total_seconds())} s {ahead} the store's"
+    if cause == "clock" or abs(skew) > MAX_CLOCK_SKEW:
+        return failed("clock", f"{found}: what it signs is refused", _SET_CLOCK)
+    if abs(skew) > _ODD_SKEW:
+        return warning("clock", found, _SET_CLOCK)
+    return ok("clock", found if abs(skew) > _UNCERTAIN else "this machine's clock agrees with the store's")
 
 
 def _region(target: Target, contact: Contact) -> Finding:

@@ -24,6 +24,9 @@ DEADLINE: Final = 30.0
 CLEARING: Final = 20.0
 """Seconds for taking away what was sent."""
 
+_DEAF: Final = frozenset({"endpoint", "region", "bucket"})
+"""What keeps even a preflight, which is not signed, from an answer."""
+
 _LATE: Final = f"no answer within {DEADLINE:.0f} seconds"
 _SLOW: Final = "see what keeps the store from answering"
 
@@ -119,7 +122,7 @@ class Examination:
         checks = cors.cors_checks(self._target)
         if not self._wants(*checks, uploads.ETAG):
             return []
-        if not way.reached:
+        if not way.reached or cause in _DEAF:
             return [follows(check, cause or public_endpoint.CHECK) for check in checks]
         return await _in_time(checks, cors.Browser(self._target, self._http, way.signer.endpoint).findings())
 
