@@ -1,4 +1,4 @@
-"""The commands: ``uploadsvc serve``, ``dev``, ``upload``, ``doctor``, ``openapi``, ``receipt-key``."""
+"""The commands: ``uploadsvc serve``, ``dev``, ``upload``, ``openapi``, ``receipt-key``, and the bucket's."""
 
 import asyncio
 import json
@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from uploadsvc import server, wiring
+from uploadsvc import bucket_commands, server, wiring
 from uploadsvc.app import app_from_environment, create_app
 from uploadsvc.demo_bucket import prepare_bucket
-from uploadsvc.examine import doctor
+from uploadsvc.doctor_command import doctor
 from uploadsvc.logs import configure_logs
-from uploadsvc.provisioning.bucket import ProvisioningError
+from uploadsvc.provisioning.steps import ProvisioningError
 from uploadsvc.receipts import TYP
 from uploadsvc.settings import Settings, SettingsError, load_settings
 from uploadsvc.workers import Workers
@@ -25,6 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.add_typer(bucket_commands.app, name="bucket")
+app.command()(bucket_commands.iam_policy)
 app.command()(doctor)
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]

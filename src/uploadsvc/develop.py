@@ -13,7 +13,7 @@ from uploadsvc.demo_bucket import prepare_bucket
 from uploadsvc.dev.seaweedfs import SeaweedFS, SeaweedFSError, run_seaweedfs
 from uploadsvc.dev.state import load_keys
 from uploadsvc.domain.credentials import Credentials
-from uploadsvc.provisioning.bucket import ProvisioningError
+from uploadsvc.provisioning.steps import ProvisioningError
 from uploadsvc.server import bind, serve
 from uploadsvc.settings import Settings, load_settings
 from uploadsvc.wiring import allowed_origins

@@ -14,13 +14,13 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from tests.buckets import set_up
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.servers import ROOT, S3Server
 from tests.service import authorization, settings_for, token_for
 from tests.stories.serving import served
 
 from uploadsvc.app import create_app
-from uploadsvc.provisioning.bucket import ensure_cors
 from uploadsvc.settings import Settings
 
 MIB: Final = 1024**2
@@ -189,14 +189,13 @@ async def stage(server: S3Server, context: BrowserContext, clock: Clock) -> Asyn
     config: dict[str, str] = {}
     s3 = replace(server, bucket=await server.create_bucket())
     async with served(_app(config, csp)) as app, fault_proxy(s3.endpoint_url) as line:
-        async with s3.client() as client:
-            await ensure_cors(client, bucket=s3.bucket, origins=[app])
         settings = settings_for(
             s3,
             s3={"public_endpoint_url": line.url},
             cors={"allow_origins": [app]},
             policies=POLICIES,
         )
+        await set_up(s3, settings)
         async with (
             served(create_app(Settings.model_validate(settings))) as origin,
             fault_proxy(origin) as service,

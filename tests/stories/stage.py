@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import httpx
+from tests.buckets import set_up
 from tests.identity_provider import AUDIENCE
 from tests.receipt_keys import ED25519, private_pem
 from tests.servers import S3Server
@@ -14,7 +15,6 @@ from tests.stories.serving import served
 from tests.stories.single_page_app import COOKIE, SinglePageApp
 
 from uploadsvc.app import create_app
-from uploadsvc.provisioning.bucket import ensure_cors
 from uploadsvc.settings import Settings
 
 
@@ -66,14 +66,13 @@ async def staged(
         "cookie": COOKIE if by_cookie else None,
     }
     async with served(spa.app) as app:
-        async with s3.client() as client:
-            await ensure_cors(client, bucket=s3.bucket, origins=[app])
         settings = settings_for(
             s3,
             auth={"jwt": jwt},
             cors={"allow_origins": [app], "allow_credentials": by_cookie},
             receipts={"secret": None, "private_key": private_pem(ED25519)},
         )
+        await set_up(s3, settings)
         async with served(create_app(Settings.model_validate(settings))) as service:
             spa.service = service
             async with httpx.AsyncClient(base_url=service, trust_env=False) as http:

@@ -63,19 +63,22 @@ class Examination:
         self._only = frozenset(only)
         self._store = store
         self._custody = Custody(target)
+        self.left: list[str] = []
+        """What could not be taken away again, in words."""
 
     async def findings(self) -> list[Finding]:
         """Make the checks. Whatever happens meanwhile, nothing that was sent stays."""
         try:
             found = await self._examine()
         finally:
-            left = await self._clear()
-        order = {name: index for index, name in enumerate(check_names(self._target))}
-        chosen = [finding for finding in found if finding.check in self._only]
-        cleanup = self._cleanup(left)
-        if left or CLEANUP in self._only:
-            chosen.append(cleanup)
-        return sorted(chosen, key=lambda finding: order[finding.check])
+            self.left = await self._clear()
+        found.append(self._cleanup())
+        by_check = {finding.check: finding for finding in found}
+        shown = {check for check in by_check if check in self._only}
+        # A check that waits for another is told with what it waits for; and what is left behind, always.
+        shown |= {by_check[check].because for check in shown} & by_check.keys()
+        shown |= {CLEANUP} if self.left else set()
+        return [by_check[check] for check in check_names(self._target) if check in shown]
 
     async def _clear(self) -> list[str]:
         try:
@@ -84,9 +87,9 @@ class Examination:
         except TimeoutError:
             return [f"perhaps something below {self._target.folder}/{self._custody.run}: no answer in time"]
 
-    def _cleanup(self, left: Sequence[str]) -> Finding:
-        if left:
-            return failed(CLEANUP, f"left behind: {'; '.join(left)}", "delete it by hand")
+    def _cleanup(self) -> Finding:
+        if self.left:
+            return failed(CLEANUP, f"left behind: {'; '.join(self.left)}", "delete it by hand")
         stored = self._custody.stored
         done = f"{stored} canaries were stored and deleted" if stored else "nothing was stored"
         return ok(CLEANUP, f"nothing is left: {done}")
@@ -108,8 +111,9 @@ class Examination:
             rules.with_rule(cors.with_forms(one, self._target, attempts), steps) for one in pages.result()
         ]
         closed = [finding.check for finding in seen if finding.status == "failed"]
-        etag = self._etag(attempts, closed, uploaded)
-        return [*connected.result(), public, *seen, *uploaded, etag, *own]
+        etag = uploads.etag_finding(self._target, attempts, closed)
+        # What kept uploads from being tried is told of this one too.
+        return [*connected.result(), public, *seen, etag, *uploaded, *own]
 
     async def _contact(self) -> Contact:
         try:
@@ -170,12 +174,6 @@ class Examination:
             ]
 
         return attempts, await _in_time(checks, send())
-
-    def _etag(
-        self, attempts: Sequence[Attempt], closed: Sequence[str], uploaded: Sequence[Finding]
-    ) -> Finding:
-        blocked = next((finding for finding in uploaded if finding.check == uploads.ETAG), None)
-        return blocked or uploads.etag_finding(self._target, attempts, closed)
 
     def _wants(self, *checks: str) -> bool:
         return not self._only.isdisjoint(checks)

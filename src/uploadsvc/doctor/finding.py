@@ -18,12 +18,14 @@ class Finding:
         status: ``skipped`` where it could not be made.
         found: What is there, in one line; never holds a credential or a signed URL.
         mend: What to do about it, in one line; empty where nothing is to be done.
+        because: The check that has to be mended before this one can be made.
     """
 
     check: str
     status: Status
     found: str
     mend: str = ""
+    because: str = ""
 
 
 def ok(check: str, found: str) -> Finding:
@@ -48,7 +50,7 @@ def skipped(check: str, found: str, mend: str = "") -> Finding:
 
 def follows(check: str, cause: str) -> Finding:
     """Return that the check waits for another one's mending."""
-    return skipped(check, f"not looked at: {cause} failed")
+    return Finding(check=check, status="skipped", found=f"not looked at: {cause} failed", because=cause)
 
 
 def one_line(text: str) -> str:

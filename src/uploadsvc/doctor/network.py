@@ -1,6 +1,7 @@
 """Whether an address is reached: name, connection, TLS, each by itself, so that the one at fault is named."""
 
 import asyncio
+import os
 import socket
 import ssl
 from typing import Final
@@ -59,4 +60,6 @@ def _reason(error: Exception) -> str:
         return f"certificate: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return str(error.reason or "not TLS")
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
     return str(getattr(error, "strerror", None) or error)

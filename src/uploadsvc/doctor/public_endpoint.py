@@ -50,9 +50,12 @@ async def public_endpoint(
     Returns:
         What was found, and the way that the other checks are to take.
     """
-    finding = await _unreachable(target, cause)
-    if finding is None and credentials is not None and cause is None:
-        finding = await _untaken(target, http, credentials)
+    if cause == "endpoint" and not target.has_own_public_address:
+        finding: Finding | None = follows(CHECK, cause)
+    elif credentials is None or cause is not None:
+        finding = await _refusal(target, http, target.signer.endpoint.base_url, signed=False)
+    else:
+        finding = await _refusal(target, http, _url(target, credentials), signed=True)
     if finding is not None:
         past = replace(target.signer, endpoint=target.inner)
         return finding, Way(signer=past, reached=target.has_own_public_address and cause != "endpoint")
@@ -65,30 +68,27 @@ async def public_endpoint(
     return ok(CHECK, f"{where} takes what is signed for it"), way
 
 
-async def _unreachable(target: Target, cause: str | None) -> Finding | None:
-    if cause == "endpoint" and not target.has_own_public_address:
-        return follows(CHECK, cause)
-    blocked = await obstacle(target.signer.endpoint, trust=target.trust)
-    if blocked is None:
-        return None
-    mend = f"see that browsers reach it; {_SETTING} says where they are sent"
-    return warning(CHECK, f"{blocked}, from here", mend)
-
-
-async def _untaken(target: Target, http: httpx.AsyncClient, credentials: Credentials) -> Finding | None:
-    endpoint, now = target.signer.endpoint, target.clock()
+async def _refusal(target: Target, http: httpx.AsyncClient, url: str, *, signed: bool) -> Finding | None:
+    """Return what is wrong with the address; of what is not signed any answer will do."""
+    endpoint = target.signer.endpoint
     where = f"{endpoint.scheme}://{endpoint.host}"
-    key, end = f"{target.folder}/{uuid4().hex}", now + _EXPIRES_IN
-    url = target.signer.url("GET", key, credentials=credentials, now=now, expires_at=end)
     try:
         answer = of_response(await http.get(url))
     except httpx.HTTPError as error:
-        mend = f"see what answers there; {_SETTING} says where browsers are sent"
-        return failed(CHECK, f"{where} does not answer by HTTP ({type(error).__name__})", mend)
+        blocked = await obstacle(endpoint, trust=target.trust)
+        found = blocked or f"{where} does not answer by HTTP ({type(error).__name__})"
+        mend = f"see that browsers reach it; {_SETTING} says where they are sent"
+        return warning(CHECK, f"{found}, from here", mend)
     # Without the right to list, S3 does not tell that an object is missing.
-    if answer.code == "NoSuchKey" or (answer.status == _FORBIDDEN and answer.code == "AccessDenied"):
+    missing = answer.code == "NoSuchKey" or (answer.status == _FORBIDDEN and answer.code == "AccessDenied")
+    if missing or not signed:
         return None
     return failed(CHECK, f"{where} answers {answer} to what is signed for it", _mend(answer))
+
+
+def _url(target: Target, credentials: Credentials) -> str:
+    key, now = f"{target.folder}/{uuid4().hex}", target.clock()
+    return target.signer.url("GET", key, credentials=credentials, now=now, expires_at=now + _EXPIRES_IN)
 
 
 def _mend(answer: Answer) -> str:

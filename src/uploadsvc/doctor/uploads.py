@@ -76,13 +76,18 @@ def _policy(target: Target, name: str, tried: Sequence[Attempt]) -> Finding:
     broken = [attempt.method for attempt in tried if attempt.problem]
     working = planner.methods - set(broken)
     if not working:
-        return skipped(check, f"none of its methods works: see {listed(map(method_check, broken))}")
+        return follows(check, method_check(broken[0]))
     callers = target.callers.get(name)
     found = f"by {listed(working)}"
     if callers is None:
-        mend = "name it under policies of UPLOADSVC_AUTH__API_KEYS, or take it out"
-        return warning(check, f"{found}; nobody can use it: no API key lists it", mend)
+        return warning(check, f"{found}; nobody can use it", _nobody(target))
     return ok(check, f"{found}; for {callers}")
+
+
+def _nobody(target: Target) -> str:
+    if not target.callers:
+        return "say who may call: UPLOADSVC_AUTH__..."
+    return "list it under the policies of a key in UPLOADSVC_AUTH__API_KEYS, or take it out"
 
 
 def _wishes(policy: Policy) -> str:

@@ -34,6 +34,7 @@ class Provider:
         ownership_controls: It has S3's Object Ownership.
         policy_conditions: It knows the conditions ``aws:SecureTransport`` and ``s3:signatureversion`` of a
             bucket policy as AWS means them. To another store, a denial by these may be one of everything.
+        kms: Its encryption keys are AWS KMS's, with rights of their own.
         iam: Its access keys are given rights by policies in AWS's own language.
     """
 
@@ -53,6 +54,7 @@ class Provider:
     public_access_block: bool = True
     ownership_controls: bool = True
     policy_conditions: bool = False
+    kms: bool = False
     iam: bool = True
 
 
@@ -63,7 +65,11 @@ PROVIDERS = {
     for provider in (
         # 50,000 GB: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
         Provider(
-            name="aws", max_object_size=50_000 * GIB, part_checksums=_ALL_CHECKSUMS, policy_conditions=True
+            name="aws",
+            max_object_size=50_000 * GIB,
+            part_checksums=_ALL_CHECKSUMS,
+            policy_conditions=True,
+            kms=True,
         ),
         Provider(name="generic"),
         # https://developers.cloudflare.com/r2/api/s3/api/
@@ -127,7 +133,11 @@ PROVIDERS = {
             public_access_block=False,
         ),
         Provider(
-            name="localstack", form_checksums=False, part_checksums=_ALL_CHECKSUMS, policy_conditions=True
+            name="localstack",
+            form_checksums=False,
+            part_checksums=_ALL_CHECKSUMS,
+            policy_conditions=True,
+            kms=True,
         ),
     )
 }

@@ -1,1 +1,1 @@
-"""Set-up of the bucket: what uploads need of it before the first one."""
+"""The bucket and the rights on it: what uploads need, what is there, and making it so."""

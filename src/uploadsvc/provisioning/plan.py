@@ -38,9 +38,11 @@ async def plan(client: "S3Client", needs: BucketNeeds, *, rules: Collection[Rule
     """
     steps: list[Step] = []
     async with _said(needs, "looked at"):
+        exists = True
         for check in _chosen(rules):
-            finding = await _look(client, needs, check, exists=_exists(steps))
-            steps.append(_step(check, needs, finding.state, finding.found))
+            finding = await _look(client, needs, check, exists=exists)
+            exists = exists and not _is_missing_bucket(check, finding)
+            steps.append(_step(check, needs, finding))
     return steps
 
 
@@ -60,11 +62,12 @@ async def apply(client: "S3Client", needs: BucketNeeds, *, rules: Collection[Rul
     """
     steps: list[Step] = []
     async with _said(needs, "set up"):
+        exists = True
         for check in _chosen(rules):
-            finding = await _look(client, needs, check, exists=_exists(steps))
-            if finding.change is not None:
-                finding = await _changed(finding)
-            steps.append(_step(check, needs, finding.state, finding.found))
+            finding = await _look(client, needs, check, exists=exists)
+            done = await _changed(finding) if finding.change else finding
+            exists = exists and (done.state == "made" or not _is_missing_bucket(check, finding))
+            steps.append(_step(check, needs, done))
     return steps
 
 
@@ -72,8 +75,8 @@ def _chosen(rules: Collection[Rule]) -> list[Check]:
     return [check for check in CHECKS if check.rule in rules]
 
 
-def _exists(steps: list[Step]) -> bool:
-    return not any(step.rule == "bucket" and step.state == "missing" for step in steps)
+def _is_missing_bucket(check: Check, finding: Finding) -> bool:
+    return check.rule == "bucket" and finding.state == "missing"
 
 
 async def _look(client: "S3Client", needs: BucketNeeds, check: Check, *, exists: bool) -> Finding:
@@ -88,17 +91,16 @@ async def _look(client: "S3Client", needs: BucketNeeds, check: Check, *, exists:
 
 
 async def _changed(finding: Finding) -> Finding:
-    if finding.change is None:
-        return finding
     try:
-        await finding.change()
+        if finding.change is not None:
+            await finding.change()
     except ClientError as error:
         return refused(error)
     return Finding(state="made" if finding.state == "missing" else "changed", found=finding.found)
 
 
-def _step(check: Check, needs: BucketNeeds, state: State, found: str) -> Step:
-    return Step(rule=check.rule, state=state, found=found, wanted=check.wanted(needs))
+def _step(check: Check, needs: BucketNeeds, finding: Finding) -> Step:
+    return Step(rule=check.rule, state=finding.state, found=finding.found, wanted=check.wanted(needs))
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """From settings to parts, with one plain line for whatever does not fit."""
 
-from uploadsvc.wiring.bucket import access_needs, bucket_needs
+from uploadsvc.wiring.bucket import access_needs, bucket_client, bucket_needs
 from uploadsvc.wiring.callers import allowed_origins, authenticator
 from uploadsvc.wiring.clock import now
 from uploadsvc.wiring.jwt import jwt_verifier
@@ -13,6 +13,7 @@ __all__ = [
     "access_needs",
     "allowed_origins",
     "authenticator",
+    "bucket_client",
     "bucket_needs",
     "jwt_verifier",
     "namespace",

@@ -1,15 +1,21 @@
 """What the settings ask of the bucket, and of the rights on it."""
 
 import math
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
 
+from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.planner import Planner
 from uploadsvc.provisioning.needs import AccessNeeds, BucketNeeds
+from uploadsvc.provisioning.steps import ProvisioningError
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.wiring.callers import allowed_origins
 from uploadsvc.wiring.policies import namespace, planners, provider
-from uploadsvc.wiring.storage import bucket_region
+from uploadsvc.wiring.storage import bucket_region, storage_and_signer
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3 import S3Client
 
 _DAY: Final = 86_400
 
@@ -64,17 +70,36 @@ def access_needs(settings: Settings) -> AccessNeeds:
     if not store.iam:
         message = f"{store.name} has no IAM policies; docs/bucket.md says which rights its keys need"
         raise SettingsError(("s3", "provider"), message)
-    policies = [planner.policy for planner in planners(settings).values()]
+    made = planners(settings).values()
+    policies = [planner.policy for planner in made]
+    kms_keys = {policy.kms_key_id for policy in policies if policy.kms_key_id}
     return AccessNeeds(
         bucket=settings.s3.bucket,
         region=bucket_region(settings),
         key_prefix=namespace(settings).key_prefix,
-        multipart=any("multipart" in planner.methods for planner in planners(settings).values()),
+        multipart=any("multipart" in planner.methods for planner in made),
         delete=settings.objects.delete,
         acls=any(policy.acl for policy in policies),
         tags=any(policy.tags for policy in policies),
-        kms_keys=frozenset(policy.kms_key_id for policy in policies if policy.kms_key_id),
+        kms_keys=frozenset(kms_keys if store.kms else ()),
     )
+
+
+@asynccontextmanager
+async def bucket_client(settings: Settings) -> "AsyncIterator[S3Client]":
+    """Open a client of the bucket, with the credentials that the service itself would have.
+
+    Raises:
+        ProvisioningError: There are none.
+        SettingsError: The settings contradict each other.
+    """
+    storage, _ = storage_and_signer(settings)
+    try:
+        async with storage:
+            yield storage.client
+    except UploadsvcError as error:
+        message = f"bucket {settings.s3.bucket!r} cannot be reached: {error.detail}"
+        raise ProvisioningError(message) from error
 
 
 def _abort_days(made: Iterable[Planner]) -> int | None:

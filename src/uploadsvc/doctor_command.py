@@ -5,7 +5,7 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Final
 
 import httpx
 import structlog
@@ -19,15 +19,21 @@ from uploadsvc.doctor.target import Target
 from uploadsvc.settings import SettingsError, load_settings
 from uploadsvc.wiring.doctor import doctor_target
 
-UNUSABLE = 2
+UNUSABLE: Final = 2
 """The exit status for settings or options that nothing can be examined by."""
 
-_REQUEST_PATIENCE = 10.0
+_REQUEST_PATIENCE: Final = 10.0
+_WIDTH: Final = 160
+"""Columns where nobody's terminal says how many there are."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Only = Annotated[
     list[str] | None,
     typer.Option(metavar="CHECK", help="Show this check alone, or all of a kind (cors); may be repeated."),
+]
+Skip = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CHECK", help="Leave this check out, or all of a kind; may be repeated."),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Let warnings count as failures.")]
 Store = Annotated[
@@ -36,7 +42,12 @@ Store = Annotated[
 
 
 def doctor(
-    *, as_json: AsJson = False, only: Only = None, strict: Strict = False, store: Store = True
+    *,
+    as_json: AsJson = False,
+    only: Only = None,
+    skip: Skip = None,
+    strict: Strict = False,
+    store: Store = True,
 ) -> None:
     """Examine bucket, endpoints, CORS and policies by the UPLOADSVC_... settings; nothing is left behind.
 
@@ -45,7 +56,7 @@ def doctor(
     _quiet()
     try:
         target = doctor_target(load_settings())
-        chosen = _chosen(target, only)
+        chosen = _chosen(target, only=only or (), skip=skip or ())
     except (SettingsError, _NoSuchCheckError) as error:
         typer.echo(f"uploadsvc: {error}", err=True)
         raise typer.Exit(UNUSABLE) from None
@@ -58,18 +69,22 @@ class _NoSuchCheckError(Exception):
     pass
 
 
-def _chosen(target: Target, only: Sequence[str] | None) -> list[str]:
+def _chosen(target: Target, *, only: Sequence[str], skip: Sequence[str]) -> list[str]:
     names = check_names(target)
-    if not only:
-        return names
-    chosen = []
-    for wanted in only:
-        matching = [name for name in names if name == wanted or name.startswith(f"{wanted}:")]
+    left_out = _matching("--skip", skip, names)
+    wanted = _matching("--only", only, names) if only else names
+    return [name for name in wanted if name not in left_out]
+
+
+def _matching(option: str, wanted: Sequence[str], names: Sequence[str]) -> list[str]:
+    found = []
+    for one in wanted:
+        matching = [name for name in names if name == one or name.startswith(f"{one}:")]
         if not matching:
-            message = f"--only {wanted}: there is no such check; there are {', '.join(names)}"
+            message = f"{option} {one}: there is no such check; there are {', '.join(names)}"
             raise _NoSuchCheckError(message)
-        chosen += matching
-    return chosen
+        found += matching
+    return found
 
 
 async def _examined(target: Target, only: Sequence[str], *, store: bool) -> list[Finding]:
@@ -90,14 +105,22 @@ async def _examined(target: Target, only: Sequence[str], *, store: bool) -> list
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop, number)
+    left: list[str] = []
     try:
-        async with target.storage, _browser(target) as http:
-            return await Examination(target, http, only=only, store=store).findings()
+        async with target.storage, browser(target) as http:
+            examination = Examination(target, http, only=only, store=store)
+            try:
+                return await examination.findings()
+            finally:
+                left = examination.left
     except asyncio.CancelledError:
+        for one in left:
+            typer.echo(f"uploadsvc: left behind: {one}", err=True)
         raise SystemExit(128 + stopped[0]) from None
 
 
-def _browser(target: Target) -> httpx.AsyncClient:
+def browser(target: Target) -> httpx.AsyncClient:
+    """Return what sends as a browser does: it follows no redirect, and does not wait for ever."""
     return httpx.AsyncClient(
         verify=target.trust,
         timeout=_REQUEST_PATIENCE,
@@ -110,7 +133,8 @@ def _print(findings: Sequence[Finding], *, machine: bool, strict: bool) -> None:
     if machine:
         sys.stdout.write(as_json(findings, strict=strict) + "\n")
     else:
-        show(findings, Console(highlight=False))
+        console = Console(highlight=False)
+        show(findings, console if console.is_terminal else Console(highlight=False, width=_WIDTH))
 
 
 def _quiet() -> None:
