@@ -56,16 +56,17 @@ async def public_endpoint(
         finding = await _refusal(target, http, target.signer.endpoint.base_url, signed=False)
     else:
         finding = await _refusal(target, http, _url(target, credentials), signed=True)
+    way = Way(signer=target.signer, reached=True)
     if finding is not None:
         past = replace(target.signer, endpoint=target.inner)
-        return finding, Way(signer=past, reached=target.has_own_public_address and cause != "endpoint")
-    way = Way(signer=target.signer, reached=True)
-    if (mixed := _mixed(target)) is not None:
-        return mixed, way
+        way = Way(signer=past, reached=target.has_own_public_address and cause != "endpoint")
+    if finding is None or finding.status == "warning":
+        # Whoever reaches it, pages by HTTPS do not.
+        finding = _mixed(target) or finding
     where = f"{target.signer.endpoint.scheme}://{target.signer.endpoint.host}"
-    if credentials is None or cause is not None:
-        return ok(CHECK, f"{where} answers; what is signed for it was not tried, as {cause} failed"), way
-    return ok(CHECK, f"{where} takes what is signed for it"), way
+    if finding is None and (credentials is None or cause is not None):
+        finding = ok(CHECK, f"{where} answers; what is signed for it was not tried, as {cause} failed")
+    return finding or ok(CHECK, f"{where} takes what is signed for it"), way
 
 
 async def _refusal(target: Target, http: httpx.AsyncClient, url: str, *, signed: bool) -> Finding | None:
