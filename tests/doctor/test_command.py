@@ -1,4 +1,4 @@
-"""``uploadsvc doctor`` as people and pipelines run it: what it prints, how it ends, and when it is stopped."""
+"""``uploadsvc doctor`` as people and pipelines run it: what it prints, how it ends, how it is stopped."""
 
 import asyncio
 import json

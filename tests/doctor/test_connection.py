@@ -164,7 +164,7 @@ async def test_no_credentials_are_named(localstack: S3Server) -> None:
     assert found["endpoint"].status == "ok"
 
 
-async def test_who_may_not_list_is_told_so(localstack: S3Server) -> None:
+async def test_who_may_not_list_is_told_so() -> None:
     """S3 knows the key, and does not let it ask for the bucket."""
     found = await examined(Canned(status=403, code="AccessDenied"))
     assert {"bucket", "canary:put"} <= of_status(found, "failed")

@@ -31,7 +31,9 @@ async def behind(server: S3Server, rule: Callable[[Exchange], Fault | None]) -> 
 
 
 async def examined(
-    server: S3Server, rule: Callable[[Exchange], Fault | None], **sections: Any
+    server: S3Server,
+    rule: Callable[[Exchange], Fault | None],
+    **sections: Any,  # noqa: ANN401 - sections of the settings
 ) -> tuple[Mapping[str, Any], FaultProxy]:
     """Examine a server whose requests meet with this; give the findings, and what was sent."""
     async with behind(server, rule) as proxy:

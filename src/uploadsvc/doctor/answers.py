@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import httpx
-from botocore.exceptions import ClientError
+from aiohttp import ClientError as AiohttpError
+from botocore.exceptions import BotoCoreError, ClientError
+
+from uploadsvc.domain.errors import UploadsvcError
+
+UNANSWERED: Final = (BotoCoreError, AiohttpError, UploadsvcError, OSError, TimeoutError)
+"""What botocore's calls raise when there is no answer; ours where the credentials have ended meanwhile."""
 
 _CODE: Final = re.compile(r"<Code>([^<]{1,100})</Code>")
 _MESSAGE: Final = re.compile(r"<Message>([^<]{1,1000})</Message>")

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from uploadsvc.doctor.answers import Answer, of_error
+from uploadsvc.doctor.answers import UNANSWERED, Answer, of_error
 from uploadsvc.doctor.network import obstacle
 from uploadsvc.doctor.target import Target
 from uploadsvc.domain.credentials import Credentials
@@ -79,7 +79,7 @@ async def first_contact(target: Target) -> Contact:
             # The answer to a HEAD has no body that would say why.
             answer = await _reason(target, of_error(error))
             return Contact(credentials=credentials, answer=answer, skew=skew)
-    except (BotoCoreError, OSError) as error:
+    except UNANSWERED as error:
         blocked = await obstacle(target.inner, trust=target.trust)
         found = blocked or f"{target.inner.host} does not answer as S3 does ({type(error).__name__})"
         return Contact(credentials=credentials, obstacle=found)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from uploadsvc.doctor.answers import Answer, of_error
+from uploadsvc.doctor.answers import UNANSWERED, Answer, of_error
 from uploadsvc.doctor.target import Target
 
 _PATIENCE: Final = 5.0
@@ -60,7 +60,8 @@ async def _why_not_store(target: Target, key: str) -> str:
         answer = await _refusal(client.delete_object(Bucket=bucket, Key=key, VersionId="null"))
         if answer is not None and answer.status not in _MISSING:
             state = "is versioned" if versioned else "may be versioned"
-            return f"the bucket {state}, and these credentials may not delete versions ({answer})"
+            told = "may not delete" if answer.status == _FORBIDDEN else "perhaps may not delete"
+            return f"the bucket {state}, and these credentials {told} versions ({answer})"
         return await _locked(target)
     # Where there is nothing to match, S3 says so only to who may delete:
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
@@ -80,7 +81,7 @@ async def _versioned(target: Target) -> bool | None:
     except ClientError as error:
         # A store without versions does not know the question.
         return None if of_error(error).status not in _UNKNOWN_CALL else False
-    except (BotoCoreError, OSError, TimeoutError):
+    except UNANSWERED:
         return None
     # A bucket whose versioning is suspended gets delete markers all the same.
     return "Status" in answer
@@ -95,7 +96,7 @@ async def _locked(target: Target) -> str:
         said = of_error(error)
         known = said.code in _NOT_LOCKED or said.status in _UNKNOWN_CALL | {404}
         return "" if known else f"whether the bucket locks objects may not be asked ({said})"
-    except (BotoCoreError, OSError, TimeoutError):
+    except UNANSWERED:
         return "whether the bucket locks objects could not be asked"
     rule = answer.get("ObjectLockConfiguration", {}).get("Rule", {})
     return "the bucket locks every new object for a time" if rule else ""
@@ -108,7 +109,7 @@ async def _refusal(call: Any) -> Answer | None:  # noqa: ANN401 - any of botocor
             await call
     except ClientError as error:
         return of_error(error)
-    except (BotoCoreError, OSError, TimeoutError) as error:
+    except UNANSWERED as error:
         return Answer(status=0, code=type(error).__name__)
     return None
 
@@ -209,7 +210,7 @@ class Custody:
                 )
         except ClientError as error:
             return of_error(error)
-        except (BotoCoreError, OSError, TimeoutError) as error:
+        except UNANSWERED as error:
             return Answer(status=0, code=type(error).__name__)
         return str(found.get("VersionId", ""))
 
@@ -234,7 +235,7 @@ class Custody:
         try:
             async with asyncio.timeout(_PATIENCE):
                 answer: Any = await client.list_multipart_uploads(Bucket=self._target.bucket, Prefix=prefix)
-        except (ClientError, BotoCoreError, OSError, TimeoutError):
+        except (ClientError, *UNANSWERED):
             return set()
         listed = {(one["Key"], one["UploadId"]) for one in answer.get("Uploads", [])}
         return {one for one in listed if one[0].startswith(prefix)}

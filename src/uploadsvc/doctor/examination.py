@@ -1,7 +1,7 @@
 """All checks, in their order: from the outside in, and at once what does not depend on each other."""
 
 import asyncio
-from collections.abc import Awaitable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Collection, Iterable
 from typing import Final
 
 import httpx
@@ -14,6 +14,7 @@ from uploadsvc.doctor.custody import Custody, Licence, licence
 from uploadsvc.doctor.finding import Finding, failed, follows, ok
 from uploadsvc.doctor.public_endpoint import Way
 from uploadsvc.doctor.target import Target
+from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.provisioning.steps import ProvisioningError, Step
 
 CLEANUP: Final = "cleanup"
@@ -138,7 +139,7 @@ class Examination:
         try:
             async with asyncio.timeout(DEADLINE):
                 steps = await rules.rule_steps(self._target)
-        except (ProvisioningError, TimeoutError) as error:
+        except (ProvisioningError, UploadsvcError, TimeoutError) as error:
             return [], [failed(check, str(error) or _LATE, _SLOW) for check in rules.CHECKS]
         return steps, rules.rule_findings(steps)
 

@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from uploadsvc.doctor.answers import Answer, of_error
+from uploadsvc.doctor.answers import UNANSWERED, Answer, of_error
 from uploadsvc.doctor.contact import Contact
 from uploadsvc.doctor.finding import Finding, failed, ok, warning
 from uploadsvc.doctor.target import Target
@@ -66,7 +66,7 @@ async def _identity(target: Target) -> str | Answer:
     except ClientError as error:
         said = of_error(error)
         return said if said.code in _REFUSED else f"STS does not say whose they are ({said.code})"
-    except (BotoCoreError, OSError, TimeoutError):
+    except UNANSWERED:
         # A network without a way to STS is no fault: nothing else needs it.
         return "STS cannot be reached from here, so whose they are is not known"
     return f"{answer['Arn']} of account {answer['Account']}"

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from uploadsvc.doctor.answers import Answer, of_error
+from uploadsvc.doctor.answers import UNANSWERED, Answer, of_error
 from uploadsvc.doctor.canaries import Canaries, Outcome
 from uploadsvc.doctor.custody import Custody
 from uploadsvc.doctor.samples import BODY, algorithm_for, digest
@@ -91,7 +91,7 @@ async def _step(step: str, custody: Custody, call: Awaitable[Any]) -> Any:  # no
             return await call
     except ClientError as error:
         raise StepRefusedError(step, of_error(error)) from None
-    except (BotoCoreError, OSError, TimeoutError) as error:
+    except UNANSWERED as error:
         custody.lost()
         raise StepRefusedError(step, Answer(status=0, code=type(error).__name__)) from None
     except BaseException:

@@ -1,5 +1,6 @@
 """The address that browsers are sent to."""
 
+import asyncio
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -17,6 +18,7 @@ from uploadsvc.signing import Signer
 CHECK: Final = "public-endpoint"
 
 _SETTING: Final = "UPLOADSVC_S3__PUBLIC_ENDPOINT_URL"
+_PATIENCE: Final = 15.0
 _EXPIRES_IN: Final = timedelta(minutes=5)
 _FORBIDDEN: Final = 403
 _MISSING: Final = 404
@@ -74,8 +76,9 @@ async def _refusal(target: Target, http: httpx.AsyncClient, url: str, *, signed:
     endpoint = target.signer.endpoint
     where = f"{endpoint.scheme}://{endpoint.host}"
     try:
-        answer = of_response(await http.get(url))
-    except httpx.HTTPError as error:
+        async with asyncio.timeout(_PATIENCE):
+            answer = of_response(await http.get(url))
+    except (httpx.HTTPError, TimeoutError) as error:
         blocked = await obstacle(endpoint, trust=target.trust)
         found = blocked or f"{where} does not answer by HTTP ({type(error).__name__})"
         mend = f"see that browsers reach it; {_SETTING} says where they are sent"
