@@ -75,8 +75,9 @@ async def seaweedfs_session(directory: Path) -> AsyncIterator[S3Server]:
         )
 
 
-async def assume_role(endpoint_url: str) -> Credentials:
-    """Begin another session of 15 minutes, the shortest that an STS gives."""
+async def assume_role(endpoint_url: str, *, policy: str | None = None) -> Credentials:
+    """Begin another session of 15 minutes, the shortest that an STS gives; a policy narrows its rights."""
+    narrowed = {"Policy": policy} if policy else {}
     async with aioboto3.Session().client(
         "sts",
         endpoint_url=endpoint_url,
@@ -84,7 +85,9 @@ async def assume_role(endpoint_url: str) -> Credentials:
         aws_access_key_id=SEAWEEDFS_KEY.access_key_id,
         aws_secret_access_key=SEAWEEDFS_KEY.secret_access_key,
     ) as sts:
-        answer = await sts.assume_role(RoleArn=ROLE_ARN, RoleSessionName="tests", DurationSeconds=900)
+        answer = await sts.assume_role(
+            RoleArn=ROLE_ARN, RoleSessionName="tests", DurationSeconds=900, **narrowed
+        )
     return Credentials(
         access_key_id=answer["Credentials"]["AccessKeyId"],
         secret_access_key=answer["Credentials"]["SecretAccessKey"],

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from uploadsvc.provisioning.needs import BucketNeeds
 from uploadsvc.provisioning.refusals import code_of
-from uploadsvc.provisioning.steps import Check, Finding
+from uploadsvc.provisioning.steps import Check, Finding, State
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -41,14 +41,12 @@ async def _look(client: "S3Client", needs: BucketNeeds) -> Finding:
             raise
         return Finding(state="missing", found="not set", change=change)
     # A store that does not know the question answers another one, such as for a listing.
-    controls = dict(answer).get("OwnershipControls")
-    if not isinstance(controls, dict):
+    found = [rule["ObjectOwnership"] for rule in answer["OwnershipControls"].get("Rules", [])]
+    if not found:
         return Finding(state="unsupported", found="the store answers with something else")
-    found = [rule["ObjectOwnership"] for rule in controls.get("Rules", [])]
     enough = _WITH_ACLS if needs.needs_acls else (_ownership(needs),)
-    if len(found) == 1 and found[0] in enough:
-        return Finding(state="in place", found=found[0])
-    return Finding(state="differs", found=", ".join(found) or "not set", change=change)
+    state: State = "in place" if found[0] in enough else "differs"
+    return Finding(state=state, found=found[0], change=None if state == "in place" else change)
 
 
 CHECK: Final = Check(

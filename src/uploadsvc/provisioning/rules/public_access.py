@@ -53,8 +53,8 @@ async def _look(client: "S3Client", needs: BucketNeeds) -> Finding:
             raise
         return Finding(state="missing", found="not set", change=change)
     # A store that does not know the question answers another one, such as for a listing.
-    found = dict(answer).get("PublicAccessBlockConfiguration")
-    if not isinstance(found, dict):
+    found = answer["PublicAccessBlockConfiguration"]
+    if not found:
         return Finding(state="unsupported", found="the store answers with something else")
     if all(bool(found.get(name)) is on for name, on in switches.items()):
         return Finding(state="in place", found=_shown(found))
