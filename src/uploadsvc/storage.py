@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -122,16 +122,10 @@ class Storage:
             raise RuntimeError(message)
         return self._client
 
-    @property
-    def credentials_provider(self) -> str | None:
-        """Who of the AWS chain gave the credentials, by botocore's name; ``None`` for a fixed access key."""
-        return self._chain.method
-
-    def client_of(self, service: str) -> AbstractAsyncContextManager[Any]:
-        """Return a client of another service of AWS, with the same credentials and in the same region."""
-        region = self._options["region_name"]
-        client: AbstractAsyncContextManager[Any] = self._session.client(service, region_name=region)
-        return client
+    def client_of(self, service: str, **options: Any) -> Any:  # noqa: ANN401 - each service has a type of its own
+        """Return what opens a client of another service, with the same credentials."""
+        config = AioConfig(retries={"total_max_attempts": 3, "mode": "standard"}, connect_timeout=2)
+        return self._session.client(service, config=config, **options)
 
     def run(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Run something in the background, at the longest until the storage closes."""
@@ -149,6 +143,11 @@ class Storage:
             StorageUnavailable: They could not be renewed.
         """
         return await self._source.current()
+
+    @property
+    def credentials_provider(self) -> str | None:
+        """Who of the AWS chain gave the credentials, by botocore's name; ``None`` before anyone did."""
+        return self._chain.method
 
     async def check(self) -> datetime:
         """Ask for the bucket, and return the time by S3's own clock.

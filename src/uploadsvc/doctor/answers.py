@@ -1,9 +1,10 @@
 """S3's answers, read as far as an operator needs them."""
 
+import asyncio
 import html
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import httpx
 from aiohttp import ClientError as AiohttpError
@@ -13,6 +14,9 @@ from uploadsvc.domain.errors import UploadsvcError
 
 UNANSWERED: Final = (BotoCoreError, AiohttpError, UploadsvcError, OSError, TimeoutError)
 """What botocore's calls raise when there is no answer; ours where the credentials have ended meanwhile."""
+
+PATIENCE: Final = 5.0
+"""Seconds for one question."""
 
 _CODE: Final = re.compile(r"<Code>([^<]{1,100})</Code>")
 _MESSAGE: Final = re.compile(r"<Message>([^<]{1,1000})</Message>")
@@ -69,6 +73,18 @@ def of_error(error: ClientError) -> Answer:
         message="" if code.isdigit() else str(said.get("Message", "")),
         region=headers.get("x-amz-bucket-region") or str(said.get("Region", "")),
     )
+
+
+async def refusal_of(call: Any) -> Answer | None:  # noqa: ANN401 - any of botocore's calls
+    """Return S3's refusal, or ``None`` where it did what was asked."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await call
+    except ClientError as error:
+        return of_error(error)
+    except UNANSWERED as error:
+        return Answer(status=0, code=type(error).__name__)
+    return None
 
 
 def _first(pattern: re.Pattern[str], body: str) -> str:

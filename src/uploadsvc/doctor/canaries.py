@@ -11,7 +11,8 @@ from uuid import uuid4
 import httpx
 
 from uploadsvc.doctor.answers import Answer, of_response
-from uploadsvc.doctor.custody import Custody, Licence
+from uploadsvc.doctor.custody import Custody
+from uploadsvc.doctor.licence import Licence
 from uploadsvc.doctor.samples import BODY, algorithm_for, content_type, digest, spoilt
 from uploadsvc.doctor.target import Target
 from uploadsvc.domain.checksums import Checksum

@@ -83,6 +83,9 @@ class Browser:
             if "post" in planner.methods:
                 # Asked about only where the page watches its progress, as all that we know do.
                 asked.add(Preflight(origin=origin, method="POST"))
+        # What pages do besides uploading, by the settings: GET and HEAD need no question.
+        for method in self._target.needs.cors_methods - {"GET", "HEAD", "PUT", "POST"}:
+            asked.add(Preflight(origin=origin, method=method))
         return sorted(asked, key=lambda one: (one.method != "PUT", sorted(one.headers)))
 
     async def _refusal(self, preflight: Preflight) -> str | None:

@@ -10,8 +10,9 @@ from uploadsvc.doctor import capabilities, connection, cors, public_endpoint, ru
 from uploadsvc.doctor.attempts import METHODS, Attempt, Attempts
 from uploadsvc.doctor.canaries import Canaries
 from uploadsvc.doctor.contact import Contact, first_contact
-from uploadsvc.doctor.custody import Custody, Licence, licence
+from uploadsvc.doctor.custody import Custody
 from uploadsvc.doctor.finding import Finding, failed, follows, ok
+from uploadsvc.doctor.licence import Licence, licence
 from uploadsvc.doctor.public_endpoint import Way
 from uploadsvc.doctor.target import Target
 from uploadsvc.domain.errors import UploadsvcError

@@ -61,7 +61,10 @@ async def _identity(target: Target) -> str | Answer:
     if target.provider.name != "aws":
         return f"whose they are cannot be asked of {target.provider.name}"
     try:
-        async with asyncio.timeout(_PATIENCE), target.storage.client_of("sts") as sts:
+        async with (
+            asyncio.timeout(_PATIENCE),
+            target.storage.client_of("sts", region_name=target.region) as sts,
+        ):
             answer: dict[str, Any] = await sts.get_caller_identity()
     except ClientError as error:
         said = of_error(error)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from uploadsvc.doctor.attempts import METHODS, Attempt
-from uploadsvc.doctor.custody import Licence
 from uploadsvc.doctor.finding import Finding, failed, follows, listed, ok, skipped, warning
+from uploadsvc.doctor.licence import Licence
 from uploadsvc.doctor.preflight import closed_to, exposes
 from uploadsvc.doctor.target import Target
 from uploadsvc.domain.policy import Method, Policy
