@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from tests.doctor.support import examine, of_status, prepare, settings_of, traces
@@ -95,6 +96,26 @@ async def test_what_may_not_be_known_is_taken_for_the_worst(server: S3Server, qu
     assert await traces(server) == []
 
 
+async def test_nothing_is_stored_where_objects_are_locked(s3: S3Server) -> None:
+    """What is locked by default could not be deleted for as long."""
+    bucket = f"locked-{uuid4().hex}"
+    async with s3.client() as client:
+        await client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+        await client.put_object_lock_configuration(
+            Bucket=bucket,
+            ObjectLockConfiguration={
+                "ObjectLockEnabled": "Enabled",
+                "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}},
+            },
+        )
+    own = replace(s3, bucket=bucket)
+    found = await examine(settings_of(own), only=["canary:put", "canary:multipart", "cleanup"])
+    assert of_status(found, "failed", "warning") == set()
+    assert "the bucket locks every new object for a time" in found["canary:put"].found
+    assert found["cleanup"].found == "nothing is left: nothing was stored"
+    assert await traces(own) == []
+
+
 async def test_a_store_that_keeps_what_it_should_refuse_gets_no_more(server: S3Server) -> None:
     """A wrong digest that is not looked at is found out by one canary, and that one is named."""
     kept: list[Exchange] = []
@@ -107,7 +128,8 @@ async def test_a_store_that_keeps_what_it_should_refuse_gets_no_more(server: S3S
             return Answer(status=200, headers={"ETag": '"0"'})
         return None
 
-    found, _ = await examined(server, rule)
+    policies = {name: {"cache_control": f"max-age={age}"} for age, name in enumerate("abc")}
+    found, _ = await examined(server, rule, policies=policies)
     assert len(kept) == 1
     assert "canary:put" in of_status(found, "failed")
     assert "keeps bytes that have another digest" in found["canary:put"].found
@@ -121,9 +143,10 @@ async def test_what_cannot_be_taken_away_is_named(server: S3Server) -> None:
 
     found, _ = await examined(server, rule, policies={"default": {"methods": ["put"]}})
     assert of_status(found, "failed", "warning") == {"cleanup"}
-    left = {one.removeprefix("object ") for one in await traces(server)}
+    left = {one.split()[1] for one in await traces(server)}
     assert left
     assert all(f"{key} (403 AccessDenied" in found["cleanup"].found for key in left)
+    assert found["cleanup"].mend == "delete by hand what lies below uploads/.doctor/"
 
 
 async def test_nothing_is_begun_that_cannot_be_aborted(server: S3Server) -> None:

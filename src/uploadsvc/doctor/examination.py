@@ -91,7 +91,8 @@ class Examination:
 
     def _cleanup(self) -> Finding:
         if self.left:
-            return failed(CLEANUP, f"left behind: {'; '.join(self.left)}", "delete it by hand")
+            mend = f"delete by hand what lies below {self._target.folder}/"
+            return failed(CLEANUP, f"left behind: {'; '.join(self.left)}", mend)
         stored = self._custody.stored
         done = f"{stored} canaries were stored and deleted" if stored else "nothing was stored"
         return ok(CLEANUP, f"nothing is left: {done}")

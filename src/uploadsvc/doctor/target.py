@@ -12,8 +12,11 @@ from uploadsvc.provisioning.needs import BucketNeeds
 from uploadsvc.signing import Signer
 from uploadsvc.storage import Storage
 
-FOLDER = ".uploadsvc-doctor"
-"""Below the key prefix; no user's prefix starts with a dot (`uploadsvc.domain.keys.encode_user`)."""
+FOLDER = ".doctor"
+"""Below the key prefix; no user's prefix starts with a dot (`uploadsvc.domain.keys.encode_user`).
+
+Not ``.uploads…``: SeaweedFS keeps parts in such a folder, and lists no version of what lies in one.
+"""
 
 ANY_ORIGIN = "https://any-origin.uploadsvc-doctor.invalid"
 """Stands for whatever origin where all are allowed, and for a foreign one where they are named."""
