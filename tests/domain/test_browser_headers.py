@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.domain.test_planner import RICH, TODAY, UNIQUE, a_planner
 
@@ -48,11 +48,12 @@ def planner_of(provider: str, fields: dict[str, Any]) -> Planner | None:
         return None
 
 
+@settings(max_examples=1000)
 @given(
     provider=st.sampled_from(sorted(PROVIDERS)),
     fields=POLICIES,
-    size=st.none() | st.integers(0, 10**9),
-    algorithm=st.none() | st.sampled_from(ALGORITHMS),
+    size=st.integers(0, 10**9) | st.none(),
+    algorithm=st.none() | st.none() | st.sampled_from(ALGORITHMS),
     asked=st.fixed_dictionaries(
         {
             "method": st.sampled_from(["auto", "put", "post", "multipart"]),
@@ -111,6 +112,12 @@ def test_exactly_these_are_known_of_a_rich_policy() -> None:
         ("aws", {"checksum": "off"}, {"content-type", "if-none-match"}),
         ("aws", {"checksum": "off", "methods": frozenset({"post"})}, set()),
         ("aws", {"checksum": "off", "methods": frozenset({"multipart"})}, set()),
+        ("aws", {"checksum": "off", "overwrite": True}, {"content-type", "if-none-match"}),
+        (
+            "aws",
+            {"checksum": "off", "key": KeyTemplate("fixed")},
+            {"content-type", "if-none-match", "x-amz-meta-uploadsvc-upload"},
+        ),
         ("b2", {}, {"content-type"}),
         (
             "aws",

@@ -113,11 +113,19 @@ def test_acls_ask_for_a_bucket_that_takes_them(acl: str | None, *, needs_acls: b
 
 
 @pytest.mark.parametrize(
-    ("url", "tls"), [(None, True), ("https://s3.example", True), ("http://127.0.0.1:9000", False)]
+    ("url", "public_url", "tls"),
+    [
+        (None, None, True),
+        ("https://s3.example", None, True),
+        ("http://127.0.0.1:9000", None, False),
+        ("HTTP://127.0.0.1:9000", None, False),
+        ("http://s3:9000", "https://s3.example", False),
+        ("https://s3.example", "http://localhost:9000", False),
+    ],
 )
-def test_tls_is_asked_for_where_there_is_some(url: str | None, *, tls: bool) -> None:
-    """By the address at which the service itself reaches the store."""
-    assert needs({"endpoint_url": url}).tls is tls
+def test_tls_is_asked_for_where_there_is_some(url: str | None, public_url: str | None, *, tls: bool) -> None:
+    """By both addresses of the store: the service's, and the browsers'."""
+    assert needs({"endpoint_url": url, "public_endpoint_url": public_url}).tls is tls
 
 
 def test_access_is_what_is_on() -> None:

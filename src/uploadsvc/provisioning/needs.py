@@ -21,7 +21,7 @@ class BucketNeeds:
             uploads in parts.
         needs_acls: Some policy sets an ACL that a bucket with ACLs disabled refuses.
         allows_public_acl: Some policy sets an ACL that lets the public read or write.
-        tls: The store is reached by HTTPS, so all else may be denied.
+        tls: The store is reached by HTTPS, by the service and by browsers, so all else may be denied.
     """
 
     bucket: str

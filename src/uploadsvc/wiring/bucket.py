@@ -38,7 +38,7 @@ def bucket_needs(settings: Settings) -> BucketNeeds:
     """
     made = planners(settings).values()
     acls = {planner.policy.acl for planner in made}
-    endpoint = settings.s3.endpoint_url or ""
+    endpoints = (settings.s3.endpoint_url, settings.s3.public_endpoint_url)
     return BucketNeeds(
         bucket=settings.s3.bucket,
         region=bucket_region(settings),
@@ -50,7 +50,7 @@ def bucket_needs(settings: Settings) -> BucketNeeds:
         abort_days=_abort_days(made),
         needs_acls=not acls <= _ACLS_WITHOUT_ACLS,
         allows_public_acl=bool(acls & _PUBLIC_ACLS),
-        tls=not endpoint.startswith("http://"),
+        tls=not any(url and url.lower().startswith("http://") for url in endpoints),
     )
 
 
