@@ -159,3 +159,31 @@ async def test_stopped_it_cleans_up(
             assert await running.ended(number, seconds=30) == status
     assert (running.out, running.err) == ("", "")
     assert await traces(server) == []
+
+
+async def test_what_lands_after_the_stop_is_deleted_too(tmp_path: Path, server: S3Server) -> None:
+    """A canary that was on its way when the doctor was stopped is waited for."""
+    go_on = asyncio.Event()
+
+    def rule(exchange: Exchange) -> Fault | None:
+        return Hold(until=go_on, after=8) if exchange.method == "PUT" else None
+
+    async with fault_proxy(server.endpoint_url) as proxy:
+        proxy.rule = rule
+
+        def held(*, parts: bool) -> list[Exchange]:
+            return [one for one in proxy.sent() if one.sent == 8 and bool(one.part_number) is parts]
+
+        behind = environment(replace(server, endpoint_url=proxy.url))
+        async with program("doctor", directory=tmp_path, environment=behind) as running:
+            await proxy.until(lambda: bool(held(parts=True) and held(parts=False)))
+            (canary,) = held(parts=False)
+            aborts = len(proxy.sent("DELETE"))
+            running.process.send_signal(signal.SIGTERM)
+            # The upload that was begun is aborted: it knows that it is stopped.
+            await proxy.until(lambda: len(proxy.sent("DELETE")) > aborts)
+            go_on.set()
+            assert await running.ended(seconds=30) == 143
+    assert canary.status == 200
+    assert (running.out, running.err) == ("", "")
+    assert await traces(server) == []

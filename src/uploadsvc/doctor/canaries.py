@@ -140,7 +140,7 @@ class Canaries:
 
     async def send_part(self, url: str, headers: Mapping[str, str], *, origin: str | None) -> Outcome:
         """Send a part of a multipart upload, which stores nothing by itself."""
-        return await self._exchange(self._put_request(url, headers, BODY, origin))
+        return await self._custody.finish(self._exchange(self._put_request(url, headers, BODY, origin)))
 
     def _put_request(
         self, url: str, headers: Mapping[str, str], body: bytes, origin: str | None
@@ -185,6 +185,9 @@ class Canaries:
             return outcome
 
     async def _sent(self, key: str, request: httpx.Request) -> Outcome:
+        return await self._custody.finish(self._noted(key, request))
+
+    async def _noted(self, key: str, request: httpx.Request) -> Outcome:
         self._custody.sending(key)
         outcome = await self._exchange(request)
         if outcome.answer.status:

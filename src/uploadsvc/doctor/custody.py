@@ -1,7 +1,8 @@
 """Keeps account of what the doctor sends, and takes it away again."""
 
 import asyncio
-from typing import Any, Final
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 from botocore.exceptions import ClientError
@@ -9,10 +10,17 @@ from botocore.exceptions import ClientError
 from uploadsvc.doctor.answers import PATIENCE, UNANSWERED, Answer, of_error, refusal_of
 from uploadsvc.doctor.target import Target
 
+T = TypeVar("T")
+
 _LOOKS: Final = 4
 """How often is looked for what is left: what was on its way when it was given up may land later."""
 
 _PAUSE: Final = 0.5
+"""Seconds between the first two looks; then twice as many each time."""
+
+_GRACE: Final = 3.0
+"""Seconds that what is under way has to end by itself, once nobody waits for it any more."""
+
 _MISSING: Final = frozenset({404, 412})
 
 
@@ -30,11 +38,26 @@ class Custody:
         """The keys under which something may lie, and the versions that S3 has named."""
         self._uploads: set[tuple[str, str]] = set()
         """Multipart uploads that were begun and not aborted yet, by key and S3's name."""
+        self._aborted: set[tuple[str, str]] = set()
+        self._under_way: set[asyncio.Task[Any]] = set()
         self._unanswered: set[str] = set()
         """The keys of which S3 has not said yet whether something is stored there."""
         self._lost = False
         self.stored = 0
         """How many canaries were stored for a moment."""
+
+    async def finish(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something to its end, also where whoever waits for it is stopped: S3 does it all the same."""
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            # Looked at, even if nobody waits for it any more: asyncio would complain on its own.
+            task.exception()
 
     def sending(self, key: str) -> None:
         """Note that something is about to be sent: without an answer it may land all the same."""
@@ -61,22 +84,38 @@ class Custody:
         answer = await refusal_of(client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id))
         if answer is None or answer.status in _MISSING:
             self._uploads.discard((key, upload_id))
+            self._aborted.add((key, upload_id))
             return None
         return answer
 
     async def clear(self) -> list[str]:
         """Take away all that was sent; return what is left, in words."""
         left: list[str] = []
+        await self._settle()
         unsure = bool(self._unanswered) or self._lost
         for key in self._unanswered:
             self._kept.setdefault(key, set())
         for look in range(_LOOKS):
             if look:
-                await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(_PAUSE * 2 ** (look - 1))
             left = [*await self._clear_objects(), *await self._clear_uploads()]
-            if not left and (look or not unsure):
+            if not left and not unsure:
                 break
         return left
+
+    async def _settle(self) -> None:
+        """Wait for what is under way, and give up what takes too long."""
+        under_way = set(self._under_way)
+        if not under_way:
+            return
+        _, late = await asyncio.wait(under_way, timeout=_GRACE)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)
+        # A part that arrived after the abort stays:
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
+        self._uploads |= self._aborted
 
     async def _clear_objects(self) -> list[str]:
         kept = dict(self._kept)

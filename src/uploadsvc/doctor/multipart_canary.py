@@ -58,12 +58,15 @@ async def try_multipart(
     plan = canaries.plan(planner, "multipart")
     client, bucket = target.storage.client, target.bucket
     algorithm = algorithm_for(planner.policy, target.provider, "multipart")
-    parameters = creation(plan.headers, checksum=algorithm)
-    begun: Any = await _step(
-        _BEGIN, custody, client.create_multipart_upload(Bucket=bucket, Key=plan.key, **parameters)
-    )
-    upload_id = str(begun["UploadId"])
-    custody.begun(plan.key, upload_id)
+
+    async def begin() -> str:
+        parameters = creation(plan.headers, checksum=algorithm)
+        call = client.create_multipart_upload(Bucket=bucket, Key=plan.key, **parameters)
+        answer: Any = await _step(_BEGIN, custody, call)
+        custody.begun(plan.key, str(answer["UploadId"]))
+        return str(answer["UploadId"])
+
+    upload_id = await custody.finish(begin())
     try:
         headers = {"Content-Length": str(len(BODY))}
         if algorithm is not None:
