@@ -4,14 +4,15 @@ PYTHON ?= python3
 VENV := .venv
 LOCALSTACK_VENV := .venv-localstack
 CLIENTS_VENV := .venv-clients
-NODE_MODULES := tests/clients/node_modules
-NPM := PATH="$(CURDIR)/$(CLIENTS_VENV)/bin:$$PATH" npm --prefix tests/clients
+CLIENTS_MODULES := tests/clients/node_modules
+UPLOADERS_MODULES := tests/uploaders/node_modules
+NPM := PATH="$(CURDIR)/$(CLIENTS_VENV)/bin:$$PATH" npm --prefix
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links $(LOCK_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check fix openapi bench lock clean
+.PHONY: help dev test check fix openapi docs bench lock clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,7 +20,7 @@ help:  ## List the targets.
 dev: $(VENV)/.dev  ## Run the service, an embedded S3 and the demo page on http://127.0.0.1:8000/.
 	@exec $(VENV)/bin/uploadsvc dev $(ARGS)
 
-test: $(VENV)/.test $(LOCALSTACK_VENV)/.ready $(NODE_MODULES)/.ready  ## Run all tests, against LocalStack and SeaweedFS too.
+test: $(VENV)/.test $(LOCALSTACK_VENV)/.ready $(CLIENTS_MODULES)/.ready $(UPLOADERS_MODULES)/.ready  ## Run all tests, against LocalStack and SeaweedFS too.
 	$(VENV)/bin/python -m pytest $(ARGS)
 
 check: $(VENV)/.test  ## Lint, format check, types, import rules.
@@ -35,6 +36,9 @@ fix: $(VENV)/.test  ## Mend what ruff can mend, and format.
 openapi: $(VENV)/.dev  ## Write openapi.json anew.
 	$(VENV)/bin/uploadsvc openapi > openapi.json
 
+docs: $(VENV)/.dev  ## Write the tables of docs/settings.md anew.
+	$(VENV)/bin/python -m uploadsvc.settings.reference docs/settings.md
+
 bench: $(VENV)/.test  ## Measure the signer, the signing of parts and the terminal client against others.
 	$(VENV)/bin/python -m benchmarks.signing
 	$(VENV)/bin/python -m benchmarks.parts
@@ -47,10 +51,12 @@ lock: $(VENV)/.test $(CLIENTS_VENV)/.ready  ## Write the lock files anew (LOCK_F
 	$(COMPILE) locks/build.in -c locks/test.txt -o locks/build.txt
 	$(COMPILE) locks/localstack.in -o locks/localstack.txt
 	$(COMPILE) locks/clients.in -o locks/clients.txt
-	$(NPM) install --package-lock-only
+	$(NPM) tests/clients install --package-lock-only
+	$(NPM) tests/uploaders install --package-lock-only
 
 clean:  ## Remove the environments, the caches and the embedded S3's data.
-	rm -rf $(VENV) $(LOCALSTACK_VENV) $(CLIENTS_VENV) $(NODE_MODULES) .uploadsvc .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(LOCALSTACK_VENV) $(CLIENTS_VENV) $(CLIENTS_MODULES) $(UPLOADERS_MODULES) tests/uploaders/*/node_modules \
+		.uploadsvc .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "uploadsvc needs Python 3.11 or newer; this is %s. Try: make PYTHON=python3.12 ..." % sys.version.split()[0])'
@@ -81,7 +87,12 @@ $(CLIENTS_VENV)/.ready: locks/clients.txt
 	@$(CLIENTS_VENV)/bin/python $(PIP_INSTALL) --require-hashes -r locks/clients.txt
 	@touch $@
 
-$(NODE_MODULES)/.ready: tests/clients/package-lock.json tests/clients/package.json $(CLIENTS_VENV)/.ready
-	@echo "Installing what the TypeScript client needs ..."
-	@$(NPM) ci --loglevel=error >/dev/null
+$(CLIENTS_MODULES)/.ready: tests/clients/package-lock.json tests/clients/package.json $(CLIENTS_VENV)/.ready
+	@echo "Installing what the TypeScript clients need ..."
+	@$(NPM) tests/clients ci --loglevel=error >/dev/null
+	@touch $@
+
+$(UPLOADERS_MODULES)/.ready: tests/uploaders/package-lock.json tests/uploaders/package.json $(CLIENTS_VENV)/.ready
+	@echo "Installing the uploaders that are tested against the service ..."
+	@$(NPM) tests/uploaders ci --loglevel=error >/dev/null
 	@touch $@

@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from uploadsvc import wiring
-from uploadsvc.api.dependencies import Authenticate, authentication
+from uploadsvc.api.dependencies import Authenticate, authentication, path_authentication
 from uploadsvc.api.document import set_document
 from uploadsvc.api.health import health_router
 from uploadsvc.api.keys import keys_router
@@ -22,11 +22,15 @@ from uploadsvc.api.tokens import tokens_router
 from uploadsvc.api.uploads import uploads_router
 from uploadsvc.api.web import Demo, web_router
 from uploadsvc.dialects.simple import simple_router
+from uploadsvc.dialects.uppy.companion import companion_router
+from uploadsvc.dialects.uppy.credentials import credentials_router
+from uploadsvc.dialects.uppy.sign import sign_router
 from uploadsvc.handles import derive_key
 from uploadsvc.logs import configure_logs
 from uploadsvc.readiness import Readiness
 from uploadsvc.service import Service, build_service
 from uploadsvc.settings import Settings, load_settings
+from uploadsvc.upload_tokens import UploadTokens
 
 _log = structlog.get_logger("uploadsvc")
 
@@ -49,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
         for address in (settings.auth.jwt.jwks_url, settings.auth.jwt.issuer):
             if (address or "").startswith("http://"):
                 _log.warning("token_keys_over_http", meaning="whoever sits between can forge any caller")
-        async with service.storage, keys:
+        async with service.open(), keys:
             yield
 
     app = FastAPI(
@@ -62,6 +66,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     _include(app.router, service, authentication(authenticator))
     app.include_router(tokens_router(service.tokens, authentication(authenticator, user_needed=False)))
+    in_path = path_authentication(UploadTokens(wiring.secrets(settings), clock=wiring.now))
+    app.include_router(companion_router(service.uploads, in_path, prefix="/uppy/{token}"))
     app.include_router(health_router(Readiness(storage=service.storage, clock=wiring.now)))
     app.include_router(web_router(demo))
     set_document(app)
@@ -97,7 +103,7 @@ def create_router(settings: Settings, *, authenticate: Authenticate) -> APIRoute
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
-        async with service.storage:
+        async with service.open():
             yield
 
     router = APIRouter(lifespan=lifespan)
@@ -111,6 +117,9 @@ def _include(router: APIRouter, service: Service, authenticate: Authenticate) ->
     router.include_router(policies_router(service.uploads, authenticate))
     router.include_router(objects_router(service.objects, authenticate))
     router.include_router(simple_router(service.uploads, authenticate))
+    router.include_router(companion_router(service.uploads, authenticate, prefix="/uppy"))
+    router.include_router(sign_router(service.direct, authenticate))
+    router.include_router(credentials_router(service.delegation, authenticate))
     router.include_router(keys_router(service.receipts))
 
 

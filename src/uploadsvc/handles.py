@@ -52,11 +52,12 @@ class Handle:
         method: How the bytes are sent.
         min_size: Least size in bytes.
         max_size: Most size in bytes; equal to ``min_size`` where the size was named.
-        content_type: The media type that was signed.
+        content_type: The media type that was signed; empty where it was left open.
         checksum: What the bytes must hash to, where it was named.
         part_checksum: The checksum that each part must bring, if any.
         upload_id: S3's own name for a multipart upload; empty otherwise.
-        part_size: The size of its parts, in bytes; 0 where it is not known (an id from a listing).
+        part_size: The size of its parts, in bytes; 0 where it is not known: for an id from a listing, and for
+            an upload that began without its size.
         guarded: Whether S3 is to refuse, at the end of a multipart upload, where an object is there.
         marked: Whether the object must name this upload in its metadata.
         replaceable_until: Until when a live URL could replace the object, Unix seconds; 0 for never.
@@ -82,8 +83,13 @@ class Handle:
 
     @property
     def parts(self) -> Parts:
-        """How the file of a multipart upload is cut."""
+        """How the file of a multipart upload is cut, where its size is known."""
         return Parts(self.max_size, self.part_size)
+
+    @property
+    def listed(self) -> bool:
+        """Whether it came from a listing, which says little."""
+        return not self.jti
 
 
 def listed_handle(bucket: str, key: str, upload_id: str, expires_at: int) -> Handle:

@@ -14,7 +14,7 @@ from uploadsvc.domain import errors
 from uploadsvc.domain.checksums import Checksum, checksum_header
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.keys import MAX_KEY_BYTES
-from uploadsvc.domain.parts import UploadedPart, ranges
+from uploadsvc.domain.parts import MAX_PARTS, UploadedPart, ranges
 from uploadsvc.domain.plan import Plan
 from uploadsvc.handles import Handle
 from uploadsvc.multipart_storage import MultipartStorage, NoSuchUploadError, UnfinishedUpload
@@ -36,13 +36,13 @@ class SignedPart:
 
     Attributes:
         part_number: Counted from 1.
-        size: The bytes that it must have.
+        size: The bytes that it must have; ``None`` where the upload began without its size.
         url: Where they go.
         headers: What must be sent with them.
     """
 
     part_number: int
-    size: int
+    size: int | None
     url: str
     headers: Mapping[str, str]
 
@@ -77,7 +77,7 @@ class Multipart:
         now: datetime,
         expires_at: datetime,
     ) -> list[SignedPart]:
-        """Sign parts, each for its exact size.
+        """Sign parts, each for its exact size where that is known.
 
         Args:
             handle: The upload.
@@ -90,26 +90,28 @@ class Multipart:
         Raises:
             ValidationFailed: There is no such part, or its checksum is missing, malformed or unasked.
         """
-        if not handle.part_size:
+        if handle.listed:
             raise _listed()
         if checksums is not None and len(checksums) != len(part_numbers):
             detail = "Give one checksum for each of the part numbers, in the same order."
             raise errors.ValidationFailed(detail, field="checksums")
-        parts, upload_id = handle.parts, handle.upload_id
+        parts, upload_id = handle.parts if handle.part_size else None, handle.upload_id
+        most = parts.count if parts else MAX_PARTS
         signed = []
         for number, checksum in zip(part_numbers, checksums or repeat(None), strict=False):
-            if not 1 <= number <= parts.count:
-                detail = f"There is no part {number}; the upload has 1 to {parts.count}."
+            if not 1 <= number <= most:
+                detail = f"There is no part {number}; the upload has 1 to {most}."
                 raise errors.ValidationFailed(detail, field="part_numbers")
-            size = parts.size_of(number)
+            size = parts.size_of(number) if parts else None
             headers = _part_headers(handle, number, checksum)
+            length = {} if size is None else {"Content-Length": str(size)}
             url = self._signer.url(
                 "PUT",
                 handle.key,
                 credentials=credentials,
                 now=now,
                 expires_at=expires_at,
-                headers={"Content-Length": str(size), **headers},
+                headers={**length, **headers},
                 query={"partNumber": str(number), "uploadId": upload_id},
             )
             signed.append(SignedPart(part_number=number, size=size, url=url, headers=headers))
@@ -143,11 +145,13 @@ class Multipart:
 
         Raises:
             UploadIncomplete: Parts are missing; the error names them.
+            FileTooLarge: An upload that began without its size has grown above the policy's; likewise
+                `FileTooSmall`.
             ValidationFailed: The caller names a part that there is not.
             ObjectExists: The upload may not replace what is there.
             UploadsvcError: S3 denies, fails, does not answer, or is still at it.
         """
-        if not handle.part_size:
+        if handle.listed:
             raise _listed()
         try:
             # While S3 is at it, it need not list the parts any more.
@@ -156,7 +160,8 @@ class Multipart:
             arrived = await self.arrived(handle)
             if arrived is None:
                 return False
-            whole = _all_parts(handle, arrived, etags)
+            choose = _all_parts if handle.part_size else _sent_parts
+            whole = choose(handle, arrived, etags)
             await self._storage.complete(
                 handle.key,
                 handle.upload_id,
@@ -241,6 +246,43 @@ def _all_parts(
         detail = f"S3 has other parts than those that were named: {ranges(other)}."
         raise errors.UploadIncomplete(detail, field="parts")
     return [by_number[number] for number in range(1, parts.count + 1)]
+
+
+def _sent_parts(
+    handle: Handle, arrived: Sequence[UploadedPart], etags: Mapping[int, str] | None
+) -> list[UploadedPart]:
+    """Return the parts of an upload that began without its size: those that were named, and no others."""
+    whole = sorted(arrived, key=lambda part: part.part_number)
+    if not whole:
+        detail = "No part has arrived."
+        raise errors.UploadIncomplete(detail, field="parts")
+    named = range(1, whole[-1].part_number + 1) if etags is None else etags
+    there = {part.part_number: part.etag for part in whole}
+    if lacking := [number for number in named if number not in there]:
+        detail = f"Parts have not arrived: {ranges(lacking)}."
+        raise errors.UploadIncomplete(detail, field="parts")
+    if etags is not None:
+        other = [number for number in there if etags.get(number, "").strip('"') != there[number]]
+        if other:
+            detail = f"S3 has other parts than those that were named: {ranges(other)}."
+            raise errors.UploadIncomplete(detail, field="parts")
+    check_total(sum(part.size for part in whole), min_size=handle.min_size, max_size=handle.max_size)
+    return whole
+
+
+def check_total(size: int, *, min_size: int, max_size: int) -> None:
+    """Hold the parts of an upload that began without its size to its policy, before they are put together.
+
+    Raises:
+        FileTooLarge: They are above ``max_size``.
+        FileTooSmall: They are below ``min_size``.
+    """
+    if size > max_size:
+        detail = f"The parts have {size} bytes; the policy allows {max_size}."
+        raise errors.FileTooLarge(detail, field="parts")
+    if size < min_size:
+        detail = f"The parts have {size} bytes; the policy wants {min_size}."
+        raise errors.FileTooSmall(detail, field="parts")
 
 
 def _listed() -> errors.MethodNotAvailable:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from uploadsvc.domain.checksums import Algorithm, Checksum, is_composite
 from uploadsvc.domain.errors import (
     ObjectExists,
-    StorageUnavailable,
+    StillAssembling,
     UploadIncomplete,
     UploadsvcError,
     VerificationFailed,
@@ -173,7 +173,8 @@ class MultipartStorage:
             ObjectExists: There is an object, and it is guarded.
             UploadIncomplete: S3 lost a part.
             VerificationFailed: The whole has another checksum.
-            StorageUnavailable: S3 is still at it, or does not answer.
+            StillAssembling: S3 is at it.
+            StorageUnavailable: S3 does not answer.
             UploadsvcError: S3 denies.
         """
         if upload_id not in self._assembling:
@@ -198,7 +199,7 @@ class MultipartStorage:
         done, _ = await asyncio.wait({assembling}, timeout=PATIENCE)
         if not done or assembling.cancelled():
             detail = "S3 is still putting the parts together; ask again."
-            raise StorageUnavailable(detail)
+            raise StillAssembling(detail)
         failure = assembling.exception()
         if failure is not None:
             raise failure

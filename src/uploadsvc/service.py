@@ -1,16 +1,22 @@
 """The use cases, put together from the settings."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from uploadsvc import wiring
+from uploadsvc.delegation import Delegation
+from uploadsvc.direct import DirectRequests
 from uploadsvc.handles import UploadIds
 from uploadsvc.multipart import Multipart
 from uploadsvc.multipart_storage import MultipartStorage
 from uploadsvc.objects import Objects
+from uploadsvc.planners import Planners
 from uploadsvc.receipts import Receipts
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.signing import Signer
 from uploadsvc.storage import Storage
+from uploadsvc.sts import Sts
 from uploadsvc.tokens import Tokens
 from uploadsvc.upload_tokens import UploadTokens
 from uploadsvc.uploads import Uploads
@@ -25,7 +31,10 @@ class Service:
         objects: What lies under a caller's prefix.
         tokens: Upload tokens.
         receipts: What proves an upload.
-        storage: The bucket; to be entered before the others are asked for anything.
+        direct: Requests of browsers that speak S3 themselves.
+        delegation: S3 credentials for callers.
+        sts: Begins the sessions of those; ``None`` where none are handed out.
+        storage: The bucket.
         signer: Signs for the bucket's public address.
     """
 
@@ -33,8 +42,17 @@ class Service:
     objects: Objects
     tokens: Tokens
     receipts: Receipts
+    direct: DirectRequests
+    delegation: Delegation
+    sts: Sts | None
     storage: Storage
     signer: Signer
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Open what talks to S3; the others are asked for nothing before."""
+        async with self.storage, self.sts or nullcontext():
+            yield
 
 
 def build_service(settings: Settings) -> Service:
@@ -50,14 +68,15 @@ def build_service(settings: Settings) -> Service:
     secrets = wiring.secrets(settings)
     storage, signer = wiring.storage_and_signer(settings, clock=wiring.now)
     namespace = wiring.namespace(settings)
-    planners = wiring.planners(settings)
+    planners = Planners(wiring.planners(settings))
     receipts = wiring.receipts(settings)
+    multipart = MultipartStorage(storage)
     uploads = Uploads(
         planners=planners,
         namespace=namespace,
         signer=signer,
         storage=storage,
-        multipart=Multipart(storage=MultipartStorage(storage), signer=signer),
+        multipart=Multipart(storage=multipart, signer=signer),
         ids=UploadIds(secrets),
         receipts=receipts,
         keeps_octet_stream=wiring.provider(settings).keeps_octet_stream,
@@ -74,13 +93,31 @@ def build_service(settings: Settings) -> Service:
         clock=wiring.now,
     )
     tokens = Tokens(
-        policies=planners.keys(),
+        policies=settings.policies.keys(),
         namespace=namespace,
         tokens=UploadTokens(secrets, clock=wiring.now),
         expires_in=settings.tokens.expires_in,
         max_expires_in=settings.tokens.max_expires_in,
         clock=wiring.now,
     )
+    direct = DirectRequests(
+        uploads=uploads,
+        planners=planners,
+        namespace=namespace,
+        signer=signer,
+        storage=storage,
+        multipart=multipart,
+        clock=wiring.now,
+    )
+    delegation, sts = wiring.delegation(settings, storage=storage, signer=signer, namespace=namespace)
     return Service(
-        uploads=uploads, objects=objects, tokens=tokens, receipts=receipts, storage=storage, signer=signer
+        uploads=uploads,
+        objects=objects,
+        tokens=tokens,
+        receipts=receipts,
+        direct=direct,
+        delegation=delegation,
+        sts=sts,
+        storage=storage,
+        signer=signer,
     )

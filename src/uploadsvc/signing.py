@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import quote
 
 from uploadsvc.credentials.source import about_to_expire, usable_until
 from uploadsvc.domain.credentials import Credentials
@@ -47,6 +48,10 @@ class Signer:
             headers=headers,
             query=query,
         )
+
+    def object_url(self, key: str) -> str:
+        """Return an object's address, without a signature."""
+        return f"{self.endpoint.base_url.rstrip('/')}/{quote(key)}"
 
     def form(
         self,

@@ -64,7 +64,7 @@ async def translated(
     except ClientError as error:
         metadata = error.response["ResponseMetadata"]
         status = metadata["HTTPStatusCode"]
-        code = str(error.response["Error"].get("Code", ""))
+        code = str(error.response.get("Error", {}).get("Code", ""))
         if code in expected:
             raise RefusedError(code) from None
         _log.warning(

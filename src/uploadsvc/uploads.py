@@ -18,14 +18,17 @@ from uploadsvc.handles import Handle, UploadIds, listed_handle
 from uploadsvc.multipart import FIRST_PARTS, Multipart, SignedPart
 from uploadsvc.multipart_storage import UnfinishedUpload
 from uploadsvc.outcomes import Completion, Grant, State
+from uploadsvc.planners import Planners
 from uploadsvc.receipts import Receipts
 from uploadsvc.signing import Signer, end_of_life
 from uploadsvc.storage import Storage
 from uploadsvc.storage_errors import DEADLINE
 from uploadsvc.verification import verify
 
-DEFAULT_POLICY: Final = "default"
 OCTET_STREAM: Final = "application/octet-stream"
+LONG_PATIENCE: Final = 50.0
+"""Seconds that a client waits which would not ask again; proxies commonly give up after 60."""
+
 UNKNOWN_POLICY_EXPIRES_IN: Final = 900
 """How long URLs live for an upload whose policy is gone from the settings, in seconds."""
 
@@ -34,7 +37,7 @@ class Uploads:
     """Uploads under the callers' own prefixes.
 
     Args:
-        planners: One for each policy, by name.
+        planners: Those of the policies.
         namespace: The key prefix.
         signer: For what callers are handed.
         storage: The bucket.
@@ -49,7 +52,7 @@ class Uploads:
     def __init__(
         self,
         *,
-        planners: Mapping[str, Planner],
+        planners: Planners,
         namespace: Namespace,
         signer: Signer,
         storage: Storage,
@@ -73,7 +76,15 @@ class Uploads:
 
     def policies(self, caller: Principal) -> list[Planner]:
         """Return the planners of the policies that a caller may use, by name."""
-        return [self._planners[name] for name in caller.usable(self._planners)]
+        return self._planners.usable(caller)
+
+    def meant(self, caller: Principal, policy: str | None) -> str:
+        """Return the policy that an uploader means which may have no way to name one.
+
+        Raises:
+            UploadsvcError: There is no such policy, or the credential does not reach it.
+        """
+        return self._planners.meant(caller, policy).policy.name
 
     async def create(self, caller: Principal, policy: str | None, request: UploadRequest) -> Grant:
         """Plan, sign and seal an upload. Only a multipart upload is begun in S3; all else is local.
@@ -81,7 +92,7 @@ class Uploads:
         Raises:
             UploadsvcError: The policy is unknown or does not allow it.
         """
-        planner = self._planner(caller, policy)
+        planner = self._planners.choose(caller, policy)
         jti = uuid4().hex
         today = self._now().date()
         plan = planner.plan(request, user=caller.user, jti=jti, unique=str(uuid4()), today=today)
@@ -126,9 +137,10 @@ class Uploads:
     def _sign(
         self, plan: Plan, handle: Handle, *, credentials: Credentials, now: datetime, expires_at: datetime
     ) -> tuple[str, Mapping[str, str], list[SignedPart]]:
-        if plan.parts is not None:
+        if plan.method == "multipart":
             # A part's checksum is signed too: where there are such, parts are asked for with theirs.
-            first = 0 if plan.part_checksum else min(plan.parts.count, FIRST_PARTS)
+            count = plan.parts.count if plan.parts else 0
+            first = 0 if plan.part_checksum else min(count, FIRST_PARTS)
             parts = self._multipart.sign(
                 handle,
                 range(1, first + 1),
@@ -153,7 +165,13 @@ class Uploads:
         return self._signer.endpoint.base_url, fields, []
 
     async def sign_parts(
-        self, caller: Principal, upload_id: str, part_numbers: Sequence[int], checksums: Sequence[str] | None
+        self,
+        caller: Principal,
+        upload_id: str,
+        part_numbers: Sequence[int],
+        checksums: Sequence[str] | None,
+        *,
+        size_open: bool = False,
     ) -> tuple[list[SignedPart], datetime]:
         """Sign parts of a multipart upload, as often as it takes while its id counts.
 
@@ -162,6 +180,7 @@ class Uploads:
             upload_id: The upload's id.
             part_numbers: Counted from 1.
             checksums: Of these parts, in their order, where the upload has them; in base64.
+            size_open: Whether parts of any size will do, where the upload began without its own.
 
         Returns:
             The parts, and when their URLs end.
@@ -172,8 +191,9 @@ class Uploads:
             UploadsvcError: No such upload of the caller's, or it expired.
         """
         handle = self._open(caller, upload_id)
-        if handle.method != "multipart":
-            detail = "This upload has no parts; it goes by one request."
+        _check_multipart(handle)
+        if not (handle.part_size or handle.listed or size_open):
+            detail = "This upload began without its size, so its parts have none to be signed for."
             raise errors.MethodNotAvailable(detail, field="id")
         credentials = await self._storage.credentials()
         now = self._now()
@@ -186,22 +206,25 @@ class Uploads:
         )
         return parts, expires_at
 
-    async def bare_url(self, caller: Principal, policy: str | None, request: UploadRequest) -> str:
-        """Return a presigned PUT that needs no header but those of what the request names.
+    async def bare_put(
+        self, caller: Principal, policy: str | None, request: UploadRequest
+    ) -> tuple[str, str]:
+        """Return a presigned PUT that needs no header but those of what the request names, and its key.
 
         Raises:
             UploadsvcError: The policy restricts what the request leaves open, or sets what a bare URL
                 cannot carry.
         """
-        planner = self._planner(caller, policy)
+        planner = self._planners.choose(caller, policy)
         today = self._now().date()
         key, headers = planner.plan_bare(request, user=caller.user, unique=str(uuid4()), today=today)
         credentials = await self._storage.credentials()
         now = self._now()
         expires_at = end_of_life(credentials, now=now, expires_in=planner.policy.expires_in)
-        return self._signer.url(
+        url = self._signer.url(
             "PUT", key, credentials=credentials, now=now, expires_at=expires_at, headers=headers
         )
+        return url, key
 
     async def status(self, caller: Principal, upload_id: str) -> State:
         """Ask S3 how far an upload is.
@@ -262,6 +285,30 @@ class Uploads:
             replaceable_until=datetime.fromtimestamp(handle.replaceable_until, UTC) if live else None,
         )
 
+    async def complete_patiently(
+        self, caller: Principal, upload_id: str, etags: Mapping[int, str]
+    ) -> Completion:
+        """Complete for a client that takes one answer for the last: wait while S3 puts the parts together.
+
+        Raises:
+            UploadsvcError: As for `complete`; `StillAssembling` only after `LONG_PATIENCE`.
+        """
+        deadline = self._now() + timedelta(seconds=LONG_PATIENCE)
+        while True:
+            try:
+                return await self.complete(caller, upload_id, etags)
+            except errors.StillAssembling:
+                if self._now() >= deadline:
+                    raise
+
+    def location(self, key: str) -> str:
+        """Return an object's address, which lets nobody in by itself."""
+        return self._signer.object_url(key)
+
+    def seconds_until(self, moment: datetime) -> int:
+        """Return how long it is until then."""
+        return int((moment - self._now()).total_seconds())
+
     async def _assembled(self, handle: Handle, etags: Mapping[int, str] | None) -> StoredObject:
         known, exists = True, None
         if handle.method == "multipart":
@@ -299,6 +346,28 @@ class Uploads:
                 raise errors.Forbidden(detail)
             await self._storage.delete(handle.key)
 
+    async def abort(self, caller: Principal, upload_id: str) -> None:
+        """Throw away the parts of a multipart upload, and nothing that is stored. Twice is fine.
+
+        Raises:
+            MethodNotAvailable: It is no multipart upload.
+            UploadsvcError: As for `status`.
+        """
+        handle = self._open(caller, upload_id)
+        _check_multipart(handle)
+        await self._multipart.abort(handle)
+
+    def check_key(self, caller: Principal, upload_id: str, key: str) -> None:
+        """Hold a client that names the key beside the id to its word.
+
+        Raises:
+            NotFound: The upload has another key, or there is no such upload of the caller's.
+            UploadsvcError: As for `status`.
+        """
+        if self._open(caller, upload_id).key != key:
+            detail = "There is no such upload."
+            raise errors.NotFound(detail)
+
     async def unfinished(
         self, caller: Principal, *, cursor: str | None, limit: int
     ) -> tuple[list[tuple[str, UnfinishedUpload]], str | None]:
@@ -326,15 +395,6 @@ class Uploads:
             for one in listed
         ], following
 
-    def _planner(self, caller: Principal, policy: str | None) -> Planner:
-        name = policy or DEFAULT_POLICY
-        planner = self._planners.get(name)
-        if planner is None:
-            detail = f"There is no such policy; yours: {', '.join(caller.usable(self._planners)) or 'none'}."
-            raise errors.PolicyNotFound(detail, field="policy")
-        caller.check_policy(name)
-        return planner
-
     def _open(self, caller: Principal, upload_id: str) -> Handle:
         handle = self._ids.open(upload_id)
         mine = handle.key.startswith(self._namespace.user_prefix(caller.user))
@@ -357,6 +417,12 @@ class Uploads:
 
     def _now(self) -> datetime:
         return self._clock().replace(microsecond=0)
+
+
+def _check_multipart(handle: Handle) -> None:
+    if handle.method != "multipart":
+        detail = "This upload has no parts; it goes by one request."
+        raise errors.MethodNotAvailable(detail, field="id")
 
 
 @asynccontextmanager

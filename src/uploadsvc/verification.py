@@ -30,10 +30,9 @@ def verify(handle: Handle, stored: StoredObject, *, guessed_types: AbstractSet[s
         raise VerificationFailed(detail, field="size")
     promised_type = _folded(handle.content_type)
     stored_type = _folded(stored.content_type)
-    # What a store may guess is not what nobody may upload: a guess that a browser would run does not count.
-    as_promised = stored_type == promised_type or (
-        promised_type in guessed_types and not media_types.is_active(stored_type)
-    )
+    # What was left open, or may be guessed, is not what nobody may upload: a type that a browser would run.
+    left_open = not promised_type or promised_type in guessed_types
+    as_promised = stored_type == promised_type or (left_open and not media_types.is_active(stored_type))
     if not as_promised:
         detail = "S3 holds another content type than was promised."
         raise VerificationFailed(detail, field="content_type")

@@ -99,7 +99,7 @@ async def test_the_page_may_reach_only_the_service_and_the_store(demo: httpx.Asy
         "frame-ancestors": "'none'",
     }
     for name, media_type in (("demo.js", "text/javascript"), ("demo.css", "text/css")):
-        assert f"/web/{name}" in answer.text
+        assert f'"web/{name}"' in answer.text
         assert (await demo.get(f"/web/{name}")).headers["content-type"].startswith(media_type)
 
 

@@ -41,6 +41,7 @@ POLICIES: Final[dict[str, dict[str, Any]]] = {
     "default": {"part_size": PART_SIZE, "multipart_threshold": PART_SIZE, "client_keys": True},
     "parts": {"part_size": PART_SIZE, "methods": ["multipart"]},
     "put": {"methods": ["put"]},
+    "small": {"max_size": 1000},
 }
 
 

@@ -1,28 +1,21 @@
-"""Clients made from the committed document as it is, and a service on a port for them to call."""
+"""Clients made from the committed document as `docs/clients.md` says, and a service for them to call."""
 
 import shutil
-import subprocess
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
-from tests.clients.tools import CLIENTS, DOCUMENT, NODE_MODULES, STAMP, run
+from tests.clients.guide import (
+    HEY_API,
+    OPENAPI_GENERATOR,
+    OPENAPI_PYTHON_CLIENT,
+    OPENAPI_TYPESCRIPT,
+    Recipe,
+)
+from tests.clients.tools import CLIENTS, DOCUMENT, NODE_MODULES, STAMP, Generated, run
 from tests.processes import environment_for, program
 from tests.servers import S3Server, free_port
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Generated:
-    """A generated client.
-
-    Attributes:
-        directory: Where it is, with the program that uses it.
-        generator: How the generator ended, and what it said.
-    """
-
-    directory: Path
-    generator: subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(scope="session")
@@ -35,24 +28,35 @@ def _tools() -> None:
 
 @pytest.fixture(scope="session")
 async def typescript(_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Generated:
-    """Let openapi-typescript make types, beside `usage.ts`."""
+    """Let openapi-typescript make types, beside `usage.ts` and the page's program."""
     directory = tmp_path_factory.mktemp("typescript")
-    for name in ("package.json", "tsconfig.json", "usage.ts"):
-        shutil.copy(CLIENTS / name, directory)
-    (directory / "node_modules").symlink_to(NODE_MODULES)
-    command = directory / "node_modules" / ".bin" / "openapi-typescript"
-    done = await run(command, DOCUMENT, "--output", "api.ts", directory=directory)
-    return Generated(directory=directory, generator=done)
+    return await _typescript(OPENAPI_TYPESCRIPT, directory, "usage.ts", "tsconfig.json")
+
+
+@pytest.fixture(scope="session")
+async def hey_api(_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Generated:
+    """Let Hey API make a client, beside `usage_hey_api.ts` and the page's program."""
+    directory = tmp_path_factory.mktemp("hey-api")
+    return await _typescript(HEY_API, directory, "usage_hey_api.ts", "tsconfig.hey_api.json")
+
+
+@pytest.fixture(scope="session")
+async def openapi_generator(_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Generated:
+    """Let OpenAPI Generator make a client, beside `usage_openapi_generator.ts` and the page's program."""
+    directory = tmp_path_factory.mktemp("openapi-generator")
+    project = "tsconfig.openapi_generator.json"
+    return await _typescript(OPENAPI_GENERATOR, directory, "usage_openapi_generator.ts", project)
 
 
 @pytest.fixture(scope="session")
 async def python(_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Generated:
-    """Let openapi-python-client make a package, beside `usage.py`."""
+    """Let openapi-python-client make a package, beside `usage.py` and the page's program."""
     directory = tmp_path_factory.mktemp("python")
-    shutil.copy(CLIENTS / "usage.py", directory)
-    options = ("--path", DOCUMENT, "--output-path", ".", "--overwrite", "--fail-on-warning")
-    done = await run("openapi-python-client", "generate", *options, directory=directory)
-    return Generated(directory=directory, generator=done)
+    generator = await _generate(OPENAPI_PYTHON_CLIENT, directory)
+    package = directory / "uploadsvc-client"
+    shutil.copy(CLIENTS / "usage.py", package)
+    (package / "upload.py").write_text(OPENAPI_PYTHON_CLIENT.program, encoding="utf-8")
+    return Generated(directory=package, generator=generator)
 
 
 @pytest.fixture(scope="session")
@@ -65,3 +69,18 @@ async def base_url(seaweedfs: S3Server, tmp_path_factory: pytest.TempPathFactory
     async with program("serve", "--port", str(port), directory=directory, environment=environment) as service:
         await service.answers(f"{url}/healthz")
         yield url
+
+
+async def _typescript(of: Recipe, directory: Path, usage: str, project: str) -> Generated:
+    for settings in CLIENTS.glob("tsconfig*.json"):
+        shutil.copy(settings, directory)
+    shutil.copy(CLIENTS / "package.json", directory)
+    shutil.copy(CLIENTS / usage, directory / "usage.ts")
+    (directory / "node_modules").symlink_to(NODE_MODULES)
+    (directory / "upload.ts").write_text(of.program, encoding="utf-8")
+    return Generated(directory=directory, generator=await _generate(of, directory), project=project)
+
+
+async def _generate(of: Recipe, directory: Path) -> CompletedProcess[str]:
+    shutil.copy(DOCUMENT, directory)
+    return await run("sh", "-ec", of.command, directory=directory)

@@ -2,15 +2,13 @@
 
 import json
 import re
-from typing import Any, Final
+from typing import Final
 
 import pytest
-from tests.clients.conftest import Generated
-from tests.clients.tools import DOCUMENT, PYTHON, run, type_check
+from tests.clients.programs import MALFORMED, OPENAPI, OPERATIONS, assert_stored
+from tests.clients.tools import PYTHON, Generated, run, type_check
 from tests.servers import S3Server
 from tests.service import token_for
-
-OPENAPI: Final[dict[str, Any]] = json.loads(DOCUMENT.read_text(encoding="utf-8"))
 
 IMPORT_ALL: Final = """
 import importlib, json, pkgutil, uploadsvc_client
@@ -18,6 +16,12 @@ found = [module.name for module in pkgutil.walk_packages(uploadsvc_client.__path
 for name in found:
     importlib.import_module(name)
 print(json.dumps([found, uploadsvc_client.models.__all__]))
+"""
+
+CALL_GUIDE: Final = """
+import json, pathlib, sys, upload
+completed = upload.upload(sys.argv[1], sys.argv[2], pathlib.Path("note.txt"))
+print(json.dumps(completed.to_dict()))
 """
 
 # What the generator calls a schema that has no name of its own, and what only our own code says.
@@ -47,7 +51,7 @@ async def imported(python: Generated) -> tuple[set[str], set[str]]:
 def test_the_client_is_made_without_a_warning(python: Generated) -> None:
     """It warns of what it leaves out; it has nothing to say."""
     done = python.generator
-    assert (done.returncode, done.stderr, done.stdout) == (0, "", "Generating .\n")
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", f"Generating {python.directory}\n")
 
 
 async def test_every_operation_is_a_module(python: Generated) -> None:
@@ -55,8 +59,7 @@ async def test_every_operation_is_a_module(python: Generated) -> None:
     modules, _ = await imported(python)
     operations = {
         f"uploadsvc_client.api.{operation['tags'][0]}.{snake_case(operation['operationId'])}"
-        for methods in OPENAPI["paths"].values()
-        for operation in methods.values()
+        for operation in OPERATIONS.values()
     }
     assert {name for name in modules if name.count(".") == 3} == operations
 
@@ -66,7 +69,7 @@ async def test_the_models_read_well(python: Generated) -> None:
     _, models = await imported(python)
     schemas = {name for name, schema in OPENAPI["components"]["schemas"].items() if "type" in schema}
     assert (
-        {"CreateUpload", "PutUpload", "PostUpload", "MultipartUpload", "Object", "Problem"}
+        {"CreateUpload", "PutUpload", "PostUpload", "MultipartUpload", "StoredObject", "Problem"}
         <= schemas
         <= models
     )
@@ -74,8 +77,8 @@ async def test_the_models_read_well(python: Generated) -> None:
 
 
 async def test_what_is_made_is_sound(python: Generated) -> None:
-    """The package, and a program that uses it."""
-    done = await type_check("uploadsvc_client", "usage.py", directory=python.directory)
+    """The package, and the programs that use it."""
+    done = await type_check("uploadsvc_client", "usage.py", "upload.py", directory=python.directory)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -103,7 +106,18 @@ async def test_the_program_uploads(
     printed = json.loads(done.stdout)
     assert printed["refusal"] == "422 validation_error: size"
     assert printed["batch"] == ["put", "size_required: size", "post"]
-    assert printed["object"]["size"] == len(text.encode())
-    async with seaweedfs.client() as s3:
-        stored = await s3.get_object(Bucket=seaweedfs.bucket, Key=printed["object"]["key"])
-        assert await stored["Body"].read() == text.encode()
+    await assert_stored(seaweedfs, printed["object"], text)
+
+
+async def test_the_guide_uploads(python: Generated, base_url: str, seaweedfs: S3Server) -> None:
+    """The page's program does what the page says, and says why it may not without a good token."""
+    text = "as the page says"
+    (python.directory / "note.txt").write_text(text, encoding="utf-8")
+    call = (PYTHON, "-W", "error", "-c", CALL_GUIDE, base_url)
+    done = await run(*call, token_for("alice"), directory=python.directory)
+    assert (done.returncode, done.stderr) == (0, "")
+    completed = json.loads(done.stdout)
+    assert completed["receipt"].count(".") == 2
+    await assert_stored(seaweedfs, completed["object"], text)
+    done = await run(*call, "made.up.token", directory=python.directory)
+    assert done.stderr.endswith(f"RuntimeError: {MALFORMED}\n")

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,21 @@ STAMP: Final = NODE_MODULES / ".ready"
 _BIN: Final = ROOT / ".venv-clients" / "bin"
 PYTHON: Final = _BIN / "python"
 _TIMEOUT: Final = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generated:
+    """A generated client.
+
+    Attributes:
+        directory: Where it is, with the programs that use it.
+        generator: How the generator ended, and what it said.
+        project: The TypeScript compiler's settings.
+    """
+
+    directory: Path
+    generator: subprocess.CompletedProcess[str]
+    project: str = "tsconfig.json"
 
 
 async def run(
@@ -32,6 +48,7 @@ async def run(
             "HOME": str(directory),
             "NO_COLOR": "1",
             "NO_PROXY": "127.0.0.1",
+            "NPM_CONFIG_UPDATE_NOTIFIER": "false",
             **(environment or {}),
         },
         capture_output=True,

@@ -17,12 +17,12 @@ from uploadsvc_client.models import (
     CreateUpload,
     CreateUploads,
     MultipartUpload,
-    Object,
     PolicyList,
     PostUpload,
     Problem,
     PutUpload,
     RequestedMethod,
+    StoredObject,
     Token,
     UploadMethod,
 )
@@ -53,7 +53,7 @@ def send(upload: PutUpload | PostUpload | MultipartUpload, content: bytes) -> No
         httpx.post(upload.url, data=fields, files={"file": content}).raise_for_status()
 
 
-def upload(client: AuthenticatedClient, method: RequestedMethod, content: bytes) -> Object:
+def upload(client: AuthenticatedClient, method: RequestedMethod, content: bytes) -> StoredObject:
     """Upload bytes by the client's blocking calls; return the object that is verified to be there."""
     wanted = CreateUpload(filename="note.txt", size=len(content), method=method)
     created = create_upload.sync(client=client, body=wanted)

@@ -26,7 +26,10 @@ CALLERS: Final = ("nobody", "bearer", "api_key", "upload_token", "cookie", "trus
 _PUBLIC: Final = frozenset({"getHealth", "getReadiness", "getReceiptKeys"})
 # An upload token is good for uploads of its own only.
 _NOT_UPLOADS: Final = frozenset(
-    {"listObjects", "listUploads", "getObject", "deleteObject", "createDownload", "createToken"}
+    {
+        *("listObjects", "listUploads", "getObject", "deleteObject", "createDownload", "createToken"),
+        "getUppyCredentials",
+    }
 )
 
 

@@ -32,15 +32,15 @@ PUBLIC: Final = ("getHealth", "getReadiness", "getReceiptKeys")
 CALLED: Final = tuple(name for name in OPERATIONS if name not in PUBLIC)
 UPLOAD: Final = ("getUpload", "completeUpload", "deleteUpload", "signParts")
 OBJECT: Final = ("getObject", "deleteObject", "createDownload")
-LOCAL: Final = ("createUpload", "getUploadUrl", "createDownload", "signParts")
+LOCAL: Final = ("createUpload", "getUploadUrl", "createDownload", "signParts", "signUppyRequest")
 """They sign, and ask S3 nothing: but for the first, where an upload is in parts."""
 
 ASKING_S3: Final = (
     *("getUpload", "completeUpload", "deleteUpload", "listUploads"),
-    *("listObjects", "getObject", "deleteObject", "getReadiness"),
+    *("listObjects", "getObject", "deleteObject", "getReadiness", "getUppyCredentials"),
 )
 WITH_BODY: Final = tuple(name for name, one in OPERATIONS.items() if "requestBody" in one.definition)
-PLANNED: Final = ("createUpload", "getUploadUrl")
+PLANNED: Final = ("createUpload", "getUploadUrl", "signUppyRequest")
 
 
 def ends(outcome: str, *operations: str) -> Callable[[Scenario], Scenario]:
@@ -54,6 +54,7 @@ def ends(outcome: str, *operations: str) -> Callable[[Scenario], Scenario]:
 
 
 @ends("200", "createUploads", "listPolicies", "listObjects", "listUploads", "getUploadUrl", *PUBLIC)
+@ends("200", "signUppyRequest", "getUppyCredentials")
 @ends("201", "createUpload", "createDownload", "createToken")
 @ends("200", "getUpload", "completeUpload", "getObject")
 @ends("204", "deleteUpload", "deleteObject")
@@ -80,14 +81,14 @@ async def a_service_that_names_nobody(stage: Stage, operation: Operation) -> htt
     return await ask(stage.plain, operation, headers={"X-API-Key": API_KEY})
 
 
-@ends("forbidden", "listObjects", "listUploads", "getObject", "getUploadUrl")
+@ends("forbidden", "listObjects", "listUploads", "getObject", "getUploadUrl", "getUppyCredentials")
 async def a_user_who_can_own_no_prefix(stage: Stage, operation: Operation) -> httpx.Response:
     """An id that is too long once encoded; objects and URLs lie below a prefix."""
     return await ask(stage.plain, operation, headers=authorization("u" * 256))
 
 
 @ends("forbidden", "createUpload", "createUploads", "createDownload", "createToken", "completeUpload")
-@ends("forbidden", "deleteObject", "deleteUpload", "signParts")
+@ends("forbidden", "deleteObject", "deleteUpload", "signParts", "signUppyRequest")
 async def a_write_from_another_site(stage: Stage, operation: Operation) -> httpx.Response:
     """A browser sends the cookie along wherever a page of another site asks it to."""
     signed_in = {"Cookie": f"{COOKIE}={token_for()}", "Sec-Fetch-Site": "cross-site"}
@@ -265,6 +266,12 @@ ends("file_too_large", *PLANNED)(_with(policy="sized", size=11))
 ends("file_too_small", *PLANNED)(_with(policy="sized", size=4))
 ends("content_type_not_allowed", *PLANNED)(_with(policy="images", content_type="text/plain"))
 ends("checksum_required", *PLANNED)(_with(policy="summed"))
+ends("not_found", "signUppyRequest")(_with(key="uploads/bob/photo.jpg"))
+ends("size_required", "signUppyRequest")(_with(policy="sized", contentType=None))
+ends("content_type_required", "signUppyRequest")(_with(policy="images", contentType=None))
+ends("content_type_not_allowed", "signUppyRequest")(_with(policy="images", contentType="text/plain"))
+ends("method_not_available", "signUppyRequest")(_with(method="POST"))
+ends("invalid_key", "signUppyRequest")(_with(key="uploads/alice/a/../b"))
 ends("size_required", "createUpload")(_with(method="put", size=None))
 ends("size_required", "getUploadUrl")(_with(policy="sized"))
 ends("content_type_required", "getUploadUrl")(_with(policy="images"))

@@ -20,12 +20,14 @@ POLICIES: Final = {
     "keyed": {"client_keys": True},
     "forms": {"methods": ["post"]},
 }
+UPPY: Final = {"credentials": True, "role_arn": "arn:aws:iam::123456789012:role/uploader"}
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "createUpload": {"filename": "photo.jpg", "size": 5},
     "createUploads": {"uploads": [{"filename": "photo.jpg", "size": 5}, {"policy": "none"}]},
     "createToken": {"policies": ["default"]},
     "completeUpload": {"parts": None},
     "signParts": {"part_numbers": [1]},
+    "signUppyRequest": {"method": "PUT", "key": "photo.jpg", "contentType": "image/jpeg"},
 }
 """What each operation takes that takes a body, but for the one that names an object."""
 
@@ -48,7 +50,7 @@ NOTHING: Final = Target()
 
 def plain_settings(server: S3Server, **sections: object) -> dict[str, Any]:
     """Return settings that let every kind of caller in, and let them delete; ``sections`` replace some."""
-    plain = {"auth": AUTH, "policies": POLICIES, "objects": {"delete": True}}
+    plain = {"auth": AUTH, "policies": POLICIES, "objects": {"delete": True}, "uppy": UPPY}
     return settings_for(server, **{**plain, **sections})
 
 

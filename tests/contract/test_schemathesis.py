@@ -20,6 +20,7 @@ from tests.api.support import s3_that_is_down
 from tests.contract.callers import AUTH, CALLERS, Caller, caller
 from tests.contract.document import DOCUMENT, OPERATIONS
 from tests.contract.running import running_service
+from tests.contract.stage import UPPY
 from tests.servers import S3Server
 from tests.service import authorization, settings_for
 
@@ -41,10 +42,11 @@ ASK_S3: Final = frozenset(
         "getObject",
         "deleteObject",
         "getReadiness",
+        "getUppyCredentials",
     }
 )
-MAY_ASK_S3: Final = frozenset({"createUpload"})
-"""To begin an upload in parts."""
+MAY_ASK_S3: Final = frozenset({"createUpload", "signUppyRequest"})
+"""To begin an upload in parts, or to see what has arrived of one."""
 
 
 def loaded(**checks: object) -> OpenApiSchema:
@@ -103,14 +105,14 @@ class Stored:
 @pytest.fixture(scope="module")
 def base_url(server: S3Server) -> Iterator[str]:
     """Run a service that lets every kind of caller in, and lets them delete."""
-    with running_service(settings_for(server, auth=AUTH, objects={"delete": True})) as url:
+    with running_service(settings_for(server, auth=AUTH, objects={"delete": True}, uppy=UPPY)) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def base_url_without_s3() -> Iterator[str]:
     """Run the same service with nobody at the other end."""
-    settings = settings_for(s3_that_is_down(), auth=AUTH, objects={"delete": True})
+    settings = settings_for(s3_that_is_down(), auth=AUTH, objects={"delete": True}, uppy=UPPY)
     with (
         pytest.MonkeyPatch.context() as patch,
         running_service(settings) as url,

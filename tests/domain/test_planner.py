@@ -412,3 +412,30 @@ def test_optional_metadata_does_not_hinder_a_bare_url() -> None:
     """Only what the operator fixes must be signed."""
     assert bare(a_planner(metadata={"title": None}))[1] == {}
     assert bare(a_planner(key=KeyTemplate("fixed"), overwrite=True))[0] == "uploads/ann/fixed"
+
+
+def test_a_type_that_will_not_be_sent_is_not_signed() -> None:
+    """Where the policy allows all; otherwise it is the filename's, as for everybody."""
+    assert "Content-Type" not in a_plan(a_planner(), size=1, type_open=True).headers
+    assert a_plan(a_planner(), size=1, type_open=True).content_type == ""
+    images = a_planner(content_types=frozenset({"image/*"}))
+    assert refused(images, errors.ContentTypeNotAllowed, size=1, type_open=True).field == "content_type"
+    plan = a_plan(images, size=1, type_open=True, filename="a.png")
+    assert plan.headers["Content-Type"] == "image/png"
+
+
+def test_metadata_that_the_policy_does_not_list_may_be_dropped() -> None:
+    """For an uploader that sends its own along; what the operator has fixed stays."""
+    planner = a_planner(metadata={"album": None, "origin": "web"})
+    asked = {"album": "2026", "origin": "mine", "name": "a.txt"}
+    plan = a_plan(planner, size=1, metadata=asked, drop_metadata=True)
+    assert plan.headers["x-amz-meta-album"] == "2026"
+    assert plan.headers["x-amz-meta-origin"] == "web"
+    assert "x-amz-meta-name" not in plan.headers
+    assert refused(planner, errors.MetadataNotAllowed, size=1, metadata=asked).field == "metadata"
+
+
+def test_a_form_s_answer_may_be_chosen() -> None:
+    """It is signed, as every field is."""
+    assert a_plan(a_planner(), form_status=201).fields["success_action_status"] == "201"
+    assert "success_action_status" not in a_plan(a_planner()).fields

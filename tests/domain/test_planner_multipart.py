@@ -150,3 +150,31 @@ def test_a_mark_takes_room_of_the_metadata() -> None:
     refused(planner, errors.MetadataNotAllowed, metadata={"a": "x" * 2047}, **fields)
     room = 2048 - len("a") - len("uploadsvc-upload") - len("J")
     a_plan(planner, metadata={"a": "x" * room}, **fields)
+
+
+def test_a_size_may_be_open_where_both_sides_say_so() -> None:
+    """The uploader has no room for one, and the policy lets it; what lands is held to the policy's range."""
+    lets = a_planner(unsized_multipart=True, min_size=2, max_size=7 * GIB)
+    plan = a_plan(lets, method="multipart", size_open=True)
+    assert (plan.method, plan.parts, plan.size, plan.min_size, plan.max_size) == (
+        "multipart",
+        None,
+        None,
+        2,
+        7 * GIB,
+    )
+    assert plan.marked
+    assert plan.upload_expires_in == 604_800
+    assert refused(lets, errors.SizeRequired, method="multipart").field == "size"
+    assert refused(a_planner(), errors.SizeRequired, method="multipart", size_open=True).field == "size"
+    assert a_plan(lets, size_open=True).method == "post", "who leaves the method open gets what S3 can hold"
+
+
+def test_an_uploader_may_cut_by_its_own_rule() -> None:
+    """Within S3's limits; the last part may be smaller, and their number not above 10,000."""
+    plan = a_plan(a_planner(), method="multipart", size=11 * MIB, part_size=5 * MIB)
+    assert plan.parts == Parts(11 * MIB, 5 * MIB)
+    for size, part_size in ((MIB, 5 * MIB - 1), (MIB, 5 * GIB + 1), (10_000 * 5 * MIB + 1, 5 * MIB)):
+        planner = a_planner(max_size=TIB)
+        asked = {"method": "multipart", "size": size, "part_size": part_size}
+        assert refused(planner, errors.ValidationFailed, **asked).field == "part_size"

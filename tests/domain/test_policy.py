@@ -8,7 +8,7 @@ from uploadsvc.domain.keys import KeyTemplate, Namespace
 from uploadsvc.domain.parts import MIB
 from uploadsvc.domain.policy import MAX_EXPIRES_IN, ChecksumRule, Policy, PolicyError
 from uploadsvc.domain.providers import GIB, PROVIDERS, TIB
-from uploadsvc.settings.model import PolicySettings
+from uploadsvc.settings.policies import PolicySettings
 
 SPACE = Namespace("uploads")
 FIXED_KEY = KeyTemplate("avatar{ext}")
@@ -77,6 +77,7 @@ def test_every_default_policy_passes_on_every_provider(provider: str) -> None:
         ("tags", {"tags": {"a": "x" * 257}}, "0 to 256"),
         ("tags", {"tags": {"a": "x\n"}}, "0 to 256"),
         ("methods", {"methods": frozenset()}, "at least one"),
+        ("unsized_multipart", {"unsized_multipart": True, "methods": frozenset({"put"})}, "needs the method"),
         ("methods", {"methods": frozenset({"post"}), "key": FIXED_KEY}, "cannot be told not to overwrite"),
     ],
 )

@@ -58,8 +58,13 @@ def access(bucket: str = "media", **changed: Any) -> AccessNeeds:  # noqa: ANN40
         "acls": False,
         "tags": False,
         "kms_keys": frozenset(),
+        "sessions": False,
+        "role_arn": None,
     }
     return AccessNeeds(**{**fields, **changed})
+
+
+ROLE_ARN: Final = "arn:aws:iam::123456789012:role/uploads"
 
 
 def actions_of(document: dict[str, Any]) -> list[str]:
@@ -259,6 +264,8 @@ def test_what_is_off_is_not_allowed() -> None:
         ({"tags": True}, "s3:PutObjectTagging"),
         ({"kms_keys": frozenset({KEY_ID})}, "kms:GenerateDataKey"),
         ({"kms_keys": frozenset({KEY_ID})}, "kms:Decrypt"),
+        ({"sessions": True}, "sts:GetFederationToken"),
+        ({"sessions": True, "role_arn": ROLE_ARN}, "sts:AssumeRole"),
     ],
 )
 def test_what_is_on_is_allowed(changed: dict[str, Any], action: str) -> None:
@@ -266,6 +273,13 @@ def test_what_is_on_is_allowed(changed: dict[str, Any], action: str) -> None:
     off: dict[str, Any] = {"multipart": False, "delete": False}
     assert action not in actions_of(service_policy(access(**off)))
     assert action in actions_of(service_policy(access(**{**off, **changed})))
+
+
+def test_sessions_are_of_the_one_role() -> None:
+    """No other may be assumed."""
+    document = service_policy(access(sessions=True, role_arn=ROLE_ARN))
+    (statement,) = [one for one in document["Statement"] if one["Sid"] == "Sessions"]
+    assert (statement["Action"], statement["Resource"]) == (["sts:AssumeRole"], ROLE_ARN)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """What the settings ask of the bucket: no more, and no less."""
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -9,6 +9,10 @@ from uploadsvc.provisioning.needs import AccessNeeds, BucketNeeds
 from uploadsvc.settings import Settings, SettingsError
 
 S3: dict[str, Any] = {"bucket": "media", "region": "eu-central-1"}
+
+
+ROLE_ARN: Final = "arn:aws:iam::123456789012:role/uploads"
+CREDENTIALS: Final = {"credentials": True, "role_arn": ROLE_ARN}
 
 
 def settings_of(s3: dict[str, Any] | None = None, **sections: Any) -> Settings:  # noqa: ANN401 - any section
@@ -48,6 +52,31 @@ def test_methods_are_those_of_all_policies(methods: list[str], asked: set[str]) 
     """And those of downloads."""
     found = needs(policies={name: {"methods": [name]} for name in methods})
     assert found.cors_methods == {"GET", "HEAD"} | asked
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [{"policies": {"default": {"methods": ["multipart"], "unsized_multipart": True}}}, {"uppy": CREDENTIALS}],
+)
+def test_browsers_that_speak_s3_themselves_need_all_of_it(sections: dict[str, Any]) -> None:
+    """They begin, complete and abort multipart uploads at the bucket; otherwise the service does."""
+    found = needs(**sections)
+    assert found.cors_methods == {"GET", "HEAD", "PUT", "POST", "DELETE"}
+    assert "content-type" in found.cors_headers
+    assert "DELETE" not in needs().cors_methods
+
+
+def test_what_begins_and_completes_an_unwatched_upload_is_allowed() -> None:
+    """All that the policy sets goes by the browser, and so does the guard."""
+    policy = {
+        "methods": ["multipart"],
+        "checksum": "off",
+        "metadata": {"note": "x"},
+        "unsized_multipart": True,
+    }
+    headers = {"content-type", "if-none-match", "x-amz-meta-note", "x-amz-meta-uploadsvc-upload"}
+    assert needs(policies={"default": policy}).cors_headers == headers
+    assert needs(policies={"default": {**policy, "unsized_multipart": False}}).cors_headers == set()
 
 
 def test_methods_that_the_store_has_not_are_not_asked_for() -> None:
@@ -142,6 +171,13 @@ def test_access_is_what_is_on() -> None:
     )
     assert (everything.multipart, everything.delete, everything.acls, everything.tags) == (True,) * 4
     assert everything.kms_keys == {"alias/media"}
+
+
+def test_credentials_for_browsers_are_begun_as_the_settings_say() -> None:
+    """By a role, or by federation, or not at all."""
+    assert (access().sessions, access().role_arn) == (False, None)
+    assert (access(uppy=CREDENTIALS).sessions, access(uppy=CREDENTIALS).role_arn) == (True, ROLE_ARN)
+    assert access(uppy={"credentials": True}).sessions
 
 
 def test_keys_of_other_stores_are_none_of_kms() -> None:

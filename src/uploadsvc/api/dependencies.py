@@ -1,13 +1,15 @@
 """Who calls, as a type that a handler's signature shows."""
 
 from collections.abc import Awaitable, Callable
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Path, Request
 
 from uploadsvc.api.middleware import PRINCIPAL_KEY
-from uploadsvc.auth.authenticator import Authenticator
+from uploadsvc.auth.authenticator import Authenticator, limited
 from uploadsvc.auth.calls import Call
 from uploadsvc.domain.principal import Principal
+from uploadsvc.upload_tokens import UploadTokens
 
 Authenticate = Callable[..., Principal | Awaitable[Principal]]
 """A FastAPI dependency, with dependencies of its own if it likes, that returns the caller or raises."""
@@ -25,6 +27,21 @@ def authentication(authenticator: Authenticator, *, user_needed: bool = True) ->
         peer = request.client.host if request.client else None
         call = Call(method=request.method, headers=request.headers, peer=peer)
         principal = await authenticator.authenticate(call, user_needed=user_needed)
+        request.scope[PRINCIPAL_KEY] = principal
+        return principal
+
+    return authenticate
+
+
+def path_authentication(tokens: UploadTokens) -> Authenticate:
+    """Return the dependency that takes an upload token from the address, for clients that send no header.
+
+    Args:
+        tokens: Opens them.
+    """
+
+    async def authenticate(request: Request, token: Annotated[str, Path()]) -> Principal:
+        principal = tokens.open(limited(token))
         request.scope[PRINCIPAL_KEY] = principal
         return principal
 

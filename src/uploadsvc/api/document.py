@@ -3,8 +3,10 @@
 import json
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+from starlette.routing import Route
 
 from uploadsvc.api.examples import add_answer_examples
 from uploadsvc.api.problems import FieldError, UploadsvcProblem
@@ -17,9 +19,9 @@ _TAGS: Final = [
     {"name": "uploads", "description": "Create an upload, send the bytes to S3, complete it."},
     {"name": "policies", "description": "What you may upload."},
     {"name": "tokens", "description": "Hand on a part of your rights."},
-    {"name": "objects", "description": "What lies under your own key prefix."},
-    {"name": "downloads", "description": "Presigned GETs."},
+    {"name": "objects", "description": "What lies under your own key prefix, and presigned GETs of it."},
     {"name": "receipts", "description": "What proves a completed upload; no credential."},
+    {"name": "uppy", "description": "For the functions that an app gives to Uppy 6."},
     {"name": "simple", "description": "The smallest contract there is."},
     {"name": "health", "description": "For orchestrators; no credential."},
 ]
@@ -49,8 +51,15 @@ _PUBLIC: Final = frozenset({"/healthz", "/readyz", "/.well-known/jwks.json"})
 
 
 def set_document(app: FastAPI) -> None:
-    """Let the app serve the document that `build_document` makes."""
+    """Let the app serve the document that `build_document` makes, with the path under which it is mounted."""
     app.openapi = lambda: build_document(app)  # type: ignore[method-assign] # FastAPI's documented way
+
+    async def serve(request: Request) -> Response:
+        path = request.scope.get("root_path", "").rstrip("/")
+        return JSONResponse({**app.openapi(), "servers": [{"url": path or "/"}]})
+
+    # Before FastAPI's own route, which would list the root beside the path.
+    app.router.routes.insert(0, Route(str(app.openapi_url), serve, include_in_schema=False))
 
 
 def build_document(app: FastAPI) -> dict[str, Any]:
@@ -88,7 +97,7 @@ def build_document(app: FastAPI) -> dict[str, Any]:
 
 
 def _named_by_title(document: dict[str, Any]) -> dict[str, Any]:
-    """Name `ObjectModel` after its title, `Object`: some generators go by the name, others by the title."""
+    """Name `ObjectModel` after its title, `StoredObject`: generators go by the name or by the title."""
     schemas = document["components"]["schemas"]
     titles = {name: schema.get("title", name) for name, schema in schemas.items()}
     document["components"]["schemas"] = dict(sorted((titles[name], schemas[name]) for name in schemas))

@@ -50,7 +50,9 @@ def _example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:  # n
     if "properties" in schema:
         return {name: _example(field, schemas) for name, field in schema["properties"].items()}
     if "items" in schema:
-        return [_example(one, schemas) for one in schema["items"].get("anyOf", [schema["items"]])]
+        item = _resolved(schema["items"], schemas)
+        variants = [item] if "discriminator" in item else item.get("oneOf", [item])
+        return [_example(one, schemas) for one in variants]
     if schema["type"] == "boolean":
         return False
     message = f"a field of an answer has no example: {schema}"

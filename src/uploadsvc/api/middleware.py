@@ -2,6 +2,7 @@
 
 import re
 import time
+import traceback
 from typing import Final
 from uuid import uuid4
 
@@ -48,7 +49,8 @@ class RequestMiddleware:
         try:
             await self._app(scope, receive, hardened)
         except Exception:
-            _log.exception("unexpected_error", request_id=request_id)
+            # As text: structlog's own traces show local variables, until an app that mounts us sets it up.
+            _log.error("unexpected_error", exception=traceback.format_exc(), request_id=request_id)
             if status:
                 raise
             await problem("internal_error", f"Something went wrong here; request {request_id}.")(

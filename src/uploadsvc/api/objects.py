@@ -71,7 +71,6 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
         operation_id="createDownload",
         summary="Get a download URL",
         status_code=201,
-        tags=["downloads"],
         response_description="A presigned GET.",
         responses=document(*CALLER, "not_found", "body_too_large", "invalid_key", *STORAGE),
     )

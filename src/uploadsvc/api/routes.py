@@ -31,6 +31,10 @@ class ProblemRoute(APIRoute):
     What a dependency of that app's raises, its own authentication for one, stays that app's.
     """
 
+    def shaped(self, problem: Response) -> Response:
+        """Return a problem as this route's callers read it: as it is, unless a subclass says otherwise."""
+        return problem
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler that FastAPI calls."""
         inner = super().get_route_handler()
@@ -39,13 +43,13 @@ class ProblemRoute(APIRoute):
             try:
                 response = await inner(Request(request.scope, _limited(request.receive)))
             except UploadsvcError as error:
-                response = domain_problem(error)
+                response = self.shaped(domain_problem(error))
             except RequestValidationError as error:
-                response = validation_problem(error)
+                response = self.shaped(validation_problem(error))
             except HTTPException as error:
                 if not isinstance(error, BodyTooLargeError) and not _is_unreadable(error):
                     raise
-                response = unreadable_body(error)
+                response = self.shaped(unreadable_body(error))
             harden(response.headers)
             return response
 

@@ -1,7 +1,7 @@
 """The wire: what requests and answers look like. Domain values in, domain values out."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictBool, StrictInt, model_validator
 from typing_extensions import TypeAliasType
@@ -187,16 +187,28 @@ class BatchProblem(BaseModel):
     problem: UploadsvcProblem
 
 
+def _one_of(schema: dict[str, Any]) -> None:
+    # Of `anyOf` some generators make a type that has the fields of all variants.
+    schema["oneOf"] = schema.pop("anyOf")
+
+
+class BatchResult(RootModel[BatchUpload | BatchProblem]):
+    """What became of one of them: an upload, or a problem."""
+
+    model_config = ConfigDict(json_schema_extra=_one_of)
+
+
 class BatchResults(BaseModel):
     """One result for each upload asked for, in their order."""
 
-    results: list[BatchUpload | BatchProblem]
+    results: list[BatchResult]
 
 
 class ObjectModel(BaseModel):
     """A stored object."""
 
-    model_config = ConfigDict(title="Object")
+    # `Object` alone is JavaScript's own: generators rename it, or hide the language's.
+    model_config = ConfigDict(title="StoredObject")
 
     key: str = Field(examples=[_KEY])
     bucket: str = Field(examples=["example-bucket"])

@@ -61,7 +61,7 @@ class Authenticator:
             token = cookie_value(call.headers.getlist("cookie"), self.cookie)
             if token is not None:
                 check_cookie_write(call, self.allowed_origins)
-                return await self.verify(_limited(token))
+                return await self.verify(limited(token))
         if self.trusted_header is not None and (user := self.trusted_header.user(call)) is not None:
             check_proxied_write(call, self.allowed_origins)
             return Principal(user=user)
@@ -74,7 +74,7 @@ class Authenticator:
         if scheme.lower() != "bearer" or not token:
             detail = "Authorization must be 'Bearer' and a token."
             raise Unauthenticated(detail)
-        typ = token_typ(_limited(token))
+        typ = token_typ(limited(token))
         if typ == UPLOAD_TYP:
             return self.upload_tokens.open(token)
         verify = self.demo if typ == DEMO_TYP and self.demo is not None else self.verify
@@ -96,7 +96,12 @@ class Authenticator:
         return " or ".join(accepted)
 
 
-def _limited(token: str) -> str:
+def limited(token: str) -> str:
+    """Return a token that is not too long to look at.
+
+    Raises:
+        Unauthenticated: It is.
+    """
     if len(token) > MAX_TOKEN_CHARACTERS:
         detail = f"A token may have at most {MAX_TOKEN_CHARACTERS} bytes."
         raise Unauthenticated(detail)

@@ -54,6 +54,7 @@ def simple_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
     ) -> UploadUrl:
         """The PUT needs no header but those of what you name; what the policy restricts must be named."""
         request = UploadRequest(filename=filename, content_type=content_type, size=size)
-        return UploadUrl(url=await uploads.bare_url(caller, policy, request))
+        url, _key = await uploads.bare_put(caller, policy, request)
+        return UploadUrl(url=url)
 
     return router

@@ -168,5 +168,9 @@ class StorageUnavailable(Unavailable):
     """S3 does not answer, or says that it is overloaded."""
 
 
+class StillAssembling(StorageUnavailable):
+    """S3 is still putting the parts of an upload together."""
+
+
 class IdentityProviderUnavailable(Unavailable):
     """The keys that would check a token cannot be fetched."""

@@ -15,6 +15,12 @@ class UploadRequest:
 
     A ``checksum`` comes with its ``checksum_algorithm``; the latter alone is for a multipart upload whose
     checksum is not known when it begins.
+
+    The last five are for uploaders whose own format differs from ours. ``part_size`` is that by which such a
+    client cuts. ``size_open`` says that a multipart upload may begin without a size, where the policy lets
+    it; ``type_open``, that no content type will be sent, so that none can be signed, where the policy allows
+    all; ``drop_metadata``, that what the policy does not list is left out rather than refused.
+    ``form_status`` is what S3 shall answer to a form.
     """
 
     filename: str | None = None
@@ -27,6 +33,11 @@ class UploadRequest:
     checksum_algorithm: Algorithm | None = None
     overwrite: bool | None = None
     expires_in: int | None = None
+    part_size: int | None = None
+    size_open: bool = False
+    type_open: bool = False
+    drop_metadata: bool = False
+    form_status: Literal[200, 201, 204] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +47,7 @@ class Plan:
     Attributes:
         method: How the bytes will be sent.
         key: The whole object key.
-        content_type: The media type, parsed.
+        content_type: The media type, parsed; empty where it is left open.
         size: Exact size in bytes, where it was named.
         min_size: Least size in bytes that will be taken.
         max_size: Most size in bytes that will be taken.
@@ -50,7 +61,7 @@ class Plan:
             may have been in use before.
         guarded: Whether S3 is to refuse where an object is there already.
         replaceable: Whether a live URL could replace the object once it is there.
-        parts: How the file is cut, for a multipart upload.
+        parts: How the file is cut, for a multipart upload whose size is known.
         upload_expires_in: How long the upload may take, in seconds.
     """
 

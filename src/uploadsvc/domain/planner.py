@@ -11,7 +11,7 @@ from uploadsvc.domain.checksums import ALGORITHMS, Algorithm, checksum_header, i
 from uploadsvc.domain.disposition import content_disposition
 from uploadsvc.domain.keys import Namespace, file_extension, safe_filename
 from uploadsvc.domain.metadata import MAX_METADATA_BYTES, UPLOAD_MARK, encode, encoded_size, is_text
-from uploadsvc.domain.parts import Parts, cut
+from uploadsvc.domain.parts import MAX_PART_SIZE, MAX_PARTS, MIN_PART_SIZE, Parts, cut
 from uploadsvc.domain.plan import Plan, UploadRequest
 from uploadsvc.domain.policy import Method, Policy
 from uploadsvc.domain.providers import MAX_SINGLE_PUT, Provider
@@ -44,6 +44,12 @@ class Planner:
         return min(self.policy.max_size, MAX_SINGLE_PUT)
 
     @property
+    def guard(self) -> dict[str, str]:
+        """What tells S3 not to overwrite, where the policy forbids it and the store knows how."""
+        guarded = not self.policy.overwrite and self._provider.conditional_writes
+        return {"If-None-Match": "*"} if guarded else {}
+
+    @property
     def checksum_algorithms(self) -> frozenset[str]:
         """The checksums that a request may bring."""
         if self.policy.checksum == "off":
@@ -57,12 +63,17 @@ class Planner:
 
     @property
     def browser_headers(self) -> frozenset[str]:
-        """The names, in lower case, of all headers that a client sends with a PUT of a file or of a part."""
+        """The names, in lower case, of all headers that a client sends to S3 for uploads by this policy.
+
+        With a PUT of a file or of a part; and, where multipart uploads may go unwatched, with the requests
+        that begin and complete one.
+        """
         names = set[str]()
-        if "put" in self.methods:
-            mark = {UPLOAD_MARK: ""} if self.policy.client_keys or not self.policy.key.unique else {}
-            metadata = {**dict.fromkeys(self.policy.metadata, ""), **mark}
-            described = self._describe(UploadRequest(), "", metadata)
+        unwatched = self.policy.unsized_multipart
+        if "put" in self.methods or unwatched:
+            marked = self.policy.client_keys or not self.policy.key.unique or unwatched
+            metadata = {**dict.fromkeys(self.policy.metadata, ""), **({UPLOAD_MARK: ""} if marked else {})}
+            described = self._describe(UploadRequest(), media_types.DEFAULT, metadata)
             # A request may ask for the guard also where the policy lets it overwrite.
             guarded = self._provider.conditional_writes
             names |= _put_headers(described, size=0, tags=self.policy.tags, guarded=guarded).keys()
@@ -89,29 +100,32 @@ class Planner:
             UploadsvcError: The policy or the store does not allow it; the error names the field.
         """
         policy = self.policy
-        content_type = self._content_type(request)
+        content_type = "" if request.type_open and policy.all_types else self._content_type(request)
         self._check_size(request.size)
         self._check_checksum(request.checksum_algorithm)
         overwrite = self._overwrite(request)
         key = self._key(request, user=user, unique=unique, today=today)
         key_is_new = request.relative_key is None and policy.key.unique
         method = self._method(request, may_replace=key_is_new or overwrite)
+        multipart = method == "multipart"
         # A multipart upload has no name of its own in S3 once it is done, so its object always carries ours.
-        marked = not key_is_new or method == "multipart"
+        marked = not key_is_new or multipart
         metadata = self._metadata(request, {UPLOAD_MARK: jti} if marked else {})
         guarded = method != "post" and not overwrite and self._provider.conditional_writes
         described = self._describe(request, content_type, metadata)
-        if request.checksum is not None and method != "multipart":
+        if request.checksum is not None and not multipart:
             described[request.checksum.header] = request.checksum.value
         parts: Parts | None = None
         fields: dict[str, str] = {}
-        if method == "multipart":
-            parts = cut(request.size or 0, least_part_size=policy.part_size)
+        if multipart:
+            parts = self._cut(request)
             headers = _multipart_headers(described, tags=policy.tags)
         elif method == "put":
             headers = _put_headers(described, size=request.size, tags=policy.tags, guarded=guarded)
         else:
             headers, fields = {}, _form_fields(described, key=key, tags=policy.tags)
+            if request.form_status is not None:
+                fields["success_action_status"] = str(request.form_status)
         expires_in = min(request.expires_in or policy.expires_in, policy.max_expires_in)
         return Plan(
             method=method,
@@ -119,19 +133,19 @@ class Planner:
             content_type=content_type,
             size=request.size,
             min_size=policy.min_size if request.size is None else request.size,
-            max_size=min(self.max_size, MAX_SINGLE_PUT) if request.size is None else request.size,
+            max_size=self._most(method) if request.size is None else request.size,
             checksum=request.checksum,
             headers=headers,
             fields=fields,
             # A part is of no use once its upload has expired.
-            expires_in=min(expires_in, policy.multipart_expires_in) if parts else expires_in,
+            expires_in=min(expires_in, policy.multipart_expires_in) if multipart else expires_in,
             marked=marked,
             guarded=guarded,
             # The URLs of parts are dead once the upload is complete.
             replaceable=method == "post" or (method == "put" and not guarded),
             parts=parts,
-            upload_expires_in=policy.multipart_expires_in if parts else UPLOAD_EXPIRES_IN,
-            part_checksum=request.checksum_algorithm if parts else None,
+            upload_expires_in=policy.multipart_expires_in if multipart else UPLOAD_EXPIRES_IN,
+            part_checksum=request.checksum_algorithm if multipart else None,
         )
 
     def plan_bare(
@@ -190,6 +204,22 @@ class Planner:
             raise errors.ContentTypeNotAllowed(detail, field=field)
         return parsed
 
+    def _most(self, method: Method) -> int:
+        return self.max_size if method == "multipart" else min(self.max_size, MAX_SINGLE_PUT)
+
+    def _cut(self, request: UploadRequest) -> Parts | None:
+        if request.size is None:
+            return None
+        least = request.part_size or self.policy.part_size
+        if not MIN_PART_SIZE <= least <= MAX_PART_SIZE:
+            detail = f"A part may have {MIN_PART_SIZE} to {MAX_PART_SIZE} bytes."
+            raise errors.ValidationFailed(detail, field="part_size")
+        parts = cut(request.size, least_part_size=least)
+        if request.part_size is not None and parts.part_size != request.part_size:
+            detail = f"A file of {request.size} bytes would have more than {MAX_PARTS} parts of this size."
+            raise errors.ValidationFailed(detail, field="part_size")
+        return parts
+
     def _content_type(self, request: UploadRequest) -> str:
         if request.content_type:
             return self.check_content_type(request.content_type)
@@ -244,16 +274,17 @@ class Planner:
 
     def _method(self, request: UploadRequest, *, may_replace: bool) -> Method:
         usable = self._usable[may_replace] - self._without_checksum(request)
-        if request.size is None:
+        cuttable = request.size is not None or (request.size_open and self.policy.unsized_multipart)
+        if not cuttable:
             usable -= {"multipart"}
-        elif request.size > MAX_SINGLE_PUT:
+        if request.size is not None and request.size > MAX_SINGLE_PUT:
             if "multipart" not in usable:
                 self._check_one_request(request.size)
             usable -= {"put", "post"}
         wanted = request.method
         if wanted == "auto":
             wanted = self._automatic(request, usable)
-        if wanted == "multipart" and request.size is None and "multipart" in self._usable[may_replace]:
+        if wanted == "multipart" and not cuttable and "multipart" in self._usable[may_replace]:
             detail = "A multipart upload is cut into parts beforehand; say how many bytes the file has."
             raise errors.SizeRequired(detail, field="size")
         if request.checksum_algorithm and request.checksum is None and wanted in {"put", "post"}:
@@ -298,7 +329,10 @@ class Planner:
             raise errors.MethodNotAvailable(detail, field="size")
 
     def _metadata(self, request: UploadRequest, mark: Mapping[str, str]) -> dict[str, str]:
-        for name, value in request.metadata.items():
+        given = request.metadata
+        if request.drop_metadata:
+            given = {name: value for name, value in given.items() if name in self.metadata_names}
+        for name, value in given.items():
             if not is_text(value):
                 detail = "A metadata value is not valid Unicode (it holds a lone surrogate)."
                 raise errors.MetadataNotAllowed(detail, field="metadata")
@@ -306,7 +340,7 @@ class Planner:
                 free = ", ".join(sorted(self.metadata_names)) or "none"
                 detail = f"Policy {self.policy.name!r} does not take this metadata; it takes: {free}."
                 raise errors.MetadataNotAllowed(detail, field="metadata")
-        metadata = {**request.metadata, **self._fixed_metadata, **mark}
+        metadata = {**given, **self._fixed_metadata, **mark}
         if (size := encoded_size(metadata)) > MAX_METADATA_BYTES:
             detail = f"The metadata has {size} bytes once encoded; S3 takes {MAX_METADATA_BYTES}."
             raise errors.MetadataNotAllowed(detail, field="metadata")
@@ -315,7 +349,7 @@ class Planner:
     def _describe(
         self, request: UploadRequest, content_type: str, metadata: Mapping[str, str]
     ) -> dict[str, str]:
-        headers = {"Content-Type": content_type, **self._headers}
+        headers = {"Content-Type": content_type, **self._headers} if content_type else dict(self._headers)
         if self.policy.content_disposition is not None:
             headers["Content-Disposition"] = content_disposition(
                 self.policy.content_disposition, request.filename

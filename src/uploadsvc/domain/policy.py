@@ -83,6 +83,8 @@ class Policy:
         multipart_threshold: ``auto`` takes a multipart upload above this size.
         multipart_expires_in: How long a multipart upload may take, from its creation to its completion.
         part_size: The least size of a part; it doubles for a file of more than 10,000 parts.
+        unsized_multipart: May a multipart upload begin without its size, where an uploader's own format has
+            no room for one? Its parts are then of any size, and what lands is measured at the end.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Policy:
     multipart_threshold: int = 64 * 1024**2
     multipart_expires_in: int = 604_800
     part_size: int = 8 * 1024**2
+    unsized_multipart: bool = False
 
     @property
     def all_types(self) -> bool:
@@ -198,19 +201,24 @@ class Policy:
             _refuse("tags", f"{provider.name} has no object tags")
         if not provider.checksum_algorithms and self.checksum == "required":
             _refuse("checksum", f"{provider.name} checks none")
-        if not self.methods:
-            _refuse("methods", "must list at least one of put, post, multipart")
         if not self.overwrite and self.client_keys and not provider.conditional_writes:
             _refuse("client_keys", f"{provider.name} cannot refuse to overwrite; set overwrite to true")
         if not self.overwrite and not self.key.unique and not provider.conditional_writes:
             _refuse(
                 "key", f"{provider.name} cannot refuse to overwrite; use {{uuid}} or set overwrite to true"
             )
+        self._check_methods(provider)
+
+    def _check_methods(self, provider: Provider) -> None:
+        if not self.methods:
+            _refuse("methods", "must list at least one of put, post, multipart")
         usable = self.usable_methods(provider, may_replace=self.key.unique or self.overwrite)
         if not usable:
             _refuse(
                 "methods", f"none of {', '.join(sorted(self.methods))} can work here: {self._why(provider)}"
             )
+        if self.unsized_multipart and "multipart" not in usable:
+            _refuse("unsized_multipart", "needs the method multipart, which this policy cannot use here")
         if self.min_size > MAX_SINGLE_PUT and "multipart" not in usable:
             _refuse("min_size", f"one request carries at most {MAX_SINGLE_PUT} bytes")
 

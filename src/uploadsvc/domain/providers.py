@@ -27,6 +27,7 @@ class Provider:
         tagging: It takes object tags.
         checksum_algorithms: Those that it checks on a PUT.
         part_checksums: Those that it checks on the parts of a multipart upload.
+        session_policies: It has a token service (STS), and holds each session to the session's own policy.
         max_object_size: In bytes.
         cors_rules: A bucket takes CORS rules by the S3 API.
         lifecycle_rules: A bucket takes S3's lifecycle rules, `AbortIncompleteMultipartUpload` among them.
@@ -48,6 +49,7 @@ class Provider:
     tagging: bool = True
     checksum_algorithms: frozenset[str] = frozenset({"sha256", "crc32", "crc32c", "crc64nvme"})
     part_checksums: frozenset[str] = frozenset()
+    session_policies: bool = True
     max_object_size: int = 5 * TIB
     cors_rules: bool = True
     lifecycle_rules: bool = True
@@ -82,6 +84,7 @@ PROVIDERS = {
             form_checksums=False,
             acls=False,
             tagging=False,
+            session_policies=False,
         ),
         # https://www.backblaze.com/docs/cloud-storage-s3-compatible-api
         Provider(
@@ -94,6 +97,7 @@ PROVIDERS = {
             form_checksums=False,
             tagging=False,
             checksum_algorithms=frozenset(),
+            session_policies=False,
         ),
         # Its XML API has a precondition header of its own, and forms signed by another algorithm; CORS and
         # lifecycle rules have another XML: https://cloud.google.com/storage/docs/xml-api/put-bucket-metadata
@@ -110,6 +114,7 @@ PROVIDERS = {
             acls=False,
             tagging=False,
             checksum_algorithms=frozenset(),
+            session_policies=False,
         ),
         # https://min.io/docs/minio/linux/reference/s3-api-compatibility.html
         Provider(
@@ -132,10 +137,12 @@ PROVIDERS = {
             part_checksums=_ALL_CHECKSUMS - {"sha256"},
             public_access_block=False,
         ),
+        # Its STS hands out keys that may do everything.
         Provider(
             name="localstack",
             form_checksums=False,
             part_checksums=_ALL_CHECKSUMS,
+            session_policies=False,
             policy_conditions=True,
             kms=True,
         ),

@@ -7,12 +7,11 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final
 
+from uploadsvc.domain.arns import bucket_arn, objects_arn, partition
 from uploadsvc.domain.providers import Provider
-from uploadsvc.provisioning.arns import bucket_arn, partition
 from uploadsvc.provisioning.needs import AccessNeeds, BucketNeeds
 
 _VERSION: Final = "2012-10-17"
-_WILDCARDS: Final = re.compile(r"[*?$]")
 _ALIAS: Final = re.compile(r"(?:arn:[^:]+:kms:[^:]+:(?P<account>[^:]*):)?(?P<alias>alias/.+)")
 
 
@@ -25,6 +24,7 @@ def service_policy(needs: AccessNeeds) -> dict[str, Any]:
         needs: What the settings make the service do.
     """
     arn = bucket_arn(needs.bucket, region=needs.region)
+    objects = objects_arn(needs.bucket, region=needs.region, prefix=f"{needs.key_prefix}/")
     on_objects = ["s3:PutObject", "s3:GetObject"]
     on_objects += ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"] if needs.multipart else []
     on_objects += ["s3:DeleteObject"] if needs.delete else []
@@ -35,9 +35,10 @@ def service_policy(needs: AccessNeeds) -> dict[str, Any]:
     on_bucket = ["s3:ListBucket"]
     on_bucket += ["s3:ListBucketMultipartUploads"] if needs.multipart else []
     statements = [
-        _allow("Objects", on_objects, f"{arn}/{_literal(needs.key_prefix)}/*"),
+        _allow("Objects", on_objects, objects),
         _allow("Bucket", on_bucket, arn),
         *_keys(needs),
+        *_sessions(needs),
     ]
     return {"Version": _VERSION, "Statement": statements}
 
@@ -89,14 +90,16 @@ def _keys(needs: AccessNeeds) -> list[dict[str, Any]]:
     return statements
 
 
+def _sessions(needs: AccessNeeds) -> list[dict[str, Any]]:
+    """Allow to begin sessions. The role's own rights, or for federation the service's, bound them."""
+    if not needs.sessions:
+        return []
+    if needs.role_arn is not None:
+        return [_allow("Sessions", ["sts:AssumeRole"], needs.role_arn)]
+    # A federated user has no name yet.
+    return [_allow("Sessions", ["sts:GetFederationToken"], "*")]
+
+
 def _allow(sid: str, actions: Iterable[str], *resources: str) -> dict[str, Any]:
     resource = resources[0] if len(resources) == 1 else list(resources)
     return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": resource}
-
-
-def _literal(text: str) -> str:
-    """Return what stands for a text in a resource, where some characters are wildcards.
-
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
-    """
-    return _WILDCARDS.sub(lambda found: f"${{{found[0]}}}", text)

@@ -50,6 +50,8 @@ class AccessNeeds:
         acls: Some policy sets an ACL.
         tags: Some policy sets tags.
         kms_keys: The KMS keys that policies name: id, ARN, alias or alias ARN.
+        sessions: Callers are handed credentials of their own.
+        role_arn: The role that is assumed for those; ``None`` for federation.
     """
 
     bucket: str
@@ -60,3 +62,5 @@ class AccessNeeds:
     acls: bool
     tags: bool
     kms_keys: frozenset[str]
+    sessions: bool
+    role_arn: str | None

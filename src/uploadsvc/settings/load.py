@@ -17,7 +17,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from uploadsvc.settings.model import ENV_DELIMITER, ENV_PREFIX, Settings, SettingsError
+from uploadsvc.settings.errors import ENV_DELIMITER, ENV_PREFIX, SettingsError
+from uploadsvc.settings.model import Settings
 
 CONFIG_FILE = f"{ENV_PREFIX}CONFIG_FILE"
 

@@ -1,181 +1,155 @@
-"""The settings model. Names and defaults are the contract; `docs/settings` and the README quote them."""
+"""The settings model. Names and defaults are the contract; `make docs` writes `docs/settings.md` from it."""
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
-from uploadsvc.domain.keys import KeyTemplate
-from uploadsvc.domain.policy import MAX_EXPIRES_IN, Acl, ChecksumRule, Disposition, Encryption, Method, Policy
-from uploadsvc.domain.providers import GIB
-from uploadsvc.settings.values import Names, Pem, SecretPem, Size, matching, split_list
-
-ENV_PREFIX = "UPLOADSVC_"
-ENV_DELIMITER = "__"
+from uploadsvc.domain.policy import MAX_EXPIRES_IN
+from uploadsvc.settings.auth import AuthSettings
+from uploadsvc.settings.policies import PolicySettings
+from uploadsvc.settings.section import Section
+from uploadsvc.settings.values import Names, Pem, SecretPem, matching
 
 MAX_TOKEN_SECONDS = 86_400
 
-# What RFC 9110 section 5.6.2 calls a token: names of headers and of cookies.
-_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}"
 
-
-class SettingsError(ValueError):
-    """A setting that stops the start, said in one line.
-
-    Args:
-        path: Where it is: ``("s3", "bucket")`` is ``UPLOADSVC_S3__BUCKET``.
-        message: What was wrong, and what is allowed; never holds the value of a secret.
-    """
-
-    def __init__(self, path: tuple[str, ...], message: str) -> None:
-        self.variable = ENV_PREFIX + ENV_DELIMITER.join(part.upper() for part in path) if path else "settings"
-        super().__init__(f"{self.variable}: {message}")
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class S3Settings(_Section):
+class S3Settings(Section):
     """The bucket, and how it is reached."""
 
     bucket: Annotated[
         str,
         matching(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]", "a bucket's name: letters, digits, . - _"),
     ]
+    """The bucket."""
+
     region: Annotated[str, matching(r"[A-Za-z0-9-]{1,64}", "a region, for example eu-central-1")] | None = (
         None
     )
+    """The bucket's region. Needed, unless there is an `endpoint_url`: then us-east-1."""
+
     endpoint_url: str | None = None
+    """Where the service reaches S3, such as `https://s3.example.com`; not set: AWS."""
+
     public_endpoint_url: str | None = None
+    """Where browsers reach S3, when that is another address."""
+
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
+    """Where the bucket's name stands in URLs: `auto` takes the host name on AWS where TLS allows it, else the
+    path.
+    """
+
     access_key_id: str | None = None
+    """Goes with `secret_access_key`; without both, the usual AWS chain is asked, and its credentials are
+    renewed.
+    """
+
     secret_access_key: SecretStr | None = None
+    """The secret of `access_key_id`."""
+
     session_token: SecretStr | None = None
+    """Where the two are a session's. Nobody renews it."""
+
     provider: (
         Literal["aws", "generic", "r2", "b2", "gcs", "minio", "ceph", "seaweedfs", "localstack"] | None
     ) = None
+    """What the store can do; not set: `aws`, or `generic` with an `endpoint_url`."""
 
 
-class JwtSettings(_Section):
-    """Bearer tokens."""
-
-    secret: SecretStr | None = None
-    public_key: Pem | None = None
-    jwks_url: str | None = None
-    issuer: str | None = None
-    cookie: Annotated[str, matching(_NAME, "a cookie's name")] | None = None
-    audience: str | None = None
-    algorithms: Names = ()
-    user_claim: str = Field(default="sub", min_length=1)
-
-
-class ApiKeySettings(_Section):
-    """One service's key."""
-
-    name: str = Field(min_length=1, max_length=128)
-    sha256: Annotated[str, matching("[0-9a-fA-F]{64}", "the key's SHA-256 in 64 hexadecimal digits")]
-    policies: tuple[str, ...] = ("*",)
-
-
-class AuthSettings(_Section):
-    """Who may call."""
-
-    jwt: JwtSettings = JwtSettings()
-    api_keys: tuple[ApiKeySettings, ...] = ()
-    trusted_header: Annotated[str, matching(_NAME, "a header's name")] | None = None
-    trusted_proxies: Names = ()
-
-
-class ReceiptSettings(_Section):
-    """Receipts of completed uploads."""
+class ReceiptSettings(Section):
+    """Receipts of completed uploads ([how to check one](receipts.md))."""
 
     secret: SecretStr | None = None
+    """Signs receipts by HS256, 32 bytes or more; with neither this nor `private_key`, a key derived from the
+    secret key does.
+    """
+
     private_key: SecretPem | None = None
+    """Signs receipts: Ed25519, EC P-256, or RSA of 2048 bits or more."""
+
     public_keys: tuple[Pem, ...] = ()
+    """Retired and coming keys, published beside that of `private_key`."""
+
     issuer: str = "uploadsvc"
+    """The receipts' `iss`."""
+
     audience: str = "uploadsvc-receipts"
+    """The receipts' `aud`."""
+
     expires_in: int = Field(default=86_400, ge=1)
+    """How many seconds a receipt is good for."""
 
 
-class TokenSettings(_Section):
-    """Upload tokens, in seconds."""
+class TokenSettings(Section):
+    """Upload tokens (`POST /v1/tokens`)."""
 
     expires_in: int = Field(default=900, ge=1, le=MAX_TOKEN_SECONDS)
+    """How many seconds one lives when a request does not say."""
+
     max_expires_in: int = Field(default=3600, ge=1, le=MAX_TOKEN_SECONDS)
+    """The most seconds that a request may ask for."""
 
 
-class ObjectSettings(_Section):
+class ObjectSettings(Section):
     """What callers may do with stored objects."""
 
     delete: bool = False
+    """May callers delete their own? The service's own rights need `s3:DeleteObject` then."""
 
 
-class DownloadSettings(_Section):
-    """Download URLs, in seconds."""
+class DownloadSettings(Section):
+    """Download URLs (`POST /v1/downloads`)."""
 
     expires_in: int = Field(default=300, ge=1, le=MAX_EXPIRES_IN)
+    """How many seconds one lives when a request does not say."""
+
     max_expires_in: int = Field(default=3600, ge=1, le=MAX_EXPIRES_IN)
+    """The most seconds that a request may ask for."""
 
 
-class CorsSettings(_Section):
-    """Origins of the single-page apps that call this API."""
+class CorsSettings(Section):
+    """Origins of the single-page apps that call this API; the bucket has a CORS rule of its own."""
 
     allow_origins: Names = ()
+    """Origins such as `https://app.example.com`; `*` for any."""
+
     allow_credentials: bool = False
+    """May they send cookies? Not with `*`."""
 
 
-class PolicySettings(_Section):
-    """One upload policy; see `uploadsvc.domain.policy.Policy` for what each field does."""
+class UppySettings(Section):
+    """What Uppy is served beyond uploads by policy."""
 
-    min_size: Size = 0
-    max_size: Size = 5 * GIB
-    content_types: Annotated[frozenset[str], BeforeValidator(split_list)] = frozenset({"*/*"})
-    methods: Annotated[frozenset[Method], BeforeValidator(split_list)] = frozenset(
-        {"put", "post", "multipart"}
-    )
-    expires_in: int = 900
-    max_expires_in: int | None = None
-    key: str = "{uuid}/{filename}"
-    client_keys: bool = False
-    overwrite: bool = False
-    metadata: dict[str, str | None] = {}
-    acl: Acl | None = None
-    storage_class: str | None = None
-    server_side_encryption: Encryption | None = None
-    kms_key_id: str | None = None
-    cache_control: str | None = None
-    content_disposition: Disposition | None = None
-    tags: dict[str, str] = {}
-    checksum: ChecksumRule = "optional"
-    multipart_threshold: Size = 64 * 1024**2
-    multipart_expires_in: int = 604_800
-    part_size: Size = 8 * 1024**2
+    credentials: bool = False
+    """May callers have temporary S3 credentials? They upload below the caller's own prefix alone, but past
+    what policies say of size and type.
+    """
 
-    def policy(self, name: str) -> Policy:
-        """Return the policy, unchecked.
+    role_arn: Annotated[str, matching(r"[\x21-\x7e]{20,2048}", "a role's ARN")] | None = None
+    """The role that is assumed for them; not set: federation, which AWS alone has, for an IAM user."""
 
-        Raises:
-            SettingsError: The key template is none.
-        """
-        try:
-            key = KeyTemplate(self.key)
-        except ValueError as error:
-            raise SettingsError(("policies", name, "key"), str(error)) from None
-        fields = {field: getattr(self, field) for field in type(self).model_fields}
-        fields["content_types"] = frozenset(pattern.lower() for pattern in self.content_types)
-        if self.max_expires_in is None:
-            # One hour is the most by default, unless the operator's own figure is higher.
-            fields["max_expires_in"] = max(3600, self.expires_in)
-        return Policy(**{**fields, "name": name, "key": key})
+    sts_endpoint_url: str | None = None
+    """Where the token service (STS) is; not set: `s3.endpoint_url`, or AWS."""
+
+    credentials_expires_in: int = Field(default=3600, ge=900, le=43_200)
+    """How many seconds they live."""
 
 
-class Settings(_Section):
-    """All that an operator can set."""
+class Settings(Section):
+    """The service itself."""
 
     secret_key: SecretStr | None = None
+    """Ids and tokens are sealed with keys derived from it: 32 bytes or more, the same on every replica. This
+    or `secret_keys` is needed.
+    """
+
     secret_keys: tuple[SecretStr, ...] = ()
+    """In place of `secret_key`, for a rotation: the first seals, all open."""
+
     s3: S3Settings
+
     key_prefix: str = "uploads"
+    """The key prefix below which every user has one."""
+
     auth: AuthSettings = AuthSettings()
     policies: dict[str, PolicySettings] = Field(default={"default": PolicySettings()}, min_length=1)
     objects: ObjectSettings = ObjectSettings()
@@ -183,4 +157,7 @@ class Settings(_Section):
     receipts: ReceiptSettings = ReceiptSettings()
     tokens: TokenSettings = TokenSettings()
     cors: CorsSettings = CorsSettings()
+    uppy: UppySettings = UppySettings()
+
     demo: bool = False
+    """Serve the demo page, where anyone uploads as one of two demo users; never in production."""

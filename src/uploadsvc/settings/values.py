@@ -1,9 +1,15 @@
 """Values as people write them: sizes, lists, PEM text in one line."""
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, SecretStr
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+FORM: Final = "x-form"
+"""Where a value's JSON Schema says in words what it looks like."""
 
 _SIZE = re.compile(r"\s*(\d{1,18})\s*([KMGT]?i?B)?\s*", re.IGNORECASE)
 _UNITS: Final = {
@@ -47,20 +53,41 @@ def unfold_pem(value: object) -> object:
     return value.replace("\\n", "\n") if isinstance(value, str) else value
 
 
-def matching(pattern: str, allowed: str) -> AfterValidator:
-    """Return a validator that takes strings of one form and otherwise says what is allowed."""
-    compiled = re.compile(pattern)
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A validator that takes strings of one form and otherwise says what is allowed.
 
-    def check(value: str) -> str:
-        if not compiled.fullmatch(value):
-            message = f"must be {allowed}"
+    Args:
+        pattern: What the whole string has to match.
+        allowed: The same in words.
+    """
+
+    pattern: str
+    allowed: str
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Check what has been found to be a string."""
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Say it in the schema, too."""
+        return {**handler(schema), FORM: self.allowed}
+
+    def _checked(self, value: str) -> str:
+        if not re.fullmatch(self.pattern, value):
+            message = f"must be {self.allowed}"
             raise ValueError(message)
         return value
 
-    return AfterValidator(check)
+
+def matching(pattern: str, allowed: str) -> Form:
+    """Return a validator that takes strings of one form and otherwise says what is allowed."""
+    return Form(pattern, allowed)
 
 
-Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
+Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0, json_schema_extra={FORM: "a size"})]
 Names = Annotated[tuple[str, ...], BeforeValidator(split_list)]
-Pem = Annotated[str, BeforeValidator(unfold_pem)]
-SecretPem = Annotated[SecretStr, BeforeValidator(unfold_pem)]
+Pem = Annotated[str, BeforeValidator(unfold_pem), Field(json_schema_extra={FORM: "PEM text"})]
+SecretPem = Annotated[SecretStr, BeforeValidator(unfold_pem), Field(json_schema_extra={FORM: "PEM text"})]

@@ -66,11 +66,13 @@ const formatTime = new Intl.DateTimeFormat("en", timeParts).format;
 
 // --- Users: each has a client of their own, so an upload goes on as the user who started it ---
 
+/** Where the service is: another app may have it under a path. */
+const baseUrl = new URL("..", import.meta.url).href;
 const tokens = new Map();
 const clients = new Map();
 
 async function loadTokens() {
-  const response = await fetch("/demo/users");
+  const response = await fetch(`${baseUrl}demo/users`);
   if (!response.ok) throw new Error(`the service answered ${response.status}`);
   for (const { user, token } of (await response.json()).users) tokens.set(user, token);
 }
@@ -80,7 +82,7 @@ function addUser(user) {
     if (refresh) await loadTokens();
     return tokens.get(user);
   };
-  clients.set(user, createClient({ getToken, scope: user, maxUploads: CONCURRENT_UPLOADS }));
+  clients.set(user, createClient({ baseUrl, getToken, scope: user, maxUploads: CONCURRENT_UPLOADS }));
   const radio = Object.assign(document.createElement("input"), { type: "radio", name: "user", value: user });
   radio.addEventListener("change", () => showUser(user));
   const label = document.createElement("label");

@@ -3,6 +3,7 @@
 from uploadsvc.wiring.bucket import access_needs, bucket_client, bucket_needs
 from uploadsvc.wiring.callers import allowed_origins, authenticator
 from uploadsvc.wiring.clock import now
+from uploadsvc.wiring.delegation import delegation
 from uploadsvc.wiring.jwt import jwt_verifier
 from uploadsvc.wiring.policies import namespace, planners, provider
 from uploadsvc.wiring.receipts import receipts
@@ -15,6 +16,7 @@ __all__ = [
     "authenticator",
     "bucket_client",
     "bucket_needs",
+    "delegation",
     "jwt_verifier",
     "namespace",
     "now",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
 _DAY: Final = 86_400
+_WHOLE_PROTOCOL: Final = frozenset({"PUT", "POST", "DELETE"})
 
 _PUBLIC_ACLS: Final = frozenset({"public-read", "public-read-write", "authenticated-read"})
 """Those that grant something to AWS's groups of everybody:
@@ -45,8 +46,8 @@ def bucket_needs(settings: Settings) -> BucketNeeds:
         provider=provider(settings),
         key_prefix=namespace(settings).key_prefix,
         origins=tuple(dict.fromkeys(allowed_origins(settings))),
-        cors_methods=cors_methods(made),
-        cors_headers=frozenset[str]().union(*(planner.browser_headers for planner in made)),
+        cors_methods=cors_methods(made, by_browsers_themselves=settings.uppy.credentials),
+        cors_headers=_cors_headers(made, by_browsers_themselves=settings.uppy.credentials),
         abort_days=_abort_days(made),
         needs_acls=not acls <= _ACLS_WITHOUT_ACLS,
         allows_public_acl=bool(acls & _PUBLIC_ACLS),
@@ -54,10 +55,26 @@ def bucket_needs(settings: Settings) -> BucketNeeds:
     )
 
 
-def cors_methods(made: Iterable[Planner]) -> frozenset[str]:
-    """Return the HTTP methods that pages use at the bucket: downloads, and what the policies upload by."""
+def cors_methods(made: Iterable[Planner], *, by_browsers_themselves: bool) -> frozenset[str]:
+    """Return the HTTP methods that pages use at the bucket: downloads, and what the policies upload by.
+
+    Args:
+        made: The policies' planners.
+        by_browsers_themselves: Whether browsers sign requests of their own, by credentials of their own.
+    """
+    methods = {"GET", "HEAD"}
     upload = {"put": "PUT", "multipart": "PUT", "post": "POST"}
-    return frozenset({"GET", "HEAD", *(upload[method] for planner in made for method in planner.methods)})
+    for planner in made:
+        methods.update(upload[method] for method in planner.methods)
+        if planner.policy.unsized_multipart:
+            # Requests that are signed one by one begin, complete and abort multipart uploads, too.
+            methods |= _WHOLE_PROTOCOL
+    return frozenset(methods | (_WHOLE_PROTOCOL if by_browsers_themselves else set()))
+
+
+def _cors_headers(made: Iterable[Planner], *, by_browsers_themselves: bool) -> frozenset[str]:
+    own = {"content-type"} if by_browsers_themselves else set[str]()
+    return frozenset(own).union(*(planner.browser_headers for planner in made))
 
 
 def access_needs(settings: Settings) -> AccessNeeds:
@@ -82,6 +99,8 @@ def access_needs(settings: Settings) -> AccessNeeds:
         acls=any(policy.acl for policy in policies),
         tags=any(policy.tags for policy in policies),
         kms_keys=frozenset(kms_keys if store.kms else ()),
+        sessions=settings.uppy.credentials,
+        role_arn=settings.uppy.role_arn,
     )
 
 

@@ -8,7 +8,7 @@ from uploadsvc.auth.discovery import JwksUrl, OidcIssuer
 from uploadsvc.auth.jwks import JwksVerifier
 from uploadsvc.auth.tokens import TokenVerifier, public_key_verifier, secret_verifier
 from uploadsvc.settings import Settings, SettingsError
-from uploadsvc.settings.model import JwtSettings
+from uploadsvc.settings.auth import JwtSettings
 
 
 def jwt_verifier(settings: Settings) -> tuple[Verify | None, AbstractAsyncContextManager[object]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from uploadsvc.provisioning.arns import bucket_arn
+from uploadsvc.domain.arns import bucket_arn
 from uploadsvc.provisioning.needs import BucketNeeds
 from uploadsvc.provisioning.refusals import code_of
 from uploadsvc.provisioning.steps import Check, Finding

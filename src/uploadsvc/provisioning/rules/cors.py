@@ -31,8 +31,9 @@ def _rule(needs: BucketNeeds) -> "CORSRuleTypeDef":
         "AllowedOrigins": list(needs.origins),
         "AllowedMethods": sorted(needs.cors_methods, key=_ORDER.index),
         "AllowedHeaders": sorted(needs.cors_headers),
-        # Whoever puts a multipart upload together from what it has sent reads the parts' ETags.
-        "ExposeHeaders": ["ETag"],
+        # Whoever puts a multipart upload together from what it has sent reads the parts' ETags. Uppy 5 reads
+        # where a form's file is.
+        "ExposeHeaders": ["ETag", "Location"] if "POST" in needs.cors_methods else ["ETag"],
         "MaxAgeSeconds": MAX_AGE,
     }
 

@@ -1,0 +1,1 @@
+"""Uppy's wire formats: Companion's, signed requests, temporary credentials."""

@@ -1,0 +1,71 @@
+"""Every setting as Markdown tables, from the model alone. `make docs` writes them into `docs/settings.md`."""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from uploadsvc.settings.errors import variable
+from uploadsvc.settings.tree import ITEM, NAME, Group, Setting, groups
+from uploadsvc.settings.wording import allowed, default
+
+MARK: Final = "<!-- What follows is written by `make docs`, from the model. -->\n"
+
+
+def rewritten(page: str) -> str:
+    """Return a page whose tables are those of the model; what precedes them stays.
+
+    Raises:
+        ValueError: It has no place for them.
+    """
+    head, mark, _ = page.partition(MARK)
+    if not mark:
+        message = f"the page lacks the line {MARK.strip()!r}"
+        raise ValueError(message)
+    return "\n".join([f"{head}{mark}", *(_table(group) for group in groups())])
+
+
+def _table(group: Group) -> str:
+    lines = [f"## {_heading(group)}"]
+    if group.path:
+        lines += ["", group.description]
+    if sentence := _in_environment(group):
+        lines += ["", sentence]
+    if group.settings:
+        lines += ["", f"| {'field' if _is_inner(group) else 'variable'} | value | default | what it does |"]
+        lines += ["|---|---|---|---|", *(_row(setting, group) for setting in group.settings)]
+    return "\n".join([*lines, ""])
+
+
+def _heading(group: Group) -> str:
+    if not group.path:
+        return group.description.rstrip(".")
+    name = ".".join(part for part in group.path if part != ITEM)
+    return f"`[[{name}]]`" if group.path[-1] == ITEM else f"`[{name}]`"
+
+
+def _is_inner(group: Group) -> bool:
+    """Tell whether the section may be there more than once, so that its variables are none of their own."""
+    return not {NAME, ITEM}.isdisjoint(group.path)
+
+
+def _in_environment(group: Group) -> str:
+    if not _is_inner(group):
+        return ""
+    *path, last = group.path
+    if last == ITEM:
+        return f"In the environment: `{variable(*path)}`, a JSON list of these."
+    if last == NAME:
+        one = variable(*group.settings[0].path)
+        return f"In the environment: `{variable(*path)}`, JSON by name, or each value alone: `{one}`."
+    return f"In the environment: each value alone: `{variable(*group.settings[0].path)}`."
+
+
+def _row(setting: Setting, group: Group) -> str:
+    name = setting.path[-1] if _is_inner(group) else variable(*setting.path)
+    cells = (f"`{name}`", allowed(setting.schema), default(setting), setting.description)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1])
+    target.write_text(rewritten(target.read_text(encoding="utf-8")), encoding="utf-8")
