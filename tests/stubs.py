@@ -22,6 +22,7 @@ class Canned:
         content_type: Its media type.
         length: The bytes of the body that a HEAD speaks of.
         headers: Besides those that every answer has.
+        date: In place of now.
     """
 
     status: int
@@ -30,6 +31,7 @@ class Canned:
     content_type: str = "application/xml"
     length: int = 0
     headers: Sequence[tuple[str, str]] = ()
+    date: str = ""
 
     def encode(self, *, with_body: bool) -> bytes:
         """Return the bytes of the answer; one to a HEAD has no body."""
@@ -38,7 +40,7 @@ class Canned:
             body = f"<Error><Code>{self.code}</Code><Message>Canned.</Message></Error>"
         lines = [
             f"HTTP/1.1 {self.status} Canned",
-            f"Date: {formatdate(usegmt=True)}",
+            f"Date: {self.date or formatdate(usegmt=True)}",
             f"Content-Type: {self.content_type}",
             "x-amz-request-id: REQUEST-0001",
             f"Content-Length: {len(body.encode()) if with_body else self.length}",

@@ -11,6 +11,7 @@ import typer
 from uploadsvc import bucket_commands, server, wiring
 from uploadsvc.app import app_from_environment, create_app
 from uploadsvc.demo_bucket import prepare_bucket
+from uploadsvc.doctor_command import doctor
 from uploadsvc.logs import configure_logs
 from uploadsvc.provisioning.steps import ProvisioningError
 from uploadsvc.receipts import TYP
@@ -26,6 +27,7 @@ app = typer.Typer(
 
 app.add_typer(bucket_commands.app, name="bucket")
 app.command()(bucket_commands.iam_policy)
+app.command()(doctor)
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]

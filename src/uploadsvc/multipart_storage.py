@@ -83,17 +83,7 @@ class MultipartStorage:
         Raises:
             UploadsvcError: S3 denies, fails or does not answer.
         """
-        parameters: dict[str, Any] = {
-            _PARAMETERS[name]: value for name, value in headers.items() if not name.startswith(_METADATA)
-        }
-        parameters["Metadata"] = {
-            name.removeprefix(_METADATA): value
-            for name, value in headers.items()
-            if name.startswith(_METADATA)
-        }
-        if checksum is not None:
-            parameters["ChecksumAlgorithm"] = checksum.upper()
-            parameters["ChecksumType"] = _checksum_type(checksum)
+        parameters = creation(headers, checksum=checksum)
         async with translated("create_multipart_upload"):
             answer = await self._storage.client.create_multipart_upload(
                 Bucket=self._storage.bucket, Key=key, **parameters
@@ -281,6 +271,25 @@ class MultipartStorage:
             return listed, None
         # SeaweedFS goes by the upload's name alone, and gives no key.
         return listed, (answer.get("NextKeyMarker", ""), answer.get("NextUploadIdMarker", ""))
+
+
+def creation(headers: Mapping[str, str], *, checksum: Algorithm | None) -> dict[str, Any]:
+    """Return the parameters by which an upload is begun, besides bucket and key.
+
+    Args:
+        headers: What describes the object to be.
+        checksum: The checksum that its parts will bring, if any.
+    """
+    parameters: dict[str, Any] = {
+        _PARAMETERS[name]: value for name, value in headers.items() if not name.startswith(_METADATA)
+    }
+    parameters["Metadata"] = {
+        name.removeprefix(_METADATA): value for name, value in headers.items() if name.startswith(_METADATA)
+    }
+    if checksum is not None:
+        parameters["ChecksumAlgorithm"] = checksum.upper()
+        parameters["ChecksumType"] = _checksum_type(checksum)
+    return parameters
 
 
 def _newest(listed: Sequence[tuple[datetime, UploadedPart]]) -> list[UploadedPart]:

@@ -58,7 +58,8 @@ class Storage:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.bucket = bucket
-        fetch = AwsChain(region=region) if credentials is None else _always(credentials)
+        self._chain = AwsChain(region=region)
+        fetch = _always(credentials) if credentials else self._chain
         self._source = CredentialSource(fetch, clock=clock, deadline=CREDENTIALS_DEADLINE, patience=DEADLINE)
         self._stack = AsyncExitStack()
         self._running: set[asyncio.Task[Any]] = set()
@@ -142,6 +143,11 @@ class Storage:
             StorageUnavailable: They could not be renewed.
         """
         return await self._source.current()
+
+    @property
+    def credentials_provider(self) -> str | None:
+        """Who of the AWS chain gave the credentials, by botocore's name; ``None`` before anyone did."""
+        return self._chain.method
 
     async def check(self) -> datetime:
         """Ask for the bucket, and return the time by S3's own clock.

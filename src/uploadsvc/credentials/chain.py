@@ -48,6 +48,8 @@ class AwsChain:
     def __init__(self, *, region: str) -> None:
         self._region = region
         self._refresh: Callable[[], Any] | None = None
+        self.method: str | None = None
+        """Who answered, by botocore's name for it: ``env``, ``iam-role`` …; ``None`` before anyone did."""
 
     async def __call__(self) -> Credentials:
         """Ask anew.
@@ -85,6 +87,7 @@ class AwsChain:
         found: Any = await resolver.load_credentials()
         if found is None:
             raise NoCredentialsError
+        self.method = found.method
         if not isinstance(found, AioRefreshableCredentials):
             frozen = await found.get_frozen_credentials()
             return _credentials(frozen.access_key, frozen.secret_key, frozen.token, None)

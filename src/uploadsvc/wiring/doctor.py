@@ -1,0 +1,75 @@
+"""What ``uploadsvc doctor`` examines."""
+
+import os
+import ssl
+from collections.abc import Mapping
+
+import httpx
+
+from uploadsvc.doctor.samples import canary_planner
+from uploadsvc.doctor.target import FOLDER, Target
+from uploadsvc.domain.endpoints import addressing_style, aws_endpoint_url, bucket_endpoint
+from uploadsvc.settings import Settings, SettingsError
+from uploadsvc.wiring.bucket import bucket_needs
+from uploadsvc.wiring.callers import allowed_origins
+from uploadsvc.wiring.clock import now
+from uploadsvc.wiring.policies import planners, provider
+from uploadsvc.wiring.storage import bucket_region, storage_and_signer
+
+
+def doctor_target(settings: Settings) -> Target:
+    """Return what is examined; its storage is still to be opened.
+
+    Raises:
+        SettingsError: The settings contradict themselves or each other.
+    """
+    storage, signer = storage_and_signer(settings)
+    s3, region, store = settings.s3, bucket_region(settings), provider(settings)
+    style = addressing_style(configured=s3.addressing_style, endpoint_url=s3.endpoint_url, bucket=s3.bucket)
+    endpoint_url = s3.endpoint_url or aws_endpoint_url(region)
+    folder = f"{settings.key_prefix}/{FOLDER}"
+    return Target(
+        storage=storage,
+        signer=signer,
+        inner=bucket_endpoint(endpoint_url=endpoint_url, bucket=s3.bucket, style=style),
+        provider=store,
+        region=region,
+        planners={
+            name: canary_planner(planner.policy, store, folder)
+            for name, planner in planners(settings).items()
+        },
+        callers=_callers(settings),
+        key_prefix=settings.key_prefix,
+        origins=tuple(dict.fromkeys(allowed_origins(settings))),
+        needs=bucket_needs(settings),
+        own_credentials=s3.access_key_id is not None,
+        trust=_trust(),
+        clock=now,
+    )
+
+
+def _callers(settings: Settings) -> Mapping[str, str]:
+    """Return who may use each policy, in words; a policy that nobody can use is left out."""
+    auth = settings.auth
+    jwt = auth.jwt.secret or auth.jwt.public_key or auth.jwt.jwks_url or auth.jwt.issuer
+    if jwt or auth.trusted_header or settings.demo:
+        return dict.fromkeys(settings.policies, "all callers")
+    found: dict[str, list[str]] = {}
+    for key in auth.api_keys:
+        for name in settings.policies:
+            if "*" in key.policies or name in key.policies:
+                found.setdefault(name, []).append(key.name)
+    return {name: f"the API keys {', '.join(keys)}" for name, keys in found.items()}
+
+
+def _trust() -> ssl.SSLContext:
+    """Return what the S3 client checks certificates against: its own variable counts here too.
+
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html#ca_bundle
+    """
+    bundle = os.environ.get("AWS_CA_BUNDLE")
+    try:
+        return ssl.create_default_context(cafile=bundle) if bundle else httpx.create_ssl_context()
+    except OSError as error:
+        message = f"AWS_CA_BUNDLE: cannot read {bundle!r}: {error.strerror or 'not certificates'}"
+        raise SettingsError(("s3",), message) from None

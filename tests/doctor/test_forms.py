@@ -1,0 +1,45 @@
+"""A form needs no preflight, so it is its answer that a page may read, or not."""
+
+import httpx
+import pytest
+from tests.doctor.support import ORIGIN, OTHER_ORIGIN, settings_of
+from tests.servers import S3Server
+
+from uploadsvc.doctor.answers import Answer
+from uploadsvc.doctor.attempts import Attempt
+from uploadsvc.doctor.canaries import Outcome
+from uploadsvc.doctor.cors import with_forms
+from uploadsvc.doctor.finding import Finding, failed, ok
+from uploadsvc.settings import Settings
+from uploadsvc.wiring.doctor import doctor_target
+
+WELL = ok(f"cors:{ORIGIN}", "preflights pass")
+
+
+def after_a_form(server: S3Server, finding: Finding, allowed: str | None, *, status: int = 204) -> Finding:
+    """Judge an origin once more, after a form as one of its pages sends it got this answer."""
+    target = doctor_target(Settings.model_validate(settings_of(server)))
+    headers = {} if allowed is None else {"Access-Control-Allow-Origin": allowed}
+    taken = status < 300
+    outcome = Outcome(
+        answer=Answer(status=status), headers=httpx.Headers(headers), through=taken, stored=taken
+    )
+    return with_forms(finding, target, [Attempt(policy="default", method="post", outcomes=(outcome,))])
+
+
+@pytest.mark.parametrize("allowed", [None, OTHER_ORIGIN])
+def test_an_answer_that_a_page_may_not_read_is_named(moto_server: S3Server, allowed: str | None) -> None:
+    """Preflights passed, and the page would still not know that its file is stored."""
+    finding = after_a_form(moto_server, WELL, allowed)
+    assert finding.status == "failed"
+    assert finding.found.startswith("pages may not read the answer to a form (")
+
+
+def test_what_is_known_already_stays(moto_server: S3Server) -> None:
+    """An answer that may be read, one that stored nothing, another origin's, and what failed before."""
+    assert after_a_form(moto_server, WELL, ORIGIN) == WELL
+    assert after_a_form(moto_server, WELL, None, status=403) == WELL
+    other = ok(f"cors:{OTHER_ORIGIN}", "preflights pass")
+    assert after_a_form(moto_server, other, None) == other
+    worse = failed(f"cors:{ORIGIN}", "pages may send nothing", "mend")
+    assert after_a_form(moto_server, worse, None) == worse
