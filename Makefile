@@ -8,6 +8,8 @@ CLIENTS_MODULES := tests/clients/node_modules
 UPLOADERS_MODULES := tests/uploaders/node_modules
 NPM := PATH="$(CURDIR)/$(CLIENTS_VENV)/bin:$$PATH" npm --prefix
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
+# Two processes, each with servers of its own: a test waits for one of those most of the time.
+PARALLEL ?= --numprocesses 2 --dist loadfile
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links $(LOCK_FLAGS)
 
@@ -21,7 +23,7 @@ dev: $(VENV)/.dev  ## Run the service, an embedded S3 and the demo page on http:
 	@exec $(VENV)/bin/uploadsvc dev $(ARGS)
 
 test: $(VENV)/.test $(LOCALSTACK_VENV)/.ready $(CLIENTS_MODULES)/.ready $(UPLOADERS_MODULES)/.ready  ## Run all tests, against LocalStack and SeaweedFS too.
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(VENV)/bin/python -m pytest $(PARALLEL) $(ARGS)
 
 check: $(VENV)/.test  ## Lint, format check, types, import rules.
 	$(VENV)/bin/ruff check .
