@@ -68,7 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
     _include(app.router, service, authentication(authenticator))
     app.include_router(tokens_router(service.tokens, authentication(authenticator, user_needed=False)))
     in_path = path_authentication(UploadTokens(wiring.secrets(settings), clock=wiring.now))
-    app.include_router(companion_router(service.uploads, in_path, prefix="/uppy/{token}"))
+    app.include_router(companion_router(service.creation, service.uploads, in_path, prefix="/uppy/{token}"))
     app.include_router(health_router(Readiness(storage=service.storage, clock=wiring.now)))
     app.include_router(web_router(demo))
     set_document(app)
@@ -113,16 +113,18 @@ def create_router(settings: Settings, *, authenticate: Authenticate) -> APIRoute
 
 
 def _include(router: APIRouter, service: Service, authenticate: Authenticate) -> None:
-    router.include_router(uploads_router(service.uploads, authenticate))
+    router.include_router(uploads_router(service.creation, service.uploads, authenticate))
     router.include_router(parts_router(service.uploads, authenticate))
-    router.include_router(policies_router(service.uploads, authenticate))
+    router.include_router(policies_router(service.creation.planners, authenticate))
     router.include_router(objects_router(service.objects, authenticate))
-    router.include_router(simple_router(service.uploads, authenticate))
-    router.include_router(companion_router(service.uploads, authenticate, prefix="/uppy"))
+    router.include_router(simple_router(service.creation, authenticate))
+    router.include_router(companion_router(service.creation, service.uploads, authenticate, prefix="/uppy"))
     router.include_router(sign_router(service.direct, authenticate))
     router.include_router(credentials_router(service.delegation, authenticate))
     router.include_router(
-        better_upload_router(service.uploads, authenticate, service.actions, public_url=service.public_url)
+        better_upload_router(
+            service.creation, service.uploads, authenticate, service.actions, public_url=service.public_url
+        )
     )
     router.include_router(keys_router(service.receipts))
 

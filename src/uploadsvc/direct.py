@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import uuid4
 
+from uploadsvc.creation import Creation
 from uploadsvc.domain import errors
 from uploadsvc.domain.keys import Namespace
 from uploadsvc.domain.plan import UploadRequest
@@ -17,10 +18,8 @@ from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.principal import Principal
 from uploadsvc.multipart import check_total
 from uploadsvc.multipart_storage import MultipartStorage, NoSuchUploadError
-from uploadsvc.planners import Planners
 from uploadsvc.signing import Signer, end_of_life
 from uploadsvc.storage import Storage
-from uploadsvc.uploads import Uploads
 
 Method = Literal["GET", "PUT", "POST", "DELETE"]
 
@@ -75,8 +74,7 @@ class DirectRequests:
     """Signs them.
 
     Args:
-        uploads: Plans what goes by one request.
-        planners: Those of the policies.
+        creation: Creates what goes by one request.
         namespace: The key prefix.
         signer: For what callers are handed.
         storage: The bucket.
@@ -87,16 +85,14 @@ class DirectRequests:
     def __init__(
         self,
         *,
-        uploads: Uploads,
-        planners: Planners,
+        creation: Creation,
         namespace: Namespace,
         signer: Signer,
         storage: Storage,
         multipart: MultipartStorage,
         clock: Callable[[], datetime],
     ) -> None:
-        self._uploads = uploads
-        self._planners = planners
+        self._creation = creation
         self._namespace = namespace
         self._signer = signer
         self._storage = storage
@@ -112,7 +108,7 @@ class DirectRequests:
             FileTooLarge: The parts to be put together are above the policy's ``max_size``.
             UploadsvcError: The policy does not allow it.
         """
-        planner = self._planners.meant(caller, request.policy)
+        planner = self._creation.planners.meant(caller, request.policy)
         if request.upload_id is None:
             if request.method == "PUT":
                 return await self._put(caller, planner, request)
@@ -125,9 +121,9 @@ class DirectRequests:
     async def _put(self, caller: Principal, planner: Planner, request: DirectRequest) -> SignedRequest:
         policy, wanted = planner.policy.name, self._wanted(caller, request)
         if not request.takes_forms and request.size is None:
-            url, key = await self._uploads.bare_put(caller, policy, wanted)
+            url, key = await self._creation.bare_put(caller, policy, wanted)
             return SignedRequest(url=url, key=key)
-        grant = await self._uploads.create(caller, policy, wanted)
+        grant = await self._creation.create(caller, policy, wanted)
         headers = {name: value for name, value in grant.plan.headers.items() if name != "Content-Length"}
         form = grant.fields if grant.plan.method == "post" else None
         return SignedRequest(url=grant.url, key=grant.plan.key, headers=headers, fields=form, upload=grant.id)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from uploadsvc import wiring
 from uploadsvc.action_tokens import ActionTokens
+from uploadsvc.creation import Creation
 from uploadsvc.delegation import Delegation
 from uploadsvc.direct import DirectRequests
 from uploadsvc.handles import UploadIds
@@ -28,7 +29,8 @@ class Service:
     """All that callers can ask for.
 
     Attributes:
-        uploads: Create, look, complete, give up.
+        creation: Creates uploads.
+        uploads: Goes on with them: look, complete, give up.
         objects: What lies under a caller's prefix.
         tokens: Upload tokens.
         actions: Tokens for the addresses at which other uploaders send no credential.
@@ -41,6 +43,7 @@ class Service:
         signer: Signs for the bucket's public address.
     """
 
+    creation: Creation
     uploads: Uploads
     objects: Objects
     tokens: Tokens
@@ -75,14 +78,19 @@ def build_service(settings: Settings) -> Service:
     namespace = wiring.namespace(settings)
     planners = Planners(wiring.planners(settings))
     receipts = wiring.receipts(settings)
-    multipart = MultipartStorage(storage)
+    in_parts = MultipartStorage(storage)
+    multipart = Multipart(storage=in_parts, signer=signer)
+    ids = UploadIds(secrets)
+    creation = Creation(
+        planners=planners, signer=signer, storage=storage, multipart=multipart, ids=ids, clock=wiring.now
+    )
     uploads = Uploads(
         planners=planners,
         namespace=namespace,
         signer=signer,
         storage=storage,
-        multipart=Multipart(storage=multipart, signer=signer),
-        ids=UploadIds(secrets),
+        multipart=multipart,
+        ids=ids,
         receipts=receipts,
         keeps_octet_stream=wiring.provider(settings).keeps_octet_stream,
         may_delete=settings.objects.delete,
@@ -106,16 +114,16 @@ def build_service(settings: Settings) -> Service:
         clock=wiring.now,
     )
     direct = DirectRequests(
-        uploads=uploads,
-        planners=planners,
+        creation=creation,
         namespace=namespace,
         signer=signer,
         storage=storage,
-        multipart=multipart,
+        multipart=in_parts,
         clock=wiring.now,
     )
     delegation, sts = wiring.delegation(settings, storage=storage, signer=signer, namespace=namespace)
     return Service(
+        creation=creation,
         uploads=uploads,
         objects=objects,
         tokens=tokens,

@@ -1,23 +1,20 @@
-"""The use cases of uploading: create, look, complete, give up."""
+"""The use cases of uploads that there are: sign their parts, look, complete, give up."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
-from uuid import uuid4
 
 from uploadsvc.domain import errors
-from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.keys import Namespace
 from uploadsvc.domain.objects import StoredObject
-from uploadsvc.domain.plan import Plan, UploadRequest
-from uploadsvc.domain.planner import UPLOAD_EXPIRES_IN, Planner
+from uploadsvc.domain.planner import UPLOAD_EXPIRES_IN
 from uploadsvc.domain.principal import Principal
 from uploadsvc.handles import Handle, UploadIds, listed_handle
-from uploadsvc.multipart import FIRST_PARTS, Multipart, SignedPart
+from uploadsvc.multipart import Multipart, SignedPart
 from uploadsvc.multipart_storage import UnfinishedUpload
-from uploadsvc.outcomes import Completion, Grant, State
+from uploadsvc.outcomes import Completion, State
 from uploadsvc.planners import Planners
 from uploadsvc.receipts import Receipts
 from uploadsvc.signing import Signer, end_of_life
@@ -74,143 +71,6 @@ class Uploads:
         self._may_delete = may_delete
         self._clock = clock
 
-    def policies(self, caller: Principal) -> list[Planner]:
-        """Return the planners of the policies that a caller may use, by name."""
-        return self._planners.usable(caller)
-
-    def planner(self, caller: Principal, policy: str | None) -> Planner:
-        """Return what plans uploads by a policy.
-
-        Raises:
-            PolicyNotFound: There is none of that name.
-            Forbidden: The caller's credential does not reach it.
-        """
-        return self._planners.choose(caller, policy)
-
-    def meant(self, caller: Principal, policy: str | None) -> str:
-        """Return the policy that an uploader means which may have no way to name one.
-
-        Raises:
-            UploadsvcError: There is no such policy, or the credential does not reach it.
-        """
-        return self._planners.meant(caller, policy).policy.name
-
-    async def create(self, caller: Principal, policy: str | None, request: UploadRequest) -> Grant:
-        """Plan, sign and seal an upload. Only a multipart upload is begun in S3; all else is local.
-
-        Raises:
-            UploadsvcError: The policy is unknown or does not allow it.
-        """
-        planner = self._planners.choose(caller, policy)
-        jti = uuid4().hex
-        return await self._begin(planner, jti, self._plan(planner, caller, request, jti))
-
-    async def create_all(
-        self, caller: Principal, policy: str | None, requests: Sequence[UploadRequest]
-    ) -> list[Grant]:
-        """Create several uploads by one policy, or none: what is refused is refused before any is begun.
-
-        Returns:
-            One grant for each, in their order.
-
-        Raises:
-            UploadsvcError: The policy is unknown or does not allow one of them, which the error names by its
-                filename; or S3 does not begin one, and those that it did begin are given up.
-        """
-        planner = self._planners.choose(caller, policy)
-        planned = []
-        for request in requests:
-            jti = uuid4().hex
-            try:
-                planned.append((jti, self._plan(planner, caller, request, jti)))
-            except errors.UploadsvcError as error:
-                raise _about(request.filename, error) from None
-        begun = await asyncio.gather(
-            *(self._begin(planner, jti, plan) for jti, plan in planned), return_exceptions=True
-        )
-        grants = [one for one in begun if isinstance(one, Grant)]
-        for failure in begun:
-            if isinstance(failure, BaseException):
-                await asyncio.gather(
-                    *(self.abort(caller, one.id) for one in grants if one.plan.method == "multipart"),
-                    return_exceptions=True,
-                )
-                raise failure
-        return grants
-
-    def _plan(self, planner: Planner, caller: Principal, request: UploadRequest, jti: str) -> Plan:
-        today = self._now().date()
-        return planner.plan(request, user=caller.user, jti=jti, unique=str(uuid4()), today=today)
-
-    async def _begin(self, planner: Planner, jti: str, plan: Plan) -> Grant:
-        credentials = await self._storage.credentials()
-        upload_id = await self._multipart.create(plan) if plan.method == "multipart" else ""
-        # Only now: the first credentials of all may have been waited for.
-        now = self._now()
-        expires_at = end_of_life(credentials, now=now, expires_in=plan.expires_in)
-        upload_expires_at = now + timedelta(seconds=plan.upload_expires_in)
-        if plan.method != "multipart":
-            upload_expires_at = max(upload_expires_at, expires_at)
-        handle = Handle(
-            jti=jti,
-            policy=planner.policy.name,
-            bucket=self._signer.bucket,
-            key=plan.key,
-            method=plan.method,
-            min_size=plan.min_size,
-            max_size=plan.max_size,
-            content_type=plan.content_type,
-            checksum=plan.checksum,
-            part_checksum=plan.part_checksum,
-            upload_id=upload_id,
-            part_size=plan.parts.part_size if plan.parts else 0,
-            guarded=plan.guarded,
-            marked=plan.marked,
-            replaceable_until=int(expires_at.timestamp()) if plan.replaceable else 0,
-            expires_at=int(upload_expires_at.timestamp()),
-        )
-        url, fields, parts = self._sign(plan, handle, credentials=credentials, now=now, expires_at=expires_at)
-        return Grant(
-            id=self._ids.seal(handle),
-            plan=plan,
-            bucket=self._signer.bucket,
-            url=url,
-            fields=fields,
-            parts=parts,
-            expires_at=expires_at,
-            upload_expires_at=upload_expires_at,
-        )
-
-    def _sign(
-        self, plan: Plan, handle: Handle, *, credentials: Credentials, now: datetime, expires_at: datetime
-    ) -> tuple[str, Mapping[str, str], list[SignedPart]]:
-        if plan.method == "multipart":
-            # A part's checksum is signed too: where there are such, parts are asked for with theirs.
-            count = plan.parts.count if plan.parts else 0
-            first = 0 if plan.part_checksum else min(count, FIRST_PARTS)
-            parts = self._multipart.sign(
-                handle,
-                range(1, first + 1),
-                checksums=None,
-                credentials=credentials,
-                now=now,
-                expires_at=expires_at,
-            )
-            return "", {}, parts
-        if plan.method == "put":
-            url = self._signer.url(
-                "PUT", plan.key, credentials=credentials, now=now, expires_at=expires_at, headers=plan.headers
-            )
-            return url, {}, []
-        fields = self._signer.form(
-            plan.fields,
-            credentials=credentials,
-            now=now,
-            expires_at=expires_at,
-            size_range=(plan.min_size, plan.max_size),
-        )
-        return self._signer.endpoint.base_url, fields, []
-
     async def sign_parts(
         self,
         caller: Principal,
@@ -257,26 +117,6 @@ class Uploads:
             handle, part_numbers, checksums=checksums, credentials=credentials, now=now, expires_at=expires_at
         )
         return parts, expires_at
-
-    async def bare_put(
-        self, caller: Principal, policy: str | None, request: UploadRequest
-    ) -> tuple[str, str]:
-        """Return a presigned PUT that needs no header but those of what the request names, and its key.
-
-        Raises:
-            UploadsvcError: The policy restricts what the request leaves open, or sets what a bare URL
-                cannot carry.
-        """
-        planner = self._planners.choose(caller, policy)
-        today = self._now().date()
-        key, headers = planner.plan_bare(request, user=caller.user, unique=str(uuid4()), today=today)
-        credentials = await self._storage.credentials()
-        now = self._now()
-        expires_at = end_of_life(credentials, now=now, expires_in=planner.policy.expires_in)
-        url = self._signer.url(
-            "PUT", key, credentials=credentials, now=now, expires_at=expires_at, headers=headers
-        )
-        return url, key
 
     async def status(self, caller: Principal, upload_id: str) -> State:
         """Ask S3 how far an upload is.
@@ -475,13 +315,6 @@ def _check_multipart(handle: Handle) -> None:
     if handle.method != "multipart":
         detail = "This upload has no parts; it goes by one request."
         raise errors.MethodNotAvailable(detail, field="id")
-
-
-def _about(filename: str | None, error: errors.UploadsvcError) -> errors.UploadsvcError:
-    """Return a refusal that names the file."""
-    if not filename:
-        return error
-    return type(error)(f"{errors.shown(filename)}: {error.detail}", field=error.field)
 
 
 @asynccontextmanager

@@ -16,9 +16,9 @@ from tests.servers import S3Server
 from tests.service import BASE_URL, authorization, service_client, settings_for
 
 from uploadsvc.app import create_app
+from uploadsvc.creation import Creation
 from uploadsvc.logs import redact
 from uploadsvc.settings import Settings
-from uploadsvc.uploads import Uploads
 
 ORIGIN = "https://app.example.com"
 DOWN = settings_for(s3_that_is_down(), cors={"allow_origins": [ORIGIN]})
@@ -41,7 +41,7 @@ async def broken() -> AsyncIterator[tuple[FastAPI, httpx.AsyncClient]]:
 
     app = create_app(Settings.model_validate(DOWN))
     transport = httpx.ASGITransport(app)
-    with patch.object(Uploads, "create", fail):
+    with patch.object(Creation, "create", fail):
         async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client:
             yield app, client
 

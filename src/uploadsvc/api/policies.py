@@ -12,7 +12,7 @@ from uploadsvc.api.schemas import UploadMethod
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.policy import ChecksumRule
 from uploadsvc.domain.principal import Principal
-from uploadsvc.uploads import Uploads
+from uploadsvc.planners import Planners
 
 
 class PolicyModel(BaseModel, title="Policy"):
@@ -48,7 +48,7 @@ class PolicyList(BaseModel):
     policies: list[PolicyModel]
 
 
-def policies_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
+def policies_router(planners: Planners, authenticate: Authenticate) -> APIRouter:
     """Return the one route."""
     router = problem_router(prefix="/v1", tag="policies")
 
@@ -61,7 +61,7 @@ def policies_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
     )
     async def list_policies(caller: Annotated[Principal, Depends(authenticate)]) -> PolicyList:
         """List what uploads may be, so that a front end can tell its user before it asks."""
-        return PolicyList(policies=[_model(planner) for planner in uploads.policies(caller)])
+        return PolicyList(policies=[_model(planner) for planner in planners.usable(caller)])
 
     return router
 

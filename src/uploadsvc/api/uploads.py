@@ -21,6 +21,7 @@ from uploadsvc.api.schemas import (
     Upload,
     UploadState,
 )
+from uploadsvc.creation import Creation
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.principal import Principal
 from uploadsvc.uploads import Uploads
@@ -42,7 +43,7 @@ class _MayBeLeftOut:
         return {**schema, **named}
 
 
-def uploads_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
+def uploads_router(creation: Creation, uploads: Uploads, authenticate: Authenticate) -> APIRouter:
     """Return the routes under ``/v1/uploads``."""
     router = problem_router(prefix="/v1/uploads", tag="uploads")
 
@@ -73,7 +74,7 @@ def uploads_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
         body: Annotated[CreateUpload, Body(examples=[_CREATE_EXAMPLE])],
     ) -> Response:
         """Say what you want to upload; get what it takes to send it, under your own key prefix."""
-        grant = await uploads.create(caller, body.policy, body.request())
+        grant = await creation.create(caller, body.policy, body.request())
         # Built by us from values that were just checked: to validate it once more is work for nothing.
         return Response(json.dumps(upload_answer(grant)), status_code=201, media_type="application/json")
 
@@ -91,7 +92,7 @@ def uploads_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
     ) -> Response:
         """Create up to 100 uploads. One that is refused has a problem for a result; the others go on."""
         # Together, because a multipart upload is begun in S3.
-        results = await asyncio.gather(*(_result(uploads, caller, one) for one in body.uploads))
+        results = await asyncio.gather(*(_result(creation, caller, one) for one in body.uploads))
         return Response(json.dumps({"results": results}), media_type="application/json")
 
     @router.get(
@@ -153,8 +154,8 @@ def uploads_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
     return router
 
 
-async def _result(uploads: Uploads, caller: Principal, body: CreateUpload) -> dict[str, Any]:
+async def _result(creation: Creation, caller: Principal, body: CreateUpload) -> dict[str, Any]:
     try:
-        return {"upload": upload_answer(await uploads.create(caller, body.policy, body.request()))}
+        return {"upload": upload_answer(await creation.create(caller, body.policy, body.request()))}
     except UploadsvcError as error:
         return {"problem": error_content(error)}

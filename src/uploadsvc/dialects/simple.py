@@ -8,12 +8,12 @@ from uploadsvc.api.dependencies import Authenticate
 from uploadsvc.api.problems import STORAGE, document
 from uploadsvc.api.routes import problem_router
 from uploadsvc.api.schemas import UploadUrl
+from uploadsvc.creation import Creation
 from uploadsvc.domain.plan import UploadRequest
 from uploadsvc.domain.principal import Principal
-from uploadsvc.uploads import Uploads
 
 
-def simple_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
+def simple_router(creation: Creation, authenticate: Authenticate) -> APIRouter:
     """Return the one route."""
     router = problem_router(tag="simple")
 
@@ -54,7 +54,7 @@ def simple_router(uploads: Uploads, authenticate: Authenticate) -> APIRouter:
     ) -> UploadUrl:
         """The PUT needs no header but those of what you name; what the policy restricts must be named."""
         request = UploadRequest(filename=filename, content_type=content_type, size=size)
-        url, _key = await uploads.bare_put(caller, policy, request)
+        url, _key = await creation.bare_put(caller, policy, request)
         return UploadUrl(url=url)
 
     return router

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from uploadsvc.action_tokens import ActionTokens
 from uploadsvc.api.dependencies import Authenticate
+from uploadsvc.creation import Creation
 from uploadsvc.dialects.better_upload.addresses import PREFIX, own_address
 from uploadsvc.dialects.better_upload.parts_sent import read_parts
 from uploadsvc.dialects.better_upload.refusals import BetterUploadRoute, refusal
@@ -35,12 +36,18 @@ PAUSE: Final = 1.0
 
 
 def better_upload_router(
-    uploads: Uploads, authenticate: Authenticate, actions: ActionTokens, *, public_url: str | None
+    creation: Creation,
+    uploads: Uploads,
+    authenticate: Authenticate,
+    actions: ActionTokens,
+    *,
+    public_url: str | None,
 ) -> APIRouter:
     """Return the routes. They are another product's wire format, so the document does not list them.
 
     Args:
-        uploads: The use cases.
+        creation: Creates uploads.
+        uploads: Completes them and gives them up.
         authenticate: Who calls.
         actions: For the addresses at which the client sends no credential.
         public_url: Where callers reach the service, if the settings say so.
@@ -54,17 +61,17 @@ def better_upload_router(
         caller: Annotated[Principal, Depends(authenticate)], request: Request, offer: Offer
     ) -> Response:
         """Sign all that the client will need, or nothing: it can ask only once."""
-        planner = uploads.planner(caller, offer.route)
+        planner = creation.planners.choose(caller, offer.route)
         try:
             requests = upload_requests(offer, planner)
         except TooManyFilesError as error:
             return refusal("too_many_files", str(error), status=422)
         part_size = requests[0].part_size
         if part_size is None:
-            grants = await uploads.create_all(caller, offer.route, requests)
+            grants = await creation.create_all(caller, offer.route, requests)
             return _answer(single_answer(offer.files, grants))
         address = own_address(request, public_url=public_url)
-        grants = await uploads.create_all(caller, offer.route, requests)
+        grants = await creation.create_all(caller, offer.route, requests)
         expires_in = planner.policy.max_expires_in
         parts = [await _all_parts(uploads, caller, grant, expires_in=expires_in) for grant in grants]
         addresses = [_addresses(address, actions, caller, grant) for grant in grants]

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from uploadsvc.api.dependencies import Authenticate
+from uploadsvc.creation import Creation
 from uploadsvc.dialects.uppy.shape import bytes_of, form_url, texts, uppy_router
 from uploadsvc.domain.errors import UploadAborted
 from uploadsvc.domain.parts import MAX_PARTS, MIN_PART_SIZE
@@ -46,22 +47,25 @@ class _Complete(BaseModel):
     parts: Annotated[list[_SentPart], Field(min_length=1, max_length=MAX_PARTS)]
 
 
-def companion_router(uploads: Uploads, authenticate: Authenticate, *, prefix: str) -> APIRouter:
+def companion_router(
+    creation: Creation, uploads: Uploads, authenticate: Authenticate, *, prefix: str
+) -> APIRouter:
     """Return Companion's routes.
 
     Args:
-        uploads: The use cases.
+        creation: Creates uploads.
+        uploads: Goes on with them.
         authenticate: Who calls.
         prefix: What Uppy is given as its endpoint.
     """
     router = uppy_router(prefix=f"{prefix}/s3", documented=False)
-    _add_form(router, uploads, authenticate)
+    _add_form(router, creation, authenticate)
     _add_parts(router, uploads, authenticate)
-    _add_multipart(router, uploads, authenticate)
+    _add_multipart(router, creation, uploads, authenticate)
     return router
 
 
-def _add_form(router: APIRouter, uploads: Uploads, authenticate: Authenticate) -> None:
+def _add_form(router: APIRouter, creation: Creation, authenticate: Authenticate) -> None:
     @router.get("/params")
     async def params(
         caller: Annotated[Principal, Depends(authenticate)],
@@ -72,7 +76,7 @@ def _add_form(router: APIRouter, uploads: Uploads, authenticate: Authenticate) -
         named = ((_METADATA.fullmatch(name), value) for name, value in request.query_params.items())
         metadata = {match[1]: value for match, value in named if match}
         asked = _asked(filename, type, metadata, method="post")
-        grant = await uploads.create(caller, uploads.meant(caller, metadata.get("policy")), asked)
+        grant = await creation.create(caller, _policy(creation, caller, metadata), asked)
         return {
             "method": "POST",
             "url": form_url(grant.url),
@@ -110,12 +114,14 @@ def _add_parts(router: APIRouter, uploads: Uploads, authenticate: Authenticate) 
         return _arrived(await uploads.status(caller, upload_id))
 
 
-def _add_multipart(router: APIRouter, uploads: Uploads, authenticate: Authenticate) -> None:
+def _add_multipart(
+    router: APIRouter, creation: Creation, uploads: Uploads, authenticate: Authenticate
+) -> None:
     @router.post("/multipart")
     async def begin(caller: Annotated[Principal, Depends(authenticate)], body: _Begin) -> dict[str, Any]:
         metadata = texts(body.metadata or {})
         asked = _asked(body.filename, body.type, metadata, method="multipart")
-        grant = await uploads.create(caller, uploads.meant(caller, metadata.get("policy")), asked)
+        grant = await creation.create(caller, _policy(creation, caller, metadata), asked)
         return {"key": grant.plan.key, "uploadId": grant.id, "bucket": grant.bucket}
 
     @router.post("/multipart/{upload_id}/complete")
@@ -134,6 +140,10 @@ def _add_multipart(router: APIRouter, uploads: Uploads, authenticate: Authentica
         uploads.check_key(caller, upload_id, key)
         await uploads.abort(caller, upload_id)
         return {}
+
+
+def _policy(creation: Creation, caller: Principal, metadata: Mapping[str, str]) -> str:
+    return creation.planners.meant(caller, metadata.get("policy")).policy.name
 
 
 def _asked(
