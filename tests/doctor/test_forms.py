@@ -1,5 +1,7 @@
 """A form needs no preflight, so it is its answer that a page may read, or not."""
 
+from collections.abc import Mapping
+
 import httpx
 import pytest
 from tests.doctor.support import ORIGIN, OTHER_ORIGIN, settings_of
@@ -16,10 +18,17 @@ from uploadsvc.wiring.doctor import doctor_target
 WELL = ok(f"cors:{ORIGIN}", "preflights pass")
 
 
-def after_a_form(server: S3Server, finding: Finding, allowed: str | None, *, status: int = 204) -> Finding:
+def after_a_form(
+    server: S3Server,
+    finding: Finding,
+    allowed: str | None,
+    more: Mapping[str, str] | None = None,
+    *,
+    status: int = 204,
+) -> Finding:
     """Judge an origin once more, after a form as one of its pages sends it got this answer."""
     target = doctor_target(Settings.model_validate(settings_of(server)))
-    headers = {} if allowed is None else {"Access-Control-Allow-Origin": allowed}
+    headers = {**({} if allowed is None else {"Access-Control-Allow-Origin": allowed}), **(more or {})}
     taken = status < 300
     outcome = Outcome(
         answer=Answer(status=status), headers=httpx.Headers(headers), through=taken, stored=taken
@@ -43,3 +52,12 @@ def test_what_is_known_already_stays(moto_server: S3Server) -> None:
     assert after_a_form(moto_server, other, None) == other
     worse = failed(f"cors:{ORIGIN}", "pages may send nothing", "mend")
     assert after_a_form(moto_server, worse, None) == worse
+
+
+def test_a_page_that_may_not_read_where_its_file_is_is_odd(moto_server: S3Server) -> None:
+    """Uploads work; Uppy 5 takes the file's address from there."""
+    hidden = after_a_form(moto_server, WELL, ORIGIN, {"Location": "http://127.0.0.1/key"})
+    assert hidden.status == "warning"
+    assert "Location" in hidden.found
+    exposed = {"Access-Control-Expose-Headers": "ETag, Location"}
+    assert after_a_form(moto_server, WELL, ORIGIN, {"Location": "http://127.0.0.1/key", **exposed}) == WELL

@@ -9,6 +9,8 @@ from tests.doctor.support import ORIGIN, OTHER_ORIGIN, examine, of_status, prepa
 from tests.fault_proxy import Exchange, Fault, fault_proxy, s3_error
 from tests.servers import S3Server
 
+from uploadsvc.doctor.finding import Status
+
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
@@ -47,7 +49,7 @@ CORS: Final[dict[str, tuple[Removal, set[str], str]]] = {
     ),
     "one header": (without_one_header, PAGES, "PUT may not carry x-amz-meta-note"),
     "etag": (
-        lambda client, bucket: change_cors(client, bucket, ExposeHeaders=["x-amz-request-id"]),
+        lambda client, bucket: change_cors(client, bucket, ExposeHeaders=["x-amz-request-id", "Location"]),
         {"etag"},
         "may not read ETag",
     ),
@@ -111,6 +113,22 @@ async def test_a_missing_lifecycle_is_named_on_seaweedfs(seaweedfs: S3Server) ->
     """It has that rule too."""
     bad = await newly_bad(await own_bucket(seaweedfs), OTHERS["lifecycle"][0])
     assert bad.keys() == {"lifecycle"}
+
+
+async def checked(settings: dict[str, Any], status: Status) -> set[str]:
+    """Return the checks of CORS that end so."""
+    return of_status(await examine(settings, only=list(PAGES)), status)
+
+
+async def test_methods_of_browsers_that_speak_s3_are_asked_for(s3: S3Server) -> None:
+    """Where a policy lets them begin uploads without a size, they abort some, too."""
+    own = replace(s3, bucket=await s3.create_bucket())
+    settings = settings_of(own, policies={"default": {"unsized_multipart": True}})
+    await prepare(settings)
+    assert await checked(settings, "ok") == PAGES
+    async with own.client() as client:
+        await change_cors(client, own.bucket, AllowedMethods=["GET", "HEAD", "PUT", "POST"])
+    assert await checked(settings, "failed") == PAGES
 
 
 async def test_a_rule_of_others_that_serves_is_enough(s3: S3Server) -> None:

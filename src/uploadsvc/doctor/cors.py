@@ -10,7 +10,7 @@ import httpx
 
 from uploadsvc.doctor.attempts import Attempt
 from uploadsvc.doctor.finding import Finding, failed, ok, skipped, warning
-from uploadsvc.doctor.preflight import Preflight, closed_to, headers_to_allow
+from uploadsvc.doctor.preflight import Preflight, closed_to, exposes, headers_to_allow
 from uploadsvc.doctor.target import ANY_ORIGIN, Target
 from uploadsvc.domain.endpoints import BucketEndpoint
 
@@ -34,6 +34,9 @@ def with_forms(finding: Finding, target: Target, attempts: Sequence[Attempt]) ->
                 continue
             if (reason := closed_to(page, outcome.headers)) is not None:
                 return failed(finding.check, f"pages may not read the answer to a form ({reason})", _MEND)
+            if "location" in outcome.headers and not exposes("location", outcome.headers):
+                found = "pages may not read Location of the answer to a form, which some uploaders want"
+                return warning(finding.check, found, _MEND)
     return finding
 
 
@@ -83,9 +86,12 @@ class Browser:
             if "post" in planner.methods:
                 # Asked about only where the page watches its progress, as all that we know do.
                 asked.add(Preflight(origin=origin, method="POST"))
-        # What pages do besides uploading, by the settings: GET and HEAD need no question.
-        for method in self._target.needs.cors_methods - {"GET", "HEAD", "PUT", "POST"}:
+        # Browsers that speak S3 themselves do more; GET and HEAD need no question.
+        for method in self._target.needs.cors_methods - {"GET", "HEAD"} - {one.method for one in asked}:
             asked.add(Preflight(origin=origin, method=method))
+        known = (planner.browser_headers for planner in self._target.planners.values())
+        if others := self._target.needs.cors_headers.difference(*known):
+            asked.add(Preflight(origin=origin, method="PUT", headers=others))
         return sorted(asked, key=lambda one: (one.method != "PUT", sorted(one.headers)))
 
     async def _refusal(self, preflight: Preflight) -> str | None:
