@@ -382,3 +382,17 @@ def test_the_provider_follows_the_endpoint(
     """Without an endpoint it is AWS, with one a store that is like it, unless it is named."""
     planner = wiring.planners(load(**variables))["default"]
     assert planner._provider.name == provider
+
+
+@pytest.mark.parametrize("provider", ["r2", "b2", "gcs", "minio", "ceph", "generic"])
+def test_a_store_that_is_none_of_aws_s_needs_an_address(provider: str) -> None:
+    """Without one, AWS would be asked for somebody else's bucket."""
+    with pytest.raises(SettingsError, match=f"^UPLOADSVC_S3__ENDPOINT_URL: missing; where {provider} is"):
+        wiring.bucket_needs(Settings.model_validate({"s3": {"bucket": "media", "provider": provider}}))
+
+
+def test_requests_are_signed_for_the_store_s_own_region() -> None:
+    """R2 has but one, and calls it so; the settings win."""
+    s3 = {"bucket": "media", "provider": "r2", "endpoint_url": "https://r2.example.com"}
+    assert wiring.bucket_needs(Settings.model_validate({"s3": s3})).region == "auto"
+    assert wiring.bucket_needs(Settings.model_validate({"s3": {**s3, "region": "eu"}})).region == "eu"

@@ -18,6 +18,7 @@ class Provider:
 
     Attributes:
         name: As in the setting ``s3.provider``.
+        default_region: What its requests are signed for where nothing else is said.
         post_policies: It takes browser forms with a signed POST policy.
         conditional_writes: It honours ``If-None-Match: *`` on a PUT.
         form_checksums: It checks an ``x-amz-checksum-*`` field of a form.
@@ -40,6 +41,7 @@ class Provider:
     """
 
     name: str
+    default_region: str = "us-east-1"
     post_policies: bool = True
     conditional_writes: bool = True
     form_checksums: bool = True
@@ -77,6 +79,7 @@ PROVIDERS = {
         # https://developers.cloudflare.com/r2/api/s3/api/
         Provider(
             name="r2",
+            default_region="auto",
             public_access_block=False,
             ownership_controls=False,
             iam=False,
@@ -103,6 +106,7 @@ PROVIDERS = {
         # lifecycle rules have another XML: https://cloud.google.com/storage/docs/xml-api/put-bucket-metadata
         Provider(
             name="gcs",
+            default_region="auto",
             cors_rules=False,
             lifecycle_rules=False,
             public_access_block=False,

@@ -25,7 +25,9 @@ class S3Settings(Section):
     region: Annotated[str, matching(r"[A-Za-z0-9-]{1,64}", "a region, for example eu-central-1")] | None = (
         None
     )
-    """The bucket's region. Needed, unless there is an `endpoint_url`: then us-east-1."""
+    """The bucket's region. Needed, unless there is an `endpoint_url`: then us-east-1, or auto on R2 and
+    GCS.
+    """
 
     endpoint_url: str | None = None
     """Where the service reaches S3, such as `https://s3.example.com`; not set: AWS."""

@@ -10,6 +10,7 @@ from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.signing import Signer
 from uploadsvc.storage import Storage
 from uploadsvc.wiring.clock import now
+from uploadsvc.wiring.policies import provider
 
 
 def storage_and_signer(settings: Settings, *, clock: Callable[[], datetime] = now) -> tuple[Storage, Signer]:
@@ -58,12 +59,14 @@ def bucket_region(settings: Settings) -> str:
     """Return the bucket's region.
 
     Raises:
-        SettingsError: It is missing.
+        SettingsError: It is missing, or so is the address of a store that is none of AWS's.
     """
     s3 = settings.s3
+    if s3.endpoint_url is None and s3.provider not in {None, "aws"}:
+        raise SettingsError(("s3", "endpoint_url"), f"missing; where {s3.provider} is reached")
     if s3.region is None and s3.endpoint_url is None:
         raise SettingsError(("s3", "region"), "missing; the bucket's region, for example eu-central-1")
-    return s3.region or "us-east-1"
+    return s3.region or provider(settings).default_region
 
 
 def _credentials(settings: Settings) -> Credentials | None:

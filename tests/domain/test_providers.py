@@ -1,0 +1,128 @@
+"""What each store can do, and that nothing is ever planned which it cannot."""
+
+from base64 import b64encode
+from datetime import date
+from typing import Any, Final, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from uploadsvc.domain.checksums import Algorithm, Checksum
+from uploadsvc.domain.errors import UploadsvcError
+from uploadsvc.domain.keys import KeyTemplate, Namespace
+from uploadsvc.domain.plan import Plan, UploadRequest
+from uploadsvc.domain.planner import Planner
+from uploadsvc.domain.policy import ChecksumRule, Policy, PolicyError
+from uploadsvc.domain.providers import GIB, PROVIDERS, Provider
+
+SPACE: Final = Namespace("uploads")
+
+LACKING: Final[dict[str, set[str]]] = {
+    "aws": set(),
+    "generic": set(),
+    "r2": {"post_policies", "form_checksums", "acls", "tagging", "session_policies"},
+    "b2": {"post_policies", "conditional_writes", "form_checksums", "tagging", "session_policies"},
+    "gcs": {
+        *("post_policies", "conditional_writes", "form_checksums"),
+        *("acls", "tagging", "session_policies"),
+    },
+    "minio": set(),
+    "ceph": {"form_checksums"},
+    "seaweedfs": {"form_tags", "keeps_octet_stream"},
+    "localstack": {"form_checksums", "session_policies"},
+}
+DIGESTS: Final[dict[Algorithm, int]] = {"sha256": 32, "crc32": 4, "crc32c": 4, "crc64nvme": 8}
+UPLOADING: Final = (
+    *("post_policies", "conditional_writes", "form_checksums", "form_tags", "keeps_octet_stream"),
+    *("acls", "tagging", "session_policies"),
+)
+
+
+@pytest.mark.parametrize("name", list(PROVIDERS))
+def test_what_a_store_lacks_is_written_down(name: str) -> None:
+    """All that uploads may need; a profile that changes changes here, too."""
+    assert {field for field in UPLOADING if not getattr(PROVIDERS[name], field)} == LACKING[name]
+
+
+def test_every_store_has_its_region() -> None:
+    """Where the settings name none."""
+    named = {name for name, one in PROVIDERS.items() if one.default_region == "auto"}
+    assert named == {"r2", "gcs"}
+
+
+CHECKSUMS: Final = tuple(
+    Checksum(name, b64encode(bytes(length)).decode()) for name, length in DIGESTS.items()
+)
+
+policies = st.fixed_dictionaries(
+    {
+        "methods": st.sets(st.sampled_from(["put", "post", "multipart"]), min_size=1).map(frozenset),
+        "key": st.sampled_from(["{uuid}/{filename}", "{filename}"]).map(KeyTemplate),
+        "overwrite": st.booleans(),
+        "client_keys": st.booleans(),
+        "acl": st.sampled_from([None, "public-read"]),
+        "tags": st.sampled_from([{}, {"a": "b"}]),
+        "checksum": st.sampled_from(get_args(ChecksumRule)),
+        "multipart_threshold": st.sampled_from([0, 64 * 1024**2]),
+        "unsized_multipart": st.booleans(),
+    }
+)
+requests = st.fixed_dictionaries(
+    {
+        "size": st.sampled_from([None, 0, 5, 70 * 1024**2, 6 * GIB]),
+        "method": st.sampled_from(["auto", "auto", "put", "post", "multipart"]),
+        "relative_key": st.sampled_from([None, "a.txt"]),
+        "overwrite": st.sampled_from([None, True, False]),
+        "checksum": st.sampled_from([None, *CHECKSUMS]),
+        "size_open": st.booleans(),
+    }
+)
+
+
+@given(name=st.sampled_from(sorted(PROVIDERS)), fields=policies, asked=requests)
+def test_nothing_is_planned_that_the_store_lacks(
+    name: str, fields: dict[str, Any], asked: dict[str, Any]
+) -> None:
+    """Such a policy stops the start; such a request is refused; `auto` takes another way."""
+    store = PROVIDERS[name]
+    policy = Policy(name="p", **{"max_size": 10 * GIB, **fields})
+    try:
+        policy.check(provider=store, namespace=SPACE)
+    except PolicyError:
+        return
+    planner, checksum = Planner(policy=policy, provider=store, namespace=SPACE), asked["checksum"]
+    try:
+        plan = planner.plan(
+            UploadRequest(filename="a.txt", checksum_algorithm=checksum and checksum.algorithm, **asked),
+            user="ann",
+            jti="J",
+            unique="0" * 36,
+            today=date(2026, 11, 25),
+        )
+    except UploadsvcError:
+        return
+    assert lacking(store, policy, plan) == []
+
+
+def lacking(store: Provider, policy: Policy, plan: Plan) -> list[str]:
+    """Return what a plan needs that the store has not."""
+    sent = {name.lower() for name in (*plan.headers, *plan.fields)}
+    needs = {
+        "POST policies": plan.method == "post" and not store.post_policies,
+        "conditional writes": "if-none-match" in sent and not store.conditional_writes,
+        "ACLs": bool(sent & {"acl", "x-amz-acl"}) and not store.acls,
+        "tagging": bool(sent & {"tagging", "x-amz-tagging"}) and not store.tagging,
+        "tags in forms": "tagging" in sent and not store.form_tags,
+        "checksums of parts": plan.part_checksum is not None
+        and plan.part_checksum not in store.part_checksums,
+        "checksums": any(
+            name.startswith("x-amz-checksum-") and name.rpartition("-")[2] not in store.checksum_algorithms
+            for name in sent
+        ),
+        "checksums in forms": plan.method == "post"
+        and any(name.startswith("x-amz-checksum-") for name in sent)
+        and not store.form_checksums,
+        "not to overwrite": policy.client_keys and not policy.overwrite and not store.conditional_writes,
+    }
+    return [need for need, missing in needs.items() if missing]
