@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any, Final, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uploadsvc.domain.checksums import Algorithm, Checksum
@@ -58,28 +58,29 @@ CHECKSUMS: Final = tuple(
 policies = st.fixed_dictionaries(
     {
         "methods": st.sets(st.sampled_from(["put", "post", "multipart"]), min_size=1).map(frozenset),
-        "key": st.sampled_from(["{uuid}/{filename}", "{filename}"]).map(KeyTemplate),
+        "key": st.sampled_from(["{uuid}", "{uuid}", "{filename}"]).map(KeyTemplate),
         "overwrite": st.booleans(),
-        "client_keys": st.booleans(),
-        "acl": st.sampled_from([None, "public-read"]),
-        "tags": st.sampled_from([{}, {"a": "b"}]),
+        "client_keys": st.sampled_from([False, False, True]),
+        "acl": st.sampled_from([None, None, None, "public-read"]),
+        "tags": st.sampled_from([{}, {}, {}, {"a": "b"}]),
         "checksum": st.sampled_from(get_args(ChecksumRule)),
         "multipart_threshold": st.sampled_from([0, 64 * 1024**2]),
-        "unsized_multipart": st.booleans(),
+        "unsized_multipart": st.sampled_from([False, False, True]),
     }
 )
 requests = st.fixed_dictionaries(
     {
-        "size": st.sampled_from([None, 0, 5, 70 * 1024**2, 6 * GIB]),
+        "size": st.sampled_from([None, 5, 5, 70 * 1024**2, 6 * GIB]),
         "method": st.sampled_from(["auto", "auto", "put", "post", "multipart"]),
-        "relative_key": st.sampled_from([None, "a.txt"]),
-        "overwrite": st.sampled_from([None, True, False]),
-        "checksum": st.sampled_from([None, *CHECKSUMS]),
+        "relative_key": st.sampled_from([None, None, "a.txt"]),
+        "overwrite": st.sampled_from([None, None, True, False]),
+        "checksum": st.sampled_from([*[None] * len(CHECKSUMS), *CHECKSUMS]),
         "size_open": st.booleans(),
     }
 )
 
 
+@settings(max_examples=1500, deadline=None)
 @given(name=st.sampled_from(sorted(PROVIDERS)), fields=policies, asked=requests)
 def test_nothing_is_planned_that_the_store_lacks(
     name: str, fields: dict[str, Any], asked: dict[str, Any]
