@@ -18,7 +18,6 @@ from tests.service import BASE_URL, authorization, token_for
 
 EXAMPLE: Final = examples(text_of("docs/mounting.md").partition("## The whole")[2], "python")[0]
 ORIGIN: Final = "https://app.example.com"
-ALICE: Final = authorization("alice")
 
 
 @pytest.fixture
@@ -56,9 +55,9 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.mark.parametrize("size", [5, 70_000_000])
 async def test_the_example_uploads(client: httpx.AsyncClient, size: int) -> None:
     """In one request or in parts, whose URLs are the bucket's; nobody else may look."""
-    upload = created(await client.post("/files/v1/uploads", json={"size": size}, headers=ALICE))
+    upload = created(await client.post("/files/v1/uploads", json={"size": size}, headers=authorization()))
     assert upload["key"].startswith("uploads/alice/")
-    status = await client.get(f"/files/v1/uploads/{upload['id']}", headers=ALICE)
+    status = await client.get(f"/files/v1/uploads/{upload['id']}", headers=authorization())
     assert status.json()["status"] == "pending"
     hers = await client.get(f"/files/v1/uploads/{upload['id']}", headers=authorization("bob"))
     assert_problem(hers, "not_found")
@@ -66,7 +65,7 @@ async def test_the_example_uploads(client: httpx.AsyncClient, size: int) -> None
 
 async def test_from_asking_to_the_receipt(client: httpx.AsyncClient) -> None:
     """By an upload token, as alone; and what it needs besides lies under the path."""
-    minted = await client.post("/files/v1/tokens", json={}, headers=ALICE)
+    minted = await client.post("/files/v1/tokens", json={}, headers=authorization())
     bearer = {"Authorization": f"Bearer {minted.json()['token']}"}
     upload = created(await client.post("/files/v1/uploads", json={"size": 5}, headers=bearer))
     async with httpx.AsyncClient() as s3:
@@ -84,11 +83,11 @@ async def test_problems_end_at_the_path(client: httpx.AsyncClient) -> None:
     """What is under it answers with problems, what is beside it as that app does."""
     assert_problem(await client.post("/files/v1/uploads", json={}), "unauthenticated")
     assert_problem(await client.get("/files/nowhere"), "not_found")
-    assert_problem(await client.get("/files/v1/uploads/batch", headers=ALICE), "not_found")
-    assert_problem(await client.put("/files/v1/uploads", headers=ALICE), "method_not_allowed")
+    assert_problem(await client.get("/files/v1/uploads/batch", headers=authorization()), "not_found")
+    assert_problem(await client.put("/files/v1/uploads", headers=authorization()), "method_not_allowed")
     assert (await client.get("/nowhere")).json() == {"detail": "Not Found"}
     assert (await client.get("/own")).json() == "mine"
-    assert (await client.get("/v1/policies", headers=ALICE)).status_code == 404
+    assert (await client.get("/v1/policies", headers=authorization())).status_code == 404
 
 
 async def test_the_document_names_the_path(client: httpx.AsyncClient) -> None:
@@ -104,7 +103,7 @@ async def test_the_document_names_the_path(client: httpx.AsyncClient) -> None:
 async def test_a_lifespan_that_is_not_run_is_told(app: FastAPI) -> None:
     """What needs S3 fails, and the answer is a problem all the same."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client:
-        assert_problem(await client.get("/files/v1/objects", headers=ALICE), "internal_error")
+        assert_problem(await client.get("/files/v1/objects", headers=authorization()), "internal_error")
 
 
 async def test_a_cookie_of_the_apps_signs_in(client: httpx.AsyncClient) -> None:
@@ -134,7 +133,9 @@ async def test_pages_of_allowed_origins_may_call(app: FastAPI, doubled: bool) ->
         }
         preflight = await client.options("/files/v1/uploads", headers=asked)
         assert preflight.status_code == 200
-        answer = await client.post("/files/v1/uploads", json={}, headers={**ALICE, "Origin": ORIGIN})
+        answer = await client.post(
+            "/files/v1/uploads", json={}, headers={**authorization(), "Origin": ORIGIN}
+        )
         for one in (preflight, answer):
             assert one.headers.get_list("access-control-allow-origin") == [ORIGIN]
         other = await client.get("/files/healthz", headers={"Origin": "https://other.example.com"})

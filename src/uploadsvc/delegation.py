@@ -1,7 +1,9 @@
 """The use case of handing a caller S3 credentials of their own, good below their prefix alone."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from uploadsvc.domain import errors
@@ -14,6 +16,9 @@ from uploadsvc.sts import Sts
 
 _ACTIONS: Final = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 _MAX_NAME: Final = 64
+
+MIN_SESSION_SECONDS: Final = 900
+"""https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +47,24 @@ class Delegation:
         namespace: The key prefix.
         signer: Knows the bucket.
         sts: Begins sessions; ``None`` where this is off.
-        seconds: How long a session lasts.
+        seconds: How long a session lasts, unless the caller's own credential ends before.
+        clock: The time now, aware.
     """
 
-    def __init__(self, *, namespace: Namespace, signer: Signer, sts: Sts | None, seconds: int) -> None:
+    def __init__(
+        self,
+        *,
+        namespace: Namespace,
+        signer: Signer,
+        sts: Sts | None,
+        seconds: int,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._namespace = namespace
         self._signer = signer
         self._sts = sts
         self._seconds = seconds
+        self._clock = clock
 
     async def credentials(self, caller: Principal) -> Delegated:
         """Return credentials for the caller's own prefix.
@@ -70,9 +85,15 @@ class Delegation:
         policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
         name = f"uploadsvc-{encode_user(caller.user)}"[:_MAX_NAME]
         return Delegated(
-            credentials=await self._sts.session(name=name, policy=policy, seconds=self._seconds),
+            credentials=await self._sts.session(name=name, policy=policy, seconds=self._lasting(caller)),
             bucket=self._signer.bucket,
             region=self._signer.region,
             endpoint_url=self._signer.endpoint.base_url.rstrip("/"),
             prefix=prefix,
         )
+
+    def _lasting(self, caller: Principal) -> int:
+        if caller.expires_at is None:
+            return self._seconds
+        left = int((caller.expires_at - self._clock()).total_seconds())
+        return min(self._seconds, max(left, MIN_SESSION_SECONDS))

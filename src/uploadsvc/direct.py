@@ -20,6 +20,7 @@ from uploadsvc.multipart import check_total
 from uploadsvc.multipart_storage import MultipartStorage, NoSuchUploadError
 from uploadsvc.signing import Signer, end_of_life
 from uploadsvc.storage import Storage
+from uploadsvc.unwatched_names import UnwatchedNames
 
 Method = Literal["GET", "PUT", "POST", "DELETE"]
 
@@ -75,6 +76,7 @@ class DirectRequests:
 
     Args:
         creation: Creates what goes by one request.
+        names: Tell the keys of these uploads from others.
         namespace: The key prefix.
         signer: For what callers are handed.
         storage: The bucket.
@@ -86,6 +88,7 @@ class DirectRequests:
         self,
         *,
         creation: Creation,
+        names: UnwatchedNames,
         namespace: Namespace,
         signer: Signer,
         storage: Storage,
@@ -93,6 +96,7 @@ class DirectRequests:
         clock: Callable[[], datetime],
     ) -> None:
         self._creation = creation
+        self._names = names
         self._namespace = namespace
         self._signer = signer
         self._storage = storage
@@ -120,7 +124,8 @@ class DirectRequests:
 
     async def _put(self, caller: Principal, planner: Planner, request: DirectRequest) -> SignedRequest:
         policy, wanted = planner.policy.name, self._wanted(caller, request)
-        if not request.takes_forms and request.size is None:
+        forms = request.takes_forms and "post" in planner.methods
+        if not forms and request.size is None:
             url, key = await self._creation.bare_put(caller, policy, wanted)
             return SignedRequest(url=url, key=key)
         grant = await self._creation.create(caller, policy, wanted)
@@ -130,11 +135,15 @@ class DirectRequests:
 
     async def _begin(self, caller: Principal, planner: Planner, request: DirectRequest) -> SignedRequest:
         _check_unwatched(planner)
+        wanted = self._wanted(caller, request, multipart=True)
+        if wanted.relative_key is not None or not planner.policy.key.unique:
+            detail = "Signed by its own, a multipart upload has a key that the service makes, with a {uuid}."
+            raise errors.MethodNotAvailable(detail, field="key")
         plan = planner.plan(
-            self._wanted(caller, request, multipart=True),
+            wanted,
             user=caller.user,
             jti=uuid4().hex,
-            unique=str(uuid4()),
+            unique=self._names.make(user=caller.user, policy=planner.policy.name),
             today=self._clock().date(),
         )
         url = await self._url(planner, "POST", plan.key, request, headers=plan.headers, query={"uploads": ""})
@@ -145,6 +154,13 @@ class DirectRequests:
     ) -> SignedRequest:
         _check_unwatched(planner)
         key = self._namespace.owned_key(caller.user, request.key)
+        policy = planner.policy
+        rest = key.removeprefix(self._namespace.user_prefix(caller.user))
+        name = policy.key.unique_name(rest, policy=policy.name)
+        if name is None or not self._names.is_one(name, user=caller.user, policy=policy.name):
+            # One that was begun otherwise is watched, and one of another policy is held to that.
+            detail = "There is no such upload by this policy."
+            raise errors.NotFound(detail)
         query, headers = {"uploadId": upload_id}, dict[str, str]()
         if request.method == "PUT":
             if request.part_number is None:

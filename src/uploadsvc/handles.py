@@ -21,7 +21,7 @@ from uploadsvc.domain.parts import Parts
 from uploadsvc.domain.policy import Method
 
 MIN_SECRET_BYTES = 32
-Purpose = Literal["upload", "upload-token", "receipt", "demo", "action"]
+Purpose = Literal["upload", "unwatched", "upload-token", "receipt", "demo", "action"]
 
 _TAG_BYTES = 32
 

@@ -20,6 +20,7 @@ from uploadsvc.signing import Signer
 from uploadsvc.storage import Storage
 from uploadsvc.sts import Sts
 from uploadsvc.tokens import Tokens
+from uploadsvc.unwatched_names import UnwatchedNames
 from uploadsvc.upload_tokens import UploadTokens
 from uploadsvc.uploads import Uploads
 
@@ -115,6 +116,7 @@ def build_service(settings: Settings) -> Service:
     )
     direct = DirectRequests(
         creation=creation,
+        names=UnwatchedNames(secrets),
         namespace=namespace,
         signer=signer,
         storage=storage,

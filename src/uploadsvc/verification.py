@@ -1,6 +1,7 @@
 """Compare what landed with what was promised."""
 
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 
 from uploadsvc.domain import media_types
 from uploadsvc.domain.checksums import Checksum
@@ -49,4 +50,7 @@ def verify(handle: Handle, stored: StoredObject, *, guessed_types: AbstractSet[s
 
 
 def _folded(media_type: str) -> str:
+    # What a store says is not always one.
+    with suppress(ValueError):
+        media_type = media_types.parse(media_type)
     return "".join(media_type.split()).lower()

@@ -21,6 +21,9 @@ POLICIES: Final = {
     "forms": {"methods": ["post"]},
 }
 UPPY: Final = {"credentials": True, "role_arn": "arn:aws:iam::123456789012:role/uploader"}
+WITH_SESSIONS: Final = {"provider": "minio"}
+"""A store of which we believe that it holds a session to its policy."""
+
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "createUpload": {"filename": "photo.jpg", "size": 5},
     "createUploads": {"uploads": [{"filename": "photo.jpg", "size": 5}, {"policy": "none"}]},
@@ -51,7 +54,9 @@ NOTHING: Final = Target()
 def plain_settings(server: S3Server, **sections: object) -> dict[str, Any]:
     """Return settings that let every kind of caller in, and let them delete; ``sections`` replace some."""
     plain = {"auth": AUTH, "policies": POLICIES, "objects": {"delete": True}, "uppy": UPPY}
-    return settings_for(server, **{**plain, **sections})
+    s3 = sections.pop("s3", {})
+    assert isinstance(s3, dict)
+    return settings_for(server, s3={**WITH_SESSIONS, **s3}, **{**plain, **sections})
 
 
 class Stage:

@@ -20,7 +20,7 @@ from tests.api.support import s3_that_is_down
 from tests.contract.callers import AUTH, CALLERS, Caller, caller
 from tests.contract.document import DOCUMENT, OPERATIONS
 from tests.contract.running import running_service
-from tests.contract.stage import UPPY
+from tests.contract.stage import UPPY, WITH_SESSIONS
 from tests.servers import S3Server
 from tests.service import authorization, settings_for
 
@@ -102,17 +102,22 @@ class Stored:
     in_parts: str
 
 
+def granting(server: S3Server) -> dict[str, Any]:
+    """Return settings that let every kind of caller in, and let them all that there is."""
+    return settings_for(server, auth=AUTH, objects={"delete": True}, s3=WITH_SESSIONS, uppy=UPPY)
+
+
 @pytest.fixture(scope="module")
 def base_url(server: S3Server) -> Iterator[str]:
     """Run a service that lets every kind of caller in, and lets them delete."""
-    with running_service(settings_for(server, auth=AUTH, objects={"delete": True}, uppy=UPPY)) as url:
+    with running_service(granting(server)) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def base_url_without_s3() -> Iterator[str]:
     """Run the same service with nobody at the other end."""
-    settings = settings_for(s3_that_is_down(), auth=AUTH, objects={"delete": True}, uppy=UPPY)
+    settings = granting(s3_that_is_down())
     with (
         pytest.MonkeyPatch.context() as patch,
         running_service(settings) as url,

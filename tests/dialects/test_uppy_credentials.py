@@ -8,7 +8,7 @@ from typing import Any, Final
 import httpx
 import pytest
 from tests.servers import SEAWEEDFS_KEY, S3Server
-from tests.service import JWT_SECRET, authorization, service_client, settings_for
+from tests.service import JWT_SECRET, authorization, service_client, settings_for, token_for
 from tests.sts import ROLE_ARN, answering
 
 from uploadsvc.app import create_app
@@ -16,6 +16,7 @@ from uploadsvc.domain.arns import objects_arn, partition
 from uploadsvc.settings import Settings, SettingsError
 
 ON: Final = {"credentials": True, "role_arn": ROLE_ARN}
+HOLDS_SESSIONS: Final = {"provider": "minio"}
 API_KEY: Final = "the tests' own narrow API key"
 SERVER: Final = S3Server(
     name="nowhere",
@@ -81,6 +82,16 @@ async def test_they_are_good_for_the_caller_s_own_prefix(own_key: S3Server) -> N
             await s3.get_object(Bucket=hers.bucket, Key="uploads/alice/a.txt")
 
 
+@pytest.mark.parametrize(("lives", "lasts"), [(20, 900), (1000, 1000), (7200, 3600)])
+async def test_they_end_with_the_caller_s_own_credential(own_key: S3Server, lives: int, lasts: int) -> None:
+    """As far as a token service can: it begins none for less than a quarter of an hour."""
+    async with service_client(settings_for(own_key, uppy=ON)) as api:
+        token = {"Authorization": f"Bearer {token_for('alice', expires_in=lives)}"}
+        session = (await api.get("/uppy/credentials", headers=token)).json()["credentials"]
+    left = datetime.fromisoformat(session["expiration"]) - datetime.now(UTC)
+    assert lasts - 60 < left.total_seconds() <= lasts
+
+
 async def test_a_user_whose_name_looks_like_a_wildcard_is_no_wildcard(own_key: S3Server) -> None:
     """Its letters are written out in the prefix."""
     async with service_client(settings_for(own_key, uppy=ON)) as api:
@@ -123,7 +134,7 @@ async def test_the_token_service_may_be_elsewhere() -> None:
 
     async with answering(answer) as url:
         uppy = {**ON, "sts_endpoint_url": url}
-        async with service_client(settings_for(SERVER, uppy=uppy)) as api:
+        async with service_client(settings_for(SERVER, s3=HOLDS_SESSIONS, uppy=uppy)) as api:
             told = await granted(api, "alice")
     assert told["credentials"]["accessKeyId"] == "ASIAEXAMPLE"
 
@@ -141,7 +152,7 @@ async def test_a_token_service_that_fails_is_told_as_s3_is(
 
     async with answering(answer) as url:
         server = replace(SERVER, endpoint_url=url)
-        async with service_client(settings_for(server, uppy=ON)) as api:
+        async with service_client(settings_for(server, s3=HOLDS_SESSIONS, uppy=ON)) as api:
             refused = await api.get("/uppy/credentials")
     assert refused.json()["code"] == code
     assert "uploads/alice" not in refused.text
@@ -150,11 +161,12 @@ async def test_a_token_service_that_fails_is_told_as_s3_is(
 @pytest.mark.parametrize(
     ("uppy", "s3", "variable"),
     [
-        ({"credentials": True}, {}, "UPLOADSVC_UPPY__ROLE_ARN: missing"),
+        ({"credentials": True}, HOLDS_SESSIONS, "UPLOADSVC_UPPY__ROLE_ARN: missing"),
+        (ON, {}, "UPLOADSVC_UPPY__CREDENTIALS: generic has no token service"),
         (ON, {"provider": "r2"}, "UPLOADSVC_UPPY__CREDENTIALS: r2 has no token service"),
         (ON, {"provider": "localstack"}, "UPLOADSVC_UPPY__CREDENTIALS: localstack has no token service"),
         ({"role_arn": ROLE_ARN}, {}, "UPLOADSVC_UPPY__CREDENTIALS: must be true"),
-        ({**ON, "sts_endpoint_url": "sts.example.com"}, {}, "UPLOADSVC_UPPY__STS_ENDPOINT_URL: "),
+        ({**ON, "sts_endpoint_url": "sts.example.com"}, HOLDS_SESSIONS, "UPLOADSVC_UPPY__STS_ENDPOINT_URL: "),
     ],
 )
 def test_what_does_not_go_together_stops_the_start(

@@ -24,6 +24,7 @@ POLICIES: Final[dict[str, dict[str, Any]]] = {
     "small": {"max_size": 10, "min_size": 2},
     "images": {"content_types": ["image/*"]},
     "keyed": {"client_keys": True},
+    "free": {"client_keys": True, "overwrite": True, "unsized_multipart": True},
     "summed": {"checksum": "required"},
     "puts": {"methods": ["put"]},
 }
@@ -161,6 +162,7 @@ async def test_each_later_request_is_about_this_upload_alone(
     """Part, list, complete, abort, each by its own method."""
     key, upload_id = await begun(api, moto_server, "open")
     asked = {"key": key, "uploadId": upload_id, "policy": "open"}
+    assert await refused(api, method="PUT", **asked) == "validation_error", "a part has a number"
     part = await signed(api, method="PUT", partNumber=2, **asked)
     assert (query(part["url"])["partNumber"], query(part["url"])["uploadId"]) == ("2", upload_id)
     assert (part["key"], part["headers"], part["fields"]) == (key, {}, None)
@@ -169,7 +171,6 @@ async def test_each_later_request_is_about_this_upload_alone(
     done = await signed(api, method="POST", **asked)
     assert done["headers"] == {"If-None-Match": "*"}
     assert signed_headers(done["url"]) == "host;if-none-match"
-    assert (await signed(api, method="POST", **{**asked, "policy": "replaced"}))["headers"] == {}
     abort = await signed(api, method="DELETE", **asked)
     async with httpx.AsyncClient(trust_env=False) as s3:
         assert "<PartNumber>1</PartNumber>" in (await s3.get(listing["url"])).text
@@ -201,6 +202,43 @@ async def test_somebody_else_s_multipart_upload_is_not_there(
     assert (answer.status_code, answer.json()["message"]) == (404, "There is no such object.")
 
 
+async def test_nobody_goes_on_with_an_upload_that_is_watched(
+    api: httpx.AsyncClient, moto_server: S3Server
+) -> None:
+    """Not with one of another policy or of `/v1`, though S3's own name for it stands in every part's URL."""
+    key, upload_id = await begun(api, moto_server, "replaced")
+    asked = {"key": key, "uploadId": upload_id, "partNumber": 1}
+    await signed(api, method="PUT", policy="replaced", **asked)
+    for method in ("PUT", "GET", "POST", "DELETE"):
+        assert await refused(api, method=method, policy="open", **asked) == "not_found"
+    for policy, filename in (("default", "a.bin"), ("open", "a.bin"), ("open", key.split("/")[2])):
+        wanted = {"size": 5, "method": "multipart", "policy": policy, "filename": filename}
+        upload = (await api.post("/v1/uploads", json={**wanted, "size": 6 * MIB})).json()
+        name = query(upload["parts"][0]["url"])["uploadId"]
+        for method in ("PUT", "GET", "POST", "DELETE"):
+            again = {"method": method, "key": upload["key"], "uploadId": name, "partNumber": 1}
+            assert await refused(api, **again, policy="open") == "not_found"
+
+
+async def test_an_object_that_is_there_is_not_replaced(api: httpx.AsyncClient) -> None:
+    """A bare URL cannot be told not to, so a key of one's own gets none, unless the policy lets it."""
+    assert await refused(api, method="PUT", key=MINE, policy="keyed") == "method_not_available"
+    put = await signed(api, method="PUT", key=MINE, policy="free")
+    assert (put["key"], signed_headers(put["url"])) == (MINE, "host")
+    assert await refused(api, method="POST", key=MINE, policy="free") == "method_not_available"
+
+
+async def test_a_store_without_forms_gets_bare_urls(moto_server: S3Server) -> None:
+    """Where the policy restricts nothing; Uppy cannot say the size."""
+    policies = {"default": {}, "small": {"max_size": 10}}
+    config = settings_for(moto_server, s3={"provider": "r2"}, policies=policies)
+    async with service_client(config) as api:
+        put = await signed(api, method="PUT", key="a b.txt", contentType="text/plain")
+        assert (put["fields"], signed_headers(put["url"])) == (None, "content-type;host")
+        asked = {"method": "PUT", "key": "a.txt", "contentType": "text/plain", "policy": "small"}
+        assert await refused(api, **asked) == "size_required"
+
+
 @pytest.mark.parametrize("policy", ["default", "summed", "puts"])
 async def test_a_policy_that_watches_parts_has_none_signed(api: httpx.AsyncClient, policy: str) -> None:
     """Neither to begin nor to go on."""
@@ -218,7 +256,7 @@ async def test_a_policy_that_watches_parts_has_none_signed(api: httpx.AsyncClien
         ({"method": "PUT", "key": ""}, "validation_error"),
         ({"method": "PUT", "key": "x" * 5000}, "validation_error"),
         ({"method": "PUT"}, "validation_error"),
-        ({"method": "PUT", "key": MINE, "uploadId": "x", "policy": "open"}, "validation_error"),
+        ({"method": "PUT", "key": MINE, "uploadId": "x", "policy": "open"}, "not_found"),
         ({"method": "PUT", "key": MINE, "uploadId": "", "policy": "open"}, "validation_error"),
         ({"method": "PUT", "key": MINE, "uploadId": "a b\n", "policy": "open"}, "validation_error"),
         (
@@ -250,7 +288,8 @@ async def test_what_a_later_uppy_adds_is_let_be(api: httpx.AsyncClient) -> None:
 
 async def test_a_url_lives_as_long_as_was_asked_and_the_policy_allows(api: httpx.AsyncClient) -> None:
     """By default as long as the policy says."""
-    asked = {"method": "GET", "key": MINE, "uploadId": "x", "policy": "open"}
+    begin = await signed(api, method="POST", key="a", policy="open")
+    asked = {"method": "GET", "key": begin["key"], "uploadId": "x", "policy": "open"}
     for given, lives in ((None, "900"), (60, "60"), (5000, "1000")):
         listing = await signed(api, **asked, expiresIn=given)
         assert query(listing["url"])["X-Amz-Expires"] == lives

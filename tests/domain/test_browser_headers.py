@@ -1,6 +1,6 @@
 """Whatever a browser has to send with an upload is known beforehand, for the bucket's CORS rule."""
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
@@ -106,23 +106,32 @@ def test_exactly_these_are_known_of_a_rich_policy() -> None:
     }
 
 
+UNTYPED: Final = {"content-type", "content-disposition"}
+"""A file that the browser knows no type for is for no browser to open."""
+
+
 @pytest.mark.parametrize(
     ("provider", "fields", "headers"),
     [
-        ("aws", {"checksum": "off"}, {"content-type", "if-none-match"}),
+        ("aws", {"checksum": "off"}, UNTYPED | {"if-none-match"}),
+        (
+            "aws",
+            {"checksum": "off", "content_types": frozenset({"image/*"})},
+            {"content-type", "if-none-match"},
+        ),
         ("aws", {"checksum": "off", "methods": frozenset({"post"})}, set()),
         ("aws", {"checksum": "off", "methods": frozenset({"multipart"})}, set()),
-        ("aws", {"checksum": "off", "overwrite": True}, {"content-type", "if-none-match"}),
+        ("aws", {"checksum": "off", "overwrite": True}, UNTYPED | {"if-none-match"}),
         (
             "aws",
             {"checksum": "off", "key": KeyTemplate("fixed")},
-            {"content-type", "if-none-match", "x-amz-meta-uploadsvc-upload"},
+            UNTYPED | {"if-none-match", "x-amz-meta-uploadsvc-upload"},
         ),
-        ("b2", {}, {"content-type"}),
+        ("b2", {}, UNTYPED),
         (
             "aws",
             {"checksum": "off", "client_keys": True},
-            {"content-type", "if-none-match", "x-amz-meta-uploadsvc-upload"},
+            UNTYPED | {"if-none-match", "x-amz-meta-uploadsvc-upload"},
         ),
         (
             "aws",

@@ -418,6 +418,10 @@ def test_a_type_that_will_not_be_sent_is_not_signed() -> None:
     """Where the policy allows all; otherwise it is the filename's, as for everybody."""
     assert "Content-Type" not in a_plan(a_planner(), size=1, type_open=True).headers
     assert a_plan(a_planner(), size=1, type_open=True).content_type == ""
+    disposition = a_plan(a_planner(), size=1, type_open=True).headers["Content-Disposition"]
+    assert disposition.startswith("attachment"), "it may turn out to be a page"
+    in_parts = a_plan(a_planner(), size=1, type_open=True, method="multipart")
+    assert in_parts.headers["Content-Type"] == "application/octet-stream", "the service begins it"
     images = a_planner(content_types=frozenset({"image/*"}))
     assert refused(images, errors.ContentTypeNotAllowed, size=1, type_open=True).field == "content_type"
     plan = a_plan(images, size=1, type_open=True, filename="a.png")
@@ -468,3 +472,11 @@ def test_a_type_is_left_open_where_none_is_sent_and_the_policy_allows_all() -> N
     assert "Content-Type" not in plan.headers
     restricted = a_planner(content_types=frozenset({"image/*"}))
     assert a_plan(restricted, **asked, type_open=True).content_type == "image/jpeg"
+
+
+def test_a_bare_url_never_replaces_what_may_not_be_replaced() -> None:
+    """It cannot say so; a key that the caller chooses may be taken."""
+    asked: dict[str, Any] = {"relative_key": "a.txt"}
+    with pytest.raises(errors.MethodNotAvailable):
+        bare(a_planner(client_keys=True), **asked)
+    assert bare(a_planner(client_keys=True, overwrite=True), **asked)[0] == "uploads/ann/a.txt"

@@ -20,7 +20,7 @@ SPACE: Final = Namespace("uploads")
 
 LACKING: Final[dict[str, set[str]]] = {
     "aws": set(),
-    "generic": set(),
+    "generic": {"session_policies"},
     "r2": {"post_policies", "form_checksums", "acls", "tagging", "session_policies"},
     "b2": {"post_policies", "conditional_writes", "form_checksums", "tagging", "session_policies"},
     "gcs": {

@@ -96,7 +96,8 @@ def test_headers_are_those_of_all_policies() -> None:
             "images": {"checksum": "off", "cache_control": "no-store"},
         }
     )
-    assert found.cors_headers == {"content-type", "if-none-match", "x-amz-meta-note", "cache-control"}
+    described = {"content-type", "content-disposition", "x-amz-meta-note", "cache-control"}
+    assert found.cors_headers == described | {"if-none-match"}
 
 
 def test_origins_are_as_configured() -> None:

@@ -14,6 +14,7 @@ from tests.servers import S3Server
 from tests.service import RECEIPT_SECRET
 from tests.uploaders.conftest import Bundled
 from tests.uploaders.stage import MIB, Stage, stage
+from tests.uploaders.uppy import others_upload
 
 from uploadsvc.dialects.better_upload import routes
 from uploadsvc.domain.media_types import is_active
@@ -94,6 +95,7 @@ async def test_one_file_goes_by_one_put(scene: Stage) -> None:
         ("text/plain;charset=utf-8", "text/plain;charset=utf-8"),
         ("video/webm;codecs=vp8", "video/webm;codecs=vp8"),
         ("IMAGE/PNG", "image/png"),
+        ("video/webm;codecs=vp8,opus", None),
     ],
 )
 async def test_a_type_is_signed_as_the_browser_sends_it(scene: Stage, type_: str, stored: str | None) -> None:
@@ -246,6 +248,29 @@ async def test_other_parts_than_were_sent_are_no_upload(scene: Stage, pattern: s
     assert (await scene.keys(), await scene.unfinished()) == ([], [])
     (upload_id,) = result["ids"].values()
     assert (await scene.ask("GET", f"/v1/uploads/{upload_id}")).json()["status"] == "aborted"
+
+
+async def test_somebody_else_s_upload_is_refused(scene: Stage) -> None:
+    """Bob's id, or S3's own name for his upload, in the place of a token: neither completed nor aborted."""
+    key, upload_id, s3_upload_id = await others_upload(scene)
+    asked: list[int] = []
+
+    async def alter(route: Route) -> None:
+        answer = await route.fetch()
+        told = await answer.json()
+        (file,) = told["multipart"]["files"]
+        file["completeSignedUrl"] = f"{scene.service}/better-upload/complete/{upload_id}"
+        file["abortSignedUrl"] = f"{scene.service}/better-upload/abort/{s3_upload_id}"
+        await route.fulfill(response=answer, json=told)
+
+    await scene.page.route("**/better-upload", alter)
+    scene.page.on("response", lambda one: asked.append(one.status) if "/better-upload/" in one.url else None)
+    result = await scene.call("several", [described("film.mp4", 11 * MIB)])
+    assert result["files"] == []
+    assert [one["error"]["type"] for one in result["failed"]] == ["s3_upload"]
+    assert asked == [404, 404]
+    assert await scene.keys() == []
+    assert key in await scene.unfinished()
 
 
 async def test_whoever_stops_leaves_no_parts(scene: Stage) -> None:

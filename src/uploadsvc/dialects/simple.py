@@ -53,7 +53,8 @@ def simple_router(creation: Creation, authenticate: Authenticate) -> APIRouter:
         ] = None,
     ) -> UploadUrl:
         """The PUT needs no header but those of what you name; what the policy restricts must be named."""
-        request = UploadRequest(filename=filename, content_type=content_type, size=size)
+        # The browser sends the type as it spells it.
+        request = UploadRequest(filename=filename, content_type=content_type, size=size, type_as_sent=True)
         url, _key = await creation.bare_put(caller, policy, request)
         return UploadUrl(url=url)
 

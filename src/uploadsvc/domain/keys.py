@@ -223,6 +223,25 @@ class KeyTemplate:
         """Whether no two uploads can get the same key."""
         return "{uuid}" in self.text
 
+    def unique_name(self, rest: str, *, policy: str) -> str | None:
+        """Return what stands for ``{uuid}`` in what this template may have made, or ``None``.
+
+        Args:
+            rest: The key below the user's prefix.
+            policy: The policy's name.
+        """
+        forms = {
+            "uuid": "([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})",
+            "filename": "[^/]+",
+            "ext": r"(?:\.[a-z0-9]{1,16})?",
+            "date": "[0-9]{4}/[0-9]{2}/[0-9]{2}",
+            "policy": re.escape(policy),
+        }
+        texts = _PLACEHOLDER.split(self.text)
+        pattern = "".join(forms[text] if index % 2 else re.escape(text) for index, text in enumerate(texts))
+        match = re.fullmatch(pattern, rest)
+        return match[1] if match and match.groups() else None
+
     def expand(self, values: Mapping[str, str]) -> str:
         """Return the text with each placeholder replaced by its value."""
         return _PLACEHOLDER.sub(lambda match: values[match[1]], self.text)

@@ -10,8 +10,10 @@ MAX_LENGTH = 255
 _NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 # A wildcard is a policy's to write, not a file's to be.
 _TYPE = re.compile(rf"(?!\*)({_NAME})/(?!\*)({_NAME})")
+# Recorders write lists without quotes: "video/webm;codecs=vp8,opus". Each item is a token, so none of it can
+# pass for a second type where a browser takes the header apart at commas.
 _PARAMETER = re.compile(
-    rf'[ \t]*;[ \t]*({_NAME})=({_NAME}|"(?:[\t \x21\x23-\x5b\x5d-\x7e]|\\[\t \x21-\x7e])*")'
+    rf'[ \t]*;[ \t]*({_NAME})=({_NAME}(?:,{_NAME})*|"(?:[\t \x21\x23-\x5b\x5d-\x7e]|\\[\t \x21-\x7e])*")'
 )
 # A star is a token character, but "image/p*" would only be a wildcard that matches nothing.
 _PATTERN_NAME = _NAME.replace("*", "", 1)
@@ -154,9 +156,13 @@ def parse(value: str) -> str:
     while position < len(value):
         parameter = _PARAMETER.match(value, position)
         if parameter is None:
-            message = "its parameters are not of the form '; name=value'"
+            message = "malformed: its parameters are not of the form '; name=value'"
             raise ValueError(message)
-        parsed += f"; {parameter[1].lower()}={parameter[2]}"
+        text = parameter[2]
+        if "," in text and not text.startswith('"'):
+            # RFC 9110 section 5.6.6 has a list in quotes.
+            text = f'"{text}"'
+        parsed += f"; {parameter[1].lower()}={text}"
         position = parameter.end()
     return parsed
 

@@ -18,9 +18,9 @@ class UploadRequest:
 
     The last six are for uploaders whose own format differs from ours. ``part_size`` is that by which such a
     client cuts. ``size_open`` says that a multipart upload may begin without a size, where the policy lets
-    it; ``type_open``, that no content type will be sent, so that none can be signed, where the policy allows
-    all; ``type_as_sent``, that the client sends the content type as it spells it, so that it is signed so;
-    ``drop_metadata``, that what the policy does not list is left out rather than refused.
+    it; ``type_open``, that no content type will be sent with a PUT, so that none can be signed, where the
+    policy allows all; ``type_as_sent``, that the client sends the content type as it spells it, so that it is
+    signed so; ``drop_metadata``, that what the policy does not list is left out rather than refused.
     ``form_status`` is what S3 shall answer to a form.
     """
 

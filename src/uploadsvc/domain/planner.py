@@ -74,6 +74,9 @@ class Planner:
             marked = self.policy.client_keys or not self.policy.key.unique or unwatched
             metadata = {**dict.fromkeys(self.policy.metadata, ""), **({UPLOAD_MARK: ""} if marked else {})}
             described = self._describe(UploadRequest(), media_types.DEFAULT, metadata)
+            if "put" in self.methods and self.policy.all_types:
+                # A file may have no type then, and has a disposition.
+                described |= self._describe(UploadRequest(), "", metadata)
             # A request may ask for the guard also where the policy lets it overwrite.
             guarded = self._provider.conditional_writes
             names |= _put_headers(described, size=0, tags=self.policy.tags, guarded=guarded).keys()
@@ -100,7 +103,8 @@ class Planner:
             UploadsvcError: The policy or the store does not allow it; the error names the field.
         """
         policy = self.policy
-        content_type = "" if request.type_open and policy.all_types else self._content_type(request)
+        type_open = request.type_open and policy.all_types
+        content_type = "" if type_open else self._content_type(request)
         self._check_size(request.size)
         self._check_checksum(request.checksum_algorithm)
         overwrite = self._overwrite(request)
@@ -108,6 +112,9 @@ class Planner:
         key_is_new = request.relative_key is None and policy.key.unique
         method = self._method(request, may_replace=key_is_new or overwrite)
         multipart = method == "multipart"
+        if type_open and method != "put":
+            # Only who sends a PUT sends a type, or none, with it.
+            content_type = self._content_type(request)
         # A multipart upload has no name of its own in S3 once it is done, so its object always carries ours.
         marked = not key_is_new or multipart
         metadata = self._metadata(request, {UPLOAD_MARK: jti} if marked else {})
@@ -164,12 +171,14 @@ class Planner:
         """
         policy = self.policy
         extras = self._headers or policy.metadata_is_fixed or policy.tags or policy.content_disposition
-        if "put" not in policy.methods or extras or not (policy.key.unique or policy.overwrite):
+        key = self._key(request, user=user, unique=unique, today=today)
+        key_is_new = request.relative_key is None and policy.key.unique
+        if "put" not in policy.methods or extras or not (key_is_new or policy.overwrite):
             detail = f"Policy {policy.name!r} signs more than a bare URL can carry; use POST /v1/uploads."
             raise errors.MethodNotAvailable(detail, field="policy")
         headers = {}
         if request.content_type:
-            headers["Content-Type"] = self.check_content_type(request.content_type)
+            headers["Content-Type"] = _as_sent(request, self.check_content_type(request.content_type))
         elif not policy.all_types:
             detail = f"Policy {policy.name!r} restricts content types, so the file's has to be named."
             raise errors.ContentTypeRequired(detail, field="content_type")
@@ -181,7 +190,7 @@ class Planner:
         elif policy.max_size < MAX_SINGLE_PUT or policy.min_size > 0:
             detail = f"Policy {policy.name!r} restricts sizes, so the file's has to be named."
             raise errors.SizeRequired(detail, field="size")
-        return self._key(request, user=user, unique=unique, today=today), headers
+        return key, headers
 
     def check_content_type(self, value: str, *, field: str = "content_type") -> str:
         """Return a media type, parsed, if the policy allows it.
@@ -349,17 +358,23 @@ class Planner:
     def _describe(
         self, request: UploadRequest, content_type: str, metadata: Mapping[str, str]
     ) -> dict[str, str]:
-        if request.type_as_sent and request.content_type:
-            # A client trims it, as every header's value is trimmed.
-            content_type = request.content_type.strip(" \t")
-        headers = {"Content-Type": content_type, **self._headers} if content_type else dict(self._headers)
-        if self.policy.content_disposition is not None:
-            headers["Content-Disposition"] = content_disposition(
-                self.policy.content_disposition, request.filename
-            )
+        headers = dict(self._headers)
+        if content_type:
+            headers["Content-Type"] = _as_sent(request, content_type)
+        # What may turn out to be a page is for no browser to open.
+        disposition = self.policy.content_disposition or (None if content_type else "attachment")
+        if disposition is not None:
+            headers["Content-Disposition"] = content_disposition(disposition, request.filename)
         for name, value in metadata.items():
             headers[f"x-amz-meta-{name}"] = encode(value)
         return headers
+
+
+def _as_sent(request: UploadRequest, content_type: str) -> str:
+    if request.type_as_sent and request.content_type:
+        # A client trims it, as every header's value is trimmed.
+        return request.content_type.strip(" \t")
+    return content_type
 
 
 def _object_headers(policy: Policy) -> dict[str, str]:

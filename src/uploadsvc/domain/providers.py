@@ -51,7 +51,7 @@ class Provider:
     tagging: bool = True
     checksum_algorithms: frozenset[str] = frozenset({"sha256", "crc32", "crc32c", "crc64nvme"})
     part_checksums: frozenset[str] = frozenset()
-    session_policies: bool = True
+    session_policies: bool = False
     max_object_size: int = 5 * TIB
     cors_rules: bool = True
     lifecycle_rules: bool = True
@@ -70,6 +70,7 @@ PROVIDERS = {
         # 50,000 GB: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
         Provider(
             name="aws",
+            session_policies=True,
             max_object_size=50_000 * GIB,
             part_checksums=_ALL_CHECKSUMS,
             policy_conditions=True,
@@ -87,7 +88,6 @@ PROVIDERS = {
             form_checksums=False,
             acls=False,
             tagging=False,
-            session_policies=False,
         ),
         # https://www.backblaze.com/docs/cloud-storage-s3-compatible-api
         Provider(
@@ -100,7 +100,6 @@ PROVIDERS = {
             form_checksums=False,
             tagging=False,
             checksum_algorithms=frozenset(),
-            session_policies=False,
         ),
         # Its XML API has a precondition header of its own, and forms signed by another algorithm; CORS and
         # lifecycle rules have another XML: https://cloud.google.com/storage/docs/xml-api/put-bucket-metadata
@@ -118,11 +117,11 @@ PROVIDERS = {
             acls=False,
             tagging=False,
             checksum_algorithms=frozenset(),
-            session_policies=False,
         ),
         # https://min.io/docs/minio/linux/reference/s3-api-compatibility.html
         Provider(
             name="minio",
+            session_policies=True,
             cors_rules=False,
             lifecycle_rules=False,
             public_access_block=False,
@@ -130,12 +129,17 @@ PROVIDERS = {
         ),
         # An older gateway takes a PUT of ownership controls for one of the bucket, and says that it was done.
         Provider(
-            name="ceph", form_checksums=False, checksum_algorithms=frozenset(), ownership_controls=False
+            name="ceph",
+            session_policies=True,
+            form_checksums=False,
+            checksum_algorithms=frozenset(),
+            ownership_controls=False,
         ),
         # It lists no part's checksum, and wants each for a composite one. A denial by the signature's version
         # is one of everything to it, of the policy's own removal too.
         Provider(
             name="seaweedfs",
+            session_policies=True,
             form_tags=False,
             keeps_octet_stream=False,
             part_checksums=_ALL_CHECKSUMS - {"sha256"},
@@ -146,7 +150,6 @@ PROVIDERS = {
             name="localstack",
             form_checksums=False,
             part_checksums=_ALL_CHECKSUMS,
-            session_policies=False,
             policy_conditions=True,
             kms=True,
         ),

@@ -7,6 +7,7 @@ from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.signing import Signer
 from uploadsvc.storage import Storage
 from uploadsvc.sts import Sts
+from uploadsvc.wiring.clock import now
 from uploadsvc.wiring.policies import provider
 
 
@@ -24,7 +25,7 @@ def delegation(
             raise SettingsError(
                 ("uppy", "credentials"), "must be true where a role or an STS endpoint is set"
             )
-        return Delegation(namespace=namespace, signer=signer, sts=None, seconds=0), None
+        return Delegation(namespace=namespace, signer=signer, sts=None, seconds=0, clock=now), None
     if not store.session_policies:
         message = f"{store.name} has no token service that holds a session to a policy; leave it false"
         raise SettingsError(("uppy", "credentials"), message)
@@ -38,5 +39,7 @@ def delegation(
     except ValueError as error:
         raise SettingsError(("uppy", "sts_endpoint_url"), str(error)) from None
     sts = Sts(storage, region=signer.region, endpoint_url=endpoint_url, role_arn=section.role_arn)
-    made = Delegation(namespace=namespace, signer=signer, sts=sts, seconds=section.credentials_expires_in)
+    made = Delegation(
+        namespace=namespace, signer=signer, sts=sts, seconds=section.credentials_expires_in, clock=now
+    )
     return made, sts

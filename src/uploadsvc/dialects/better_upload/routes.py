@@ -102,10 +102,11 @@ def better_upload_router(
 async def _all_parts(
     uploads: Uploads, caller: Principal, grant: Grant, *, expires_in: int
 ) -> list[dict[str, Any]]:
+    # Others have their turn: ten thousand signatures take a good part of a second.
+    await asyncio.sleep(0)
     signed = [part_answer(part) for part in grant.parts]
     count = grant.plan.parts.count if grant.plan.parts else 0
     for start in range(len(signed) + 1, count + 1, MAX_SIGNED_PARTS):
-        # Others have their turn: ten thousand signatures take a good part of a second.
         await asyncio.sleep(0)
         numbers = range(start, min(start + MAX_SIGNED_PARTS, count + 1))
         more, _ = await uploads.sign_parts(caller, grant.id, numbers, None, expires_in=expires_in)

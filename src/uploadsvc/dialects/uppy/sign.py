@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Depends
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
+from typing_extensions import TypeAliasType
 
 from uploadsvc.api.dependencies import Authenticate
 from uploadsvc.api.problems import CALLER, STORAGE, document
@@ -12,6 +13,9 @@ from uploadsvc.direct import DirectRequest, DirectRequests
 from uploadsvc.domain.parts import MAX_PARTS
 from uploadsvc.domain.policy import MAX_EXPIRES_IN
 from uploadsvc.domain.principal import Principal
+
+# A schema of its own in the document: of what is nullable and has no name, generators make names.
+FormFields = TypeAliasType("FormFields", Annotated[dict[str, str], Field(examples=[{"key": "photo.jpg"}])])
 
 _EXAMPLE = {"method": "PUT", "key": "photo.jpg", "contentType": "image/jpeg"}
 _KEY = "uploads/alice/7f9c24e5-2f4c-4a5e-9d53-0a1a1c5b9d10/photo.jpg"
@@ -76,7 +80,7 @@ class SignedUppyRequest(BaseModel):
     url: str = Field(examples=[_URL])
     key: str = Field(description="The whole object key, which Uppy goes on with.", examples=[_KEY])
     headers: dict[str, str] = Field(description="To be sent exactly so.", examples=[{}])
-    fields: dict[str, str] | None = Field(
+    fields: FormFields | None = Field(
         description="Of a form that Uppy posts in place of a PUT; null for none.", examples=[{"key": _KEY}]
     )
     id: str | None = Field(
