@@ -75,7 +75,7 @@ async def test_documented_code_uploads_and_gets_receipts(scene: Stage, sizes: li
 
 
 async def test_documented_code_tells_what_was_not_verified(scene: Stage) -> None:
-    """A completion that the service refuses, or that a proxy answers for it, is a failure, and the rest stands."""
+    """A completion that the service refuses, or that a proxy answers, is a failure; the rest stands."""
     names = ["kept.txt", "refused.txt", "lost.txt"]
     refusal = {"code": "verification_failed", "detail": "It has 1 byte."}
 
