@@ -38,8 +38,8 @@ fix: $(VENV)/.test  ## Mend what ruff can mend, and format.
 openapi: $(VENV)/.dev  ## Write openapi.json anew.
 	$(VENV)/bin/uploadsvc openapi > openapi.json
 
-docs: $(VENV)/.dev  ## Write the tables of docs/settings.md anew.
-	$(VENV)/bin/python -m uploadsvc.settings.reference docs/settings.md
+docs: $(VENV)/.dev  ## Write the tables of docs/settings.md and docs/providers.md anew.
+	$(VENV)/bin/python -m uploadsvc.settings.reference docs
 
 bench: $(VENV)/.test  ## Measure the signer, the signing of parts and the terminal client against others.
 	$(VENV)/bin/python -m benchmarks.signing

@@ -2,14 +2,17 @@
 
 import re
 import shlex
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from tests.docs.pages import PAGES, examples, name_of, text_of
 
+from uploadsvc.domain.providers import PROVIDERS, Provider
 from uploadsvc.settings import load_settings
-from uploadsvc.settings.reference import MARK, rewritten
+from uploadsvc.settings.reference import MARK, generated, rewritten
+from uploadsvc.settings.stores import store_tables
 from uploadsvc.settings.tree import ITEM, NAME, groups
 
 OTHERS: Final = frozenset({("config_file",), ("url",), ("token",), ("api_key",)})
@@ -45,10 +48,21 @@ def test_every_setting_is_described() -> None:
     assert [group.path for group in groups() if not group.description] == []
 
 
-def test_the_reference_is_the_models() -> None:
-    """``make docs`` writes it anew."""
-    page = text_of("docs/settings.md")
-    assert rewritten(page) == page
+@pytest.mark.parametrize("name", generated())
+def test_the_reference_is_the_models(name: str) -> None:
+    """That of the settings, and that of the stores; ``make docs`` writes them anew."""
+    page = text_of(f"docs/{name}")
+    assert rewritten(page, generated()[name]) == page
+
+
+@pytest.mark.parametrize("field", [one.name for one in fields(Provider) if one.name != "name"])
+def test_the_reference_has_every_capability(field: str) -> None:
+    """A store that lacked, or had, one more would be another column."""
+    aws = PROVIDERS["aws"]
+    other = {str: "auto", int: 1, frozenset: frozenset[str]()}
+    value = getattr(aws, field)
+    changed: Any = not value if isinstance(value, bool) else other[type(value)]
+    assert store_tables([replace(aws, **{field: changed})]) != store_tables([aws])
 
 
 def test_the_reference_knows_every_level() -> None:
@@ -65,8 +79,8 @@ def test_the_reference_knows_every_level() -> None:
 def test_a_page_without_a_place_is_not_written() -> None:
     """Else its text would be lost, or doubled."""
     with pytest.raises(ValueError, match="lacks the line"):
-        rewritten("# Settings\n")
-    assert rewritten(f"# Mine\n{MARK}old") == rewritten(f"# Mine\n{MARK}")
+        rewritten("# Settings\n", "new")
+    assert rewritten(f"# Mine\n{MARK}old", "new") == f"# Mine\n{MARK}\nnew"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -113,7 +113,7 @@ def test_a_size_is_bytes_or_has_a_unit(env: pytest.MonkeyPatch, value: str, size
 
 
 def test_how_files_are_cut_is_the_policys(env: pytest.MonkeyPatch) -> None:
-    """Sizes have units, and a time is in seconds; what is left out has the defaults that the README names."""
+    """Sizes have units, and a time is in seconds; what is left out has the defaults of docs/settings.md."""
     settings = loaded(
         env,
         POLICIES__VIDEO__MULTIPART_THRESHOLD="1GiB",

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import jwt
 import pytest
@@ -72,6 +73,31 @@ async def test_documented_code_uploads_and_gets_receipts(scene: Stage, sizes: li
     assert len(await scene.keys()) == len(sizes)
     assert await scene.unfinished() == []
     assert scene.complaints == []
+
+
+async def test_documented_code_tells_what_was_not_verified(scene: Stage) -> None:
+    """A completion that the service refuses, or that a proxy answers, is a failure; the rest stands."""
+    names = ["kept.txt", "refused.txt", "lost.txt"]
+    refusal = {"code": "verification_failed", "detail": "It has 1 byte."}
+
+    async def answer(route: Route) -> None:
+        state = (await scene.ask("GET", urlsplit(route.request.url).path.removesuffix("/complete"))).json()
+        name = state["key"].rpartition("/")[2]
+        if name == "refused.txt":
+            await route.fulfill(status=422, json=refusal, content_type="application/problem+json")
+        elif name == "lost.txt":
+            await route.fulfill(status=502, body="<html>Bad Gateway</html>", content_type="text/html")
+        else:
+            await route.continue_()
+
+    await scene.page.route("**/v1/uploads/*/complete", answer)
+    result = await scene.call("documented", [described(name, 5) for name in names], "default")
+    assert [one["object"]["key"].rpartition("/")[2] for one in result["completed"]] == ["kept.txt"]
+    assert [(one["name"], one["status"]) for one in result["failed"]] == [
+        ("refused.txt", "failed"),
+        ("lost.txt", "failed"),
+    ]
+    assert result["failed"][0]["error"] == {"type": "rejected", "message": "It has 1 byte."}
 
 
 async def test_one_file_goes_by_one_put(scene: Stage) -> None:

@@ -54,7 +54,8 @@ class S3Settings(Section):
     provider: (
         Literal["aws", "generic", "r2", "b2", "gcs", "minio", "ceph", "seaweedfs", "localstack"] | None
     ) = None
-    """What the store can do; not set: `aws`, or `generic` with an `endpoint_url`."""
+    """What the store can do ([see there](providers.md)); not set: `aws`, or `generic` with an `endpoint_url`.
+    """
 
 
 class ReceiptSettings(Section):

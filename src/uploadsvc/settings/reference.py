@@ -1,18 +1,29 @@
-"""Every setting as Markdown tables, from the model alone. `make docs` writes them into `docs/settings.md`."""
+"""Every setting as Markdown tables, from the model alone; `make docs` writes them and those of the stores."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from uploadsvc.domain.providers import PROVIDERS
 from uploadsvc.settings.errors import variable
+from uploadsvc.settings.stores import store_tables
 from uploadsvc.settings.tree import ITEM, NAME, Group, Setting, groups
 from uploadsvc.settings.wording import allowed, default
 
-MARK: Final = "<!-- What follows is written by `make docs`, from the model. -->\n"
+MARK: Final = "<!-- What follows is written by `make docs`. -->\n"
 
 
-def rewritten(page: str) -> str:
-    """Return a page whose tables are those of the model; what precedes them stays.
+def generated() -> Mapping[str, str]:
+    """Return the tables of each page that has some, by the page's name."""
+    return {
+        "settings.md": "\n".join(_table(group) for group in groups()),
+        "providers.md": store_tables(PROVIDERS.values()),
+    }
+
+
+def rewritten(page: str, tables: str) -> str:
+    """Return a page with these tables; what precedes them stays.
 
     Raises:
         ValueError: It has no place for them.
@@ -21,7 +32,7 @@ def rewritten(page: str) -> str:
     if not mark:
         message = f"the page lacks the line {MARK.strip()!r}"
         raise ValueError(message)
-    return "\n".join([f"{head}{mark}", *(_table(group) for group in groups())])
+    return f"{head}{mark}\n{tables}"
 
 
 def _table(group: Group) -> str:
@@ -67,5 +78,6 @@ def _row(setting: Setting, group: Group) -> str:
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1])
-    target.write_text(rewritten(target.read_text(encoding="utf-8")), encoding="utf-8")
+    for name, tables in generated().items():
+        target = Path(sys.argv[1], name)
+        target.write_text(rewritten(target.read_text(encoding="utf-8"), tables), encoding="utf-8")
