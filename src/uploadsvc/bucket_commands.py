@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from uploadsvc import wiring
-from uploadsvc.logs import configure_logs
+from uploadsvc.logs import silence_logs
 from uploadsvc.provisioning import iam
 from uploadsvc.provisioning.plan import CHANGES, PROBLEMS, RULES, apply, plan
 from uploadsvc.provisioning.steps import Rule, State, Step
@@ -95,13 +95,13 @@ def iam_policy(*, whom: Annotated[_For, typer.Option("--for", help="Whose policy
 
 
 async def _planned(settings: Settings, rules: Collection[Rule]) -> list[Step]:
-    configure_logs(terminal=True)
+    silence_logs()
     async with wiring.bucket_client(settings) as client:
         return await plan(client, wiring.bucket_needs(settings), rules=rules)
 
 
 async def _applied(settings: Settings, rules: Collection[Rule]) -> list[Step]:
-    configure_logs(terminal=True)
+    silence_logs()
     async with wiring.bucket_client(settings) as client:
         return await apply(client, wiring.bucket_needs(settings), rules=rules)
 
