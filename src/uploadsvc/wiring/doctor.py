@@ -10,8 +10,6 @@ from uploadsvc.doctor.samples import canary_planner
 from uploadsvc.doctor.target import FOLDER, Target
 from uploadsvc.domain.endpoints import addressing_style, aws_endpoint_url, bucket_endpoint
 from uploadsvc.settings import Settings, SettingsError
-from uploadsvc.signing import Signer
-from uploadsvc.storage import Storage
 from uploadsvc.wiring.addresses import public_url
 from uploadsvc.wiring.bucket import bucket_needs
 from uploadsvc.wiring.callers import allowed_origins, api_keys
@@ -33,7 +31,8 @@ def doctor_target(settings: Settings) -> Target:
         SettingsError: The settings contradict themselves or each other.
     """
     storage, signer = storage_and_signer(settings)
-    _check_the_rest(settings, storage, signer)
+    _check_the_rest(settings)
+    handed, sts = delegation(settings, storage=storage, signer=signer, namespace=namespace(settings))
     s3, region, store = settings.s3, bucket_region(settings), provider(settings)
     style = addressing_style(configured=s3.addressing_style, endpoint_url=s3.endpoint_url, bucket=s3.bucket)
     endpoint_url = s3.endpoint_url or aws_endpoint_url(region)
@@ -52,13 +51,15 @@ def doctor_target(settings: Settings) -> Target:
         key_prefix=settings.key_prefix,
         origins=tuple(dict.fromkeys(allowed_origins(settings))),
         needs=bucket_needs(settings),
+        delegation=handed,
+        sts=sts,
         own_credentials=s3.access_key_id is not None,
         trust=_trust(),
         clock=now,
     )
 
 
-def _check_the_rest(settings: Settings, storage: Storage, signer: Signer) -> None:
+def _check_the_rest(settings: Settings) -> None:
     """Check what else stops the service; what needs secrets, where they are set: they need not be here.
 
     That somebody may call is a policy's own finding.
@@ -68,7 +69,6 @@ def _check_the_rest(settings: Settings, storage: Storage, signer: Signer) -> Non
     """
     check_lifetimes(settings)
     public_url(settings)
-    delegation(settings, storage=storage, signer=signer, namespace=namespace(settings))
     jwt_verifier(settings)
     trusted_header(settings)
     api_keys(settings)
