@@ -7,10 +7,14 @@ import pytest
 from tests.doctor.support import examine, settings_of, traces
 from tests.fault_proxy import Answer, Exchange, Fault, fault_proxy, s3_error
 from tests.servers import SEAWEEDFS_KEY, S3Server
-from tests.sts import ROLE_ARN
+from tests.sts import ROLE_ARN, answering
 
 CHECK: Final = "uppy-credentials"
 ON: Final = {"credentials": True, "role_arn": ROLE_ARN}
+SESSION: Final = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>
+<Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey>
+<SessionToken>t</SessionToken><Expiration>2030-01-01T00:00:00Z</Expiration></Credentials>
+</AssumeRoleResult></AssumeRoleResponse>"""
 DENIED: Final = s3_error(403, "AccessDenied", "Access Denied")
 DIGEST: Final = s3_error(400, "BadDigest", "The digest is another.")
 
@@ -87,16 +91,29 @@ async def test_a_role_that_cannot_be_assumed_is_named(server: S3Server) -> None:
     assert told.startswith("no session could be begun: The object store ")
 
 
-async def test_what_such_a_store_keeps_is_taken_away(server: S3Server) -> None:
-    """The service's own credentials delete what a session has left."""
+async def test_what_such_a_store_keeps_is_taken_away(moto_server: S3Server) -> None:
+    """Moto lets everyone do everything, and checks no digest: it is named, and nothing stays."""
 
-    def rule(exchange: Exchange) -> Fault | None:
-        return None
+    async def begin(_request: str, _headers: object) -> tuple[int, str]:
+        return 200, SESSION
 
-    async with fault_proxy(server.endpoint_url) as proxy:
-        proxy.rule = rule
-        await found(replace(server, endpoint_url=proxy.url))
-    assert await traces(server) == []
+    async with answering(begin) as url:
+        status, told, cleanup = await found(moto_server, sts_endpoint_url=url)
+    assert status == "failed"
+    assert told.startswith("outside the caller's own prefix a PUT is not refused: S3 answers ")
+    assert cleanup.startswith("nothing is left")
+    assert await traces(moto_server) == []
+
+
+async def test_a_token_service_that_is_none_is_named(server: S3Server) -> None:
+    """Such as a page that asks for a login."""
+
+    async def page(_request: str, _headers: object) -> tuple[int, str]:
+        return 200, "<html><body>Log in</body></html>"
+
+    async with answering(page) as url:
+        status, told, _ = await found(server, sts_endpoint_url=url)
+    assert (status, told) == ("failed", "what answers as the token service begins no session")
 
 
 async def test_it_is_looked_at_only_where_it_is_on(server: S3Server) -> None:

@@ -28,7 +28,7 @@ PATIENCE: Final = 5.0
 """Seconds for one question."""
 
 _CODE: Final = re.compile(r"<Code>([^<]{1,100})</Code>")
-_MESSAGE: Final = re.compile(r"<Message>([^<]{1,1000})</Message>")
+_MESSAGE: Final = re.compile(r"<Message>([^<]{1,20000})</Message>")
 _REGION: Final = re.compile(r"<Region>([^<]{1,64})</Region>")
 
 

@@ -10,7 +10,7 @@ _REDACTED: Final = "[redacted]"
 
 # Whatever quotes stand around, and however the sign between name and value is written.
 _NAMED: Final = re.compile(
-    r"""((?:X-Amz-[A-Za-z0-9-]+|Signature)["'\\]*\s*(?:[=:,]|%3[ad])\s*["'\\]*)[^&\s"'\\,;<>]+""",
+    r"""(?:X-Amz-[A-Za-z0-9-]+|Signature)["'\\]*\s*(?:[=:,]|%3[ad])\s*["'\\]*[^&\s"'\\,;<>]+""",
     re.IGNORECASE,
 )
 
@@ -30,7 +30,7 @@ def quoted(message: object) -> str:
     Args:
         message: As it was read; ``None`` where it was empty.
     """
-    text = _NAMED.sub(rf"\1{_REDACTED}", " ".join(str(message or "").split()))
-    for secret in (_LONG, _SIGNATURE, _SECRET):
+    text = " ".join(str(message or "").split())
+    for secret in (_NAMED, _LONG, _SIGNATURE, _SECRET):
         text = secret.sub(_REDACTED, text)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
