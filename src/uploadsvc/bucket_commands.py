@@ -14,11 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from uploadsvc import wiring
-from uploadsvc.logs import configure_logs
+from uploadsvc.logs import silence_logs
 from uploadsvc.provisioning import iam
+from uploadsvc.provisioning.needs import AccessNeeds
 from uploadsvc.provisioning.plan import CHANGES, PROBLEMS, RULES, apply, plan
 from uploadsvc.provisioning.steps import Rule, State, Step
-from uploadsvc.settings import Settings, load_settings
+from uploadsvc.settings import Settings, SettingsError, load_settings
 
 app = typer.Typer(help="Show what the bucket needs, and make it so.", no_args_is_help=True)
 
@@ -37,6 +38,7 @@ _WIDTH: Final = 160
 class _For(StrEnum):
     SERVICE = "service"
     BUCKET = "bucket"
+    ROLE = "role"
 
 
 def _skipped(names: list[str]) -> list[str]:
@@ -83,25 +85,39 @@ def bucket_apply(*, as_json: _Json = False, skip: _Skip = []) -> None:  # noqa: 
 
 
 def iam_policy(*, whom: Annotated[_For, typer.Option("--for", help="Whose policy.")] = _For.SERVICE) -> None:
-    """Print the least IAM policy: of the service, or of whoever runs `uploadsvc bucket`."""
+    """Print the least IAM policy: of the service, of whoever runs `uploadsvc bucket`, or of a role.
+
+    The role is the one that the service assumes to hand out S3 credentials.
+    """
     settings = load_settings()
     # Asked for in any case: it refuses a store without IAM policies.
     access = wiring.access_needs(settings)
     if whom is _For.SERVICE:
         document = iam.service_policy(access)
+    elif whom is _For.ROLE:
+        _check_role(access)
+        document = iam.role_policy(access)
     else:
         document = iam.bucket_policy(wiring.bucket_needs(settings))
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
 
 
+def _check_role(access: AccessNeeds) -> None:
+    if not access.sessions:
+        raise SettingsError(("uppy", "credentials"), "must be true, or no role is assumed")
+    if access.role_arn is None:
+        message = "missing; without a role, sessions have the rights of the service's own user"
+        raise SettingsError(("uppy", "role_arn"), message)
+
+
 async def _planned(settings: Settings, rules: Collection[Rule]) -> list[Step]:
-    configure_logs(terminal=True)
+    silence_logs()
     async with wiring.bucket_client(settings) as client:
         return await plan(client, wiring.bucket_needs(settings), rules=rules)
 
 
 async def _applied(settings: Settings, rules: Collection[Rule]) -> list[Step]:
-    configure_logs(terminal=True)
+    silence_logs()
     async with wiring.bucket_client(settings) as client:
         return await apply(client, wiring.bucket_needs(settings), rules=rules)
 

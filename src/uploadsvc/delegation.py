@@ -8,13 +8,12 @@ from typing import Final
 
 from uploadsvc.domain import errors
 from uploadsvc.domain.arns import objects_arn
-from uploadsvc.domain.credentials import Credentials
+from uploadsvc.domain.credentials import DELEGATED_ACTIONS, Credentials
 from uploadsvc.domain.keys import Namespace, encode_user
 from uploadsvc.domain.principal import Principal
 from uploadsvc.signing import Signer
 from uploadsvc.sts import Sts
 
-_ACTIONS: Final = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 _MAX_NAME: Final = 64
 
 MIN_SESSION_SECONDS: Final = 900
@@ -81,7 +80,7 @@ class Delegation:
             raise errors.Forbidden(detail)
         prefix = self._namespace.user_prefix(caller.user)
         resource = objects_arn(self._signer.bucket, region=self._signer.region, prefix=prefix)
-        statement = {"Effect": "Allow", "Action": list(_ACTIONS), "Resource": [resource]}
+        statement = {"Effect": "Allow", "Action": list(DELEGATED_ACTIONS), "Resource": [resource]}
         policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
         name = f"uploadsvc-{encode_user(caller.user)}"[:_MAX_NAME]
         return Delegated(

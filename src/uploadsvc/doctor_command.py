@@ -1,14 +1,12 @@
 """The command ``uploadsvc doctor``."""
 
 import asyncio
-import logging
 import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Final
 
 import httpx
-import structlog
 import typer
 from rich.console import Console
 
@@ -16,6 +14,7 @@ from uploadsvc.doctor.examination import Examination, check_names
 from uploadsvc.doctor.finding import Finding
 from uploadsvc.doctor.report import as_json, healthy, show
 from uploadsvc.doctor.target import Target
+from uploadsvc.logs import silence_logs
 from uploadsvc.settings import SettingsError, load_settings
 from uploadsvc.wiring.doctor import doctor_target
 
@@ -53,7 +52,7 @@ def doctor(
 
     Exit status: 0 nothing failed, 1 something did, 2 settings or options that do not fit.
     """
-    _quiet()
+    silence_logs()
     try:
         target = doctor_target(load_settings())
         chosen = _chosen(target, only=only or (), skip=skip or ())
@@ -135,12 +134,3 @@ def _print(findings: Sequence[Finding], *, machine: bool, strict: bool) -> None:
     else:
         console = Console(highlight=False)
         show(findings, console if console.is_terminal else Console(highlight=False, width=_WIDTH))
-
-
-def _quiet() -> None:
-    """Say nothing but the findings: what would be logged is in them, and a URL may be in what others log."""
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    logging.getLogger().setLevel(logging.CRITICAL)

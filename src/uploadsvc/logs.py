@@ -57,6 +57,18 @@ def configure_logs(*, terminal: bool) -> None:
     root.setLevel(logging.WARNING)
 
 
+def silence_logs() -> None:
+    """Log nothing: for commands that say all that there is to say by themselves.
+
+    What others log may hold a URL.
+    """
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.getLogger().setLevel(logging.CRITICAL)
+
+
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Black out what looks like a signature or a token, whoever logged it."""
     for name, value in event.items():

@@ -15,7 +15,7 @@ from uploadsvc.multipart_storage import MultipartStorage
 from uploadsvc.objects import Objects
 from uploadsvc.planners import Planners
 from uploadsvc.receipts import Receipts
-from uploadsvc.settings import Settings, SettingsError
+from uploadsvc.settings import Settings
 from uploadsvc.signing import Signer
 from uploadsvc.storage import Storage
 from uploadsvc.sts import Sts
@@ -70,10 +70,7 @@ def build_service(settings: Settings) -> Service:
     Raises:
         SettingsError: The settings contradict themselves or each other.
     """
-    for name, section in (("tokens", settings.tokens), ("downloads", settings.downloads)):
-        if "expires_in" in section.model_fields_set and section.expires_in > section.max_expires_in:
-            message = f"{section.expires_in} is above max_expires_in ({section.max_expires_in})"
-            raise SettingsError((name, "expires_in"), message)
+    wiring.check_lifetimes(settings)
     secrets = wiring.secrets(settings)
     storage, signer = wiring.storage_and_signer(settings, clock=wiring.now)
     namespace = wiring.namespace(settings)

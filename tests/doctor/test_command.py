@@ -6,6 +6,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import pytest
 from tests.doctor.support import ORIGIN, prepare, settings_of, traces
@@ -13,6 +14,9 @@ from tests.fault_proxy import Exchange, Fault, Hold, fault_proxy
 from tests.processes import environment_for, program
 from tests.servers import S3Server
 from tests.service import JWT_SECRET, SECRET_KEY
+from tests.sts import ROLE_ARN
+
+UNKNOWN_POLICY: Final = json.dumps([{"name": "billing", "sha256": "0" * 64, "policies": ["other"]}])
 
 
 @pytest.fixture
@@ -120,12 +124,21 @@ async def test_warnings_count_where_they_are_to(tmp_path: Path, server: S3Server
             (),
             "__ACL: ",
         ),
+        ({"UPLOADSVC_UPPY__ROLE_ARN": ROLE_ARN}, (), "UPLOADSVC_UPPY__CREDENTIALS: must be true"),
+        ({"UPLOADSVC_UPPY__CREDENTIALS": "true"}, (), "UPLOADSVC_UPPY__ROLE_ARN: missing"),
+        ({"UPLOADSVC_PUBLIC_URL": "uploads.example.com"}, (), "UPLOADSVC_PUBLIC_URL: "),
+        ({"UPLOADSVC_TOKENS__EXPIRES_IN": "7200"}, (), "UPLOADSVC_TOKENS__EXPIRES_IN: 7200 is above"),
+        ({"UPLOADSVC_SECRET_KEY": "short"}, (), "UPLOADSVC_SECRET_KEY: has 5 bytes"),
+        ({"UPLOADSVC_RECEIPTS__SECRET": "short"}, (), "UPLOADSVC_RECEIPTS__SECRET: has 5 bytes"),
+        ({"UPLOADSVC_AUTH__JWT__SECRET": "short"}, (), "UPLOADSVC_AUTH__JWT__SECRET: "),
+        ({"UPLOADSVC_AUTH__TRUSTED_PROXIES": "10.0.0.0/24"}, (), "UPLOADSVC_AUTH__TRUSTED_PROXIES: needs"),
+        ({"UPLOADSVC_AUTH__API_KEYS": UNKNOWN_POLICY}, (), "there is no policy 'other'"),
         ({"AWS_CA_BUNDLE": "/nowhere.pem"}, (), "AWS_CA_BUNDLE: cannot read '/nowhere.pem'"),
         ({}, ("--only", "corse"), "--only corse: there is no such check; there are credentials, "),
         ({}, ("--skip", "policy:other"), "--skip policy:other: there is no such check"),
     ],
 )
-async def test_what_nothing_can_be_examined_by_is_one_line(
+async def test_what_stops_the_service_or_cannot_be_examined_is_one_line(
     tmp_path: Path, server: S3Server, changed: dict[str, str], arguments: tuple[str, ...], named: str
 ) -> None:
     """The status is 2, the line says what is wrong, and nothing was asked of S3."""
@@ -134,6 +147,15 @@ async def test_what_nothing_can_be_examined_by_is_one_line(
     (line,) = err.splitlines()
     assert line.startswith("uploadsvc: ")
     assert named in line
+
+
+async def test_secrets_need_not_be_there(tmp_path: Path, server: S3Server) -> None:
+    """The bucket can be examined where the service's own are not kept."""
+    without = environment(server)
+    del without["UPLOADSVC_SECRET_KEY"], without["UPLOADSVC_AUTH__JWT__SECRET"]
+    status, out, err = await doctor(tmp_path, without, "--only", "bucket")
+    assert (status, err) == (0, "")
+    assert out.startswith("✓ ok  bucket ")
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -10,6 +10,7 @@ import pytest
 from tests.doctor.support import ORIGIN, prepare, settings_of, traces
 from tests.processes import environment_for, program
 from tests.servers import ROOT, S3Server
+from tests.sts import ROLE_ARN
 
 from uploadsvc.doctor.examination import check_names
 from uploadsvc.settings import Settings
@@ -38,7 +39,9 @@ async def test_a_command_that_is_shown_runs(tmp_path: Path, seaweedfs: S3Server,
 
 def test_every_check_is_described(seaweedfs: S3Server) -> None:
     """And no other."""
-    target = doctor_target(Settings.model_validate(settings_of(seaweedfs, cors={"allow_origins": [ORIGIN]})))
+    uppy = {"credentials": True, "role_arn": ROLE_ARN}
+    settings = settings_of(seaweedfs, cors={"allow_origins": [ORIGIN]}, uppy=uppy)
+    target = doctor_target(Settings.model_validate(settings))
     table = GUIDE.split("| check |")[1].split("\n\n")[0]
     described = [
         name for row in table.splitlines()[2:] for name in re.findall(r"`([^`]+)`", row.split("|")[1])

@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from tests.doctor.support import ORIGIN, OTHER_ORIGIN, examine, of_status, prepare, settings_of, traces
-from tests.fault_proxy import Exchange, Fault, fault_proxy, s3_error
+from tests.fault_proxy import Answer, Exchange, Fault, fault_proxy, s3_error
 from tests.servers import S3Server
 
 from uploadsvc.doctor.finding import Status
@@ -167,3 +168,47 @@ async def test_what_may_not_be_read_is_left_out(localstack: S3Server) -> None:
     assert of_status(found, "skipped") == {"public-access", "ownership", "bucket-policy", "lifecycle"}
     assert "may not look" in found["lifecycle"].found
     assert of_status(found, "failed") == set()
+
+
+@pytest.mark.parametrize("body", [b"<html><body>Log in", b"<html><body>Log in</body></html>", b""])
+async def test_what_is_no_answer_of_s3_is_told(localstack: S3Server, body: bytes) -> None:
+    """Such as a page that asks for a login, where a rule should be."""
+    own = await own_bucket(localstack)
+    page = Answer(status=200, body=body, headers={"Content-Type": "text/html"})
+    async with fault_proxy(own.endpoint_url) as proxy:
+        proxy.rule = lambda exchange: page if exchange.target.endswith("?policy") else None
+        found = await examine(settings_of(replace(own, endpoint_url=proxy.url)), only=["bucket-policy"])
+    (finding,) = found.values()
+    assert finding.status == "failed"
+    assert finding.found == "what answers is not S3, or answers something else (JSONDecodeError)"
+
+
+@pytest.mark.parametrize("check", ["credentials", "lifecycle", "canary:put", "canary:multipart"])
+async def test_what_repeats_the_request_gives_nothing_away(session_s3: S3Server, check: str) -> None:
+    """Neither a signed URL nor the session's token, whoever is told what S3 has said."""
+    own = replace(session_s3, bucket=await session_s3.create_bucket())
+
+    def reflect(exchange: Exchange) -> Fault | None:
+        kinds = {
+            "credentials": exchange.method == "GET",
+            "lifecycle": "lifecycle" in exchange.target,
+            "canary:put": exchange.method == "PUT" and "uploadId" not in exchange.target,
+            "canary:multipart": exchange.method == "POST" and "uploads" in exchange.target,
+        }
+        shown = " ".join(exchange.headers.get(name, "") for name in ("x-amz-security-token", "authorization"))
+        if check == "credentials" and exchange.method == "HEAD":
+            return Answer(status=400)
+        code = "InvalidAccessKeyId" if check == "credentials" else "Odd"
+        words = f"{exchange.target.partition('?')[2]} {shown}"
+        return s3_error(400, code, escape(words)) if kinds[check] else None
+
+    async with fault_proxy(own.endpoint_url) as proxy:
+        proxy.rule = reflect
+        policies = {"default": {"methods": ["put", "multipart"]}}
+        found = await examine(settings_of(replace(own, endpoint_url=proxy.url), policies=policies))
+    told = str([finding.found for finding in found.values()])
+    assert "[redacted]" in told
+    assert own.session_token is not None
+    assert own.session_token[:20] not in told
+    assert own.session_token[-20:] not in told
+    assert max(len(finding.found) for finding in found.values()) < 500

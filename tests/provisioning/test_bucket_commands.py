@@ -11,6 +11,7 @@ from tests.api.support import s3_that_is_down
 from tests.processes import environment_for, program
 from tests.provisioning.bucket_rules import ORIGIN
 from tests.servers import ROOT, S3Server
+from tests.sts import ROLE_ARN
 
 GUIDE: Final = (ROOT / "docs" / "bucket.md").read_text(encoding="utf-8")
 
@@ -113,8 +114,8 @@ async def test_what_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
     ):
         status, out, err = await ran(tmp_path, "bucket", "plan", environment=environment)
         assert (status, out) == (1, "")
-        assert "Traceback" not in err
-        assert err.splitlines()[-1].startswith(f"uploadsvc: {named}")
+        (line,) = err.splitlines()
+        assert line.startswith(f"uploadsvc: {named}")
 
 
 async def test_policies_are_printed(tmp_path: Path) -> None:
@@ -133,6 +134,25 @@ async def test_policies_are_printed(tmp_path: Path) -> None:
     )
     assert (status, out) == (1, "")
     assert err.startswith("uploadsvc: UPLOADSVC_S3__PROVIDER: r2 has no IAM policies; docs/bucket.md")
+
+
+async def test_the_policy_of_the_role_is_printed_where_one_is_assumed(tmp_path: Path) -> None:
+    """And refused in one line elsewhere."""
+    off = {"UPLOADSVC_S3__BUCKET": "media", "UPLOADSVC_S3__REGION": "eu-central-1"}
+    federated = off | {"UPLOADSVC_UPPY__CREDENTIALS": "true"}
+    role = federated | {"UPLOADSVC_UPPY__ROLE_ARN": ROLE_ARN}
+    status, out, err = await ran(tmp_path, "iam-policy", "--for", "role", environment=role)
+    assert (status, err) == (0, "")
+    (uploads,) = json.loads(out)["Statement"]
+    assert uploads["Resource"] == "arn:aws:s3:::media/uploads/*"
+    for environment, named in (
+        (off, "UPLOADSVC_UPPY__CREDENTIALS: must be true"),
+        (federated, "UPLOADSVC_UPPY__ROLE_ARN: missing"),
+    ):
+        status, out, err = await ran(tmp_path, "iam-policy", "--for", "role", environment=environment)
+        assert (status, out) == (1, "")
+        (line,) = err.splitlines()
+        assert line.startswith(f"uploadsvc: {named}")
 
 
 async def test_the_commands_of_the_guide_run(tmp_path: Path, environment: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ AWS's own list of actions and of the resources that each of them takes.
 
 import json
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -23,8 +23,9 @@ from tests.servers import SEAWEEDFS_KEY, S3Server
 from tests.service import service_client, settings_for
 from tests.sts import assume_role
 
+from uploadsvc.domain.credentials import DELEGATED_ACTIONS
 from uploadsvc.domain.providers import PROVIDERS
-from uploadsvc.provisioning.iam import bucket_policy, service_policy
+from uploadsvc.provisioning.iam import bucket_policy, role_policy, service_policy
 from uploadsvc.provisioning.needs import AccessNeeds
 from uploadsvc.provisioning.plan import PROBLEMS, apply
 
@@ -247,6 +248,81 @@ async def test_the_services_own_calls_need_each_right(moto_server: S3Server, mis
     assert await failing_at_moto(moto_server, without(document, missing)) == expected[missing]
 
 
+async def begun_at(server: S3Server) -> str:
+    """Begin an upload that others go on with: so one right that is missing does not hide the next."""
+    async with server.client() as s3:
+        answer = await s3.create_multipart_upload(Bucket=server.bucket, Key="uploads/alice/a")
+    return answer["UploadId"]
+
+
+async def refused_uploads(server: S3Server, upload_id: str) -> set[str]:
+    """Do what a browser with credentials of its own does, and more; tell what is refused."""
+    bucket, key = server.bucket, "uploads/alice/a"
+    named: Any = {"Bucket": bucket, "Key": key, "UploadId": upload_id}
+    failed: set[str] = set()
+    async with server.client() as s3:
+        steps: dict[str, Awaitable[Any]] = {
+            "put": s3.put_object(Bucket=bucket, Key=key, Body=b"bytes"),
+            "begin": s3.create_multipart_upload(Bucket=bucket, Key=key),
+            "part": s3.upload_part(**named, PartNumber=1, Body=b"bytes"),
+            "parts": s3.list_parts(**named),
+            "abort": s3.abort_multipart_upload(**named),
+            "get": s3.get_object(Bucket=bucket, Key=key),
+            "list": s3.list_objects_v2(Bucket=bucket, Prefix="uploads/"),
+            "elsewhere": s3.put_object(Bucket=bucket, Key="other/a", Body=b"bytes"),
+        }
+        for name, step in steps.items():
+            try:
+                await step
+            except s3.exceptions.ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] != 403:
+                    raise
+                failed.add(name)
+    return failed
+
+
+BEYOND: Final = {"get", "list", "elsewhere"}
+
+
+async def test_the_role_can_upload_below_the_prefix_and_nothing_else(session_s3: S3Server) -> None:
+    """In one piece and in parts."""
+    async with bucket_at(session_s3) as server:
+        document = role_policy(access(server.bucket, sessions=True, role_arn=ROLE_ARN))
+        session = await assume_role(server.endpoint_url, policy=json.dumps(document))
+        narrowed = replace(
+            server,
+            access_key_id=session.access_key_id,
+            secret_access_key=session.secret_access_key,
+            session_token=session.session_token,
+        )
+        assert await refused_uploads(narrowed, await begun_at(server)) == BEYOND
+
+
+@pytest.mark.parametrize(
+    ("missing", "failed"),
+    [
+        (None, set()),
+        ("s3:PutObject", {"put", "begin", "part"}),
+        ("s3:ListMultipartUploadParts", {"parts"}),
+        ("s3:AbortMultipartUpload", {"abort"}),
+    ],
+)
+async def test_the_role_needs_each_right(
+    moto_server: S3Server, missing: str | None, failed: set[str]
+) -> None:
+    """Without one, what it is for is refused."""
+    document = role_policy(access(moto_server.bucket, sessions=True, role_arn=ROLE_ARN))
+    assert actions_of(document) == list(DELEGATED_ACTIONS)
+    begun = await begun_at(moto_server)
+    async with moto_user(moto_server, without(document, missing)) as server:
+        assert await refused_uploads(server, begun) == failed | BEYOND
+
+
+def test_the_role_s_rights_are_aws_s_own() -> None:
+    """Each exists, and goes with objects."""
+    assert findings(role_policy(access(sessions=True, role_arn=ROLE_ARN))) == []
+
+
 def test_what_is_off_is_not_allowed() -> None:
     """A service that only puts, and lets nobody delete."""
     document = service_policy(access(multipart=False, delete=False))
@@ -265,6 +341,8 @@ def test_what_is_off_is_not_allowed() -> None:
         ({"kms_keys": frozenset({KEY_ID})}, "kms:GenerateDataKey"),
         ({"kms_keys": frozenset({KEY_ID})}, "kms:Decrypt"),
         ({"sessions": True}, "sts:GetFederationToken"),
+        ({"sessions": True}, "s3:AbortMultipartUpload"),
+        ({"sessions": True}, "s3:ListMultipartUploadParts"),
         ({"sessions": True, "role_arn": ROLE_ARN}, "sts:AssumeRole"),
     ],
 )

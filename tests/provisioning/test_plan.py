@@ -1,18 +1,22 @@
 """A plan changes nothing, applying it changes what it says, and applying it again changes nothing."""
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from html import escape
 from typing import Any, Final
 from uuid import uuid4
 
 import pytest
+from tests.fault_proxy import Answer, Exchange, Fault, fault_proxy, s3_error
 from tests.provisioning.bucket_rules import needs_of, recorded, states, the
 from tests.servers import S3Server, free_port
+from tests.sts import answering as answering_requests
 from tests.stubs import Canned, stub_s3
 
 from uploadsvc.domain.providers import PROVIDERS
 from uploadsvc.provisioning.plan import RULES, apply, plan
-from uploadsvc.provisioning.steps import ProvisioningError
+from uploadsvc.provisioning.steps import ProvisioningError, Step
 
 NOWHERE: Final = S3Server(
     name="generic",
@@ -22,13 +26,7 @@ NOWHERE: Final = S3Server(
     bucket="any-bucket",
     strict=True,
 )
-ABSENT: Final = {
-    "cors": "NoSuchCORSConfiguration",
-    "lifecycle": "NoSuchLifecycleConfiguration",
-    "publicAccessBlock": "NoSuchPublicAccessBlockConfiguration",
-    "ownershipControls": "OwnershipControlsNotFoundError",
-    "policy": "NoSuchBucketPolicy",
-}
+TOKEN: Final = "FwoGZXIvYXdzE" + "Bc/9+x" * 40 + "=="
 
 
 def new_bucket(server: S3Server) -> S3Server:
@@ -146,19 +144,12 @@ async def test_event_notifications_go_on_at_localstack(localstack: S3Server) -> 
         assert (await client.get_bucket_versioning(Bucket=bucket))["Status"] == "Enabled"
 
 
-def answering(
-    refused: str, answer: Canned, *, method: str = "GET"
-) -> Callable[[str], Awaitable[Canned | None]]:
-    """Have a bucket without any rules, where one kind of request is answered in another way."""
+def answering(refused: str, answer: Answer, *, method: str = "GET") -> Callable[[Exchange], Fault | None]:
+    """Have one kind of request answered in another way."""
 
-    async def choose(request: str) -> Canned:
-        verb, _, rest = request.partition(" ")
-        subresource = rest.partition("?")[2].rstrip("=")
-        if verb == method and subresource == refused:
-            return answer
-        if verb == "GET":
-            return Canned(status=404, code=ABSENT[subresource])
-        return Canned(status=200)
+    def choose(exchange: Exchange) -> Fault | None:
+        asked = exchange.target.partition("?")[2].rstrip("=")
+        return answer if (exchange.method, asked) == (method, refused) else None
 
     return choose
 
@@ -176,21 +167,23 @@ def answering(
 @pytest.mark.parametrize(
     ("answer", "state", "found"),
     [
-        (Canned(status=403, code="AccessDenied"), "not allowed", "S3 says AccessDenied: Canned."),
-        (Canned(status=501, code="NotImplemented"), "unsupported", "no such thing (NotImplemented)"),
-        (Canned(status=405, code="MethodNotAllowed"), "unsupported", "no such thing (MethodNotAllowed)"),
-        (Canned(status=400, code="MalformedXML"), "failed", "S3 says MalformedXML: Canned."),
+        (s3_error(403, "AccessDenied", "Canned."), "not allowed", "S3 says AccessDenied: Canned."),
+        (s3_error(501, "NotImplemented", "No."), "unsupported", "no such thing (NotImplemented)"),
+        (s3_error(405, "MethodNotAllowed", "No."), "unsupported", "no such thing (MethodNotAllowed)"),
+        (s3_error(400, "MalformedXML", "Canned."), "failed", "S3 says MalformedXML: Canned."),
     ],
 )
-async def test_one_rule_that_is_refused_leaves_the_others(
-    subresource: str, rule: str, answer: Canned, state: str, found: str
+async def test_one_rule_that_is_refused_leaves_the_others(  # noqa: PLR0917 - pytest names them
+    moto_server: S3Server, subresource: str, rule: str, answer: Answer, state: str, found: str
 ) -> None:
     """Its line says why, whether it was refused while looking or while writing."""
     for method in ("GET", "PUT"):
-        async with stub_s3(answering(subresource, answer, method=method)) as stub:
-            server = replace(NOWHERE, endpoint_url=stub.endpoint_url)
-            async with server.client() as client:
-                done = await apply(client, needs_of(server, provider=PROVIDERS["aws"]))
+        server = replace(moto_server, bucket=await moto_server.create_bucket())
+        chosen = answering(subresource, answer, method=method)
+        async with fault_proxy(server.endpoint_url) as proxy:
+            proxy.rule = chosen
+            async with replace(server, endpoint_url=proxy.url).client() as client:
+                done = await apply(client, needs_of(server))
         assert the(rule, done).state == state
         assert found in the(rule, done).found
         others = {step.rule: step.state for step in done if step.rule not in {rule, "bucket"}}
@@ -199,16 +192,103 @@ async def test_one_rule_that_is_refused_leaves_the_others(
         assert "\n" not in "".join(step.found + step.wanted for step in done)
 
 
-@pytest.mark.parametrize("rule", ["public-access", "ownership"])
-async def test_an_answer_to_another_question_is_none(rule: str) -> None:
-    """A store that takes the question for a listing has no such thing, and is not written to."""
-    subresource = {"public-access": "publicAccessBlock", "ownership": "ownershipControls"}[rule]
-    listing = Canned(status=200, body="<ListBucketResult><Name>any-bucket</Name></ListBucketResult>")
-    async with stub_s3(answering(subresource, listing)) as stub:
+@pytest.mark.parametrize("body", [b"", b"<html><body>Log in", b"<html><body>Log in</body></html>", b"[]"])
+@pytest.mark.parametrize("act", [plan, apply])
+async def test_what_is_no_answer_of_s3_is_a_failure(
+    moto_server: S3Server, act: Callable[..., Awaitable[list[Step]]], body: bytes
+) -> None:
+    """Such as a page that asks for a login where the bucket policy should be; the other rules are told."""
+    page = Answer(status=200, body=body, headers={"Content-Type": "text/html"})
+    async with fault_proxy(moto_server.endpoint_url) as proxy:
+        proxy.rule = answering("policy", page)
+        async with replace(moto_server, endpoint_url=proxy.url).client() as client:
+            found = await act(client, needs_of(moto_server))
+    failed = the("bucket-policy", found)
+    assert failed.state == "failed"
+    assert failed.found.startswith("what answers is not S3, or answers something else (")
+    assert "Log in" not in failed.found
+    assert len(found) == len(RULES)
+
+
+async def test_a_change_that_is_taken_and_not_kept_is_a_failure() -> None:
+    """What answers 200 to everything is no bucket."""
+    page = Canned(status=200, body="<html><body>Log in</body></html>", content_type="text/html")
+    async with stub_s3(page) as stub:
         server = replace(NOWHERE, endpoint_url=stub.endpoint_url)
         async with server.client() as client:
-            assert the(rule, await apply(client, needs_of(server))).state == "unsupported"
-    assert not any("PUT" in request and subresource in request for request in stub.requests)
+            done = await apply(client, needs_of(server, provider=PROVIDERS["generic"]))
+    told = {step.rule: step for step in done}
+    assert {told[rule].state for rule in ("cors", "lifecycle")} == {"failed"}
+    assert told["cors"].found == "the change was taken and is not there: no rules"
+
+
+async def test_a_change_that_shows_late_is_looked_for_again(moto_server: S3Server) -> None:
+    """S3 may answer with what was there before, for a moment."""
+    stale = 2
+    absent = s3_error(404, "NoSuchCORSConfiguration", "None.")
+
+    def rule(exchange: Exchange) -> Fault | None:
+        return absent if exchange.method == "GET" and len(proxy.sent("GET")) < stale else None
+
+    async with fault_proxy(moto_server.endpoint_url) as proxy:
+        proxy.rule = rule
+        async with replace(moto_server, endpoint_url=proxy.url).client() as client:
+            done = await apply(client, needs_of(moto_server), rules=["cors"])
+        assert states(done) == {"cors": "made"}
+        assert len(proxy.sent("GET")) == stale + 1
+
+
+@pytest.mark.parametrize("message", ["", "  \n "])
+@pytest.mark.parametrize("act", [plan, apply])
+async def test_a_refusal_without_words_is_told_all_the_same(
+    act: Callable[..., Awaitable[list[Step]]], message: str
+) -> None:
+    """S3 need not say why."""
+    body = f"<Error><Code>AccessDenied</Code><Message>{message}</Message></Error>"
+    async with stub_s3(Canned(status=403, body=body)) as stub:
+        server = replace(NOWHERE, endpoint_url=stub.endpoint_url)
+        async with server.client() as client:
+            found = await act(client, needs_of(server))
+    assert the("cors", found).state == "not allowed"
+    assert the("cors", found).found == "S3 says AccessDenied"
+
+
+@pytest.mark.parametrize("status", [400, 403])
+@pytest.mark.parametrize("name", ["x-amz-security-token", "authorization"])
+@pytest.mark.parametrize("named", ["{0}: {1}", "'{0}': '{1}'", "{0}={1}", "{1}"])
+async def test_what_repeats_the_request_gives_nothing_away(status: int, name: str, named: str) -> None:
+    """Neither the session's token nor the signature, with or without their names; and it is short."""
+    seen: list[str] = []
+
+    async def reflect(request: str, headers: Mapping[str, str]) -> tuple[int, str]:
+        if request.startswith("HEAD"):
+            return 200, ""
+        seen.append(headers["x-amz-security-token"])
+        words = escape(f"What came was {named.format(name, headers[name])} {'and more ' * 40}")
+        return status, f"<Error><Code>Odd</Code><Message>{words}</Message></Error>"
+
+    async with answering_requests(reflect) as url:
+        server = replace(NOWHERE, endpoint_url=url, session_token=TOKEN)
+        async with server.client() as client:
+            found = await plan(client, needs_of(server))
+    assert set(seen) == {TOKEN}
+    told = " ".join(step.found for step in found)
+    assert "[redacted]" in told
+    assert TOKEN[:20] not in told
+    assert not re.search(r"[0-9a-f]{20}", told)
+    assert max(len(step.found) for step in found) < 250
+
+
+@pytest.mark.parametrize("rule", ["public-access", "ownership"])
+async def test_an_answer_to_another_question_is_none(moto_server: S3Server, rule: str) -> None:
+    """A store that takes the question for a listing has no such thing, and is not written to."""
+    subresource = {"public-access": "publicAccessBlock", "ownership": "ownershipControls"}[rule]
+    listing = Answer(status=200, body=b"<ListBucketResult><Name>any-bucket</Name></ListBucketResult>")
+    async with fault_proxy(moto_server.endpoint_url) as proxy:
+        proxy.rule = answering(subresource, listing)
+        async with replace(moto_server, endpoint_url=proxy.url).client() as client:
+            assert the(rule, await apply(client, needs_of(moto_server))).state == "unsupported"
+        assert not any(subresource in exchange.target for exchange in proxy.sent("PUT"))
 
 
 @pytest.mark.parametrize("name", sorted(PROVIDERS))

@@ -9,19 +9,27 @@ from typing import Any, Final
 import httpx
 from aiohttp import ClientError as AiohttpError
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from uploadsvc.domain.errors import UploadsvcError
+from uploadsvc.provisioning.quotes import quoted
 
-UNANSWERED: Final = (BotoCoreError, AiohttpError, UploadsvcError, OSError, TimeoutError)
-"""What botocore's calls raise when there is no answer; ours where the credentials have ended meanwhile."""
+UNANSWERED: Final = (
+    BotoCoreError,
+    AiohttpError,
+    UploadsvcError,
+    OSError,
+    TimeoutError,
+    ResponseParserError,
+)
+"""What botocore's calls raise when S3 gives no answer; ours where the credentials have ended meanwhile."""
 
 PATIENCE: Final = 5.0
 """Seconds for one question."""
 
 _CODE: Final = re.compile(r"<Code>([^<]{1,100})</Code>")
-_MESSAGE: Final = re.compile(r"<Message>([^<]{1,1000})</Message>")
+_MESSAGE: Final = re.compile(r"<Message>([^<]{1,20000})</Message>")
 _REGION: Final = re.compile(r"<Region>([^<]{1,64})</Region>")
-_SHOWN: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +39,7 @@ class Answer:
     Attributes:
         status: The HTTP status.
         code: S3's error code; empty where it gives none.
-        message: S3's own words; never more of the body, which may repeat what was signed.
+        message: S3's own words, `quoted`; never more of the body, which may repeat what was signed.
         region: The region that it names, if any.
     """
 
@@ -48,7 +56,7 @@ class Answer:
     def __str__(self) -> str:
         """Return it as a sentence's part: ``403 AccessDenied (Access Denied)``."""
         words = f"{self.status} {self.code}".strip()
-        return f"{words} ({self.message[:_SHOWN]})" if self.message else words
+        return f"{words} ({self.message})" if self.message else words
 
 
 def of_response(response: httpx.Response) -> Answer:
@@ -57,21 +65,21 @@ def of_response(response: httpx.Response) -> Answer:
     return Answer(
         status=response.status_code,
         code=_first(_CODE, body),
-        message=_first(_MESSAGE, body),
+        message=quoted(_first(_MESSAGE, body)),
         region=response.headers.get("x-amz-bucket-region") or _first(_REGION, body),
     )
 
 
 def of_error(error: ClientError) -> Answer:
     """Read botocore's error; without a body it makes a code of the status."""
-    said, metadata = error.response["Error"], error.response["ResponseMetadata"]
-    code = str(said.get("Code", ""))
+    said, metadata = error.response.get("Error", {}), error.response["ResponseMetadata"]
+    code = str(said.get("Code") or "")
     headers = metadata["HTTPHeaders"]
     return Answer(
         status=metadata["HTTPStatusCode"],
         code="" if code.isdigit() else code,
-        message="" if code.isdigit() else str(said.get("Message", "")),
-        region=headers.get("x-amz-bucket-region") or str(said.get("Region", "")),
+        message="" if code.isdigit() else quoted(said.get("Message")),
+        region=headers.get("x-amz-bucket-region") or str(said.get("Region") or ""),
     )
 
 

@@ -14,6 +14,7 @@ from uploadsvc.doctor.custody import Custody
 from uploadsvc.doctor.finding import Finding, failed, follows, ok
 from uploadsvc.doctor.licence import Licence, licence
 from uploadsvc.doctor.public_endpoint import Way
+from uploadsvc.doctor.sessions import session_checks, session_findings
 from uploadsvc.doctor.target import Target
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.provisioning.steps import ProvisioningError, Step
@@ -35,7 +36,14 @@ _SLOW: Final = "see what keeps the store from answering"
 
 def check_names(target: Target) -> list[str]:
     """Return the names of all checks, in the order in which they are shown."""
-    return [*_connected(), *cors.cors_checks(target), *_sent(target), *rules.CHECKS, CLEANUP]
+    return [
+        *_connected(),
+        *cors.cors_checks(target),
+        *_sent(target),
+        *session_checks(target),
+        *rules.CHECKS,
+        CLEANUP,
+    ]
 
 
 def _connected() -> list[str]:
@@ -108,6 +116,7 @@ class Examination:
             pages = group.create_task(self._pages(way, cause))
             ruled = group.create_task(self._rules(cause))
             sent = group.create_task(self._uploads(contact, way, cause))
+            sessions = group.create_task(self._sessions(way, cause))
         steps, own = ruled.result()
         attempts, uploaded = sent.result()
         seen = [
@@ -116,7 +125,7 @@ class Examination:
         closed = [finding.check for finding in seen if finding.status == "failed"]
         etag = uploads.etag_finding(self._target, attempts, closed)
         # What kept uploads from being tried is told of this one too.
-        return [*connected.result(), public, *seen, etag, *uploaded, *own]
+        return [*connected.result(), public, *seen, etag, *uploaded, *sessions.result(), *own]
 
     async def _contact(self) -> Contact:
         try:
@@ -177,6 +186,14 @@ class Examination:
             ]
 
         return attempts, await _in_time(checks, send())
+
+    async def _sessions(self, way: Way, cause: str | None) -> list[Finding]:
+        checks = session_checks(self._target)
+        if not self._wants(*checks):
+            return []
+        if cause is not None or not way.reached:
+            return [follows(check, cause or public_endpoint.CHECK) for check in checks]
+        return await _in_time(checks, session_findings(self._target, self._http, way.signer, self._custody))
 
     def _wants(self, *checks: str) -> bool:
         return not self._only.isdisjoint(checks)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from uploadsvc.doctor.finding import Finding, failed, ok, skipped, warning
+from uploadsvc.doctor.finding import Finding, failed, ok, skipped
 from uploadsvc.doctor.target import Target
 from uploadsvc.provisioning.plan import plan
 from uploadsvc.provisioning.steps import Rule, Step
@@ -55,4 +55,4 @@ def _finding(step: Step) -> Finding:
         case "conflict":
             return failed(step.rule, f"{found}; wanted: {step.wanted}", "see uploadsvc bucket plan")
         case "failed":
-            return warning(step.rule, found, "see uploadsvc bucket plan")
+            return failed(step.rule, found, "see uploadsvc bucket plan")

@@ -5,12 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from uploadsvc.delegation import Delegation
 from uploadsvc.domain.endpoints import BucketEndpoint
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.providers import Provider
 from uploadsvc.provisioning.needs import BucketNeeds
 from uploadsvc.signing import Signer
 from uploadsvc.storage import Storage
+from uploadsvc.sts import Sts
 
 FOLDER = ".doctor"
 """Below the key prefix; no user's prefix starts with a dot (`uploadsvc.domain.keys.encode_user`).
@@ -38,6 +40,8 @@ class Target:
         key_prefix: Below which all keys lie.
         origins: Those that may call, as the settings name them.
         needs: What the bucket's rules have to be.
+        delegation: What hands callers S3 credentials.
+        sts: Begins their sessions, still to be opened; ``None`` where none are handed out.
         own_credentials: Whether the access key is set, and not found by the AWS chain.
         trust: What TLS certificates are checked against.
         clock: The time now, aware.
@@ -53,6 +57,8 @@ class Target:
     key_prefix: str
     origins: tuple[str, ...]
     needs: BucketNeeds
+    delegation: Delegation
+    sts: Sts | None
     own_credentials: bool
     trust: ssl.SSLContext
     clock: Callable[[], datetime]

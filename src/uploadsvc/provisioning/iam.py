@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from uploadsvc.domain.arns import bucket_arn, objects_arn, partition
+from uploadsvc.domain.credentials import DELEGATED_ACTIONS
 from uploadsvc.domain.providers import Provider
 from uploadsvc.provisioning.needs import AccessNeeds, BucketNeeds
 
@@ -26,7 +27,10 @@ def service_policy(needs: AccessNeeds) -> dict[str, Any]:
     arn = bucket_arn(needs.bucket, region=needs.region)
     objects = objects_arn(needs.bucket, region=needs.region, prefix=f"{needs.key_prefix}/")
     on_objects = ["s3:PutObject", "s3:GetObject"]
-    on_objects += ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"] if needs.multipart else []
+    # A federated session has no right that the service lacks.
+    federated = needs.sessions and needs.role_arn is None
+    parts = needs.multipart or federated
+    on_objects += ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"] if parts else []
     on_objects += ["s3:DeleteObject"] if needs.delete else []
     on_objects += ["s3:PutObjectAcl"] if needs.acls else []
     on_objects += ["s3:PutObjectTagging"] if needs.tags else []
@@ -41,6 +45,19 @@ def service_policy(needs: AccessNeeds) -> dict[str, Any]:
         *_sessions(needs),
     ]
     return {"Version": _VERSION, "Statement": statements}
+
+
+def role_policy(needs: AccessNeeds) -> dict[str, Any]:
+    """Return the policy of the role that is assumed for callers who get S3 credentials of their own.
+
+    Each session has a policy besides, for its caller's prefix; what both allow is allowed:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies.html#policies_session
+
+    Args:
+        needs: What the settings make the service do.
+    """
+    objects = objects_arn(needs.bucket, region=needs.region, prefix=f"{needs.key_prefix}/")
+    return {"Version": _VERSION, "Statement": [_allow("Uploads", DELEGATED_ACTIONS, objects)]}
 
 
 def bucket_policy(needs: BucketNeeds) -> dict[str, Any]:

@@ -1,14 +1,17 @@
 """What the bucket is and what it has to be; and making it so."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import ClientError as AiohttpError
 from botocore.exceptions import BotoCoreError, ClientError
 
 from uploadsvc.provisioning.needs import BucketNeeds
-from uploadsvc.provisioning.refusals import refused
+from uploadsvc.provisioning.quotes import quoted
+from uploadsvc.provisioning.refusals import UNREADABLE, refused, unreadable
 from uploadsvc.provisioning.rules import CHECKS
 from uploadsvc.provisioning.steps import Check, Finding, ProvisioningError, Rule, State, Step
 
@@ -20,6 +23,11 @@ RULES: Final[tuple[Rule, ...]] = tuple(check.rule for check in CHECKS)
 
 CHANGES: Final[frozenset[State]] = frozenset({"missing", "differs"})
 """The states that `apply` changes."""
+
+_PAUSES: Final = (0.0, 0.5, 1.5)
+"""Seconds before each look for what was written; S3 may show the configuration of before for a moment:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel
+"""
 
 PROBLEMS: Final[frozenset[State]] = frozenset({"conflict", "not allowed", "failed"})
 """The states that it cannot change; somebody has to look."""
@@ -49,6 +57,8 @@ async def plan(client: "S3Client", needs: BucketNeeds, *, rules: Collection[Rule
 async def apply(client: "S3Client", needs: BucketNeeds, *, rules: Collection[Rule] = RULES) -> list[Step]:
     """Make what is missing, and change what differs; what is in place is not written.
 
+    What was written is looked at again: a store, or what stands before it, may take it and not keep it.
+
     Args:
         client: S3, with the right to read and write the bucket's rules.
         needs: What uploads need.
@@ -68,7 +78,7 @@ async def apply(client: "S3Client", needs: BucketNeeds, *, rules: Collection[Rul
             done = await _changed(finding) if finding.change else finding
             exists = exists and (done.state == "made" or not _is_missing_bucket(check, finding))
             steps.append(_step(check, needs, done))
-    return steps
+        return await _kept(client, needs, steps)
 
 
 def _chosen(rules: Collection[Rule]) -> list[Check]:
@@ -88,6 +98,8 @@ async def _look(client: "S3Client", needs: BucketNeeds, check: Check, *, exists:
         return await check.look(client, needs)
     except ClientError as error:
         return refused(error)
+    except UNREADABLE as error:
+        return unreadable(error)
 
 
 async def _changed(finding: Finding) -> Finding:
@@ -96,7 +108,27 @@ async def _changed(finding: Finding) -> Finding:
             await finding.change()
     except ClientError as error:
         return refused(error)
+    except UNREADABLE as error:
+        return unreadable(error)
     return Finding(state="made" if finding.state == "missing" else "changed", found=finding.found)
+
+
+async def _kept(client: "S3Client", needs: BucketNeeds, steps: list[Step]) -> list[Step]:
+    """Look again at what was made or changed, and tell of it as a failure where it is not there."""
+    checks = {check.rule: check for check in CHECKS}
+    unseen = {step.rule: "" for step in steps if step.state in {"made", "changed"}}
+    for pause in _PAUSES if unseen else ():
+        await asyncio.sleep(pause)
+        found = {rule: await _look(client, needs, checks[rule], exists=True) for rule in unseen}
+        unseen = {rule: seen.found for rule, seen in found.items() if seen.state != "in place"}
+        if not unseen:
+            break
+    return [
+        replace(step, state="failed", found=f"the change was taken and is not there: {unseen[step.rule]}")
+        if step.rule in unseen
+        else step
+        for step in steps
+    ]
 
 
 def _step(check: Check, needs: BucketNeeds, finding: Finding) -> Step:
@@ -108,5 +140,10 @@ async def _said(needs: BucketNeeds, what: str) -> AsyncIterator[None]:
     try:
         yield
     except (BotoCoreError, AiohttpError, TimeoutError, OSError) as error:
-        message = f"bucket {needs.bucket!r} could not be {what}: {error}"
+        message = f"bucket {needs.bucket!r} could not be {what}: {_reason(error)}"
         raise ProvisioningError(message) from error
+
+
+def _reason(error: Exception) -> str:
+    # A timeout of the system's own has no words.
+    return quoted(str(error)) or type(error).__name__

@@ -6,6 +6,7 @@ from uploadsvc.wiring.callers import allowed_origins, authenticator
 from uploadsvc.wiring.clock import now
 from uploadsvc.wiring.delegation import delegation
 from uploadsvc.wiring.jwt import jwt_verifier
+from uploadsvc.wiring.lifetimes import check_lifetimes
 from uploadsvc.wiring.policies import namespace, planners, provider
 from uploadsvc.wiring.receipts import receipts
 from uploadsvc.wiring.secrets import secrets
@@ -17,6 +18,7 @@ __all__ = [
     "authenticator",
     "bucket_client",
     "bucket_needs",
+    "check_lifetimes",
     "delegation",
     "jwt_verifier",
     "namespace",

@@ -34,7 +34,7 @@ def authenticator(settings: Settings, verify: Verify | None) -> Authenticator:
         verify=verify,
         demo=by_fixed_key(demo_verifier(derive_key(secrets(settings)[0], "demo"))) if settings.demo else None,
         upload_tokens=UploadTokens(secrets(settings), clock=now),
-        api_keys=_api_keys(settings),
+        api_keys=api_keys(settings),
         cookie=settings.auth.jwt.cookie,
         trusted_header=trusted_header(settings),
         allowed_origins=frozenset(allowed_origins(settings)) - {"*"},
@@ -48,7 +48,12 @@ def authenticator(settings: Settings, verify: Verify | None) -> Authenticator:
     return made
 
 
-def _api_keys(settings: Settings) -> tuple[ApiKey, ...]:
+def api_keys(settings: Settings) -> tuple[ApiKey, ...]:
+    """Return the services that may call, by their keys.
+
+    Raises:
+        SettingsError: A key names a policy that there is not, or two are the same.
+    """
     seen = {_NO_KEY: "is that of an empty key, so anyone could call"}
     for index, key in enumerate(settings.auth.api_keys):
         path = ("auth", "api_keys", str(index))

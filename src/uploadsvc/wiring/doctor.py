@@ -10,10 +10,17 @@ from uploadsvc.doctor.samples import canary_planner
 from uploadsvc.doctor.target import FOLDER, Target
 from uploadsvc.domain.endpoints import addressing_style, aws_endpoint_url, bucket_endpoint
 from uploadsvc.settings import Settings, SettingsError
+from uploadsvc.wiring.addresses import public_url
 from uploadsvc.wiring.bucket import bucket_needs
-from uploadsvc.wiring.callers import allowed_origins
+from uploadsvc.wiring.callers import allowed_origins, api_keys
 from uploadsvc.wiring.clock import now
-from uploadsvc.wiring.policies import planners, provider
+from uploadsvc.wiring.delegation import delegation
+from uploadsvc.wiring.jwt import jwt_verifier
+from uploadsvc.wiring.lifetimes import check_lifetimes
+from uploadsvc.wiring.policies import namespace, planners, provider
+from uploadsvc.wiring.proxies import trusted_header
+from uploadsvc.wiring.receipts import receipts
+from uploadsvc.wiring.secrets import secrets
 from uploadsvc.wiring.storage import bucket_region, storage_and_signer
 
 
@@ -24,6 +31,8 @@ def doctor_target(settings: Settings) -> Target:
         SettingsError: The settings contradict themselves or each other.
     """
     storage, signer = storage_and_signer(settings)
+    _check_the_rest(settings)
+    handed, sts = delegation(settings, storage=storage, signer=signer, namespace=namespace(settings))
     s3, region, store = settings.s3, bucket_region(settings), provider(settings)
     style = addressing_style(configured=s3.addressing_style, endpoint_url=s3.endpoint_url, bucket=s3.bucket)
     endpoint_url = s3.endpoint_url or aws_endpoint_url(region)
@@ -42,10 +51,33 @@ def doctor_target(settings: Settings) -> Target:
         key_prefix=settings.key_prefix,
         origins=tuple(dict.fromkeys(allowed_origins(settings))),
         needs=bucket_needs(settings),
+        delegation=handed,
+        sts=sts,
         own_credentials=s3.access_key_id is not None,
         trust=_trust(),
         clock=now,
     )
+
+
+def _check_the_rest(settings: Settings) -> None:
+    """Check what else stops the service; what needs secrets, where they are set: they need not be here.
+
+    That somebody may call is a policy's own finding.
+
+    Raises:
+        SettingsError: Something does not fit.
+    """
+    check_lifetimes(settings)
+    public_url(settings)
+    jwt_verifier(settings)
+    trusted_header(settings)
+    api_keys(settings)
+    signed = settings.receipts
+    known = settings.secret_key or settings.secret_keys
+    if known:
+        secrets(settings)
+    if known or signed.secret is not None or signed.private_key is not None or signed.public_keys:
+        receipts(settings)
 
 
 def _callers(settings: Settings) -> Mapping[str, str]:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from uploadsvc.provisioning.needs import BucketNeeds
-from uploadsvc.provisioning.refusals import refused
 from uploadsvc.provisioning.steps import Check, Finding
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ async def _look(client: "S3Client", needs: BucketNeeds) -> Finding:
             return Finding(state="conflict", found=f"the bucket is in {region}; set the region to that")
         if answer["HTTPStatusCode"] == 403:  # noqa: PLR2004 - see above
             return Finding(state="not allowed", found="S3 says 403: another's bucket, or no s3:ListBucket")
-        return refused(error)
+        raise
     return Finding(state="in place", found=_wanted(needs))
 
 

@@ -74,7 +74,10 @@ async def _policy(client: "S3Client", bucket: str) -> dict[str, Any]:
         if code_of(error) == "NoSuchBucketPolicy":
             return {"Version": "2012-10-17"}
         raise
-    policy: dict[str, Any] = json.loads(answer["Policy"])
+    policy = json.loads(answer["Policy"])
+    if not isinstance(policy, dict):
+        message = "a policy is a JSON object"
+        raise TypeError(message)
     return policy
 
 
