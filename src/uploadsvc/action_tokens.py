@@ -12,6 +12,7 @@ import jwt
 from uploadsvc.domain.errors import NotFound, UploadExpired
 from uploadsvc.domain.principal import Principal
 from uploadsvc.handles import derive_key
+from uploadsvc.own_tokens import claims_of
 
 TYP: Final = "uploadsvc-action+jwt"
 Act = Literal["complete", "abort"]
@@ -57,7 +58,8 @@ class ActionTokens:
             NotFound: It was not signed with any of our keys, is of another kind, or for another act.
             UploadExpired: It has ended.
         """
-        claims = self._claims(token)
+        # The end is asked of our own clock.
+        claims = claims_of(token, self._keys, typ=TYP, audience=_AUDIENCE, required=("exp", "sub", "upload"))
         if claims is None or claims.get("act") != act:
             # The same words as for an id that nobody sealed.
             detail = "There is no such upload."
@@ -72,22 +74,3 @@ class ActionTokens:
             kind="upload_token",
         )
         return caller, claims["upload"]
-
-    def _claims(self, token: str) -> dict[str, Any] | None:
-        for key in self._keys:
-            try:
-                decoded = jwt.decode_complete(
-                    token,
-                    key,
-                    algorithms=["HS256"],
-                    audience=_AUDIENCE,
-                    # The end is asked of our own clock.
-                    options={"require": ["exp", "sub", "upload"], "verify_exp": False},
-                )
-            except (jwt.PyJWTError, ValueError, RecursionError):
-                # ValueError: PyJWT lets some of what json and base64 raise through.
-                continue
-            if decoded["header"].get("typ") == TYP:
-                claims: dict[str, Any] = decoded["payload"]
-                return claims
-        return None

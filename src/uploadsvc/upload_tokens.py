@@ -9,6 +9,7 @@ import jwt
 from uploadsvc.domain.errors import Unauthenticated
 from uploadsvc.domain.principal import Principal
 from uploadsvc.handles import derive_key
+from uploadsvc.own_tokens import claims_of
 
 TYP: Final = "uploadsvc-upload+jwt"
 _AUDIENCE: Final = "uploadsvc-upload"
@@ -45,7 +46,11 @@ class UploadTokens:
         Raises:
             Unauthenticated: It was not signed with any of our keys, is of another kind, or has ended.
         """
-        claims = self._claims(token)
+        # The end is asked of our own clock.
+        claims = claims_of(token, self._keys, typ=TYP, audience=_AUDIENCE, required=("exp", "sub"))
+        if claims is None:
+            detail = "The upload token is malformed, or its signature does not hold."
+            raise Unauthenticated(detail)
         ends = datetime.fromtimestamp(claims["exp"], UTC)
         if ends <= self._clock():
             detail = "The upload token has expired."
@@ -57,23 +62,3 @@ class UploadTokens:
             kind="upload_token",
             expires_at=ends,
         )
-
-    def _claims(self, token: str) -> dict[str, Any]:
-        for key in self._keys:
-            try:
-                decoded = jwt.decode_complete(
-                    token,
-                    key,
-                    algorithms=["HS256"],
-                    audience=_AUDIENCE,
-                    # The end is asked of our own clock.
-                    options={"require": ["exp", "sub"], "verify_exp": False},
-                )
-            except (jwt.PyJWTError, ValueError, RecursionError):
-                # ValueError: PyJWT lets some of what json and base64 raise through.
-                continue
-            if decoded["header"].get("typ") == TYP:
-                claims: dict[str, Any] = decoded["payload"]
-                return claims
-        detail = "The upload token is malformed, or its signature does not hold."
-        raise Unauthenticated(detail)
