@@ -64,6 +64,19 @@ async def test_a_refusal_is_told_apart_and_logged(call: Call, answer: Canned, co
     assert (refused["status"], refused["s3_request_id"]) == (answer.status, "REQUEST-0001")
 
 
+async def beginning(client: httpx.AsyncClient) -> httpx.Response:
+    """Begin a multipart upload."""
+    return await client.post("/v1/uploads", json={"size": 5, "method": "multipart"})
+
+
+@pytest.mark.parametrize("call", [listing, head, beginning])
+@pytest.mark.parametrize("body", ["<html>Sign in first</html>", ""])
+async def test_what_is_no_s3_is_a_mistake_of_the_settings(call: Call, body: str) -> None:
+    """A page that a proxy or a wrong address gives with 200 is no fault of the service."""
+    async with over(Canned(status=200, body=body, content_type="text/html")) as (_, client):
+        assert_problem(await call(client), "storage_misconfigured")
+
+
 async def test_a_missing_bucket_is_a_mistake_of_the_settings() -> None:
     """It is not the caller's 404."""
     async with over(Canned(status=404, code="NoSuchBucket")) as (_, client):

@@ -88,7 +88,7 @@ class MultipartStorage:
             answer = await self._storage.client.create_multipart_upload(
                 Bucket=self._storage.bucket, Key=key, **parameters
             )
-        return answer["UploadId"]
+            return answer["UploadId"]
 
     async def list_parts(
         self, key: str, upload_id: str, *, checksum: Algorithm | None, part_count: int

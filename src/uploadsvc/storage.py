@@ -169,9 +169,9 @@ class Storage:
         try:
             async with translated("head_object", expected=MISSING):
                 answer = await self.client.head_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
+                return _stored(self.bucket, key, answer)
         except RefusedError:
             return None
-        return _stored(self.bucket, key, answer)
 
     async def delete(self, key: str) -> None:
         """Delete an object; one that is not there is fine.
@@ -203,16 +203,16 @@ class Storage:
             answer = await self.client.list_objects_v2(
                 Bucket=self.bucket, Prefix=prefix, StartAfter=after, MaxKeys=limit
             )
-        listed = [
-            ListedObject(
-                key=entry["Key"],
-                size=entry["Size"],
-                etag=entry["ETag"].strip('"'),
-                last_modified=entry["LastModified"].astimezone(UTC),
-            )
-            for entry in answer.get("Contents", [])
-        ]
-        return listed, answer["IsTruncated"]
+            listed = [
+                ListedObject(
+                    key=entry["Key"],
+                    size=entry["Size"],
+                    etag=entry["ETag"].strip('"'),
+                    last_modified=entry["LastModified"].astimezone(UTC),
+                )
+                for entry in answer.get("Contents", [])
+            ]
+            return listed, answer["IsTruncated"]
 
 
 def _always(credentials: Credentials) -> Callable[[], Awaitable[Credentials]]:

@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 from aiohttp import ClientError as AiohttpError
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from uploadsvc.domain.errors import StorageDenied, StorageMisconfigured, StorageUnavailable
 
@@ -76,6 +77,11 @@ async def translated(
             s3_request_id=metadata.get("RequestId") or metadata["HTTPHeaders"].get("x-amz-request-id"),
         )
         raise _refusal(status, code) from None
+    except (ResponseParserError, LookupError) as error:
+        # A page of a proxy's, say; what is read of an answer is read within this.
+        _log.warning("s3_speaks_otherwise", operation=operation, error=type(error).__name__)
+        detail = "What answers in the object store's place does not answer as S3 does."
+        raise StorageMisconfigured(detail) from None
     except (BotoCoreError, AiohttpError, TimeoutError, OSError) as error:
         _log.warning("s3_unreachable", operation=operation, error=type(error).__name__)
         detail = "The object store does not answer."
