@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.localstack import LOCALSTACK_PYTHON, localstack_server
 from tests.servers import S3Server, find_chromium, moto_server_running, seaweedfs_server
-from tests.sts import seaweedfs_session
+from tests.sts import seaweedfs_with_sts, with_session
 
 pytest_plugins = ["pytester", "tests.skips"]
 
@@ -36,10 +36,16 @@ async def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S
 
 
 @pytest.fixture(scope="session")
-async def session_s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S3Server]:
-    """Run a SeaweedFS of which we hold a session's key (STS); LocalStack has no STS without moto."""
-    async with seaweedfs_session(tmp_path_factory.mktemp("seaweedfs-sts")) as server:
+async def sts_s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S3Server]:
+    """Run a SeaweedFS with a token service (STS); LocalStack has none without moto."""
+    async with seaweedfs_with_sts(tmp_path_factory.mktemp("seaweedfs-sts")) as server:
         yield server
+
+
+@pytest.fixture
+async def session_s3(sts_s3: S3Server) -> S3Server:
+    """Give a test a session's key of its own: one lasts for less than all tests together."""
+    return await with_session(sts_s3)
 
 
 @pytest.fixture(scope="session")

@@ -52,11 +52,8 @@ _IAM: Final = {
 
 
 @asynccontextmanager
-async def seaweedfs_session(directory: Path) -> AsyncIterator[S3Server]:
-    """Run SeaweedFS with an STS in it, and give a key of a session of 15 minutes.
-
-    Presigned URLs and SDK calls work with it; SeaweedFS refuses every POST form that such a key has signed.
-    """
+async def seaweedfs_with_sts(directory: Path) -> AsyncIterator[S3Server]:
+    """Run SeaweedFS with an STS in it, and give a lasting key."""
     config_path = directory / "iam.json"
     config_path.write_text(json.dumps(_IAM))
     flags = [f"-s3.iam.config={config_path}"]
@@ -65,14 +62,22 @@ async def seaweedfs_session(directory: Path) -> AsyncIterator[S3Server]:
     ) as running:
         server = server_at("seaweedfs", running.endpoint_url, SEAWEEDFS_KEY, strict=True)
         await server.create_bucket(server.bucket)
-        session = await assume_role(server.endpoint_url)
-        yield replace(
-            server,
-            access_key_id=session.access_key_id,
-            secret_access_key=session.secret_access_key,
-            session_token=session.session_token,
-            session_expires_at=session.expires_at,
-        )
+        yield server
+
+
+async def with_session(server: S3Server) -> S3Server:
+    """Return a server with the key of a new session of 15 minutes.
+
+    Presigned URLs and SDK calls work with it; SeaweedFS refuses every POST form that such a key has signed.
+    """
+    session = await assume_role(server.endpoint_url)
+    return replace(
+        server,
+        access_key_id=session.access_key_id,
+        secret_access_key=session.secret_access_key,
+        session_token=session.session_token,
+        session_expires_at=session.expires_at,
+    )
 
 
 async def assume_role(endpoint_url: str, *, policy: str | None = None) -> Credentials:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from tests.servers import SEAWEEDFS_KEY, S3Server
+from tests.servers import S3Server
 from tests.service import JWT_SECRET, authorization, service_client, settings_for, token_for
 from tests.sts import ROLE_ARN, answering
 
@@ -31,17 +31,6 @@ ANSWER: Final = """<{0}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/
 <Expiration>2030-01-01T00:00:00Z</Expiration></Credentials></{0}Result></{0}Response>"""
 
 
-@pytest.fixture
-def own_key(session_s3: S3Server) -> S3Server:
-    """Give the service a lasting key where there is a token service."""
-    return replace(
-        session_s3,
-        access_key_id=SEAWEEDFS_KEY.access_key_id,
-        secret_access_key=SEAWEEDFS_KEY.secret_access_key,
-        session_token=None,
-    )
-
-
 async def granted(api: httpx.AsyncClient, user: str) -> dict[str, Any]:
     """Get credentials that are expected to be handed out."""
     answer = await api.get("/uppy/credentials", headers=authorization(user))
@@ -51,20 +40,20 @@ async def granted(api: httpx.AsyncClient, user: str) -> dict[str, Any]:
     return body
 
 
-async def test_they_are_good_for_the_caller_s_own_prefix(own_key: S3Server) -> None:
+async def test_they_are_good_for_the_caller_s_own_prefix(sts_s3: S3Server) -> None:
     """And for nothing else that S3 has."""
-    async with service_client(settings_for(own_key, uppy={**ON, "credentials_expires_in": 900})) as api:
+    async with service_client(settings_for(sts_s3, uppy={**ON, "credentials_expires_in": 900})) as api:
         told = await granted(api, "alice")
     assert told.keys() == {"credentials", "region", "bucket", "endpoint", "prefix"}
-    assert (told["region"], told["bucket"]) == (own_key.region, own_key.bucket)
-    assert told["endpoint"] == f"{own_key.endpoint_url}/{own_key.bucket}"
+    assert (told["region"], told["bucket"]) == (sts_s3.region, sts_s3.bucket)
+    assert told["endpoint"] == f"{sts_s3.endpoint_url}/{sts_s3.bucket}"
     assert told["prefix"] == "uploads/alice/"
     session = told["credentials"]
     assert session.keys() == {"accessKeyId", "secretAccessKey", "sessionToken", "expiration"}
     left = datetime.fromisoformat(session["expiration"]) - datetime.now(UTC)
     assert 800 < left.total_seconds() <= 900
     hers = replace(
-        own_key,
+        sts_s3,
         access_key_id=session["accessKeyId"],
         secret_access_key=session["secretAccessKey"],
         session_token=session["sessionToken"],
@@ -83,35 +72,35 @@ async def test_they_are_good_for_the_caller_s_own_prefix(own_key: S3Server) -> N
 
 
 @pytest.mark.parametrize(("lives", "lasts"), [(20, 900), (1000, 1000), (7200, 3600)])
-async def test_they_end_with_the_caller_s_own_credential(own_key: S3Server, lives: int, lasts: int) -> None:
+async def test_they_end_with_the_caller_s_own_credential(sts_s3: S3Server, lives: int, lasts: int) -> None:
     """As far as a token service can: it begins none for less than a quarter of an hour."""
-    async with service_client(settings_for(own_key, uppy=ON)) as api:
+    async with service_client(settings_for(sts_s3, uppy=ON)) as api:
         token = {"Authorization": f"Bearer {token_for('alice', expires_in=lives)}"}
         session = (await api.get("/uppy/credentials", headers=token)).json()["credentials"]
     left = datetime.fromisoformat(session["expiration"]) - datetime.now(UTC)
     assert lasts - 60 < left.total_seconds() <= lasts
 
 
-async def test_a_user_whose_name_looks_like_a_wildcard_is_no_wildcard(own_key: S3Server) -> None:
+async def test_a_user_whose_name_looks_like_a_wildcard_is_no_wildcard(sts_s3: S3Server) -> None:
     """Its letters are written out in the prefix."""
-    async with service_client(settings_for(own_key, uppy=ON)) as api:
+    async with service_client(settings_for(sts_s3, uppy=ON)) as api:
         told = await granted(api, "*")
     assert told["prefix"] == "uploads/=2A/"
 
 
-async def test_they_are_off_by_default(own_key: S3Server) -> None:
+async def test_they_are_off_by_default(sts_s3: S3Server) -> None:
     """They go past what policies say."""
-    async with service_client(settings_for(own_key)) as api:
+    async with service_client(settings_for(sts_s3)) as api:
         answer = await api.get("/uppy/credentials")
     assert (answer.status_code, answer.json()["error"]) == (403, "forbidden")
     assert "UPLOADSVC_UPPY__CREDENTIALS" in answer.json()["message"]
 
 
-async def test_a_limited_credential_gets_none(own_key: S3Server) -> None:
+async def test_a_limited_credential_gets_none(sts_s3: S3Server) -> None:
     """They would be wider than what asks for them."""
     narrow = {"name": "narrow", "sha256": sha256(API_KEY.encode()).hexdigest(), "policies": ["default"]}
     auth = {"jwt": {"secret": JWT_SECRET}, "api_keys": [narrow]}
-    async with service_client(settings_for(own_key, uppy=ON, auth=auth)) as api:
+    async with service_client(settings_for(sts_s3, uppy=ON, auth=auth)) as api:
         token = (await api.post("/v1/tokens", json={})).json()["token"]
         for headers in (
             {"Authorization": f"Bearer {token}"},

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 from tests.doctor.support import examine, settings_of, traces
 from tests.fault_proxy import Answer, Exchange, Fault, fault_proxy, s3_error
-from tests.servers import SEAWEEDFS_KEY, S3Server
+from tests.servers import S3Server
 from tests.sts import ROLE_ARN, answering
 
 CHECK: Final = "uppy-credentials"
@@ -20,21 +20,19 @@ DIGEST: Final = s3_error(400, "BadDigest", "The digest is another.")
 
 
 @pytest.fixture
-async def server(session_s3: S3Server) -> S3Server:
-    """Give a bucket where there is a token service, known by a lasting key."""
-    lasting = replace(
-        session_s3,
-        access_key_id=SEAWEEDFS_KEY.access_key_id,
-        secret_access_key=SEAWEEDFS_KEY.secret_access_key,
-        session_token=None,
-        session_expires_at=None,
-    )
-    return replace(lasting, bucket=await lasting.create_bucket())
+async def server(sts_s3: S3Server) -> S3Server:
+    """Give a bucket where there is a token service."""
+    return replace(sts_s3, bucket=await sts_s3.create_bucket())
 
 
-async def found(server: S3Server, **uppy: Any) -> tuple[str, str, str]:  # noqa: ANN401 - any setting
+async def found(
+    server: S3Server,
+    provider: str = "seaweedfs",
+    **uppy: Any,  # noqa: ANN401 - any setting
+) -> tuple[str, str, str]:
     """Return the status, what was found, and what became of what was sent."""
-    findings = await examine(settings_of(server, uppy={**ON, **uppy}), only=[CHECK, "cleanup"])
+    settings = settings_of(server, s3={"provider": provider}, uppy={**ON, **uppy})
+    findings = await examine(settings, only=[CHECK, "cleanup"])
     return findings[CHECK].status, findings[CHECK].found, findings["cleanup"].found
 
 
@@ -98,7 +96,7 @@ async def test_what_such_a_store_keeps_is_taken_away(moto_server: S3Server) -> N
         return 200, SESSION
 
     async with answering(begin) as url:
-        status, told, cleanup = await found(moto_server, sts_endpoint_url=url)
+        status, told, cleanup = await found(moto_server, provider="minio", sts_endpoint_url=url)
     assert status == "failed"
     assert told.startswith("outside the caller's own prefix a PUT is not refused: S3 answers ")
     assert cleanup.startswith("nothing is left")
@@ -113,7 +111,8 @@ async def test_a_token_service_that_is_none_is_named(server: S3Server) -> None:
 
     async with answering(page) as url:
         status, told, _ = await found(server, sts_endpoint_url=url)
-    assert (status, told) == ("failed", "what answers as the token service begins no session")
+    assert status == "failed"
+    assert told.startswith("no session could be begun: What answers ")
 
 
 async def test_it_is_looked_at_only_where_it_is_on(server: S3Server) -> None:

@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 
 import pytest
 from playwright.async_api import BrowserContext
-from tests.servers import SEAWEEDFS_KEY, S3Server
+from tests.servers import S3Server
 from tests.sts import ROLE_ARN
 from tests.uploaders.conftest import Bundled
 from tests.uploaders.stage import Stage, stage
@@ -17,22 +16,18 @@ Staged = Callable[[str], AbstractAsyncContextManager[Stage]]
 
 
 @pytest.fixture
-async def staged(session_s3: S3Server, context: BrowserContext, bundled: Bundled) -> Staged:
+async def staged(sts_s3: S3Server, context: BrowserContext, bundled: Bundled) -> Staged:
     """Give what sets the stage; the page puts its keys below a prefix."""
     script = await bundled("uppy6")
-    # The service has a key of its own there, and may assume the role.
-    s3 = replace(
-        session_s3,
-        access_key_id=SEAWEEDFS_KEY.access_key_id,
-        secret_access_key=SEAWEEDFS_KEY.secret_access_key,
-        session_token=None,
-    )
 
     @asynccontextmanager
     async def of(prefix: str) -> AsyncIterator[Stage]:
         uppy = {"credentials": True, "role_arn": ROLE_ARN}
         config = {"prefix": prefix}
-        async with asyncio.timeout(60), stage(s3, context, script=script, config=config, uppy=uppy) as scene:
+        async with (
+            asyncio.timeout(60),
+            stage(sts_s3, context, script=script, config=config, uppy=uppy) as scene,
+        ):
             yield scene
 
     return of
