@@ -24,7 +24,7 @@ from fastapi import FastAPI
 from uploadsvc.app import create_app
 from uploadsvc.dev.seaweedfs import run_seaweedfs
 from uploadsvc.domain.credentials import Credentials
-from uploadsvc.logs import configure_logs
+from uploadsvc.server.logging import configure_logs
 from uploadsvc.settings import Settings
 
 ROUNDS: Final = 200

@@ -16,7 +16,7 @@ from botocore.config import Config
 
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.endpoints import aws_endpoint_url, bucket_endpoint
-from uploadsvc.sigv4 import Condition, presign, sign_post_policy
+from uploadsvc.s3.sigv4 import Condition, presign, sign_post_policy
 
 ROUNDS = 15
 REPEATS = {"uploadsvc": 2000, "botocore": 200, "aioboto3": 200}

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.servers import S3Server
 
-from uploadsvc import wiring
+from uploadsvc import bootstrap as wiring
 from uploadsvc.provisioning.plan import PROBLEMS, apply
 from uploadsvc.settings import Settings
 

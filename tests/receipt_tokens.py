@@ -11,8 +11,8 @@ from typing import Any, Final
 import jwt
 from tests.receipt_keys import KEYS, OTHER_EC, private_pem
 
-from uploadsvc.receipt_keys import PrivateKey, SharedKey, private_key
-from uploadsvc.receipts import TYP, Receipts
+from uploadsvc.tokens.receipt_keys import PrivateKey, SharedKey, private_key
+from uploadsvc.tokens.receipts import TYP, Receipts
 
 Key = PrivateKey | SharedKey
 

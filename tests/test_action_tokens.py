@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uploadsvc.action_tokens import TYP, Act, ActionTokens
 from uploadsvc.auth.tokens import demo_token
 from uploadsvc.domain.errors import NotFound, Unauthenticated, UploadExpired
 from uploadsvc.domain.principal import Principal
-from uploadsvc.handles import Purpose, UploadIds, derive_key
-from uploadsvc.receipts import Receipts
-from uploadsvc.upload_tokens import UploadTokens
+from uploadsvc.tokens.action_tokens import TYP, Act, ActionTokens
+from uploadsvc.tokens.receipts import Receipts
+from uploadsvc.tokens.signed_ids import Purpose, UploadIds, derive_key
+from uploadsvc.tokens.upload_tokens import UploadTokens
 
 SECRET, OLD = b"n" * 32, b"o" * 32
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -20,12 +20,12 @@ from tests.servers import S3Server, free_port
 from tests.service import JWT_SECRET, SECRET_KEY, token_for
 from typer.testing import CliRunner, Result
 
-from uploadsvc import wiring
+from uploadsvc import bootstrap as wiring
 from uploadsvc.cli import main
-from uploadsvc.commands import app as commands
-from uploadsvc.commands import run
-from uploadsvc.handles import derive_key
+from uploadsvc.cli.commands import app as commands
+from uploadsvc.cli.commands import run
 from uploadsvc.settings import load_settings
+from uploadsvc.tokens.signed_ids import derive_key
 
 CONTENT = b"hello, bytes"
 OLD_SECRET_KEY = "the secret key from before the rotation, 32 bytes or more"
@@ -309,7 +309,7 @@ def test_a_containers_first_process_ends_before_it_serves(
     """The kernel ends any other process by itself; this one only if it handles the signal."""
     before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
     monkeypatch.setattr(os, "getpid", lambda: 1)
-    monkeypatch.setattr("uploadsvc.commands.run", lambda: signal.raise_signal(number))
+    monkeypatch.setattr("uploadsvc.cli.commands.run", lambda: signal.raise_signal(number))
     try:
         with pytest.raises(SystemExit) as caught:
             main()

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from uploadsvc.credentials.source import AHEAD, COLD_RETRY, EXPIRY_MARGIN, RETRY, CredentialSource
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.errors import StorageDenied, StorageMisconfigured, StorageUnavailable, UploadsvcError
-from uploadsvc.signing import end_of_life
+from uploadsvc.s3.credentials import AHEAD, COLD_RETRY, EXPIRY_MARGIN, RETRY, CredentialSource
+from uploadsvc.s3.presigner import end_of_life
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)

@@ -19,14 +19,14 @@ from tests.sts import ROLE_ARN, Container, answering, assume_role, container, se
 from typer.testing import CliRunner
 
 from uploadsvc.app import create_app
-from uploadsvc.commands import app as commands
-from uploadsvc.credentials.chain import AwsChain
-from uploadsvc.credentials.source import EXPIRY_MARGIN
+from uploadsvc.cli.commands import app as commands
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.errors import StorageUnavailable
+from uploadsvc.s3.aws_chain import AwsChain
+from uploadsvc.s3.credentials import EXPIRY_MARGIN
+from uploadsvc.s3.presigner import end_of_life
+from uploadsvc.s3.storage import Storage
 from uploadsvc.settings import Settings, SettingsError
-from uploadsvc.signing import end_of_life
-from uploadsvc.storage import Storage
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uploadsvc import handles
 from uploadsvc.domain.checksums import Checksum
 from uploadsvc.domain.errors import NotFound
-from uploadsvc.handles import Handle, Purpose, UploadIds, derive_key
+from uploadsvc.tokens import signed_ids as handles
+from uploadsvc.tokens.signed_ids import Handle, Purpose, UploadIds, derive_key
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 OTHER = b"fedcba9876543210fedcba9876543210"

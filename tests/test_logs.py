@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import structlog
 
-from uploadsvc.logs import configure_logs
+from uploadsvc.server.logging import configure_logs
 
 URL = (
     "https://media.s3.eu-central-1.amazonaws.com/uploads/ann/a.jpg?X-Amz-Algorithm=AWS4-HMAC-SHA256"

@@ -16,9 +16,11 @@ from tests.api.support import assert_problem, created, s3_that_is_down
 from tests.service import SECRET_KEY, service_client, settings_for
 from tests.stubs import Canned, Stub, stub_s3
 
-from uploadsvc import multipart_storage, storage_errors, uploads
-from uploadsvc.handles import Handle, UploadIds
-from uploadsvc.multipart_storage import MultipartStorage
+from uploadsvc.s3 import errors as storage_errors
+from uploadsvc.s3 import multipart as multipart_storage
+from uploadsvc.s3.multipart import MultipartStorage
+from uploadsvc.services import uploads
+from uploadsvc.tokens.signed_ids import Handle, UploadIds
 
 if TYPE_CHECKING:
     import httpx

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from uploadsvc.api.problems import STATUS_TITLES
 from uploadsvc.app import create_app
-from uploadsvc.commands import app as commands
+from uploadsvc.cli.commands import app as commands
 from uploadsvc.settings import Settings
 
 COMMITTED = (ROOT / "openapi.json").read_text(encoding="utf-8")

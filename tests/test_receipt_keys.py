@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 from joserfc import jwk
 from tests.receipt_keys import EC, ED25519, KEYS, OTHER_EC, RSA, private_pem, public_pem
 
-from uploadsvc.receipt_keys import PublicKey, SharedKey, private_key, public_key
+from uploadsvc.tokens.receipt_keys import PublicKey, SharedKey, private_key, public_key
 
 TRADITIONAL: Final = PrivateFormat.TraditionalOpenSSL
 each_key = pytest.mark.parametrize("key", KEYS.values(), ids=KEYS.keys())

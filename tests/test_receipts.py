@@ -16,8 +16,8 @@ from tests.receipt_keys import EC, ED25519, KEYS, RSA, private_pem, public_pem
 
 from uploadsvc.auth.tokens import public_key_verifier
 from uploadsvc.domain.errors import Unauthenticated
-from uploadsvc.receipt_keys import PrivateKey, PublicKey, SharedKey, private_key, public_key
-from uploadsvc.receipts import TYP, Receipts
+from uploadsvc.tokens.receipt_keys import PrivateKey, PublicKey, SharedKey, private_key, public_key
+from uploadsvc.tokens.receipts import TYP, Receipts
 
 KEY = b"r" * 32
 NOW = datetime(2026, 11, 23, 9, 30, 15, 999_999, tzinfo=UTC)
@@ -202,7 +202,7 @@ def test_signing_reads_no_key_again(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("load_pem_private_key", "load_pem_public_key", "load_der_private_key"):
         monkeypatch.setattr(serialization, name, None)
         monkeypatch.setattr(f"jwt.algorithms.{name}", None, raising=False)
-        monkeypatch.setattr(f"uploadsvc.receipt_keys.{name}", None, raising=False)
+        monkeypatch.setattr(f"uploadsvc.tokens.receipt_keys.{name}", None, raising=False)
     assert len({receipts.sign(CLAIMS, user="ann", jti="J", now=NOW) for receipts in made}) == len(SIGNERS)
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.docs.pages import examples, text_of
 from tests.receipt_tokens import PUBLIC, SECRET, Key, forged, key_set, receipt_by, refused, serving
 
-from uploadsvc.receipt_keys import PrivateKey
+from uploadsvc.tokens.receipt_keys import PrivateKey
 
 GUIDE: Final = text_of("docs/receipts.md")
 SNIPPETS: Final = examples(GUIDE, "python")

@@ -17,8 +17,8 @@ from tests.service import token_for
 from tests.stubs import stub_s3
 from uvicorn.config import STARTUP_FAILURE
 
-from uploadsvc import server
-from uploadsvc.workers import Workers
+from uploadsvc.server import runner as server
+from uploadsvc.server.workers import Workers
 
 REQUEST = b"GET /docs HTTP/1.1\r\nHost: uploads.test\r\n\r\n"
 

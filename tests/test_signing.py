@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uploadsvc.credentials.source import EXPIRY_MARGIN
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.endpoints import bucket_endpoint
 from uploadsvc.domain.errors import StorageUnavailable
-from uploadsvc.signing import Signer, end_of_life
+from uploadsvc.s3.credentials import EXPIRY_MARGIN
+from uploadsvc.s3.presigner import Signer, end_of_life
 
 NOW = datetime(2026, 11, 23, 9, 30, 15, tzinfo=UTC)
 TOKEN = "FwoGZXIvYXdzEBYaDH/+kz==" * 64  # 1,536 characters

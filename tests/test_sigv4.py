@@ -22,10 +22,10 @@ from botocore.credentials import Credentials as BotocoreCredentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uploadsvc import sigv4
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.endpoints import AddressingStyle, BucketEndpoint, aws_endpoint_url, bucket_endpoint
-from uploadsvc.sigv4 import MAX_EXPIRES_IN, Condition, Method, presign, sign_post_policy
+from uploadsvc.s3 import sigv4
+from uploadsvc.s3.sigv4 import MAX_EXPIRES_IN, Condition, Method, presign, sign_post_policy
 
 # No deadline and no randomness: a slow machine or an unlucky seed shall not fail a run.
 DIRECT = settings(max_examples=1500, derandomize=True, deadline=None)

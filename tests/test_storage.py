@@ -14,12 +14,12 @@ from tests.servers import S3Server
 from tests.service import service_client, settings_for
 from tests.stubs import Canned, Stub, stub_s3
 
-from uploadsvc import storage as storage_module
-from uploadsvc import storage_errors
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.errors import StorageUnavailable
-from uploadsvc.storage import Storage
-from uploadsvc.storage_errors import DEADLINE
+from uploadsvc.s3 import errors as storage_errors
+from uploadsvc.s3 import storage as storage_module
+from uploadsvc.s3.errors import DEADLINE
+from uploadsvc.s3.storage import Storage
 
 Call = Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]
 

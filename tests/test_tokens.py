@@ -7,8 +7,8 @@ import pytest
 from uploadsvc.domain.errors import Forbidden, PolicyNotFound, Unauthenticated, ValidationFailed
 from uploadsvc.domain.keys import Namespace
 from uploadsvc.domain.principal import Principal
-from uploadsvc.tokens import Tokens
-from uploadsvc.upload_tokens import UploadTokens
+from uploadsvc.services.tokens import Tokens
+from uploadsvc.tokens.upload_tokens import UploadTokens
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 700_000, tzinfo=UTC)
 WHOLE = NOON.replace(microsecond=0)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uploadsvc.domain.keys import KeyTemplate
-from uploadsvc.unwatched_names import UnwatchedNames
+from uploadsvc.tokens.signed_uuids import UnwatchedNames
 
 SECRET: Final = b"a secret key of thirty-two bytes or more"
 OTHER: Final = b"another secret key, of as many bytes or more"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from uploadsvc.auth.tokens import demo_token
 from uploadsvc.domain.errors import Unauthenticated
 from uploadsvc.domain.principal import Principal
-from uploadsvc.handles import derive_key
-from uploadsvc.receipts import Receipts
-from uploadsvc.upload_tokens import TYP, UploadTokens
+from uploadsvc.tokens.receipts import Receipts
+from uploadsvc.tokens.signed_ids import derive_key
+from uploadsvc.tokens.upload_tokens import TYP, UploadTokens
 
 SECRET, OLD = b"n" * 32, b"o" * 32
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

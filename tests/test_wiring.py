@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.receipt_keys import EC, ED25519, RSA, private_pem, public_pem
 
-from uploadsvc import wiring
-from uploadsvc.handles import derive_key
-from uploadsvc.service import build_service
+from uploadsvc import bootstrap as wiring
+from uploadsvc.bootstrap.services import build_service
 from uploadsvc.settings import Settings, SettingsError, load_settings
+from uploadsvc.tokens.signed_ids import derive_key
 
 SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2"
 SHORT = "hunter2-hunter2"

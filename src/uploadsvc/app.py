@@ -8,30 +8,29 @@ import structlog
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from uploadsvc import wiring
+from uploadsvc import bootstrap as wiring
 from uploadsvc.api.dependencies import Authenticate, authentication, path_authentication
-from uploadsvc.api.document import set_document
-from uploadsvc.api.health import health_router
-from uploadsvc.api.keys import keys_router
+from uploadsvc.api.integrations.better_upload import better_upload_router
+from uploadsvc.api.integrations.simple import simple_router
+from uploadsvc.api.integrations.uppy.companion import companion_router
+from uploadsvc.api.integrations.uppy.credentials import credentials_router
+from uploadsvc.api.integrations.uppy.sign_request import sign_router
 from uploadsvc.api.middleware import RequestMiddleware
-from uploadsvc.api.objects import objects_router
-from uploadsvc.api.parts import parts_router
-from uploadsvc.api.policies import policies_router
+from uploadsvc.api.openapi import set_document
 from uploadsvc.api.problems import register_problems
-from uploadsvc.api.tokens import tokens_router
-from uploadsvc.api.uploads import uploads_router
-from uploadsvc.api.web import Demo, web_router
-from uploadsvc.dialects.better_upload import better_upload_router
-from uploadsvc.dialects.simple import simple_router
-from uploadsvc.dialects.uppy.companion import companion_router
-from uploadsvc.dialects.uppy.credentials import credentials_router
-from uploadsvc.dialects.uppy.sign import sign_router
-from uploadsvc.handles import derive_key
-from uploadsvc.logs import configure_logs
-from uploadsvc.readiness import Readiness
-from uploadsvc.service import Service, build_service
-from uploadsvc.settings import Settings, load_settings
-from uploadsvc.upload_tokens import UploadTokens
+from uploadsvc.api.static import Demo, web_router
+from uploadsvc.api.v1.health import health_router
+from uploadsvc.api.v1.objects import objects_router
+from uploadsvc.api.v1.parts import parts_router
+from uploadsvc.api.v1.policies import policies_router
+from uploadsvc.api.v1.receipts import keys_router
+from uploadsvc.api.v1.tokens import tokens_router
+from uploadsvc.api.v1.uploads import uploads_router
+from uploadsvc.bootstrap.services import Service, build_service
+from uploadsvc.services.readiness import Readiness
+from uploadsvc.settings import Settings
+from uploadsvc.tokens.signed_ids import derive_key
+from uploadsvc.tokens.upload_tokens import UploadTokens
 
 _log = structlog.get_logger("uploadsvc")
 
@@ -136,9 +135,3 @@ def demo_mode(settings: Settings) -> Demo | None:
     endpoint = wiring.storage_and_signer(settings)[1].endpoint
     key = derive_key(wiring.secrets(settings)[0], "demo")
     return Demo(key=key, storage_origin=f"{endpoint.scheme}://{endpoint.host}", clock=wiring.now)
-
-
-def app_from_environment() -> FastAPI:
-    """Return the app by the process's own settings; each worker process starts here."""
-    configure_logs(terminal=False)
-    return create_app(load_settings())

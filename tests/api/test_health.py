@@ -13,11 +13,11 @@ from tests.api.support import assert_problem, created, s3_that_is_down
 from tests.servers import S3Server
 from tests.service import BASE_URL, service_client, settings_for
 
-from uploadsvc.api.health import health_router
 from uploadsvc.api.problems import register_problems
+from uploadsvc.api.v1.health import health_router
 from uploadsvc.domain.errors import StorageDenied, StorageUnavailable, UploadsvcError
-from uploadsvc.readiness import MAX_CLOCK_SKEW, Readiness
-from uploadsvc.storage import Storage
+from uploadsvc.s3.storage import Storage
+from uploadsvc.services.readiness import MAX_CLOCK_SKEW, Readiness
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -13,7 +13,7 @@ from tests.api.support import AUTH, assert_problem, send_bare
 from tests.servers import S3Server
 from tests.service import service_client, settings_for
 
-from uploadsvc.api.routes import MAX_BODY_BYTES
+from uploadsvc.api.routing import MAX_BODY_BYTES
 
 FIELDS = ("content_type", "checksum", "overwrite", "expires_in")
 POLICIES = {

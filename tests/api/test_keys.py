@@ -15,11 +15,11 @@ from tests.api.support import assert_problem, s3_that_is_down
 from tests.receipt_keys import EC, ED25519, KEYS, RSA, private_pem, public_pem
 from tests.service import BASE_URL, service_client, settings_for
 
-from uploadsvc.api.keys import keys_router
 from uploadsvc.api.middleware import RequestMiddleware
 from uploadsvc.api.problems import register_problems
-from uploadsvc.receipt_keys import PrivateKey, PublicKey, SharedKey, private_key, public_key
-from uploadsvc.receipts import Receipts
+from uploadsvc.api.v1.receipts import keys_router
+from uploadsvc.tokens.receipt_keys import PrivateKey, PublicKey, SharedKey, private_key, public_key
+from uploadsvc.tokens.receipts import Receipts
 
 ADDRESS = "/.well-known/jwks.json"
 

@@ -16,8 +16,8 @@ from tests.servers import S3Server
 from tests.service import BASE_URL, authorization, service_client, settings_for
 
 from uploadsvc.app import create_app
-from uploadsvc.creation import Creation
-from uploadsvc.logs import redact
+from uploadsvc.server.logging import redact
+from uploadsvc.services.create_upload import Creation
 from uploadsvc.settings import Settings
 
 ORIGIN = "https://app.example.com"

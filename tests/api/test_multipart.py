@@ -14,7 +14,7 @@ from tests.api.support import AUTH, NARROW_API_KEY, assert_problem, created, que
 from tests.servers import S3Server
 from tests.service import authorization, service_client, settings_for, token_for
 
-from uploadsvc import wiring
+from uploadsvc import bootstrap as wiring
 from uploadsvc.domain.parts import MIB
 
 POLICIES: Final[dict[str, Any]] = {

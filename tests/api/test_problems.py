@@ -10,7 +10,7 @@ from tests.api.support import assert_problem, s3_that_is_down
 from tests.service import BASE_URL, service_client, settings_for
 
 from uploadsvc.api.problems import STATUS_TITLES, document, problem_content, register_problems, response
-from uploadsvc.api.routes import problem_router
+from uploadsvc.api.routing import problem_router
 from uploadsvc.domain import errors
 
 CODES = {

@@ -18,7 +18,7 @@ from uploadsvc.auth.trusted_header import TrustedHeader
 from uploadsvc.domain.errors import Forbidden, Unauthenticated, ValidationFailed
 from uploadsvc.domain.keys import encode_user
 from uploadsvc.domain.principal import Principal
-from uploadsvc.upload_tokens import UploadTokens
+from uploadsvc.tokens.upload_tokens import UploadTokens
 
 SECRET = b"s" * 32
 DEMO_KEY = b"d" * 32

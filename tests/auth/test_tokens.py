@@ -32,8 +32,8 @@ from uploadsvc.auth.tokens import (
 )
 from uploadsvc.domain.errors import Forbidden, Unauthenticated
 from uploadsvc.domain.keys import encode_user
-from uploadsvc.handles import Handle, UploadIds
-from uploadsvc.receipts import Receipts
+from uploadsvc.tokens.receipts import Receipts
+from uploadsvc.tokens.signed_ids import Handle, UploadIds
 
 PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 

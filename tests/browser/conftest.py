@@ -124,7 +124,7 @@ async def demo_page(browser: Browser, demo_url: str) -> AsyncIterator[DemoPage]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Have the service go by a clock that can be put back."""
     clock = Clock()
-    monkeypatch.setattr("uploadsvc.wiring.now", clock)
+    monkeypatch.setattr("uploadsvc.bootstrap.now", clock)
     return clock
 
 

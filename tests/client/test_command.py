@@ -10,7 +10,7 @@ from tests.processes import program
 from tests.service import token_for
 from typer.testing import CliRunner
 
-from uploadsvc.commands import app as commands
+from uploadsvc.cli.commands import app as commands
 from uploadsvc.settings import load_settings
 
 SECRET = "a-secret-token-of-nobody"

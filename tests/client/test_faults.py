@@ -67,7 +67,7 @@ async def test_urls_that_have_ended(
 ) -> None:
     """Signed an hour ago: those of parts are not even tried; S3 itself refuses that of one request."""
     behind = timedelta(hours=1)
-    monkeypatch.setattr("uploadsvc.wiring.now", lambda: datetime.now(UTC) - behind)
+    monkeypatch.setattr("uploadsvc.bootstrap.now", lambda: datetime.now(UTC) - behind)
     async with terminal(s3, tmp_path) as term:
 
         def rule(_: Exchange) -> None:

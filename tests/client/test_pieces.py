@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from uploadsvc.client.api import Layout
 from uploadsvc.client.bars import Bars
 from uploadsvc.client.display import plain
-from uploadsvc.client.problems import Refused, Transient, of_s3, of_service
+from uploadsvc.client.errors import Refused, Transient, of_s3, of_service
+from uploadsvc.client.file import Fingerprint, opened
+from uploadsvc.client.resume import Remembered, States, default_directory, state_name
 from uploadsvc.client.retries import Retries
-from uploadsvc.client.service import Layout
-from uploadsvc.client.source import Fingerprint, opened
-from uploadsvc.client.states import Remembered, States, default_directory, state_name
 from uploadsvc.domain.parts import MAX_PART_SIZE, MAX_PARTS, cut
 
 REMEMBERED = Remembered(

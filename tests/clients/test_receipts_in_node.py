@@ -10,7 +10,7 @@ from tests.clients.tools import NODE_MODULES, run
 from tests.docs.pages import examples, text_of
 from tests.receipt_tokens import PUBLIC, SECRET, Key, forged, key_set, receipt_by, refused, serving
 
-from uploadsvc.receipt_keys import PrivateKey
+from uploadsvc.tokens.receipt_keys import PrivateKey
 
 SNIPPETS: Final = examples(text_of("docs/receipts.md"), "js")
 ADDRESS: Final = "https://uploads.example.com/.well-known/jwks.json"

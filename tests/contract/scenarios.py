@@ -18,10 +18,10 @@ from tests.servers import free_port
 from tests.service import authorization, token_for
 from tests.stubs import Canned, stub_s3
 
-from uploadsvc import wiring
-from uploadsvc.api import routes
-from uploadsvc.credentials.chain import AwsChain
+from uploadsvc import bootstrap as wiring
+from uploadsvc.api import routing as routes
 from uploadsvc.domain.errors import StorageDenied
+from uploadsvc.s3.aws_chain import AwsChain
 
 Scenario: TypeAlias = Callable[[Stage, Operation], Awaitable[httpx.Response]]
 

@@ -13,9 +13,9 @@ from tests.dialects.better import FILM, NOTE, TYPES, assert_refused, begun, gran
 from tests.servers import S3Server
 from tests.service import BASE_URL, authorization, service_client, settings_for
 
+from uploadsvc.api.integrations.better_upload.errors import BetterUploadRoute
 from uploadsvc.api.problems import STATUS_TITLES, domain_problem, problem
 from uploadsvc.app import create_router
-from uploadsvc.dialects.better_upload.refusals import BetterUploadRoute
 from uploadsvc.domain import errors
 from uploadsvc.domain.parts import MIB
 from uploadsvc.domain.principal import Principal

@@ -9,7 +9,7 @@ from tests.servers import ROOT
 from tests.service import JWT_SECRET, SECRET_KEY
 
 from uploadsvc.app import create_app
-from uploadsvc.service import build_service
+from uploadsvc.bootstrap.services import build_service
 from uploadsvc.settings import Settings, load_settings
 
 GUIDE: Final = (ROOT / "docs" / "better-upload.md").read_text(encoding="utf-8")

@@ -41,12 +41,12 @@ from tests.test_multipart_storage import (
     stored,
 )
 
-from uploadsvc.api.routes import MAX_BODY_BYTES
-from uploadsvc.dialects.better_upload import routes
+from uploadsvc.api.integrations.better_upload import routes
+from uploadsvc.api.routing import MAX_BODY_BYTES
 from uploadsvc.domain.parts import MIB
-from uploadsvc.handles import UploadIds
-from uploadsvc.server import GRACE_SECONDS
-from uploadsvc.storage_errors import DEADLINE
+from uploadsvc.s3.errors import DEADLINE
+from uploadsvc.server.runner import GRACE_SECONDS
+from uploadsvc.tokens.signed_ids import UploadIds
 
 POLICIES: Final[dict[str, Any]] = {
     "default": {"part_size": "5MiB", "multipart_threshold": "6MiB", "key": "{filename}"},
@@ -216,7 +216,7 @@ async def test_addresses_end(
     """An hour after the parts' URLs, or with the upload itself."""
     noon = datetime.now(UTC).replace(microsecond=0)
     passed = timedelta()
-    monkeypatch.setattr("uploadsvc.wiring.now", lambda: noon + passed)
+    monkeypatch.setattr("uploadsvc.bootstrap.now", lambda: noon + passed)
     async with service_client(settings_for(moto_server, policies=POLICIES)) as api:
         one = await begun(api, route=route)
         etags = await send(one)
@@ -239,7 +239,7 @@ async def scripted(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
     """Give a test an S3 that plays by its script, and a service that loses patience soon."""
     monkeypatch.setattr(routes, "PATIENCE", 0.3)
     monkeypatch.setattr(routes, "PAUSE", 0.01)
-    monkeypatch.setattr("uploadsvc.multipart_storage.PATIENCE", 0.05)
+    monkeypatch.setattr("uploadsvc.s3.multipart.PATIENCE", 0.05)
     async with performance() as opened:
         yield opened
 

@@ -5,8 +5,8 @@ from typing import Final
 import pytest
 from tests.dialects.better import ETAG, completion
 
-from uploadsvc.api.routes import MAX_BODY_BYTES
-from uploadsvc.dialects.better_upload.parts_sent import read_parts
+from uploadsvc.api.integrations.better_upload.parts_xml import read_parts
+from uploadsvc.api.routing import MAX_BODY_BYTES
 from uploadsvc.domain.errors import ValidationFailed
 from uploadsvc.domain.parts import MAX_PARTS
 

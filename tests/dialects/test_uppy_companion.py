@@ -15,7 +15,7 @@ from tests.api.support import query, send_bare
 from tests.servers import S3Server
 from tests.service import SECRET_KEY, authorization, service_client, settings_for
 
-from uploadsvc.upload_tokens import UploadTokens
+from uploadsvc.tokens.upload_tokens import UploadTokens
 
 MIB: Final = 1024**2
 POLICIES: Final[dict[str, dict[str, Any]]] = {

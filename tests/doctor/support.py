@@ -6,12 +6,12 @@ from typing import Any, Final
 from tests.servers import S3Server
 from tests.service import settings_for
 
-from uploadsvc.doctor.examination import Examination, check_names
-from uploadsvc.doctor.finding import Finding, Status
-from uploadsvc.doctor_command import browser
+from uploadsvc.bootstrap.doctor import doctor_target
+from uploadsvc.cli.doctor import browser
+from uploadsvc.doctor.findings import Finding, Status
+from uploadsvc.doctor.runner import Examination, check_names
 from uploadsvc.provisioning.plan import apply
 from uploadsvc.settings import Settings
-from uploadsvc.wiring.doctor import doctor_target
 
 ORIGIN: Final = "https://app.example.com"
 OTHER_ORIGIN: Final = "http://localhost:3000"

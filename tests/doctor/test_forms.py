@@ -7,13 +7,13 @@ import pytest
 from tests.doctor.support import ORIGIN, OTHER_ORIGIN, settings_of
 from tests.servers import S3Server
 
-from uploadsvc.doctor.answers import Answer
-from uploadsvc.doctor.attempts import Attempt
+from uploadsvc.bootstrap.doctor import doctor_target
 from uploadsvc.doctor.canaries import Outcome
-from uploadsvc.doctor.cors import with_forms
-from uploadsvc.doctor.finding import Finding, failed, ok
+from uploadsvc.doctor.checks.cors import with_forms
+from uploadsvc.doctor.findings import Finding, failed, ok
+from uploadsvc.doctor.probes import Attempt
+from uploadsvc.doctor.responses import Answer
 from uploadsvc.settings import Settings
-from uploadsvc.wiring.doctor import doctor_target
 
 WELL = ok(f"cors:{ORIGIN}", "preflights pass")
 

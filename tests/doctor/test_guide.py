@@ -12,9 +12,9 @@ from tests.processes import environment_for, program
 from tests.servers import ROOT, S3Server
 from tests.sts import ROLE_ARN
 
-from uploadsvc.doctor.examination import check_names
+from uploadsvc.bootstrap.doctor import doctor_target
+from uploadsvc.doctor.runner import check_names
 from uploadsvc.settings import Settings
-from uploadsvc.wiring.doctor import doctor_target
 
 GUIDE: Final = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8")
 COMMANDS: Final = [

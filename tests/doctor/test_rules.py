@@ -10,7 +10,7 @@ from tests.doctor.support import ORIGIN, OTHER_ORIGIN, examine, of_status, prepa
 from tests.fault_proxy import Answer, Exchange, Fault, fault_proxy, s3_error
 from tests.servers import S3Server
 
-from uploadsvc.doctor.finding import Status
+from uploadsvc.doctor.findings import Status
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client

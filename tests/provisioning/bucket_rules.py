@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.servers import S3Server
 
 from uploadsvc.domain.providers import PROVIDERS
+from uploadsvc.provisioning.models import Step
 from uploadsvc.provisioning.needs import BucketNeeds
-from uploadsvc.provisioning.steps import Step
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client

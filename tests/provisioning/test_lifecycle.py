@@ -9,9 +9,9 @@ import pytest
 from tests.provisioning.bucket_rules import needs_of, recorded, the
 from tests.servers import S3Server
 
+from uploadsvc.provisioning.models import Step
 from uploadsvc.provisioning.plan import apply, plan
 from uploadsvc.provisioning.rules.lifecycle import RULE_ID
-from uploadsvc.provisioning.steps import Step
 
 FOREIGN: list[dict[str, Any]] = [
     {

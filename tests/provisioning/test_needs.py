@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pytest
 
-from uploadsvc import wiring
+from uploadsvc import bootstrap as wiring
 from uploadsvc.provisioning.needs import AccessNeeds, BucketNeeds
 from uploadsvc.settings import Settings, SettingsError
 

@@ -15,8 +15,8 @@ from tests.sts import answering as answering_requests
 from tests.stubs import Canned, stub_s3
 
 from uploadsvc.domain.providers import PROVIDERS
+from uploadsvc.provisioning.models import ProvisioningError, Step
 from uploadsvc.provisioning.plan import RULES, apply, plan
-from uploadsvc.provisioning.steps import ProvisioningError, Step
 
 NOWHERE: Final = S3Server(
     name="generic",

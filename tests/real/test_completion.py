@@ -10,7 +10,7 @@ from tests.real.transfers import create, put
 from tests.servers import S3Server
 from tests.service import RECEIPT_SECRET, service_client, settings_for
 
-from uploadsvc import wiring
+from uploadsvc import bootstrap as wiring
 
 CONTENT = b"hello, bytes"
 

@@ -11,7 +11,7 @@ from tests.real.transfers import content_of, create, post
 from tests.servers import S3Server
 from tests.service import service_client, settings_for
 
-from uploadsvc import wiring
+from uploadsvc import bootstrap as wiring
 
 CONTENT = b"hello, bytes"
 REFUSED = (400, 403)

@@ -12,7 +12,7 @@ from tests.real.transfers import content_of, create, put
 from tests.servers import S3Server
 from tests.service import service_client, settings_for
 
-from uploadsvc import wiring
+from uploadsvc import bootstrap as wiring
 
 CONTENT = b"hello, bytes"
 SHA256 = base64.b64encode(hashlib.sha256(CONTENT).digest()).decode()

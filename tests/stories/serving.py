@@ -8,7 +8,7 @@ from socket import socket
 import uvicorn
 from starlette.types import ASGIApp
 
-from uploadsvc import server
+from uploadsvc.server import runner as server
 
 
 class _Server(uvicorn.Server):

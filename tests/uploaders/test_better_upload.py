@@ -17,7 +17,7 @@ from tests.uploaders.conftest import Bundled
 from tests.uploaders.stage import MIB, Stage, stage
 from tests.uploaders.uppy import others_upload
 
-from uploadsvc.dialects.better_upload import routes
+from uploadsvc.api.integrations.better_upload import routes
 from uploadsvc.domain.media_types import is_active
 
 POLICIES: Final[dict[str, Any]] = {
@@ -345,7 +345,7 @@ async def test_while_s3_puts_parts_together_the_client_waits(
 ) -> None:
     """It is sent round and round, however long S3 takes, and takes nothing for a failure."""
     monkeypatch.setattr(routes, "PATIENCE", 0.2)
-    monkeypatch.setattr("uploadsvc.multipart_storage.PATIENCE", 0.1)
+    monkeypatch.setattr("uploadsvc.s3.multipart.PATIENCE", 0.1)
     script = await bundled("better-upload")
     async with asyncio.timeout(90), fault_proxy(s3.endpoint_url) as line:
         slow = replace(s3, endpoint_url=line.url)

@@ -13,7 +13,7 @@ from tests.uploaders.conftest import Bundled
 from tests.uploaders.stage import MIB, Stage, stage
 from tests.uploaders.uppy import MULTIPART, POLICIES, SIZE, assert_stored, others_upload, paused
 
-from uploadsvc.upload_tokens import UploadTokens
+from uploadsvc.tokens.upload_tokens import UploadTokens
 
 Staged = Callable[..., AbstractAsyncContextManager[Stage]]
 both_modes = pytest.mark.parametrize("mode", ["companion", "sign"])

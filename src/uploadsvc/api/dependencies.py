@@ -9,7 +9,7 @@ from uploadsvc.api.middleware import PRINCIPAL_KEY
 from uploadsvc.auth.authenticator import Authenticator, limited
 from uploadsvc.auth.calls import Call
 from uploadsvc.domain.principal import Principal
-from uploadsvc.upload_tokens import UploadTokens
+from uploadsvc.tokens.upload_tokens import UploadTokens
 
 Authenticate = Callable[..., Principal | Awaitable[Principal]]
 """A FastAPI dependency, with dependencies of its own if it likes, that returns the caller or raises."""

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from uploadsvc.api.problems import problem
-from uploadsvc.api.routes import harden
+from uploadsvc.api.routing import harden
 
 PRINCIPAL_KEY: Final = "uploadsvc.principal"
 """Where the authentication leaves who calls, for the log."""

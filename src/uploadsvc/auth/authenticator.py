@@ -10,8 +10,8 @@ from uploadsvc.auth.tokens import DEMO_TYP, MAX_TOKEN_CHARACTERS, TokenVerifier,
 from uploadsvc.auth.trusted_header import TrustedHeader
 from uploadsvc.domain.errors import Unauthenticated
 from uploadsvc.domain.principal import Principal
-from uploadsvc.upload_tokens import TYP as UPLOAD_TYP
-from uploadsvc.upload_tokens import UploadTokens
+from uploadsvc.tokens.upload_tokens import TYP as UPLOAD_TYP
+from uploadsvc.tokens.upload_tokens import UploadTokens
 
 Verify = Callable[[str], Awaitable[Principal]]
 """Checks a token; raises `Unauthenticated`, or `IdentityProviderUnavailable` where it cannot."""

@@ -9,15 +9,15 @@ from typing import Annotated, NoReturn
 import httpx
 import typer
 
-from uploadsvc.client.credentials import caller_of
+from uploadsvc.client.auth import caller_of
 from uploadsvc.client.display import display_for
-from uploadsvc.client.problems import UsageProblem
+from uploadsvc.client.errors import UsageProblem
+from uploadsvc.client.file import Algorithm
 from uploadsvc.client.request import Wish
+from uploadsvc.client.resume import States, default_directory
 from uploadsvc.client.retries import Retries
 from uploadsvc.client.run import Run
 from uploadsvc.client.run import run as run_all
-from uploadsvc.client.source import Algorithm
-from uploadsvc.client.states import States, default_directory
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="The files.", show_default=False)]
 Url = Annotated[

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Protocol
 
-from uploadsvc.client.problems import UploadProblem
-from uploadsvc.client.service import Stored
+from uploadsvc.client.api import Stored
+from uploadsvc.client.errors import UploadProblem
 
 
 class FileDisplay(Protocol):

@@ -8,9 +8,9 @@ from typing import Final
 
 import httpx
 
-from uploadsvc.client.problems import Refused, Transient, unexpected
-from uploadsvc.client.service import Layout, Service, SignedPart
-from uploadsvc.client.source import Algorithm, Source
+from uploadsvc.client.api import Layout, Service, SignedPart
+from uploadsvc.client.errors import Refused, Transient, unexpected
+from uploadsvc.client.file import Algorithm, Source
 from uploadsvc.client.transfer import Moved, Transfer
 
 _AHEAD: Final = 100

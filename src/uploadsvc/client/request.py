@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from uploadsvc.client.problems import UploadProblem
-from uploadsvc.client.service import Grant, Service
-from uploadsvc.client.source import Algorithm, Source
+from uploadsvc.client.api import Grant, Service
+from uploadsvc.client.errors import UploadProblem
+from uploadsvc.client.file import Algorithm, Source
 
 _IN_PARTS_FIRST: Final = 64 * 1024**2
 """Above this size a SHA-256 is first tried in parts; where the policy begins with parts is not told."""

@@ -5,7 +5,7 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
-from uploadsvc.client.problems import Transient
+from uploadsvc.client.errors import Transient
 
 _LONGEST_RETRY_AFTER: Final = 120.0
 """Seconds; who asks for more is not waited for any longer."""

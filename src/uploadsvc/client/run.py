@@ -12,14 +12,14 @@ from typing import Final
 import httpx
 import uvloop
 
-from uploadsvc.client.credentials import Caller
+from uploadsvc.client.api import Service, Stored
+from uploadsvc.client.auth import Caller
 from uploadsvc.client.display import Display, FileDisplay
-from uploadsvc.client.problems import UploadProblem
+from uploadsvc.client.errors import UploadProblem
+from uploadsvc.client.file import opened
 from uploadsvc.client.request import Wish
+from uploadsvc.client.resume import States, state_name
 from uploadsvc.client.retries import Retries
-from uploadsvc.client.service import Service, Stored
-from uploadsvc.client.source import opened
-from uploadsvc.client.states import States, state_name
 from uploadsvc.client.transfer import Transfer
 from uploadsvc.client.upload import Tools, Upload
 

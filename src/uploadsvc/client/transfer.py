@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import httpx
 
-from uploadsvc.client.problems import Lost, of_s3
-from uploadsvc.client.source import Source
+from uploadsvc.client.errors import Lost, of_s3
+from uploadsvc.client.file import Source
 
 Moved = Callable[[int], None]
 """Is told how many more bytes were sent, and, by a negative number, that some have to be sent again."""

@@ -7,12 +7,12 @@ from typing import Final, Protocol
 
 import httpx
 
+from uploadsvc.client.api import Grant, Layout, Service, SignedPart, Stored
+from uploadsvc.client.errors import Gone, Refused, Transient, UploadProblem
+from uploadsvc.client.file import Source
 from uploadsvc.client.parts import PartSender
-from uploadsvc.client.problems import Gone, Refused, Transient, UploadProblem
 from uploadsvc.client.request import Wish, begin
-from uploadsvc.client.service import Grant, Layout, Service, SignedPart, Stored
-from uploadsvc.client.source import Source
-from uploadsvc.client.states import Remembered, States
+from uploadsvc.client.resume import Remembered, States
 from uploadsvc.client.transfer import Transfer
 
 _MOST_BEGINNINGS: Final = 3

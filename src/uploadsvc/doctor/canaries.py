@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import httpx
 
-from uploadsvc.doctor.answers import Answer, of_response
-from uploadsvc.doctor.custody import Custody
-from uploadsvc.doctor.licence import Licence
+from uploadsvc.doctor.cleanup import Custody
+from uploadsvc.doctor.permissions import Licence
+from uploadsvc.doctor.responses import Answer, of_response
 from uploadsvc.doctor.samples import BODY, algorithm_for, content_type, digest, spoilt
 from uploadsvc.doctor.target import Target
 from uploadsvc.domain.checksums import Checksum
@@ -20,7 +20,7 @@ from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.plan import Plan, UploadRequest
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.policy import Method
-from uploadsvc.signing import Signer
+from uploadsvc.s3.presigner import Signer
 
 EXPIRES_IN: Final = timedelta(minutes=5)
 

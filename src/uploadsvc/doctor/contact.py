@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from uploadsvc.doctor.answers import UNANSWERED, Answer, of_error
 from uploadsvc.doctor.network import obstacle
+from uploadsvc.doctor.responses import UNANSWERED, Answer, of_error
 from uploadsvc.doctor.target import Target
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.errors import StorageUnavailable, UploadsvcError
-from uploadsvc.readiness import MAX_CLOCK_SKEW
+from uploadsvc.services.readiness import MAX_CLOCK_SKEW
 
 _KEY_REFUSED: Final = frozenset(
     {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "InvalidSecurity"}

@@ -6,14 +6,14 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from uploadsvc.doctor.answers import UNANSWERED, Answer, of_error
 from uploadsvc.doctor.canaries import Canaries, Outcome
-from uploadsvc.doctor.custody import Custody
+from uploadsvc.doctor.cleanup import Custody
+from uploadsvc.doctor.responses import UNANSWERED, Answer, of_error
 from uploadsvc.doctor.samples import BODY, algorithm_for, digest
 from uploadsvc.doctor.target import Target
 from uploadsvc.domain.checksums import checksum_header
 from uploadsvc.domain.planner import Planner
-from uploadsvc.multipart_storage import creation
+from uploadsvc.s3.multipart import creation
 
 _PATIENCE: Final = 10.0
 _BEGIN: Final = "begin a multipart upload"

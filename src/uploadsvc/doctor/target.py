@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from uploadsvc.delegation import Delegation
 from uploadsvc.domain.endpoints import BucketEndpoint
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.providers import Provider
 from uploadsvc.provisioning.needs import BucketNeeds
-from uploadsvc.signing import Signer
-from uploadsvc.storage import Storage
-from uploadsvc.sts import Sts
+from uploadsvc.s3.presigner import Signer
+from uploadsvc.s3.storage import Storage
+from uploadsvc.s3.sts import Sts
+from uploadsvc.services.temporary_credentials import Delegation
 
 FOLDER = ".doctor"
 """Below the key prefix; no user's prefix starts with a dot (`uploadsvc.domain.keys.encode_user`).

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import ClientError as AiohttpError
 from botocore.exceptions import BotoCoreError, ClientError
 
+from uploadsvc.domain.redaction import quoted
+from uploadsvc.provisioning.errors import UNREADABLE, refused, unreadable
+from uploadsvc.provisioning.models import Check, Finding, ProvisioningError, Rule, State, Step
 from uploadsvc.provisioning.needs import BucketNeeds
-from uploadsvc.provisioning.quotes import quoted
-from uploadsvc.provisioning.refusals import UNREADABLE, refused, unreadable
 from uploadsvc.provisioning.rules import CHECKS
-from uploadsvc.provisioning.steps import Check, Finding, ProvisioningError, Rule, State, Step
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client

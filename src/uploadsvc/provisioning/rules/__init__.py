@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from uploadsvc.provisioning.models import Check
 from uploadsvc.provisioning.rules import (
     bucket,
     bucket_policy,
@@ -10,7 +11,6 @@ from uploadsvc.provisioning.rules import (
     ownership,
     public_access,
 )
-from uploadsvc.provisioning.steps import Check
 
 CHECKS: Final[tuple[Check, ...]] = (
     bucket.CHECK,

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
+from uploadsvc.provisioning.models import Check, Finding
 from uploadsvc.provisioning.needs import BucketNeeds
-from uploadsvc.provisioning.steps import Check, Finding
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from uploadsvc.domain.arns import bucket_arn
+from uploadsvc.provisioning.errors import code_of
+from uploadsvc.provisioning.models import Check, Finding
 from uploadsvc.provisioning.needs import BucketNeeds
-from uploadsvc.provisioning.refusals import code_of
-from uploadsvc.provisioning.steps import Check, Finding
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
+from uploadsvc.provisioning.errors import code_of
+from uploadsvc.provisioning.models import Check, Finding, State
 from uploadsvc.provisioning.needs import BucketNeeds
-from uploadsvc.provisioning.refusals import code_of
-from uploadsvc.provisioning.steps import Check, Finding, State
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client

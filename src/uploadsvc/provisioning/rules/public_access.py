@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
+from uploadsvc.provisioning.errors import code_of
+from uploadsvc.provisioning.models import Check, Finding
 from uploadsvc.provisioning.needs import BucketNeeds
-from uploadsvc.provisioning.refusals import code_of
-from uploadsvc.provisioning.steps import Check, Finding
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client

@@ -1,0 +1,40 @@
+"""Whether the process lives, and whether it can work."""
+
+from fastapi import APIRouter
+
+from uploadsvc.api.problems import document
+from uploadsvc.api.routing import problem_router
+from uploadsvc.api.v1.schemas import Health, Ready
+from uploadsvc.services.readiness import Readiness
+
+
+def health_router(readiness: Readiness) -> APIRouter:
+    """Return the routes that an orchestrator asks. They want no credential."""
+    router = problem_router(tag="health")
+
+    @router.get(
+        "/healthz",
+        operation_id="getHealth",
+        summary="Alive?",
+        response_description="The process answers.",
+        responses=document("internal_error"),
+    )
+    async def get_health() -> Health:
+        """Answer as long as the process lives; S3 is not asked."""
+        return Health(status="ok")
+
+    @router.get(
+        "/readyz",
+        operation_id="getReadiness",
+        summary="Ready?",
+        response_description="Credentials and bucket have answered since the start.",
+        responses=document(
+            "internal_error", "storage_denied", "storage_misconfigured", "storage_unavailable"
+        ),
+    )
+    async def get_readiness() -> Ready:
+        """Ready once S3 has answered; a later outage shows in `storage`, since signing still works."""
+        problem = await readiness.check()
+        return Ready(status="ready", storage="failing" if problem else "ok")
+
+    return router

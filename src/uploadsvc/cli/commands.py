@@ -1,0 +1,141 @@
+"""The commands: ``uploadsvc serve``, ``dev``, ``upload``, ``openapi``, ``receipt-key``, and the bucket's."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from fastapi import FastAPI
+
+from uploadsvc import bootstrap as wiring
+from uploadsvc.app import create_app
+from uploadsvc.bootstrap.demo_bucket import prepare_bucket
+from uploadsvc.cli import bucket as bucket_commands
+from uploadsvc.cli.doctor import doctor
+from uploadsvc.provisioning.models import ProvisioningError
+from uploadsvc.server import runner as server
+from uploadsvc.server.logging import configure_logs
+from uploadsvc.server.workers import Workers
+from uploadsvc.settings import Settings, SettingsError, load_settings
+from uploadsvc.tokens.receipts import TYP
+
+app = typer.Typer(
+    help="Issue presigned S3 uploads under per-user key prefixes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+app.add_typer(bucket_commands.app, name="bucket")
+app.command()(bucket_commands.iam_policy)
+app.command()(doctor)
+
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
+
+
+@app.command()
+def serve(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes.", envvar="WEB_CONCURRENCY")] = 1,
+) -> None:
+    """Run the service by the UPLOADSVC_... settings."""
+    configure_logs(terminal=False)
+    settings = load_settings()
+    service = create_app(settings)
+    listener = server.bind(host, port)
+    if settings.demo:
+        asyncio.run(prepare_bucket(settings, origins=wiring.allowed_origins(settings)))
+    if workers == 1:
+        shown = f"[{host}]" if ":" in host else host
+        server.run(server.serve(service, listener, on_started=lambda: _say(f"http://{shown}:{port}")))
+        return
+    asyncio.run(Workers(app_from_environment, listener, workers).run())
+
+
+@app.command()
+def dev(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    s3_endpoint: Annotated[
+        str | None, typer.Option(help="Use this running S3 in place of the embedded one.")
+    ] = None,
+    directory: Annotated[Path, typer.Option(help="Where keys and objects are kept.")] = Path(".uploadsvc"),
+) -> None:
+    """Run the service in demo mode with an embedded S3 and the demo page."""
+    try:
+        from uploadsvc.cli.dev import DevelopError, develop  # noqa: PLC0415 - an extra; the others do without
+    except ModuleNotFoundError as error:
+        raise SystemExit(_line(f"{error.name} is missing: pip install 'uploadsvc[dev]'")) from None
+    configure_logs(terminal=True)
+    try:
+        asyncio.run(develop(host=host, port=port, s3_endpoint=s3_endpoint, directory=directory))
+    except asyncio.CancelledError:
+        pass
+    except (*DevelopError, OSError) as error:
+        raise SystemExit(_line(str(error))) from None
+    _say("stopped")
+
+
+@app.command(
+    add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)
+def upload(context: typer.Context) -> None:
+    """Upload files to an uploadsvc; stopped, the same command goes on."""
+    from uploadsvc.client.command import run  # noqa: PLC0415 - the service does without
+
+    run(context.args)
+
+
+@app.command()
+def openapi() -> None:
+    """Print the OpenAPI document; it does not depend on the settings."""
+    keys = {"access_key_id": "-", "secret_access_key": "-"}
+    s3 = {"bucket": "example-bucket", "region": "eu-central-1", **keys}
+    example = Settings.model_validate({"secret_key": "-" * 32, "s3": s3, "demo": True})
+    sys.stdout.write(json.dumps(create_app(example).openapi(), indent=2, ensure_ascii=False) + "\n")
+
+
+@app.command()
+def receipt_key(
+    *, pem: Annotated[bool, typer.Option("--pem", help="Print public keys as PEM, not as a JWK Set.")] = False
+) -> None:
+    """Print the keys that backends check receipts with; where a secret signs, they are secret."""
+    receipts = wiring.receipts(load_settings())
+    public = receipts.public_keys
+    if pem and not public:
+        message = "receipts are signed with a secret, which has no PEM; see UPLOADSVC_RECEIPTS__PRIVATE_KEY"
+        raise SystemExit(_line(message))
+    what = "public keys" if public else "SECRET keys, to be kept like a password: they sign as well as check"
+    _say(f"{what}; check typ {TYP!r}, iss {receipts.issuer!r}, aud {receipts.audience!r} and exp")
+    key_set = {"keys": [key.jwk() for key in receipts.keys]}
+    sys.stdout.write("".join(key.pem() for key in public) if pem else json.dumps(key_set, indent=2) + "\n")
+
+
+def app_from_environment() -> FastAPI:
+    """Return the app by the process's own settings; each worker process starts here."""
+    configure_logs(terminal=False)
+    return create_app(load_settings())
+
+
+def run() -> None:
+    """Run a command; what is wrong with the settings is one line, not a trace.
+
+    Raises:
+        SystemExit: With the command's status, or the line.
+    """
+    try:
+        app()
+    except (SettingsError, server.BindError, ProvisioningError) as error:
+        raise SystemExit(_line(str(error))) from None
+
+
+def _line(message: str) -> str:
+    return f"uploadsvc: {message}"
+
+
+def _say(message: str) -> None:
+    typer.echo(_line(message), err=True)

@@ -1,0 +1,126 @@
+"""``uploadsvc dev``: the service in demo mode over an embedded S3, in one process and one child."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from uploadsvc.app import create_app, demo_mode
+from uploadsvc.bootstrap import allowed_origins
+from uploadsvc.bootstrap.demo_bucket import prepare_bucket
+from uploadsvc.dev.seaweedfs import SeaweedFS, SeaweedFSError, run_seaweedfs
+from uploadsvc.dev.state import load_keys
+from uploadsvc.domain.credentials import Credentials
+from uploadsvc.provisioning.models import ProvisioningError
+from uploadsvc.server.runner import bind, serve
+from uploadsvc.settings import Settings, load_settings
+
+BUCKET = "uploadsvc-dev"
+REGION = "us-east-1"
+LOCALSTACK = Credentials(access_key_id="test", secret_access_key="test")  # noqa: S106 - LocalStack's own, public
+
+
+DevelopError = (SeaweedFSError, ProvisioningError)
+"""What can go wrong besides settings and address; each says so in one line."""
+
+
+async def develop(*, host: str, port: int, s3_endpoint: str | None, directory: Path) -> None:
+    """Run until SIGINT or SIGTERM, which count during the start as well.
+
+    Args:
+        host: Where the service listens.
+        port: Where the service listens.
+        s3_endpoint: A running S3 to use in place of the embedded one.
+        directory: Where keys and objects are kept.
+
+    Raises:
+        SettingsError: The environment holds settings that do not fit.
+        BindError: The address is in use.
+        SeaweedFSError: The embedded S3 does not start.
+        ProvisioningError: Bucket or CORS cannot be set up.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel if task else sys.exit)
+    listener = bind(host, port)
+    try:
+        secret_key, credentials = load_keys(directory)
+        if s3_endpoint is not None:
+            settings = _settings(s3_endpoint, secret_key, LOCALSTACK, provider="generic")
+            await _run(settings, listener, host, port)
+            return
+        print("Starting the embedded S3 ...", file=sys.stderr)  # noqa: T201 - a person waits
+        async with run_seaweedfs(directory=directory / "s3", credentials=credentials) as weed:
+            settings = _settings(weed.endpoint_url, secret_key, credentials, provider="seaweedfs")
+            async with _watched(weed):
+                await _run(settings, listener, host, port)
+    finally:
+        listener.close()
+
+
+def _settings(endpoint_url: str, secret_key: str, credentials: Credentials, *, provider: str) -> Settings:
+    embedded = provider == "seaweedfs"
+    s3: dict[str, Any] = {
+        "bucket": BUCKET,
+        "region": REGION,
+        "access_key_id": credentials.access_key_id,
+        "secret_access_key": credentials.secret_access_key,
+        "provider": provider,
+        "addressing_style": "path",
+    }
+    address = {"endpoint_url": endpoint_url, "public_endpoint_url": None}
+    defaults = {"secret_key": secret_key, "objects": {"delete": True}, "s3": {} if embedded else s3}
+    overrides = {"demo": True, "s3": {**s3, **address} if embedded else address}
+    return load_settings(overrides, defaults)
+
+
+async def _run(settings: Settings, listener: Any, host: str, port: int) -> None:  # noqa: ANN401 - a socket
+    names = dict.fromkeys([host, "127.0.0.1", "localhost"])
+    origins = [*(f"http://{name}:{port}" for name in names), *allowed_origins(settings)]
+    await prepare_bucket(settings, origins=origins)
+    demo = demo_mode(settings)
+    token = demo.token("alice") if demo else ""
+    base = f"http://{host}:{port}"
+
+    def started() -> None:
+        print(_banner(base, token, str(settings.s3.endpoint_url), settings.s3.bucket), flush=True)  # noqa: T201 - a person reads
+
+    await serve(create_app(settings), listener, on_started=started)
+
+
+@asynccontextmanager
+async def _watched(weed: SeaweedFS) -> AsyncIterator[None]:
+    """End the run with a plain word if the embedded S3 ends by itself."""
+    task = asyncio.current_task()
+
+    async def watch() -> None:
+        status = await weed.wait()
+        print(f"The embedded S3 has ended (status {status}); see {weed.log_path}", file=sys.stderr)  # noqa: T201 - a person reads
+        if task:
+            task.cancel()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watcher.cancel()
+
+
+def _banner(base: str, token: str, endpoint: str, bucket: str) -> str:
+    ask = f"curl -s '{base}/uploads?filename=README.md' -H 'Authorization: Bearer {token}'"
+    return f"""
+  uploadsvc is running in demo mode: for trying it out, never for production.
+
+  Demo page   {base}/
+  API docs    {base}/docs
+  S3          {endpoint} (bucket {bucket})
+
+  From another terminal, upload the README.md beside you as alice:
+
+  curl -sS -w 'HTTP %{{http_code}}\\n' -T README.md "$({ask} | cut -d'"' -f4)"
+
+  Ctrl-C ends it.
+"""

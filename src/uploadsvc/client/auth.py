@@ -1,0 +1,153 @@
+"""By what the service knows who calls. No secret comes from the command line, which other users can read."""
+
+import asyncio
+import os
+import shlex
+from asyncio.subprocess import PIPE
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from uploadsvc.client.errors import UploadProblem, UsageProblem
+
+TOKEN: Final = "UPLOADSVC_TOKEN"  # noqa: S105 - the name of a variable
+API_KEY: Final = "UPLOADSVC_API_KEY"
+
+Read = Callable[[], Awaitable[str]]
+
+
+class NoCredential(UploadProblem):
+    """The token or key cannot be had."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("no_credential", detail)
+
+
+class Caller:
+    """The headers that say who calls.
+
+    Args:
+        read: Gets the secret; asked again when the service no longer takes the last one.
+        header: Makes headers of it.
+    """
+
+    def __init__(self, read: Read, header: Callable[[str], dict[str, str]]) -> None:
+        self._read = read
+        self._header = header
+        self._secret: str | None = None
+        self._lock = asyncio.Lock()
+
+    async def headers(self) -> dict[str, str]:
+        """Return them.
+
+        Raises:
+            NoCredential: The secret cannot be had, or cannot be one.
+        """
+        async with self._lock:
+            if self._secret is None:
+                self._secret = _checked(await self._read())
+            return self._header(self._secret)
+
+    async def renewed(self, used: Mapping[str, str]) -> bool:
+        """Read the secret anew, and tell whether it is another one than was used."""
+        if await self.headers() == used:
+            self._secret = None
+        return await self.headers() != used
+
+
+def caller_of(
+    environment: Mapping[str, str],
+    *,
+    token_file: Path | None,
+    token_command: str | None,
+    on_behalf_of: str | None,
+) -> Caller:
+    """Choose who calls by options and environment.
+
+    Args:
+        environment: May hold the token or the API key.
+        token_file: Holds a token.
+        token_command: Prints a token.
+        on_behalf_of: For whom an API key speaks.
+
+    Raises:
+        UsageProblem: There is no credential, or more than one.
+    """
+    if sum(given is not None for given in (token_file, token_command, on_behalf_of)) > 1:
+        message = "only one of --token-file, --token-command and --on-behalf-of can be given"
+        raise UsageProblem(message)
+    if on_behalf_of is not None:
+        key = environment.get(API_KEY)
+        if not key:
+            message = f"--on-behalf-of goes with an API key: set {API_KEY}"
+            raise UsageProblem(message)
+        user = {"X-On-Behalf-Of": quote(on_behalf_of, safe="")}
+        return Caller(_known(key), lambda secret: {"X-API-Key": secret, **user})
+    if token_file is not None:
+        return Caller(_from_file(token_file), _bearer)
+    if token_command is not None:
+        return Caller(_from_command(token_command), _bearer)
+    token = environment.get(TOKEN)
+    if not token:
+        other = f"; {API_KEY} goes with --on-behalf-of" if environment.get(API_KEY) else ""
+        message = f"who are you? Set {TOKEN}, or give --token-file or --token-command{other}"
+        raise UsageProblem(message)
+    return Caller(_known(token), _bearer)
+
+
+def _bearer(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def _known(secret: str) -> Read:
+    async def read() -> str:
+        return secret
+
+    return read
+
+
+def _from_file(path: Path) -> Read:
+    async def read() -> str:
+        try:
+            return await asyncio.to_thread(path.read_text, "utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            detail = f"The token file cannot be read: {reason}."
+            raise NoCredential(detail) from None
+
+    return read
+
+
+def _from_command(command: str) -> Read:
+    try:
+        arguments = shlex.split(command)
+    except ValueError as error:
+        message = f"--token-command: {error}"
+        raise UsageProblem(message) from None
+    if not arguments:
+        message = "--token-command names no command"
+        raise UsageProblem(message)
+
+    async def read() -> str:
+        try:
+            process = await asyncio.create_subprocess_exec(*arguments, stdout=PIPE)
+        except OSError as error:
+            detail = f"The token command cannot be run: {os.strerror(error.errno or 0)}."
+            raise NoCredential(detail) from None
+        printed, _ = await process.communicate()
+        if process.returncode != 0:
+            detail = f"The token command ended with status {process.returncode}."
+            raise NoCredential(detail)
+        return printed.decode(errors="replace")
+
+    return read
+
+
+def _checked(text: str) -> str:
+    secret = text.strip()
+    # Else the HTTP library would refuse the header, and show it (RFC 9110, section 5.5).
+    if not secret or not secret.isascii() or not secret.isprintable():
+        detail = "The token or key is empty, or holds what none can hold."
+        raise NoCredential(detail)
+    return secret

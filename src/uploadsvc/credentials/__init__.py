@@ -1,1 +1,0 @@
-"""The credentials that sign, kept fresh."""

@@ -1,0 +1,1 @@
+"""S3: signing, and the one client that talks to it."""

@@ -1,0 +1,169 @@
+"""The AWS chain: environment, profile, role, container, instance."""
+
+import asyncio
+import inspect
+from asyncio.subprocess import Process
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from aiobotocore.credentials import (
+    AioCredentials,
+    AioDeferredRefreshableCredentials,
+    AioRefreshableCredentials,
+    create_credential_resolver,
+)
+from aiobotocore.session import get_session
+from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import (
+    ClientError,
+    ConfigParseError,
+    CredentialRetrievalError,
+    InvalidConfigError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+from botocore.utils import parse_timestamp
+
+from uploadsvc.domain.credentials import Credentials
+from uploadsvc.domain.errors import StorageDenied, StorageMisconfigured, StorageUnavailable
+from uploadsvc.s3.credentials import CredentialSource
+
+_REFUSED: Final = frozenset({"AccessDenied", "InvalidClientTokenId", "SignatureDoesNotMatch"})
+"""STS will say the same again: https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html"""
+
+
+class AwsChain:
+    """Asks the AWS chain for credentials, anew at each call.
+
+    botocore's own credentials refresh themselves while a caller waits, at every call in their last 15
+    minutes: always, for a session of 15 minutes. So they are only read here, and asked for anew when
+    `CredentialSource` says so. Who answered first is asked from then on, as botocore does it.
+
+    Args:
+        region: Where STS is asked, unless the environment or the profile says otherwise.
+    """
+
+    def __init__(self, *, region: str) -> None:
+        self._region = region
+        self._refresh: Callable[[], Any] | None = None
+        self.method: str | None = None
+        """Who answered, by botocore's name for it: ``env``, ``iam-role`` …; ``None`` before anyone did."""
+
+    async def __call__(self) -> Credentials:
+        """Ask anew.
+
+        Raises:
+            StorageMisconfigured: There are none, or the profile is wrong.
+            StorageDenied: STS refuses the role.
+            StorageUnavailable: STS fails otherwise.
+            Exception: Whatever else botocore and its providers raise.
+        """
+        try:
+            return await (self._first() if self._refresh is None else _renewed(self._refresh))
+        except (NoCredentialsError, PartialCredentialsError) as error:
+            detail = "No AWS credentials were found."
+            raise StorageMisconfigured(detail) from error
+        except (ProfileNotFound, ConfigParseError, InvalidConfigError) as error:
+            detail = "The AWS profile does not say where credentials come from."
+            raise StorageMisconfigured(detail) from error
+        except ClientError as error:
+            code = str(error.response["Error"].get("Code", ""))
+            if code in _REFUSED:
+                detail = f"STS refuses the service the role whose credentials sign ({code})."
+                raise StorageDenied(detail) from error
+            detail = f"STS gives no credentials ({code})."
+            raise StorageUnavailable(detail) from error
+
+    async def _first(self) -> Credentials:
+        resolver = create_credential_resolver(get_session(), region_name=self._region)
+        # botocore gives an instance's session a later end than it has, when the metadata service is late with
+        # the next one. What is signed for that long would die early.
+        instance: Any = resolver.get_provider("iam-role")
+        instance._role_fetcher._evaluate_expiration = lambda _credentials: None  # noqa: SLF001 - has no switch
+        process: Any = resolver.get_provider("custom-process")
+        process._popen = _start  # noqa: SLF001 - a parameter of what botocore makes itself
+        found: Any = await resolver.load_credentials()
+        if found is None:
+            raise NoCredentialsError
+        self.method = found.method
+        if not isinstance(found, AioRefreshableCredentials):
+            frozen = await found.get_frozen_credentials()
+            return _credentials(frozen.access_key, frozen.secret_key, frozen.token, None)
+        session: Any = found
+        refresh = session._refresh_using  # noqa: SLF001 - its own refresh is what is avoided here
+        if isinstance(found, AioDeferredRefreshableCredentials):
+            credentials = await _renewed(refresh)
+        else:
+            frozen = session._frozen_credentials  # noqa: SLF001 - to ask for them would refresh them
+            ends = session._expiry_time  # noqa: SLF001 - public nowhere
+            credentials = _credentials(frozen.access_key, frozen.secret_key, frozen.token, ends)
+        self._refresh = refresh
+        return credentials
+
+
+class _Process:
+    """A credential process that does not outlive the question."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.returncode
+
+    async def communicate(self) -> tuple[bytes, bytes]:
+        try:
+            return await self._process.communicate()
+        except asyncio.CancelledError:
+            self._process.kill()
+            await self._process.wait()
+            raise
+
+
+async def _start(*arguments: str, **options: Any) -> _Process:  # noqa: ANN401 - as asyncio's own
+    return _Process(await asyncio.create_subprocess_exec(*arguments, **options))
+
+
+class SourcedCredentials(AioCredentials):
+    """Lets a botocore session sign with a source's credentials, and ask nobody itself.
+
+    Register it as the session's ``credential_provider``.
+    """
+
+    def __init__(self, source: CredentialSource) -> None:
+        super().__init__("", "", method="uploadsvc")
+        self._source = source
+
+    async def load_credentials(self) -> AioCredentials:
+        """Return itself, in place of what the chain would find."""
+        return self
+
+    async def get_frozen_credentials(self) -> ReadOnlyCredentials:  # type: ignore[override] # as aiobotocore's own
+        """Return what signs the request at hand.
+
+        Raises:
+            UploadsvcError: As `CredentialSource.current`.
+        """
+        current = await self._source.current()
+        return ReadOnlyCredentials(current.access_key_id, current.secret_access_key, current.session_token)
+
+
+async def _renewed(refresh: Callable[[], Any]) -> Credentials:
+    answer = refresh()
+    if inspect.isawaitable(answer):
+        answer = await answer
+    if not answer:
+        # A metadata service that does not answer, or has no role any more.
+        raise CredentialRetrievalError(provider="chain", error_msg="no answer")
+    return _credentials(
+        answer["access_key"], answer["secret_key"], answer["token"], parse_timestamp(answer["expiry_time"])
+    )
+
+
+def _credentials(key: str, secret: str, token: str | None, ends: datetime | None) -> Credentials:
+    if ends is not None:
+        # AWS's times are in UTC, also where they do not say so.
+        ends = ends.replace(tzinfo=ends.tzinfo or UTC).astimezone(UTC)
+    return Credentials(access_key_id=key, secret_access_key=secret, session_token=token, expires_at=ends)

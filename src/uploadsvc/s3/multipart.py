@@ -1,0 +1,339 @@
+"""Multipart uploads as S3 knows them: begin, list, put together, abort."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from uploadsvc.domain.checksums import Algorithm, Checksum, is_composite
+from uploadsvc.domain.errors import (
+    ObjectExists,
+    StillAssembling,
+    UploadIncomplete,
+    UploadsvcError,
+    VerificationFailed,
+)
+from uploadsvc.domain.parts import MAX_PARTS, UploadedPart
+from uploadsvc.s3.errors import RefusedError, translated
+from uploadsvc.s3.storage import Storage
+
+ASSEMBLY_DEADLINE: Final = 300.0
+"""Seconds that S3 may take to put parts together: it says itself that this can be minutes.
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+"""
+
+PATIENCE: Final = 3.0
+"""Seconds that a caller waits for it: some are left for listing the parts before, and for a look after."""
+
+_PARAMETERS: Final = {
+    "Content-Type": "ContentType",
+    "Cache-Control": "CacheControl",
+    "Content-Disposition": "ContentDisposition",
+    "x-amz-acl": "ACL",
+    "x-amz-storage-class": "StorageClass",
+    "x-amz-server-side-encryption": "ServerSideEncryption",
+    "x-amz-server-side-encryption-aws-kms-key-id": "SSEKMSKeyId",
+    "x-amz-tagging": "Tagging",
+}
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+_METADATA: Final = "x-amz-meta-"
+_PAGE: Final = 1000
+_NO_SUCH_UPLOAD: Final = frozenset({"NoSuchUpload"})
+_REFUSALS: Final[Mapping[str, tuple[type[UploadsvcError], str]]] = {
+    "PreconditionFailed": (ObjectExists, "There is an object under this key already."),
+    "InvalidPart": (UploadIncomplete, "S3 does not have one of the parts any more; send it again."),
+    "EntityTooSmall": (UploadIncomplete, "S3 says that one of the parts is too small; send it again."),
+    "BadDigest": (VerificationFailed, "The parts put together have another checksum than was promised."),
+}
+
+
+class NoSuchUploadError(Exception):
+    """S3 does not know this multipart upload: it is complete, aborted, or never was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnfinishedUpload:
+    """One that was begun and is neither complete nor aborted: its key, S3's name for it, its start (UTC)."""
+
+    key: str
+    upload_id: str
+    started_at: datetime
+
+
+class MultipartStorage:
+    """The multipart uploads of one bucket.
+
+    Args:
+        storage: The bucket, open.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._assembling: dict[str, asyncio.Task[None]] = {}
+
+    async def create(self, key: str, headers: Mapping[str, str], *, checksum: Algorithm | None) -> str:
+        """Begin one, and return S3's name for it.
+
+        Args:
+            key: The whole object key.
+            headers: What describes the object to be.
+            checksum: The checksum that its parts will bring, if any.
+
+        Raises:
+            UploadsvcError: S3 denies, fails or does not answer.
+        """
+        parameters = creation(headers, checksum=checksum)
+        async with translated("create_multipart_upload"):
+            answer = await self._storage.client.create_multipart_upload(
+                Bucket=self._storage.bucket, Key=key, **parameters
+            )
+            return answer["UploadId"]
+
+    async def list_parts(
+        self, key: str, upload_id: str, *, checksum: Algorithm | None, part_count: int
+    ) -> list[UploadedPart]:
+        """Return the parts that have arrived, in order.
+
+        Args:
+            key: The whole object key.
+            upload_id: S3's name for the upload.
+            checksum: What each of them has, if anything.
+            part_count: How many there will be; 0 where that is not known.
+
+        Raises:
+            NoSuchUploadError: It is complete, aborted, or never was.
+            UploadsvcError: S3 denies, fails or does not answer.
+        """
+        # A page has 1,000 parts, and starts behind any number: together they take no longer than the slowest.
+        starts = range(0, part_count or 1, _PAGE)
+        ranges = [(start, min(start + _PAGE, part_count) if part_count else MAX_PARTS) for start in starts]
+        answers = await asyncio.gather(
+            *(self._range(key, upload_id, start, end) for start, end in ranges), return_exceptions=True
+        )
+        found: list[tuple[datetime, UploadedPart]] = []
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+            for part in answer:
+                own = part.get(f"Checksum{checksum.upper()}") if checksum else None
+                arrived = UploadedPart(
+                    part_number=part["PartNumber"],
+                    size=part["Size"],
+                    etag=part["ETag"].strip('"'),
+                    checksum=own,
+                )
+                found.append((part.get("LastModified", _LONG_AGO), arrived))
+        return _newest(found)
+
+    async def _range(self, key: str, upload_id: str, start: int, end: int) -> list[dict[str, Any]]:
+        """Return what S3 has of the parts above ``start``, up to ``end``."""
+        found: list[dict[str, Any]] = []
+        marker = start
+        while True:
+            page = await self._page(key, upload_id, marker)
+            listed = page.get("Parts", [])
+            found += [part for part in listed if part["PartNumber"] <= end]
+            if not page.get("IsTruncated") or not listed or listed[-1]["PartNumber"] >= end:
+                return found
+            marker = listed[-1]["PartNumber"]
+
+    async def _page(self, key: str, upload_id: str, marker: int) -> dict[str, Any]:
+        try:
+            async with translated("list_parts", expected=_NO_SUCH_UPLOAD):
+                answer = await self._storage.client.list_parts(
+                    Bucket=self._storage.bucket, Key=key, UploadId=upload_id, PartNumberMarker=marker
+                )
+        except RefusedError:
+            raise NoSuchUploadError from None
+        return dict(answer)
+
+    async def complete(
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[UploadedPart],
+        *,
+        part_checksum: Algorithm | None,
+        checksum: Checksum | None,
+        guarded: bool,
+    ) -> None:
+        """Put the parts together, in the background: who asks waits for it only so long.
+
+        Args:
+            key: The whole object key.
+            upload_id: S3's name for the upload.
+            parts: All of them, in order.
+            part_checksum: What each of them has.
+            checksum: Of the whole, where it is known and S3 can compare it.
+            guarded: Whether S3 is to refuse where an object is there.
+
+        Raises:
+            NoSuchUploadError: It is complete already, aborted, or never was.
+            ObjectExists: There is an object, and it is guarded.
+            UploadIncomplete: S3 lost a part.
+            VerificationFailed: The whole has another checksum.
+            StillAssembling: S3 is at it.
+            StorageUnavailable: S3 does not answer.
+            UploadsvcError: S3 denies.
+        """
+        if upload_id not in self._assembling:
+            parameters = _completion(parts, part_checksum, checksum, guarded=guarded)
+            assembling = self._storage.run(self._assemble(key, upload_id, parameters))
+            self._assembling[upload_id] = assembling
+            assembling.add_done_callback(lambda done: self._forget(upload_id, done))
+        await self.joined(upload_id)
+
+    async def joined(self, upload_id: str) -> bool:
+        """Wait for what is being put together already, and whoever asked for it.
+
+        Returns:
+            Whether it was; it is done then.
+
+        Raises:
+            UploadsvcError: As for `complete`.
+        """
+        assembling = self._assembling.get(upload_id)
+        if assembling is None:
+            return False
+        done, _ = await asyncio.wait({assembling}, timeout=PATIENCE)
+        if not done or assembling.cancelled():
+            detail = "S3 is still putting the parts together; ask again."
+            raise StillAssembling(detail)
+        failure = assembling.exception()
+        if failure is not None:
+            raise failure
+        return True
+
+    def _forget(self, upload_id: str, assembling: asyncio.Task[None]) -> None:
+        del self._assembling[upload_id]
+        if not assembling.cancelled():
+            # Looked at, even if nobody waits for it any more: asyncio would complain on its own.
+            assembling.exception()
+
+    async def _assemble(self, key: str, upload_id: str, parameters: dict[str, Any]) -> None:
+        expected = _NO_SUCH_UPLOAD | _REFUSALS.keys()
+        try:
+            async with translated("complete_multipart_upload", expected=expected, deadline=ASSEMBLY_DEADLINE):
+                await self._storage.client.complete_multipart_upload(
+                    Bucket=self._storage.bucket, Key=key, UploadId=upload_id, **parameters
+                )
+        except RefusedError as error:
+            if error.code in _NO_SUCH_UPLOAD:
+                raise NoSuchUploadError from None
+            kind, detail = _REFUSALS[error.code]
+            raise kind(detail) from None
+
+    async def abort(self, key: str, upload_id: str) -> None:
+        """Throw all parts away; one that S3 does not know is fine.
+
+        Raises:
+            UploadsvcError: S3 denies, fails or does not answer.
+        """
+        try:
+            async with translated("abort_multipart_upload", expected=_NO_SUCH_UPLOAD):
+                await self._storage.client.abort_multipart_upload(
+                    Bucket=self._storage.bucket, Key=key, UploadId=upload_id
+                )
+        except RefusedError:
+            return
+
+    async def list_uploads(
+        self, *, prefix: str, after: tuple[str, str], limit: int
+    ) -> tuple[list[UnfinishedUpload], tuple[str, str] | None]:
+        """List what is unfinished, in the order of S3.
+
+        Args:
+            prefix: What every key starts with.
+            after: S3's own markers, key and name, from the page before; two empty texts for the beginning.
+            limit: At most so many, 1 to 1,000.
+
+        Returns:
+            The uploads, and where the next ones start; ``None`` at the end.
+
+        Raises:
+            UploadsvcError: S3 denies, fails or does not answer.
+        """
+        markers: dict[str, Any] = {"KeyMarker": after[0], "UploadIdMarker": after[1]} if any(after) else {}
+        async with translated("list_multipart_uploads"):
+            answer = await self._storage.client.list_multipart_uploads(
+                Bucket=self._storage.bucket, Prefix=prefix, MaxUploads=limit, **markers
+            )
+        listed = [
+            UnfinishedUpload(
+                key=entry["Key"],
+                upload_id=entry["UploadId"],
+                started_at=entry["Initiated"].astimezone(UTC),
+            )
+            for entry in answer.get("Uploads", [])
+        ]
+        if not (listed and answer.get("IsTruncated")):
+            return listed, None
+        # SeaweedFS goes by the upload's name alone, and gives no key.
+        return listed, (answer.get("NextKeyMarker", ""), answer.get("NextUploadIdMarker", ""))
+
+
+def creation(headers: Mapping[str, str], *, checksum: Algorithm | None) -> dict[str, Any]:
+    """Return the parameters by which an upload is begun, besides bucket and key.
+
+    Args:
+        headers: What describes the object to be.
+        checksum: The checksum that its parts will bring, if any.
+    """
+    parameters: dict[str, Any] = {
+        _PARAMETERS[name]: value for name, value in headers.items() if not name.startswith(_METADATA)
+    }
+    parameters["Metadata"] = {
+        name.removeprefix(_METADATA): value for name, value in headers.items() if name.startswith(_METADATA)
+    }
+    if checksum is not None:
+        parameters["ChecksumAlgorithm"] = checksum.upper()
+        parameters["ChecksumType"] = _checksum_type(checksum)
+    return parameters
+
+
+def _newest(listed: Sequence[tuple[datetime, UploadedPart]]) -> list[UploadedPart]:
+    """Keep the newest of each part: SeaweedFS lists every one that was ever sent, in any order.
+
+    Times are whole seconds. Of two in one second with other bytes nobody knows which counts, so that part
+    has not arrived: sent once more, it is the newest.
+    """
+    by_number: dict[int, list[tuple[datetime, UploadedPart]]] = {}
+    for entry in listed:
+        by_number.setdefault(entry[1].part_number, []).append(entry)
+    newest = []
+    for _, sent in sorted(by_number.items()):
+        last = max(time for time, _ in sent)
+        candidates = [part for time, part in sent if time == last]
+        if len({part.etag for part in candidates}) == 1:
+            newest.append(candidates[0])
+    return newest
+
+
+def _checksum_type(checksum: Algorithm) -> str:
+    return "COMPOSITE" if is_composite(checksum) else "FULL_OBJECT"
+
+
+def _completion(
+    parts: Sequence[UploadedPart],
+    part_checksum: Algorithm | None,
+    checksum: Checksum | None,
+    *,
+    guarded: bool,
+) -> dict[str, Any]:
+    name = f"Checksum{part_checksum.upper()}" if part_checksum else ""
+    listed = [
+        {
+            "PartNumber": part.part_number,
+            "ETag": f'"{part.etag}"',
+            **({name: part.checksum} if name and part.checksum else {}),
+        }
+        for part in parts
+    ]
+    parameters: dict[str, Any] = {"MultipartUpload": {"Parts": listed}}
+    if part_checksum is not None and checksum is not None and not is_composite(part_checksum):
+        parameters[name] = checksum.value
+        parameters["ChecksumType"] = _checksum_type(part_checksum)
+    if guarded:
+        parameters["IfNoneMatch"] = "*"
+    return parameters

@@ -1,0 +1,256 @@
+"""All that really talks to S3: one shared client, and its errors turned into ours."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+import aioboto3
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore.exceptions import ConfigParseError, ProfileNotFound
+
+from uploadsvc.domain import metadata as user_metadata
+from uploadsvc.domain.checksums import ALGORITHMS, Checksum
+from uploadsvc.domain.credentials import Credentials
+from uploadsvc.domain.errors import StorageMisconfigured
+from uploadsvc.domain.objects import ListedObject, StoredObject
+from uploadsvc.s3.aws_chain import AwsChain, SourcedCredentials
+from uploadsvc.s3.credentials import CredentialSource
+from uploadsvc.s3.errors import DEADLINE, MISSING, RefusedError, translated
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3 import S3Client
+    from types_aiobotocore_s3.type_defs import HeadObjectOutputTypeDef
+
+T = TypeVar("T")
+
+CREDENTIALS_DEADLINE: Final = 60.0
+"""Seconds that the AWS chain may take; a credential process may ask a person's single sign-on."""
+
+
+class Storage:
+    """One bucket. Enter it to open its client; it is shared by all requests of the process.
+
+    Args:
+        bucket: The bucket's name.
+        region: The bucket's region.
+        endpoint_url: Where the service itself reaches the store; ``None`` for AWS.
+        addressing_style: ``path`` or ``virtual``.
+        credentials: A fixed access key; ``None`` for the AWS chain (environment, profile, role …).
+        clock: The time now, aware.
+
+    Raises:
+        StorageMisconfigured: The profile that the environment names is not there, or a file is malformed.
+    """
+
+    def __init__(
+        self,
+        *,
+        bucket: str,
+        region: str,
+        endpoint_url: str | None,
+        addressing_style: str,
+        credentials: Credentials | None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.bucket = bucket
+        self._chain = AwsChain(region=region)
+        fetch = _always(credentials) if credentials else self._chain
+        self._source = CredentialSource(fetch, clock=clock, deadline=CREDENTIALS_DEADLINE, patience=DEADLINE)
+        self._stack = AsyncExitStack()
+        self._running: set[asyncio.Task[Any]] = set()
+        self._client: S3Client | None = None
+        # With keys of one's own, a profile of the environment is nothing to look for.
+        session = get_session({"profile": (None, None, None, None)} if credentials else None)
+        session.register_component("credential_provider", SourcedCredentials(self._source))
+        try:
+            session.get_scoped_config()
+            self._session = aioboto3.Session(botocore_session=session)
+        except (ProfileNotFound, ConfigParseError) as error:
+            detail = f"AWS's own configuration does not serve: {error}"
+            raise StorageMisconfigured(detail) from None
+        self._options: dict[str, Any] = {
+            "region_name": region,
+            "endpoint_url": endpoint_url,
+            "config": AioConfig(
+                signature_version="s3v4",
+                s3={"addressing_style": addressing_style},
+                # Other stores refuse the checksums that newer SDKs add by themselves.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                retries={"total_max_attempts": 3, "mode": "standard"},
+                connect_timeout=2,
+                # Every call has a deadline of its own; putting parts together may be silent for long.
+                read_timeout=60,
+                max_pool_connections=64,
+            ),
+        }
+
+    async def __aenter__(self) -> Self:
+        """Open the client, and ask for credentials in the background. S3 is not asked for anything yet."""
+        client: S3Client = await self._stack.enter_async_context(self._session.client("s3", **self._options))
+        client.meta.events.register("before-call.s3", _stay)
+        self._client = client
+        self._stack.push_async_callback(self._source.close)
+        self._source.ask()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give up what runs in the background; close the client and its connections."""
+        for task in list(self._running):
+            task.cancel()
+        if self._running:
+            await asyncio.wait(self._running)
+        self._client = None
+        await self._stack.__aexit__(kind, error, trace)
+
+    @property
+    def client(self) -> "S3Client":
+        """The open client.
+
+        Raises:
+            RuntimeError: The storage has not been entered; the app's lifespan does that.
+        """
+        if self._client is None:
+            message = "the storage is not open: run the app's lifespan"
+            raise RuntimeError(message)
+        return self._client
+
+    def client_of(self, service: str, **options: Any) -> Any:  # noqa: ANN401 - each service has a type of its own
+        """Return what opens a client of another service, with the same credentials."""
+        config = AioConfig(retries={"total_max_attempts": 3, "mode": "standard"}, connect_timeout=2)
+        return self._session.client(service, config=config, **options)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Run something in the background, at the longest until the storage closes."""
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def credentials(self) -> Credentials:
+        """Return the credentials that sign now; those of the AWS chain are renewed ahead of their end.
+
+        Raises:
+            StorageMisconfigured: The chain has none.
+            StorageDenied: STS refuses the role.
+            StorageUnavailable: They could not be renewed.
+        """
+        return await self._source.current()
+
+    @property
+    def credentials_provider(self) -> str | None:
+        """Who of the AWS chain gave the credentials, by botocore's name; ``None`` before anyone did."""
+        return self._chain.method
+
+    async def check(self) -> datetime:
+        """Ask for the bucket, and return the time by S3's own clock.
+
+        Raises:
+            UploadsvcError: Credentials or bucket do not answer as they should.
+        """
+        async with translated("head_bucket"):
+            answer = await self.client.head_bucket(Bucket=self.bucket)
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        return parsedate_to_datetime(date).astimezone(UTC) if date else datetime.now(UTC)
+
+    async def head(self, key: str) -> StoredObject | None:
+        """Return an object's facts, or ``None`` where there is none.
+
+        Raises:
+            UploadsvcError: S3 denies, fails or does not answer.
+        """
+        try:
+            async with translated("head_object", expected=MISSING):
+                answer = await self.client.head_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
+                return _stored(self.bucket, key, answer)
+        except RefusedError:
+            return None
+
+    async def delete(self, key: str) -> None:
+        """Delete an object; one that is not there is fine.
+
+        Raises:
+            UploadsvcError: S3 denies, fails or does not answer.
+        """
+        try:
+            async with translated("delete_object", expected=MISSING):
+                await self.client.delete_object(Bucket=self.bucket, Key=key)
+        except RefusedError:
+            return
+
+    async def list_objects(self, *, prefix: str, after: str, limit: int) -> tuple[list[ListedObject], bool]:
+        """List objects in the order of their keys.
+
+        Args:
+            prefix: What every key starts with.
+            after: Start behind this key; empty for the beginning.
+            limit: At most so many, 1 to 1,000.
+
+        Returns:
+            The objects, and whether there are more.
+
+        Raises:
+            UploadsvcError: S3 denies, fails or does not answer.
+        """
+        async with translated("list_objects_v2"):
+            answer = await self.client.list_objects_v2(
+                Bucket=self.bucket, Prefix=prefix, StartAfter=after, MaxKeys=limit
+            )
+            listed = [
+                ListedObject(
+                    key=entry["Key"],
+                    size=entry["Size"],
+                    etag=entry["ETag"].strip('"'),
+                    last_modified=entry["LastModified"].astimezone(UTC),
+                )
+                for entry in answer.get("Contents", [])
+            ]
+            return listed, answer["IsTruncated"]
+
+
+def _always(credentials: Credentials) -> Callable[[], Awaitable[Credentials]]:
+    async def fetch() -> Credentials:
+        return credentials
+
+    return fetch
+
+
+def _stay(context: dict[str, Any], **_: object) -> None:
+    # botocore would look for the bucket's region, by a call that can be redirected in turn without end; and
+    # what is signed for callers would stay in the wrong region, with nobody told.
+    context.get("s3_redirect", {})["redirected"] = True
+
+
+def _stored(bucket: str, key: str, answer: "HeadObjectOutputTypeDef") -> StoredObject:
+    metadata = dict(answer["Metadata"])
+    upload = metadata.pop(user_metadata.UPLOAD_MARK, None)
+    return StoredObject(
+        key=key,
+        bucket=bucket,
+        size=answer["ContentLength"],
+        content_type=answer.get("ContentType", "binary/octet-stream"),
+        etag=answer["ETag"].strip('"'),
+        version_id=answer.get("VersionId"),
+        checksums=tuple(_checksums(dict(answer))),
+        last_modified=answer["LastModified"].astimezone(UTC),
+        metadata={name: user_metadata.decode(value) for name, value in metadata.items()},
+        upload=upload,
+    )
+
+
+def _checksums(answer: dict[str, Any]) -> list[Checksum]:
+    found = []
+    for algorithm in ALGORITHMS:
+        try:
+            found.append(Checksum(algorithm, answer[f"Checksum{algorithm.upper()}"]))
+        except (KeyError, ValueError):
+            # Not kept, or not as it should be.
+            continue
+    return found

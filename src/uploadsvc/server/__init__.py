@@ -1,0 +1,1 @@
+"""Run the app: uvicorn, worker processes, logging."""

@@ -1,0 +1,1 @@
+"""What this service signs and seals itself: ids, JWTs, receipts."""
