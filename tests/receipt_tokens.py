@@ -11,10 +11,10 @@ from typing import Any, Final
 import jwt
 from tests.receipt_keys import KEYS, OTHER_EC, private_pem
 
-from uploadsvc.tokens.receipt_keys import PrivateKey, SharedKey, private_key
+from uploadsvc.tokens.receipt_keys import ReceiptPrivateKey, SharedKey, private_key
 from uploadsvc.tokens.receipts import TYP, Receipts
 
-Key = PrivateKey | SharedKey
+Key = ReceiptPrivateKey | SharedKey
 
 SECRET: Final = SharedKey(b"r" * 32)
 PUBLIC: Final = {name: private_key(private_pem(key)) for name, key in KEYS.items()}
@@ -38,7 +38,7 @@ def receipt_by(key: Key) -> str:
 
 def forged(key: Key, *, typ: str = TYP, without: str = "", **claims: object) -> str:
     """Return a JWT with the right signature, and something else about it."""
-    checking = key.public if isinstance(key, PrivateKey) else key
+    checking = key.public if isinstance(key, ReceiptPrivateKey) else key
     ends = datetime.now(UTC) + timedelta(minutes=1)
     good = {"iss": "uploadsvc", "aud": "uploadsvc-receipts", "exp": ends, "sub": "ann", "jti": "J"}
     kept = {name: value for name, value in {**good, **claims}.items() if name != without}

@@ -13,7 +13,7 @@ from uploadsvc.domain.errors import NotFound, Unauthenticated, UploadExpired
 from uploadsvc.domain.principal import Principal
 from uploadsvc.tokens.action_tokens import TYP, Act, ActionTokens
 from uploadsvc.tokens.receipts import Receipts
-from uploadsvc.tokens.signed_ids import Purpose, UploadIds, derive_key
+from uploadsvc.tokens.signed_ids import Purpose, SignedIds, derive_key
 from uploadsvc.tokens.upload_tokens import UploadTokens
 
 SECRET, OLD = b"n" * 32, b"o" * 32
@@ -34,7 +34,7 @@ def forged(key: bytes, *, typ: str = TYP, **claims: Any) -> str:  # noqa: ANN401
 def refused(token: str, act: Act = "complete", tokens: ActionTokens = TOKENS) -> None:
     """See that a token is nobody's."""
     with pytest.raises(NotFound, match="no such upload"):
-        tokens.open(token, act)
+        tokens.verify(token, act)
 
 
 @settings(deadline=None, derandomize=True)
@@ -49,40 +49,40 @@ def test_a_token_carries_an_act_an_upload_and_for_whom(
 ) -> None:
     """With no more rights than they have, and it can stand in a URL as it is."""
     caller = Principal(user=user, policies=policies, kind="service", service="billing")
-    token = TOKENS.mint(act, upload_id, caller, expires_at=SOON)
+    token = TOKENS.issue(act, upload_id, caller, expires_at=SOON)
     expected = Principal(user=user, policies=policies, kind="upload_token")
-    assert TOKENS.open(token, act) == (expected, upload_id)
+    assert TOKENS.verify(token, act) == (expected, upload_id)
     assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
 
 
 def test_a_token_is_good_for_one_act() -> None:
     """What completes does not give up, nor the other way round."""
     for act, other in (ACTS, ACTS[::-1]):
-        refused(TOKENS.mint(act, "ID", ANN, expires_at=SOON), other)
+        refused(TOKENS.issue(act, "ID", ANN, expires_at=SOON), other)
 
 
 def test_a_token_ends() -> None:
     """At its end, by the service's own clock."""
-    token = TOKENS.mint("abort", "ID", ANN, expires_at=SOON)
+    token = TOKENS.issue("abort", "ID", ANN, expires_at=SOON)
     before = ActionTokens([SECRET], clock=lambda: SOON - timedelta(seconds=1))
-    assert before.open(token, "abort") == TOKENS.open(token, "abort")
+    assert before.verify(token, "abort") == TOKENS.verify(token, "abort")
     with pytest.raises(UploadExpired):
-        ActionTokens([SECRET], clock=lambda: SOON).open(token, "abort")
+        ActionTokens([SECRET], clock=lambda: SOON).verify(token, "abort")
 
 
 def test_after_a_rotation_the_first_key_signs_and_all_open() -> None:
     """A token from before it serves until its end, unless the old key is taken away."""
-    before = ActionTokens([OLD], clock=lambda: NOON).mint("abort", "ID", ANN, expires_at=SOON)
+    before = ActionTokens([OLD], clock=lambda: NOON).issue("abort", "ID", ANN, expires_at=SOON)
     rotated = ActionTokens([SECRET, OLD], clock=lambda: NOON)
-    assert rotated.open(before, "abort")[1] == "ID"
-    assert TOKENS.open(rotated.mint("abort", "ID", ANN, expires_at=SOON), "abort")[1] == "ID"
+    assert rotated.verify(before, "abort")[1] == "ID"
+    assert TOKENS.verify(rotated.issue("abort", "ID", ANN, expires_at=SOON), "abort")[1] == "ID"
     refused(before, "abort")
 
 
 def test_nothing_else_passes_for_one() -> None:
     """Another key, kind, audience or algorithm; a claim left out; not even with the right key."""
     key = derive_key(SECRET, "action")
-    assert TOKENS.open(forged(key), "complete")[1] == "ID"
+    assert TOKENS.verify(forged(key), "complete")[1] == "ID"
     others: list[Purpose] = [purpose for purpose in get_args(Purpose) if purpose != "action"]
     for token in (
         forged(SECRET),
@@ -99,7 +99,7 @@ def test_nothing_else_passes_for_one() -> None:
         forged(key).rpartition(".")[0] + ".",
         jwt.encode(jwt.decode(forged(key), options={"verify_signature": False}), "", algorithm="none"),
         jwt.encode(jwt.decode(forged(key), options={"verify_signature": False}), key * 2, algorithm="HS512"),
-        UploadTokens([SECRET], clock=lambda: NOON).mint("ann", None, expires_at=SOON),
+        UploadTokens([SECRET], clock=lambda: NOON).issue("ann", None, expires_at=SOON),
         demo_token(key, user="ann", now=NOON, expires_in=60),
         Receipts(key=key, issuer="i", audience="uploadsvc-action", expires_in=60).sign(
             {"act": "complete", "upload": "ID"}, user="ann", jti="J", now=NOON
@@ -112,10 +112,10 @@ def test_nothing_else_passes_for_one() -> None:
 def test_a_token_passes_for_nothing_else() -> None:
     """Neither for an upload token nor for an id, even under keys of theirs."""
     for act in ACTS:
-        token = TOKENS.mint(act, "ID", ANN, expires_at=SOON)
+        token = TOKENS.issue(act, "ID", ANN, expires_at=SOON)
         with pytest.raises(NotFound):
-            UploadIds([SECRET]).open(token)
+            SignedIds([SECRET]).verify(token)
         upload_tokens = UploadTokens([SECRET], clock=lambda: NOON)
         upload_tokens._keys = [derive_key(SECRET, "action")]
         with pytest.raises(Unauthenticated):
-            upload_tokens.open(token)
+            upload_tokens.verify(token)

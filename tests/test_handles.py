@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from uploadsvc.domain.checksums import Checksum
 from uploadsvc.domain.errors import NotFound
 from uploadsvc.tokens import signed_ids as handles
-from uploadsvc.tokens.signed_ids import Handle, Purpose, UploadIds, derive_key
+from uploadsvc.tokens.signed_ids import Purpose, SignedIds, UploadClaims, derive_key
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 OTHER = b"fedcba9876543210fedcba9876543210"
 ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
-IDS = UploadIds([SECRET])
+IDS = SignedIds([SECRET])
 
-HANDLE = Handle(
-    jti="0190f3c0",
+HANDLE = UploadClaims(
+    upload_uuid="0190f3c0",
     policy="default",
     bucket="media",
     key="uploads/ann/é/photo.jpg",
@@ -33,8 +33,8 @@ HANDLE = Handle(
     part_checksum=None,
     upload_id="",
     part_size=0,
-    guarded=True,
-    marked=False,
+    no_overwrite=True,
+    tags_object=False,
     replaceable_until=0,
     expires_at=1_800_000_000,
 )
@@ -42,8 +42,8 @@ HANDLE = Handle(
 TEXT = st.text(max_size=30)
 SIZES = st.integers(min_value=0, max_value=10**14)
 HANDLES = st.builds(
-    Handle,
-    jti=TEXT,
+    UploadClaims,
+    upload_uuid=TEXT,
     policy=TEXT,
     bucket=TEXT,
     key=TEXT,
@@ -55,8 +55,8 @@ HANDLES = st.builds(
     part_checksum=st.sampled_from([None, "sha256", "crc64nvme"]),
     upload_id=TEXT,
     part_size=SIZES,
-    guarded=st.booleans(),
-    marked=st.booleans(),
+    no_overwrite=st.booleans(),
+    tags_object=st.booleans(),
     replaceable_until=SIZES,
     expires_at=SIZES,
 )
@@ -65,23 +65,23 @@ HANDLES = st.builds(
 def refuse(upload_id: str) -> None:
     """See that an id is nobody's."""
     with pytest.raises(NotFound, match="no such upload"):
-        IDS.open(upload_id)
+        IDS.verify(upload_id)
 
 
 @settings(deadline=None, derandomize=True)
 @given(HANDLES)
-def test_a_handle_comes_back_as_it_was(handle: Handle) -> None:
+def test_a_handle_comes_back_as_it_was(handle: UploadClaims) -> None:
     """What is sealed is what is opened, and the id can stand in a URL as it is."""
-    upload_id = IDS.seal(handle)
+    upload_id = IDS.sign(handle)
     assert set(upload_id) <= set(ALPHABET)
-    assert IDS.open(upload_id) == handle
+    assert IDS.verify(upload_id) == handle
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.data())
 def test_an_altered_id_is_nobodys(data: st.DataObject) -> None:
     """Another character in any place makes it no id."""
-    upload_id = IDS.seal(HANDLE)
+    upload_id = IDS.sign(HANDLE)
     place = data.draw(st.integers(0, len(upload_id) - 1))
     character = data.draw(st.sampled_from([*ALPHABET, *"+/= \n.é\ud800\0"]))
     altered = upload_id[:place] + character + upload_id[place + 1 :]
@@ -91,7 +91,7 @@ def test_an_altered_id_is_nobodys(data: st.DataObject) -> None:
 
 def test_a_shortened_id_is_nobodys() -> None:
     """No part of an id is an id, from either end."""
-    upload_id = IDS.seal(HANDLE)
+    upload_id = IDS.sign(HANDLE)
     for length in range(len(upload_id)):
         refuse(upload_id[:length])
         refuse(upload_id[len(upload_id) - length :] if length else "")
@@ -107,9 +107,9 @@ def test_a_made_up_id_is_nobodys(text: str) -> None:
 @pytest.mark.parametrize("extra", [b"", b"x", b"xy"])
 def test_an_id_has_one_spelling(extra: bytes) -> None:
     """Padding, the other alphabet, line ends and spare bits at the end spell no id."""
-    handle = replace(HANDLE, jti="~?~?" + extra.decode())
-    upload_id = IDS.seal(handle)
-    assert IDS.open(upload_id) == handle
+    handle = replace(HANDLE, upload_uuid="~?~?" + extra.decode())
+    upload_id = IDS.sign(handle)
+    assert IDS.verify(upload_id) == handle
     spellings = {
         upload_id + "=",
         upload_id + "==",
@@ -132,11 +132,11 @@ def test_an_id_has_one_spelling(extra: bytes) -> None:
 @pytest.mark.parametrize("purpose", sorted(set(get_args(Purpose)) - {"upload"}))
 def test_another_purposes_key_seals_no_id(purpose: Purpose) -> None:
     """What was made with a receipt's key, or a demo token's, is no id."""
-    forger = UploadIds([SECRET])
+    forger = SignedIds([SECRET])
     forger._keys = [derive_key(SECRET, purpose)]
-    refuse(forger.seal(HANDLE))
+    refuse(forger.sign(HANDLE))
     forger._keys = [SECRET]
-    refuse(forger.seal(HANDLE))
+    refuse(forger.sign(HANDLE))
 
 
 def test_every_purpose_and_secret_has_a_key_of_its_own() -> None:
@@ -160,14 +160,14 @@ def test_derived_keys_do_not_change() -> None:
 
 def test_a_secret_can_be_rotated() -> None:
     """The first secret seals and all open; a secret that is gone opens nothing."""
-    before, between, after = UploadIds([OTHER]), UploadIds([SECRET, OTHER]), UploadIds([SECRET])
-    old = before.seal(HANDLE)
-    assert between.open(old) == HANDLE
-    assert between.seal(HANDLE) == after.seal(HANDLE)
+    before, between, after = SignedIds([OTHER]), SignedIds([SECRET, OTHER]), SignedIds([SECRET])
+    old = before.sign(HANDLE)
+    assert between.verify(old) == HANDLE
+    assert between.sign(HANDLE) == after.sign(HANDLE)
     with pytest.raises(NotFound):
-        after.open(old)
+        after.verify(old)
     with pytest.raises(NotFound):
-        before.open(between.seal(HANDLE))
+        before.verify(between.sign(HANDLE))
 
 
 def test_a_short_secret_is_refused() -> None:

@@ -20,7 +20,7 @@ from uploadsvc.s3 import errors as storage_errors
 from uploadsvc.s3 import multipart as multipart_storage
 from uploadsvc.s3.multipart import MultipartStorage
 from uploadsvc.services import uploads
-from uploadsvc.tokens.signed_ids import Handle, UploadIds
+from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims
 
 if TYPE_CHECKING:
     import httpx
@@ -119,10 +119,10 @@ class Stage:
         """Return the requests for an operation."""
         return [request for request in self.stub.requests if operation(request) == name]
 
-    async def upload(self, **fields: object) -> tuple[str, Handle]:
+    async def upload(self, **fields: object) -> tuple[str, UploadClaims]:
         """Begin an upload; return its address, and what its id carries."""
         upload = created(await self.api.post("/v1/uploads", json={**FILM, **fields}))
-        return f"/v1/uploads/{upload['id']}", UploadIds([SECRET_KEY.encode()]).open(upload["id"])
+        return f"/v1/uploads/{upload['id']}", SignedIds([SECRET_KEY.encode()]).verify(upload["id"])
 
 
 @asynccontextmanager
@@ -270,7 +270,12 @@ async def test_a_listing_without_end_is_cut_off(stage: Stage) -> None:
 async def test_a_silent_s3_is_told_in_time(stage: Stage, silent: str) -> None:
     """Whichever answer it owes."""
     path, handle = await stage.upload()
-    stage.script |= {"complete": [DONE], "head": [stored(handle.jti)], "abort": [GONE], silent: [None]}
+    stage.script |= {
+        "complete": [DONE],
+        "head": [stored(handle.upload_uuid)],
+        "abort": [GONE],
+        silent: [None],
+    }
     async with asyncio.timeout(4):
         match silent:
             case "create":
@@ -291,7 +296,7 @@ async def test_a_200_with_an_error_is_a_failure(stage: Stage) -> None:
     stage.script["complete"] = [FAILED]
     assert_problem(await stage.api.post(f"{path}/complete"), "storage_unavailable")
     assert len(stage.asked("complete")) == 3
-    stage.script |= {"complete": [FAILED, DONE], "head": [stored(handle.jti)]}
+    stage.script |= {"complete": [FAILED, DONE], "head": [stored(handle.upload_uuid)]}
     assert (await stage.api.post(f"{path}/complete")).status_code == 200
     assert len(stage.asked("complete")) == 5
 
@@ -323,7 +328,7 @@ async def test_who_asks_again_waits_for_the_same_assembly(
 ) -> None:
     """S3 may take minutes. The parts are not listed meanwhile, and nothing is put together twice."""
     path, handle = await stage.upload()
-    stage.script |= {"parts": [parts(*PARTS), None], "complete": [late], "head": [stored(handle.jti)]}
+    stage.script |= {"parts": [parts(*PARTS), None], "complete": [late], "head": [stored(handle.upload_uuid)]}
     async with asyncio.timeout(4):
         first = await stage.api.post(f"{path}/complete")
     assert_problem(first, "storage_unavailable")
@@ -346,7 +351,7 @@ async def test_two_who_ask_at_once_wait_for_one_assembly(
         await both.wait()
         return parts(*PARTS)
 
-    stage.script |= {"parts": [listed_together], "complete": [late], "head": [stored(handle.jti)]}
+    stage.script |= {"parts": [listed_together], "complete": [late], "head": [stored(handle.upload_uuid)]}
     answers = await asyncio.gather(*(stage.api.post(f"{path}/complete") for _ in range(2)))
     assert [answer.status_code for answer in answers] == [200, 200]
     assert len(stage.asked("complete")) == 1
@@ -362,7 +367,7 @@ async def test_an_assembly_that_fails_unseen_makes_no_noise(stage: Stage) -> Non
     """It is in the log, once; the next one who asks begins it anew."""
     path, handle = await stage.upload()
     answer: asyncio.Future[Canned] = asyncio.get_running_loop().create_future()
-    stage.script |= {"complete": [answer, DONE], "head": [stored(handle.jti)]}
+    stage.script |= {"complete": [answer, DONE], "head": [stored(handle.upload_uuid)]}
     complaints: list[object] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: complaints.append(context))
@@ -398,7 +403,7 @@ async def test_closing_leaves_no_assembly() -> None:
 async def test_a_lost_answer_is_found_again(stage: Stage, answer: Canned) -> None:
     """What S3 had put together before its answer was lost carries the upload's mark."""
     path, handle = await stage.upload()
-    stage.script |= {"complete": [Canned(status=500), answer], "head": [stored(handle.jti)]}
+    stage.script |= {"complete": [Canned(status=500), answer], "head": [stored(handle.upload_uuid)]}
     done = await stage.api.post(f"{path}/complete")
     assert done.status_code == 200, done.text
     stage.script["parts"] = [GONE]
@@ -453,14 +458,14 @@ async def test_a_part_of_another_size_has_not_arrived(stage: Stage, size: int) -
 async def test_what_was_put_together_is_compared(stage: Stage) -> None:
     """As what came by one request is."""
     path, handle = await stage.upload()
-    stage.script |= {"complete": [DONE], "head": [stored(handle.jti, size=11 * MIB + 1)]}
+    stage.script |= {"complete": [DONE], "head": [stored(handle.upload_uuid, size=11 * MIB + 1)]}
     assert_problem(await stage.api.post(f"{path}/complete"), "verification_failed", "size")
 
 
 async def test_what_is_stored_stays_where_callers_may_not_delete(stage: Stage) -> None:
     """Giving up throws parts away; an object is more."""
     path, handle = await stage.upload()
-    stage.script |= {"abort": [GONE], "head": [stored(handle.jti)]}
+    stage.script |= {"abort": [GONE], "head": [stored(handle.upload_uuid)]}
     assert_problem(await stage.api.delete(path), "forbidden")
     assert stage.asked("delete") == []
 

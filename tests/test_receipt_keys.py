@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 from joserfc import jwk
 from tests.receipt_keys import EC, ED25519, KEYS, OTHER_EC, RSA, private_pem, public_pem
 
-from uploadsvc.tokens.receipt_keys import PublicKey, SharedKey, private_key, public_key
+from uploadsvc.tokens.receipt_keys import ReceiptPublicKey, SharedKey, private_key, public_key
 
 TRADITIONAL: Final = PrivateFormat.TraditionalOpenSSL
 each_key = pytest.mark.parametrize("key", KEYS.values(), ids=KEYS.keys())
@@ -40,10 +40,10 @@ def decoded(text: str) -> bytes:
 def test_the_kid_is_the_rfcs_thumbprint() -> None:
     """The examples that the RFCs give."""
     numbers = rsa.RSAPublicNumbers(e=65537, n=int.from_bytes(decoded(RFC_7638_N)))
-    assert PublicKey(numbers.public_key()).kid == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+    assert ReceiptPublicKey(numbers.public_key()).kid == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
     key = ed25519.Ed25519PublicKey.from_public_bytes(decoded(RFC_8037_X))
-    assert PublicKey(key).kid == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
-    assert PublicKey(key).jwk()["x"] == RFC_8037_X
+    assert ReceiptPublicKey(key).kid == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+    assert ReceiptPublicKey(key).jwk()["x"] == RFC_8037_X
 
 
 @each_key

@@ -16,7 +16,13 @@ from tests.receipt_keys import EC, ED25519, KEYS, RSA, private_pem, public_pem
 
 from uploadsvc.auth.tokens import public_key_verifier
 from uploadsvc.domain.errors import Unauthenticated
-from uploadsvc.tokens.receipt_keys import PrivateKey, PublicKey, SharedKey, private_key, public_key
+from uploadsvc.tokens.receipt_keys import (
+    ReceiptPrivateKey,
+    ReceiptPublicKey,
+    SharedKey,
+    private_key,
+    public_key,
+)
 from uploadsvc.tokens.receipts import TYP, Receipts
 
 KEY = b"r" * 32
@@ -80,7 +86,7 @@ def test_a_repeated_completion_gives_the_same_name() -> None:
     assert {str(opened(receipt)["jti"]) for receipt in receipts} == {"J"}
 
 
-SIGNERS: dict[str, bytes | SharedKey | PrivateKey] = {
+SIGNERS: dict[str, bytes | SharedKey | ReceiptPrivateKey] = {
     "secret": KEY,
     **{name: private_key(private_pem(key)) for name, key in KEYS.items()},
 }
@@ -88,7 +94,7 @@ each_signer = pytest.mark.parametrize("key", SIGNERS.values(), ids=SIGNERS.keys(
 
 
 def receipts_by(
-    key: bytes | SharedKey | PrivateKey, others: Sequence[PublicKey | SharedKey] = ()
+    key: bytes | SharedKey | ReceiptPrivateKey, others: Sequence[ReceiptPublicKey | SharedKey] = ()
 ) -> Receipts:
     """Return what signs with a key, and publishes others."""
     return Receipts(key=key, others=others, issuer="uploadsvc", audience="backend", expires_in=600)
@@ -101,7 +107,7 @@ def key_set(receipts: Receipts) -> dict[str, list[dict[str, str]]]:
 
 @pytest.mark.filterwarnings("ignore:EdDSA is deprecated:joserfc.errors.SecurityWarning")
 @each_signer
-def test_a_backend_checks_a_receipt_by_the_key_set_alone(key: bytes | SharedKey | PrivateKey) -> None:
+def test_a_backend_checks_a_receipt_by_the_key_set_alone(key: bytes | SharedKey | ReceiptPrivateKey) -> None:
     """The header's kid finds the key, byte for byte; two libraries agree that the signature holds."""
     receipts = receipts_by(key)
     receipt = receipts.sign(CLAIMS, user="ann", jti="J", now=NOW)
@@ -125,7 +131,7 @@ def test_a_backend_checks_a_receipt_by_the_key_set_alone(key: bytes | SharedKey 
 
 
 @each_signer
-def test_an_edited_receipt_does_not_hold(key: bytes | SharedKey | PrivateKey) -> None:
+def test_an_edited_receipt_does_not_hold(key: bytes | SharedKey | ReceiptPrivateKey) -> None:
     """Claims of one under the signature of another are refused."""
     receipts = receipts_by(key)
     small, large = (receipts.sign({"size": size}, user="ann", jti="J", now=NOW) for size in (5, 6))

@@ -11,7 +11,7 @@ import pytest
 from tests.docs.pages import examples, text_of
 from tests.receipt_tokens import PUBLIC, SECRET, Key, forged, key_set, receipt_by, refused, serving
 
-from uploadsvc.tokens.receipt_keys import PrivateKey
+from uploadsvc.tokens.receipt_keys import ReceiptPrivateKey
 
 GUIDE: Final = text_of("docs/receipts.md")
 SNIPPETS: Final = examples(GUIDE, "python")
@@ -35,7 +35,10 @@ def test_the_snippets_check_receipts(key: Key, tmp_path: Path, monkeypatch: pyte
     """A receipt passes, and nothing else does: each of the checks that the page names is made."""
     with backend(key, tmp_path, monkeypatch) as names:
         # A secret is for the offline one alone.
-        for check in [names["check_offline"], *([names["check"]] if isinstance(key, PrivateKey) else [])]:
+        for check in [
+            names["check_offline"],
+            *([names["check"]] if isinstance(key, ReceiptPrivateKey) else []),
+        ]:
             assert check(receipt_by(key))["size"] == 5
             assert check(forged(key))["jti"] == "J"
             for token in refused(key):

@@ -13,11 +13,11 @@ from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.endpoints import bucket_endpoint
 from uploadsvc.domain.errors import StorageUnavailable
 from uploadsvc.s3.credentials import EXPIRY_MARGIN
-from uploadsvc.s3.presigner import Signer, end_of_life
+from uploadsvc.s3.presigner import Presigner, end_of_life
 
 NOW = datetime(2026, 11, 23, 9, 30, 15, tzinfo=UTC)
 TOKEN = "FwoGZXIvYXdzEBYaDH/+kz==" * 64  # 1,536 characters
-SIGNER = Signer(
+SIGNER = Presigner(
     endpoint=bucket_endpoint(
         endpoint_url="https://s3.eu-central-1.amazonaws.com", bucket="media", style="virtual"
     ),

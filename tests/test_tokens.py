@@ -7,13 +7,13 @@ import pytest
 from uploadsvc.domain.errors import Forbidden, PolicyNotFound, Unauthenticated, ValidationFailed
 from uploadsvc.domain.keys import Namespace
 from uploadsvc.domain.principal import Principal
-from uploadsvc.services.tokens import Tokens
+from uploadsvc.services.upload_tokens import UploadTokenIssuer
 from uploadsvc.tokens.upload_tokens import UploadTokens
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 700_000, tzinfo=UTC)
 WHOLE = NOON.replace(microsecond=0)
 OURS = UploadTokens([b"s" * 32], clock=lambda: NOON)
-TOKENS = Tokens(
+TOKENS = UploadTokenIssuer(
     policies={"default": 1, "avatars": 1, "docs": 1}.keys(),
     namespace=Namespace("uploads"),
     tokens=OURS,
@@ -34,8 +34,8 @@ def minted(
     expires_in: int | None = None,
 ) -> Principal:
     """Return who holds the token that a caller gets."""
-    token, expires_at = TOKENS.mint(caller, user=user, policies=policies, expires_in=expires_in)
-    holder = OURS.open(token)
+    token, expires_at = TOKENS.issue(caller, user=user, policies=policies, expires_in=expires_in)
+    holder = OURS.verify(token)
     assert holder.expires_at == expires_at
     assert holder.kind == "upload_token"
     return holder

@@ -30,7 +30,7 @@ def forged(key: bytes, *, typ: str = TYP, **claims: Any) -> str:  # noqa: ANN401
 def refused(token: str, tokens: UploadTokens = TOKENS) -> str:
     """Return what a token is refused with."""
     with pytest.raises(Unauthenticated) as caught:
-        tokens.open(token)
+        tokens.verify(token)
     return caught.value.detail
 
 
@@ -38,32 +38,32 @@ def refused(token: str, tokens: UploadTokens = TOKENS) -> str:
 @given(user=st.text(), policies=st.none() | st.frozensets(st.from_regex(r"[a-z]{1,9}", fullmatch=True)))
 def test_a_token_carries_who_and_what_for(user: str, policies: frozenset[str] | None) -> None:
     """Any user id, and all policies or a limit, which may be none at all."""
-    token = TOKENS.mint(user, policies, expires_at=SOON)
+    token = TOKENS.issue(user, policies, expires_at=SOON)
     expected = Principal(user=user, policies=policies, kind="upload_token", expires_at=SOON)
-    assert TOKENS.open(token) == expected
+    assert TOKENS.verify(token) == expected
     assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
 
 
 def test_a_token_ends() -> None:
     """At its end, by the service's own clock."""
-    token = TOKENS.mint("ann", None, expires_at=SOON)
-    assert UploadTokens([SECRET], clock=lambda: SOON - timedelta(seconds=1)).open(token).user == "ann"
+    token = TOKENS.issue("ann", None, expires_at=SOON)
+    assert UploadTokens([SECRET], clock=lambda: SOON - timedelta(seconds=1)).verify(token).user == "ann"
     assert "expired" in refused(token, UploadTokens([SECRET], clock=lambda: SOON))
 
 
 def test_after_a_rotation_the_first_key_signs_and_all_open() -> None:
     """A token from before it serves until its end, unless the old key is taken away."""
-    before = UploadTokens([OLD], clock=lambda: NOON).mint("ann", None, expires_at=SOON)
+    before = UploadTokens([OLD], clock=lambda: NOON).issue("ann", None, expires_at=SOON)
     rotated = UploadTokens([SECRET, OLD], clock=lambda: NOON)
-    assert rotated.open(before).user == "ann"
-    assert TOKENS.open(rotated.mint("bob", None, expires_at=SOON)).user == "bob"
+    assert rotated.verify(before).user == "ann"
+    assert TOKENS.verify(rotated.issue("bob", None, expires_at=SOON)).user == "bob"
     assert "signature" in refused(before)
 
 
 def test_nothing_else_passes_for_one() -> None:
     """Another key, kind, audience or algorithm; a claim left out; not even with the right key."""
     key = derive_key(SECRET, "upload-token")
-    assert TOKENS.open(forged(key)).user == "ann"
+    assert TOKENS.verify(forged(key)).user == "ann"
     for token in (
         forged(SECRET),
         forged(derive_key(SECRET, "receipt")),

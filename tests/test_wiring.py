@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.receipt_keys import EC, ED25519, RSA, private_pem, public_pem
 
 from uploadsvc import bootstrap as wiring
-from uploadsvc.bootstrap.services import build_service
+from uploadsvc.bootstrap.services import build_services
 from uploadsvc.settings import Settings, SettingsError, load_settings
 from uploadsvc.tokens.signed_ids import derive_key
 
@@ -63,8 +63,8 @@ def wire(settings: Settings) -> None:
     wiring.authenticator(settings, wiring.jwt_verifier(settings)[0])
     wiring.receipts(settings)
     wiring.allowed_origins(settings)
-    wiring.storage_and_signer(settings)
-    build_service(settings)
+    wiring.storage_and_presigner(settings)
+    build_services(settings)
 
 
 @pytest.mark.parametrize(
@@ -363,9 +363,9 @@ def test_urls_are_signed_for_the_public_address(
     load: Callable[..., Settings], variables: dict[str, Any], base_url: str
 ) -> None:
     """What browsers reach is what is signed."""
-    _, signer = wiring.storage_and_signer(load(**variables))
-    assert signer.endpoint.base_url == base_url
-    assert signer.region == "eu-central-1"
+    _, presigner = wiring.storage_and_presigner(load(**variables))
+    assert presigner.endpoint.base_url == base_url
+    assert presigner.region == "eu-central-1"
 
 
 @pytest.mark.parametrize(
@@ -388,11 +388,11 @@ def test_the_provider_follows_the_endpoint(
 def test_a_store_that_is_none_of_aws_s_needs_an_address(provider: str) -> None:
     """Without one, AWS would be asked for somebody else's bucket."""
     with pytest.raises(SettingsError, match=f"^UPLOADSVC_S3__ENDPOINT_URL: missing; where {provider} is"):
-        wiring.bucket_needs(Settings.model_validate({"s3": {"bucket": "media", "provider": provider}}))
+        wiring.bucket_requirements(Settings.model_validate({"s3": {"bucket": "media", "provider": provider}}))
 
 
 def test_requests_are_signed_for_the_store_s_own_region() -> None:
     """R2 has but one, and calls it so; the settings win."""
     s3 = {"bucket": "media", "provider": "r2", "endpoint_url": "https://r2.example.com"}
-    assert wiring.bucket_needs(Settings.model_validate({"s3": s3})).region == "auto"
-    assert wiring.bucket_needs(Settings.model_validate({"s3": {**s3, "region": "eu"}})).region == "eu"
+    assert wiring.bucket_requirements(Settings.model_validate({"s3": s3})).region == "auto"
+    assert wiring.bucket_requirements(Settings.model_validate({"s3": {**s3, "region": "eu"}})).region == "eu"

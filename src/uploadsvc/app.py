@@ -26,7 +26,7 @@ from uploadsvc.api.v1.policies import policies_router
 from uploadsvc.api.v1.receipts import keys_router
 from uploadsvc.api.v1.tokens import tokens_router
 from uploadsvc.api.v1.uploads import uploads_router
-from uploadsvc.bootstrap.services import Service, build_service
+from uploadsvc.bootstrap.services import Services, build_services
 from uploadsvc.services.readiness import Readiness
 from uploadsvc.settings import Settings
 from uploadsvc.tokens.signed_ids import derive_key
@@ -41,7 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
     Raises:
         SettingsError: The settings contradict themselves or each other.
     """
-    service = build_service(settings)
+    service = build_services(settings)
     verify, keys = wiring.jwt_verifier(settings)
     authenticator = wiring.authenticator(settings, verify)
     demo = demo_mode(settings)
@@ -67,7 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
     _include(app.router, service, authentication(authenticator))
     app.include_router(tokens_router(service.tokens, authentication(authenticator, user_needed=False)))
     in_path = path_authentication(UploadTokens(wiring.secrets(settings), clock=wiring.now))
-    app.include_router(companion_router(service.creation, service.uploads, in_path, prefix="/uppy/{token}"))
+    app.include_router(companion_router(service.creator, service.uploads, in_path, prefix="/uppy/{token}"))
     app.include_router(health_router(Readiness(storage=service.storage, clock=wiring.now)))
     app.include_router(web_router(demo))
     set_document(app)
@@ -99,7 +99,7 @@ def create_router(settings: Settings, *, authenticate: Authenticate) -> APIRoute
     Raises:
         SettingsError: The settings contradict themselves or each other.
     """
-    service = build_service(settings)
+    service = build_services(settings)
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
@@ -111,18 +111,18 @@ def create_router(settings: Settings, *, authenticate: Authenticate) -> APIRoute
     return router
 
 
-def _include(router: APIRouter, service: Service, authenticate: Authenticate) -> None:
-    router.include_router(uploads_router(service.creation, service.uploads, authenticate))
+def _include(router: APIRouter, service: Services, authenticate: Authenticate) -> None:
+    router.include_router(uploads_router(service.creator, service.uploads, authenticate))
     router.include_router(parts_router(service.uploads, authenticate))
-    router.include_router(policies_router(service.creation.planners, authenticate))
+    router.include_router(policies_router(service.creator.planners, authenticate))
     router.include_router(objects_router(service.objects, authenticate))
-    router.include_router(simple_router(service.creation, authenticate))
-    router.include_router(companion_router(service.creation, service.uploads, authenticate, prefix="/uppy"))
-    router.include_router(sign_router(service.direct, authenticate))
-    router.include_router(credentials_router(service.delegation, authenticate))
+    router.include_router(simple_router(service.creator, authenticate))
+    router.include_router(companion_router(service.creator, service.uploads, authenticate, prefix="/uppy"))
+    router.include_router(sign_router(service.request_signer, authenticate))
+    router.include_router(credentials_router(service.credential_issuer, authenticate))
     router.include_router(
         better_upload_router(
-            service.creation, service.uploads, authenticate, service.actions, public_url=service.public_url
+            service.creator, service.uploads, authenticate, service.actions, public_url=service.public_url
         )
     )
     router.include_router(keys_router(service.receipts))
@@ -132,6 +132,6 @@ def demo_mode(settings: Settings) -> Demo | None:
     """Return the demo's parts, or ``None`` outside demo mode."""
     if not settings.demo:
         return None
-    endpoint = wiring.storage_and_signer(settings)[1].endpoint
+    endpoint = wiring.storage_and_presigner(settings)[1].endpoint
     key = derive_key(wiring.secrets(settings)[0], "demo")
     return Demo(key=key, storage_origin=f"{endpoint.scheme}://{endpoint.host}", clock=wiring.now)

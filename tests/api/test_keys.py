@@ -18,13 +18,21 @@ from tests.service import BASE_URL, service_client, settings_for
 from uploadsvc.api.middleware import RequestMiddleware
 from uploadsvc.api.problems import register_problems
 from uploadsvc.api.v1.receipts import keys_router
-from uploadsvc.tokens.receipt_keys import PrivateKey, PublicKey, SharedKey, private_key, public_key
+from uploadsvc.tokens.receipt_keys import (
+    ReceiptPrivateKey,
+    ReceiptPublicKey,
+    SharedKey,
+    private_key,
+    public_key,
+)
 from uploadsvc.tokens.receipts import Receipts
 
 ADDRESS = "/.well-known/jwks.json"
 
 
-def receipts_by(key: bytes | PrivateKey, others: Sequence[PublicKey | SharedKey] = ()) -> Receipts:
+def receipts_by(
+    key: bytes | ReceiptPrivateKey, others: Sequence[ReceiptPublicKey | SharedKey] = ()
+) -> Receipts:
     """Return what signs with a key."""
     return Receipts(key=key, others=others, issuer="uploadsvc", audience="backend", expires_in=600)
 

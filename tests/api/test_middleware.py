@@ -17,7 +17,7 @@ from tests.service import BASE_URL, authorization, service_client, settings_for
 
 from uploadsvc.app import create_app
 from uploadsvc.server.logging import redact
-from uploadsvc.services.create_upload import Creation
+from uploadsvc.services.create_upload import UploadCreator
 from uploadsvc.settings import Settings
 
 ORIGIN = "https://app.example.com"
@@ -41,7 +41,7 @@ async def broken() -> AsyncIterator[tuple[FastAPI, httpx.AsyncClient]]:
 
     app = create_app(Settings.model_validate(DOWN))
     transport = httpx.ASGITransport(app)
-    with patch.object(Creation, "create", fail):
+    with patch.object(UploadCreator, "create", fail):
         async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client:
             yield app, client
 

@@ -331,7 +331,7 @@ async def test_a_credential_that_came_twice_is_refused(name: str) -> None:
 async def test_an_upload_token_is_a_bearer_token() -> None:
     """Also where no identity provider is; and in no other place."""
     ends = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=1)
-    token = UPLOAD_TOKENS.mint("ann", frozenset({"avatars"}), expires_at=ends)
+    token = UPLOAD_TOKENS.issue("ann", frozenset({"avatars"}), expires_at=ends)
     for authenticator in (ALL, SERVICES, TOKENS, DEMO_ONLY):
         principal = await accepted(authenticator, {"authorization": f"Bearer {token}"})
         expected = Principal(

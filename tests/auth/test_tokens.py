@@ -33,7 +33,7 @@ from uploadsvc.auth.tokens import (
 from uploadsvc.domain.errors import Forbidden, Unauthenticated
 from uploadsvc.domain.keys import encode_user
 from uploadsvc.tokens.receipts import Receipts
-from uploadsvc.tokens.signed_ids import Handle, UploadIds
+from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims
 
 PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -286,8 +286,8 @@ def test_no_other_thing_of_ours_is_a_bearer_token() -> None:
         verifier = secret_verifier(SECRET, algorithms=(), audience=audience, user_claim="sub")
         refused(receipt, verifier)
         refused(demo, verifier)
-    handle = Handle(
-        jti="J",
+    handle = UploadClaims(
+        upload_uuid="J",
         policy="default",
         bucket="b",
         key="uploads/ann/a",
@@ -299,12 +299,12 @@ def test_no_other_thing_of_ours_is_a_bearer_token() -> None:
         part_checksum=None,
         upload_id="",
         part_size=0,
-        guarded=True,
-        marked=False,
+        no_overwrite=True,
+        tags_object=False,
         replaceable_until=0,
         expires_at=0,
     )
-    refused(UploadIds([SECRET]).seal(handle))
+    refused(SignedIds([SECRET]).sign(handle))
 
 
 def test_only_a_demo_token_is_a_demo_token() -> None:

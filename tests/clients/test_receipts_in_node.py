@@ -10,7 +10,7 @@ from tests.clients.tools import NODE_MODULES, run
 from tests.docs.pages import examples, text_of
 from tests.receipt_tokens import PUBLIC, SECRET, Key, forged, key_set, receipt_by, refused, serving
 
-from uploadsvc.tokens.receipt_keys import PrivateKey
+from uploadsvc.tokens.receipt_keys import ReceiptPrivateKey
 
 SNIPPETS: Final = examples(text_of("docs/receipts.md"), "js")
 ADDRESS: Final = "https://uploads.example.com/.well-known/jwks.json"
@@ -48,7 +48,7 @@ async def called(directory: Path, key: Key, calls: Sequence[tuple[str, ...]]) ->
 async def test_the_snippets_check_receipts(key: Key, tmp_path: Path) -> None:
     """A receipt passes, and nothing else does: each of the checks that the page names is made."""
     # A secret is for the offline one alone.
-    functions = ("checkOffline", *(("check",) if isinstance(key, PrivateKey) else ()))
+    functions = ("checkOffline", *(("check",) if isinstance(key, ReceiptPrivateKey) else ()))
     tokens = (receipt_by(key), forged(key), *refused(key))
     told = await called(tmp_path, key, [(name, token) for name in functions for token in tokens])
     for start in range(0, len(told), len(tokens)):

@@ -46,7 +46,7 @@ from uploadsvc.api.routing import MAX_BODY_BYTES
 from uploadsvc.domain.parts import MIB
 from uploadsvc.s3.errors import DEADLINE
 from uploadsvc.server.runner import GRACE_SECONDS
-from uploadsvc.tokens.signed_ids import UploadIds
+from uploadsvc.tokens.signed_ids import SignedIds
 
 POLICIES: Final[dict[str, Any]] = {
     "default": {"part_size": "5MiB", "multipart_threshold": "6MiB", "key": "{filename}"},
@@ -247,7 +247,7 @@ async def scripted(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
 async def in_parts(stage: Stage) -> tuple[dict[str, Any], str]:
     """Begin an upload in parts; return it and its mark."""
     one = await begun(stage.api, {**FILM, "size": 65 * MIB})
-    return one, UploadIds([SECRET_KEY.encode()]).open(one["id"]).jti
+    return one, SignedIds([SECRET_KEY.encode()]).verify(one["id"]).upload_uuid
 
 
 def all_parts(count: int = 13) -> Canned:

@@ -37,7 +37,7 @@ def token(
     """Return an upload token; without policies, for all."""
     now = datetime.now(UTC)
     minted = UploadTokens([secret.encode()], clock=lambda: now)
-    return minted.mint(user, frozenset(policies) or None, expires_at=now + ends)
+    return minted.issue(user, frozenset(policies) or None, expires_at=now + ends)
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def test_no_upload_sends_a_header_that_is_not_known(
     checksum = Checksum(algorithm, VALUES[algorithm]) if algorithm else None
     request = UploadRequest(size=size, checksum=checksum, checksum_algorithm=algorithm, **asked)
     try:
-        plan = planner.plan(request, user="ann", jti="J", unique=UNIQUE, today=TODAY)
+        plan = planner.plan(request, user="ann", upload_uuid="J", unique=UNIQUE, today=TODAY)
     except UploadsvcError:
         return
     sent = set(plan.headers) - {"Content-Length"} if plan.method == "put" else set()

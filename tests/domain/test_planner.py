@@ -44,7 +44,7 @@ def a_plan(planner: Planner, **fields: Any) -> Plan:  # noqa: ANN401 - any field
     """Plan an upload of ann's; a checksum brings its algorithm."""
     if "checksum" in fields:
         fields = {"checksum_algorithm": fields["checksum"].algorithm, **fields}
-    return planner.plan(UploadRequest(**fields), user="ann", jti="J", unique=UNIQUE, today=TODAY)
+    return planner.plan(UploadRequest(**fields), user="ann", upload_uuid="J", unique=UNIQUE, today=TODAY)
 
 
 def refused(planner: Planner, kind: type[UploadsvcError], **fields: Any) -> UploadsvcError:  # noqa: ANN401 - any field of a request
@@ -125,7 +125,7 @@ def test_a_plain_policy_signs_little(size: int, headers: Mapping[str, str]) -> N
     plan = a_plan(a_planner(), size=size)
     assert plan.headers == {"Content-Type": "application/octet-stream", "If-None-Match": "*", **headers}
     assert (plan.min_size, plan.max_size, plan.size) == (size, size, size)
-    assert not plan.marked
+    assert not plan.tags_object
     assert not plan.replaceable
 
 
@@ -197,10 +197,10 @@ def test_the_method_is_the_one_that_can_enforce_the_policy(
     if outcome in {"put", "post", "multipart"}:
         plan = a_plan(planner, **fields)
         assert plan.method == outcome
-        assert plan.guarded is (outcome != "post" and not overwrite and provider != "b2")
+        assert plan.no_overwrite is (outcome != "post" and not overwrite and provider != "b2")
         # Of a multipart upload, the end is guarded, and then its URLs are dead.
-        assert plan.replaceable is (outcome != "multipart" and not plan.guarded)
-        assert ("If-None-Match" in plan.headers) is (outcome == "put" and plan.guarded)
+        assert plan.replaceable is (outcome != "multipart" and not plan.no_overwrite)
+        assert ("If-None-Match" in plan.headers) is (outcome == "put" and plan.no_overwrite)
     else:
         with pytest.raises(UploadsvcError) as caught:
             a_plan(planner, **fields)
@@ -292,7 +292,7 @@ def test_a_used_key_is_marked() -> None:
     fixed = a_plan(a_planner(key=KeyTemplate("avatar{ext}")), size=1, filename="me.PNG")
     assert fixed.key == "uploads/ann/avatar.png"
     for plan in (chosen, fixed):
-        assert plan.marked
+        assert plan.tags_object
         assert plan.headers["x-amz-meta-uploadsvc-upload"] == "J"
 
 

@@ -46,10 +46,10 @@ def test_it_is_always_marked_and_never_replaceable(key: str) -> None:
     """S3 forgets it once it is done, so its object says where it came from, even under a new key."""
     for overwrite in (True, False):
         plan = a_plan(a_planner(key=KeyTemplate(key), overwrite=overwrite), size=1, method="multipart")
-        assert plan.marked
-        assert plan.guarded is not overwrite
+        assert plan.tags_object
+        assert plan.no_overwrite is not overwrite
         assert not plan.replaceable
-    assert not a_plan(a_planner("b2"), size=1, method="multipart").guarded
+    assert not a_plan(a_planner("b2"), size=1, method="multipart").no_overwrite
 
 
 def test_the_threshold_decides_where_the_caller_does_not() -> None:
@@ -163,7 +163,7 @@ def test_a_size_may_be_open_where_both_sides_say_so() -> None:
         2,
         7 * GIB,
     )
-    assert plan.marked
+    assert plan.tags_object
     assert plan.upload_expires_in == 604_800
     assert refused(lets, errors.SizeRequired, method="multipart").field == "size"
     assert refused(a_planner(), errors.SizeRequired, method="multipart", size_open=True).field == "size"

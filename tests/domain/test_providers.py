@@ -97,7 +97,7 @@ def test_nothing_is_planned_that_the_store_lacks(
         plan = planner.plan(
             UploadRequest(filename="a.txt", checksum_algorithm=checksum and checksum.algorithm, **asked),
             user="ann",
-            jti="J",
+            upload_uuid="J",
             unique="0" * 36,
             today=date(2026, 11, 25),
         )

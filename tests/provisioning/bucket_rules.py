@@ -9,7 +9,7 @@ from tests.servers import S3Server
 
 from uploadsvc.domain.providers import PROVIDERS
 from uploadsvc.provisioning.models import Step
-from uploadsvc.provisioning.needs import BucketNeeds
+from uploadsvc.provisioning.needs import BucketRequirements
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ORIGIN: Final = "https://app.example.com"
 
 
-def needs_of(server: S3Server, **changed: Any) -> BucketNeeds:  # noqa: ANN401 - any of its fields
+def needs_of(server: S3Server, **changed: Any) -> BucketRequirements:  # noqa: ANN401 - any of its fields
     """Return what plain settings ask of a server's bucket; moto passes for AWS."""
     fields: dict[str, Any] = {
         "bucket": server.bucket,
@@ -32,7 +32,7 @@ def needs_of(server: S3Server, **changed: Any) -> BucketNeeds:  # noqa: ANN401 -
         "allows_public_acl": False,
         "tls": False,
     }
-    return BucketNeeds(**{**fields, **changed})
+    return BucketRequirements(**{**fields, **changed})
 
 
 @dataclass(slots=True)

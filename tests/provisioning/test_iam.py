@@ -23,7 +23,7 @@ from tests.servers import SEAWEEDFS_KEY, S3Server
 from tests.service import service_client, settings_for
 from tests.sts import assume_role
 
-from uploadsvc.domain.credentials import DELEGATED_ACTIONS
+from uploadsvc.domain.credentials import TEMPORARY_ACTIONS
 from uploadsvc.domain.providers import PROVIDERS
 from uploadsvc.provisioning.iam import bucket_policy, role_policy, service_policy
 from uploadsvc.provisioning.needs import AccessNeeds
@@ -312,7 +312,7 @@ async def test_the_role_needs_each_right(
 ) -> None:
     """Without one, what it is for is refused."""
     document = role_policy(access(moto_server.bucket, sessions=True, role_arn=ROLE_ARN))
-    assert actions_of(document) == list(DELEGATED_ACTIONS)
+    assert actions_of(document) == list(TEMPORARY_ACTIONS)
     begun = await begun_at(moto_server)
     async with moto_user(moto_server, without(document, missing)) as server:
         assert await refused_uploads(server, begun) == failed | BEYOND

@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 
 from uploadsvc import bootstrap as wiring
-from uploadsvc.provisioning.needs import AccessNeeds, BucketNeeds
+from uploadsvc.provisioning.needs import AccessNeeds, BucketRequirements
 from uploadsvc.settings import Settings, SettingsError
 
 S3: dict[str, Any] = {"bucket": "media", "region": "eu-central-1"}
@@ -20,9 +20,9 @@ def settings_of(s3: dict[str, Any] | None = None, **sections: Any) -> Settings: 
     return Settings.model_validate({"s3": {**S3, **(s3 or {})}, **sections})
 
 
-def needs(s3: dict[str, Any] | None = None, **sections: Any) -> BucketNeeds:  # noqa: ANN401 - any section
+def needs(s3: dict[str, Any] | None = None, **sections: Any) -> BucketRequirements:  # noqa: ANN401 - any section
     """Return what settings ask of the bucket."""
-    return wiring.bucket_needs(settings_of(s3, **sections))
+    return wiring.bucket_requirements(settings_of(s3, **sections))
 
 
 def access(s3: dict[str, Any] | None = None, **sections: Any) -> AccessNeeds:  # noqa: ANN401 - any section

@@ -161,8 +161,8 @@ async def test_overwriting_can_be_declined_where_it_is_allowed(
     request = {"policy": "replace", "relative_key": "c", "size": len(CONTENT)}
     assert (await put(http, await create(api, **request), CONTENT)).status_code == 200
     assert (await put(http, await create(api, **request), CONTENT)).status_code == 200
-    guarded = await create(api, **request, overwrite=False)
-    assert (await put(http, guarded, CONTENT)).status_code == 412
+    no_overwrite = await create(api, **request, overwrite=False)
+    assert (await put(http, no_overwrite, CONTENT)).status_code == 412
 
 
 async def test_an_id_ends(s3: S3Server, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:

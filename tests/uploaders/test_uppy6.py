@@ -23,7 +23,7 @@ def upload_token(policy: str) -> str:
     """Return an upload token of alice's, good for one policy."""
     tokens = UploadTokens([SECRET_KEY.encode()], clock=lambda: datetime.now(UTC))
     expires_at = datetime.now(UTC) + timedelta(minutes=5)
-    return tokens.mint("alice", frozenset({policy}), expires_at=expires_at)
+    return tokens.issue("alice", frozenset({policy}), expires_at=expires_at)
 
 
 @pytest.fixture

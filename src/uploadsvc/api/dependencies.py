@@ -41,7 +41,7 @@ def path_authentication(tokens: UploadTokens) -> Authenticate:
     """
 
     async def authenticate(request: Request, token: Annotated[str, Path()]) -> Principal:
-        principal = tokens.open(limited(token))
+        principal = tokens.verify(limited(token))
         request.scope[PRINCIPAL_KEY] = principal
         return principal
 

@@ -39,7 +39,7 @@ class ProblemRoute(APIRoute):
         """Return the handler that FastAPI calls."""
         inner = super().get_route_handler()
 
-        async def handle(request: Request) -> Response:
+        async def claims(request: Request) -> Response:
             try:
                 response = await inner(Request(request.scope, _limited(request.receive)))
             except UploadsvcError as error:
@@ -53,7 +53,7 @@ class ProblemRoute(APIRoute):
             harden(response.headers)
             return response
 
-        return handle
+        return claims
 
 
 def problem_router(*, prefix: str = "", tag: str) -> APIRouter:

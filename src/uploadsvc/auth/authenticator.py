@@ -76,7 +76,7 @@ class Authenticator:
             raise Unauthenticated(detail)
         typ = token_typ(limited(token))
         if typ == UPLOAD_TYP:
-            return self.upload_tokens.open(token)
+            return self.upload_tokens.verify(token)
         verify = self.demo if typ == DEMO_TYP and self.demo is not None else self.verify
         if verify is None:
             detail = f"Only upload tokens are taken as bearer tokens here; otherwise send {self._accepted()}."

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from uploadsvc.bootstrap.auth import allowed_origins
 from uploadsvc.bootstrap.policies import namespace, planners, provider
-from uploadsvc.bootstrap.storage import bucket_region, storage_and_signer
+from uploadsvc.bootstrap.storage import bucket_region, storage_and_presigner
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.planner import Planner
 from uploadsvc.provisioning.models import ProvisioningError
-from uploadsvc.provisioning.needs import AccessNeeds, BucketNeeds
+from uploadsvc.provisioning.needs import AccessNeeds, BucketRequirements
 from uploadsvc.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-ownership-error-res
 """
 
 
-def bucket_needs(settings: Settings) -> BucketNeeds:
+def bucket_requirements(settings: Settings) -> BucketRequirements:
     """Return what uploads need of their bucket.
 
     Raises:
@@ -40,7 +40,7 @@ def bucket_needs(settings: Settings) -> BucketNeeds:
     made = planners(settings).values()
     acls = {planner.policy.acl for planner in made}
     endpoints = (settings.s3.endpoint_url, settings.s3.public_endpoint_url)
-    return BucketNeeds(
+    return BucketRequirements(
         bucket=settings.s3.bucket,
         region=bucket_region(settings),
         provider=provider(settings),
@@ -112,7 +112,7 @@ async def bucket_client(settings: Settings) -> "AsyncIterator[S3Client]":
         ProvisioningError: There are none.
         SettingsError: The settings contradict each other.
     """
-    storage, _ = storage_and_signer(settings)
+    storage, _ = storage_and_presigner(settings)
     try:
         async with storage:
             yield storage.client

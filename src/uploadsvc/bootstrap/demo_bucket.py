@@ -19,7 +19,7 @@ async def prepare_bucket(settings: Settings, *, origins: Sequence[str]) -> None:
     Raises:
         ProvisioningError: S3 refused or did not answer.
     """
-    needs = replace(wiring.bucket_needs(settings), origins=tuple(origins))
+    needs = replace(wiring.bucket_requirements(settings), origins=tuple(origins))
     async with wiring.bucket_client(settings) as client:
         steps = await apply(client, needs, rules=("bucket", "cors"))
     for step in steps:

@@ -8,7 +8,7 @@ import httpx
 
 from uploadsvc.bootstrap.addresses import public_url
 from uploadsvc.bootstrap.auth import allowed_origins, api_keys
-from uploadsvc.bootstrap.bucket import bucket_needs
+from uploadsvc.bootstrap.bucket import bucket_requirements
 from uploadsvc.bootstrap.clock import now
 from uploadsvc.bootstrap.jwt import jwt_verifier
 from uploadsvc.bootstrap.lifetimes import check_lifetimes
@@ -16,8 +16,8 @@ from uploadsvc.bootstrap.policies import namespace, planners, provider
 from uploadsvc.bootstrap.proxies import trusted_header
 from uploadsvc.bootstrap.receipts import receipts
 from uploadsvc.bootstrap.secrets import secrets
-from uploadsvc.bootstrap.storage import bucket_region, storage_and_signer
-from uploadsvc.bootstrap.temporary_credentials import delegation
+from uploadsvc.bootstrap.storage import bucket_region, storage_and_presigner
+from uploadsvc.bootstrap.temporary_credentials import credential_issuer
 from uploadsvc.doctor.samples import canary_planner
 from uploadsvc.doctor.target import FOLDER, Target
 from uploadsvc.domain.endpoints import addressing_style, aws_endpoint_url, bucket_endpoint
@@ -30,16 +30,18 @@ def doctor_target(settings: Settings) -> Target:
     Raises:
         SettingsError: The settings contradict themselves or each other.
     """
-    storage, signer = storage_and_signer(settings)
+    storage, presigner = storage_and_presigner(settings)
     _check_the_rest(settings)
-    handed, sts = delegation(settings, storage=storage, signer=signer, namespace=namespace(settings))
+    handed, sts = credential_issuer(
+        settings, storage=storage, presigner=presigner, namespace=namespace(settings)
+    )
     s3, region, store = settings.s3, bucket_region(settings), provider(settings)
     style = addressing_style(configured=s3.addressing_style, endpoint_url=s3.endpoint_url, bucket=s3.bucket)
     endpoint_url = s3.endpoint_url or aws_endpoint_url(region)
     folder = f"{settings.key_prefix}/{FOLDER}"
     return Target(
         storage=storage,
-        signer=signer,
+        presigner=presigner,
         inner=bucket_endpoint(endpoint_url=endpoint_url, bucket=s3.bucket, style=style),
         provider=store,
         region=region,
@@ -50,8 +52,8 @@ def doctor_target(settings: Settings) -> Target:
         callers=_callers(settings),
         key_prefix=settings.key_prefix,
         origins=tuple(dict.fromkeys(allowed_origins(settings))),
-        needs=bucket_needs(settings),
-        delegation=handed,
+        needs=bucket_requirements(settings),
+        credential_issuer=handed,
         sts=sts,
         own_credentials=s3.access_key_id is not None,
         trust=_trust(),

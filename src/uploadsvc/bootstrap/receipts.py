@@ -4,7 +4,13 @@ from pydantic import SecretStr
 
 from uploadsvc.bootstrap.secrets import secrets
 from uploadsvc.settings import Settings, SettingsError
-from uploadsvc.tokens.receipt_keys import PrivateKey, PublicKey, SharedKey, private_key, public_key
+from uploadsvc.tokens.receipt_keys import (
+    ReceiptPrivateKey,
+    ReceiptPublicKey,
+    SharedKey,
+    private_key,
+    public_key,
+)
 from uploadsvc.tokens.receipts import Receipts
 from uploadsvc.tokens.signed_ids import MIN_SECRET_BYTES, derive_key
 
@@ -12,8 +18,8 @@ from uploadsvc.tokens.signed_ids import MIN_SECRET_BYTES, derive_key
 def receipts(settings: Settings) -> Receipts:
     """Return what signs receipts: the operator's private key or secret, or a key derived from ours."""
     section = settings.receipts
-    key: PrivateKey | SharedKey
-    others: list[PublicKey] | list[SharedKey] = []
+    key: ReceiptPrivateKey | SharedKey
+    others: list[ReceiptPublicKey] | list[SharedKey] = []
     # Not merely empty: a key that someone meant to set must not silently become a derived one.
     if section.private_key is not None:
         if section.secret is not None:
@@ -42,14 +48,14 @@ def receipts(settings: Settings) -> Receipts:
     )
 
 
-def _private_key(pem: SecretStr) -> PrivateKey:
+def _private_key(pem: SecretStr) -> ReceiptPrivateKey:
     try:
         return private_key(pem.get_secret_value())
     except ValueError as error:
         raise SettingsError(("receipts", "private_key"), str(error)) from None
 
 
-def _public_key(pem: str, index: int) -> PublicKey:
+def _public_key(pem: str, index: int) -> ReceiptPublicKey:
     try:
         return public_key(pem)
     except ValueError as error:

@@ -6,56 +6,56 @@ from dataclasses import dataclass
 
 from uploadsvc import bootstrap as wiring
 from uploadsvc.s3.multipart import MultipartStorage
-from uploadsvc.s3.presigner import Signer
+from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
 from uploadsvc.s3.sts import Sts
-from uploadsvc.services.create_upload import Creation
+from uploadsvc.services.create_upload import UploadCreator
 from uploadsvc.services.multipart import Multipart
 from uploadsvc.services.objects import Objects
-from uploadsvc.services.policies import Planners
-from uploadsvc.services.request_signing import DirectRequests
-from uploadsvc.services.temporary_credentials import Delegation
-from uploadsvc.services.tokens import Tokens
+from uploadsvc.services.policies import PolicyRegistry
+from uploadsvc.services.request_signing import RequestSigner
+from uploadsvc.services.temporary_credentials import CredentialIssuer
+from uploadsvc.services.upload_tokens import UploadTokenIssuer
 from uploadsvc.services.uploads import Uploads
 from uploadsvc.settings import Settings
 from uploadsvc.tokens.action_tokens import ActionTokens
 from uploadsvc.tokens.receipts import Receipts
-from uploadsvc.tokens.signed_ids import UploadIds
-from uploadsvc.tokens.signed_uuids import UnwatchedNames
+from uploadsvc.tokens.signed_ids import SignedIds
+from uploadsvc.tokens.signed_uuids import SignedUuids
 from uploadsvc.tokens.upload_tokens import UploadTokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
+class Services:
     """All that callers can ask for.
 
     Attributes:
-        creation: Creates uploads.
+        creator: Creates uploads.
         uploads: Goes on with them: look, complete, give up.
         objects: What lies under a caller's prefix.
         tokens: Upload tokens.
         actions: Tokens for the addresses at which other uploaders send no credential.
         public_url: Where callers reach the service, if the settings say so.
         receipts: What proves an upload.
-        direct: Requests of browsers that speak S3 themselves.
-        delegation: S3 credentials for callers.
+        request_signer: Requests of browsers that speak S3 themselves.
+        credential_issuer: S3 credentials for callers.
         sts: Begins the sessions of those; ``None`` where none are handed out.
         storage: The bucket.
-        signer: Signs for the bucket's public address.
+        presigner: Signs for the bucket's public address.
     """
 
-    creation: Creation
+    creator: UploadCreator
     uploads: Uploads
     objects: Objects
-    tokens: Tokens
+    tokens: UploadTokenIssuer
     actions: ActionTokens
     public_url: str | None
     receipts: Receipts
-    direct: DirectRequests
-    delegation: Delegation
+    request_signer: RequestSigner
+    credential_issuer: CredentialIssuer
     sts: Sts | None
     storage: Storage
-    signer: Signer
+    presigner: Presigner
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -64,7 +64,7 @@ class Service:
             yield
 
 
-def build_service(settings: Settings) -> Service:
+def build_services(settings: Settings) -> Services:
     """Return the use cases by the settings. Nothing is opened yet.
 
     Raises:
@@ -72,20 +72,25 @@ def build_service(settings: Settings) -> Service:
     """
     wiring.check_lifetimes(settings)
     secrets = wiring.secrets(settings)
-    storage, signer = wiring.storage_and_signer(settings, clock=wiring.now)
+    storage, presigner = wiring.storage_and_presigner(settings, clock=wiring.now)
     namespace = wiring.namespace(settings)
-    planners = Planners(wiring.planners(settings))
+    planners = PolicyRegistry(wiring.planners(settings))
     receipts = wiring.receipts(settings)
     in_parts = MultipartStorage(storage)
-    multipart = Multipart(storage=in_parts, signer=signer)
-    ids = UploadIds(secrets)
-    creation = Creation(
-        planners=planners, signer=signer, storage=storage, multipart=multipart, ids=ids, clock=wiring.now
+    multipart = Multipart(storage=in_parts, presigner=presigner)
+    ids = SignedIds(secrets)
+    creator = UploadCreator(
+        planners=planners,
+        presigner=presigner,
+        storage=storage,
+        multipart=multipart,
+        ids=ids,
+        clock=wiring.now,
     )
     uploads = Uploads(
         planners=planners,
         namespace=namespace,
-        signer=signer,
+        presigner=presigner,
         storage=storage,
         multipart=multipart,
         ids=ids,
@@ -96,14 +101,14 @@ def build_service(settings: Settings) -> Service:
     )
     objects = Objects(
         namespace=namespace,
-        signer=signer,
+        presigner=presigner,
         storage=storage,
         may_delete=settings.objects.delete,
         download_expires_in=settings.downloads.expires_in,
         max_download_expires_in=settings.downloads.max_expires_in,
         clock=wiring.now,
     )
-    tokens = Tokens(
+    tokens = UploadTokenIssuer(
         policies=settings.policies.keys(),
         namespace=namespace,
         tokens=UploadTokens(secrets, clock=wiring.now),
@@ -111,27 +116,29 @@ def build_service(settings: Settings) -> Service:
         max_expires_in=settings.tokens.max_expires_in,
         clock=wiring.now,
     )
-    direct = DirectRequests(
-        creation=creation,
-        names=UnwatchedNames(secrets),
+    request_signer = RequestSigner(
+        creator=creator,
+        names=SignedUuids(secrets),
         namespace=namespace,
-        signer=signer,
+        presigner=presigner,
         storage=storage,
         multipart=in_parts,
         clock=wiring.now,
     )
-    delegation, sts = wiring.delegation(settings, storage=storage, signer=signer, namespace=namespace)
-    return Service(
-        creation=creation,
+    credential_issuer, sts = wiring.credential_issuer(
+        settings, storage=storage, presigner=presigner, namespace=namespace
+    )
+    return Services(
+        creator=creator,
         uploads=uploads,
         objects=objects,
         tokens=tokens,
         actions=ActionTokens(secrets, clock=wiring.now),
         public_url=wiring.public_url(settings),
         receipts=receipts,
-        direct=direct,
-        delegation=delegation,
+        request_signer=request_signer,
+        credential_issuer=credential_issuer,
         sts=sts,
         storage=storage,
-        signer=signer,
+        presigner=presigner,
     )

@@ -8,12 +8,14 @@ from uploadsvc.bootstrap.policies import provider
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.endpoints import addressing_style, aws_endpoint_url, bucket_endpoint
 from uploadsvc.domain.errors import StorageMisconfigured
-from uploadsvc.s3.presigner import Signer
+from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
 from uploadsvc.settings import Settings, SettingsError
 
 
-def storage_and_signer(settings: Settings, *, clock: Callable[[], datetime] = now) -> tuple[Storage, Signer]:
+def storage_and_presigner(
+    settings: Settings, *, clock: Callable[[], datetime] = now
+) -> tuple[Storage, Presigner]:
     """Return the bucket as the service reaches it, and the signer of its public address.
 
     Args:
@@ -52,7 +54,7 @@ def storage_and_signer(settings: Settings, *, clock: Callable[[], datetime] = no
         )
     except StorageMisconfigured as error:
         raise SettingsError(("s3",), error.detail) from None
-    return storage, Signer(endpoint=public, bucket=s3.bucket, region=region)
+    return storage, Presigner(endpoint=public, bucket=s3.bucket, region=region)
 
 
 def bucket_region(settings: Settings) -> str:

@@ -4,16 +4,16 @@ from uploadsvc.bootstrap.clock import now
 from uploadsvc.bootstrap.policies import provider
 from uploadsvc.domain.endpoints import bucket_endpoint
 from uploadsvc.domain.keys import Namespace
-from uploadsvc.s3.presigner import Signer
+from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
 from uploadsvc.s3.sts import Sts
-from uploadsvc.services.temporary_credentials import Delegation
+from uploadsvc.services.temporary_credentials import CredentialIssuer
 from uploadsvc.settings import Settings, SettingsError
 
 
-def delegation(
-    settings: Settings, *, storage: Storage, signer: Signer, namespace: Namespace
-) -> tuple[Delegation, Sts | None]:
+def credential_issuer(
+    settings: Settings, *, storage: Storage, presigner: Presigner, namespace: Namespace
+) -> tuple[CredentialIssuer, Sts | None]:
     """Return what hands out credentials, and the token service that is to be entered, if any.
 
     Raises:
@@ -25,7 +25,9 @@ def delegation(
             raise SettingsError(
                 ("uppy", "credentials"), "must be true where a role or an STS endpoint is set"
             )
-        return Delegation(namespace=namespace, signer=signer, sts=None, seconds=0, clock=now), None
+        return CredentialIssuer(
+            namespace=namespace, presigner=presigner, sts=None, seconds=0, clock=now
+        ), None
     if not store.session_policies:
         message = f"{store.name} has no token service that holds a session to a policy; leave it false"
         raise SettingsError(("uppy", "credentials"), message)
@@ -35,11 +37,11 @@ def delegation(
         raise SettingsError(("uppy", "role_arn"), message)
     try:
         if section.sts_endpoint_url is not None:
-            bucket_endpoint(endpoint_url=section.sts_endpoint_url, bucket=signer.bucket, style="path")
+            bucket_endpoint(endpoint_url=section.sts_endpoint_url, bucket=presigner.bucket, style="path")
     except ValueError as error:
         raise SettingsError(("uppy", "sts_endpoint_url"), str(error)) from None
-    sts = Sts(storage, region=signer.region, endpoint_url=endpoint_url, role_arn=section.role_arn)
-    made = Delegation(
-        namespace=namespace, signer=signer, sts=sts, seconds=section.credentials_expires_in, clock=now
+    sts = Sts(storage, region=presigner.region, endpoint_url=endpoint_url, role_arn=section.role_arn)
+    made = CredentialIssuer(
+        namespace=namespace, presigner=presigner, sts=sts, seconds=section.credentials_expires_in, clock=now
     )
     return made, sts

@@ -98,7 +98,7 @@ def iam_policy(*, whom: Annotated[_For, typer.Option("--for", help="Whose policy
         _check_role(access)
         document = iam.role_policy(access)
     else:
-        document = iam.bucket_policy(wiring.bucket_needs(settings))
+        document = iam.bucket_policy(wiring.bucket_requirements(settings))
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
 
 
@@ -113,13 +113,13 @@ def _check_role(access: AccessNeeds) -> None:
 async def _planned(settings: Settings, rules: Collection[Rule]) -> list[Step]:
     silence_logs()
     async with wiring.bucket_client(settings) as client:
-        return await plan(client, wiring.bucket_needs(settings), rules=rules)
+        return await plan(client, wiring.bucket_requirements(settings), rules=rules)
 
 
 async def _applied(settings: Settings, rules: Collection[Rule]) -> list[Step]:
     silence_logs()
     async with wiring.bucket_client(settings) as client:
-        return await apply(client, wiring.bucket_needs(settings), rules=rules)
+        return await apply(client, wiring.bucket_requirements(settings), rules=rules)
 
 
 def _rules(skip: Collection[str]) -> list[Rule]:

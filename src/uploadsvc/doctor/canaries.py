@@ -20,7 +20,7 @@ from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.plan import Plan, UploadRequest
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.policy import Method
-from uploadsvc.s3.presigner import Signer
+from uploadsvc.s3.presigner import Presigner
 
 EXPIRES_IN: Final = timedelta(minutes=5)
 
@@ -55,7 +55,7 @@ class Canaries:
     Args:
         target: What is examined.
         http: Sends as a browser does, and follows no redirect.
-        signer: Signs for the address that they are sent to.
+        presigner: Signs for the address that they are sent to.
         credentials: What signs.
         licence: Whether they may be stored.
         custody: Keeps account of them.
@@ -66,14 +66,14 @@ class Canaries:
         target: Target,
         *,
         http: httpx.AsyncClient,
-        signer: Signer,
+        presigner: Presigner,
         credentials: Credentials,
         licence: Licence,
         custody: Custody,
     ) -> None:
         self._target = target
         self._http = http
-        self._signer = signer
+        self._presigner = presigner
         self._credentials = credentials
         self._custody = custody
         self._numbers = count(1)
@@ -102,7 +102,7 @@ class Canaries:
         # Each has a prefix of its own: a template without {uuid} gives the same key every time.
         owner = f"{self._custody.run}-{next(self._numbers)}"
         today = self._target.clock().date()
-        return planner.plan(request, user=owner, jti=uuid4().hex, unique=str(uuid4()), today=today)
+        return planner.plan(request, user=owner, upload_uuid=uuid4().hex, unique=str(uuid4()), today=today)
 
     async def put(self, planner: Planner, *, origin: str | None = None) -> Outcome:
         """Send a PUT by a policy."""
@@ -121,7 +121,7 @@ class Canaries:
     def sign(self, key: str, headers: Mapping[str, str], query: Mapping[str, str] | None = None) -> str:
         """Return a presigned URL for a PUT; it is never shown."""
         now = self._target.clock()
-        return self._signer.url(
+        return self._presigner.url(
             "PUT",
             key,
             credentials=self._credentials,
@@ -162,14 +162,14 @@ class Canaries:
             fields.pop("Content-MD5", None)
         elif not self.licence.store:
             size = (exact + 1, exact + 1)
-        form = self._signer.form(
+        form = self._presigner.form(
             fields, credentials=self._credentials, now=now, expires_at=now + EXPIRES_IN, size_range=size
         )
         if forged:
             form["x-amz-signature"] = "0" * len(form["x-amz-signature"])
         sent = {} if origin is None else {"Origin": origin}
         request = self._http.build_request(
-            "POST", self._signer.endpoint.base_url, headers=sent, data=form, files={"file": ("file", BODY)}
+            "POST", self._presigner.endpoint.base_url, headers=sent, data=form, files={"file": ("file", BODY)}
         )
         return await self._kept(plan.key, request)
 

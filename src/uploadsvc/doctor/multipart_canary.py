@@ -13,7 +13,7 @@ from uploadsvc.doctor.samples import BODY, algorithm_for, digest
 from uploadsvc.doctor.target import Target
 from uploadsvc.domain.checksums import checksum_header
 from uploadsvc.domain.planner import Planner
-from uploadsvc.s3.multipart import creation
+from uploadsvc.s3.multipart import creator
 
 _PATIENCE: Final = 10.0
 _BEGIN: Final = "begin a multipart upload"
@@ -60,7 +60,7 @@ async def try_multipart(
     algorithm = algorithm_for(planner.policy, target.provider, "multipart")
 
     async def begin() -> str:
-        parameters = creation(plan.headers, checksum=algorithm)
+        parameters = creator(plan.headers, checksum=algorithm)
         call = client.create_multipart_upload(Bucket=bucket, Key=plan.key, **parameters)
         answer: Any = await _step(_BEGIN, custody, call)
         custody.begun(plan.key, str(answer["UploadId"]))

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from uploadsvc.domain.errors import UploadsvcError
-from uploadsvc.domain.redaction import quoted
+from uploadsvc.domain.redaction import redacted
 
 UNANSWERED: Final = (
     BotoCoreError,
@@ -39,7 +39,7 @@ class Answer:
     Attributes:
         status: The HTTP status.
         code: S3's error code; empty where it gives none.
-        message: S3's own words, `quoted`; never more of the body, which may repeat what was signed.
+        message: S3's own words, `redacted`; never more of the body, which may repeat what was signed.
         region: The region that it names, if any.
     """
 
@@ -65,7 +65,7 @@ def of_response(response: httpx.Response) -> Answer:
     return Answer(
         status=response.status_code,
         code=_first(_CODE, body),
-        message=quoted(_first(_MESSAGE, body)),
+        message=redacted(_first(_MESSAGE, body)),
         region=response.headers.get("x-amz-bucket-region") or _first(_REGION, body),
     )
 
@@ -78,7 +78,7 @@ def of_error(error: ClientError) -> Answer:
     return Answer(
         status=metadata["HTTPStatusCode"],
         code="" if code.isdigit() else code,
-        message="" if code.isdigit() else quoted(said.get("Message")),
+        message="" if code.isdigit() else redacted(said.get("Message")),
         region=headers.get("x-amz-bucket-region") or str(said.get("Region") or ""),
     )
 

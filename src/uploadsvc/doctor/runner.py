@@ -141,7 +141,9 @@ class Examination:
             return []
         if not way.reached or cause in _DEAF:
             return [follows(check, cause or public_endpoint.CHECK) for check in checks]
-        return await _in_time(checks, cors.Browser(self._target, self._http, way.signer.endpoint).findings())
+        return await _in_time(
+            checks, cors.Browser(self._target, self._http, way.presigner.endpoint).findings()
+        )
 
     async def _rules(self, cause: str | None) -> tuple[list[Step], list[Finding]]:
         if not self._wants(*rules.CHECKS, *cors.cors_checks(self._target)):
@@ -174,7 +176,7 @@ class Examination:
             canaries = Canaries(
                 self._target,
                 http=self._http,
-                signer=way.signer,
+                presigner=way.presigner,
                 credentials=contact.credentials,
                 licence=granted,
                 custody=self._custody,
@@ -194,7 +196,9 @@ class Examination:
             return []
         if cause is not None or not way.reached:
             return [follows(check, cause or public_endpoint.CHECK) for check in checks]
-        return await _in_time(checks, session_findings(self._target, self._http, way.signer, self._custody))
+        return await _in_time(
+            checks, session_findings(self._target, self._http, way.presigner, self._custody)
+        )
 
     def _wants(self, *checks: str) -> bool:
         return not self._only.isdisjoint(checks)

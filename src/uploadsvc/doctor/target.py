@@ -8,11 +8,11 @@ from datetime import datetime
 from uploadsvc.domain.endpoints import BucketEndpoint
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.providers import Provider
-from uploadsvc.provisioning.needs import BucketNeeds
-from uploadsvc.s3.presigner import Signer
+from uploadsvc.provisioning.needs import BucketRequirements
+from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
 from uploadsvc.s3.sts import Sts
-from uploadsvc.services.temporary_credentials import Delegation
+from uploadsvc.services.temporary_credentials import CredentialIssuer
 
 FOLDER = ".doctor"
 """Below the key prefix; no user's prefix starts with a dot (`uploadsvc.domain.keys.encode_user`).
@@ -30,7 +30,7 @@ class Target:
 
     Attributes:
         storage: The bucket as the service reaches it, open.
-        signer: Signs for the bucket's public address, as for callers.
+        presigner: Signs for the bucket's public address, as for callers.
         inner: The bucket's address as the service reaches it.
         provider: What the store is taken to be.
         region: As the settings say or leave it.
@@ -40,7 +40,7 @@ class Target:
         key_prefix: Below which all keys lie.
         origins: Those that may call, as the settings name them.
         needs: What the bucket's rules have to be.
-        delegation: What hands callers S3 credentials.
+        credential_issuer: What hands callers S3 credentials.
         sts: Begins their sessions, still to be opened; ``None`` where none are handed out.
         own_credentials: Whether the access key is set, and not found by the AWS chain.
         trust: What TLS certificates are checked against.
@@ -48,7 +48,7 @@ class Target:
     """
 
     storage: Storage
-    signer: Signer
+    presigner: Presigner
     inner: BucketEndpoint
     provider: Provider
     region: str
@@ -56,8 +56,8 @@ class Target:
     callers: Mapping[str, str]
     key_prefix: str
     origins: tuple[str, ...]
-    needs: BucketNeeds
-    delegation: Delegation
+    needs: BucketRequirements
+    credential_issuer: CredentialIssuer
     sts: Sts | None
     own_credentials: bool
     trust: ssl.SSLContext
@@ -66,7 +66,7 @@ class Target:
     @property
     def bucket(self) -> str:
         """The bucket's name."""
-        return self.signer.bucket
+        return self.presigner.bucket
 
     @property
     def folder(self) -> str:
@@ -76,7 +76,7 @@ class Target:
     @property
     def has_own_public_address(self) -> bool:
         """Whether browsers reach the bucket elsewhere than the service."""
-        return self.signer.endpoint != self.inner
+        return self.presigner.endpoint != self.inner
 
     @property
     def pages(self) -> tuple[str, ...]:

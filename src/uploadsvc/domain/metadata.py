@@ -9,7 +9,7 @@ MAX_METADATA_BYTES = 2048
 
 RESERVED = "uploadsvc-"
 UPLOAD_MARK = "uploadsvc-upload"
-"""Names the upload (its ``jti``) that an object came from, where the key alone does not tell."""
+"""Names the upload (its ``upload_uuid``) that an object came from, where the key alone does not tell."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")

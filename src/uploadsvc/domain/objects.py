@@ -31,7 +31,7 @@ class StoredObject:
         checksums: Of the whole object, by algorithm; empty where the store keeps none.
         last_modified: UTC.
         metadata: User metadata, decoded, without ours.
-        upload: The upload (its ``jti``) that the object says it came from.
+        upload: The upload (its ``upload_uuid``) that the object says it came from.
     """
 
     key: str

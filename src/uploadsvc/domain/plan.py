@@ -59,9 +59,9 @@ class Plan:
             describe the object to be.
         fields: For a POST: every form field besides those of the signature.
         expires_in: How long the URLs shall live, in seconds.
-        marked: Whether the object will name its upload in its metadata (`UPLOAD_MARK`), because its key
+        tags_object: Whether the object will name its upload in its metadata (`UPLOAD_MARK`), because its key
             may have been in use before.
-        guarded: Whether S3 is to refuse where an object is there already.
+        no_overwrite: Whether S3 is to refuse where an object is there already.
         replaceable: Whether a live URL could replace the object once it is there.
         parts: How the file is cut, for a multipart upload whose size is known.
         upload_expires_in: How long the upload may take, in seconds.
@@ -77,8 +77,8 @@ class Plan:
     headers: Mapping[str, str]
     fields: Mapping[str, str]
     expires_in: int
-    marked: bool
-    guarded: bool
+    tags_object: bool
+    no_overwrite: bool
     replaceable: bool
     parts: Parts | None
     upload_expires_in: int

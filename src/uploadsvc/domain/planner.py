@@ -46,8 +46,8 @@ class Planner:
     @property
     def guard(self) -> dict[str, str]:
         """What tells S3 not to overwrite, where the policy forbids it and the store knows how."""
-        guarded = not self.policy.overwrite and self._provider.conditional_writes
-        return {"If-None-Match": "*"} if guarded else {}
+        no_overwrite = not self.policy.overwrite and self._provider.conditional_writes
+        return {"If-None-Match": "*"} if no_overwrite else {}
 
     @property
     def checksum_algorithms(self) -> frozenset[str]:
@@ -71,15 +71,18 @@ class Planner:
         names = set[str]()
         unwatched = self.policy.unsized_multipart
         if "put" in self.methods or unwatched:
-            marked = self.policy.client_keys or not self.policy.key.unique or unwatched
-            metadata = {**dict.fromkeys(self.policy.metadata, ""), **({UPLOAD_MARK: ""} if marked else {})}
+            tags_object = self.policy.client_keys or not self.policy.key.unique or unwatched
+            metadata = {
+                **dict.fromkeys(self.policy.metadata, ""),
+                **({UPLOAD_MARK: ""} if tags_object else {}),
+            }
             described = self._describe(UploadRequest(), media_types.DEFAULT, metadata)
             if "put" in self.methods and self.policy.all_types:
                 # A file may have no type then, and has a disposition.
                 described |= self._describe(UploadRequest(), "", metadata)
             # A request may ask for the guard also where the policy lets it overwrite.
-            guarded = self._provider.conditional_writes
-            names |= _put_headers(described, size=0, tags=self.policy.tags, guarded=guarded).keys()
+            no_overwrite = self._provider.conditional_writes
+            names |= _put_headers(described, size=0, tags=self.policy.tags, no_overwrite=no_overwrite).keys()
             names |= self._checksum_headers(self._provider.checksum_algorithms)
         if "multipart" in self.methods:
             names |= self._checksum_headers(self._provider.part_checksums)
@@ -89,13 +92,13 @@ class Planner:
     def _checksum_headers(self, checked: frozenset[str]) -> set[str]:
         return {checksum_header(name) for name in ALGORITHMS if name in checked & self.checksum_algorithms}
 
-    def plan(self, request: UploadRequest, *, user: str, jti: str, unique: str, today: date) -> Plan:
+    def plan(self, request: UploadRequest, *, user: str, upload_uuid: str, unique: str, today: date) -> Plan:
         """Decide an upload.
 
         Args:
             request: What the caller asked for.
             user: Whose prefix it goes to.
-            jti: The upload's own name.
+            upload_uuid: The upload's own name.
             unique: What ``{uuid}`` stands for.
             today: What ``{date}`` stands for, UTC.
 
@@ -116,9 +119,9 @@ class Planner:
             # Only who sends a PUT sends a type, or none, with it.
             content_type = self._content_type(request)
         # A multipart upload has no name of its own in S3 once it is done, so its object always carries ours.
-        marked = not key_is_new or multipart
-        metadata = self._metadata(request, {UPLOAD_MARK: jti} if marked else {})
-        guarded = method != "post" and not overwrite and self._provider.conditional_writes
+        tags_object = not key_is_new or multipart
+        metadata = self._metadata(request, {UPLOAD_MARK: upload_uuid} if tags_object else {})
+        no_overwrite = method != "post" and not overwrite and self._provider.conditional_writes
         described = self._describe(request, content_type, metadata)
         if request.checksum is not None and not multipart:
             described[request.checksum.header] = request.checksum.value
@@ -128,7 +131,7 @@ class Planner:
             parts = self._cut(request)
             headers = _multipart_headers(described, tags=policy.tags)
         elif method == "put":
-            headers = _put_headers(described, size=request.size, tags=policy.tags, guarded=guarded)
+            headers = _put_headers(described, size=request.size, tags=policy.tags, no_overwrite=no_overwrite)
         else:
             headers, fields = {}, _form_fields(described, key=key, tags=policy.tags)
             if request.form_status is not None:
@@ -146,10 +149,10 @@ class Planner:
             fields=fields,
             # A part is of no use once its upload has expired.
             expires_in=min(expires_in, policy.multipart_expires_in) if multipart else expires_in,
-            marked=marked,
-            guarded=guarded,
+            tags_object=tags_object,
+            no_overwrite=no_overwrite,
             # The URLs of parts are dead once the upload is complete.
-            replaceable=method == "post" or (method == "put" and not guarded),
+            replaceable=method == "post" or (method == "put" and not no_overwrite),
             parts=parts,
             upload_expires_in=policy.multipart_expires_in if multipart else UPLOAD_EXPIRES_IN,
             part_checksum=request.checksum_algorithm if multipart else None,
@@ -389,10 +392,10 @@ def _object_headers(policy: Policy) -> dict[str, str]:
 
 
 def _put_headers(
-    headers: dict[str, str], *, size: int | None, tags: Mapping[str, str], guarded: bool
+    headers: dict[str, str], *, size: int | None, tags: Mapping[str, str], no_overwrite: bool
 ) -> dict[str, str]:
     headers["Content-Length"] = str(size)
-    if guarded:
+    if no_overwrite:
         headers["If-None-Match"] = "*"
     if tags:
         headers["x-amz-tagging"] = urlencode(tags, quote_via=quote)

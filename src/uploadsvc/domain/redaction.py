@@ -24,7 +24,7 @@ _SECRET: Final = re.compile(
 )
 
 
-def quoted(message: object) -> str:
+def redacted(message: object) -> str:
     """Return S3's message in one line of at most `LONGEST` characters, without what lets anyone in.
 
     Args:

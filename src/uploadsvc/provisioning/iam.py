@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from uploadsvc.domain.arns import bucket_arn, objects_arn, partition
-from uploadsvc.domain.credentials import DELEGATED_ACTIONS
+from uploadsvc.domain.credentials import TEMPORARY_ACTIONS
 from uploadsvc.domain.providers import Provider
-from uploadsvc.provisioning.needs import AccessNeeds, BucketNeeds
+from uploadsvc.provisioning.needs import AccessNeeds, BucketRequirements
 
 _VERSION: Final = "2012-10-17"
 _ALIAS: Final = re.compile(r"(?:arn:[^:]+:kms:[^:]+:(?P<account>[^:]*):)?(?P<alias>alias/.+)")
@@ -57,10 +57,10 @@ def role_policy(needs: AccessNeeds) -> dict[str, Any]:
         needs: What the settings make the service do.
     """
     objects = objects_arn(needs.bucket, region=needs.region, prefix=f"{needs.key_prefix}/")
-    return {"Version": _VERSION, "Statement": [_allow("Uploads", DELEGATED_ACTIONS, objects)]}
+    return {"Version": _VERSION, "Statement": [_allow("Uploads", TEMPORARY_ACTIONS, objects)]}
 
 
-def bucket_policy(needs: BucketNeeds) -> dict[str, Any]:
+def bucket_policy(needs: BucketRequirements) -> dict[str, Any]:
     """Return the policy of whoever runs ``uploadsvc bucket``; to plan, the rights to read are enough.
 
     Args:

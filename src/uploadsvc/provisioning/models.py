@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from uploadsvc.domain.providers import Provider
-from uploadsvc.provisioning.needs import BucketNeeds
+from uploadsvc.provisioning.needs import BucketRequirements
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -47,7 +47,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class RuleState:
     """How one rule stands, and what would put it right.
 
     Attributes:
@@ -74,8 +74,8 @@ class Check:
 
     rule: Rule
     supported: Callable[[Provider], bool]
-    wanted: Callable[[BucketNeeds], str]
-    look: Callable[["S3Client", BucketNeeds], Awaitable[Finding]]
+    wanted: Callable[[BucketRequirements], str]
+    look: Callable[["S3Client", BucketRequirements], Awaitable[RuleState]]
 
 
 class ProvisioningError(Exception):

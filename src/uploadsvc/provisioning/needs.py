@@ -6,7 +6,7 @@ from uploadsvc.domain.providers import Provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BucketNeeds:
+class BucketRequirements:
     """What uploads need of their bucket.
 
     Attributes:

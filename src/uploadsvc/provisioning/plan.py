@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import ClientError as AiohttpError
 from botocore.exceptions import BotoCoreError, ClientError
 
-from uploadsvc.domain.redaction import quoted
+from uploadsvc.domain.redaction import redacted
 from uploadsvc.provisioning.errors import UNREADABLE, refused, unreadable
-from uploadsvc.provisioning.models import Check, Finding, ProvisioningError, Rule, State, Step
-from uploadsvc.provisioning.needs import BucketNeeds
+from uploadsvc.provisioning.models import Check, ProvisioningError, Rule, RuleState, State, Step
+from uploadsvc.provisioning.needs import BucketRequirements
 from uploadsvc.provisioning.rules import CHECKS
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ PROBLEMS: Final[frozenset[State]] = frozenset({"conflict", "not allowed", "faile
 """The states that it cannot change; somebody has to look."""
 
 
-async def plan(client: "S3Client", needs: BucketNeeds, *, rules: Collection[Rule] = RULES) -> list[Step]:
+async def plan(
+    client: "S3Client", needs: BucketRequirements, *, rules: Collection[Rule] = RULES
+) -> list[Step]:
     """Look at the bucket. Nothing is changed, and one rule that cannot be read leaves the others.
 
     Args:
@@ -54,7 +56,9 @@ async def plan(client: "S3Client", needs: BucketNeeds, *, rules: Collection[Rule
     return steps
 
 
-async def apply(client: "S3Client", needs: BucketNeeds, *, rules: Collection[Rule] = RULES) -> list[Step]:
+async def apply(
+    client: "S3Client", needs: BucketRequirements, *, rules: Collection[Rule] = RULES
+) -> list[Step]:
     """Make what is missing, and change what differs; what is in place is not written.
 
     What was written is looked at again: a store, or what stands before it, may take it and not keep it.
@@ -85,15 +89,15 @@ def _chosen(rules: Collection[Rule]) -> list[Check]:
     return [check for check in CHECKS if check.rule in rules]
 
 
-def _is_missing_bucket(check: Check, finding: Finding) -> bool:
+def _is_missing_bucket(check: Check, finding: RuleState) -> bool:
     return check.rule == "bucket" and finding.state == "missing"
 
 
-async def _look(client: "S3Client", needs: BucketNeeds, check: Check, *, exists: bool) -> Finding:
+async def _look(client: "S3Client", needs: BucketRequirements, check: Check, *, exists: bool) -> RuleState:
     if not check.supported(needs.provider):
-        return Finding(state="unsupported", found=f"not for {needs.provider.name}")
+        return RuleState(state="unsupported", found=f"not for {needs.provider.name}")
     if not exists:
-        return Finding(state="missing", found="no bucket")
+        return RuleState(state="missing", found="no bucket")
     try:
         return await check.look(client, needs)
     except ClientError as error:
@@ -102,7 +106,7 @@ async def _look(client: "S3Client", needs: BucketNeeds, check: Check, *, exists:
         return unreadable(error)
 
 
-async def _changed(finding: Finding) -> Finding:
+async def _changed(finding: RuleState) -> RuleState:
     try:
         if finding.change is not None:
             await finding.change()
@@ -110,10 +114,10 @@ async def _changed(finding: Finding) -> Finding:
         return refused(error)
     except UNREADABLE as error:
         return unreadable(error)
-    return Finding(state="made" if finding.state == "missing" else "changed", found=finding.found)
+    return RuleState(state="made" if finding.state == "missing" else "changed", found=finding.found)
 
 
-async def _kept(client: "S3Client", needs: BucketNeeds, steps: list[Step]) -> list[Step]:
+async def _kept(client: "S3Client", needs: BucketRequirements, steps: list[Step]) -> list[Step]:
     """Look again at what was made or changed, and tell of it as a failure where it is not there."""
     checks = {check.rule: check for check in CHECKS}
     unseen = {step.rule: "" for step in steps if step.state in {"made", "changed"}}
@@ -131,12 +135,12 @@ async def _kept(client: "S3Client", needs: BucketNeeds, steps: list[Step]) -> li
     ]
 
 
-def _step(check: Check, needs: BucketNeeds, finding: Finding) -> Step:
+def _step(check: Check, needs: BucketRequirements, finding: RuleState) -> Step:
     return Step(rule=check.rule, state=finding.state, found=finding.found, wanted=check.wanted(needs))
 
 
 @asynccontextmanager
-async def _said(needs: BucketNeeds, what: str) -> AsyncIterator[None]:
+async def _said(needs: BucketRequirements, what: str) -> AsyncIterator[None]:
     try:
         yield
     except (BotoCoreError, AiohttpError, TimeoutError, OSError) as error:
@@ -146,4 +150,4 @@ async def _said(needs: BucketNeeds, what: str) -> AsyncIterator[None]:
 
 def _reason(error: Exception) -> str:
     # A timeout of the system's own has no words.
-    return quoted(str(error)) or type(error).__name__
+    return redacted(str(error)) or type(error).__name__

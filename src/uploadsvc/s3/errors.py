@@ -45,7 +45,7 @@ class RefusedError(Exception):
 
 
 @asynccontextmanager
-async def translated(
+async def s3_errors(
     operation: str, *, expected: AbstractSet[str] = frozenset(), deadline: float | None = None
 ) -> AsyncIterator[None]:
     """Bound a call to S3 in time, and turn its failure into one of ours.

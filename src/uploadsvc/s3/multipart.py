@@ -15,7 +15,7 @@ from uploadsvc.domain.errors import (
     VerificationFailed,
 )
 from uploadsvc.domain.parts import MAX_PARTS, UploadedPart
-from uploadsvc.s3.errors import RefusedError, translated
+from uploadsvc.s3.errors import RefusedError, s3_errors
 from uploadsvc.s3.storage import Storage
 
 ASSEMBLY_DEADLINE: Final = 300.0
@@ -83,8 +83,8 @@ class MultipartStorage:
         Raises:
             UploadsvcError: S3 denies, fails or does not answer.
         """
-        parameters = creation(headers, checksum=checksum)
-        async with translated("create_multipart_upload"):
+        parameters = creator(headers, checksum=checksum)
+        async with s3_errors("create_multipart_upload"):
             answer = await self._storage.client.create_multipart_upload(
                 Bucket=self._storage.bucket, Key=key, **parameters
             )
@@ -140,7 +140,7 @@ class MultipartStorage:
 
     async def _page(self, key: str, upload_id: str, marker: int) -> dict[str, Any]:
         try:
-            async with translated("list_parts", expected=_NO_SUCH_UPLOAD):
+            async with s3_errors("list_parts", expected=_NO_SUCH_UPLOAD):
                 answer = await self._storage.client.list_parts(
                     Bucket=self._storage.bucket, Key=key, UploadId=upload_id, PartNumberMarker=marker
                 )
@@ -156,7 +156,7 @@ class MultipartStorage:
         *,
         part_checksum: Algorithm | None,
         checksum: Checksum | None,
-        guarded: bool,
+        no_overwrite: bool,
     ) -> None:
         """Put the parts together, in the background: who asks waits for it only so long.
 
@@ -166,7 +166,7 @@ class MultipartStorage:
             parts: All of them, in order.
             part_checksum: What each of them has.
             checksum: Of the whole, where it is known and S3 can compare it.
-            guarded: Whether S3 is to refuse where an object is there.
+            no_overwrite: Whether S3 is to refuse where an object is there.
 
         Raises:
             NoSuchUploadError: It is complete already, aborted, or never was.
@@ -178,7 +178,7 @@ class MultipartStorage:
             UploadsvcError: S3 denies.
         """
         if upload_id not in self._assembling:
-            parameters = _completion(parts, part_checksum, checksum, guarded=guarded)
+            parameters = _completion(parts, part_checksum, checksum, no_overwrite=no_overwrite)
             assembling = self._storage.run(self._assemble(key, upload_id, parameters))
             self._assembling[upload_id] = assembling
             assembling.add_done_callback(lambda done: self._forget(upload_id, done))
@@ -214,7 +214,7 @@ class MultipartStorage:
     async def _assemble(self, key: str, upload_id: str, parameters: dict[str, Any]) -> None:
         expected = _NO_SUCH_UPLOAD | _REFUSALS.keys()
         try:
-            async with translated("complete_multipart_upload", expected=expected, deadline=ASSEMBLY_DEADLINE):
+            async with s3_errors("complete_multipart_upload", expected=expected, deadline=ASSEMBLY_DEADLINE):
                 await self._storage.client.complete_multipart_upload(
                     Bucket=self._storage.bucket, Key=key, UploadId=upload_id, **parameters
                 )
@@ -231,7 +231,7 @@ class MultipartStorage:
             UploadsvcError: S3 denies, fails or does not answer.
         """
         try:
-            async with translated("abort_multipart_upload", expected=_NO_SUCH_UPLOAD):
+            async with s3_errors("abort_multipart_upload", expected=_NO_SUCH_UPLOAD):
                 await self._storage.client.abort_multipart_upload(
                     Bucket=self._storage.bucket, Key=key, UploadId=upload_id
                 )
@@ -255,7 +255,7 @@ class MultipartStorage:
             UploadsvcError: S3 denies, fails or does not answer.
         """
         markers: dict[str, Any] = {"KeyMarker": after[0], "UploadIdMarker": after[1]} if any(after) else {}
-        async with translated("list_multipart_uploads"):
+        async with s3_errors("list_multipart_uploads"):
             answer = await self._storage.client.list_multipart_uploads(
                 Bucket=self._storage.bucket, Prefix=prefix, MaxUploads=limit, **markers
             )
@@ -273,7 +273,7 @@ class MultipartStorage:
         return listed, (answer.get("NextKeyMarker", ""), answer.get("NextUploadIdMarker", ""))
 
 
-def creation(headers: Mapping[str, str], *, checksum: Algorithm | None) -> dict[str, Any]:
+def creator(headers: Mapping[str, str], *, checksum: Algorithm | None) -> dict[str, Any]:
     """Return the parameters by which an upload is begun, besides bucket and key.
 
     Args:
@@ -319,7 +319,7 @@ def _completion(
     part_checksum: Algorithm | None,
     checksum: Checksum | None,
     *,
-    guarded: bool,
+    no_overwrite: bool,
 ) -> dict[str, Any]:
     name = f"Checksum{part_checksum.upper()}" if part_checksum else ""
     listed = [
@@ -334,6 +334,6 @@ def _completion(
     if part_checksum is not None and checksum is not None and not is_composite(part_checksum):
         parameters[name] = checksum.value
         parameters["ChecksumType"] = _checksum_type(part_checksum)
-    if guarded:
+    if no_overwrite:
         parameters["IfNoneMatch"] = "*"
     return parameters

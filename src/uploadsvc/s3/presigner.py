@@ -12,7 +12,7 @@ from uploadsvc.s3.sigv4 import Condition, Method, presign, sign_post_policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signer:
+class Presigner:
     """Signs requests on one bucket.
 
     Attributes:

@@ -20,7 +20,7 @@ from uploadsvc.domain.errors import StorageMisconfigured
 from uploadsvc.domain.objects import ListedObject, StoredObject
 from uploadsvc.s3.aws_chain import AwsChain, SourcedCredentials
 from uploadsvc.s3.credentials import CredentialSource
-from uploadsvc.s3.errors import DEADLINE, MISSING, RefusedError, translated
+from uploadsvc.s3.errors import DEADLINE, MISSING, RefusedError, s3_errors
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -155,7 +155,7 @@ class Storage:
         Raises:
             UploadsvcError: Credentials or bucket do not answer as they should.
         """
-        async with translated("head_bucket"):
+        async with s3_errors("head_bucket"):
             answer = await self.client.head_bucket(Bucket=self.bucket)
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
         return parsedate_to_datetime(date).astimezone(UTC) if date else datetime.now(UTC)
@@ -167,7 +167,7 @@ class Storage:
             UploadsvcError: S3 denies, fails or does not answer.
         """
         try:
-            async with translated("head_object", expected=MISSING):
+            async with s3_errors("head_object", expected=MISSING):
                 answer = await self.client.head_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
                 return _stored(self.bucket, key, answer)
         except RefusedError:
@@ -180,7 +180,7 @@ class Storage:
             UploadsvcError: S3 denies, fails or does not answer.
         """
         try:
-            async with translated("delete_object", expected=MISSING):
+            async with s3_errors("delete_object", expected=MISSING):
                 await self.client.delete_object(Bucket=self.bucket, Key=key)
         except RefusedError:
             return
@@ -199,7 +199,7 @@ class Storage:
         Raises:
             UploadsvcError: S3 denies, fails or does not answer.
         """
-        async with translated("list_objects_v2"):
+        async with s3_errors("list_objects_v2"):
             answer = await self.client.list_objects_v2(
                 Bucket=self.bucket, Prefix=prefix, StartAfter=after, MaxKeys=limit
             )

@@ -10,20 +10,20 @@ from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.plan import Plan, UploadRequest
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.principal import Principal
-from uploadsvc.s3.presigner import Signer, end_of_life
+from uploadsvc.s3.presigner import Presigner, end_of_life
 from uploadsvc.s3.storage import Storage
 from uploadsvc.services.multipart import FIRST_PARTS, Multipart, SignedPart
-from uploadsvc.services.policies import Planners
+from uploadsvc.services.policies import PolicyRegistry
 from uploadsvc.services.results import Grant
-from uploadsvc.tokens.signed_ids import Handle, UploadIds
+from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims
 
 
-class Creation:
+class UploadCreator:
     """New uploads under the callers' own prefixes.
 
     Args:
         planners: Those of the policies.
-        signer: For what callers are handed.
+        presigner: For what callers are handed.
         storage: The bucket.
         multipart: What is particular to multipart uploads.
         ids: Seals upload ids.
@@ -33,15 +33,15 @@ class Creation:
     def __init__(
         self,
         *,
-        planners: Planners,
-        signer: Signer,
+        planners: PolicyRegistry,
+        presigner: Presigner,
         storage: Storage,
         multipart: Multipart,
-        ids: UploadIds,
+        ids: SignedIds,
         clock: Callable[[], datetime],
     ) -> None:
         self.planners = planners
-        self._signer = signer
+        self._presigner = presigner
         self._storage = storage
         self._multipart = multipart
         self._ids = ids
@@ -54,8 +54,8 @@ class Creation:
             UploadsvcError: The policy is unknown or does not allow it.
         """
         planner = self.planners.choose(caller, policy)
-        jti = uuid4().hex
-        return await self._begin(planner, jti, self._plan(planner, caller, request, jti))
+        upload_uuid = uuid4().hex
+        return await self._begin(planner, upload_uuid, self._plan(planner, caller, request, upload_uuid))
 
     async def create_all(
         self, caller: Principal, policy: str | None, requests: Sequence[UploadRequest]
@@ -72,13 +72,14 @@ class Creation:
         planner = self.planners.choose(caller, policy)
         planned = []
         for request in requests:
-            jti = uuid4().hex
+            upload_uuid = uuid4().hex
             try:
-                planned.append((jti, self._plan(planner, caller, request, jti)))
+                planned.append((upload_uuid, self._plan(planner, caller, request, upload_uuid)))
             except errors.UploadsvcError as error:
                 raise _about(request.filename, error) from None
         begun = await asyncio.gather(
-            *(self._begin(planner, jti, plan) for jti, plan in planned), return_exceptions=True
+            *(self._begin(planner, upload_uuid, plan) for upload_uuid, plan in planned),
+            return_exceptions=True,
         )
         grants = [one for one in begun if isinstance(one, Grant)]
         for failure in begun:
@@ -87,11 +88,13 @@ class Creation:
                 raise failure
         return grants
 
-    def _plan(self, planner: Planner, caller: Principal, request: UploadRequest, jti: str) -> Plan:
+    def _plan(self, planner: Planner, caller: Principal, request: UploadRequest, upload_uuid: str) -> Plan:
         today = self._now().date()
-        return planner.plan(request, user=caller.user, jti=jti, unique=str(uuid4()), today=today)
+        return planner.plan(
+            request, user=caller.user, upload_uuid=upload_uuid, unique=str(uuid4()), today=today
+        )
 
-    async def _begin(self, planner: Planner, jti: str, plan: Plan) -> Grant:
+    async def _begin(self, planner: Planner, upload_uuid: str, plan: Plan) -> Grant:
         credentials = await self._storage.credentials()
         upload_id = await self._multipart.create(plan) if plan.method == "multipart" else ""
         # Only now: the first credentials of all may have been waited for.
@@ -100,10 +103,10 @@ class Creation:
         upload_expires_at = now + timedelta(seconds=plan.upload_expires_in)
         if plan.method != "multipart":
             upload_expires_at = max(upload_expires_at, expires_at)
-        handle = Handle(
-            jti=jti,
+        claims = UploadClaims(
+            upload_uuid=upload_uuid,
             policy=planner.policy.name,
-            bucket=self._signer.bucket,
+            bucket=self._presigner.bucket,
             key=plan.key,
             method=plan.method,
             min_size=plan.min_size,
@@ -113,16 +116,16 @@ class Creation:
             part_checksum=plan.part_checksum,
             upload_id=upload_id,
             part_size=plan.parts.part_size if plan.parts else 0,
-            guarded=plan.guarded,
-            marked=plan.marked,
+            no_overwrite=plan.no_overwrite,
+            tags_object=plan.tags_object,
             replaceable_until=int(expires_at.timestamp()) if plan.replaceable else 0,
             expires_at=int(upload_expires_at.timestamp()),
         )
-        url, fields, parts = self._sign(plan, handle, credentials=credentials, now=now, expires_at=expires_at)
+        url, fields, parts = self._sign(plan, claims, credentials=credentials, now=now, expires_at=expires_at)
         return Grant(
-            id=self._ids.seal(handle),
+            id=self._ids.sign(claims),
             plan=plan,
-            bucket=self._signer.bucket,
+            bucket=self._presigner.bucket,
             url=url,
             fields=fields,
             parts=parts,
@@ -131,14 +134,20 @@ class Creation:
         )
 
     def _sign(
-        self, plan: Plan, handle: Handle, *, credentials: Credentials, now: datetime, expires_at: datetime
+        self,
+        plan: Plan,
+        claims: UploadClaims,
+        *,
+        credentials: Credentials,
+        now: datetime,
+        expires_at: datetime,
     ) -> tuple[str, Mapping[str, str], list[SignedPart]]:
         if plan.method == "multipart":
             # A part's checksum is signed too: where there are such, parts are asked for with theirs.
             count = plan.parts.count if plan.parts else 0
             first = 0 if plan.part_checksum else min(count, FIRST_PARTS)
             parts = self._multipart.sign(
-                handle,
+                claims,
                 range(1, first + 1),
                 checksums=None,
                 credentials=credentials,
@@ -147,18 +156,18 @@ class Creation:
             )
             return "", {}, parts
         if plan.method == "put":
-            url = self._signer.url(
+            url = self._presigner.url(
                 "PUT", plan.key, credentials=credentials, now=now, expires_at=expires_at, headers=plan.headers
             )
             return url, {}, []
-        fields = self._signer.form(
+        fields = self._presigner.form(
             plan.fields,
             credentials=credentials,
             now=now,
             expires_at=expires_at,
             size_range=(plan.min_size, plan.max_size),
         )
-        return self._signer.endpoint.base_url, fields, []
+        return self._presigner.endpoint.base_url, fields, []
 
     async def bare_put(
         self, caller: Principal, policy: str | None, request: UploadRequest
@@ -175,14 +184,14 @@ class Creation:
         credentials = await self._storage.credentials()
         now = self._now()
         expires_at = end_of_life(credentials, now=now, expires_in=planner.policy.expires_in)
-        url = self._signer.url(
+        url = self._presigner.url(
             "PUT", key, credentials=credentials, now=now, expires_at=expires_at, headers=headers
         )
         return url, key
 
     async def _give_up(self, grant: Grant) -> None:
         if grant.plan.method == "multipart":
-            await self._multipart.abort(self._ids.open(grant.id))
+            await self._multipart.abort(self._ids.verify(grant.id))
 
     def _now(self) -> datetime:
         return self._clock().replace(microsecond=0)

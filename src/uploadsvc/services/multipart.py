@@ -17,8 +17,8 @@ from uploadsvc.domain.keys import MAX_KEY_BYTES
 from uploadsvc.domain.parts import MAX_PARTS, UploadedPart, ranges
 from uploadsvc.domain.plan import Plan
 from uploadsvc.s3.multipart import MultipartStorage, NoSuchUploadError, UnfinishedUpload
-from uploadsvc.s3.presigner import Signer
-from uploadsvc.tokens.signed_ids import Handle
+from uploadsvc.s3.presigner import Presigner
+from uploadsvc.tokens.signed_ids import UploadClaims
 
 FIRST_PARTS: Final = 100
 """So many parts are signed when an upload is created."""
@@ -52,12 +52,12 @@ class Multipart:
 
     Args:
         storage: The bucket's multipart uploads.
-        signer: For what callers are handed.
+        presigner: For what callers are handed.
     """
 
-    def __init__(self, *, storage: MultipartStorage, signer: Signer) -> None:
+    def __init__(self, *, storage: MultipartStorage, presigner: Presigner) -> None:
         self._storage = storage
-        self._signer = signer
+        self._presigner = presigner
 
     async def create(self, plan: Plan) -> str:
         """Begin an upload in S3, and return S3's name for it.
@@ -69,7 +69,7 @@ class Multipart:
 
     def sign(
         self,
-        handle: Handle,
+        claims: UploadClaims,
         part_numbers: Sequence[int],
         *,
         checksums: Sequence[str] | None,
@@ -80,7 +80,7 @@ class Multipart:
         """Sign parts, each for its exact size where that is known.
 
         Args:
-            handle: The upload.
+            claims: The upload.
             part_numbers: Counted from 1.
             checksums: Of these parts, in their order, where the upload has them; in base64.
             credentials: What signs.
@@ -90,12 +90,12 @@ class Multipart:
         Raises:
             ValidationFailed: There is no such part, or its checksum is missing, malformed or unasked.
         """
-        if handle.listed:
+        if claims.listed:
             raise _listed()
         if checksums is not None and len(checksums) != len(part_numbers):
             detail = "Give one checksum for each of the part numbers, in the same order."
             raise errors.ValidationFailed(detail, field="checksums")
-        parts, upload_id = handle.parts if handle.part_size else None, handle.upload_id
+        parts, upload_id = claims.parts if claims.part_size else None, claims.upload_id
         most = parts.count if parts else MAX_PARTS
         signed = []
         for number, checksum in zip(part_numbers, checksums or repeat(None), strict=False):
@@ -103,11 +103,11 @@ class Multipart:
                 detail = f"There is no part {number}; the upload has 1 to {most}."
                 raise errors.ValidationFailed(detail, field="part_numbers")
             size = parts.size_of(number) if parts else None
-            headers = _part_headers(handle, number, checksum)
+            headers = _part_headers(claims, number, checksum)
             length = {} if size is None else {"Content-Length": str(size)}
-            url = self._signer.url(
+            url = self._presigner.url(
                 "PUT",
-                handle.key,
+                claims.key,
                 credentials=credentials,
                 now=now,
                 expires_at=expires_at,
@@ -117,7 +117,7 @@ class Multipart:
             signed.append(SignedPart(part_number=number, size=size, url=url, headers=headers))
         return signed
 
-    async def arrived(self, handle: Handle) -> list[UploadedPart] | None:
+    async def arrived(self, claims: UploadClaims) -> list[UploadedPart] | None:
         """Return the parts that S3 has, or ``None`` where it knows no such upload (any more).
 
         Raises:
@@ -125,19 +125,19 @@ class Multipart:
         """
         try:
             return await self._storage.list_parts(
-                handle.key,
-                handle.upload_id,
-                checksum=handle.part_checksum,
-                part_count=handle.parts.count if handle.part_size else 0,
+                claims.key,
+                claims.upload_id,
+                checksum=claims.part_checksum,
+                part_count=claims.parts.count if claims.part_size else 0,
             )
         except NoSuchUploadError:
             return None
 
-    async def assemble(self, handle: Handle, etags: Mapping[int, str] | None) -> bool:
+    async def assemble(self, claims: UploadClaims, etags: Mapping[int, str] | None) -> bool:
         """Put the parts together, once all are there with their right sizes.
 
         Args:
-            handle: The upload.
+            claims: The upload.
             etags: What the caller believes to have sent, by part number; ``None`` leaves it to S3.
 
         Returns:
@@ -151,36 +151,36 @@ class Multipart:
             ObjectExists: The upload may not replace what is there.
             UploadsvcError: S3 denies, fails, does not answer, or is still at it.
         """
-        if handle.listed:
+        if claims.listed:
             raise _listed()
         try:
             # While S3 is at it, it need not list the parts any more.
-            if await self._storage.joined(handle.upload_id):
+            if await self._storage.joined(claims.upload_id):
                 return True
-            arrived = await self.arrived(handle)
+            arrived = await self.arrived(claims)
             if arrived is None:
                 return False
-            choose = _all_parts if handle.part_size else _sent_parts
-            whole = choose(handle, arrived, etags)
+            choose = _all_parts if claims.part_size else _sent_parts
+            whole = choose(claims, arrived, etags)
             await self._storage.complete(
-                handle.key,
-                handle.upload_id,
+                claims.key,
+                claims.upload_id,
                 whole,
-                part_checksum=handle.part_checksum,
-                checksum=handle.checksum,
-                guarded=handle.guarded,
+                part_checksum=claims.part_checksum,
+                checksum=claims.checksum,
+                no_overwrite=claims.no_overwrite,
             )
         except NoSuchUploadError:
             return False
         return True
 
-    async def abort(self, handle: Handle) -> None:
+    async def abort(self, claims: UploadClaims) -> None:
         """Throw the parts away; twice is fine.
 
         Raises:
             UploadsvcError: S3 denies, fails or does not answer.
         """
-        await self._storage.abort(handle.key, handle.upload_id)
+        await self._storage.abort(claims.key, claims.upload_id)
 
     async def unfinished(
         self, prefix: str, *, cursor: str | None, limit: int
@@ -203,32 +203,32 @@ class Multipart:
         return own, _encode_cursor(last, prefix) if last and goes_on else None
 
 
-def _part_headers(handle: Handle, number: int, value: str | None) -> dict[str, str]:
-    if handle.part_checksum is None:
+def _part_headers(claims: UploadClaims, number: int, value: str | None) -> dict[str, str]:
+    if claims.part_checksum is None:
         if value is not None:
             detail = "This upload was created without a checksum, so its parts have none either."
             raise errors.ValidationFailed(detail, field="checksums")
         return {}
     if value is None:
         detail = (
-            f"This upload was created with {handle.part_checksum}; give that of part {number}, in base64."
+            f"This upload was created with {claims.part_checksum}; give that of part {number}, in base64."
         )
         raise errors.ValidationFailed(detail, field="checksums")
     try:
-        plain = Checksum(handle.part_checksum, value).digest == value
+        plain = Checksum(claims.part_checksum, value).digest == value
     except ValueError as error:
         detail = f"The checksum {error}."
         raise errors.ValidationFailed(detail, field="checksums") from None
     if not plain:
         detail = "The checksum of a part has no number of parts."
         raise errors.ValidationFailed(detail, field="checksums")
-    return {checksum_header(handle.part_checksum): value}
+    return {checksum_header(claims.part_checksum): value}
 
 
 def _all_parts(
-    handle: Handle, arrived: Sequence[UploadedPart], etags: Mapping[int, str] | None
+    claims: UploadClaims, arrived: Sequence[UploadedPart], etags: Mapping[int, str] | None
 ) -> list[UploadedPart]:
-    parts, by_number = handle.parts, {part.part_number: part for part in arrived}
+    parts, by_number = claims.parts, {part.part_number: part for part in arrived}
     if unknown := [number for number in etags or () if number > parts.count]:
         detail = f"There is no part {unknown[0]}; the upload has 1 to {parts.count}."
         raise errors.ValidationFailed(detail, field="parts")
@@ -249,7 +249,7 @@ def _all_parts(
 
 
 def _sent_parts(
-    handle: Handle, arrived: Sequence[UploadedPart], etags: Mapping[int, str] | None
+    claims: UploadClaims, arrived: Sequence[UploadedPart], etags: Mapping[int, str] | None
 ) -> list[UploadedPart]:
     """Return the parts of an upload that began without its size: those that were named, and no others."""
     whole = sorted(arrived, key=lambda part: part.part_number)
@@ -266,7 +266,7 @@ def _sent_parts(
         if other:
             detail = f"S3 has other parts than those that were named: {ranges(other)}."
             raise errors.UploadIncomplete(detail, field="parts")
-    check_total(sum(part.size for part in whole), min_size=handle.min_size, max_size=handle.max_size)
+    check_total(sum(part.size for part in whole), min_size=claims.min_size, max_size=claims.max_size)
     return whole
 
 

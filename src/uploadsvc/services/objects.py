@@ -13,7 +13,7 @@ from uploadsvc.domain.keys import MAX_KEY_BYTES, Namespace
 from uploadsvc.domain.objects import ListedObject, StoredObject
 from uploadsvc.domain.policy import Disposition
 from uploadsvc.domain.principal import Principal
-from uploadsvc.s3.presigner import Signer, end_of_life
+from uploadsvc.s3.presigner import Presigner, end_of_life
 from uploadsvc.s3.storage import Storage
 
 MAX_LISTED = 1000
@@ -36,7 +36,7 @@ class Objects:
 
     Args:
         namespace: The key prefix.
-        signer: For download URLs.
+        presigner: For download URLs.
         storage: The bucket.
         may_delete: Whether callers may delete their own objects.
         download_expires_in: How long a download URL lives when a request does not say, in seconds.
@@ -48,7 +48,7 @@ class Objects:
         self,
         *,
         namespace: Namespace,
-        signer: Signer,
+        presigner: Presigner,
         storage: Storage,
         may_delete: bool,
         download_expires_in: int,
@@ -56,7 +56,7 @@ class Objects:
         clock: Callable[[], datetime],
     ) -> None:
         self._namespace = namespace
-        self._signer = signer
+        self._presigner = presigner
         self._storage = storage
         self._may_delete = may_delete
         self._expires_in = download_expires_in
@@ -145,7 +145,7 @@ class Objects:
         asked = min(expires_in or self._expires_in, self._max_expires_in)
         expires_at = end_of_life(credentials, now=now, expires_in=asked)
         header = content_disposition(disposition or "attachment", filename or key.rpartition("/")[2])
-        url = self._signer.url(
+        url = self._presigner.url(
             "GET",
             key,
             credentials=credentials,

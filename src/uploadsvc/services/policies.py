@@ -10,7 +10,7 @@ from uploadsvc.domain.principal import Principal
 DEFAULT_POLICY: Final = "default"
 
 
-class Planners:
+class PolicyRegistry:
     """The planners of all policies.
 
     Args:
@@ -43,7 +43,7 @@ class Planners:
         caller.check_policy(name)
         return planner
 
-    def meant(self, caller: Principal, policy: str | None) -> Planner:
+    def resolve(self, caller: Principal, policy: str | None) -> Planner:
         """Return the planner for an uploader that may have no way to name a policy.
 
         Where it names none and its credential is good for just one, it means that one.

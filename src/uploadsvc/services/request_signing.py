@@ -16,11 +16,11 @@ from uploadsvc.domain.plan import UploadRequest
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.principal import Principal
 from uploadsvc.s3.multipart import MultipartStorage, NoSuchUploadError
-from uploadsvc.s3.presigner import Signer, end_of_life
+from uploadsvc.s3.presigner import Presigner, end_of_life
 from uploadsvc.s3.storage import Storage
-from uploadsvc.services.create_upload import Creation
+from uploadsvc.services.create_upload import UploadCreator
 from uploadsvc.services.multipart import check_total
-from uploadsvc.tokens.signed_uuids import UnwatchedNames
+from uploadsvc.tokens.signed_uuids import SignedUuids
 
 Method = Literal["GET", "PUT", "POST", "DELETE"]
 
@@ -71,14 +71,14 @@ class SignedRequest:
     upload: str | None = None
 
 
-class DirectRequests:
+class RequestSigner:
     """Signs them.
 
     Args:
-        creation: Creates what goes by one request.
+        creator: Creates what goes by one request.
         names: Tell the keys of these uploads from others.
         namespace: The key prefix.
-        signer: For what callers are handed.
+        presigner: For what callers are handed.
         storage: The bucket.
         multipart: The bucket's multipart uploads.
         clock: The time now, aware.
@@ -87,18 +87,18 @@ class DirectRequests:
     def __init__(
         self,
         *,
-        creation: Creation,
-        names: UnwatchedNames,
+        creator: UploadCreator,
+        names: SignedUuids,
         namespace: Namespace,
-        signer: Signer,
+        presigner: Presigner,
         storage: Storage,
         multipart: MultipartStorage,
         clock: Callable[[], datetime],
     ) -> None:
-        self._creation = creation
+        self._creator = creator
         self._names = names
         self._namespace = namespace
-        self._signer = signer
+        self._presigner = presigner
         self._storage = storage
         self._multipart = multipart
         self._clock = clock
@@ -112,7 +112,7 @@ class DirectRequests:
             FileTooLarge: The parts to be put together are above the policy's ``max_size``.
             UploadsvcError: The policy does not allow it.
         """
-        planner = self._creation.planners.meant(caller, request.policy)
+        planner = self._creator.planners.resolve(caller, request.policy)
         if request.upload_id is None:
             if request.method == "PUT":
                 return await self._put(caller, planner, request)
@@ -126,9 +126,9 @@ class DirectRequests:
         policy, wanted = planner.policy.name, self._wanted(caller, request)
         forms = request.takes_forms and "post" in planner.methods
         if not forms and request.size is None:
-            url, key = await self._creation.bare_put(caller, policy, wanted)
+            url, key = await self._creator.bare_put(caller, policy, wanted)
             return SignedRequest(url=url, key=key)
-        grant = await self._creation.create(caller, policy, wanted)
+        grant = await self._creator.create(caller, policy, wanted)
         headers = {name: value for name, value in grant.plan.headers.items() if name != "Content-Length"}
         form = grant.fields if grant.plan.method == "post" else None
         return SignedRequest(url=grant.url, key=grant.plan.key, headers=headers, fields=form, upload=grant.id)
@@ -142,8 +142,8 @@ class DirectRequests:
         plan = planner.plan(
             wanted,
             user=caller.user,
-            jti=uuid4().hex,
-            unique=self._names.make(user=caller.user, policy=planner.policy.name),
+            upload_uuid=uuid4().hex,
+            unique=self._names.issue(user=caller.user, policy=planner.policy.name),
             today=self._clock().date(),
         )
         url = await self._url(planner, "POST", plan.key, request, headers=plan.headers, query={"uploads": ""})
@@ -157,7 +157,7 @@ class DirectRequests:
         policy = planner.policy
         rest = key.removeprefix(self._namespace.user_prefix(caller.user))
         name = policy.key.unique_name(rest, policy=policy.name)
-        if name is None or not self._names.is_one(name, user=caller.user, policy=policy.name):
+        if name is None or not self._names.verify(name, user=caller.user, policy=policy.name):
             # One that was begun otherwise is watched, and one of another policy is held to that.
             detail = "There is no such upload by this policy."
             raise errors.NotFound(detail)
@@ -213,7 +213,7 @@ class DirectRequests:
         policy = planner.policy
         asked = min(request.expires_in or policy.expires_in, policy.max_expires_in)
         expires_at = end_of_life(credentials, now=now, expires_in=asked)
-        return self._signer.url(
+        return self._presigner.url(
             method, key, credentials=credentials, now=now, expires_at=expires_at, headers=headers, query=query
         )
 

@@ -10,7 +10,7 @@ from uploadsvc.domain.objects import StoredObject
 from uploadsvc.domain.parts import UploadedPart
 from uploadsvc.domain.plan import Plan
 from uploadsvc.services.multipart import SignedPart
-from uploadsvc.tokens.signed_ids import Handle
+from uploadsvc.tokens.signed_ids import UploadClaims
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +43,13 @@ class State:
     """What S3 says of an upload now.
 
     Attributes:
-        handle: The upload.
+        claims: The upload.
         status: Its state.
         stored: The object, once it is there.
         parts: Those that have arrived, while a multipart upload is under way.
     """
 
-    handle: Handle
+    claims: UploadClaims
     status: Literal["pending", "uploading", "stored", "aborted"]
     stored: StoredObject | None
     parts: Sequence[UploadedPart]

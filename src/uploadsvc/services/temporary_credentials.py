@@ -8,10 +8,10 @@ from typing import Final
 
 from uploadsvc.domain import errors
 from uploadsvc.domain.arns import objects_arn
-from uploadsvc.domain.credentials import DELEGATED_ACTIONS, Credentials
+from uploadsvc.domain.credentials import TEMPORARY_ACTIONS, Credentials
 from uploadsvc.domain.keys import Namespace, encode_user
 from uploadsvc.domain.principal import Principal
-from uploadsvc.s3.presigner import Signer
+from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.sts import Sts
 
 _MAX_NAME: Final = 64
@@ -21,7 +21,7 @@ MIN_SESSION_SECONDS: Final = 900
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delegated:
+class IssuedCredentials:
     """Credentials, and where they are good.
 
     Attributes:
@@ -39,12 +39,12 @@ class Delegated:
     prefix: str
 
 
-class Delegation:
+class CredentialIssuer:
     """Hands out credentials that upload below the caller's prefix, past what policies say of size and type.
 
     Args:
         namespace: The key prefix.
-        signer: Knows the bucket.
+        presigner: Knows the bucket.
         sts: Begins sessions; ``None`` where this is off.
         seconds: How long a session lasts, unless the caller's own credential ends before.
         clock: The time now, aware.
@@ -54,18 +54,18 @@ class Delegation:
         self,
         *,
         namespace: Namespace,
-        signer: Signer,
+        presigner: Presigner,
         sts: Sts | None,
         seconds: int,
         clock: Callable[[], datetime],
     ) -> None:
         self._namespace = namespace
-        self._signer = signer
+        self._presigner = presigner
         self._sts = sts
         self._seconds = seconds
         self._clock = clock
 
-    async def credentials(self, caller: Principal) -> Delegated:
+    async def credentials(self, caller: Principal) -> IssuedCredentials:
         """Return credentials for the caller's own prefix.
 
         Raises:
@@ -79,15 +79,15 @@ class Delegation:
             detail = "This credential is limited, and S3 credentials are not; call with your own login."
             raise errors.Forbidden(detail)
         prefix = self._namespace.user_prefix(caller.user)
-        resource = objects_arn(self._signer.bucket, region=self._signer.region, prefix=prefix)
-        statement = {"Effect": "Allow", "Action": list(DELEGATED_ACTIONS), "Resource": [resource]}
+        resource = objects_arn(self._presigner.bucket, region=self._presigner.region, prefix=prefix)
+        statement = {"Effect": "Allow", "Action": list(TEMPORARY_ACTIONS), "Resource": [resource]}
         policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
         name = f"uploadsvc-{encode_user(caller.user)}"[:_MAX_NAME]
-        return Delegated(
+        return IssuedCredentials(
             credentials=await self._sts.session(name=name, policy=policy, seconds=self._lasting(caller)),
-            bucket=self._signer.bucket,
-            region=self._signer.region,
-            endpoint_url=self._signer.endpoint.base_url.rstrip("/"),
+            bucket=self._presigner.bucket,
+            region=self._presigner.region,
+            endpoint_url=self._presigner.endpoint.base_url.rstrip("/"),
             prefix=prefix,
         )
 

@@ -13,14 +13,14 @@ from uploadsvc.domain.planner import UPLOAD_EXPIRES_IN
 from uploadsvc.domain.principal import Principal
 from uploadsvc.s3.errors import DEADLINE
 from uploadsvc.s3.multipart import UnfinishedUpload
-from uploadsvc.s3.presigner import Signer, end_of_life
+from uploadsvc.s3.presigner import Presigner, end_of_life
 from uploadsvc.s3.storage import Storage
 from uploadsvc.services.multipart import Multipart, SignedPart
-from uploadsvc.services.policies import Planners
+from uploadsvc.services.policies import PolicyRegistry
 from uploadsvc.services.results import Completion, State
 from uploadsvc.services.verification import verify
 from uploadsvc.tokens.receipts import Receipts
-from uploadsvc.tokens.signed_ids import Handle, UploadIds, listed_handle
+from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims, listed_claims
 
 OCTET_STREAM: Final = "application/octet-stream"
 LONG_PATIENCE: Final = 50.0
@@ -36,7 +36,7 @@ class Uploads:
     Args:
         planners: Those of the policies.
         namespace: The key prefix.
-        signer: For what callers are handed.
+        presigner: For what callers are handed.
         storage: The bucket.
         multipart: What is particular to multipart uploads.
         ids: Seals and opens upload ids.
@@ -49,12 +49,12 @@ class Uploads:
     def __init__(
         self,
         *,
-        planners: Planners,
+        planners: PolicyRegistry,
         namespace: Namespace,
-        signer: Signer,
+        presigner: Presigner,
         storage: Storage,
         multipart: Multipart,
-        ids: UploadIds,
+        ids: SignedIds,
         receipts: Receipts,
         keeps_octet_stream: bool,
         may_delete: bool,
@@ -62,7 +62,7 @@ class Uploads:
     ) -> None:
         self._planners = planners
         self._namespace = namespace
-        self._signer = signer
+        self._presigner = presigner
         self._storage = storage
         self._multipart = multipart
         self._ids = ids
@@ -99,22 +99,22 @@ class Uploads:
             ValidationFailed: There is no such part, or its checksum is missing, malformed or unasked.
             UploadsvcError: No such upload of the caller's, or it expired.
         """
-        handle = self._open(caller, upload_id)
-        _check_multipart(handle)
-        if not (handle.part_size or handle.listed or size_open):
+        claims = self._open(caller, upload_id)
+        _check_multipart(claims)
+        if not (claims.part_size or claims.listed or size_open):
             detail = "This upload began without its size, so its parts have none to be signed for."
             raise errors.MethodNotAvailable(detail, field="id")
         credentials = await self._storage.credentials()
         now = self._now()
-        planner = self._planners.get(handle.policy)
+        planner = self._planners.get(claims.policy)
         if planner is None:
             expires_in = UNKNOWN_POLICY_EXPIRES_IN
         else:
             expires_in = min(expires_in or planner.policy.expires_in, planner.policy.max_expires_in)
-        left = handle.expires_at - int(now.timestamp())
+        left = claims.expires_at - int(now.timestamp())
         expires_at = end_of_life(credentials, now=now, expires_in=min(expires_in, left))
         parts = self._multipart.sign(
-            handle, part_numbers, checksums=checksums, credentials=credentials, now=now, expires_at=expires_at
+            claims, part_numbers, checksums=checksums, credentials=credentials, now=now, expires_at=expires_at
         )
         return parts, expires_at
 
@@ -124,18 +124,18 @@ class Uploads:
         Raises:
             UploadsvcError: No such upload of the caller's, it expired, or S3 does not answer.
         """
-        handle = self._open(caller, upload_id)
+        claims = self._open(caller, upload_id)
         async with _in_time():
-            arrived = await self._multipart.arrived(handle) if handle.method == "multipart" else None
+            arrived = await self._multipart.arrived(claims) if claims.method == "multipart" else None
             if arrived is not None:
                 status: Literal["pending", "uploading"] = "uploading" if arrived else "pending"
-                return State(handle=handle, status=status, stored=None, parts=arrived)
-            stored = await self._landed(handle)
+                return State(claims=claims, status=status, stored=None, parts=arrived)
+            stored = await self._landed(claims)
         if stored is not None:
-            return State(handle=handle, status="stored", stored=stored, parts=())
+            return State(claims=claims, status="stored", stored=stored, parts=())
         # S3 forgets a multipart upload when it is complete, and when it is given up.
-        gone = handle.method == "multipart"
-        return State(handle=handle, status="aborted" if gone else "pending", stored=None, parts=())
+        gone = claims.method == "multipart"
+        return State(claims=claims, status="aborted" if gone else "pending", stored=None, parts=())
 
     async def complete(
         self, caller: Principal, upload_id: str, etags: Mapping[int, str] | None = None
@@ -154,12 +154,12 @@ class Uploads:
             VerificationFailed: Something else landed.
             UploadsvcError: As for `status`.
         """
-        handle = self._open(caller, upload_id)
+        claims = self._open(caller, upload_id)
         async with _in_time():
-            stored = await self._assembled(handle, etags)
-        checksum = verify(handle, stored, guessed_types=self._guessed_types)
+            stored = await self._assembled(claims, etags)
+        checksum = verify(claims, stored, guessed_types=self._guessed_types)
         now = self._now()
-        claims = {
+        facts = {
             "bucket": stored.bucket,
             "key": stored.key,
             "size": stored.size,
@@ -167,14 +167,14 @@ class Uploads:
             "etag": stored.etag,
             "version_id": stored.version_id,
             "checksum": {"algorithm": checksum.algorithm, "value": checksum.value} if checksum else None,
-            "policy": handle.policy,
+            "policy": claims.policy,
         }
-        live = handle.replaceable_until > now.timestamp()
+        live = claims.replaceable_until > now.timestamp()
         return Completion(
             stored=stored,
             checksum=checksum,
-            receipt=self._receipts.sign(claims, user=caller.user, jti=handle.jti, now=now),
-            replaceable_until=datetime.fromtimestamp(handle.replaceable_until, UTC) if live else None,
+            receipt=self._receipts.sign(facts, user=caller.user, jti=claims.upload_uuid, now=now),
+            replaceable_until=datetime.fromtimestamp(claims.replaceable_until, UTC) if live else None,
         )
 
     async def complete_patiently(
@@ -195,21 +195,21 @@ class Uploads:
 
     def location(self, key: str) -> str:
         """Return an object's address, which lets nobody in by itself."""
-        return self._signer.object_url(key)
+        return self._presigner.object_url(key)
 
     def seconds_until(self, moment: datetime) -> int:
         """Return how long it is until then."""
         return int((moment - self._now()).total_seconds())
 
-    async def _assembled(self, handle: Handle, etags: Mapping[int, str] | None) -> StoredObject:
+    async def _assembled(self, claims: UploadClaims, etags: Mapping[int, str] | None) -> StoredObject:
         known, exists = True, None
-        if handle.method == "multipart":
+        if claims.method == "multipart":
             try:
-                known = await self._multipart.assemble(handle, etags)
+                known = await self._multipart.assemble(claims, etags)
             except errors.ObjectExists as error:
                 # It may be this upload's own, where the answer that said so was lost.
                 exists = error
-        stored = await self._landed(handle)
+        stored = await self._landed(claims)
         if stored is not None:
             return stored
         if exists is not None:
@@ -227,16 +227,16 @@ class Uploads:
             Forbidden: Something is stored, and callers may not delete.
             UploadsvcError: As for `status`.
         """
-        handle = self._open(caller, upload_id)
+        claims = self._open(caller, upload_id)
         async with _in_time():
-            if handle.method == "multipart":
-                await self._multipart.abort(handle)
-            if await self._landed(handle) is None:
+            if claims.method == "multipart":
+                await self._multipart.abort(claims)
+            if await self._landed(claims) is None:
                 return
             if not self._may_delete:
                 detail = "The object is stored, and this service does not let callers delete objects."
                 raise errors.Forbidden(detail)
-            await self._storage.delete(handle.key)
+            await self._storage.delete(claims.key)
 
     async def abort(self, caller: Principal, upload_id: str) -> None:
         """Throw away the parts of a multipart upload, and nothing that is stored. Twice is fine.
@@ -245,9 +245,9 @@ class Uploads:
             MethodNotAvailable: It is no multipart upload.
             UploadsvcError: As for `status`.
         """
-        handle = self._open(caller, upload_id)
-        _check_multipart(handle)
-        await self._multipart.abort(handle)
+        claims = self._open(caller, upload_id)
+        _check_multipart(claims)
+        await self._multipart.abort(claims)
 
     def check_key(self, caller: Principal, upload_id: str, key: str) -> None:
         """Hold a client that names the key beside the id to its word.
@@ -283,26 +283,26 @@ class Uploads:
         listed, following = await self._multipart.unfinished(prefix, cursor=cursor, limit=limit)
         ends = int((self._now() + timedelta(seconds=UPLOAD_EXPIRES_IN)).timestamp())
         return [
-            (self._ids.seal(listed_handle(self._signer.bucket, one.key, one.upload_id, ends)), one)
+            (self._ids.sign(listed_claims(self._presigner.bucket, one.key, one.upload_id, ends)), one)
             for one in listed
         ], following
 
-    def _open(self, caller: Principal, upload_id: str) -> Handle:
-        handle = self._ids.open(upload_id)
-        mine = handle.key.startswith(self._namespace.user_prefix(caller.user))
-        if not mine or handle.bucket != self._storage.bucket:
+    def _open(self, caller: Principal, upload_id: str) -> UploadClaims:
+        claims = self._ids.verify(upload_id)
+        mine = claims.key.startswith(self._namespace.user_prefix(caller.user))
+        if not mine or claims.bucket != self._storage.bucket:
             # The same words as for an id that nobody sealed.
             detail = "There is no such upload."
             raise errors.NotFound(detail)
-        caller.check_policy(handle.policy)
-        if handle.expires_at <= self._now().timestamp():
+        caller.check_policy(claims.policy)
+        if claims.expires_at <= self._now().timestamp():
             detail = "This upload's id has expired; create a new upload."
             raise errors.UploadExpired(detail)
-        return handle
+        return claims
 
-    async def _landed(self, handle: Handle) -> StoredObject | None:
-        stored = await self._storage.head(handle.key)
-        if stored is not None and stored.upload != (handle.jti if handle.marked else None):
+    async def _landed(self, claims: UploadClaims) -> StoredObject | None:
+        stored = await self._storage.head(claims.key)
+        if stored is not None and stored.upload != (claims.upload_uuid if claims.tags_object else None):
             # Another upload's object under the same key, older or by another policy: it proves nothing.
             return None
         return stored
@@ -311,8 +311,8 @@ class Uploads:
         return self._clock().replace(microsecond=0)
 
 
-def _check_multipart(handle: Handle) -> None:
-    if handle.method != "multipart":
+def _check_multipart(claims: UploadClaims) -> None:
+    if claims.method != "multipart":
         detail = "This upload has no parts; it goes by one request."
         raise errors.MethodNotAvailable(detail, field="id")
 

@@ -31,7 +31,7 @@ class ActionTokens:
         self._keys = [derive_key(secret, "action") for secret in secrets]
         self._clock = clock
 
-    def mint(self, act: Act, upload_id: str, caller: Principal, *, expires_at: datetime) -> str:
+    def issue(self, act: Act, upload_id: str, caller: Principal, *, expires_at: datetime) -> str:
         """Return a token: only ``A-Z a-z 0-9 - _ .``, so it can stand in a URL as it is.
 
         Args:
@@ -51,7 +51,7 @@ class ActionTokens:
             claims["policies"] = sorted(caller.policies)
         return jwt.encode(claims, self._keys[0], algorithm="HS256", headers={"typ": TYP})
 
-    def open(self, token: str, act: Act) -> tuple[Principal, str]:
+    def verify(self, token: str, act: Act) -> tuple[Principal, str]:
         """Return for whom a token was minted, and the id of the upload.
 
         Raises:

@@ -32,7 +32,7 @@ _Private = Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey
 _Public = Ed25519PublicKey | EllipticCurvePublicKey | RSAPublicKey
 
 
-class PublicKey:
+class ReceiptPublicKey:
     """What anyone may check receipts with.
 
     Attributes:
@@ -63,7 +63,7 @@ class PublicKey:
 
 
 @dataclass(frozen=True, slots=True)
-class PrivateKey:
+class ReceiptPrivateKey:
     """What signs receipts that anyone may check.
 
     Attributes:
@@ -72,7 +72,7 @@ class PrivateKey:
     """
 
     key: _Private = field(repr=False)
-    public: PublicKey
+    public: ReceiptPublicKey
 
 
 class SharedKey:
@@ -97,7 +97,7 @@ class SharedKey:
         return {"kty": "oct", "k": _base64url(self.key), **_purpose(self.kid, self.algorithm)}
 
 
-def private_key(pem: str) -> PrivateKey:
+def private_key(pem: str) -> ReceiptPrivateKey:
     """Return the private key that a PEM text holds.
 
     Raises:
@@ -113,10 +113,10 @@ def private_key(pem: str) -> PrivateKey:
         _refuse("is not a PEM private key that can be read", _ALLOWED_PRIVATE)
     if not isinstance(key, _Private):
         _refuse("is a key of another type", _ALLOWED_PRIVATE)
-    return PrivateKey(key, _checked(key.public_key(), _ALLOWED_PRIVATE))
+    return ReceiptPrivateKey(key, _checked(key.public_key(), _ALLOWED_PRIVATE))
 
 
-def public_key(pem: str) -> PublicKey:
+def public_key(pem: str) -> ReceiptPublicKey:
     """Return the public key that a PEM text holds.
 
     Raises:
@@ -147,12 +147,12 @@ def _described(key: _Public) -> tuple[str, Mapping[str, Any]]:
     return "RS256", RSAAlgorithm.to_jwk(key, as_dict=True)
 
 
-def _checked(key: _Public, allowed: str) -> PublicKey:
+def _checked(key: _Public, allowed: str) -> ReceiptPublicKey:
     if isinstance(key, RSAPublicKey) and key.key_size < MIN_RSA_BITS:
         _refuse(f"is an RSA key of {key.key_size} bits", allowed)
     if isinstance(key, EllipticCurvePublicKey) and key.curve.name != _CURVE:
         _refuse(f"is an EC key on {key.curve.name}", allowed)
-    return PublicKey(key)
+    return ReceiptPublicKey(key)
 
 
 def _refuse(reason: str, allowed: str) -> NoReturn:

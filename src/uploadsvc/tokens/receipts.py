@@ -6,7 +6,7 @@ from typing import Final
 
 import jwt
 
-from uploadsvc.tokens.receipt_keys import PrivateKey, PublicKey, SharedKey
+from uploadsvc.tokens.receipt_keys import ReceiptPrivateKey, ReceiptPublicKey, SharedKey
 
 TYP: Final = "uploadsvc-receipt+jwt"
 
@@ -31,14 +31,14 @@ class Receipts:
     def __init__(
         self,
         *,
-        key: PrivateKey | SharedKey | bytes,
-        others: Sequence[PublicKey | SharedKey] = (),
+        key: ReceiptPrivateKey | SharedKey | bytes,
+        others: Sequence[ReceiptPublicKey | SharedKey] = (),
         issuer: str,
         audience: str,
         expires_in: int,
     ) -> None:
         signing = SharedKey(key) if isinstance(key, bytes) else key
-        checking = signing.public if isinstance(signing, PrivateKey) else signing
+        checking = signing.public if isinstance(signing, ReceiptPrivateKey) else signing
         self.keys = tuple({one.kid: one for one in (checking, *others)}.values())
         self.issuer = issuer
         self.audience = audience
@@ -48,9 +48,9 @@ class Receipts:
         self._headers = {"typ": TYP, "kid": checking.kid}
 
     @property
-    def public_keys(self) -> tuple[PublicKey, ...]:
+    def public_keys(self) -> tuple[ReceiptPublicKey, ...]:
         """Those of the keys that anyone may have: none where receipts are signed with a secret."""
-        return tuple(key for key in self.keys if isinstance(key, PublicKey))
+        return tuple(key for key in self.keys if isinstance(key, ReceiptPublicKey))
 
     def sign(self, claims: Mapping[str, object], *, user: str, jti: str, now: datetime) -> str:
         """Return a receipt over ``claims`` about an object.

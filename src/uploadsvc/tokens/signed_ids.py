@@ -41,11 +41,11 @@ def derive_key(secret: bytes, purpose: Purpose) -> bytes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Handle:
+class UploadClaims:
     """What an upload's id carries from one call to the next.
 
     Attributes:
-        jti: The upload's own name.
+        upload_uuid: The upload's own name.
         policy: The policy's name.
         bucket: Where the object goes.
         key: The whole object key; its prefix says whose upload it is.
@@ -58,13 +58,13 @@ class Handle:
         upload_id: S3's own name for a multipart upload; empty otherwise.
         part_size: The size of its parts, in bytes; 0 where it is not known: for an id from a listing, and for
             an upload that began without its size.
-        guarded: Whether S3 is to refuse, at the end of a multipart upload, where an object is there.
-        marked: Whether the object must name this upload in its metadata.
+        no_overwrite: Whether S3 is to refuse, at the end of a multipart upload, where an object is there.
+        tags_object: Whether the object must name this upload in its metadata.
         replaceable_until: Until when a live URL could replace the object, Unix seconds; 0 for never.
         expires_at: When the id stops counting, Unix seconds.
     """
 
-    jti: str
+    upload_uuid: str
     policy: str
     bucket: str
     key: str
@@ -76,8 +76,8 @@ class Handle:
     part_checksum: Algorithm | None
     upload_id: str
     part_size: int
-    guarded: bool
-    marked: bool
+    no_overwrite: bool
+    tags_object: bool
     replaceable_until: int
     expires_at: int
 
@@ -89,13 +89,13 @@ class Handle:
     @property
     def listed(self) -> bool:
         """Whether it came from a listing, which says little."""
-        return not self.jti
+        return not self.upload_uuid
 
 
-def listed_handle(bucket: str, key: str, upload_id: str, expires_at: int) -> Handle:
+def listed_claims(bucket: str, key: str, upload_id: str, expires_at: int) -> UploadClaims:
     """Return the handle of an upload of which nothing is known but what S3 lists."""
-    return Handle(
-        jti="",
+    return UploadClaims(
+        upload_uuid="",
         policy="",
         bucket=bucket,
         key=key,
@@ -107,14 +107,14 @@ def listed_handle(bucket: str, key: str, upload_id: str, expires_at: int) -> Han
         part_checksum=None,
         upload_id=upload_id,
         part_size=0,
-        guarded=True,
-        marked=True,
+        no_overwrite=True,
+        tags_object=True,
         replaceable_until=0,
         expires_at=expires_at,
     )
 
 
-class UploadIds:
+class SignedIds:
     """Seals handles into ids and opens them again.
 
     Args:
@@ -124,12 +124,12 @@ class UploadIds:
     def __init__(self, secrets: Sequence[bytes]) -> None:
         self._keys = [derive_key(secret, "upload") for secret in secrets]
 
-    def seal(self, handle: Handle) -> str:
+    def sign(self, claims: UploadClaims) -> str:
         """Return the id: only ``A-Z a-z 0-9 - _``, so it can stand in a URL as it is."""
-        payload = json.dumps(_values(handle), ensure_ascii=False, separators=(",", ":")).encode()
+        payload = json.dumps(_values(claims), ensure_ascii=False, separators=(",", ":")).encode()
         return _encode(_tag(self._keys[0], payload) + payload)
 
-    def open(self, upload_id: str) -> Handle:
+    def verify(self, upload_id: str) -> UploadClaims:
         """Return the handle that an id carries. Whether it has expired is the caller's to ask.
 
         Raises:
@@ -141,35 +141,35 @@ class UploadIds:
             detail = "There is no such upload."
             raise NotFound(detail)
         values = json.loads(payload)
-        if len(values) != len(Handle.__dataclass_fields__):
+        if len(values) != len(UploadClaims.__dataclass_fields__):
             # Sealed by another release, whose ids had other fields.
             detail = "There is no such upload."
             raise NotFound(detail)
-        fields = dict(zip(Handle.__dataclass_fields__, values, strict=True))
+        fields = dict(zip(UploadClaims.__dataclass_fields__, values, strict=True))
         checksum = fields["checksum"]
-        return Handle(**{**fields, "checksum": Checksum(*checksum) if checksum else None})
+        return UploadClaims(**{**fields, "checksum": Checksum(*checksum) if checksum else None})
 
 
-def _values(handle: Handle) -> list[object]:
+def _values(claims: UploadClaims) -> list[object]:
     """List the fields in order; another set of fields needs another version in `derive_key`."""
-    checksum = handle.checksum
+    checksum = claims.checksum
     return [
-        handle.jti,
-        handle.policy,
-        handle.bucket,
-        handle.key,
-        handle.method,
-        handle.min_size,
-        handle.max_size,
-        handle.content_type,
+        claims.upload_uuid,
+        claims.policy,
+        claims.bucket,
+        claims.key,
+        claims.method,
+        claims.min_size,
+        claims.max_size,
+        claims.content_type,
         checksum and (checksum.algorithm, checksum.value),
-        handle.part_checksum,
-        handle.upload_id,
-        handle.part_size,
-        handle.guarded,
-        handle.marked,
-        handle.replaceable_until,
-        handle.expires_at,
+        claims.part_checksum,
+        claims.upload_id,
+        claims.part_size,
+        claims.no_overwrite,
+        claims.tags_object,
+        claims.replaceable_until,
+        claims.expires_at,
     ]
 
 

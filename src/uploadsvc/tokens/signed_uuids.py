@@ -14,7 +14,7 @@ from uploadsvc.tokens.signed_ids import derive_key
 _TAG_CHARACTERS: Final = 12
 
 
-class UnwatchedNames:
+class SignedUuids:
     """Makes names of the form of a UUID, whose last twelve digits vouch for user, policy and the rest.
 
     Args:
@@ -24,12 +24,12 @@ class UnwatchedNames:
     def __init__(self, secrets: Sequence[bytes]) -> None:
         self._keys = [derive_key(secret, "unwatched") for secret in secrets]
 
-    def make(self, *, user: str, policy: str) -> str:
+    def issue(self, *, user: str, policy: str) -> str:
         """Return a new name."""
         head = str(uuid4())[:-_TAG_CHARACTERS]
         return head + _tag(self._keys[0], head, user, policy)
 
-    def is_one(self, name: str, *, user: str, policy: str) -> bool:
+    def verify(self, name: str, *, user: str, policy: str) -> bool:
         """Tell whether a name was made for this user and policy."""
         head, tag = name[:-_TAG_CHARACTERS], name[-_TAG_CHARACTERS:]
         return any(hmac.compare_digest(tag, _tag(key, head, user, policy)) for key in self._keys)

@@ -27,7 +27,7 @@ class UploadTokens:
         self._keys = [derive_key(secret, "upload-token") for secret in secrets]
         self._clock = clock
 
-    def mint(self, user: str, policies: frozenset[str] | None, *, expires_at: datetime) -> str:
+    def issue(self, user: str, policies: frozenset[str] | None, *, expires_at: datetime) -> str:
         """Return a token.
 
         Args:
@@ -40,7 +40,7 @@ class UploadTokens:
             claims["policies"] = sorted(policies)
         return jwt.encode(claims, self._keys[0], algorithm="HS256", headers={"typ": TYP})
 
-    def open(self, token: str) -> Principal:
+    def verify(self, token: str) -> Principal:
         """Return who holds a token.
 
         Raises:

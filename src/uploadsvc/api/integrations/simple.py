@@ -10,10 +10,10 @@ from uploadsvc.api.routing import problem_router
 from uploadsvc.api.v1.schemas import UploadUrl
 from uploadsvc.domain.plan import UploadRequest
 from uploadsvc.domain.principal import Principal
-from uploadsvc.services.create_upload import Creation
+from uploadsvc.services.create_upload import UploadCreator
 
 
-def simple_router(creation: Creation, authenticate: Authenticate) -> APIRouter:
+def simple_router(creator: UploadCreator, authenticate: Authenticate) -> APIRouter:
     """Return the one route."""
     router = problem_router(tag="simple")
 
@@ -55,7 +55,7 @@ def simple_router(creation: Creation, authenticate: Authenticate) -> APIRouter:
         """The PUT needs no header but those of what you name; what the policy restricts must be named."""
         # The browser sends the type as it spells it.
         request = UploadRequest(filename=filename, content_type=content_type, size=size, type_as_sent=True)
-        url, _key = await creation.bare_put(caller, policy, request)
+        url, _key = await creator.bare_put(caller, policy, request)
         return UploadUrl(url=url)
 
     return router

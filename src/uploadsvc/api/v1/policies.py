@@ -12,7 +12,7 @@ from uploadsvc.api.v1.schemas import UploadMethod
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.policy import ChecksumRule
 from uploadsvc.domain.principal import Principal
-from uploadsvc.services.policies import Planners
+from uploadsvc.services.policies import PolicyRegistry
 
 
 class PolicyModel(BaseModel, title="Policy"):
@@ -48,7 +48,7 @@ class PolicyList(BaseModel):
     policies: list[PolicyModel]
 
 
-def policies_router(planners: Planners, authenticate: Authenticate) -> APIRouter:
+def policies_router(planners: PolicyRegistry, authenticate: Authenticate) -> APIRouter:
     """Return the one route."""
     router = problem_router(prefix="/v1", tag="policies")
 

@@ -66,19 +66,19 @@ def object_model(stored: StoredObject, checksum: Checksum | None = None) -> Obje
 
 def state_model(upload_id: str, state: State) -> UploadState:
     """Return an upload's state for the wire."""
-    handle, stored = state.handle, state.stored
-    under_way = handle.method == "multipart" and state.status in {"pending", "uploading"}
+    claims, stored = state.claims, state.stored
+    under_way = claims.method == "multipart" and state.status in {"pending", "uploading"}
     arrived = [ArrivedPart(part_number=p.part_number, size=p.size, etag=p.etag) for p in state.parts]
     return UploadState(
         id=upload_id,
-        key=handle.key,
-        bucket=handle.bucket,
-        method=handle.method,
+        key=claims.key,
+        bucket=claims.bucket,
+        method=claims.method,
         status=state.status,
-        upload_expires_at=datetime.fromtimestamp(handle.expires_at, UTC),
+        upload_expires_at=datetime.fromtimestamp(claims.expires_at, UTC),
         object=object_model(stored) if stored else None,
-        part_size=handle.part_size or None,
-        part_count=handle.parts.count if handle.part_size else None,
+        part_size=claims.part_size or None,
+        part_count=claims.parts.count if claims.part_size else None,
         parts=arrived if under_way else None,
     )
 

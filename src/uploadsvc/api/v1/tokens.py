@@ -10,7 +10,7 @@ from uploadsvc.api.dependencies import Authenticate
 from uploadsvc.api.problems import CALLER, document
 from uploadsvc.api.routing import problem_router
 from uploadsvc.domain.principal import Principal
-from uploadsvc.services.tokens import Tokens
+from uploadsvc.services.upload_tokens import UploadTokenIssuer
 
 _EXAMPLE = {"policies": ["default"], "expires_in": 600}
 
@@ -40,7 +40,7 @@ class Token(BaseModel):
     expires_at: datetime = Field(examples=["2026-11-23T12:10:00Z"])
 
 
-def tokens_router(tokens: Tokens, authenticate: Authenticate) -> APIRouter:
+def tokens_router(tokens: UploadTokenIssuer, authenticate: Authenticate) -> APIRouter:
     """Return the one route. Its authentication lets a service leave out whom it speaks for."""
     router = problem_router(prefix="/v1", tag="tokens")
 
@@ -57,7 +57,7 @@ def tokens_router(tokens: Tokens, authenticate: Authenticate) -> APIRouter:
         body: Annotated[CreateToken, Body(examples=[_EXAMPLE])],
     ) -> Token:
         """Hand on a part of your rights: one user's uploads by some policies, for a short while."""
-        token, expires_at = tokens.mint(
+        token, expires_at = tokens.issue(
             caller, user=body.user, policies=body.policies, expires_in=body.expires_in
         )
         return Token(token=token, expires_at=expires_at)

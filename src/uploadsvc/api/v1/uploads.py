@@ -23,7 +23,7 @@ from uploadsvc.api.v1.schemas import (
 from uploadsvc.api.v1.serializers import completed_model, state_model, upload_answer
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.principal import Principal
-from uploadsvc.services.create_upload import Creation
+from uploadsvc.services.create_upload import UploadCreator
 from uploadsvc.services.uploads import Uploads
 
 _CREATE_EXAMPLE = {"filename": "photo.jpg", "content_type": "image/jpeg", "size": 123456}
@@ -43,7 +43,7 @@ class _MayBeLeftOut:
         return {**schema, **named}
 
 
-def uploads_router(creation: Creation, uploads: Uploads, authenticate: Authenticate) -> APIRouter:
+def uploads_router(creator: UploadCreator, uploads: Uploads, authenticate: Authenticate) -> APIRouter:
     """Return the routes under ``/v1/uploads``."""
     router = problem_router(prefix="/v1/uploads", tag="uploads")
 
@@ -74,7 +74,7 @@ def uploads_router(creation: Creation, uploads: Uploads, authenticate: Authentic
         body: Annotated[CreateUpload, Body(examples=[_CREATE_EXAMPLE])],
     ) -> Response:
         """Say what you want to upload; get what it takes to send it, under your own key prefix."""
-        grant = await creation.create(caller, body.policy, body.request())
+        grant = await creator.create(caller, body.policy, body.request())
         # Built by us from values that were just checked: to validate it once more is work for nothing.
         return Response(json.dumps(upload_answer(grant)), status_code=201, media_type="application/json")
 
@@ -92,7 +92,7 @@ def uploads_router(creation: Creation, uploads: Uploads, authenticate: Authentic
     ) -> Response:
         """Create up to 100 uploads. One that is refused has a problem for a result; the others go on."""
         # Together, because a multipart upload is begun in S3.
-        results = await asyncio.gather(*(_result(creation, caller, one) for one in body.uploads))
+        results = await asyncio.gather(*(_result(creator, caller, one) for one in body.uploads))
         return Response(json.dumps({"results": results}), media_type="application/json")
 
     @router.get(
@@ -154,8 +154,8 @@ def uploads_router(creation: Creation, uploads: Uploads, authenticate: Authentic
     return router
 
 
-async def _result(creation: Creation, caller: Principal, body: CreateUpload) -> dict[str, Any]:
+async def _result(creator: UploadCreator, caller: Principal, body: CreateUpload) -> dict[str, Any]:
     try:
-        return {"upload": upload_answer(await creation.create(caller, body.policy, body.request()))}
+        return {"upload": upload_answer(await creator.create(caller, body.policy, body.request()))}
     except UploadsvcError as error:
         return {"problem": error_content(error)}

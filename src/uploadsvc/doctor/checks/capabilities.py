@@ -99,10 +99,10 @@ class Capabilities:
         found = f"S3 answers {again.answer} to a second PUT with If-None-Match: *"
         if not provider.conditional_writes:
             return ok(check, f"{found}, as {provider.name!r} is known to")
-        guarded = [name for name, one in self._target.planners.items() if not one.policy.overwrite]
-        if guarded:
-            found += f"; policies {listed(guarded)} count on a refusal"
-        return (failed if guarded else warning)(check, found, _PROVIDER)
+        no_overwrite = [name for name, one in self._target.planners.items() if not one.policy.overwrite]
+        if no_overwrite:
+            found += f"; policies {listed(no_overwrite)} count on a refusal"
+        return (failed if no_overwrite else warning)(check, found, _PROVIDER)
 
     async def _checksums(self) -> Finding:
         check, provider = "checksums", self._target.provider

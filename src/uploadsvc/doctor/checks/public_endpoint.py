@@ -13,7 +13,7 @@ from uploadsvc.doctor.network import obstacle
 from uploadsvc.doctor.responses import Answer, of_response
 from uploadsvc.doctor.target import Target
 from uploadsvc.domain.credentials import Credentials
-from uploadsvc.s3.presigner import Signer
+from uploadsvc.s3.presigner import Presigner
 
 CHECK: Final = "public-endpoint"
 
@@ -30,11 +30,11 @@ class Way:
     """How canaries go: as callers' uploads do, or past a public address that does not work from here.
 
     Attributes:
-        signer: Signs for the address that they are sent to.
+        presigner: Signs for the address that they are sent to.
         reached: Whether there is any.
     """
 
-    signer: Signer
+    presigner: Presigner
     reached: bool
 
 
@@ -55,17 +55,17 @@ async def public_endpoint(
     if cause == "endpoint" and not target.has_own_public_address:
         finding: Finding | None = follows(CHECK, cause)
     elif credentials is None or cause is not None:
-        finding = await _refusal(target, http, target.signer.endpoint.base_url, signed=False)
+        finding = await _refusal(target, http, target.presigner.endpoint.base_url, signed=False)
     else:
         finding = await _refusal(target, http, _url(target, credentials), signed=True)
-    way = Way(signer=target.signer, reached=True)
+    way = Way(presigner=target.presigner, reached=True)
     if finding is not None:
-        past = replace(target.signer, endpoint=target.inner)
-        way = Way(signer=past, reached=target.has_own_public_address and cause != "endpoint")
+        past = replace(target.presigner, endpoint=target.inner)
+        way = Way(presigner=past, reached=target.has_own_public_address and cause != "endpoint")
     if finding is None or finding.status == "warning":
         # Whoever reaches it, pages by HTTPS do not.
         finding = _mixed(target) or finding
-    where = f"{target.signer.endpoint.scheme}://{target.signer.endpoint.host}"
+    where = f"{target.presigner.endpoint.scheme}://{target.presigner.endpoint.host}"
     if finding is None and (credentials is None or cause is not None):
         finding = ok(CHECK, f"{where} answers; what is signed for it was not tried, as {cause} failed")
     return finding or ok(CHECK, f"{where} takes what is signed for it"), way
@@ -73,7 +73,7 @@ async def public_endpoint(
 
 async def _refusal(target: Target, http: httpx.AsyncClient, url: str, *, signed: bool) -> Finding | None:
     """Return what is wrong with the address; of what is not signed any answer will do."""
-    endpoint = target.signer.endpoint
+    endpoint = target.presigner.endpoint
     where = f"{endpoint.scheme}://{endpoint.host}"
     try:
         async with asyncio.timeout(_PATIENCE):
@@ -92,7 +92,7 @@ async def _refusal(target: Target, http: httpx.AsyncClient, url: str, *, signed:
 
 def _url(target: Target, credentials: Credentials) -> str:
     key, now = f"{target.folder}/{uuid4().hex}", target.clock()
-    return target.signer.url("GET", key, credentials=credentials, now=now, expires_at=now + _EXPIRES_IN)
+    return target.presigner.url("GET", key, credentials=credentials, now=now, expires_at=now + _EXPIRES_IN)
 
 
 def _mend(answer: Answer) -> str:
@@ -107,7 +107,7 @@ def _mend(answer: Answer) -> str:
 
 def _mixed(target: Target) -> Finding | None:
     """Pages by TLS may send nothing without it, but to their own machine: https://www.w3.org/TR/mixed-content/."""
-    endpoint = target.signer.endpoint
+    endpoint = target.presigner.endpoint
     pages = [origin for origin in target.origins if origin.startswith("https://")]
     host = endpoint.host.rpartition(":")[0] or endpoint.host
     if endpoint.scheme == "https" or not pages or host in _HERE:

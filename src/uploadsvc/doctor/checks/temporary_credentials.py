@@ -13,7 +13,7 @@ from uploadsvc.doctor.target import Target
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.principal import Principal
-from uploadsvc.s3.presigner import Signer
+from uploadsvc.s3.presigner import Presigner
 
 CHECK: Final = "uppy-credentials"
 
@@ -29,7 +29,7 @@ def session_checks(target: Target) -> list[str]:
 
 
 async def session_findings(
-    target: Target, http: httpx.AsyncClient, signer: Signer, custody: Custody
+    target: Target, http: httpx.AsyncClient, presigner: Presigner, custody: Custody
 ) -> list[Finding]:
     """Begin a session for a user that nobody is, and send one canary inside their prefix and one outside.
 
@@ -40,12 +40,12 @@ async def session_findings(
     caller = Principal(user=f"uploadsvc-doctor-{custody.run}")
     try:
         async with target.sts:
-            given = await target.delegation.credentials(caller)
+            given = await target.credential_issuer.credentials(caller)
     except UploadsvcError as error:
         return [failed(CHECK, f"no session could be begun: {error.detail}", _BEGIN)]
 
     async def sent(key: str) -> Outcome:
-        return await _sent(target, http, signer, custody, given.credentials, key)
+        return await _sent(target, http, presigner, custody, given.credentials, key)
 
     inside = await sent(f"{given.prefix}canary.txt")
     if not (inside.through or inside.stored):
@@ -60,7 +60,7 @@ async def session_findings(
 async def _sent(  # noqa: PLR0917 - as the caller has them
     target: Target,
     http: httpx.AsyncClient,
-    signer: Signer,
+    presigner: Presigner,
     custody: Custody,
     credentials: Credentials,
     key: str,
@@ -68,7 +68,7 @@ async def _sent(  # noqa: PLR0917 - as the caller has them
     canaries = Canaries(
         target,
         http=http,
-        signer=signer,
+        presigner=presigner,
         credentials=credentials,
         licence=Licence(store=False, why="it is not meant to be stored"),
         custody=custody,

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from uploadsvc.provisioning.models import Check, Finding
-from uploadsvc.provisioning.needs import BucketNeeds
+from uploadsvc.provisioning.models import Check, RuleState
+from uploadsvc.provisioning.needs import BucketRequirements
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -13,27 +13,27 @@ if TYPE_CHECKING:
 _FIRST_REGION: Final = "us-east-1"
 
 
-def _wanted(needs: BucketNeeds) -> str:
+def _wanted(needs: BucketRequirements) -> str:
     return f"{needs.bucket} in {needs.region}"
 
 
-async def _look(client: "S3Client", needs: BucketNeeds) -> Finding:
+async def _look(client: "S3Client", needs: BucketRequirements) -> RuleState:
     try:
         await client.head_bucket(Bucket=needs.bucket)
     except ClientError as error:
         answer = error.response["ResponseMetadata"]
         region = answer["HTTPHeaders"].get("x-amz-bucket-region", needs.region)
         if answer["HTTPStatusCode"] == 404:  # noqa: PLR2004 - a HEAD's answer has no body, and so no code
-            return Finding(state="missing", found="no bucket", change=lambda: _create(client, needs))
+            return RuleState(state="missing", found="no bucket", change=lambda: _create(client, needs))
         if region != needs.region:
-            return Finding(state="conflict", found=f"the bucket is in {region}; set the region to that")
+            return RuleState(state="conflict", found=f"the bucket is in {region}; set the region to that")
         if answer["HTTPStatusCode"] == 403:  # noqa: PLR2004 - see above
-            return Finding(state="not allowed", found="S3 says 403: another's bucket, or no s3:ListBucket")
+            return RuleState(state="not allowed", found="S3 says 403: another's bucket, or no s3:ListBucket")
         raise
-    return Finding(state="in place", found=_wanted(needs))
+    return RuleState(state="in place", found=_wanted(needs))
 
 
-async def _create(client: "S3Client", needs: BucketNeeds) -> None:
+async def _create(client: "S3Client", needs: BucketRequirements) -> None:
     # S3 takes every region as a constraint but its first.
     where: dict[str, Any] = {}
     if needs.region != _FIRST_REGION:

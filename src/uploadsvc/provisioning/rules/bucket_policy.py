@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 
 from uploadsvc.domain.arns import bucket_arn
 from uploadsvc.provisioning.errors import code_of
-from uploadsvc.provisioning.models import Check, Finding
-from uploadsvc.provisioning.needs import BucketNeeds
+from uploadsvc.provisioning.models import Check, RuleState
+from uploadsvc.provisioning.needs import BucketRequirements
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -22,7 +22,7 @@ SIGNATURE_SID: Final = "UploadsvcDenyOtherSignatures"
 _OURS: Final = frozenset({TLS_SID, SIGNATURE_SID})
 
 
-def _statements(needs: BucketNeeds) -> list[dict[str, Any]]:
+def _statements(needs: BucketRequirements) -> list[dict[str, Any]]:
     arn = bucket_arn(needs.bucket, region=needs.region)
     denied = {
         "Effect": "Deny",
@@ -42,7 +42,7 @@ def _statements(needs: BucketNeeds) -> list[dict[str, Any]]:
     return [tls, signature] if needs.tls else [signature]
 
 
-def _wanted(needs: BucketNeeds) -> str:
+def _wanted(needs: BucketRequirements) -> str:
     if not needs.provider.policy_conditions:
         return f"left alone: {needs.provider.name} is not known to take these conditions as AWS does"
     if needs.tls:
@@ -50,7 +50,7 @@ def _wanted(needs: BucketNeeds) -> str:
     return "Signature Version 4 only (TLS not asked for: the endpoint is http)"
 
 
-async def _look(client: "S3Client", needs: BucketNeeds) -> Finding:
+async def _look(client: "S3Client", needs: BucketRequirements) -> RuleState:
     policy = await _policy(client, needs.bucket)
     present = _listed(policy.get("Statement", []))
     own = [statement for statement in present if statement.get("Sid") in _OURS]
@@ -58,13 +58,13 @@ async def _look(client: "S3Client", needs: BucketNeeds) -> Finding:
     wanted = _statements(needs)
     found = _found(own, others)
     if _comparable(own) == _comparable(wanted):
-        return Finding(state="in place", found=found)
+        return RuleState(state="in place", found=found)
 
     async def change() -> None:
         merged = {**policy, "Statement": [*others, *wanted]}
         await client.put_bucket_policy(Bucket=needs.bucket, Policy=json.dumps(merged))
 
-    return Finding(state="differs" if own else "missing", found=found, change=change)
+    return RuleState(state="differs" if own else "missing", found=found, change=change)
 
 
 async def _policy(client: "S3Client", bucket: str) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from botocore.exceptions import ClientError
 
 from uploadsvc.provisioning.errors import code_of
-from uploadsvc.provisioning.models import Check, Finding
-from uploadsvc.provisioning.needs import BucketNeeds
+from uploadsvc.provisioning.models import Check, RuleState
+from uploadsvc.provisioning.needs import BucketRequirements
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -25,7 +25,7 @@ MAX_AGE: Final = 3600
 _ORDER: Final = ("GET", "HEAD", "PUT", "POST", "DELETE")
 
 
-def _rule(needs: BucketNeeds) -> "CORSRuleTypeDef":
+def _rule(needs: BucketRequirements) -> "CORSRuleTypeDef":
     return {
         "ID": RULE_ID,
         "AllowedOrigins": list(needs.origins),
@@ -38,17 +38,17 @@ def _rule(needs: BucketNeeds) -> "CORSRuleTypeDef":
     }
 
 
-def _wanted(needs: BucketNeeds) -> str:
+def _wanted(needs: BucketRequirements) -> str:
     return _shown(_rule(needs)) if needs.origins else "no rule of ours: no origins are set"
 
 
-async def _look(client: "S3Client", needs: BucketNeeds) -> Finding:
+async def _look(client: "S3Client", needs: BucketRequirements) -> RuleState:
     present = await _rules(client, needs.bucket)
     # A store that keeps no ids gives ours back without.
     own = [rule for rule in present if _is_ours(rule, needs)]
     wanted = [_rule(needs)] if needs.origins else []
     if len(own) == len(wanted) and all(map(_same, own, wanted)):
-        return Finding(state="in place", found=_found(own, present))
+        return RuleState(state="in place", found=_found(own, present))
 
     async def change() -> None:
         rules = _replaced(present, own, wanted)
@@ -57,7 +57,7 @@ async def _look(client: "S3Client", needs: BucketNeeds) -> Finding:
         else:
             await client.delete_bucket_cors(Bucket=needs.bucket)
 
-    return Finding(state="differs" if own else "missing", found=_found(own, present), change=change)
+    return RuleState(state="differs" if own else "missing", found=_found(own, present), change=change)
 
 
 async def _rules(client: "S3Client", bucket: str) -> "list[CORSRuleTypeDef]":
@@ -71,7 +71,7 @@ async def _rules(client: "S3Client", bucket: str) -> "list[CORSRuleTypeDef]":
     return cast("list[CORSRuleTypeDef]", answer.get("CORSRules", []))
 
 
-def _is_ours(rule: Mapping[str, Any], needs: BucketNeeds) -> bool:
+def _is_ours(rule: Mapping[str, Any], needs: BucketRequirements) -> bool:
     if "ID" in rule:
         return bool(rule["ID"] == RULE_ID)
     return bool(needs.origins) and _same(rule, _rule(needs))

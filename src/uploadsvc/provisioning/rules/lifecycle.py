@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from uploadsvc.provisioning.errors import code_of
-from uploadsvc.provisioning.models import Check, Finding
-from uploadsvc.provisioning.needs import BucketNeeds
+from uploadsvc.provisioning.models import Check, RuleState
+from uploadsvc.provisioning.needs import BucketRequirements
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -24,30 +24,30 @@ LATEST: Final = 7
 _SIZES: Final = "TransitionDefaultMinimumObjectSize"
 
 
-def _wanted(needs: BucketNeeds) -> str:
+def _wanted(needs: BucketRequirements) -> str:
     if needs.abort_days is None:
         return "no rule: no policy uploads in parts"
     return _shown(needs.abort_days, _prefix(needs))
 
 
-def _prefix(needs: BucketNeeds) -> str:
+def _prefix(needs: BucketRequirements) -> str:
     return f"{needs.key_prefix}/"
 
 
-async def _look(client: "S3Client", needs: BucketNeeds) -> Finding:
+async def _look(client: "S3Client", needs: BucketRequirements) -> RuleState:
     if needs.abort_days is None:
-        return Finding(state="in place", found="not needed")
+        return RuleState(state="in place", found="not needed")
     present, options = await _rules(client, needs.bucket)
     own = [rule for rule in present if rule.get("ID") == RULE_ID]
     others = [rule for rule in present if rule.get("ID") != RULE_ID]
     if early := _too_early(others, needs.abort_days, _prefix(needs)):
-        return Finding(state="conflict", found=early)
+        return RuleState(state="conflict", found=early)
     ours = _rule(needs.abort_days, _prefix(needs), others)
     serving = [_found(rule) for rule in own if _same(rule, ours)]
     if not own:
         serving = [_found(rule) for rule in others if _serves(rule, needs.abort_days, _prefix(needs))]
     if serving:
-        return Finding(state="in place", found=serving[0])
+        return RuleState(state="in place", found=serving[0])
 
     async def change() -> None:
         await client.put_bucket_lifecycle_configuration(
@@ -55,7 +55,7 @@ async def _look(client: "S3Client", needs: BucketNeeds) -> Finding:
         )
 
     found = _found(own[0]) if own else f"{len(others)} rules of others" if others else "no rules"
-    return Finding(state="differs" if own else "missing", found=found, change=change)
+    return RuleState(state="differs" if own else "missing", found=found, change=change)
 
 
 async def _rules(client: "S3Client", bucket: str) -> tuple[list[Any], dict[str, Any]]:

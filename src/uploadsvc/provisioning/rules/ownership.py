@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import ClientError
 
 from uploadsvc.provisioning.errors import code_of
-from uploadsvc.provisioning.models import Check, Finding, State
-from uploadsvc.provisioning.needs import BucketNeeds
+from uploadsvc.provisioning.models import Check, RuleState, State
+from uploadsvc.provisioning.needs import BucketRequirements
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -19,16 +19,16 @@ _WITH_ACLS: Final = ("BucketOwnerPreferred", "ObjectWriter")
 """Under both, ACLs count."""
 
 
-def _ownership(needs: BucketNeeds) -> "ObjectOwnershipType":
+def _ownership(needs: BucketRequirements) -> "ObjectOwnershipType":
     return "BucketOwnerPreferred" if needs.needs_acls else "BucketOwnerEnforced"
 
 
-def _wanted(needs: BucketNeeds) -> str:
+def _wanted(needs: BucketRequirements) -> str:
     why = "a policy sets an ACL" if needs.needs_acls else "no ACLs"
     return f"{_ownership(needs)} ({why})"
 
 
-async def _look(client: "S3Client", needs: BucketNeeds) -> Finding:
+async def _look(client: "S3Client", needs: BucketRequirements) -> RuleState:
     async def change() -> None:
         await client.put_bucket_ownership_controls(
             Bucket=needs.bucket, OwnershipControls={"Rules": [{"ObjectOwnership": _ownership(needs)}]}
@@ -39,14 +39,14 @@ async def _look(client: "S3Client", needs: BucketNeeds) -> Finding:
     except ClientError as error:
         if code_of(error) != "OwnershipControlsNotFoundError":
             raise
-        return Finding(state="missing", found="not set", change=change)
+        return RuleState(state="missing", found="not set", change=change)
     # A store that does not know the question answers another one, such as for a listing.
     found = [rule["ObjectOwnership"] for rule in answer["OwnershipControls"].get("Rules", [])]
     if not found:
-        return Finding(state="unsupported", found="the store answers with something else")
+        return RuleState(state="unsupported", found="the store answers with something else")
     enough = _WITH_ACLS if needs.needs_acls else (_ownership(needs),)
     state: State = "in place" if found[0] in enough else "differs"
-    return Finding(state=state, found=found[0], change=None if state == "in place" else change)
+    return RuleState(state=state, found=found[0], change=None if state == "in place" else change)
 
 
 CHECK: Final = Check(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from uploadsvc.provisioning.errors import code_of
-from uploadsvc.provisioning.models import Check, Finding
-from uploadsvc.provisioning.needs import BucketNeeds
+from uploadsvc.provisioning.models import Check, RuleState
+from uploadsvc.provisioning.needs import BucketRequirements
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _SWITCHES: Final = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
 
-def _switches(needs: BucketNeeds) -> dict[str, bool]:
+def _switches(needs: BucketRequirements) -> dict[str, bool]:
     # The first would refuse uploads with a public ACL, the second would make the ACL mean nothing.
     acls = not needs.allows_public_acl
     return dict(zip(_SWITCHES, (acls, acls, True, True), strict=True))
@@ -32,12 +32,12 @@ def _shown(switches: Mapping[str, Any]) -> str:
     return f"on: {', '.join(on) or 'none'}; off: {', '.join(off)}"
 
 
-def _wanted(needs: BucketNeeds) -> str:
+def _wanted(needs: BucketRequirements) -> str:
     why = " (a policy sets a public ACL)" if needs.allows_public_acl else ""
     return _shown(_switches(needs)) + why
 
 
-async def _look(client: "S3Client", needs: BucketNeeds) -> Finding:
+async def _look(client: "S3Client", needs: BucketRequirements) -> RuleState:
     switches = _switches(needs)
 
     async def change() -> None:
@@ -51,14 +51,14 @@ async def _look(client: "S3Client", needs: BucketNeeds) -> Finding:
     except ClientError as error:
         if code_of(error) != "NoSuchPublicAccessBlockConfiguration":
             raise
-        return Finding(state="missing", found="not set", change=change)
+        return RuleState(state="missing", found="not set", change=change)
     # A store that does not know the question answers another one, such as for a listing.
     found = answer["PublicAccessBlockConfiguration"]
     if not found:
-        return Finding(state="unsupported", found="the store answers with something else")
+        return RuleState(state="unsupported", found="the store answers with something else")
     if all(bool(found.get(name)) is on for name, on in switches.items()):
-        return Finding(state="in place", found=_shown(found))
-    return Finding(state="differs", found=_shown(found), change=change)
+        return RuleState(state="in place", found=_shown(found))
+    return RuleState(state="differs", found=_shown(found), change=change)
 
 
 CHECK: Final = Check(

@@ -20,7 +20,7 @@ from uploadsvc.api.integrations.better_upload.schemas import (
 )
 from uploadsvc.domain.errors import StorageUnavailable
 from uploadsvc.domain.principal import Principal
-from uploadsvc.services.create_upload import Creation
+from uploadsvc.services.create_upload import UploadCreator
 from uploadsvc.services.multipart import MAX_SIGNED_PARTS
 from uploadsvc.services.results import Grant
 from uploadsvc.services.uploads import Uploads
@@ -41,7 +41,7 @@ PAUSE: Final = 1.0
 
 
 def better_upload_router(
-    creation: Creation,
+    creator: UploadCreator,
     uploads: Uploads,
     authenticate: Authenticate,
     actions: ActionTokens,
@@ -51,7 +51,7 @@ def better_upload_router(
     """Return the routes. They are another product's wire format, so the document does not list them.
 
     Args:
-        creation: Creates uploads.
+        creator: Creates uploads.
         uploads: Completes them and gives them up.
         authenticate: Who calls.
         actions: For the addresses at which the client sends no credential.
@@ -66,17 +66,17 @@ def better_upload_router(
         caller: Annotated[Principal, Depends(authenticate)], request: Request, offer: Offer
     ) -> Response:
         """Sign all that the client will need, or nothing: it can ask only once."""
-        planner = creation.planners.choose(caller, offer.route)
+        planner = creator.planners.choose(caller, offer.route)
         try:
             requests = upload_requests(offer, planner)
         except TooManyFilesError as error:
             return refusal("too_many_files", str(error), status=422)
         part_size = requests[0].part_size
         if part_size is None:
-            grants = await creation.create_all(caller, offer.route, requests)
+            grants = await creator.create_all(caller, offer.route, requests)
             return _answer(single_answer(offer.files, grants))
         address = own_address(request, public_url=public_url)
-        grants = await creation.create_all(caller, offer.route, requests)
+        grants = await creator.create_all(caller, offer.route, requests)
         expires_in = planner.policy.max_expires_in
         parts = [await _all_parts(uploads, caller, grant, expires_in=expires_in) for grant in grants]
         addresses = [_addresses(address, actions, caller, grant) for grant in grants]
@@ -87,7 +87,7 @@ def better_upload_router(
     @router.post("/complete/{token}")
     async def complete(token: str, request: Request) -> Response:
         """Put the parts together if S3 has those that the client sent, and verify the whole."""
-        caller, upload_id = actions.open(token, "complete")
+        caller, upload_id = actions.verify(token, "complete")
         etags = read_parts(await request.body())
         if await _is_complete(uploads, caller, upload_id, etags):
             return Response(status_code=204)
@@ -97,7 +97,7 @@ def better_upload_router(
     @router.delete("/abort/{token}")
     async def abort(token: str) -> Response:
         """Throw the parts away; an object that is stored stays."""
-        caller, upload_id = actions.open(token, "abort")
+        caller, upload_id = actions.verify(token, "abort")
         await uploads.abort(caller, upload_id)
         return Response(status_code=204)
 
@@ -121,8 +121,8 @@ async def _all_parts(
 
 def _addresses(address: str, actions: ActionTokens, caller: Principal, grant: Grant) -> tuple[str, str]:
     ends = min(grant.expires_at + TIME_TO_COMPLETE, grant.upload_expires_at)
-    complete = actions.mint("complete", grant.id, caller, expires_at=ends)
-    abort = actions.mint("abort", grant.id, caller, expires_at=ends)
+    complete = actions.issue("complete", grant.id, caller, expires_at=ends)
+    abort = actions.issue("abort", grant.id, caller, expires_at=ends)
     return f"{address}/complete/{complete}", f"{address}/abort/{abort}"
 
 

@@ -17,7 +17,7 @@ from uploadsvc.domain.errors import UploadAborted
 from uploadsvc.domain.parts import MAX_PARTS, MIN_PART_SIZE
 from uploadsvc.domain.plan import UploadRequest
 from uploadsvc.domain.principal import Principal
-from uploadsvc.services.create_upload import Creation
+from uploadsvc.services.create_upload import UploadCreator
 from uploadsvc.services.results import State
 from uploadsvc.services.uploads import Uploads
 
@@ -48,24 +48,24 @@ class _Complete(BaseModel):
 
 
 def companion_router(
-    creation: Creation, uploads: Uploads, authenticate: Authenticate, *, prefix: str
+    creator: UploadCreator, uploads: Uploads, authenticate: Authenticate, *, prefix: str
 ) -> APIRouter:
     """Return Companion's routes.
 
     Args:
-        creation: Creates uploads.
+        creator: Creates uploads.
         uploads: Goes on with them.
         authenticate: Who calls.
         prefix: What Uppy is given as its endpoint.
     """
     router = uppy_router(prefix=f"{prefix}/s3", documented=False)
-    _add_form(router, creation, authenticate)
+    _add_form(router, creator, authenticate)
     _add_parts(router, uploads, authenticate)
-    _add_multipart(router, creation, uploads, authenticate)
+    _add_multipart(router, creator, uploads, authenticate)
     return router
 
 
-def _add_form(router: APIRouter, creation: Creation, authenticate: Authenticate) -> None:
+def _add_form(router: APIRouter, creator: UploadCreator, authenticate: Authenticate) -> None:
     @router.get("/params")
     async def params(
         caller: Annotated[Principal, Depends(authenticate)],
@@ -76,7 +76,7 @@ def _add_form(router: APIRouter, creation: Creation, authenticate: Authenticate)
         named = ((_METADATA.fullmatch(name), value) for name, value in request.query_params.items())
         metadata = {match[1]: value for match, value in named if match}
         asked = _asked(filename, type, metadata, method="post")
-        grant = await creation.create(caller, _policy(creation, caller, metadata), asked)
+        grant = await creator.create(caller, _policy(creator, caller, metadata), asked)
         return {
             "method": "POST",
             "url": form_url(grant.url),
@@ -115,13 +115,13 @@ def _add_parts(router: APIRouter, uploads: Uploads, authenticate: Authenticate) 
 
 
 def _add_multipart(
-    router: APIRouter, creation: Creation, uploads: Uploads, authenticate: Authenticate
+    router: APIRouter, creator: UploadCreator, uploads: Uploads, authenticate: Authenticate
 ) -> None:
     @router.post("/multipart")
     async def begin(caller: Annotated[Principal, Depends(authenticate)], body: _Begin) -> dict[str, Any]:
         metadata = texts(body.metadata or {})
         asked = _asked(body.filename, body.type, metadata, method="multipart")
-        grant = await creation.create(caller, _policy(creation, caller, metadata), asked)
+        grant = await creator.create(caller, _policy(creator, caller, metadata), asked)
         return {"key": grant.plan.key, "uploadId": grant.id, "bucket": grant.bucket}
 
     @router.post("/multipart/{upload_id}/complete")
@@ -142,8 +142,8 @@ def _add_multipart(
         return {}
 
 
-def _policy(creation: Creation, caller: Principal, metadata: Mapping[str, str]) -> str:
-    return creation.planners.meant(caller, metadata.get("policy")).policy.name
+def _policy(creator: UploadCreator, caller: Principal, metadata: Mapping[str, str]) -> str:
+    return creator.planners.resolve(caller, metadata.get("policy")).policy.name
 
 
 def _asked(
@@ -185,7 +185,7 @@ def _arrived(state: State) -> list[dict[str, Any]]:
         raise UploadAborted(detail)
     if state.stored is None:
         return [{"PartNumber": one.part_number, "ETag": one.etag, "Size": one.size} for one in state.parts]
-    etag, handle = state.stored.etag, state.handle
+    etag, claims = state.stored.etag, state.claims
     tail = etag.rpartition("-")[2]
-    count = handle.parts.count if handle.part_size else int(tail) if tail.isdigit() else 1
+    count = claims.parts.count if claims.part_size else int(tail) if tail.isdigit() else 1
     return [{"PartNumber": number, "ETag": etag, "Size": 0} for number in range(1, count + 1)]

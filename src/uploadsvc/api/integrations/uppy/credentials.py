@@ -10,7 +10,7 @@ from uploadsvc.api.dependencies import Authenticate
 from uploadsvc.api.integrations.uppy.common import uppy_router
 from uploadsvc.api.problems import CALLER, STORAGE, document
 from uploadsvc.domain.principal import Principal
-from uploadsvc.services.temporary_credentials import Delegated, Delegation
+from uploadsvc.services.temporary_credentials import CredentialIssuer, IssuedCredentials
 
 
 class TemporaryCredentials(BaseModel):
@@ -38,7 +38,7 @@ class UppyCredentials(BaseModel):
     )
 
 
-def credentials_router(delegation: Delegation, authenticate: Authenticate) -> APIRouter:
+def credentials_router(credential_issuer: CredentialIssuer, authenticate: Authenticate) -> APIRouter:
     """Return the one route."""
     router = uppy_router(prefix="/uppy", documented=True)
 
@@ -56,12 +56,12 @@ def credentials_router(delegation: Delegation, authenticate: Authenticate) -> AP
 
         S3 holds them to the prefix, and to nothing that a policy says.
         """
-        return _model(await delegation.credentials(caller))
+        return _model(await credential_issuer.credentials(caller))
 
     return router
 
 
-def _model(delegated: Delegated) -> UppyCredentials:
+def _model(delegated: IssuedCredentials) -> UppyCredentials:
     session = delegated.credentials
     if session.session_token is None or session.expires_at is None:
         message = "a session has a token and an end"

@@ -12,7 +12,7 @@ from uploadsvc.api.problems import CALLER, STORAGE, document
 from uploadsvc.domain.parts import MAX_PARTS
 from uploadsvc.domain.policy import MAX_EXPIRES_IN
 from uploadsvc.domain.principal import Principal
-from uploadsvc.services.request_signing import DirectRequest, DirectRequests
+from uploadsvc.services.request_signing import DirectRequest, RequestSigner
 
 # A schema of its own in the document: of what is nullable and has no name, generators make names.
 FormFields = TypeAliasType("FormFields", Annotated[dict[str, str], Field(examples=[{"key": "photo.jpg"}])])
@@ -89,7 +89,7 @@ class SignedUppyRequest(BaseModel):
     )
 
 
-def sign_router(direct: DirectRequests, authenticate: Authenticate) -> APIRouter:
+def sign_router(request_signer: RequestSigner, authenticate: Authenticate) -> APIRouter:
     """Return the one route."""
     router = uppy_router(prefix="/uppy", documented=True)
 
@@ -122,7 +122,7 @@ def sign_router(direct: DirectRequests, authenticate: Authenticate) -> APIRouter
 
         S3 answers Uppy itself, so nothing verifies a multipart upload.
         """
-        signed = await direct.sign(caller, body.request())
+        signed = await request_signer.sign(caller, body.request())
         return SignedUppyRequest(
             url=signed.url if signed.fields is None else form_url(signed.url),
             key=signed.key,

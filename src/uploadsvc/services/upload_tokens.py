@@ -9,7 +9,7 @@ from uploadsvc.domain.principal import Principal
 from uploadsvc.tokens.upload_tokens import UploadTokens
 
 
-class Tokens:
+class UploadTokenIssuer:
     """Upload tokens, never wider than the credential that asks for them.
 
     Args:
@@ -38,7 +38,7 @@ class Tokens:
         self._max_expires_in = max_expires_in
         self._clock = clock
 
-    def mint(
+    def issue(
         self, caller: Principal, *, user: str | None, policies: Collection[str] | None, expires_in: int | None
     ) -> tuple[str, datetime]:
         """Return an upload token and its end: never later than that of the caller's own credential.
@@ -75,7 +75,7 @@ class Tokens:
         if expires_at <= now:
             detail = "The credential has expired."
             raise errors.Unauthenticated(detail)
-        return self._tokens.mint(subject, narrowed, expires_at=expires_at), expires_at
+        return self._tokens.issue(subject, narrowed, expires_at=expires_at), expires_at
 
 
 def _subject(caller: Principal, user: str | None) -> str:
