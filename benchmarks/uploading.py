@@ -188,7 +188,7 @@ async def measure(directory: Path, *, size: int, rounds: int) -> dict[str, list[
         ) as witness:
             await witness.create_bucket(Bucket=BUCKET)
             port = free_port()
-            service = await asyncio.to_thread(serve, directory, s3, port)
+            api = await asyncio.to_thread(serve, directory, s3, port)
             try:
                 contenders = await asyncio.to_thread(clients, directory, s3, f"http://127.0.0.1:{port}", path)
                 figures: dict[str, list[Figures]] = {one.name: [] for one in contenders}
@@ -200,8 +200,8 @@ async def measure(directory: Path, *, size: int, rounds: int) -> dict[str, list[
                             figures[one.name].append(found)
                     await empty(witness)
             finally:
-                service.terminate()
-                await asyncio.to_thread(service.wait, 30)
+                api.terminate()
+                await asyncio.to_thread(api.wait, 30)
     return figures
 
 

@@ -13,15 +13,13 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from uploadsvc.client.api import Layout
-from uploadsvc.client.bars import Bars
-from uploadsvc.client.display import plain
-from uploadsvc.client.errors import Refused, Transient, of_s3, of_service
-from uploadsvc.client.file import Fingerprint, opened
-from uploadsvc.client.resume import Remembered, States, default_directory, state_name
-from uploadsvc.client.retries import Retries
+from uploadsvc.client.display import Bars, plain
+from uploadsvc.client.errors import Refused, Retries, Transient, s3_problem, service_problem
+from uploadsvc.client.file import Fingerprint, open_file
+from uploadsvc.client.resume import ResumeStore, SavedUpload, default_directory, state_name
 from uploadsvc.domain.parts import MAX_PART_SIZE, MAX_PARTS, cut
 
-REMEMBERED = Remembered(
+REMEMBERED = SavedUpload(
     url="https://uploads.example.com",
     id="aGFuZGxl",
     fingerprint=Fingerprint(path="/a\udcff", size=1, mtime_ns=2, ctime_ns=4, inode=3),
@@ -48,7 +46,7 @@ def test_parts_are_those_of_the_service(size: int, numbers: set[int]) -> None:
 @given(tried=st.integers(1, 1000), retry_after=st.floats(0, 1e6))
 def test_waits_grow_and_are_bounded(tried: int, retry_after: float) -> None:
     """Full jitter over an exponential bound, after what the server asked for."""
-    retries = Retries(first=0.5, longest=30)
+    retries = Retries(first_delay=0.5, max_delay=30)
     asked = min(retry_after, 120)
     assert (
         asked <= retries.delay(tried, retry_after=retry_after) <= asked + min(30, 0.5 * 2 ** min(tried, 20))
@@ -63,7 +61,7 @@ def test_waits_differ() -> None:
 @pytest.mark.parametrize("value", ["3", "Mon, 23 Nov 2026 12:00:00 GMT", "-1", "٣", ""])
 def test_retry_after(value: str) -> None:
     """Seconds; what else there may be is passed over."""
-    problem = of_s3(httpx.Response(503, headers=[(b"Retry-After", value.encode())]))
+    problem = s3_problem(httpx.Response(503, headers=[(b"Retry-After", value.encode())]))
     assert isinstance(problem, Transient)
     assert problem.retry_after == (3 if value == "3" else 0)
 
@@ -71,7 +69,7 @@ def test_retry_after(value: str) -> None:
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 412, 501])
 def test_what_waiting_does_not_mend_at_s3(status: int) -> None:
     """Said at once, whatever comes as a body."""
-    problem = of_s3(httpx.Response(status, content=b"\xff<Code>"))
+    problem = s3_problem(httpx.Response(status, content=b"\xff<Code>"))
     assert isinstance(problem, Refused)
     assert problem.status == status
 
@@ -80,53 +78,53 @@ def test_what_waiting_does_not_mend_at_the_service() -> None:
     """An operator has to."""
     for code, transient in (("storage_denied", False), ("storage_unavailable", True)):
         answer = httpx.Response(502, json={"code": code, "detail": "S3."})
-        assert isinstance(of_service(answer), Transient) is transient
-    assert isinstance(of_service(httpx.Response(502, text="<html>")), Transient)
-    assert of_service(httpx.Response(404, json=[])).code == "unexpected_answer"
+        assert isinstance(service_problem(answer), Transient) is transient
+    assert isinstance(service_problem(httpx.Response(502, text="<html>")), Transient)
+    assert service_problem(httpx.Response(404, json=[])).code == "unexpected_answer"
 
 
 def test_a_state_is_whole_and_private(tmp_path: Path) -> None:
     """Found as it was saved, by its user alone; a failure leaves the old one."""
-    states = States(tmp_path / "uploads")
-    assert states.find("a.json") is None
-    states.save("a.json", REMEMBERED)
-    assert states.find("a.json") == REMEMBERED
+    resume = ResumeStore(tmp_path / "uploads")
+    assert resume.find("a.json") is None
+    resume.save("a.json", REMEMBERED)
+    assert resume.find("a.json") == REMEMBERED
     assert (tmp_path / "uploads" / "a.json").stat().st_mode & 0o777 == 0o600
     with pytest.raises(TypeError):
-        states.save("a.json", Remembered(url="", id=object(), fingerprint=REMEMBERED.fingerprint))  # type: ignore[arg-type]
-    assert states.find("a.json") == REMEMBERED
+        resume.save("a.json", SavedUpload(url="", id=object(), fingerprint=REMEMBERED.fingerprint))  # type: ignore[arg-type]
+    assert resume.find("a.json") == REMEMBERED
     assert [path.name for path in (tmp_path / "uploads").iterdir()] == ["a.json"]
-    states.forget("a.json")
-    states.forget("a.json")
-    assert states.find("a.json") is None
+    resume.forget("a.json")
+    resume.forget("a.json")
+    assert resume.find("a.json") is None
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", '{"version": 1}', '{"version": 1, "fingerprint": {}}'])
 def test_a_state_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> None:
     """It is then written anew."""
     (tmp_path / "a.json").write_text(text)
-    assert States(tmp_path).find("a.json") is None
+    assert ResumeStore(tmp_path).find("a.json") is None
 
 
 def test_old_states_go(tmp_path: Path) -> None:
     """Their ids have long ended."""
-    states = States(tmp_path)
+    resume = ResumeStore(tmp_path)
     for name in ("old.json", "new.json"):
-        states.save(name, REMEMBERED)
+        resume.save(name, REMEMBERED)
     long_ago = time.time() - 50 * 86_400
     os.utime(tmp_path / "old.json", (long_ago, long_ago))
-    states.tidy()
+    resume.tidy()
     assert [path.name for path in tmp_path.iterdir()] == ["new.json"]
-    States(tmp_path / "none").tidy()
+    ResumeStore(tmp_path / "none").tidy()
 
 
 def test_without_a_directory_nothing_is_kept() -> None:
     """Nobody's home is known."""
-    states = States(None)
-    states.tidy()
-    states.save("a.json", REMEMBERED)
-    assert states.find("a.json") is None
-    states.forget("a.json")
+    resume = ResumeStore(None)
+    resume.tidy()
+    resume.save("a.json", REMEMBERED)
+    assert resume.find("a.json") is None
+    resume.forget("a.json")
 
 
 def test_where_states_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,8 +161,8 @@ def test_bars_show_what_is_there_and_what_is_sent() -> None:
         bars.expect([4 * 1024**2, 4 * 1024**2])
         one = bars.file("[one]\x1b", 4 * 1024**2)
         one.reset(1024**2)
-        one.moved(2 * 1024**2)
-        one.moved(-(1024**2))
+        one.advance(2 * 1024**2)
+        one.advance(-(1024**2))
         shown = {task.description: task.completed for task in bars._progress.tasks}
         assert shown == {"all files": 2 * 1024**2, "[one]\\x1b": 2 * 1024**2}
         one.say("going on")
@@ -178,11 +176,11 @@ def test_a_file_whose_time_was_set_back_is_another(tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
     path.write_bytes(b"before")
     found = path.stat()
-    with opened(path) as source:
+    with open_file(path) as source:
         before = source.fingerprint
     path.write_bytes(b"after!")
     os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
-    with opened(path) as source:
+    with open_file(path) as source:
         after = source.fingerprint
     assert (after.size, after.mtime_ns, after.inode) == (before.size, before.mtime_ns, before.inode)
     assert after != before

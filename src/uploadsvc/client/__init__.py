@@ -1,1 +1,1 @@
-"""``uploadsvc upload``: files sent from a terminal to any uploadsvc, of whose inside it knows nothing."""
+"""The terminal client ``uploadsvc upload``. It knows the HTTP API of the service and nothing else of it."""

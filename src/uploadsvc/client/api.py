@@ -1,8 +1,8 @@
-"""The service's side of an upload: begin it, look at it, sign its parts, complete it, give it up."""
+"""Calls of the service: create an upload, get its state, sign parts, complete, abort."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -10,39 +10,46 @@ from typing import Any, Final
 import httpx
 
 from uploadsvc.client.auth import Caller
-from uploadsvc.client.errors import Lost, Transient, of_service, unexpected
-from uploadsvc.client.retries import Retries
+from uploadsvc.client.errors import (
+    Lost,
+    Retries,
+    Transient,
+    UploadProblem,
+    service_problem,
+    unexpected_answer,
+)
+from uploadsvc.client.file import Algorithm, LocalFile
 
 _COMPLETE_RETRIES: Final = 60
-"""S3 may take minutes to put parts together, and the service says so every few seconds."""
+"""S3 may take minutes to assemble parts; the service answers 503 every few seconds meanwhile."""
 
-_USED_OF_LIFE: Final = 0.95
-"""Of the life of a URL so much is used: a request takes its time to arrive."""
+_USABLE_SHARE: Final = 0.95
+"""Share of a URL's lifetime that is used: a request needs time to arrive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedPart:
-    """Where one part goes.
+    """A presigned PUT of one part.
 
     Attributes:
-        url: Presigned.
-        headers: To be sent with it.
-        good_until: By the event loop's clock, in seconds.
+        url: Presigned URL.
+        headers: Headers to send with it.
+        usable_until: Time on the event loop's clock, in seconds.
     """
 
     url: str
     headers: Mapping[str, str]
-    good_until: float
+    usable_until: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """How a file is cut.
+    """Parts of a file.
 
     Attributes:
-        size: Of the file, in bytes.
-        part_size: Of every part but the last, in bytes.
-        part_count: How many parts there are.
+        size: Size of the file in bytes.
+        part_size: Size of every part but the last, in bytes.
+        part_count: Number of parts.
     """
 
     size: int
@@ -50,15 +57,15 @@ class Layout:
     part_count: int
 
     def start_of(self, number: int) -> int:
-        """Return where a part begins; parts are counted from 1."""
+        """Return the offset of a part; part numbers start at 1."""
         return (number - 1) * self.part_size
 
     def size_of(self, number: int) -> int:
-        """Return the bytes of a part."""
+        """Return the size of a part in bytes."""
         return min(self.part_size, self.size - self.start_of(number))
 
     def missing(self, arrived: Mapping[int, int]) -> list[int]:
-        """Return the parts of which not all bytes have arrived."""
+        """Return the part numbers that have not fully arrived."""
         numbers = range(1, self.part_count + 1)
         return [number for number in numbers if arrived.get(number) != self.size_of(number)]
 
@@ -68,13 +75,13 @@ class Grant:
     """A new upload.
 
     Attributes:
-        id: Its name in later calls.
+        id: Upload id.
         method: ``put``, ``post`` or ``multipart``.
-        url: Where the bytes go, unless in parts.
-        headers: Of a PUT.
-        fields: Of a form.
-        layout: Of a multipart upload.
-        parts: The first ones, signed.
+        url: Target of a PUT or a form; empty for multipart.
+        headers: Headers of a PUT.
+        fields: Fields of a form.
+        layout: Parts of a multipart upload.
+        parts: The first parts, signed.
     """
 
     id: str
@@ -88,12 +95,12 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What has arrived of an upload.
+    """State of an upload in S3.
 
     Attributes:
         status: ``pending``, ``uploading``, ``stored`` or ``aborted``.
-        layout: Of a multipart upload.
-        arrived: The bytes of each part that is there.
+        layout: Parts of a multipart upload.
+        arrived: Size of each part that has arrived, by part number.
     """
 
     status: str
@@ -103,7 +110,7 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """A stored file: its key, its bytes, S3's tag for them, and the service's receipt."""
+    """A stored file: key, size in bytes, ETag and receipt."""
 
     key: str
     size: int
@@ -111,13 +118,13 @@ class Stored:
     receipt: str
 
 
-class Service:
-    """The calls on uploads.
+class UploadsApi:
+    """Upload calls of the service.
 
     Args:
-        http: Speaks to the service; its base URL is the service's.
-        caller: Who calls.
-        retries: How often each call is tried again.
+        http: HTTP client with the service as its base URL.
+        caller: Credentials.
+        retries: Retries of each call.
     """
 
     def __init__(self, http: httpx.AsyncClient, caller: Caller, retries: Retries) -> None:
@@ -126,10 +133,10 @@ class Service:
         self.retries = retries
 
     async def create(self, request: Mapping[str, Any], size: int) -> Grant:
-        """Begin an upload.
+        """Create an upload.
 
         Raises:
-            UploadProblem: The service refuses, or cannot be reached.
+            UploadProblem: The service refuses or cannot be reached.
         """
         answer = await self._call("POST", "/v1/uploads", request)
         try:
@@ -144,10 +151,10 @@ class Service:
                 parts=_parts(body, answer),
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise unexpected(error) from None
+            raise unexpected_answer(error) from None
 
     async def state(self, upload_id: str, size: int) -> State:
-        """Ask what has arrived of an upload of a file of ``size`` bytes.
+        """Return what S3 has of an upload of a file of ``size`` bytes.
 
         Raises:
             UploadProblem: As for `create`.
@@ -158,12 +165,12 @@ class Service:
             arrived = {part["part_number"]: part["size"] for part in body["parts"] or ()}
             return State(status=body["status"], layout=_layout(body, size), arrived=arrived)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise unexpected(error) from None
+            raise unexpected_answer(error) from None
 
     async def sign(
         self, upload_id: str, numbers: Sequence[int], checksums: Sequence[str] | None
     ) -> dict[int, SignedPart]:
-        """Get URLs for parts.
+        """Return presigned URLs for parts.
 
         Raises:
             UploadProblem: As for `create`.
@@ -173,17 +180,17 @@ class Service:
         try:
             return _parts(answer.json(), answer)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise unexpected(error) from None
+            raise unexpected_answer(error) from None
 
     async def complete(self, upload_id: str) -> Stored:
-        """Have an upload put together and verified. Safe to repeat.
+        """Assemble and verify an upload. Safe to repeat.
 
         Raises:
-            UploadProblem: As for `create`, or something is missing or wrong.
+            UploadProblem: As for `create`, or parts are missing or wrong.
         """
-        most = max(self.retries.most, _COMPLETE_RETRIES) if self.retries.most else 0
+        limit = max(self.retries.limit, _COMPLETE_RETRIES) if self.retries.limit else 0
         path = f"/v1/uploads/{upload_id}/complete"
-        answer = await self._call("POST", path, retries=replace(self.retries, most=most, longest=5.0))
+        answer = await self._call("POST", path, retries=replace(self.retries, limit=limit, max_delay=5.0))
         try:
             body = answer.json()
             found = body["object"]
@@ -191,10 +198,10 @@ class Service:
                 key=found["key"], size=found["size"], etag=found["etag"], receipt=str(body["receipt"])
             )
         except (ValueError, TypeError, KeyError) as error:
-            raise unexpected(error) from None
+            raise unexpected_answer(error) from None
 
     async def abort(self, upload_id: str) -> None:
-        """Give an upload up.
+        """Abort an upload.
 
         Raises:
             UploadProblem: As for `create`.
@@ -223,7 +230,7 @@ class Service:
                 renewed = True
                 if await self._caller.renewed(headers):
                     continue
-            problem = of_service(answer)
+            problem = service_problem(answer)
             if not isinstance(problem, Transient):
                 raise problem
             await attempts.failed(problem)
@@ -237,12 +244,85 @@ def _layout(body: Mapping[str, Any], size: int) -> Layout | None:
 
 def _parts(body: Mapping[str, Any], answer: httpx.Response) -> dict[int, SignedPart]:
     listed = body.get("parts") or ()
-    # By the service's clock, since this machine's may be wrong.
+    # By the service's clock: the local one may be wrong.
     date = answer.headers.get("date")
     now = parsedate_to_datetime(date) if date else datetime.now(UTC)
     life = (datetime.fromisoformat(body["expires_at"]) - now).total_seconds()
-    good_until = asyncio.get_running_loop().time() + life * _USED_OF_LIFE
+    usable_until = asyncio.get_running_loop().time() + life * _USABLE_SHARE
     return {
-        part["part_number"]: SignedPart(url=part["url"], headers=part["headers"], good_until=good_until)
+        part["part_number"]: SignedPart(url=part["url"], headers=part["headers"], usable_until=usable_until)
         for part in listed
     }
+
+
+_MULTIPART_FIRST: Final = 64 * 1024**2
+"""Above this size multipart is tried first for a SHA-256: the policy's threshold is unknown here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadOptions:
+    """Options of the command line, for each file.
+
+    Attributes:
+        policy: Policy name; ``None`` for the default policy.
+        content_type: Content type; ``None`` to derive it from the file name.
+        metadata: Metadata by name.
+        relative_key: Key below the user's prefix.
+        overwrite: Replace an existing object; ``None`` for the policy's rule.
+        checksum: Checksum for S3 to compare.
+    """
+
+    policy: str | None = None
+    content_type: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    relative_key: str | None = None
+    overwrite: bool | None = None
+    checksum: Algorithm | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """Return the request fields for these options, without the checksum."""
+        return {
+            "policy": self.policy,
+            "content_type": self.content_type,
+            "metadata": dict(self.metadata) or None,
+            "relative_key": self.relative_key,
+            "overwrite": self.overwrite,
+        }
+
+
+async def create_upload(api: UploadsApi, options: UploadOptions, file: LocalFile) -> Grant:
+    """Create an upload; with a checksum, by the first method that can check it.
+
+    Raises:
+        UploadProblem: The service refuses or cannot be reached, or the file cannot be read.
+    """
+    refusal: UploadProblem | None = None
+    async for attempt in _attempts(options.checksum, file):
+        request = {**options.fields(), "filename": file.name, "size": file.size, **attempt}
+        try:
+            return await api.create(request, file.size)
+        except UploadProblem as problem:
+            if problem.code != "method_not_available":
+                raise
+            refusal = refusal or problem
+    assert refusal is not None  # noqa: S101 - there is at least one attempt
+    raise refusal
+
+
+async def _attempts(checksum: Algorithm | None, file: LocalFile) -> AsyncIterator[dict[str, Any]]:
+    if checksum is None:
+        yield {}
+        return
+    if checksum is Algorithm.CRC32:
+        # CRC32 covers the whole file for every method.
+        yield {"checksum": {"algorithm": checksum, "value": await file.checksum(checksum, 0, file.size)}}
+        return
+    # For multipart, S3 checks the SHA-256 of each part: part sizes are not known yet.
+    multipart = {"method": "multipart", "checksum": {"algorithm": checksum, "value": None}}
+    if file.size > _MULTIPART_FIRST:
+        yield multipart
+    value = await file.checksum(checksum, 0, file.size)
+    for method in ("put", "post"):
+        yield {"method": method, "checksum": {"algorithm": checksum, "value": value}}
+    if file.size <= _MULTIPART_FIRST:
+        yield multipart

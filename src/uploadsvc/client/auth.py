@@ -1,4 +1,4 @@
-"""By what the service knows who calls. No secret comes from the command line, which other users can read."""
+"""Credentials of the terminal client. Secrets are not options: other users can read command lines."""
 
 import asyncio
 import os
@@ -18,18 +18,18 @@ Read = Callable[[], Awaitable[str]]
 
 
 class NoCredential(UploadProblem):
-    """The token or key cannot be had."""
+    """The token or key cannot be read."""
 
     def __init__(self, detail: str) -> None:
         super().__init__("no_credential", detail)
 
 
 class Caller:
-    """The headers that say who calls.
+    """Authentication headers.
 
     Args:
-        read: Gets the secret; asked again when the service no longer takes the last one.
-        header: Makes headers of it.
+        read: Reads the secret; called again when the service rejects the last one.
+        header: Returns the headers for a secret.
     """
 
     def __init__(self, read: Read, header: Callable[[str], dict[str, str]]) -> None:
@@ -39,10 +39,10 @@ class Caller:
         self._lock = asyncio.Lock()
 
     async def headers(self) -> dict[str, str]:
-        """Return them.
+        """Return the authentication headers.
 
         Raises:
-            NoCredential: The secret cannot be had, or cannot be one.
+            NoCredential: The secret cannot be read, or is malformed.
         """
         async with self._lock:
             if self._secret is None:
@@ -50,26 +50,26 @@ class Caller:
             return self._header(self._secret)
 
     async def renewed(self, used: Mapping[str, str]) -> bool:
-        """Read the secret anew, and tell whether it is another one than was used."""
+        """Read the secret again and return whether it has changed."""
         if await self.headers() == used:
             self._secret = None
         return await self.headers() != used
 
 
-def caller_of(
+def caller_from(
     environment: Mapping[str, str],
     *,
     token_file: Path | None,
     token_command: str | None,
     on_behalf_of: str | None,
 ) -> Caller:
-    """Choose who calls by options and environment.
+    """Return the credentials that options and environment name.
 
     Args:
-        environment: May hold the token or the API key.
-        token_file: Holds a token.
-        token_command: Prints a token.
-        on_behalf_of: For whom an API key speaks.
+        environment: Environment variables: the token or the API key.
+        token_file: File that holds a token.
+        token_command: Command that prints a token.
+        on_behalf_of: User that an API key acts for.
 
     Raises:
         UsageProblem: There is no credential, or more than one.
@@ -112,7 +112,7 @@ def _from_file(path: Path) -> Read:
         try:
             return await asyncio.to_thread(path.read_text, "utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
             detail = f"The token file cannot be read: {reason}."
             raise NoCredential(detail) from None
 
@@ -146,8 +146,8 @@ def _from_command(command: str) -> Read:
 
 def _checked(text: str) -> str:
     secret = text.strip()
-    # Else the HTTP library would refuse the header, and show it (RFC 9110, section 5.5).
+    # Otherwise the HTTP library rejects the header and shows it in its error (RFC 9110, section 5.5).
     if not secret or not secret.isascii() or not secret.isprintable():
-        detail = "The token or key is empty, or holds what none can hold."
+        detail = "The token or key is empty, or holds characters that no token has."
         raise NoCredential(detail)
     return secret

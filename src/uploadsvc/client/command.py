@@ -1,4 +1,4 @@
-"""The command ``uploadsvc upload``, by itself: it starts without loading the service."""
+"""The command ``uploadsvc upload``. It starts without loading the service."""
 
 import io
 import os
@@ -9,45 +9,49 @@ from typing import Annotated, NoReturn
 import httpx
 import typer
 
-from uploadsvc.client.auth import caller_of
+from uploadsvc.client.api import UploadOptions
+from uploadsvc.client.auth import caller_from
 from uploadsvc.client.display import display_for
-from uploadsvc.client.errors import UsageProblem
+from uploadsvc.client.errors import Retries, UsageProblem
 from uploadsvc.client.file import Algorithm
-from uploadsvc.client.request import Wish
-from uploadsvc.client.resume import States, default_directory
-from uploadsvc.client.retries import Retries
+from uploadsvc.client.resume import ResumeStore, default_directory
 from uploadsvc.client.run import Run
 from uploadsvc.client.run import run as run_all
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="The files.", show_default=False)]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="Files to upload.", show_default=False)]
 Url = Annotated[
-    str, typer.Option(help="Where the service is.", envvar="UPLOADSVC_URL", show_default=False, metavar="URL")
+    str, typer.Option(help="URL of the service.", envvar="UPLOADSVC_URL", show_default=False, metavar="URL")
 ]
-TokenFile = Annotated[Path | None, typer.Option(help="Holds the token; by default UPLOADSVC_TOKEN does.")]
+TokenFile = Annotated[Path | None, typer.Option(help="File that holds the token; default: UPLOADSVC_TOKEN.")]
 TokenCommand = Annotated[
-    str | None, typer.Option(help="Prints a token; run again when the service no longer takes it.")
+    str | None, typer.Option(help="Command that prints a token; run again when the token has expired.")
 ]
 OnBehalfOf = Annotated[
     str | None,
-    typer.Option(help="The user, where you are a service: with UPLOADSVC_API_KEY.", metavar="USER"),
+    typer.Option(help="User to upload for, with UPLOADSVC_API_KEY.", metavar="USER"),
 ]
-Policy = Annotated[str | None, typer.Option(help="By default the service's default.", metavar="NAME")]
-ContentType = Annotated[str | None, typer.Option(help="By default by the file's name.", metavar="TYPE")]
+Policy = Annotated[
+    str | None, typer.Option(help="Policy; default: the service's default policy.", metavar="NAME")
+]
+ContentType = Annotated[str | None, typer.Option(help="Content type; default: by file name.", metavar="TYPE")]
 Metadata = Annotated[
-    list[str] | None, typer.Option(help="As the policy allows it; may be repeated.", metavar="NAME=VALUE")
+    list[str] | None, typer.Option(help="Metadata that the policy allows; repeatable.", metavar="NAME=VALUE")
 ]
-RelativeKey = Annotated[str | None, typer.Option(help="The key below yours, of one file.", metavar="KEY")]
+RelativeKey = Annotated[
+    str | None, typer.Option(help="Key below your prefix, for a single file.", metavar="KEY")
+]
 Overwrite = Annotated[
-    bool | None, typer.Option("--overwrite/--no-overwrite", help="Replace an object; by default by policy.")
+    bool | None,
+    typer.Option(
+        "--overwrite/--no-overwrite", help="Replace an existing object; default: as the policy says."
+    ),
 ]
-Checksum = Annotated[Algorithm | None, typer.Option(help="Have S3 compare it.", show_default="none")]
-Parallel = Annotated[int, typer.Option(min=1, max=64, help="Parts, or files, under way at once.")]
-MostRetries = Annotated[
-    int, typer.Option("--retries", min=0, max=1000, help="How often a request is retried.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per file and line.")]
+Checksum = Annotated[Algorithm | None, typer.Option(help="Checksum for S3 to compare.", show_default="none")]
+Parallel = Annotated[int, typer.Option(min=1, max=64, help="Concurrent files or parts.")]
+MaxRetries = Annotated[int, typer.Option("--retries", min=0, max=1000, help="Retries of each request.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per file.")]
 Progress = Annotated[
-    bool | None, typer.Option("--progress/--no-progress", help="Show bars; by default on a terminal.")
+    bool | None, typer.Option("--progress/--no-progress", help="Show progress bars; default: on a terminal.")
 ]
 
 
@@ -65,27 +69,27 @@ def upload(
     overwrite: Overwrite = None,
     checksum: Checksum = None,
     parallel: Parallel = 4,
-    retries: MostRetries = 10,
+    retries: MaxRetries = 10,
     as_json: AsJson = False,
     progress: Progress = None,
 ) -> None:
-    """Upload files to an uploadsvc; stopped, the same command goes on.
+    """Upload files. A stopped upload resumes when you run the same command again.
 
     The token comes from UPLOADSVC_TOKEN, a file or a command.
 
-    Exit status: 0 all files are stored, 1 some are not, 2 wrong usage, 130 stopped by Ctrl-C.
+    Exit status: 0 all files stored, 1 some failed, 2 wrong usage, 130 stopped by Ctrl-C.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A terminal of another encoding still is told of every file.
+            # File names print on a terminal of any encoding.
             stream.reconfigure(errors="backslashreplace")
     try:
         for text in (policy, content_type, relative_key, on_behalf_of, *(metadata or ())):
             if text is not None and _is_broken(text):
-                _refuse("an option holds what is no Unicode")
+                _refuse("an option is not valid Unicode")
         if relative_key is not None and len(files) > 1:
-            _refuse("--relative-key is the key of one file")
-        wish = Wish(
+            _refuse("--relative-key works with a single file")
+        options = UploadOptions(
             policy=policy,
             content_type=content_type,
             metadata=dict(_pair(text) for text in metadata or ()),
@@ -93,31 +97,31 @@ def upload(
             overwrite=overwrite,
             checksum=checksum,
         )
-        caller = caller_of(
+        caller = caller_from(
             os.environ, token_file=token_file, token_command=token_command, on_behalf_of=on_behalf_of
         )
-        what = Run(
+        command = Run(
             url=_checked(url),
             caller=caller,
             on_behalf_of=on_behalf_of,
-            wish=wish,
+            options=options,
             parallel=parallel,
-            retries=Retries(most=retries),
-            states=States(default_directory(os.environ)),
+            retries=Retries(limit=retries),
+            resume=ResumeStore(default_directory(os.environ)),
         )
     except UsageProblem as problem:
         raise typer.BadParameter(str(problem)) from None
-    raise typer.Exit(run_all(what, files, display_for(as_json=as_json, bars=progress)))
+    raise typer.Exit(run_all(command, files, display_for(as_json=as_json, bars=progress)))
 
 
 def run(arguments: list[str]) -> None:
     """Run the command.
 
     Args:
-        arguments: What follows ``uploadsvc upload``.
+        arguments: Arguments after ``uploadsvc upload``.
 
     Raises:
-        SystemExit: With the command's status.
+        SystemExit: Always, with the exit status.
     """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(upload)
@@ -125,14 +129,14 @@ def run(arguments: list[str]) -> None:
 
 
 def _is_broken(text: str) -> bool:
-    # What the system's encoding could not read stands as a lone surrogate.
+    # Python decodes undecodable bytes to lone surrogates.
     return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not name or not equals:
-        _refuse("--metadata is NAME=VALUE")
+        _refuse("write --metadata as NAME=VALUE")
     return name, value
 
 
@@ -142,10 +146,10 @@ def _checked(url: str) -> str:
     except httpx.InvalidURL:
         parsed = httpx.URL("")
     if parsed.scheme not in {"http", "https"} or not parsed.host or parsed.query or parsed.fragment:
-        _refuse("the URL of the service is like https://uploads.example.com")
+        _refuse("write the URL of the service like https://uploads.example.com")
     if parsed.userinfo:
-        # It would be sent in place of the token, and be kept in the state.
-        _refuse("the URL of the service holds no user and password")
+        # They would replace the token, and be saved in the state file.
+        _refuse("leave user and password out of the URL of the service")
     return str(parsed).rstrip("/")
 
 

@@ -1,53 +1,57 @@
-"""What the user sees: lines, of which the results go to standard output, and all else to standard error."""
+"""Terminal output: results on standard output, everything else on standard error."""
 
 import json
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from uploadsvc.client.api import Stored
 from uploadsvc.client.errors import UploadProblem
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
 
 class FileDisplay(Protocol):
-    """Shows one file."""
+    """Progress of one file."""
 
     def reset(self, done: int) -> None:
-        """So many bytes are there already."""
+        """Start over from ``done`` bytes."""
 
-    def moved(self, count: int) -> None:
-        """So many more were sent; fewer than none have to be sent again."""
+    def advance(self, count: int) -> None:
+        """Count ``count`` more bytes as sent; a negative count takes some back."""
 
     def say(self, text: str) -> None:
-        """Tell something about the file, in one line."""
+        """Print one line about the file."""
 
     def end(self) -> None:
-        """Show it no longer."""
+        """Remove the file from the display."""
 
 
 class Display(AbstractContextManager["Display"], Protocol):
-    """Shows a run."""
+    """Progress and results of a run."""
 
     def expect(self, sizes: Iterable[int]) -> None:
-        """Announce the files to come, by their bytes."""
+        """Announce the files to come, by size in bytes."""
 
     def file(self, name: str, size: int) -> FileDisplay:
-        """Show a file of so many bytes."""
+        """Start showing a file of ``size`` bytes."""
 
     def stored(self, name: str, stored: Stored) -> None:
-        """Tell that a file is stored."""
+        """Report a stored file."""
 
     def failed(self, name: str, problem: UploadProblem) -> None:
-        """Tell that it is not."""
+        """Report a failed file."""
 
 
 class Lines(Display):
-    """One line for each file, and one for each thing that happens to it.
+    """Plain lines: one per result and one per event.
 
     Args:
-        as_json: Whether results are JSON objects, problems included.
+        as_json: Print results and problems as JSON objects.
     """
 
     def __init__(self, *, as_json: bool) -> None:
@@ -59,14 +63,14 @@ class Lines(Display):
         return None
 
     def expect(self, sizes: Iterable[int]) -> None:
-        """Show nothing of what is to come."""
+        """Ignore the sizes: lines show no total."""
 
     def file(self, name: str, size: int) -> FileDisplay:  # noqa: ARG002 - bars need it
-        """Show what is said of a file, and no progress."""
+        """Print events of a file, without progress."""
         return FileLines(self, name)
 
     def stored(self, name: str, stored: Stored) -> None:
-        """Print the result."""
+        """Print a result."""
         if self._as_json:
             result = {"key": stored.key, "size": stored.size, "etag": stored.etag, "receipt": stored.receipt}
             self._print_json(name, result)
@@ -74,33 +78,33 @@ class Lines(Display):
             self.out(f"{plain(name)} -> {plain(stored.key)}")
 
     def failed(self, name: str, problem: UploadProblem) -> None:
-        """Print the problem."""
+        """Print a problem."""
         if self._as_json:
             self._print_json(name, {"problem": {"code": problem.code, "detail": problem.detail}})
         else:
             self.err(f"uploadsvc: {plain(name)}: {plain(problem.detail)}")
 
     def err(self, line: str) -> None:
-        """Print a line about the run."""
+        """Print a line to standard error."""
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
 
     def out(self, line: str) -> None:
-        """Print a line of the result."""
+        """Print a line to standard output."""
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
     def _print_json(self, name: str, result: Mapping[str, Any]) -> None:
-        # ASCII: a file's name may hold what is no Unicode.
+        # ASCII, since a file name may not be valid Unicode.
         self.out(json.dumps({"file": name, **result}))
 
 
 class FileLines:
-    """What is said of one file, and no progress.
+    """Events of one file, without progress.
 
     Args:
-        lines: Prints it.
-        name: The file's.
+        lines: Where events are printed.
+        name: Name of the file.
     """
 
     def __init__(self, lines: Lines, name: str) -> None:
@@ -108,33 +112,119 @@ class FileLines:
         self._name = name
 
     def reset(self, done: int) -> None:
-        """Show nothing."""
+        """Ignored: lines show no progress."""
 
-    def moved(self, count: int) -> None:
-        """Show nothing."""
+    def advance(self, count: int) -> None:
+        """Ignored: lines show no progress."""
 
     def say(self, text: str) -> None:
-        """Print it with the file's name."""
+        """Print a line that starts with the file's name."""
         self._lines.err(f"uploadsvc: {plain(self._name)}: {plain(text)}")
 
     def end(self) -> None:
-        """Show nothing."""
+        """Ignored: lines show no progress."""
+
+
+class Bars(Lines):
+    """Progress bars with rate and time left: one per file and, for several files, one for all.
+
+    Args:
+        console: Console on standard error.
+        as_json: Print results and problems as JSON objects.
+    """
+
+    def __init__(self, console: "Console", *, as_json: bool) -> None:
+        super().__init__(as_json=as_json)
+        from rich import progress  # noqa: PLC0415 - scripts start without Rich
+
+        self._console = console
+        self._progress = progress.Progress(
+            progress.TextColumn("{task.description}", markup=False),
+            progress.BarColumn(),
+            progress.DownloadColumn(binary_units=True),
+            progress.TransferSpeedColumn(),
+            progress.TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            # Results go to standard output unchanged: it may be a pipe.
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._all: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def expect(self, sizes: Iterable[int]) -> None:
+        """Add a bar for the total of several files."""
+        known = list(sizes)
+        if len(known) > 1:
+            self._all = self._progress.add_task("all files", total=sum(known))
+
+    def file(self, name: str, size: int) -> FileDisplay:
+        """Add a bar for a file."""
+        task = self._progress.add_task(plain(name), total=size)
+        return _FileBar(self, name, self._progress, task, self._all)
+
+    def err(self, line: str) -> None:
+        """Print a line above the bars."""
+        self._console.print(line, markup=False, emoji=False, soft_wrap=True)
+
+    def out(self, line: str) -> None:
+        """Print a result: above the bars on a terminal, else to standard output."""
+        if sys.stdout.isatty():
+            self.err(line)
+        else:
+            super().out(line)
+
+
+class _FileBar(FileLines):
+    def __init__(
+        self, bars: Bars, name: str, progress: "Progress", task: "TaskID", whole: "TaskID | None"
+    ) -> None:
+        super().__init__(bars, name)
+        self._progress = progress
+        self._task = task
+        self._whole = whole
+        self._done = 0
+
+    def reset(self, done: int) -> None:
+        # Bytes sent earlier must not count towards the rate.
+        self._progress.reset(self._task, completed=done)
+        if self._whole is not None:
+            self._progress.update(self._whole, advance=done - self._done)
+        self._done = done
+
+    def advance(self, count: int) -> None:
+        self._done += count
+        for task in (self._task, self._whole):
+            if task is not None:
+                self._progress.update(task, advance=count)
+
+    def end(self) -> None:
+        self._progress.remove_task(self._task)
 
 
 def plain(text: str) -> str:
-    """Return text with what a terminal would obey, or cannot show, written out."""
+    """Return text with control characters and other unprintable ones escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def display_for(*, as_json: bool, bars: bool | None) -> Display:
-    """Choose what the user sees.
+    """Return the display for this terminal.
 
     Args:
-        as_json: Whether results are JSON.
-        bars: Whether there are bars; by default on a terminal.
+        as_json: Print results as JSON.
+        bars: Show progress bars; by default only on a terminal.
     """
     if not (sys.stderr.isatty() if bars is None else bars):
         return Lines(as_json=as_json)
-    from uploadsvc.client.bars import Bars, standard_error  # noqa: PLC0415 - scripts do without Rich
+    from rich.console import Console  # noqa: PLC0415 - scripts start without Rich
 
-    return Bars(standard_error(), as_json=as_json)
+    return Bars(Console(stderr=True, highlight=False), as_json=as_json)

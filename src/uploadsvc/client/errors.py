@@ -1,7 +1,10 @@
-"""Why a file is not stored, or not yet."""
+"""Problems of an upload, and retries of those that may pass."""
 
+import asyncio
+import random
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
@@ -9,12 +12,12 @@ import httpx
 _S3_CODE: Final = re.compile(r"<Code>([A-Za-z0-9._-]{1,100})</Code>")
 _S3_MESSAGE: Final = re.compile(r"<Message>([^<]{1,500})</Message>")
 
-# Of a busy or restarting server, or of two calls that met; none of them says that the request was wrong.
+# A busy or restarting server, or two calls in conflict: the request itself is fine.
 _TRANSIENT_STATUSES: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
-# 400s of S3 that mean the line, not the request:
+# S3 errors with status 400 that are caused by the network:
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 _TRANSIENT_S3_CODES: Final = frozenset({"RequestTimeout", "BadDigest", "IncompleteBody", "InternalError"})
-# The service's own, which no waiting mends.
+# Problems of the service that waiting does not fix.
 _LASTING_CODES: Final = frozenset({"storage_denied", "storage_misconfigured"})
 
 
@@ -22,7 +25,7 @@ class UploadProblem(Exception):
     """A file is not stored.
 
     Args:
-        code: The service's code, or one of this program's own.
+        code: Code of the service, or one of the client's own.
         detail: One sentence for people.
     """
 
@@ -33,16 +36,16 @@ class UploadProblem(Exception):
 
 
 class UsageProblem(Exception):
-    """The command line or the environment lacks something; nothing was sent."""
+    """The command line or the environment is wrong or incomplete; nothing was sent."""
 
 
 class Transient(UploadProblem):
-    """It may go well a little later.
+    """A problem that may pass; the request can be retried.
 
     Args:
-        code: As for `UploadProblem`.
-        detail: As for `UploadProblem`.
-        retry_after: Seconds that the server asks to wait.
+        code: Problem code.
+        detail: One sentence for people.
+        retry_after: Seconds that the server asks the client to wait.
     """
 
     def __init__(self, code: str, detail: str, *, retry_after: float = 0.0) -> None:
@@ -64,37 +67,40 @@ class Refused(UploadProblem):
 
 
 class Gone(UploadProblem):
-    """The upload that was begun is no more; it can be begun anew."""
+    """The upload no longer exists and can be started again."""
 
 
 class Lost(Transient):
     """A connection failed.
 
     Args:
-        whom: To whom.
-        error: How; httpx names no URL in it.
+        whom: Name of the server, as the message says it.
+        error: Error of httpx; its message holds no URL.
     """
 
     def __init__(self, whom: str, error: httpx.TransportError) -> None:
-        # Some of httpx's errors say nothing at all.
+        # Some httpx errors have no message.
         super().__init__("network_error", f"{whom} cannot be reached: {str(error) or type(error).__name__}.")
 
 
-def of_service(answer: httpx.Response) -> UploadProblem:
-    """Return the problem that the service answered (RFC 9457), or one by its status."""
+def service_problem(answer: httpx.Response) -> UploadProblem:
+    """Return the problem (RFC 9457) in a response of the service, or one made from its status."""
     try:
         body = answer.json()
         code, detail = str(body["code"]), str(body["detail"])
     except (ValueError, TypeError, KeyError):
-        code, detail = "unexpected_answer", f"The service answered {answer.status_code}, and no problem."
+        code, detail = (
+            "unexpected_answer",
+            f"The service answered {answer.status_code} without a problem document.",
+        )
     busy = answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR and code not in _LASTING_CODES
     if busy or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
         return Transient(code, detail, retry_after=_retry_after(answer.headers))
     return UploadProblem(code, detail)
 
 
-def of_s3(answer: httpx.Response) -> UploadProblem:
-    """Return what S3's error means. Its URL, which is a secret, is left out."""
+def s3_problem(answer: httpx.Response) -> UploadProblem:
+    """Return the problem for an error response of S3. It leaves out the URL, which is a credential."""
     code, message = _S3_CODE.search(answer.text), _S3_MESSAGE.search(answer.text)
     named = f" {code[1]}" if code else ""
     said = f": {message[1]}" if message else ""
@@ -104,13 +110,68 @@ def of_s3(answer: httpx.Response) -> UploadProblem:
     return Refused(answer.status_code, detail)
 
 
-def unexpected(error: Exception) -> UploadProblem:
-    """Return the problem of an answer that is none of an uploadsvc."""
-    detail = f"What answered is no uploadsvc, or one of another version ({type(error).__name__})."
+def unexpected_answer(error: Exception) -> UploadProblem:
+    """Return the problem for a response that does not come from an uploadsvc."""
+    detail = f"The server is not an uploadsvc, or has another version ({type(error).__name__})."
     return UploadProblem("unexpected_answer", detail)
 
 
 def _retry_after(headers: Mapping[str, Any]) -> float:
-    # A date is allowed too (RFC 9110, section 10.2.3), but neither this service nor S3 sends one.
+    # RFC 9110, section 10.2.3 allows a date too; neither this service nor S3 sends one.
     value = str(headers.get("retry-after", ""))
     return float(value) if value.isascii() and value.isdigit() else 0.0
+
+
+_MAX_RETRY_AFTER: Final = 120.0
+"""Longest Retry-After that is honoured, in seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retries:
+    """Exponential backoff with full jitter.
+
+    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+
+    Attributes:
+        limit: Retries of one request.
+        first_delay: Upper bound of the wait before the first retry, in seconds; it doubles each time.
+        max_delay: Upper bound of every wait, in seconds.
+    """
+
+    limit: int = 10
+    first_delay: float = 0.5
+    max_delay: float = 30.0
+
+    def delay(self, tried: int, *, retry_after: float = 0.0) -> float:
+        """Return the seconds to wait.
+
+        Args:
+            tried: Number of failures so far, from 1.
+            retry_after: Seconds that the server asked for; the wait is at least that.
+        """
+        bound = min(self.max_delay, self.first_delay * 2.0 ** (tried - 1))
+        wait = random.uniform(0, bound)  # noqa: S311 - spreads clients over time; not a secret
+        return min(retry_after, _MAX_RETRY_AFTER) + wait
+
+    def start(self) -> "Attempts":
+        """Return a counter for the attempts of one request."""
+        return Attempts(self)
+
+
+class Attempts:
+    """Attempts of one request."""
+
+    def __init__(self, retries: Retries) -> None:
+        self._retries = retries
+        self._failed = 0
+
+    async def failed(self, problem: Transient) -> None:
+        """Wait before the next attempt.
+
+        Raises:
+            Transient: No retries are left.
+        """
+        self._failed += 1
+        if self._failed > self._retries.limit:
+            raise problem
+        await asyncio.sleep(self._retries.delay(self._failed, retry_after=problem.retry_after))

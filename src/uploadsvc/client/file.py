@@ -1,4 +1,4 @@
-"""A file to be sent: opened once, read piece by piece at any place, known again by its fingerprint."""
+"""Local files: opened once, read in chunks at any offset, recognized by a fingerprint."""
 
 import asyncio
 import base64
@@ -16,11 +16,11 @@ from typing import Final
 from uploadsvc.client.errors import UploadProblem
 
 CHUNK: Final = 256 * 1024
-"""So many bytes are read, and held in memory, at once by each request."""
+"""Bytes that each request reads, and holds in memory, at a time."""
 
 
 class Algorithm(StrEnum):
-    """The checksums that this program computes."""
+    """Checksums that the client computes."""
 
     SHA256 = "sha256"
     CRC32 = "crc32"
@@ -28,14 +28,14 @@ class Algorithm(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
-    """What a file is known by without reading it.
+    """Identity and state of a file, without reading it.
 
     Attributes:
-        path: Absolute.
-        size: Bytes.
-        mtime_ns: When it was last written to, unless somebody has set it back.
-        ctime_ns: When the system last changed anything of it, which nobody can set.
-        inode: Which file it is; another one may be put in its place by a rename.
+        path: Absolute path.
+        size: Size in bytes.
+        mtime_ns: Time of the last write, in nanoseconds; a program can set it back.
+        ctime_ns: Time of the last change of data or metadata, in nanoseconds; no program can set it.
+        inode: Inode number; a rename can put another file at the same path.
     """
 
     path: str
@@ -46,12 +46,12 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class LocalFile:
     """An open file.
 
     Attributes:
-        fingerprint: As it was when it was opened.
-        name: Its own name, as Unicode, whatever bytes the file system has for it.
+        fingerprint: Fingerprint taken when the file was opened.
+        name: File name as Unicode; bytes that are not UTF-8 are replaced.
     """
 
     fingerprint: Fingerprint
@@ -60,14 +60,14 @@ class Source:
 
     @property
     def size(self) -> int:
-        """Its bytes."""
+        """Size in bytes when the file was opened."""
         return self.fingerprint.size
 
     async def chunks(self, start: int, size: int) -> AsyncIterator[bytes]:
         """Read a range, `CHUNK` bytes at a time.
 
         Raises:
-            UploadProblem: ``file_changed``: it has become shorter; ``file_unreadable``: the disk fails.
+            UploadProblem: ``file_changed`` if the file became shorter, ``file_unreadable`` if reading fails.
         """
         end = start + size
         while start < end:
@@ -81,7 +81,7 @@ class Source:
             yield chunk
 
     async def checksum(self, algorithm: Algorithm, start: int, size: int) -> str:
-        """Return the checksum of a range, in base64."""
+        """Return the checksum of a range of bytes, in base64."""
         if algorithm is Algorithm.CRC32:
             crc = 0
             async for chunk in self.chunks(start, size):
@@ -93,24 +93,24 @@ class Source:
         return base64.b64encode(digest.digest()).decode()
 
     def check_unchanged(self) -> None:
-        """Make sure that what was sent is one state of the file.
+        """Check that the file is still the one that was opened.
 
         Raises:
-            UploadProblem: ``file_changed``: it was written to meanwhile.
+            UploadProblem: ``file_changed`` if it was written to in the meantime.
         """
         if _fingerprint(self.fingerprint.path, os.fstat(self._descriptor)) != self.fingerprint:
             raise _changed()
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Source]:
-    """Open a file for as long as it takes to send it.
+def open_file(path: Path) -> Iterator[LocalFile]:
+    """Open a regular file for reading; closes it at the end of the block.
 
     Raises:
         UploadProblem: ``file_not_found``, ``not_a_file`` or ``file_unreadable``.
     """
     try:
-        # A pipe that nobody writes to would be waited for.
+        # Without O_NONBLOCK, opening a pipe without a writer would block.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
         code, detail = "file_not_found", "There is no such file."
@@ -123,11 +123,11 @@ def opened(path: Path) -> Iterator[Source]:
             code, detail = "not_a_file", "This is a directory; name the files in it."
             raise UploadProblem(code, detail)
         if not stat.S_ISREG(found.st_mode):
-            code, detail = "not_a_file", "This is no regular file, so its size is not known."
+            code, detail = "not_a_file", "This is not a regular file, so its size is unknown."
             raise UploadProblem(code, detail)
         absolute = os.path.abspath(path)  # noqa: PTH100 - Path.absolute keeps "..", which makes two of one
         name = os.fsencode(path.name).decode(errors="replace")
-        yield Source(fingerprint=_fingerprint(absolute, found), name=name, _descriptor=descriptor)
+        yield LocalFile(fingerprint=_fingerprint(absolute, found), name=name, _descriptor=descriptor)
     finally:
         os.close(descriptor)
 
@@ -143,7 +143,7 @@ def _fingerprint(path: str, found: os.stat_result) -> Fingerprint:
 
 
 def _changed() -> UploadProblem:
-    return UploadProblem("file_changed", "The file was changed while it was being sent.")
+    return UploadProblem("file_changed", "The file changed while it was being sent.")
 
 
 def _unreadable(error: OSError) -> UploadProblem:

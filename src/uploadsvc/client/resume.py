@@ -1,4 +1,4 @@
-"""What is remembered of uploads between two runs: one small private file for each."""
+"""State of unfinished uploads, kept between runs in one small private file each."""
 
 import contextlib
 import json
@@ -15,17 +15,17 @@ from uploadsvc.client.file import Fingerprint
 
 _VERSION: Final = 2
 _KEPT_SECONDS: Final = 40 * 86_400
-"""Longer than any upload's id counts; what is older serves nobody."""
+"""Longer than any upload id is valid, so older files are of no use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Remembered:
-    """An upload that was begun.
+class SavedUpload:
+    """An upload that was started.
 
     Attributes:
-        url: Of the service.
-        id: The upload's.
-        fingerprint: Of the file.
+        url: URL of the service.
+        id: Upload id.
+        fingerprint: Fingerprint of the file.
     """
 
     url: str
@@ -33,55 +33,55 @@ class Remembered:
     fingerprint: Fingerprint
 
 
-class States:
-    """The state files of one user.
+class ResumeStore:
+    """State files of one user.
 
     Args:
-        directory: Where they are; ``None`` remembers nothing.
+        directory: Directory of the files; ``None`` saves nothing.
     """
 
     def __init__(self, directory: Path | None) -> None:
         self._directory = directory
 
-    def find(self, name: str) -> Remembered | None:
-        """Return what is remembered; nothing where that cannot be read."""
+    def find(self, name: str) -> SavedUpload | None:
+        """Return a saved upload, or ``None`` if there is none or it cannot be read."""
         if self._directory is None:
             return None
         try:
             found = json.loads((self._directory / name).read_text("utf-8"))
             if found.pop("version") != _VERSION:
                 return None
-            return Remembered(**{**found, "fingerprint": Fingerprint(**found["fingerprint"])})
+            return SavedUpload(**{**found, "fingerprint": Fingerprint(**found["fingerprint"])})
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
 
-    def save(self, name: str, remembered: Remembered) -> None:
-        """Remember an upload: whole or not at all, readable by its user alone.
+    def save(self, name: str, saved: SavedUpload) -> None:
+        """Save an upload atomically, readable only by the user.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: The file cannot be written.
         """
         if self._directory is None:
             return
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # It makes the file with mode 0600.
+        # mkstemp creates the file with mode 0600.
         descriptor, temporary = tempfile.mkstemp(dir=self._directory, prefix=".new-")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump({"version": _VERSION, **asdict(remembered)}, file)
+                json.dump({"version": _VERSION, **asdict(saved)}, file)
             Path(temporary).replace(self._directory / name)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
 
     def forget(self, name: str) -> None:
-        """Forget an upload."""
+        """Delete the state of an upload."""
         if self._directory is not None:
             with contextlib.suppress(OSError):
                 (self._directory / name).unlink(missing_ok=True)
 
     def tidy(self) -> None:
-        """Forget uploads that nobody came back to."""
+        """Delete state files that are too old to be of use."""
         if self._directory is None:
             return
         with contextlib.suppress(OSError):
@@ -91,13 +91,13 @@ class States:
 
 
 def state_name(url: str, path: str, request: Mapping[str, object]) -> str:
-    """Name an upload by what makes two runs of a command the same: service, file and options."""
+    """Return the file name for an upload; the same service, file and options give the same name."""
     same = json.dumps([url, path, request], sort_keys=True)
     return f"{sha256(same.encode()).hexdigest()[:32]}.json"
 
 
 def default_directory(environment: Mapping[str, str]) -> Path | None:
-    """Return where a user's state goes; a relative ``XDG_STATE_HOME`` does not count.
+    """Return the user's state directory; a relative ``XDG_STATE_HOME`` is ignored.
 
     https://specifications.freedesktop.org/basedir-spec/latest/
     """

@@ -1,28 +1,31 @@
-"""The bytes on their way to S3: streamed from the file, never held as a whole."""
+"""Transfers to S3: whole files and parts, streamed from disk."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from itertools import islice
 from typing import Final
 from uuid import uuid4
 
 import httpx
 
-from uploadsvc.client.errors import Lost, of_s3
-from uploadsvc.client.file import Source
+from uploadsvc.client.api import Layout, SignedPart, UploadsApi
+from uploadsvc.client.errors import Lost, Refused, Transient, s3_problem, unexpected_answer
+from uploadsvc.client.file import Algorithm, LocalFile
 
-Moved = Callable[[int], None]
-"""Is told how many more bytes were sent, and, by a negative number, that some have to be sent again."""
+Advance = Callable[[int], None]
+"""Called with the number of bytes just sent; negative if some have to be sent again."""
 
 _FILE_NAMES: Final = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 """https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data"""
 
 
 class Transfer:
-    """Sends ranges of files, so many at once.
+    """Sends ranges of files to S3.
 
     Args:
-        http: Speaks to S3.
-        parallel: The most requests under way, of all files together.
+        http: HTTP client for S3.
+        parallel: Maximum of concurrent requests, for all files together.
     """
 
     def __init__(self, http: httpx.AsyncClient, parallel: int) -> None:
@@ -30,36 +33,43 @@ class Transfer:
         self.slots = asyncio.Semaphore(parallel)
 
     async def put(
-        self, url: str, headers: Mapping[str, str], *, source: Source, start: int, size: int, moved: Moved
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        file: LocalFile,
+        start: int,
+        size: int,
+        advance: Advance,
     ) -> None:
-        """Send a range by PUT. The caller holds a slot.
+        """Send a range by PUT. The caller must hold a slot.
 
         Raises:
-            Transient: The line broke, or S3 is busy.
-            Refused: S3 refuses it.
-            UploadProblem: The file cannot be read any more.
+            Transient: The connection broke, or S3 is busy.
+            Refused: S3 refuses the request.
+            UploadProblem: The file cannot be read.
         """
-        body = source.chunks(start, size)
-        await self._send("PUT", url, headers=headers, body=body, length=size, moved=moved)
+        body = file.chunks(start, size)
+        await self._send("PUT", url, headers=headers, body=body, length=size, advance=advance)
 
-    async def post(self, url: str, fields: Mapping[str, str], source: Source, moved: Moved) -> None:
-        """Send a whole file as a form (RFC 7578). The caller holds a slot.
+    async def post(self, url: str, fields: Mapping[str, str], file: LocalFile, advance: Advance) -> None:
+        """Send a whole file as a form (RFC 7578). The caller must hold a slot.
 
         Raises:
             UploadProblem: As for `put`.
         """
         boundary = uuid4().hex
-        before, after = _form(boundary, fields, source.name)
+        before, after = _form(boundary, fields, file.name)
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-        length = len(before) + source.size + len(after)
+        length = len(before) + file.size + len(after)
 
         async def body() -> AsyncIterator[bytes]:
             yield before
-            async for chunk in source.chunks(0, source.size):
+            async for chunk in file.chunks(0, file.size):
                 yield chunk
             yield after
 
-        await self._send("POST", url, headers=headers, body=body(), length=length, moved=moved)
+        await self._send("POST", url, headers=headers, body=body(), length=length, advance=advance)
 
     async def _send(
         self,
@@ -69,7 +79,7 @@ class Transfer:
         headers: Mapping[str, str],
         body: AsyncIterator[bytes],
         length: int,
-        moved: Moved,
+        advance: Advance,
     ) -> None:
         sent = 0
 
@@ -78,22 +88,22 @@ class Transfer:
             async for chunk in body:
                 yield chunk
                 sent += len(chunk)
-                moved(len(chunk))
+                advance(len(chunk))
 
         try:
-            # With a length httpx sends the body as it is, not in HTTP's chunks, which S3 does not take.
+            # With a length httpx does not use chunked transfer encoding, which S3 rejects.
             answer = await self._http.request(
                 method, url, content=counted(), headers={**headers, "Content-Length": str(length)}
             )
         except BaseException as error:
-            moved(-sent)
+            advance(-sent)
             if isinstance(error, httpx.TransportError):
                 whom = "S3"
                 raise Lost(whom, error) from None
             raise
         if not answer.is_success:
-            moved(-sent)
-            raise of_s3(answer)
+            advance(-sent)
+            raise s3_problem(answer)
 
 
 def _form(boundary: str, fields: Mapping[str, str], filename: str) -> tuple[bytes, bytes]:
@@ -101,7 +111,7 @@ def _form(boundary: str, fields: Mapping[str, str], filename: str) -> tuple[byte
         f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
         for name, value in fields.items()
     ]
-    # S3 ignores what comes after the file: it has to be the last field.
+    # S3 ignores fields after the file, so the file comes last.
     # https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTForms.html
     named = filename.translate(_FILE_NAMES)
     lines.append(
@@ -109,3 +119,123 @@ def _form(boundary: str, fields: Mapping[str, str], filename: str) -> tuple[byte
         "Content-Type: application/octet-stream\r\n\r\n"
     )
     return "".join(lines).encode(), f"\r\n--{boundary}--\r\n".encode()
+
+
+_AHEAD: Final = 100
+"""URLs requested at a time. They expire, so a long upload cannot request all of them at its start."""
+
+_AHEAD_WITH_CHECKSUMS: Final = 8
+"""With checksums each part has to be read before its URL can be signed, so fewer at a time."""
+
+_MAX_REFUSALS: Final = 3
+"""After that many refusals of one part, an expired URL is not the cause."""
+
+
+class PartSender:
+    """Sends the parts of one upload, several at a time, and requests their URLs ahead.
+
+    Args:
+        api: Signs parts.
+        transfer: Sends parts.
+        file: The file.
+        upload_id: Upload id.
+        layout: Sizes and number of the parts.
+        signed: Parts that are signed already.
+        checksum: Algorithm of the checksum that each part is signed with, if any.
+        advance: Progress callback.
+    """
+
+    def __init__(
+        self,
+        api: UploadsApi,
+        transfer: Transfer,
+        file: LocalFile,
+        *,
+        upload_id: str,
+        layout: Layout,
+        signed: Mapping[int, SignedPart],
+        checksum: Algorithm | None,
+        advance: Advance,
+    ) -> None:
+        self._api = api
+        self._transfer = transfer
+        self._file = file
+        self._upload_id = upload_id
+        self._layout = layout
+        self._signed = dict(signed)
+        self._checksum = checksum
+        self._advance = advance
+        self._waiting = deque[int]()
+        self._signing = asyncio.Lock()
+
+    async def send(self, numbers: Sequence[int], parallel: int) -> None:
+        """Send parts.
+
+        Args:
+            numbers: Part numbers, from 1.
+            parallel: Maximum of concurrent parts.
+
+        Raises:
+            UploadProblem: A part could not be sent; the others are cancelled.
+        """
+        self._waiting = deque(numbers)
+        workers = [asyncio.create_task(self._work()) for _ in range(min(parallel, len(numbers)))]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while self._waiting:
+            await self._send_one(self._waiting.popleft())
+
+    async def _send_one(self, number: int) -> None:
+        attempts, refusals = self._api.retries.start(), 0
+        start, size = self._layout.start_of(number), self._layout.size_of(number)
+        while True:
+            try:
+                async with self._transfer.slots:
+                    part = await self._signed_part(number)
+                    await self._transfer.put(
+                        part.url,
+                        part.headers,
+                        file=self._file,
+                        start=start,
+                        size=size,
+                        advance=self._advance,
+                    )
+                break
+            except Transient as problem:
+                await attempts.failed(problem)
+            except Refused as problem:
+                # Stores report expired URLs differently; a fresh URL shows whether that was the cause.
+                refusals += 1
+                if problem.status != httpx.codes.FORBIDDEN or refusals >= _MAX_REFUSALS:
+                    raise
+                self._signed.pop(number, None)
+        self._signed.pop(number, None)
+
+    async def _signed_part(self, number: int) -> SignedPart:
+        async with self._signing:
+            now = asyncio.get_running_loop().time()
+            self._signed = {n: part for n, part in self._signed.items() if part.usable_until > now}
+            if number not in self._signed:
+                ahead = _AHEAD_WITH_CHECKSUMS if self._checksum else _AHEAD
+                following = (n for n in self._waiting if n not in self._signed)
+                await self._sign([number, *islice(following, ahead - 1)])
+            return self._signed[number]
+
+    async def _sign(self, numbers: list[int]) -> None:
+        checksums = None
+        if self._checksum is not None:
+            layout = self._layout
+            checksums = [
+                await self._file.checksum(self._checksum, layout.start_of(n), layout.size_of(n))
+                for n in numbers
+            ]
+        signed = await self._api.sign(self._upload_id, numbers, checksums)
+        if numbers[0] not in signed:
+            raise unexpected_answer(KeyError(numbers[0]))
+        self._signed |= signed

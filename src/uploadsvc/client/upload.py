@@ -1,4 +1,4 @@
-"""One file, from its first byte to its receipt; or from where an earlier run was stopped."""
+"""Upload of one file, from the start or from where an earlier run stopped."""
 
 import contextlib
 from collections.abc import Mapping
@@ -7,200 +7,196 @@ from typing import Final, Protocol
 
 import httpx
 
-from uploadsvc.client.api import Grant, Layout, Service, SignedPart, Stored
+from uploadsvc.client.api import Grant, Layout, SignedPart, Stored, UploadOptions, UploadsApi, create_upload
 from uploadsvc.client.errors import Gone, Refused, Transient, UploadProblem
-from uploadsvc.client.file import Source
-from uploadsvc.client.parts import PartSender
-from uploadsvc.client.request import Wish, begin
-from uploadsvc.client.resume import Remembered, States
-from uploadsvc.client.transfer import Transfer
+from uploadsvc.client.file import LocalFile
+from uploadsvc.client.resume import ResumeStore, SavedUpload
+from uploadsvc.client.transfer import PartSender, Transfer
 
-_MOST_BEGINNINGS: Final = 3
-_MOST_ROUNDS: Final = 3
+_MAX_STARTS: Final = 3
+_MAX_ROUNDS: Final = 3
 _NO_MORE: Final = frozenset({"not_found", "upload_expired", "upload_aborted"})
-"""What the service says of an id that serves no more."""
+"""Problem codes for an upload id that is no longer valid."""
 
 _LOST: Final = frozenset({"file_changed", "verification_failed"})
-"""The parts that S3 has are not those of the file."""
+"""Problem codes after which the parts in S3 do not match the file."""
 
 
 class Progress(Protocol):
-    """Shows how far one file is."""
+    """Progress of one file."""
 
     def reset(self, done: int) -> None:
-        """So many bytes are there already."""
+        """Start over from ``done`` bytes."""
 
-    def moved(self, count: int) -> None:
-        """So many more were sent; fewer than none have to be sent again."""
+    def advance(self, count: int) -> None:
+        """Count ``count`` more bytes as sent; a negative count takes some back."""
 
     def say(self, text: str) -> None:
-        """Tell something about the file, in one line."""
+        """Print one line about the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """What all uploads of a run share.
+class Context:
+    """Shared by all uploads of a run.
 
     Attributes:
-        url: The service's.
-        service: Its calls.
-        transfer: Sends bytes.
-        states: What is remembered.
-        wish: What was asked for.
-        parallel: The most parts of one file at once.
+        url: URL of the service.
+        api: Calls of the service.
+        transfer: Transfers to S3.
+        resume: Saved uploads.
+        options: Options of the command line.
+        parallel: Maximum of concurrent parts of one file.
     """
 
     url: str
-    service: Service
+    api: UploadsApi
     transfer: Transfer
-    states: States
-    wish: Wish
+    resume: ResumeStore
+    options: UploadOptions
     parallel: int
 
 
 class Upload:
-    """The upload of one file.
+    """Uploads one file.
 
     Args:
-        tools: What all uploads share.
-        source: The file.
-        progress: Shows how far it is.
-        name: Of its state.
+        context: Shared by all uploads.
+        file: The file.
+        progress: Progress of the file.
+        name: Name of the state file.
     """
 
-    def __init__(self, tools: Tools, source: Source, progress: Progress, name: str) -> None:
-        self._tools = tools
-        self._service = tools.service
-        self._source = source
+    def __init__(self, context: Context, file: LocalFile, progress: Progress, name: str) -> None:
+        self._context = context
+        self._api = context.api
+        self._file = file
         self._progress = progress
         self._name = name
 
     async def run(self) -> Stored:
-        """Send what S3 does not have yet, and have it verified.
+        """Send the bytes that S3 does not have yet, then complete the upload.
 
         Raises:
             UploadProblem: The file is not stored.
         """
-        for left in reversed(range(_MOST_BEGINNINGS)):
+        for left in reversed(range(_MAX_STARTS)):
             try:
-                stored = await self._go_on()
-                return stored or await self._begin()
+                stored = await self._resume_upload()
+                return stored or await self._start()
             except Gone as problem:
                 if not left:
                     raise
-                self._tools.states.forget(self._name)
+                self._context.resume.forget(self._name)
                 self._progress.reset(0)
-                self._progress.say(f"starting anew: {problem.detail}")
+                self._progress.say(f"starting over: {problem.detail}")
             except UploadProblem as problem:
                 if problem.code in _LOST:
-                    # It can never be completed: the next run begins anew.
-                    await self._give_up()
+                    # This upload can never be completed, so the next run starts over.
+                    await self._abort()
                 raise
-        raise AssertionError  # the last turn returns or raises
+        raise AssertionError  # the last iteration returns or raises
 
-    async def _go_on(self) -> Stored | None:
-        """Go on with what an earlier run, or an earlier turn of this one, has begun."""
-        remembered = self._tools.states.find(self._name)
-        if remembered is None or remembered.url != self._tools.url:
+    async def _resume_upload(self) -> Stored | None:
+        """Resume the upload that an earlier run, or an earlier attempt of this one, started."""
+        saved = self._context.resume.find(self._name)
+        if saved is None or saved.url != self._context.url:
             return None
-        if remembered.fingerprint != self._source.fingerprint:
-            self._progress.say("starting anew: the file has changed since its upload was begun")
-            await self._give_up()
+        if saved.fingerprint != self._file.fingerprint:
+            self._progress.say("starting over: the file changed after its upload was started")
+            await self._abort()
             return None
         try:
-            state = await self._service.state(remembered.id, self._source.size)
+            state = await self._api.state(saved.id, self._file.size)
         except UploadProblem as problem:
             if problem.code in _NO_MORE:
                 raise Gone(problem.code, problem.detail) from None
             raise
         if state.status == "stored":
-            self._progress.reset(self._source.size)
+            self._progress.reset(self._file.size)
             self._progress.say("stored already")
-            return await self._complete(remembered.id)
+            return await self._complete(saved.id)
         if state.status == "aborted":
-            code, detail = "upload_aborted", "The earlier upload was given up, or cleaned away."
+            code, detail = "upload_aborted", "The earlier upload was aborted."
             raise Gone(code, detail)
         if state.layout is None:
-            return None  # by one request, which did not arrive: its URL is not to be had again
+            return None  # a single request that never arrived; its URL cannot be signed again
         missing = state.layout.missing(state.arrived)
-        there = state.layout.part_count - len(missing)
-        self._progress.say(f"going on: {there} of {state.layout.part_count} parts are there")
-        return await self._in_parts(remembered.id, state.layout, {}, missing)
+        arrived = state.layout.part_count - len(missing)
+        self._progress.say(f"resuming: {arrived} of {state.layout.part_count} parts have arrived")
+        return await self._multipart(saved.id, state.layout, {}, missing)
 
-    async def _begin(self) -> Stored:
-        grant = await begin(self._service, self._tools.wish, self._source)
-        remembered = Remembered(url=self._tools.url, id=grant.id, fingerprint=self._source.fingerprint)
+    async def _start(self) -> Stored:
+        grant = await create_upload(self._api, self._context.options, self._file)
+        saved = SavedUpload(url=self._context.url, id=grant.id, fingerprint=self._file.fingerprint)
         try:
-            self._tools.states.save(self._name, remembered)
+            self._context.resume.save(self._name, saved)
         except OSError as error:
-            self._progress.say(f"cannot be gone on with if stopped: no state is kept ({error.strerror})")
+            self._progress.say(f"cannot be resumed later: the state file was not saved ({error.strerror})")
         if grant.layout is None:
-            return await self._in_one(grant)
-        return await self._in_parts(grant.id, grant.layout, grant.parts, grant.layout.missing({}))
+            return await self._single(grant)
+        return await self._multipart(grant.id, grant.layout, grant.parts, grant.layout.missing({}))
 
-    async def _in_one(self, grant: Grant) -> Stored:
-        attempts, there_before = self._service.retries.start(), False
+    async def _single(self, grant: Grant) -> Stored:
+        attempts, existed = self._api.retries.start(), False
         while True:
             try:
-                async with self._tools.transfer.slots:
+                async with self._context.transfer.slots:
                     await self._send_whole(grant)
                 break
             except Transient as problem:
                 await attempts.failed(problem)
             except Refused as problem:
                 if problem.status == httpx.codes.PRECONDITION_FAILED:
-                    # Something is under the key: these very bytes, if an answer was lost. Completion tells.
-                    there_before = True
-                    self._progress.moved(self._source.size)
+                    # The key is taken: by these bytes, if a response was lost. Completion tells.
+                    existed = True
+                    self._progress.advance(self._file.size)
                     break
                 if problem.status != httpx.codes.FORBIDDEN:
                     raise
-                # The URL may have ended after the bytes arrived, and only the answer been lost.
-                state = await self._service.state(grant.id, self._source.size)
+                # The URL may have expired after the bytes arrived, with the response lost.
+                state = await self._api.state(grant.id, self._file.size)
                 if state.status != "stored":
                     raise Gone(problem.code, problem.detail) from None
-                self._progress.moved(self._source.size)
+                self._progress.advance(self._file.size)
                 break
         try:
             return await self._complete(grant.id)
         except UploadProblem as problem:
-            if problem.code == "file_changed" and not there_before:
-                await self._abort(grant.id)  # what is there now is no state of the file
-            if there_before and problem.code == "upload_incomplete":
-                self._tools.states.forget(self._name)
-                code, detail = "object_exists", "There is an object under this key already."
+            if problem.code == "file_changed" and not existed:
+                await self._abort_upload(grant.id)  # the stored bytes match no state of the file
+            if existed and problem.code == "upload_incomplete":
+                self._context.resume.forget(self._name)
+                code, detail = "object_exists", "An object with this key exists already."
                 raise UploadProblem(code, detail) from None
             raise
 
     async def _send_whole(self, grant: Grant) -> None:
-        transfer, source, moved = self._tools.transfer, self._source, self._progress.moved
+        transfer, file, advance = self._context.transfer, self._file, self._progress.advance
         if grant.method == "put":
-            await transfer.put(
-                grant.url, grant.headers, source=source, start=0, size=source.size, moved=moved
-            )
+            await transfer.put(grant.url, grant.headers, file=file, start=0, size=file.size, advance=advance)
         else:
-            await transfer.post(grant.url, grant.fields, source, moved)
+            await transfer.post(grant.url, grant.fields, file, advance)
 
-    async def _in_parts(
+    async def _multipart(
         self, upload_id: str, layout: Layout, signed: Mapping[int, SignedPart], missing: list[int]
     ) -> Stored:
         sender = PartSender(
-            self._service,
-            self._tools.transfer,
-            self._source,
+            self._api,
+            self._context.transfer,
+            self._file,
             upload_id=upload_id,
             layout=layout,
             signed=signed,
-            checksum=self._tools.wish.checksum,
-            moved=self._progress.moved,
+            checksum=self._context.options.checksum,
+            advance=self._progress.advance,
         )
-        attempts = self._service.retries.start()
-        for left in reversed(range(_MOST_ROUNDS)):
-            self._progress.reset(self._source.size - sum(layout.size_of(number) for number in missing))
+        attempts = self._api.retries.start()
+        for left in reversed(range(_MAX_ROUNDS)):
+            self._progress.reset(self._file.size - sum(layout.size_of(number) for number in missing))
             try:
-                await sender.send(missing, self._tools.parallel)
+                await sender.send(missing, self._context.parallel)
             except Refused as problem:
-                # S3 no longer knows the upload: it is complete, or gone. Completion tells.
+                # S3 no longer knows the upload: it is complete or aborted. Completion tells.
                 if problem.status != httpx.codes.NOT_FOUND:
                     raise
             try:
@@ -209,31 +205,31 @@ class Upload:
                 if problem.code != "upload_incomplete" or not left:
                     raise
                 await attempts.failed(Transient(problem.code, problem.detail))
-            state = await self._service.state(upload_id, self._source.size)
+            state = await self._api.state(upload_id, self._file.size)
             missing = layout.missing(state.arrived) if state.status != "stored" else []
-        raise AssertionError  # the last round returns or raises
+        raise AssertionError  # the last iteration returns or raises
 
     async def _complete(self, upload_id: str) -> Stored:
-        self._source.check_unchanged()
+        self._file.check_unchanged()
         try:
-            return await self._service.complete(upload_id)
+            return await self._api.complete(upload_id)
         except UploadProblem as problem:
             if problem.code in _NO_MORE:
                 raise Gone(problem.code, problem.detail) from None
             raise
 
-    async def _give_up(self) -> None:
-        """Have S3 throw away the parts that it has: they cost money. What is stored stays."""
-        remembered = self._tools.states.find(self._name)
-        self._tools.states.forget(self._name)
-        if remembered is None or remembered.url != self._tools.url:
+    async def _abort(self) -> None:
+        """Abort the saved upload, since stored parts cost money. A stored object stays."""
+        saved = self._context.resume.find(self._name)
+        self._context.resume.forget(self._name)
+        if saved is None or saved.url != self._context.url:
             return
         with contextlib.suppress(UploadProblem):
-            state = await self._service.state(remembered.id, self._source.size)
+            state = await self._api.state(saved.id, self._file.size)
             if state.status in {"pending", "uploading"}:
-                await self._abort(remembered.id)
+                await self._abort_upload(saved.id)
 
-    async def _abort(self, upload_id: str) -> None:
-        # That it fails harms nobody, and the user has been told of worse.
+    async def _abort_upload(self, upload_id: str) -> None:
+        # A failure here does no harm, and a worse problem is reported already.
         with contextlib.suppress(UploadProblem):
-            await self._service.abort(upload_id)
+            await self._api.abort(upload_id)
