@@ -88,14 +88,14 @@ async def test_a_token_command_that_gives_none(term: Terminal, command: str) -> 
         ([], {}, "Missing argument"),
         (["f"], {"UPLOADSVC_URL": ""}, "--url"),
         (["f", "--url", "ftp://example.com"], {}, "https://uploads.example.com"),
-        (["f", "--url", "https://me:secret@example.com"], {}, "no user and password"),
+        (["f", "--url", "https://me:secret@example.com"], {}, "leave user and password out"),
         (["f"], {"UPLOADSVC_TOKEN": ""}, "UPLOADSVC_TOKEN"),
         (["f"], {"UPLOADSVC_TOKEN": "", "UPLOADSVC_API_KEY": API_KEY}, "--on-behalf-of"),
         (["f", "--on-behalf-of", "bob"], {}, "UPLOADSVC_API_KEY"),
         (["f", "--token-file", "t", "--token-command", "c"], {}, "only one"),
         (["f", "--token-command", ""], {}, "no command"),
         (["f", "--token-command", "a 'b"], {}, "--token-command"),
-        (["f", "g", "--relative-key", "k"], {}, "one file"),
+        (["f", "g", "--relative-key", "k"], {}, "a single file"),
         (["f", "--metadata", "x"], {}, "NAME=VALUE"),
         (["f", "--checksum", "md5"], {}, "sha256"),
         (["f", "--parallel", "0"], {}, "--parallel"),
@@ -183,4 +183,4 @@ def test_an_option_that_is_no_unicode_is_wrong_usage(
         commands, ["upload", "--url", "http://127.0.0.1:9", option, "a=\udcff", str(path)]
     )
     assert result.exit_code == 2
-    assert "no Unicode" in result.output
+    assert "not valid Unicode" in result.output

@@ -81,7 +81,7 @@ async def test_urls_that_have_ended(
         assert await term.content(done.lines[0]["key"]) == path.read_bytes()
         if size == 10:
             assert [one.status for one in term.proxy.exchanges] == [403, 200]
-            assert "starting anew: S3 answered 403" in done.err
+            assert "starting over: S3 answered 403" in done.err
         else:
             assert [one.status for one in term.proxy.exchanges] == [200] * 3
             calls = [one.target.rpartition("/")[2] for one in term.line.exchanges]

@@ -43,7 +43,7 @@ def remembered(term: Terminal) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-async def test_the_same_command_goes_on(term: Terminal, number: signal.Signals) -> None:
+async def test_the_same_command_resumes(term: Terminal, number: signal.Signals) -> None:
     """Killed, or paused by Ctrl-C: the parts that S3 has are not sent again."""
     path = term.file(SIZE)
     stopped = await stopped_at_half(term, path, number)
@@ -51,7 +51,7 @@ async def test_the_same_command_goes_on(term: Terminal, number: signal.Signals) 
         assert stopped.status == -signal.SIGKILL
     else:
         assert stopped.status == 128 + number
-        assert stopped.err == "uploadsvc: paused; the same command goes on\n"
+        assert stopped.err == "uploadsvc: paused; run the same command to resume\n"
     assert stopped.out == ""
     (state,) = term.states.iterdir()
     assert state.stat().st_mode & 0o777 == 0o600
@@ -61,7 +61,7 @@ async def test_the_same_command_goes_on(term: Terminal, number: signal.Signals) 
     before = len(term.proxy.exchanges)
     done = await term.run("--json", path)
     assert done.status == 0, done
-    assert done.err == f"uploadsvc: {path}: going on: 6 of 12 parts are there\n"
+    assert done.err == f"uploadsvc: {path}: resuming: 6 of 12 parts have arrived\n"
     sent = [one.part_number for one in term.proxy.exchanges[before:]]
     assert sorted(number or 0 for number in sent) == [n for n in range(1, PARTS + 1) if n not in HALF]
     assert term.proxy.stored_parts() == list(range(1, PARTS + 1))
@@ -109,7 +109,7 @@ async def test_the_service_is_away_for_a_while(term: Terminal) -> None:
     assert await term.content(done.lines[0]["key"]) == path.read_bytes()
 
 
-async def test_a_line_that_stays_dead_is_given_up(term: Terminal) -> None:
+async def test_a_dead_connection_fails_after_the_retries(term: Terminal) -> None:
     """After so many retries, in one line; what has arrived is not lost."""
     path = term.file(12 * MIB)
     term.proxy.rule = lambda one: Cut() if one.part_number == 2 else None
@@ -123,10 +123,10 @@ async def test_a_line_that_stays_dead_is_given_up(term: Terminal) -> None:
     done = await term.run(path)
     assert done.status == 0, done
     assert term.proxy.stored_parts() == [1, 2, 3]
-    assert f"{len(arrived)} of 3 parts are there" in done.err
+    assert f"{len(arrived)} of 3 parts have arrived" in done.err
 
 
-async def test_a_file_that_has_changed_starts_anew(term: Terminal) -> None:
+async def test_a_changed_file_starts_over(term: Terminal) -> None:
     """Its old parts are thrown away, not mixed with the new."""
     path = term.file(SIZE)
     await stopped_at_half(term, path, signal.SIGKILL)
@@ -136,7 +136,7 @@ async def test_a_file_that_has_changed_starts_anew(term: Terminal) -> None:
     os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns + 1))
     done = await term.run("--json", path)
     assert done.status == 0, done
-    assert done.err == f"uploadsvc: {path}: starting anew: the file has changed since its upload was begun\n"
+    assert done.err == f"uploadsvc: {path}: starting over: the file changed after its upload was started\n"
     assert await term.content(done.lines[0]["key"]) == path.read_bytes()
     assert len(term.proxy.stored_parts()) == len(HALF) + PARTS
     assert await term.unfinished() == 0
@@ -172,7 +172,7 @@ async def test_a_file_that_becomes_shorter_is_not_stored(term: Terminal) -> None
     assert (failed.status, failed.lines[0]["problem"]["code"]) == (1, "file_changed")
 
 
-async def test_an_upload_that_is_gone_starts_anew(term: Terminal) -> None:
+async def test_a_vanished_upload_starts_over(term: Terminal) -> None:
     """Given up meanwhile, as the operator's lifecycle rule does."""
     path = term.file(12 * MIB)
     term.proxy.rule = lambda one: Hold(until=asyncio.Event()) if one.part_number == 3 else None
@@ -187,12 +187,12 @@ async def test_an_upload_that_is_gone_starts_anew(term: Terminal) -> None:
     assert gone.status_code == 204
     done = await term.run("--json", path)
     assert done.status == 0, done
-    assert "starting anew: The earlier upload was given up, or cleaned away." in done.err
+    assert "starting over: The earlier upload was aborted." in done.err
     assert await term.content(done.lines[0]["key"]) == path.read_bytes()
 
 
 @pytest.mark.parametrize("change", [{"id": "bm9uZQ"}, {"version": 0}, {"fingerprint": 1}, None])
-async def test_a_state_that_serves_no_more(term: Terminal, change: dict[str, Any] | None) -> None:
+async def test_a_useless_state_file(term: Terminal, change: dict[str, Any] | None) -> None:
     """An id of another secret key, a state of another version or none at all: begun anew."""
     path = term.file(12 * MIB)
     await stopped_by_refusal(term, path)
@@ -200,7 +200,7 @@ async def test_a_state_that_serves_no_more(term: Terminal, change: dict[str, Any
     state.write_text("{" if change is None else json.dumps({**json.loads(state.read_text()), **change}))
     done = await term.run("--json", path)
     assert done.status == 0, done
-    assert ("starting anew" in done.err) == (change == {"id": "bm9uZQ"})
+    assert ("starting over" in done.err) == (change == {"id": "bm9uZQ"})
     assert await term.content(done.lines[0]["key"]) == path.read_bytes()
 
 
@@ -246,4 +246,4 @@ async def test_no_state_can_be_kept(term: Terminal) -> None:
     home.write_text("no directory")
     done = await term.run("--json", term.file(PART_SIZE), XDG_STATE_HOME=str(home))
     assert done.status == 0, done
-    assert "no state is kept" in done.err
+    assert "the state file was not saved" in done.err
