@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from uploadsvc.domain.credentials import Credentials
+from uploadsvc.domain.endpoints import bucket_endpoint
 from uploadsvc.domain.errors import StorageDenied, StorageMisconfigured, StorageUnavailable, UploadsvcError
 from uploadsvc.s3.credentials import AHEAD, COLD_RETRY, EXPIRY_MARGIN, RETRY, CredentialSource
-from uploadsvc.s3.presigner import end_of_life
+from uploadsvc.s3.presigner import Presigner
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
@@ -112,7 +113,11 @@ async def settle() -> None:
 def check_signing(chain: Chain, found: Credentials, expires_in: int) -> None:
     """A URL signed now with these is alive, and ends a minute before what signed it really ends."""
     now = chain.now.replace(microsecond=0)
-    end = end_of_life(found, now=now, expires_in=expires_in)
+    endpoint = bucket_endpoint(endpoint_url="https://s3.example.com", bucket="b", style="path")
+    presigner = Presigner(
+        endpoint=endpoint, bucket="b", region="r", credentials=chain.fetch, clock=lambda: chain.now
+    )
+    end = presigner.batch(found, expires_in=expires_in).expires_at
     assert now < end <= chain.ends[found.session_token or ""] - EXPIRY_MARGIN
 
 

@@ -21,10 +21,8 @@ from typer.testing import CliRunner
 from uploadsvc.app import create_app
 from uploadsvc.cli.commands import app as commands
 from uploadsvc.domain.credentials import Credentials
-from uploadsvc.domain.errors import StorageUnavailable
 from uploadsvc.s3.aws_chain import AwsChain
 from uploadsvc.s3.credentials import EXPIRY_MARGIN
-from uploadsvc.s3.presigner import end_of_life
 from uploadsvc.s3.storage import Storage
 from uploadsvc.settings import Settings, SettingsError
 
@@ -85,27 +83,6 @@ async def in_a_container(
 def a_storage(region: str = "us-east-1") -> Storage:
     """Return a storage that asks the AWS chain, and is never opened."""
     return Storage(bucket="b", region=region, endpoint_url=None, addressing_style="path", credentials=None)
-
-
-@pytest.mark.parametrize(
-    ("left", "asked", "given"),
-    [(None, 900, 900), (3600, 900, 900), (960, 900, 900), (959, 900, 899), (61, 900, 1), (600.9, 900, 540)],
-)
-def test_a_url_ends_before_its_credentials(left: float | None, asked: int, given: int) -> None:
-    """Never later than a minute before them, in whole seconds."""
-    ends = None if left is None else NOON + timedelta(seconds=left)
-    credentials = Credentials(access_key_id="a", secret_access_key="b", expires_at=ends)
-    assert end_of_life(credentials, now=NOON, expires_in=asked) == NOON + timedelta(seconds=given)
-
-
-@pytest.mark.parametrize("left", [60.9, 60, 0, -5])
-def test_credentials_about_to_end_sign_nothing(left: float) -> None:
-    """A URL that is dead already is never given; the caller is told to come back."""
-    credentials = Credentials(
-        access_key_id="a", secret_access_key="b", expires_at=NOON + timedelta(seconds=left)
-    )
-    with pytest.raises(StorageUnavailable):
-        end_of_life(credentials, now=NOON, expires_in=900)
 
 
 def check_url(url: str, expires_at: str, running: Container) -> None:

@@ -114,7 +114,7 @@ def create_router(settings: Settings, *, authenticate: Authenticate) -> APIRoute
 def _include(router: APIRouter, service: Services, authenticate: Authenticate) -> None:
     router.include_router(uploads_router(service.creator, service.uploads, authenticate))
     router.include_router(parts_router(service.uploads, authenticate))
-    router.include_router(policies_router(service.creator.planners, authenticate))
+    router.include_router(policies_router(service.creator.policies, authenticate))
     router.include_router(objects_router(service.objects, authenticate))
     router.include_router(simple_router(service.creator, authenticate))
     router.include_router(companion_router(service.creator, service.uploads, authenticate, prefix="/uppy"))

@@ -237,8 +237,8 @@ async def test_a_body_that_is_too_long_is_refused(shared: httpx.AsyncClient) -> 
 @pytest.fixture
 async def scripted(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
     """Give a test an S3 that plays by its script, and a service that loses patience soon."""
-    monkeypatch.setattr(routes, "PATIENCE", 0.3)
-    monkeypatch.setattr(routes, "PAUSE", 0.01)
+    monkeypatch.setattr(routes, "COMPLETE_WAIT", 0.3)
+    monkeypatch.setattr("uploadsvc.services.uploads.RETRY_PAUSE", 0.01)
     monkeypatch.setattr("uploadsvc.s3.multipart.PATIENCE", 0.05)
     async with performance() as opened:
         yield opened
@@ -263,7 +263,7 @@ async def test_what_s3_cannot_do_now_is_asked_for_again(
     scripted: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client would not: it would throw away all that it sent."""
-    monkeypatch.setattr(routes, "PATIENCE", 3.0)
+    monkeypatch.setattr(routes, "COMPLETE_WAIT", 3.0)
     monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
     one, mark = await in_parts(scripted)
     scripted.script |= {
@@ -310,7 +310,7 @@ async def test_what_will_not_change_is_told_at_once(scripted: Stage) -> None:
 
 def test_a_wait_is_shorter_than_what_ends_it() -> None:
     """A process that is told to stop, and the proxies that are in use."""
-    assert routes.PATIENCE + DEADLINE < GRACE_SECONDS < 60
+    assert routes.COMPLETE_WAIT + DEADLINE < GRACE_SECONDS < 60
 
 
 async def test_if_one_cannot_begin_the_others_are_given_up(scripted: Stage) -> None:

@@ -10,7 +10,6 @@ from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
 from uploadsvc.s3.sts import Sts
 from uploadsvc.services.create_upload import UploadCreator
-from uploadsvc.services.multipart import Multipart
 from uploadsvc.services.objects import Objects
 from uploadsvc.services.policies import PolicyRegistry
 from uploadsvc.services.request_signing import RequestSigner
@@ -74,21 +73,19 @@ def build_services(settings: Settings) -> Services:
     secrets = wiring.secrets(settings)
     storage, presigner = wiring.storage_and_presigner(settings, clock=wiring.now)
     namespace = wiring.namespace(settings)
-    planners = PolicyRegistry(wiring.planners(settings))
+    policies = PolicyRegistry(wiring.planners(settings))
     receipts = wiring.receipts(settings)
-    in_parts = MultipartStorage(storage)
-    multipart = Multipart(storage=in_parts, presigner=presigner)
+    multipart = MultipartStorage(storage)
     ids = SignedIds(secrets)
     creator = UploadCreator(
-        planners=planners,
+        policies=policies,
         presigner=presigner,
-        storage=storage,
         multipart=multipart,
         ids=ids,
         clock=wiring.now,
     )
     uploads = Uploads(
-        planners=planners,
+        policies=policies,
         namespace=namespace,
         presigner=presigner,
         storage=storage,
@@ -121,8 +118,7 @@ def build_services(settings: Settings) -> Services:
         names=SignedUuids(secrets),
         namespace=namespace,
         presigner=presigner,
-        storage=storage,
-        multipart=in_parts,
+        multipart=multipart,
         clock=wiring.now,
     )
     credential_issuer, sts = wiring.credential_issuer(

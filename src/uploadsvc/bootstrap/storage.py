@@ -54,7 +54,10 @@ def storage_and_presigner(
         )
     except StorageMisconfigured as error:
         raise SettingsError(("s3",), error.detail) from None
-    return storage, Presigner(endpoint=public, bucket=s3.bucket, region=region)
+    presigner = Presigner(
+        endpoint=public, bucket=s3.bucket, region=region, credentials=storage.credentials, clock=clock
+    )
+    return storage, presigner
 
 
 def bucket_region(settings: Settings) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from itertools import count
 from typing import Final
 from uuid import uuid4
@@ -16,13 +15,12 @@ from uploadsvc.doctor.responses import Answer, of_response
 from uploadsvc.doctor.samples import BODY, algorithm_for, content_type, digest, spoilt
 from uploadsvc.doctor.target import Target
 from uploadsvc.domain.checksums import Checksum
-from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.plan import Plan, UploadRequest
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.policy import Method
 from uploadsvc.s3.presigner import Presigner
 
-EXPIRES_IN: Final = timedelta(minutes=5)
+EXPIRES_IN: Final = 300
 
 _REFUSED_BYTES: Final = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch"})
 _TOO_LARGE: Final = frozenset({"EntityTooLarge", "EntityTooSmall"})
@@ -56,7 +54,6 @@ class Canaries:
         target: What is examined.
         http: Sends as a browser does, and follows no redirect.
         presigner: Signs for the address that they are sent to.
-        credentials: What signs.
         licence: Whether they may be stored.
         custody: Keeps account of them.
     """
@@ -67,14 +64,12 @@ class Canaries:
         *,
         http: httpx.AsyncClient,
         presigner: Presigner,
-        credentials: Credentials,
         licence: Licence,
         custody: Custody,
     ) -> None:
         self._target = target
         self._http = http
         self._presigner = presigner
-        self._credentials = credentials
         self._custody = custody
         self._numbers = count(1)
         self._one_by_one = asyncio.Lock()
@@ -116,20 +111,12 @@ class Canaries:
         self, key: str, headers: Mapping[str, str], *, body: bytes = BODY, origin: str | None = None
     ) -> Outcome:
         """Send a PUT that carries exactly these headers, signed."""
-        return await self.send(self.sign(key, headers), key, headers, body=body, origin=origin)
+        return await self.send(await self.sign(key, headers), key, headers, body=body, origin=origin)
 
-    def sign(self, key: str, headers: Mapping[str, str], query: Mapping[str, str] | None = None) -> str:
+    async def sign(self, key: str, headers: Mapping[str, str], query: Mapping[str, str] | None = None) -> str:
         """Return a presigned URL for a PUT; it is never shown."""
-        now = self._target.clock()
-        return self._presigner.url(
-            "PUT",
-            key,
-            credentials=self._credentials,
-            now=now,
-            expires_at=now + EXPIRES_IN,
-            headers=headers,
-            query=query,
-        )
+        batch = await self._presigner.start(expires_in=EXPIRES_IN)
+        return batch.url("PUT", key, headers=headers, query=query)
 
     async def send(
         self, url: str, key: str, headers: Mapping[str, str], *, body: bytes = BODY, origin: str | None = None
@@ -154,7 +141,6 @@ class Canaries:
         """Send a form by a policy; with a false signature where it is forged."""
         plan = self.plan(planner, "post")
         fields = dict(plan.fields)
-        now = self._target.clock()
         exact = len(BODY)
         size = (exact, exact)
         if not self.licence.store and self._target.provider.form_checksums:
@@ -162,9 +148,8 @@ class Canaries:
             fields.pop("Content-MD5", None)
         elif not self.licence.store:
             size = (exact + 1, exact + 1)
-        form = self._presigner.form(
-            fields, credentials=self._credentials, now=now, expires_at=now + EXPIRES_IN, size_range=size
-        )
+        batch = await self._presigner.start(expires_in=EXPIRES_IN)
+        form = batch.form(fields, size_range=size)
         if forged:
             form["x-amz-signature"] = "0" * len(form["x-amz-signature"])
         sent = {} if origin is None else {"Origin": origin}

@@ -13,7 +13,7 @@ from uploadsvc.doctor.samples import BODY, algorithm_for, digest
 from uploadsvc.doctor.target import Target
 from uploadsvc.domain.checksums import checksum_header
 from uploadsvc.domain.planner import Planner
-from uploadsvc.s3.multipart import creator
+from uploadsvc.s3.multipart import creation_parameters
 
 _PATIENCE: Final = 10.0
 _BEGIN: Final = "begin a multipart upload"
@@ -60,7 +60,7 @@ async def try_multipart(
     algorithm = algorithm_for(planner.policy, target.provider, "multipart")
 
     async def begin() -> str:
-        parameters = creator(plan.headers, checksum=algorithm)
+        parameters = creation_parameters(plan.headers, checksum=algorithm)
         call = client.create_multipart_upload(Bucket=bucket, Key=plan.key, **parameters)
         answer: Any = await _step(_BEGIN, custody, call)
         custody.begun(plan.key, str(answer["UploadId"]))
@@ -71,7 +71,7 @@ async def try_multipart(
         headers = {"Content-Length": str(len(BODY))}
         if algorithm is not None:
             headers[checksum_header(algorithm)] = digest(algorithm, BODY)
-        url = canaries.sign(plan.key, headers, {"partNumber": "1", "uploadId": upload_id})
+        url = await canaries.sign(plan.key, headers, {"partNumber": "1", "uploadId": upload_id})
         outcomes = [await canaries.send_part(url, headers, origin=origin) for origin in (origins or (None,))]
         for outcome in outcomes:
             if not outcome.answer.taken:

@@ -176,8 +176,7 @@ class Examination:
             canaries = Canaries(
                 self._target,
                 http=self._http,
-                presigner=way.presigner,
-                credentials=contact.credentials,
+                presigner=way.presigner.with_credentials(contact.credentials),
                 licence=granted,
                 custody=self._custody,
             )

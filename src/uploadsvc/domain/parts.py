@@ -3,9 +3,12 @@
 Limits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from uploadsvc.domain import errors
+from uploadsvc.domain.checksums import Algorithm, Checksum, checksum_header
 
 MIB: Final = 1024**2
 MAX_PARTS: Final = 10_000
@@ -95,3 +98,116 @@ def ranges(numbers: list[int], *, most: int = 10) -> str:
             found.append([number, number])
     texts = [str(first) if first == last else f"{first}-{last}" for first, last in found[:most]]
     return ", ".join(texts) + (", …" if len(found) > most else "")
+
+
+def part_headers(algorithm: Algorithm | None, number: int, value: str | None) -> dict[str, str]:
+    """Return the headers that a part is signed with.
+
+    Args:
+        algorithm: Checksum algorithm of the upload's parts, if any.
+        number: Part number, for the error.
+        value: Checksum of the part, in base64.
+
+    Raises:
+        ValidationFailed: The checksum is missing, malformed or unexpected.
+    """
+    if algorithm is None:
+        if value is not None:
+            detail = "This upload was created without a checksum, so its parts have none either."
+            raise errors.ValidationFailed(detail, field="checksums")
+        return {}
+    if value is None:
+        detail = f"This upload was created with {algorithm}; give that of part {number}, in base64."
+        raise errors.ValidationFailed(detail, field="checksums")
+    try:
+        plain = Checksum(algorithm, value).digest == value
+    except ValueError as error:
+        detail = f"The checksum {error}."
+        raise errors.ValidationFailed(detail, field="checksums") from None
+    if not plain:
+        detail = "The checksum of a part has no number of parts."
+        raise errors.ValidationFailed(detail, field="checksums")
+    return {checksum_header(algorithm): value}
+
+
+def planned_parts(
+    parts: Parts, arrived: Sequence[UploadedPart], etags: Mapping[int, str] | None
+) -> list[UploadedPart]:
+    """Return all parts of a file of known size, in order.
+
+    Args:
+        parts: The parts that there must be.
+        arrived: The parts that S3 has.
+        etags: ETags that the caller received, by part number; ``None`` to accept what S3 has.
+
+    Raises:
+        UploadIncomplete: Parts are missing, or differ from those that the caller names.
+        ValidationFailed: The caller names a part that does not exist.
+    """
+    if unknown := [number for number in etags or () if number > parts.count]:
+        detail = f"There is no part {unknown[0]}; the upload has 1 to {parts.count}."
+        raise errors.ValidationFailed(detail, field="parts")
+    by_number = {part.part_number: part for part in arrived}
+    missing, different = [], []
+    for number in range(1, parts.count + 1):
+        part = by_number.get(number)
+        if part is None or part.size != parts.size_of(number):
+            missing.append(number)
+        elif etags is not None and etags.get(number, "").strip('"') != part.etag:
+            different.append(number)
+    if missing:
+        detail = f"{len(missing)} of {parts.count} parts have not arrived: {ranges(missing)}."
+        raise errors.UploadIncomplete(detail, field="parts")
+    _check_same(different)
+    return [by_number[number] for number in range(1, parts.count + 1)]
+
+
+def sent_parts(
+    arrived: Sequence[UploadedPart], etags: Mapping[int, str] | None, *, min_size: int, max_size: int
+) -> list[UploadedPart]:
+    """Return the parts of an upload of unknown size: exactly those that the caller names.
+
+    Args:
+        arrived: The parts that S3 has.
+        etags: ETags that the caller received, by part number; ``None`` for all parts up to the last.
+        min_size: Minimum size of the whole in bytes.
+        max_size: Maximum size of the whole in bytes.
+
+    Raises:
+        UploadIncomplete: Parts are missing, or differ from those that the caller names.
+        FileTooLarge: The parts are too large together; likewise `FileTooSmall`.
+    """
+    parts = sorted(arrived, key=lambda part: part.part_number)
+    if not parts:
+        detail = "No part has arrived."
+        raise errors.UploadIncomplete(detail, field="parts")
+    named = range(1, parts[-1].part_number + 1) if etags is None else etags
+    found = {part.part_number: part.etag for part in parts}
+    if missing := [number for number in named if number not in found]:
+        detail = f"Parts have not arrived: {ranges(missing)}."
+        raise errors.UploadIncomplete(detail, field="parts")
+    if etags is not None:
+        _check_same([number for number in found if etags.get(number, "").strip('"') != found[number]])
+    check_total(sum(part.size for part in parts), min_size=min_size, max_size=max_size)
+    return parts
+
+
+def check_total(size: int, *, min_size: int, max_size: int) -> None:
+    """Check the total size of parts before they are assembled.
+
+    Raises:
+        FileTooLarge: They are above ``max_size``.
+        FileTooSmall: They are below ``min_size``.
+    """
+    if size > max_size:
+        detail = f"The parts have {size} bytes; the policy allows {max_size}."
+        raise errors.FileTooLarge(detail, field="parts")
+    if size < min_size:
+        detail = f"The parts have {size} bytes; the policy wants {min_size}."
+        raise errors.FileTooSmall(detail, field="parts")
+
+
+def _check_same(different: list[int]) -> None:
+    if different:
+        detail = f"S3 has other parts than those that were named: {ranges(different)}."
+        raise errors.UploadIncomplete(detail, field="parts")

@@ -83,7 +83,7 @@ class MultipartStorage:
         Raises:
             UploadsvcError: S3 denies, fails or does not answer.
         """
-        parameters = creator(headers, checksum=checksum)
+        parameters = creation_parameters(headers, checksum=checksum)
         async with s3_errors("create_multipart_upload"):
             answer = await self._storage.client.create_multipart_upload(
                 Bucket=self._storage.bucket, Key=key, **parameters
@@ -273,7 +273,7 @@ class MultipartStorage:
         return listed, (answer.get("NextKeyMarker", ""), answer.get("NextUploadIdMarker", ""))
 
 
-def creator(headers: Mapping[str, str], *, checksum: Algorithm | None) -> dict[str, Any]:
+def creation_parameters(headers: Mapping[str, str], *, checksum: Algorithm | None) -> dict[str, Any]:
     """Return the parameters by which an upload is begun, besides bucket and key.
 
     Args:

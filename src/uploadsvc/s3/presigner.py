@@ -1,7 +1,7 @@
-"""What callers are handed: URLs and forms, signed for the bucket's public address."""
+"""Presigned URLs and forms for the bucket's public address."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
@@ -13,82 +13,107 @@ from uploadsvc.s3.sigv4 import Condition, Method, presign, sign_post_policy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presigner:
-    """Signs requests on one bucket.
+    """Signs requests for one bucket.
 
     Attributes:
-        endpoint: Where browsers reach the bucket.
-        bucket: Its name.
-        region: Its region.
+        endpoint: Address of the bucket for browsers.
+        bucket: Name of the bucket.
+        region: Region of the bucket.
+        credentials: Returns the current credentials.
+        clock: Returns the current time, aware.
     """
 
     endpoint: BucketEndpoint
     bucket: str
     region: str
+    credentials: Callable[[], Awaitable[Credentials]]
+    clock: Callable[[], datetime]
+
+    async def start(self, *, expires_in: int, not_after: datetime | None = None) -> "SigningBatch":
+        """Fix credentials, time of signing and end for a batch of URLs and forms.
+
+        Args:
+            expires_in: Lifetime in seconds. It is cut where the credentials end earlier.
+            not_after: Latest end, aware.
+
+        Raises:
+            UploadsvcError: There are no credentials, or they are about to expire.
+        """
+        return self.batch(await self.credentials(), expires_in=expires_in, not_after=not_after)
+
+    def batch(
+        self, credentials: Credentials, *, expires_in: int, not_after: datetime | None = None
+    ) -> "SigningBatch":
+        """Return a batch for given credentials; as `start` in all else."""
+        now = self.clock().replace(microsecond=0)
+        ends = [now + timedelta(seconds=expires_in), not_after, usable_until(credentials)]
+        expires_at = min(end for end in ends if end is not None)
+        if expires_at <= now:
+            raise about_to_expire()
+        return SigningBatch(presigner=self, credentials=credentials, now=now, expires_at=expires_at)
+
+    def with_credentials(self, credentials: Credentials) -> "Presigner":
+        """Return a presigner that signs with fixed credentials."""
+
+        async def fixed() -> Credentials:
+            return credentials
+
+        return replace(self, credentials=fixed)
+
+    def object_url(self, key: str) -> str:
+        """Return the address of an object, without a signature."""
+        return f"{self.endpoint.base_url.rstrip('/')}/{quote(key)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningBatch:
+    """Signs URLs and forms with the same credentials, at one time, until one end.
+
+    Attributes:
+        presigner: The bucket.
+        credentials: Credentials that sign.
+        now: Time of signing, in whole seconds.
+        expires_at: End of everything signed here, at least a minute before the credentials end.
+    """
+
+    presigner: Presigner
+    credentials: Credentials
+    now: datetime
+    expires_at: datetime
 
     def url(
         self,
         method: Method,
         key: str,
         *,
-        credentials: Credentials,
-        now: datetime,
-        expires_at: datetime,
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
     ) -> str:
-        """Return a presigned URL; ``headers`` must be sent exactly as given."""
+        """Return a presigned URL; the request must carry ``headers`` exactly as given."""
         return presign(
             method=method,
-            endpoint=self.endpoint,
+            endpoint=self.presigner.endpoint,
             key=key,
-            credentials=credentials,
-            region=self.region,
-            now=now,
-            expires_in=int((expires_at - now).total_seconds()),
+            credentials=self.credentials,
+            region=self.presigner.region,
+            now=self.now,
+            expires_in=int((self.expires_at - self.now).total_seconds()),
             headers=headers,
             query=query,
         )
 
-    def object_url(self, key: str) -> str:
-        """Return an object's address, without a signature."""
-        return f"{self.endpoint.base_url.rstrip('/')}/{quote(key)}"
-
-    def form(
-        self,
-        fields: Mapping[str, str],
-        *,
-        credentials: Credentials,
-        now: datetime,
-        expires_at: datetime,
-        size_range: tuple[int, int],
-    ) -> dict[str, str]:
-        """Return all fields of a form that may send exactly ``fields`` and a file of ``size_range`` bytes."""
+    def form(self, fields: Mapping[str, str], *, size_range: tuple[int, int]) -> dict[str, str]:
+        """Return all fields of a form for exactly ``fields`` and a file in ``size_range`` (bytes)."""
         conditions: list[Condition] = [
-            {"bucket": self.bucket},
+            {"bucket": self.presigner.bucket},
             *({name: value} for name, value in fields.items()),
             ["content-length-range", *size_range],
         ]
         signed = sign_post_policy(
-            conditions=conditions, credentials=credentials, region=self.region, now=now, expires_at=expires_at
+            conditions=conditions,
+            credentials=self.credentials,
+            region=self.presigner.region,
+            now=self.now,
+            expires_at=self.expires_at,
         )
         return {**fields, **signed}
-
-
-def end_of_life(credentials: Credentials, *, now: datetime, expires_in: int) -> datetime:
-    """Return when a URL signed now ends: never later than its credentials, less a margin.
-
-    Args:
-        credentials: Those that will sign.
-        now: The time of signing, whole seconds.
-        expires_in: The life asked for, in seconds.
-
-    Raises:
-        StorageUnavailable: The credentials are about to end, so that any URL would be dead.
-    """
-    end = now + timedelta(seconds=expires_in)
-    until = usable_until(credentials)
-    if until is not None:
-        end = min(end, until)
-    if end <= now:
-        raise about_to_expire()
-    return end

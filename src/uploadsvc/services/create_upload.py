@@ -1,75 +1,96 @@
-"""The use case of creating uploads: plan, sign, seal."""
+"""Create uploads: plan, sign, issue an id."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
 from uploadsvc.domain import errors
-from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.plan import Plan, UploadRequest
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.principal import Principal
-from uploadsvc.s3.presigner import Presigner, end_of_life
-from uploadsvc.s3.storage import Storage
-from uploadsvc.services.multipart import FIRST_PARTS, Multipart, SignedPart
+from uploadsvc.s3.multipart import MultipartStorage
+from uploadsvc.s3.presigner import Presigner, SigningBatch
+from uploadsvc.services.multipart import FIRST_PARTS, SignedPart, sign_parts
 from uploadsvc.services.policies import PolicyRegistry
-from uploadsvc.services.results import Grant
 from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A new upload: its id, and everything needed to send the bytes.
+
+    Attributes:
+        id: Signed id.
+        plan: The plan that it follows.
+        bucket: Bucket of the object.
+        url: Presigned PUT, or target of the form; empty for a multipart upload.
+        fields: All fields of a form; empty otherwise.
+        parts: The first parts of a multipart upload, signed; empty otherwise.
+        expires_at: End of the URLs or the form.
+        upload_expires_at: End of the id.
+    """
+
+    id: str
+    plan: Plan
+    bucket: str
+    url: str
+    fields: Mapping[str, str]
+    parts: Sequence[SignedPart]
+    expires_at: datetime
+    upload_expires_at: datetime
+
+
 class UploadCreator:
-    """New uploads under the callers' own prefixes.
+    """Creates uploads under the caller's prefix.
 
     Args:
-        planners: Those of the policies.
-        presigner: For what callers are handed.
-        storage: The bucket.
-        multipart: What is particular to multipart uploads.
-        ids: Seals upload ids.
-        clock: The time now, aware.
+        policies: Policies of the service.
+        presigner: Signs URLs and forms.
+        multipart: Multipart uploads of the bucket.
+        ids: Signs upload ids.
+        clock: Returns the current time, aware.
     """
 
     def __init__(
         self,
         *,
-        planners: PolicyRegistry,
+        policies: PolicyRegistry,
         presigner: Presigner,
-        storage: Storage,
-        multipart: Multipart,
+        multipart: MultipartStorage,
         ids: SignedIds,
         clock: Callable[[], datetime],
     ) -> None:
-        self.planners = planners
+        self.policies = policies
         self._presigner = presigner
-        self._storage = storage
         self._multipart = multipart
         self._ids = ids
         self._clock = clock
 
     async def create(self, caller: Principal, policy: str | None, request: UploadRequest) -> Grant:
-        """Plan, sign and seal an upload. Only a multipart upload is begun in S3; all else is local.
+        """Create an upload. S3 is called for a multipart upload only; PUT and POST are signed locally.
 
         Raises:
-            UploadsvcError: The policy is unknown or does not allow it.
+            UploadsvcError: The policy is unknown or does not allow the upload.
         """
-        planner = self.planners.choose(caller, policy)
+        planner = self.policies.choose(caller, policy)
         upload_uuid = uuid4().hex
         return await self._begin(planner, upload_uuid, self._plan(planner, caller, request, upload_uuid))
 
     async def create_all(
         self, caller: Principal, policy: str | None, requests: Sequence[UploadRequest]
     ) -> list[Grant]:
-        """Create several uploads by one policy, or none: what is refused is refused before any is begun.
+        """Create several uploads by one policy, or none of them.
 
         Returns:
-            One grant for each, in their order.
+            One grant for each request, in the same order.
 
         Raises:
-            UploadsvcError: The policy is unknown or does not allow one of them, which the error names by its
-                filename; or S3 does not begin one, and those that it did begin are given up.
+            UploadsvcError: The policy is unknown or does not allow one of the uploads (the error names its
+                file), or S3 fails to create one; the others are aborted then.
         """
-        planner = self.planners.choose(caller, policy)
+        planner = self.policies.choose(caller, policy)
         planned = []
         for request in requests:
             upload_uuid = uuid4().hex
@@ -84,25 +105,24 @@ class UploadCreator:
         grants = [one for one in begun if isinstance(one, Grant)]
         for failure in begun:
             if isinstance(failure, BaseException):
-                await asyncio.gather(*(self._give_up(one) for one in grants), return_exceptions=True)
+                await asyncio.gather(*(self._abort(one) for one in grants), return_exceptions=True)
                 raise failure
         return grants
 
     def _plan(self, planner: Planner, caller: Principal, request: UploadRequest, upload_uuid: str) -> Plan:
-        today = self._now().date()
+        today = self._clock().date()
         return planner.plan(
             request, user=caller.user, upload_uuid=upload_uuid, unique=str(uuid4()), today=today
         )
 
     async def _begin(self, planner: Planner, upload_uuid: str, plan: Plan) -> Grant:
-        credentials = await self._storage.credentials()
-        upload_id = await self._multipart.create(plan) if plan.method == "multipart" else ""
-        # Only now: the first credentials of all may have been waited for.
-        now = self._now()
-        expires_at = end_of_life(credentials, now=now, expires_in=plan.expires_in)
-        upload_expires_at = now + timedelta(seconds=plan.upload_expires_in)
+        batch = await self._presigner.start(expires_in=plan.expires_in)
+        upload_id = ""
+        if plan.method == "multipart":
+            upload_id = await self._multipart.create(plan.key, plan.headers, checksum=plan.part_checksum)
+        upload_expires_at = batch.now + timedelta(seconds=plan.upload_expires_in)
         if plan.method != "multipart":
-            upload_expires_at = max(upload_expires_at, expires_at)
+            upload_expires_at = max(upload_expires_at, batch.expires_at)
         claims = UploadClaims(
             upload_uuid=upload_uuid,
             policy=planner.policy.name,
@@ -118,10 +138,10 @@ class UploadCreator:
             part_size=plan.parts.part_size if plan.parts else 0,
             no_overwrite=plan.no_overwrite,
             tags_object=plan.tags_object,
-            replaceable_until=int(expires_at.timestamp()) if plan.replaceable else 0,
+            replaceable_until=int(batch.expires_at.timestamp()) if plan.replaceable else 0,
             expires_at=int(upload_expires_at.timestamp()),
         )
-        url, fields, parts = self._sign(plan, claims, credentials=credentials, now=now, expires_at=expires_at)
+        url, fields, parts = self._sign(plan, claims, batch)
         return Grant(
             id=self._ids.sign(claims),
             plan=plan,
@@ -129,72 +149,41 @@ class UploadCreator:
             url=url,
             fields=fields,
             parts=parts,
-            expires_at=expires_at,
+            expires_at=batch.expires_at,
             upload_expires_at=upload_expires_at,
         )
 
     def _sign(
-        self,
-        plan: Plan,
-        claims: UploadClaims,
-        *,
-        credentials: Credentials,
-        now: datetime,
-        expires_at: datetime,
+        self, plan: Plan, claims: UploadClaims, batch: SigningBatch
     ) -> tuple[str, Mapping[str, str], list[SignedPart]]:
-        if plan.method == "multipart":
-            # A part's checksum is signed too: where there are such, parts are asked for with theirs.
-            count = plan.parts.count if plan.parts else 0
-            first = 0 if plan.part_checksum else min(count, FIRST_PARTS)
-            parts = self._multipart.sign(
-                claims,
-                range(1, first + 1),
-                checksums=None,
-                credentials=credentials,
-                now=now,
-                expires_at=expires_at,
-            )
-            return "", {}, parts
         if plan.method == "put":
-            url = self._presigner.url(
-                "PUT", plan.key, credentials=credentials, now=now, expires_at=expires_at, headers=plan.headers
-            )
-            return url, {}, []
-        fields = self._presigner.form(
-            plan.fields,
-            credentials=credentials,
-            now=now,
-            expires_at=expires_at,
-            size_range=(plan.min_size, plan.max_size),
-        )
-        return self._presigner.endpoint.base_url, fields, []
+            return batch.url("PUT", plan.key, headers=plan.headers), {}, []
+        if plan.method == "post":
+            fields = batch.form(plan.fields, size_range=(plan.min_size, plan.max_size))
+            return self._presigner.endpoint.base_url, fields, []
+        # Checksums of parts are signed, so parts with checksums are requested later, together with them.
+        count = plan.parts.count if plan.parts and not plan.part_checksum else 0
+        numbers = range(1, min(count, FIRST_PARTS) + 1)
+        return "", {}, sign_parts(claims, numbers, checksums=None, batch=batch)
 
     async def bare_put(
         self, caller: Principal, policy: str | None, request: UploadRequest
     ) -> tuple[str, str]:
-        """Return a presigned PUT that needs no header but those of what the request names, and its key.
+        """Return a presigned PUT that needs no headers except those that the request names, and its key.
 
         Raises:
             UploadsvcError: The policy restricts what the request leaves open, or sets what a bare URL
                 cannot carry.
         """
-        planner = self.planners.choose(caller, policy)
-        today = self._now().date()
+        planner = self.policies.choose(caller, policy)
+        today = self._clock().date()
         key, headers = planner.plan_bare(request, user=caller.user, unique=str(uuid4()), today=today)
-        credentials = await self._storage.credentials()
-        now = self._now()
-        expires_at = end_of_life(credentials, now=now, expires_in=planner.policy.expires_in)
-        url = self._presigner.url(
-            "PUT", key, credentials=credentials, now=now, expires_at=expires_at, headers=headers
-        )
-        return url, key
+        batch = await self._presigner.start(expires_in=planner.policy.expires_in)
+        return batch.url("PUT", key, headers=headers), key
 
-    async def _give_up(self, grant: Grant) -> None:
+    async def _abort(self, grant: Grant) -> None:
         if grant.plan.method == "multipart":
-            await self._multipart.abort(self._ids.verify(grant.id))
-
-    def _now(self) -> datetime:
-        return self._clock().replace(microsecond=0)
+            await self._multipart.abort(grant.plan.key, self._ids.verify(grant.id).upload_id)
 
 
 def _about(filename: str | None, error: errors.UploadsvcError) -> errors.UploadsvcError:

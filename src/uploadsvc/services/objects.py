@@ -1,8 +1,5 @@
 """The use cases of stored objects: list, look, delete, download."""
 
-import base64
-import binascii
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,14 +10,14 @@ from uploadsvc.domain.keys import MAX_KEY_BYTES, Namespace
 from uploadsvc.domain.objects import ListedObject, StoredObject
 from uploadsvc.domain.policy import Disposition
 from uploadsvc.domain.principal import Principal
-from uploadsvc.s3.presigner import Presigner, end_of_life
+from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
+from uploadsvc.services.cursors import decode_cursor, encode_cursor, is_listed_key, malformed_cursor
 
 MAX_LISTED = 1000
 """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html"""
 
 # XML 1.0 cannot carry these, and a listing that starts behind one comes back as XML.
-_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +76,10 @@ class Objects:
         caller.check_objects()
         own = self._namespace.user_prefix(caller.user)
         whole = self._namespace.listing_prefix(caller.user, prefix)
-        after = own + _decode_cursor(cursor, room=MAX_KEY_BYTES - len(own.encode())) if cursor else ""
+        after = own + _decode(cursor, max_bytes=MAX_KEY_BYTES - len(own.encode())) if cursor else ""
         listed, more = await self._storage.list_objects(prefix=whole, after=after, limit=limit)
         last = listed[-1].key.removeprefix(own) if listed and more else None
-        return Page(objects=listed, cursor=last and _encode_cursor(last))
+        return Page(objects=listed, cursor=last and encode_cursor(last))
 
     async def get(self, caller: Principal, key: str) -> StoredObject:
         """Return one object's facts.
@@ -139,34 +136,15 @@ class Objects:
         """
         caller.check_objects()
         key = self._namespace.owned_key(caller.user, key)
-        credentials = await self._storage.credentials()
-        # Only now: the first credentials of all may have been waited for.
-        now = self._clock().replace(microsecond=0)
         asked = min(expires_in or self._expires_in, self._max_expires_in)
-        expires_at = end_of_life(credentials, now=now, expires_in=asked)
+        batch = await self._presigner.start(expires_in=asked)
         header = content_disposition(disposition or "attachment", filename or key.rpartition("/")[2])
-        url = self._presigner.url(
-            "GET",
-            key,
-            credentials=credentials,
-            now=now,
-            expires_at=expires_at,
-            query={"response-content-disposition": header},
-        )
-        return url, expires_at
+        url = batch.url("GET", key, query={"response-content-disposition": header})
+        return url, batch.expires_at
 
 
-def _encode_cursor(relative_key: str) -> str:
-    return base64.urlsafe_b64encode(relative_key.encode()).rstrip(b"=").decode()
-
-
-def _decode_cursor(cursor: str, *, room: int) -> str:
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        relative_key = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
-        relative_key = ""
-    if not 0 < len(relative_key.encode()) <= room or _NOT_IN_XML.search(relative_key):
-        detail = "The cursor is not one that a listing gave."
-        raise errors.ValidationFailed(detail, field="cursor")
+def _decode(cursor: str, *, max_bytes: int) -> str:
+    relative_key = decode_cursor(cursor)
+    if not relative_key or not is_listed_key(relative_key, max_bytes=max_bytes):
+        raise malformed_cursor()
     return relative_key

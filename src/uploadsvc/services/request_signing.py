@@ -12,14 +12,13 @@ from uuid import uuid4
 
 from uploadsvc.domain import errors
 from uploadsvc.domain.keys import Namespace
+from uploadsvc.domain.parts import check_total
 from uploadsvc.domain.plan import UploadRequest
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.principal import Principal
 from uploadsvc.s3.multipart import MultipartStorage, NoSuchUploadError
-from uploadsvc.s3.presigner import Presigner, end_of_life
-from uploadsvc.s3.storage import Storage
+from uploadsvc.s3.presigner import Presigner
 from uploadsvc.services.create_upload import UploadCreator
-from uploadsvc.services.multipart import check_total
 from uploadsvc.tokens.signed_uuids import SignedUuids
 
 Method = Literal["GET", "PUT", "POST", "DELETE"]
@@ -79,7 +78,6 @@ class RequestSigner:
         names: Tell the keys of these uploads from others.
         namespace: The key prefix.
         presigner: For what callers are handed.
-        storage: The bucket.
         multipart: The bucket's multipart uploads.
         clock: The time now, aware.
     """
@@ -91,7 +89,6 @@ class RequestSigner:
         names: SignedUuids,
         namespace: Namespace,
         presigner: Presigner,
-        storage: Storage,
         multipart: MultipartStorage,
         clock: Callable[[], datetime],
     ) -> None:
@@ -99,7 +96,6 @@ class RequestSigner:
         self._names = names
         self._namespace = namespace
         self._presigner = presigner
-        self._storage = storage
         self._multipart = multipart
         self._clock = clock
 
@@ -112,7 +108,7 @@ class RequestSigner:
             FileTooLarge: The parts to be put together are above the policy's ``max_size``.
             UploadsvcError: The policy does not allow it.
         """
-        planner = self._creator.planners.resolve(caller, request.policy)
+        planner = self._creator.policies.resolve(caller, request.policy)
         if request.upload_id is None:
             if request.method == "PUT":
                 return await self._put(caller, planner, request)
@@ -208,14 +204,10 @@ class RequestSigner:
         headers: Mapping[str, str],
         query: Mapping[str, str],
     ) -> str:
-        credentials = await self._storage.credentials()
-        now = self._clock().replace(microsecond=0)
         policy = planner.policy
         asked = min(request.expires_in or policy.expires_in, policy.max_expires_in)
-        expires_at = end_of_life(credentials, now=now, expires_in=asked)
-        return self._presigner.url(
-            method, key, credentials=credentials, now=now, expires_at=expires_at, headers=headers, query=query
-        )
+        batch = await self._presigner.start(expires_in=asked)
+        return batch.url(method, key, headers=headers, query=query)
 
 
 def _check_unwatched(planner: Planner) -> None:

@@ -1,66 +1,109 @@
-"""The use cases of uploads that there are: sign their parts, look, complete, give up."""
+"""Uploads that exist: sign parts, status, complete, abort, delete."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from uploadsvc.domain import errors
+from uploadsvc.domain.checksums import Checksum
 from uploadsvc.domain.keys import Namespace
 from uploadsvc.domain.objects import StoredObject
+from uploadsvc.domain.parts import UploadedPart
 from uploadsvc.domain.planner import UPLOAD_EXPIRES_IN
 from uploadsvc.domain.principal import Principal
 from uploadsvc.s3.errors import DEADLINE
-from uploadsvc.s3.multipart import UnfinishedUpload
-from uploadsvc.s3.presigner import Presigner, end_of_life
+from uploadsvc.s3.multipart import MultipartStorage, UnfinishedUpload
+from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
-from uploadsvc.services.multipart import Multipart, SignedPart
+from uploadsvc.services.multipart import (
+    SignedPart,
+    assemble,
+    sign_parts,
+    unfinished_uploads,
+    uploaded_parts,
+)
 from uploadsvc.services.policies import PolicyRegistry
-from uploadsvc.services.results import Completion, State
 from uploadsvc.services.verification import verify
 from uploadsvc.tokens.receipts import Receipts
 from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims, listed_claims
 
 OCTET_STREAM: Final = "application/octet-stream"
-LONG_PATIENCE: Final = 50.0
-"""Seconds that a client waits which would not ask again; proxies commonly give up after 60."""
 
 UNKNOWN_POLICY_EXPIRES_IN: Final = 900
-"""How long URLs live for an upload whose policy is gone from the settings, in seconds."""
+"""Lifetime of part URLs, in seconds, for an upload whose policy has been removed from the settings."""
+
+RETRY_PAUSE: Final = 1.0
+"""Seconds between two tries of a completion that waits for S3."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadStatus:
+    """State of an upload in S3.
+
+    Attributes:
+        claims: The upload.
+        status: Status of the upload.
+        stored: The object, if it is stored.
+        parts: Parts that have arrived, while a multipart upload is in progress.
+    """
+
+    claims: UploadClaims
+    status: Literal["pending", "uploading", "stored", "aborted"]
+    stored: StoredObject | None
+    parts: Sequence[UploadedPart]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """A verified upload.
+
+    Attributes:
+        stored: The object in S3.
+        checksum: Checksum that S3 confirms, if any.
+        receipt: Signed receipt.
+        replaceable_until: Time until which a live URL could still replace the bytes.
+    """
+
+    stored: StoredObject
+    checksum: Checksum | None
+    receipt: str
+    replaceable_until: datetime | None
 
 
 class Uploads:
-    """Uploads under the callers' own prefixes.
+    """Uploads under the caller's prefix.
 
     Args:
-        planners: Those of the policies.
+        policies: Policies of the service.
         namespace: The key prefix.
-        presigner: For what callers are handed.
+        presigner: Signs part URLs.
         storage: The bucket.
-        multipart: What is particular to multipart uploads.
-        ids: Seals and opens upload ids.
+        multipart: Multipart uploads of the bucket.
+        ids: Verifies upload ids, and signs those of a listing.
         receipts: Signs receipts.
-        keeps_octet_stream: Whether the store keeps that type, or guesses another by the key.
+        keeps_octet_stream: Whether the store keeps that content type, or guesses another from the key.
         may_delete: Whether callers may delete stored objects.
-        clock: The time now, aware.
+        clock: Returns the current time, aware.
     """
 
     def __init__(
         self,
         *,
-        planners: PolicyRegistry,
+        policies: PolicyRegistry,
         namespace: Namespace,
         presigner: Presigner,
         storage: Storage,
-        multipart: Multipart,
+        multipart: MultipartStorage,
         ids: SignedIds,
         receipts: Receipts,
         keeps_octet_stream: bool,
         may_delete: bool,
         clock: Callable[[], datetime],
     ) -> None:
-        self._planners = planners
+        self._policies = policies
         self._namespace = namespace
         self._presigner = presigner
         self._storage = storage
@@ -81,82 +124,86 @@ class Uploads:
         size_open: bool = False,
         expires_in: int | None = None,
     ) -> tuple[list[SignedPart], datetime]:
-        """Sign parts of a multipart upload, as often as it takes while its id counts.
+        """Sign parts of a multipart upload, any number of times until its id expires.
 
         Args:
-            caller: Who asks.
-            upload_id: The upload's id.
-            part_numbers: Counted from 1.
-            checksums: Of these parts, in their order, where the upload has them; in base64.
-            size_open: Whether parts of any size will do, where the upload began without its own.
-            expires_in: How long the URLs shall live, in seconds; cut to the most that the policy allows.
+            caller: The caller.
+            upload_id: Id of the upload.
+            part_numbers: From 1.
+            checksums: Checksums of these parts in the same order, in base64, if the upload uses any.
+            size_open: Allow parts of any size where the size of the upload is unknown.
+            expires_in: Lifetime of the URLs in seconds; cut to the maximum of the policy.
 
         Returns:
-            The parts, and when their URLs end.
+            The parts, and the end of their URLs.
 
         Raises:
-            MethodNotAvailable: It is no multipart upload.
-            ValidationFailed: There is no such part, or its checksum is missing, malformed or unasked.
-            UploadsvcError: No such upload of the caller's, or it expired.
+            MethodNotAvailable: It is not a multipart upload.
+            ValidationFailed: A part does not exist, or its checksum is missing, malformed or unexpected.
+            UploadsvcError: The caller has no such upload, or it has expired.
         """
-        claims = self._open(caller, upload_id)
+        claims = self._verify(caller, upload_id)
         _check_multipart(claims)
         if not (claims.part_size or claims.listed or size_open):
             detail = "This upload began without its size, so its parts have none to be signed for."
             raise errors.MethodNotAvailable(detail, field="id")
-        credentials = await self._storage.credentials()
-        now = self._now()
-        planner = self._planners.get(claims.policy)
+        planner = self._policies.get(claims.policy)
         if planner is None:
             expires_in = UNKNOWN_POLICY_EXPIRES_IN
         else:
             expires_in = min(expires_in or planner.policy.expires_in, planner.policy.max_expires_in)
-        left = claims.expires_at - int(now.timestamp())
-        expires_at = end_of_life(credentials, now=now, expires_in=min(expires_in, left))
-        parts = self._multipart.sign(
-            claims, part_numbers, checksums=checksums, credentials=credentials, now=now, expires_at=expires_at
-        )
-        return parts, expires_at
+        end = datetime.fromtimestamp(claims.expires_at, UTC)
+        batch = await self._presigner.start(expires_in=expires_in, not_after=end)
+        return sign_parts(claims, part_numbers, checksums=checksums, batch=batch), batch.expires_at
 
-    async def status(self, caller: Principal, upload_id: str) -> State:
-        """Ask S3 how far an upload is.
+    async def status(self, caller: Principal, upload_id: str) -> UploadStatus:
+        """Return the state of an upload in S3.
 
         Raises:
-            UploadsvcError: No such upload of the caller's, it expired, or S3 does not answer.
+            UploadsvcError: The caller has no such upload, it has expired, or S3 does not answer.
         """
-        claims = self._open(caller, upload_id)
+        claims = self._verify(caller, upload_id)
         async with _in_time():
-            arrived = await self._multipart.arrived(claims) if claims.method == "multipart" else None
+            multipart = claims.method == "multipart"
+            arrived = await uploaded_parts(self._multipart, claims) if multipart else None
             if arrived is not None:
                 status: Literal["pending", "uploading"] = "uploading" if arrived else "pending"
-                return State(claims=claims, status=status, stored=None, parts=arrived)
-            stored = await self._landed(claims)
+                return UploadStatus(claims=claims, status=status, stored=None, parts=arrived)
+            stored = await self._stored_object(claims)
         if stored is not None:
-            return State(claims=claims, status="stored", stored=stored, parts=())
-        # S3 forgets a multipart upload when it is complete, and when it is given up.
-        gone = claims.method == "multipart"
-        return State(claims=claims, status="aborted" if gone else "pending", stored=None, parts=())
+            return UploadStatus(claims=claims, status="stored", stored=stored, parts=())
+        # S3 forgets a multipart upload once it is complete or aborted.
+        return UploadStatus(
+            claims=claims, status="aborted" if multipart else "pending", stored=None, parts=()
+        )
 
     async def complete(
-        self, caller: Principal, upload_id: str, etags: Mapping[int, str] | None = None
+        self,
+        caller: Principal,
+        upload_id: str,
+        etags: Mapping[int, str] | None = None,
+        *,
+        wait: float = 0.0,
     ) -> Completion:
-        """Compare what landed with what was promised, and sign a receipt. Safe to repeat.
+        """Compare the stored object with the upload's promise and sign a receipt. Safe to repeat.
 
         Args:
-            caller: Who asks.
-            upload_id: The upload's id.
-            etags: Of a multipart upload: what the caller believes to have sent, by part number.
+            caller: The caller.
+            upload_id: Id of the upload.
+            etags: ETags that the caller received for its parts, by part number.
+            wait: Seconds to keep trying while S3 is assembling the parts or does not answer, for clients that
+                treat the first failure as final.
 
         Raises:
-            UploadIncomplete: Nothing has landed yet, or not all parts.
-            UploadAborted: The multipart upload was given up.
-            ObjectExists: The multipart upload may not replace what is there.
-            VerificationFailed: Something else landed.
+            UploadIncomplete: Nothing has arrived yet, or not all parts.
+            UploadAborted: The multipart upload was aborted.
+            ObjectExists: The multipart upload may not replace the object that has the key.
+            VerificationFailed: The stored object differs.
+            StillAssembling: S3 is still assembling the parts.
             UploadsvcError: As for `status`.
         """
-        claims = self._open(caller, upload_id)
-        async with _in_time():
-            stored = await self._assembled(claims, etags)
+        claims = self._verify(caller, upload_id)
+        stored = await self._assembled_in(wait, claims, etags)
         checksum = verify(claims, stored, guessed_types=self._guessed_types)
         now = self._now()
         facts = {
@@ -177,61 +224,61 @@ class Uploads:
             replaceable_until=datetime.fromtimestamp(claims.replaceable_until, UTC) if live else None,
         )
 
-    async def complete_patiently(
-        self, caller: Principal, upload_id: str, etags: Mapping[int, str]
-    ) -> Completion:
-        """Complete for a client that takes one answer for the last: wait while S3 puts the parts together.
-
-        Raises:
-            UploadsvcError: As for `complete`; `StillAssembling` only after `LONG_PATIENCE`.
-        """
-        deadline = self._now() + timedelta(seconds=LONG_PATIENCE)
+    async def _assembled_in(
+        self, wait: float, claims: UploadClaims, etags: Mapping[int, str] | None
+    ) -> StoredObject:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait
         while True:
             try:
-                return await self.complete(caller, upload_id, etags)
-            except errors.StillAssembling:
-                if self._now() >= deadline:
+                async with _in_time():
+                    return await self._assembled(claims, etags)
+            except errors.StorageUnavailable as error:
+                # Joining an assembly in progress waits by itself.
+                pause = 0.0 if isinstance(error, errors.StillAssembling) else RETRY_PAUSE
+                if loop.time() + pause >= deadline:
                     raise
-
-    def location(self, key: str) -> str:
-        """Return an object's address, which lets nobody in by itself."""
-        return self._presigner.object_url(key)
-
-    def seconds_until(self, moment: datetime) -> int:
-        """Return how long it is until then."""
-        return int((moment - self._now()).total_seconds())
+                await asyncio.sleep(pause)
 
     async def _assembled(self, claims: UploadClaims, etags: Mapping[int, str] | None) -> StoredObject:
         known, exists = True, None
         if claims.method == "multipart":
             try:
-                known = await self._multipart.assemble(claims, etags)
+                known = await assemble(self._multipart, claims, etags)
             except errors.ObjectExists as error:
-                # It may be this upload's own, where the answer that said so was lost.
+                # The object may be this upload's own, if an earlier response was lost.
                 exists = error
-        stored = await self._landed(claims)
+        stored = await self._stored_object(claims)
         if stored is not None:
             return stored
         if exists is not None:
             raise exists
         if not known:
-            detail = "This multipart upload was given up, or its parts have been cleaned away."
+            detail = "This multipart upload was aborted, or S3 has removed its parts."
             raise errors.UploadAborted(detail)
         detail = "S3 does not have this upload's bytes yet; send them, then complete again."
         raise errors.UploadIncomplete(detail)
 
+    def location(self, key: str) -> str:
+        """Return the address of an object. It carries no signature, so it gives no access."""
+        return self._presigner.object_url(key)
+
+    def seconds_until(self, moment: datetime) -> int:
+        """Return the seconds from now until ``moment``."""
+        return int((moment - self._now()).total_seconds())
+
     async def delete(self, caller: Principal, upload_id: str) -> None:
-        """Give an upload up: its parts, and what it stored, where callers may delete. Twice is fine.
+        """Abort an upload, and delete the object that it stored if callers may delete. Safe to repeat.
 
         Raises:
-            Forbidden: Something is stored, and callers may not delete.
+            Forbidden: An object is stored, and callers may not delete.
             UploadsvcError: As for `status`.
         """
-        claims = self._open(caller, upload_id)
+        claims = self._verify(caller, upload_id)
         async with _in_time():
             if claims.method == "multipart":
-                await self._multipart.abort(claims)
-            if await self._landed(claims) is None:
+                await self._multipart.abort(claims.key, claims.upload_id)
+            if await self._stored_object(claims) is None:
                 return
             if not self._may_delete:
                 detail = "The object is stored, and this service does not let callers delete objects."
@@ -239,59 +286,59 @@ class Uploads:
             await self._storage.delete(claims.key)
 
     async def abort(self, caller: Principal, upload_id: str) -> None:
-        """Throw away the parts of a multipart upload, and nothing that is stored. Twice is fine.
+        """Abort a multipart upload. A stored object stays. Safe to repeat.
 
         Raises:
-            MethodNotAvailable: It is no multipart upload.
+            MethodNotAvailable: It is not a multipart upload.
             UploadsvcError: As for `status`.
         """
-        claims = self._open(caller, upload_id)
+        claims = self._verify(caller, upload_id)
         _check_multipart(claims)
-        await self._multipart.abort(claims)
+        await self._multipart.abort(claims.key, claims.upload_id)
 
     def check_key(self, caller: Principal, upload_id: str, key: str) -> None:
-        """Hold a client that names the key beside the id to its word.
+        """Check that an upload has the key that the client names.
 
         Raises:
-            NotFound: The upload has another key, or there is no such upload of the caller's.
+            NotFound: The upload has another key, or the caller has no such upload.
             UploadsvcError: As for `status`.
         """
-        if self._open(caller, upload_id).key != key:
+        if self._verify(caller, upload_id).key != key:
             detail = "There is no such upload."
             raise errors.NotFound(detail)
 
     async def unfinished(
         self, caller: Principal, *, cursor: str | None, limit: int
     ) -> tuple[list[tuple[str, UnfinishedUpload]], str | None]:
-        """List the caller's unfinished multipart uploads, as far as S3 remembers them.
+        """List the caller's unfinished multipart uploads, as far as S3 knows them.
 
         Args:
-            caller: Whose.
-            cursor: From the page before.
-            limit: At most so many, 1 to 1,000.
+            caller: The caller.
+            cursor: Cursor of the previous page.
+            limit: Maximum number of uploads, 1 to 1,000.
 
         Returns:
-            Each with an id that serves for its status and for giving it up, and the next page's cursor.
+            Each upload with an id for its status and for deleting it, and the cursor of the next page.
 
         Raises:
             Forbidden: The credential is an upload token, or limited to some policies.
             UploadsvcError: The cursor is malformed, or S3 does not answer.
         """
-        # As for objects: what is listed does not say by which credential it was begun.
+        # As for objects: a listing does not tell which credential created an upload.
         caller.check_objects()
         prefix = self._namespace.user_prefix(caller.user)
-        listed, following = await self._multipart.unfinished(prefix, cursor=cursor, limit=limit)
-        ends = int((self._now() + timedelta(seconds=UPLOAD_EXPIRES_IN)).timestamp())
+        listed, following = await unfinished_uploads(self._multipart, prefix, cursor=cursor, limit=limit)
+        end = int((self._now() + timedelta(seconds=UPLOAD_EXPIRES_IN)).timestamp())
         return [
-            (self._ids.sign(listed_claims(self._presigner.bucket, one.key, one.upload_id, ends)), one)
+            (self._ids.sign(listed_claims(self._presigner.bucket, one.key, one.upload_id, end)), one)
             for one in listed
         ], following
 
-    def _open(self, caller: Principal, upload_id: str) -> UploadClaims:
+    def _verify(self, caller: Principal, upload_id: str) -> UploadClaims:
         claims = self._ids.verify(upload_id)
-        mine = claims.key.startswith(self._namespace.user_prefix(caller.user))
-        if not mine or claims.bucket != self._storage.bucket:
-            # The same words as for an id that nobody sealed.
+        own = claims.key.startswith(self._namespace.user_prefix(caller.user))
+        if not own or claims.bucket != self._storage.bucket:
+            # The same words as for a forged id.
             detail = "There is no such upload."
             raise errors.NotFound(detail)
         caller.check_policy(claims.policy)
@@ -300,10 +347,10 @@ class Uploads:
             raise errors.UploadExpired(detail)
         return claims
 
-    async def _landed(self, claims: UploadClaims) -> StoredObject | None:
+    async def _stored_object(self, claims: UploadClaims) -> StoredObject | None:
         stored = await self._storage.head(claims.key)
         if stored is not None and stored.upload != (claims.upload_uuid if claims.tags_object else None):
-            # Another upload's object under the same key, older or by another policy: it proves nothing.
+            # The object under this key comes from another upload, so it proves nothing.
             return None
         return stored
 
@@ -319,7 +366,7 @@ def _check_multipart(claims: UploadClaims) -> None:
 
 @asynccontextmanager
 async def _in_time() -> AsyncIterator[None]:
-    """Bound several calls to S3 as one is bounded: a caller has its answer within five seconds."""
+    """Give several calls to S3 the deadline of one, so that callers have their answer within five seconds."""
     try:
         async with asyncio.timeout(DEADLINE):
             yield

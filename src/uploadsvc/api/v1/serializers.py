@@ -14,9 +14,10 @@ from uploadsvc.api.v1.schemas import (
 )
 from uploadsvc.domain.checksums import Checksum
 from uploadsvc.domain.objects import StoredObject
+from uploadsvc.services.create_upload import Grant
 from uploadsvc.services.multipart import SignedPart
 from uploadsvc.services.objects import Page
-from uploadsvc.services.results import Completion, Grant, State
+from uploadsvc.services.uploads import Completion, UploadStatus
 
 
 def upload_answer(grant: Grant) -> dict[str, Any]:
@@ -64,7 +65,7 @@ def object_model(stored: StoredObject, checksum: Checksum | None = None) -> Obje
     )
 
 
-def state_model(upload_id: str, state: State) -> UploadState:
+def state_model(upload_id: str, state: UploadStatus) -> UploadState:
     """Return an upload's state for the wire."""
     claims, stored = state.claims, state.stored
     under_way = claims.method == "multipart" and state.status in {"pending", "uploading"}

@@ -64,7 +64,7 @@ class Capabilities:
 
     async def _forged(self) -> Outcome:
         plan, headers = self._spoilt_plan()
-        url = self._canaries.sign(plan.key, headers)
+        url = await self._canaries.sign(plan.key, headers)
         forged = url[:-1] + ("1" if url.endswith("0") else "0")
         return await self._canaries.send(forged, plan.key, headers)
 

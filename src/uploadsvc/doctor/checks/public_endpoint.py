@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Final
 from uuid import uuid4
 
@@ -19,7 +18,7 @@ CHECK: Final = "public-endpoint"
 
 _SETTING: Final = "UPLOADSVC_S3__PUBLIC_ENDPOINT_URL"
 _PATIENCE: Final = 15.0
-_EXPIRES_IN: Final = timedelta(minutes=5)
+_EXPIRES_IN: Final = 300
 _FORBIDDEN: Final = 403
 _MISSING: Final = 404
 _HERE: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -57,7 +56,7 @@ async def public_endpoint(
     elif credentials is None or cause is not None:
         finding = await _refusal(target, http, target.presigner.endpoint.base_url, signed=False)
     else:
-        finding = await _refusal(target, http, _url(target, credentials), signed=True)
+        finding = await _refusal(target, http, await _url(target, credentials), signed=True)
     way = Way(presigner=target.presigner, reached=True)
     if finding is not None:
         past = replace(target.presigner, endpoint=target.inner)
@@ -90,9 +89,9 @@ async def _refusal(target: Target, http: httpx.AsyncClient, url: str, *, signed:
     return failed(CHECK, f"{where} answers {answer} to what is signed for it", _mend(answer))
 
 
-def _url(target: Target, credentials: Credentials) -> str:
-    key, now = f"{target.folder}/{uuid4().hex}", target.clock()
-    return target.presigner.url("GET", key, credentials=credentials, now=now, expires_at=now + _EXPIRES_IN)
+async def _url(target: Target, credentials: Credentials) -> str:
+    batch = await target.presigner.with_credentials(credentials).start(expires_in=_EXPIRES_IN)
+    return batch.url("GET", f"{target.folder}/{uuid4().hex}")
 
 
 def _mend(answer: Answer) -> str:

@@ -68,8 +68,7 @@ async def _sent(  # noqa: PLR0917 - as the caller has them
     canaries = Canaries(
         target,
         http=http,
-        presigner=presigner,
-        credentials=credentials,
+        presigner=presigner.with_credentials(credentials),
         licence=Licence(store=False, why="it is not meant to be stored"),
         custody=custody,
     )

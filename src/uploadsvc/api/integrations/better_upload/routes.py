@@ -20,24 +20,20 @@ from uploadsvc.api.integrations.better_upload.schemas import (
 )
 from uploadsvc.domain.errors import StorageUnavailable
 from uploadsvc.domain.principal import Principal
-from uploadsvc.services.create_upload import UploadCreator
+from uploadsvc.services.create_upload import Grant, UploadCreator
 from uploadsvc.services.multipart import MAX_SIGNED_PARTS
-from uploadsvc.services.results import Grant
 from uploadsvc.services.uploads import Uploads
 from uploadsvc.tokens.action_tokens import ActionTokens
 
 TIME_TO_COMPLETE: Final = timedelta(hours=1)
 """How long after the end of its parts' URLs an upload can still be completed: the last may be under way."""
 
-PATIENCE: Final = 14.0
-"""Seconds for which one request to complete an upload waits for S3 before it sends the client round again.
+COMPLETE_WAIT: Final = 14.0
+"""Seconds that one completion request waits for S3 before it redirects the client to itself.
 
-The client takes any failure for the last word and throws all parts away, while S3 may take minutes. A browser
-follows 20 redirects. One wait is shorter than what proxies allow (60 s), and than a process that stops takes.
+The client treats any failure as final and aborts the upload, while S3 may take minutes. A browser follows
+20 redirects. One wait is shorter than the timeouts of proxies (60 s) and than the drain time of a process.
 """
-
-PAUSE: Final = 1.0
-"""Seconds between two looks."""
 
 
 def better_upload_router(
@@ -66,7 +62,7 @@ def better_upload_router(
         caller: Annotated[Principal, Depends(authenticate)], request: Request, offer: Offer
     ) -> Response:
         """Sign all that the client will need, or nothing: it can ask only once."""
-        planner = creator.planners.choose(caller, offer.route)
+        planner = creator.policies.choose(caller, offer.route)
         try:
             requests = upload_requests(offer, planner)
         except TooManyFilesError as error:
@@ -89,10 +85,12 @@ def better_upload_router(
         """Put the parts together if S3 has those that the client sent, and verify the whole."""
         caller, upload_id = actions.verify(token, "complete")
         etags = read_parts(await request.body())
-        if await _is_complete(uploads, caller, upload_id, etags):
-            return Response(status_code=204)
-        # Relative, so that it holds behind any proxy.
-        return Response(status_code=307, headers={"Location": token})
+        try:
+            await uploads.complete(caller, upload_id, etags, wait=COMPLETE_WAIT)
+        except StorageUnavailable:
+            # Relative, so that it holds behind any proxy.
+            return Response(status_code=307, headers={"Location": token})
+        return Response(status_code=204)
 
     @router.delete("/abort/{token}")
     async def abort(token: str) -> Response:
@@ -124,28 +122,6 @@ def _addresses(address: str, actions: ActionTokens, caller: Principal, grant: Gr
     complete = actions.issue("complete", grant.id, caller, expires_at=ends)
     abort = actions.issue("abort", grant.id, caller, expires_at=ends)
     return f"{address}/complete/{complete}", f"{address}/abort/{abort}"
-
-
-async def _is_complete(uploads: Uploads, caller: Principal, upload_id: str, etags: dict[int, str]) -> bool:
-    """Complete an upload, as often as it takes while S3 is at it or does not answer.
-
-    Returns:
-        Whether it is complete; if not, `PATIENCE` is over.
-
-    Raises:
-        UploadsvcError: What asking again would not change.
-    """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + PATIENCE
-    while True:
-        try:
-            await uploads.complete(caller, upload_id, etags)
-        except StorageUnavailable:
-            if loop.time() + PAUSE > deadline:
-                return False
-            await asyncio.sleep(PAUSE)
-        else:
-            return True
 
 
 def _answer(content: dict[str, Any]) -> Response:

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field, StrictInt
 
+from uploadsvc.services.create_upload import Grant
 from uploadsvc.services.multipart import SignedPart
-from uploadsvc.services.results import Grant
 
 _METADATA: Final = "x-amz-meta-"
 

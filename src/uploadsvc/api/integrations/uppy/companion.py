@@ -18,11 +18,13 @@ from uploadsvc.domain.parts import MAX_PARTS, MIN_PART_SIZE
 from uploadsvc.domain.plan import UploadRequest
 from uploadsvc.domain.principal import Principal
 from uploadsvc.services.create_upload import UploadCreator
-from uploadsvc.services.results import State
-from uploadsvc.services.uploads import Uploads
+from uploadsvc.services.uploads import Uploads, UploadStatus
 
 _METADATA: Final = re.compile(r"metadata\[([^\[\]]+)\]")
 _NUMBERS: Final = re.compile(r"[0-9]{1,5}(,[0-9]{1,5}){0,999}")
+COMPLETE_WAIT: Final = 50.0
+"""Seconds that a completion waits for S3: Uppy does not ask again, and proxies give up after 60 s."""
+
 _FORM_STATUS: Final = 201
 """With it S3 tells a form's location, which Uppy reads."""
 
@@ -130,7 +132,7 @@ def _add_multipart(
     ) -> dict[str, Any]:
         uploads.check_key(caller, upload_id, key)
         etags = {part.number: part.etag for part in body.parts}
-        stored = (await uploads.complete_patiently(caller, upload_id, etags)).stored
+        stored = (await uploads.complete(caller, upload_id, etags, wait=COMPLETE_WAIT)).stored
         return {"location": uploads.location(stored.key), "key": stored.key, "bucket": stored.bucket}
 
     @router.delete("/multipart/{upload_id}")
@@ -143,7 +145,7 @@ def _add_multipart(
 
 
 def _policy(creator: UploadCreator, caller: Principal, metadata: Mapping[str, str]) -> str:
-    return creator.planners.resolve(caller, metadata.get("policy")).policy.name
+    return creator.policies.resolve(caller, metadata.get("policy")).policy.name
 
 
 def _asked(
@@ -171,7 +173,7 @@ def _asked(
     )
 
 
-def _arrived(state: State) -> list[dict[str, Any]]:
+def _arrived(state: UploadStatus) -> list[dict[str, Any]]:
     """Return the parts that have arrived.
 
     Of an upload whose completion was not heard of: all, so that the client completes it once more, which does

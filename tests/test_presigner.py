@@ -1,7 +1,8 @@
-"""What callers are handed never outlives what signed it, and holds exactly what was decided."""
+"""URLs and forms never outlive the credentials that signed them, and hold exactly what was planned."""
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,16 +14,25 @@ from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.endpoints import bucket_endpoint
 from uploadsvc.domain.errors import StorageUnavailable
 from uploadsvc.s3.credentials import EXPIRY_MARGIN
-from uploadsvc.s3.presigner import Presigner, end_of_life
+from uploadsvc.s3.presigner import Presigner
 
 NOW = datetime(2026, 11, 23, 9, 30, 15, tzinfo=UTC)
 TOKEN = "FwoGZXIvYXdzEBYaDH/+kz==" * 64  # 1,536 characters
-SIGNER = Presigner(
+
+
+async def no_credentials() -> Credentials:
+    """Stand in for the bucket's credentials in tests that bring their own."""
+    raise AssertionError
+
+
+PRESIGNER = Presigner(
     endpoint=bucket_endpoint(
         endpoint_url="https://s3.eu-central-1.amazonaws.com", bucket="media", style="virtual"
     ),
     bucket="media",
     region="eu-central-1",
+    credentials=no_credentials,
+    clock=lambda: NOW,
 )
 
 
@@ -42,15 +52,16 @@ def test_no_url_outlives_its_credentials(left: timedelta, expires_in: int) -> No
     """A URL ends a minute before the credentials do, or there is none; the URL itself says the same."""
     credentials = a_session(NOW + left)
     try:
-        end = end_of_life(credentials, now=NOW, expires_in=expires_in)
+        batch = PRESIGNER.batch(credentials, expires_in=expires_in)
     except StorageUnavailable as error:
         assert left < EXPIRY_MARGIN + timedelta(seconds=1)
         assert error.retry_after > 0  # noqa: PT017 - either outcome is right
         return
+    end = batch.expires_at
     assert NOW < end <= NOW + left - EXPIRY_MARGIN
     assert end <= NOW + timedelta(seconds=expires_in)
     assert end.microsecond == 0
-    url = SIGNER.url("PUT", "uploads/ann/a", credentials=credentials, now=NOW, expires_at=end)
+    url = batch.url("PUT", "uploads/ann/a")
     query = parse_qs(urlsplit(url).query, strict_parsing=True)
     assert NOW + timedelta(seconds=int(query["X-Amz-Expires"][0])) == end
     assert query["X-Amz-Security-Token"] == [TOKEN]
@@ -65,27 +76,29 @@ def test_no_url_outlives_its_credentials(left: timedelta, expires_in: int) -> No
         (timedelta(seconds=960), 900, 900),
         (timedelta(seconds=959), 900, 899),
         (timedelta(seconds=61), 900, 1),
+        (timedelta(seconds=600.9), 900, 540),
         (timedelta(seconds=61, microseconds=999_999), 900, 1),
     ],
 )
 def test_a_url_lives_as_long_as_it_can(left: timedelta | None, expires_in: int, lives: int) -> None:
     """What was asked for, unless the credentials end before, less a minute."""
     credentials = a_session(None if left is None else NOW + left)
-    assert end_of_life(credentials, now=NOW, expires_in=expires_in) == NOW + timedelta(seconds=lives)
+    batch = PRESIGNER.batch(credentials, expires_in=expires_in)
+    assert batch.expires_at == NOW + timedelta(seconds=lives)
 
 
-@pytest.mark.parametrize("seconds", [60, 30, 0, -1])
-def test_no_dead_url_is_signed(seconds: int) -> None:
+@pytest.mark.parametrize("seconds", [60.9, 60, 30, 0, -1])
+def test_no_dead_url_is_signed(seconds: float) -> None:
     """Credentials at their end sign nothing."""
     with pytest.raises(StorageUnavailable, match="about to expire"):
-        end_of_life(a_session(NOW + timedelta(seconds=seconds)), now=NOW, expires_in=900)
+        PRESIGNER.batch(a_session(NOW + timedelta(seconds=seconds)), expires_in=900)
 
 
 def test_a_form_is_signed_over_exactly_its_fields() -> None:
     """The policy's conditions are equalities and one size range, and it ends when it is said to."""
-    end = NOW + timedelta(seconds=900)
+    batch = PRESIGNER.batch(a_session(NOW + timedelta(hours=1)), expires_in=900)
     fields = {"key": "uploads/ann/a", "Content-Type": "image/png"}
-    form = SIGNER.form(fields, credentials=a_session(end), now=NOW, expires_at=end, size_range=(1, 9))
+    form = batch.form(fields, size_range=(1, 9))
     policy = json.loads(base64.b64decode(form["policy"], validate=True))
     assert policy == {
         "expiration": "2026-11-23T09:45:15Z",
@@ -112,13 +125,29 @@ def test_every_header_is_signed() -> None:
         "If-None-Match": "*",
         "x-amz-acl": "private",
     }
-    url = SIGNER.url(
-        "PUT",
-        "a",
-        credentials=a_session(None),
-        now=NOW,
-        expires_at=NOW + timedelta(seconds=9),
-        headers=headers,
-    )
+    url = PRESIGNER.batch(a_session(None), expires_in=9).url("PUT", "a", headers=headers)
     query = parse_qs(urlsplit(url).query)
     assert query["X-Amz-SignedHeaders"] == ["content-length;content-type;host;if-none-match;x-amz-acl"]
+
+
+async def test_a_batch_signs_everything_at_one_time_with_one_set_of_credentials() -> None:
+    """Credentials are asked for once and the clock is read once, after they have arrived."""
+    ticks = iter([NOW, NOW + timedelta(hours=1)])
+    asked = []
+
+    async def credentials() -> Credentials:
+        asked.append(1)
+        return a_session(NOW + timedelta(seconds=260))
+
+    presigner = replace(PRESIGNER, credentials=credentials, clock=lambda: next(ticks))
+    batch = await presigner.start(expires_in=900)
+    dates = {parse_qs(urlsplit(batch.url("PUT", key)).query)["X-Amz-Date"][0] for key in "abc"}
+    assert dates == {"20261123T093015Z"}
+    assert batch.expires_at == NOW + timedelta(seconds=200)
+    assert len(asked) == 1
+
+
+def test_a_batch_ends_no_later_than_told() -> None:
+    """Part URLs end with the id of their upload."""
+    end = NOW + timedelta(seconds=7)
+    assert PRESIGNER.batch(a_session(None), expires_in=900, not_after=end).expires_at == end
