@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.support.servers import S3Server
 
 from uploadsvc.domain.providers import PROVIDERS
-from uploadsvc.provisioning.models import Step
-from uploadsvc.provisioning.needs import BucketRequirements
+from uploadsvc.provisioning.models import BucketRequirements, Step
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 ORIGIN: Final = "https://app.example.com"
 
 
-def needs_of(server: S3Server, **changed: Any) -> BucketRequirements:  # noqa: ANN401 - any of its fields
+def required(server: S3Server, **changed: Any) -> BucketRequirements:  # noqa: ANN401 - any of its fields
     """Return what plain settings ask of a server's bucket; moto passes for AWS."""
     fields: dict[str, Any] = {
         "bucket": server.bucket,

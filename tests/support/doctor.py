@@ -47,7 +47,7 @@ async def prepare(settings: Mapping[str, Any]) -> None:
     """Make the bucket's rules as the settings call for."""
     target = doctor_target(Settings.model_validate(dict(settings)))
     async with target.storage:
-        await apply(target.storage.client, target.needs)
+        await apply(target.storage.client, target.requirements)
 
 
 def of_status(found: Findings, *statuses: Status) -> set[str]:

@@ -2,7 +2,7 @@
 
 from uploadsvc.bootstrap.addresses import public_url
 from uploadsvc.bootstrap.auth import allowed_origins, authenticator
-from uploadsvc.bootstrap.bucket import access_needs, bucket_client, bucket_requirements
+from uploadsvc.bootstrap.bucket import access_requirements, bucket_client, bucket_requirements
 from uploadsvc.bootstrap.clock import now
 from uploadsvc.bootstrap.jwt import jwt_verifier
 from uploadsvc.bootstrap.lifetimes import check_lifetimes
@@ -13,7 +13,7 @@ from uploadsvc.bootstrap.storage import storage_and_presigner
 from uploadsvc.bootstrap.temporary_credentials import credential_issuer
 
 __all__ = [
-    "access_needs",
+    "access_requirements",
     "allowed_origins",
     "authenticator",
     "bucket_client",

@@ -10,8 +10,7 @@ from uploadsvc.bootstrap.policies import namespace, planners, provider
 from uploadsvc.bootstrap.storage import bucket_region, storage_and_presigner
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.planner import Planner
-from uploadsvc.provisioning.models import ProvisioningError
-from uploadsvc.provisioning.needs import AccessNeeds, BucketRequirements
+from uploadsvc.provisioning.models import AccessRequirements, BucketRequirements, ProvisioningError
 from uploadsvc.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def _cors_headers(made: Iterable[Planner], *, by_browsers_themselves: bool) -> f
     return frozenset(own).union(*(planner.browser_headers for planner in made))
 
 
-def access_needs(settings: Settings) -> AccessNeeds:
+def access_requirements(settings: Settings) -> AccessRequirements:
     """Return what the service needs to be allowed.
 
     Raises:
@@ -90,7 +89,7 @@ def access_needs(settings: Settings) -> AccessNeeds:
     made = planners(settings).values()
     policies = [planner.policy for planner in made]
     kms_keys = {policy.kms_key_id for policy in policies if policy.kms_key_id}
-    return AccessNeeds(
+    return AccessRequirements(
         bucket=settings.s3.bucket,
         region=bucket_region(settings),
         key_prefix=namespace(settings).key_prefix,

@@ -52,7 +52,7 @@ def doctor_target(settings: Settings) -> Target:
         callers=_callers(settings),
         key_prefix=settings.key_prefix,
         origins=tuple(dict.fromkeys(allowed_origins(settings))),
-        needs=bucket_requirements(settings),
+        requirements=bucket_requirements(settings),
         credential_issuer=handed,
         sts=sts,
         own_credentials=s3.access_key_id is not None,

@@ -15,8 +15,7 @@ from rich.text import Text
 
 from uploadsvc import bootstrap as wiring
 from uploadsvc.provisioning import iam
-from uploadsvc.provisioning.models import Rule, State, Step
-from uploadsvc.provisioning.needs import AccessNeeds
+from uploadsvc.provisioning.models import AccessRequirements, Rule, State, Step
 from uploadsvc.provisioning.plan import CHANGES, PROBLEMS, RULES, apply, plan
 from uploadsvc.server.logging import silence_logs
 from uploadsvc.settings import Settings, SettingsError, load_settings
@@ -91,18 +90,18 @@ def iam_policy(*, whom: Annotated[_For, typer.Option("--for", help="Whose policy
     """
     settings = load_settings()
     # Asked for in any case: it refuses a store without IAM policies.
-    access = wiring.access_needs(settings)
+    access = wiring.access_requirements(settings)
     if whom is _For.SERVICE:
         document = iam.service_policy(access)
     elif whom is _For.ROLE:
         _check_role(access)
         document = iam.role_policy(access)
     else:
-        document = iam.bucket_policy(wiring.bucket_requirements(settings))
+        document = iam.provisioner_policy(wiring.bucket_requirements(settings))
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
 
 
-def _check_role(access: AccessNeeds) -> None:
+def _check_role(access: AccessRequirements) -> None:
     if not access.sessions:
         raise SettingsError(("uppy", "credentials"), "must be true, or no role is assumed")
     if access.role_arn is None:

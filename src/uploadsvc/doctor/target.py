@@ -8,7 +8,7 @@ from datetime import datetime
 from uploadsvc.domain.endpoints import BucketEndpoint
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.providers import Provider
-from uploadsvc.provisioning.needs import BucketRequirements
+from uploadsvc.provisioning.models import BucketRequirements
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
 from uploadsvc.s3.sts import Sts
@@ -39,7 +39,7 @@ class Target:
         callers: Who may use each policy, in words; a policy that nobody can use is not in it.
         key_prefix: Below which all keys lie.
         origins: Those that may call, as the settings name them.
-        needs: What the bucket's rules have to be.
+        requirements: What the bucket's rules have to be.
         credential_issuer: What hands callers S3 credentials.
         sts: Begins their sessions, still to be opened; ``None`` where none are handed out.
         own_credentials: Whether the access key is set, and not found by the AWS chain.
@@ -56,7 +56,7 @@ class Target:
     callers: Mapping[str, str]
     key_prefix: str
     origins: tuple[str, ...]
-    needs: BucketRequirements
+    requirements: BucketRequirements
     credential_issuer: CredentialIssuer
     sts: Sts | None
     own_credentials: bool

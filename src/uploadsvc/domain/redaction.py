@@ -1,4 +1,4 @@
-"""S3's own words, as far as they may be shown: what answers may repeat what was signed."""
+"""Keep signatures, tokens and secret keys out of logs and messages."""
 
 import re
 from typing import Final
@@ -7,30 +7,61 @@ LONGEST: Final = 200
 """Characters of a message that are shown."""
 
 _REDACTED: Final = "[redacted]"
+_SHORTEST: Final = 40
+"""Characters of the shortest secret that is recognised without its name."""
 
-# Whatever quotes stand around, and however the sign between name and value is written.
+_HINTS: Final = ("x-amz-", "signature", "bearer ")
+"""A text without any of these holds no named secret: looking for them is faster than matching."""
+
+# Between name and value in a URL, a form, a header or a list, with any quotes.
+_IS: Final = r"""["'\\]*\s*(?:[=:,]|%3[ad])\s*["'\\]*"""
+_VALUE: Final = r"""[^&\s"'\\]+"""
 _NAMED: Final = re.compile(
-    r"""(?:X-Amz-[A-Za-z0-9-]+|Signature)["'\\]*\s*(?:[=:,]|%3[ad])\s*["'\\]*[^&\s"'\\,;<>]+""",
+    rf"((?:X-Amz-(?:Signature|Credential|Security-Token)|Signature){_IS}){_VALUE}"
+    r"|(Bearer )[A-Za-z0-9._~+/=-]+",
     re.IGNORECASE,
 )
+_PARAMETERS: Final = re.compile(rf"(X-Amz-[A-Za-z0-9-]+{_IS}){_VALUE}", re.IGNORECASE)
 
-# Without a name: a session's token, a hex signature, and a secret key, which has letters of both cases
-# and digits (a request's id has no such length).
-_LONG: Final = re.compile(r"[A-Za-z0-9+/=_.%~-]{100,}")
+# A session token; the path of a source file in a traceback may be as long.
+_LONG: Final = re.compile(r"(?<![A-Za-z0-9+/=_.%~-])(?<!File \")[A-Za-z0-9+/=_.%~-]{100,}")
 _SIGNATURE: Final = re.compile(r"(?<![A-Za-z0-9])[0-9a-f]{64}(?![A-Za-z0-9])", re.IGNORECASE)
+# A secret key has letters of both cases and digits; a request id has another length.
 _SECRET: Final = re.compile(
     r"(?<![A-Za-z0-9+/])(?=[A-Za-z0-9+/]*[a-z])(?=[A-Za-z0-9+/]*[A-Z])(?=[A-Za-z0-9+/]*[0-9])"
     r"[A-Za-z0-9+/]{40}(?![A-Za-z0-9+/])"
 )
 
 
+def without_named_secrets(text: str) -> str:
+    """Black out signatures, credentials and tokens that stand behind their names.
+
+    The names stay, and so do values without one: a user or a request may have an id that looks like a key.
+    """
+    lowered = text.lower()
+    if not any(hint in lowered for hint in _HINTS):
+        return text
+    return _NAMED.sub(rf"\1\2{_REDACTED}", text)
+
+
+def without_secrets(text: str) -> str:
+    """Black out signatures, tokens and secret keys, with and without their names."""
+    text = without_named_secrets(text)
+    if len(text) < _SHORTEST:
+        return text
+    for secret in (_LONG, _SIGNATURE, _SECRET):
+        text = secret.sub(_REDACTED, text)
+    return text
+
+
 def redacted(message: object) -> str:
-    """Return S3's message in one line of at most `LONGEST` characters, without what lets anyone in.
+    """Return S3's message in one line of at most `LONGEST` characters, without secrets.
+
+    It may repeat the request, so all parameters of a signature are blacked out.
 
     Args:
-        message: As it was read; ``None`` where it was empty.
+        message: The message as it was read; ``None`` where there was none.
     """
     text = " ".join(str(message or "").split())
-    for secret in (_NAMED, _LONG, _SIGNATURE, _SECRET):
-        text = secret.sub(_REDACTED, text)
+    text = without_secrets(_PARAMETERS.sub(rf"\1{_REDACTED}", text))
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

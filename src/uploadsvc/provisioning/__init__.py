@@ -1,1 +1,1 @@
-"""The bucket and the rights on it: what uploads need, what is there, and making it so."""
+"""Set up the bucket and the rights on it."""

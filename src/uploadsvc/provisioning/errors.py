@@ -1,37 +1,38 @@
-"""S3's refusals, as states of a rule."""
+"""S3's failures, as states of a rule."""
 
+from http import HTTPStatus
 from typing import Final
 
 from botocore.exceptions import ClientError
-from botocore.parsers import ResponseParserError
 
-from uploadsvc.domain.redaction import redacted
 from uploadsvc.provisioning.models import RuleState
+from uploadsvc.s3.errors import NOT_S3, S3Failure
 
-UNREADABLE: Final = (ResponseParserError, ValueError, LookupError, TypeError, AttributeError)
-"""What is raised over an answer that is none of S3's, such as a page that asks for a login."""
+UNREADABLE: Final = (*NOT_S3, ValueError, TypeError, AttributeError)
+"""Raised when an answer, or the JSON in it, is not what S3 sends."""
 
 _UNSUPPORTED: Final = frozenset({"NotImplemented", "MethodNotAllowed"})
+_UNSUPPORTED_STATUSES: Final = frozenset({HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
+_DENIED_STATUSES: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 def code_of(error: ClientError) -> str:
-    """Return S3's code; of an answer without a body, its status."""
-    return str(error.response.get("Error", {}).get("Code") or "")
+    """Return S3's code; botocore puts the status here when an answer has no body."""
+    return S3Failure.of_error(error).code
 
 
 def refused(error: ClientError) -> RuleState:
-    """Tell a store that has no such thing from one that does not let us, and both from a failure."""
-    code, status = code_of(error), error.response["ResponseMetadata"]["HTTPStatusCode"]
-    reason = redacted(error.response.get("Error", {}).get("Message"))
-    said = f"S3 says {code or status}" + (f": {reason}" if reason and reason != code else "")
-    if code in _UNSUPPORTED or status in {405, 501}:
-        return RuleState(state="unsupported", found=f"the store has no such thing ({code or status})")
-    if status in {401, 403}:
-        return RuleState(state="not allowed", found=said)
-    return RuleState(state="failed", found=said)
+    """Return the state for S3's error: the store lacks the feature, the call is denied, or it failed."""
+    failure = S3Failure.of_error(error)
+    what = failure.code or failure.status
+    if failure.code in _UNSUPPORTED or failure.status in _UNSUPPORTED_STATUSES:
+        return RuleState(state="unsupported", found=f"the store has no such thing ({what})")
+    reason = f": {failure.message}" if failure.message not in {"", failure.code} else ""
+    denied = failure.status in _DENIED_STATUSES
+    return RuleState(state="not allowed" if denied else "failed", found=f"S3 says {what}{reason}")
 
 
 def unreadable(error: Exception) -> RuleState:
-    """Tell what answers, but not as S3 does. Its words are not shown: they may hold the whole answer."""
+    """Return the state for an answer that is not S3's, without the error's message, which may hold it all."""
     found = f"what answers is not S3, or answers something else ({type(error).__name__})"
     return RuleState(state="failed", found=found)

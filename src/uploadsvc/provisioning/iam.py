@@ -1,4 +1,4 @@
-"""The least that IAM has to allow.
+"""IAM policies with the least rights that the service, its role and `uploadsvc bucket` need.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
 """
@@ -10,69 +10,60 @@ from typing import Any, Final
 from uploadsvc.domain.arns import bucket_arn, objects_arn, partition
 from uploadsvc.domain.credentials import TEMPORARY_ACTIONS
 from uploadsvc.domain.providers import Provider
-from uploadsvc.provisioning.needs import AccessNeeds, BucketRequirements
+from uploadsvc.provisioning.models import AccessRequirements, BucketRequirements
 
 _VERSION: Final = "2012-10-17"
 _ALIAS: Final = re.compile(r"(?:arn:[^:]+:kms:[^:]+:(?P<account>[^:]*):)?(?P<alias>alias/.+)")
 
 
-def service_policy(needs: AccessNeeds) -> dict[str, Any]:
+def service_policy(access: AccessRequirements) -> dict[str, Any]:
     """Return the policy of the service's own user or role.
 
-    What callers are handed is signed by it, so this bounds them too.
-
-    Args:
-        needs: What the settings make the service do.
+    It also bounds presigned URLs and forms, which carry the service's signature.
     """
-    arn = bucket_arn(needs.bucket, region=needs.region)
-    objects = objects_arn(needs.bucket, region=needs.region, prefix=f"{needs.key_prefix}/")
+    arn = bucket_arn(access.bucket, region=access.region)
+    objects = objects_arn(access.bucket, region=access.region, prefix=f"{access.key_prefix}/")
     on_objects = ["s3:PutObject", "s3:GetObject"]
     # A federated session has no right that the service lacks.
-    federated = needs.sessions and needs.role_arn is None
-    parts = needs.multipart or federated
+    federated = access.sessions and access.role_arn is None
+    parts = access.multipart or federated
     on_objects += ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"] if parts else []
-    on_objects += ["s3:DeleteObject"] if needs.delete else []
-    on_objects += ["s3:PutObjectAcl"] if needs.acls else []
-    on_objects += ["s3:PutObjectTagging"] if needs.tags else []
-    # A prefix could be a condition of a listing alone: asking for the bucket, and for an object that is not
-    # there (which is a 403 without this right), names none.
+    on_objects += ["s3:DeleteObject"] if access.delete else []
+    on_objects += ["s3:PutObjectAcl"] if access.acls else []
+    on_objects += ["s3:PutObjectTagging"] if access.tags else []
+    # Without a prefix condition: HeadBucket names no prefix, nor does HeadObject, which answers 403 for a
+    # missing object without this right.
     on_bucket = ["s3:ListBucket"]
-    on_bucket += ["s3:ListBucketMultipartUploads"] if needs.multipart else []
+    on_bucket += ["s3:ListBucketMultipartUploads"] if access.multipart else []
     statements = [
         _allow("Objects", on_objects, objects),
         _allow("Bucket", on_bucket, arn),
-        *_keys(needs),
-        *_sessions(needs),
+        *_keys(access),
+        *_sessions(access),
     ]
     return {"Version": _VERSION, "Statement": statements}
 
 
-def role_policy(needs: AccessNeeds) -> dict[str, Any]:
-    """Return the policy of the role that is assumed for callers who get S3 credentials of their own.
+def role_policy(access: AccessRequirements) -> dict[str, Any]:
+    """Return the policy of the role that the service assumes to hand out S3 credentials.
 
-    Each session has a policy besides, for its caller's prefix; what both allow is allowed:
+    A session policy narrows each session to its caller's prefix; a call needs both to allow it:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies.html#policies_session
-
-    Args:
-        needs: What the settings make the service do.
     """
-    objects = objects_arn(needs.bucket, region=needs.region, prefix=f"{needs.key_prefix}/")
+    objects = objects_arn(access.bucket, region=access.region, prefix=f"{access.key_prefix}/")
     return {"Version": _VERSION, "Statement": [_allow("Uploads", TEMPORARY_ACTIONS, objects)]}
 
 
-def bucket_policy(needs: BucketRequirements) -> dict[str, Any]:
-    """Return the policy of whoever runs ``uploadsvc bucket``; to plan, the rights to read are enough.
+def provisioner_policy(bucket: BucketRequirements) -> dict[str, Any]:
+    """Return the policy for running ``uploadsvc bucket``.
 
-    Args:
-        needs: What the settings ask of the bucket.
+    ``bucket plan`` needs only the rights to read.
     """
     actions = ["s3:CreateBucket", "s3:ListBucket"]
-    for name in _settable(needs.provider):
+    for name in _settable(bucket.provider):
         actions += [f"s3:Get{name}", f"s3:Put{name}"]
-    return {
-        "Version": _VERSION,
-        "Statement": [_allow("BucketRules", actions, bucket_arn(needs.bucket, region=needs.region))],
-    }
+    statement = _allow("BucketRules", actions, bucket_arn(bucket.bucket, region=bucket.region))
+    return {"Version": _VERSION, "Statement": [statement]}
 
 
 def _settable(provider: Provider) -> list[str]:
@@ -86,19 +77,19 @@ def _settable(provider: Provider) -> list[str]:
     return [name for name, has in rules.items() if has]
 
 
-def _keys(needs: AccessNeeds) -> list[dict[str, Any]]:
-    """Allow what S3 asks of KMS on the service's behalf, by the key or by its alias.
+def _keys(access: AccessRequirements) -> list[dict[str, Any]]:
+    """Allow the calls that S3 makes to KMS for the service, by key or by alias.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
     """
-    arn = f"arn:{partition(needs.region)}:kms:{needs.region}"
+    arn = f"arn:{partition(access.region)}:kms:{access.region}"
     actions = ["kms:GenerateDataKey", "kms:Decrypt"]
-    matches = {key: _ALIAS.fullmatch(key) for key in sorted(needs.kms_keys)}
+    matches = {key: _ALIAS.fullmatch(key) for key in sorted(access.kms_keys)}
     keys = [key if key.startswith("arn:") else f"{arn}:*:key/{key}" for key, m in matches.items() if not m]
     statements = [_allow("Keys", actions, *keys)] if keys else []
     aliases = [match for match in matches.values() if match]
     if aliases:
-        # Rights on a key are never given by the ARN of its alias:
+        # The ARN of an alias grants nothing on its key:
         # https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
         accounts = sorted({match["account"] or "*" for match in aliases})
         named = {"kms:ResourceAliases": sorted({match["alias"] for match in aliases})}
@@ -107,13 +98,13 @@ def _keys(needs: AccessNeeds) -> list[dict[str, Any]]:
     return statements
 
 
-def _sessions(needs: AccessNeeds) -> list[dict[str, Any]]:
-    """Allow to begin sessions. The role's own rights, or for federation the service's, bound them."""
-    if not needs.sessions:
+def _sessions(access: AccessRequirements) -> list[dict[str, Any]]:
+    """Allow starting sessions. The role's rights bound them; for federation, the service's do."""
+    if not access.sessions:
         return []
-    if needs.role_arn is not None:
-        return [_allow("Sessions", ["sts:AssumeRole"], needs.role_arn)]
-    # A federated user has no name yet.
+    if access.role_arn is not None:
+        return [_allow("Sessions", ["sts:AssumeRole"], access.role_arn)]
+    # The federated user's name differs for each caller.
     return [_allow("Sessions", ["sts:GetFederationToken"], "*")]
 
 

@@ -1,14 +1,75 @@
-"""The words for what is there, what has to be, and what came of it."""
+"""Requirements of a bucket, and how its rules compare with them."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from uploadsvc.domain.providers import Provider
-from uploadsvc.provisioning.needs import BucketRequirements
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketRequirements:
+    """Requirements of the settings on the bucket.
+
+    Attributes:
+        bucket: The bucket's name.
+        region: The region where it is, or is to be created.
+        provider: The store's features.
+        key_prefix: The prefix of all keys, without a trailing slash.
+        origins: Origins of the pages that upload and download, exactly as browsers send them; or ``*``.
+        cors_methods: HTTP methods that those pages send to the bucket.
+        cors_headers: Names of the request headers that they send, in lower case.
+        abort_days: Days after which an unfinished multipart upload can be aborted; ``None`` if no policy
+            uses multipart.
+        needs_acls: A policy sets an ACL that a bucket with ACLs disabled refuses.
+        allows_public_acl: A policy sets an ACL that lets the public read or write.
+        tls: Service and browsers reach the store by HTTPS, so plain HTTP may be denied.
+    """
+
+    bucket: str
+    region: str
+    provider: Provider
+    key_prefix: str
+    origins: tuple[str, ...]
+    cors_methods: frozenset[str]
+    cors_headers: frozenset[str]
+    abort_days: int | None
+    needs_acls: bool
+    allows_public_acl: bool
+    tls: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessRequirements:
+    """Rights that the service needs.
+
+    Attributes:
+        bucket: The bucket's name.
+        region: The bucket's region; it determines the partition of ARNs.
+        key_prefix: The prefix of all keys, without a trailing slash.
+        multipart: A policy uses multipart.
+        delete: Callers may delete their own objects.
+        acls: A policy sets an ACL.
+        tags: A policy sets tags.
+        kms_keys: KMS keys of the policies: id, ARN, alias or alias ARN.
+        sessions: Callers get temporary S3 credentials.
+        role_arn: The role assumed for those; ``None`` for federation.
+    """
+
+    bucket: str
+    region: str
+    key_prefix: str
+    multipart: bool
+    delete: bool
+    acls: bool
+    tags: bool
+    kms_keys: frozenset[str]
+    sessions: bool
+    role_arn: str | None
+
 
 Rule: TypeAlias = Literal["bucket", "public-access", "ownership", "bucket-policy", "cors", "lifecycle"]
 
@@ -25,19 +86,19 @@ State: TypeAlias = Literal[
 ]
 """``missing`` and ``differs`` can be changed; ``made`` and ``changed`` have been.
 
-``conflict``: something that is not ours stands against it. ``unsupported``: the store has no such thing.
+``conflict``: another rule of the bucket rules it out. ``unsupported``: the store lacks the feature.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One rule of the bucket.
+    """A rule of the bucket, as `uploadsvc bucket` shows it.
 
     Attributes:
-        rule: Which.
-        state: How it stands.
-        found: What is there, or why that is not known; one line.
-        wanted: What it has to be; one line.
+        rule: The rule's name.
+        state: Its state.
+        found: The rule as it is, or why it could not be read; one line.
+        wanted: The rule as it has to be; one line.
     """
 
     rule: Rule
@@ -48,12 +109,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleState:
-    """How one rule stands, and what would put it right.
+    """State of a rule, with the change that it needs.
 
     Attributes:
-        state: How it stands.
-        found: What is there; one line.
-        change: Puts it right; nothing else is touched.
+        state: The state.
+        found: The rule as it is; one line.
+        change: Makes the change, and no other.
     """
 
     state: State
@@ -63,13 +124,13 @@ class RuleState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One rule: what it has to be, and how one looks.
+    """Check of one rule.
 
     Attributes:
-        rule: Which.
-        supported: Whether the store has such a thing.
-        wanted: What it has to be; one line.
-        look: Looks, and changes nothing.
+        rule: The rule's name.
+        supported: Whether the store has the feature.
+        wanted: Describes the rule as it has to be; one line.
+        look: Reads the rule.
     """
 
     rule: Rule
@@ -79,4 +140,4 @@ class Check:
 
 
 class ProvisioningError(Exception):
-    """The bucket cannot be asked for anything; the message says why, in one line."""
+    """S3 cannot be reached; the message says why, in one line."""

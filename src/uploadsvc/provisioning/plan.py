@@ -1,4 +1,4 @@
-"""What the bucket is and what it has to be; and making it so."""
+"""Compare the bucket's rules with the requirements, and change them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
@@ -6,125 +6,136 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from aiohttp import ClientError as AiohttpError
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from uploadsvc.domain.redaction import redacted
 from uploadsvc.provisioning.errors import UNREADABLE, refused, unreadable
-from uploadsvc.provisioning.models import Check, ProvisioningError, Rule, RuleState, State, Step
-from uploadsvc.provisioning.needs import BucketRequirements
+from uploadsvc.provisioning.models import (
+    BucketRequirements,
+    Check,
+    ProvisioningError,
+    Rule,
+    RuleState,
+    State,
+    Step,
+)
 from uploadsvc.provisioning.rules import CHECKS
+from uploadsvc.s3.errors import NO_ANSWER
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
 RULES: Final[tuple[Rule, ...]] = tuple(check.rule for check in CHECKS)
-"""All rules, in the order in which they are made."""
+"""All rules, in the order in which `apply` makes them."""
 
 CHANGES: Final[frozenset[State]] = frozenset({"missing", "differs"})
 """The states that `apply` changes."""
 
+PROBLEMS: Final[frozenset[State]] = frozenset({"conflict", "not allowed", "failed"})
+"""The states that `apply` cannot change; an operator has to."""
+
 _PAUSES: Final = (0.0, 0.5, 1.5)
-"""Seconds before each look for what was written; S3 may show the configuration of before for a moment:
+"""Seconds before each read of a changed rule; S3 may return the old configuration for a moment:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel
 """
 
-PROBLEMS: Final[frozenset[State]] = frozenset({"conflict", "not allowed", "failed"})
-"""The states that it cannot change; somebody has to look."""
-
 
 async def plan(
-    client: "S3Client", needs: BucketRequirements, *, rules: Collection[Rule] = RULES
+    client: "S3Client", requirements: BucketRequirements, *, rules: Collection[Rule] = RULES
 ) -> list[Step]:
-    """Look at the bucket. Nothing is changed, and one rule that cannot be read leaves the others.
+    """Compare the bucket's rules with the requirements, and change nothing.
+
+    A rule that cannot be read does not stop the others.
 
     Args:
-        client: S3, with the right to read the bucket's rules.
-        needs: What uploads need.
-        rules: Those to look at.
+        client: S3 client with the right to read the bucket's rules.
+        requirements: Requirements on the bucket.
+        rules: The rules to compare.
 
     Raises:
         ProvisioningError: There are no credentials, or S3 does not answer.
     """
     steps: list[Step] = []
-    async with _said(needs, "looked at"):
+    async with _reachable(requirements, "looked at"):
         exists = True
         for check in _chosen(rules):
-            finding = await _look(client, needs, check, exists=exists)
-            exists = exists and not _is_missing_bucket(check, finding)
-            steps.append(_step(check, needs, finding))
+            state = await _look(client, requirements, check, exists=exists)
+            exists = exists and not _is_missing_bucket(check, state)
+            steps.append(_step(check, requirements, state))
     return steps
 
 
 async def apply(
-    client: "S3Client", needs: BucketRequirements, *, rules: Collection[Rule] = RULES
+    client: "S3Client", requirements: BucketRequirements, *, rules: Collection[Rule] = RULES
 ) -> list[Step]:
-    """Make what is missing, and change what differs; what is in place is not written.
+    """Make the rules that are missing, and change those that differ.
 
-    What was written is looked at again: a store, or what stands before it, may take it and not keep it.
+    Each change is read back: a store, or a proxy before it, may accept a change and not keep it.
 
     Args:
-        client: S3, with the right to read and write the bucket's rules.
-        needs: What uploads need.
-        rules: Those to make.
+        client: S3 client with the right to read and write the bucket's rules.
+        requirements: Requirements on the bucket.
+        rules: The rules to make.
 
     Returns:
-        What was done: ``found`` is what was there before.
+        All rules; ``found`` is the rule as it was before.
 
     Raises:
         ProvisioningError: There are no credentials, or S3 does not answer.
     """
     steps: list[Step] = []
-    async with _said(needs, "set up"):
+    async with _reachable(requirements, "set up"):
         exists = True
         for check in _chosen(rules):
-            finding = await _look(client, needs, check, exists=exists)
-            done = await _changed(finding) if finding.change else finding
-            exists = exists and (done.state == "made" or not _is_missing_bucket(check, finding))
-            steps.append(_step(check, needs, done))
-        return await _kept(client, needs, steps)
+            state = await _look(client, requirements, check, exists=exists)
+            done = await _change(state) if state.change else state
+            exists = exists and (done.state == "made" or not _is_missing_bucket(check, state))
+            steps.append(_step(check, requirements, done))
+        return await _read_back(client, requirements, steps)
 
 
 def _chosen(rules: Collection[Rule]) -> list[Check]:
     return [check for check in CHECKS if check.rule in rules]
 
 
-def _is_missing_bucket(check: Check, finding: RuleState) -> bool:
-    return check.rule == "bucket" and finding.state == "missing"
+def _is_missing_bucket(check: Check, state: RuleState) -> bool:
+    return check.rule == "bucket" and state.state == "missing"
 
 
-async def _look(client: "S3Client", needs: BucketRequirements, check: Check, *, exists: bool) -> RuleState:
-    if not check.supported(needs.provider):
-        return RuleState(state="unsupported", found=f"not for {needs.provider.name}")
+async def _look(
+    client: "S3Client", requirements: BucketRequirements, check: Check, *, exists: bool
+) -> RuleState:
+    if not check.supported(requirements.provider):
+        return RuleState(state="unsupported", found=f"not for {requirements.provider.name}")
     if not exists:
         return RuleState(state="missing", found="no bucket")
     try:
-        return await check.look(client, needs)
+        return await check.look(client, requirements)
     except ClientError as error:
         return refused(error)
     except UNREADABLE as error:
         return unreadable(error)
 
 
-async def _changed(finding: RuleState) -> RuleState:
+async def _change(state: RuleState) -> RuleState:
     try:
-        if finding.change is not None:
-            await finding.change()
+        if state.change is not None:
+            await state.change()
     except ClientError as error:
         return refused(error)
     except UNREADABLE as error:
         return unreadable(error)
-    return RuleState(state="made" if finding.state == "missing" else "changed", found=finding.found)
+    return RuleState(state="made" if state.state == "missing" else "changed", found=state.found)
 
 
-async def _kept(client: "S3Client", needs: BucketRequirements, steps: list[Step]) -> list[Step]:
-    """Look again at what was made or changed, and tell of it as a failure where it is not there."""
+async def _read_back(client: "S3Client", requirements: BucketRequirements, steps: list[Step]) -> list[Step]:
+    """Return the steps, as failed where a changed rule is not there now."""
     checks = {check.rule: check for check in CHECKS}
     unseen = {step.rule: "" for step in steps if step.state in {"made", "changed"}}
     for pause in _PAUSES if unseen else ():
         await asyncio.sleep(pause)
-        found = {rule: await _look(client, needs, checks[rule], exists=True) for rule in unseen}
-        unseen = {rule: seen.found for rule, seen in found.items() if seen.state != "in place"}
+        seen = {rule: await _look(client, requirements, checks[rule], exists=True) for rule in unseen}
+        unseen = {rule: state.found for rule, state in seen.items() if state.state != "in place"}
         if not unseen:
             break
     return [
@@ -135,19 +146,19 @@ async def _kept(client: "S3Client", needs: BucketRequirements, steps: list[Step]
     ]
 
 
-def _step(check: Check, needs: BucketRequirements, finding: RuleState) -> Step:
-    return Step(rule=check.rule, state=finding.state, found=finding.found, wanted=check.wanted(needs))
+def _step(check: Check, requirements: BucketRequirements, state: RuleState) -> Step:
+    return Step(rule=check.rule, state=state.state, found=state.found, wanted=check.wanted(requirements))
 
 
 @asynccontextmanager
-async def _said(needs: BucketRequirements, what: str) -> AsyncIterator[None]:
+async def _reachable(requirements: BucketRequirements, what: str) -> AsyncIterator[None]:
     try:
         yield
-    except (BotoCoreError, AiohttpError, TimeoutError, OSError) as error:
-        message = f"bucket {needs.bucket!r} could not be {what}: {_reason(error)}"
+    except NO_ANSWER as error:
+        message = f"bucket {requirements.bucket!r} could not be {what}: {_reason(error)}"
         raise ProvisioningError(message) from error
 
 
 def _reason(error: Exception) -> str:
-    # A timeout of the system's own has no words.
+    # The operating system's timeout has no message.
     return redacted(str(error)) or type(error).__name__

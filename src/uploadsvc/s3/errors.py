@@ -1,25 +1,45 @@
-"""S3's errors, turned into ours."""
+"""S3's failures: read once, for the service, the doctor and `uploadsvc bucket`."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
-from typing import Final
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 from aiohttp import ClientError as AiohttpError
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
+from defusedxml.ElementTree import ParseError, fromstring
 
-from uploadsvc.domain.errors import StorageDenied, StorageMisconfigured, StorageUnavailable
+from uploadsvc.domain.errors import StorageDenied, StorageMisconfigured, StorageUnavailable, UploadsvcError
+from uploadsvc.domain.redaction import redacted
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    import httpx
 
 DEADLINE: Final = 4.5
-"""Seconds that one call to S3 may take, all tries together; a caller has its answer within five."""
+"""Seconds that one call to S3 may take, retries included; a caller has its answer within five."""
 
 MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound"})
-"""How S3 says that there is no such object."""
+"""Codes of a missing object."""
 
-_log = structlog.get_logger("uploadsvc.storage")
+NOT_S3: Final = (ResponseParserError, LookupError)
+"""Raised when an answer is not S3's, such as a proxy's login page."""
+
+NO_ANSWER: Final = (BotoCoreError, AiohttpError, OSError, *NOT_S3)
+"""Raised when a call to S3 gets no answer of S3's; `NOT_S3` among them when something else answers."""
+
+_MAX_BODY: Final = 65_536
+"""Bytes of an error's body that are parsed; S3's own have a few thousand at most."""
+
+_MAX_NAME: Final = 100
+"""Characters of a code or a region; anything longer is not one."""
+
 _MISCONFIGURED: Final = frozenset(
     {
         "NoSuchBucket",
@@ -30,13 +50,78 @@ _MISCONFIGURED: Final = frozenset(
         "MethodNotAllowed",
     }
 )
+_MISCONFIGURED_STATUSES: Final = frozenset(
+    {
+        HTTPStatus.MOVED_PERMANENTLY,
+        HTTPStatus.TEMPORARY_REDIRECT,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        HTTPStatus.NOT_IMPLEMENTED,
+    }
+)
+_DENIED_STATUSES: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_BUSY_STATUSES: Final = frozenset(
+    {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}
+)
+_log = structlog.get_logger("uploadsvc.storage")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Failure:
+    """An error that S3 answered with.
+
+    Attributes:
+        status: The HTTP status.
+        code: S3's error code; empty where it gave none. botocore puts the status here when an answer has no
+            body.
+        message: S3's message, `redacted`: the rest of the body may repeat what was signed.
+        region: The bucket's region, where S3 names it.
+        request_id: S3's id of the request, where there is one.
+    """
+
+    status: int
+    code: str = ""
+    message: str = ""
+    region: str = ""
+    request_id: str | None = None
+
+    @classmethod
+    def of_error(cls, error: ClientError) -> Self:
+        """Read botocore's error."""
+        said, metadata = error.response.get("Error", {}), error.response["ResponseMetadata"]
+        headers = metadata["HTTPHeaders"]
+        return cls(
+            status=metadata["HTTPStatusCode"],
+            code=str(said.get("Code") or ""),
+            message=redacted(said.get("Message")),
+            region=headers.get("x-amz-bucket-region") or str(said.get("Region") or ""),
+            # botocore reads the id only from a body.
+            request_id=metadata.get("RequestId") or headers.get("x-amz-request-id"),
+        )
+
+    @classmethod
+    def of_response(cls, response: "httpx.Response") -> Self:
+        """Read the answer to a presigned request."""
+        error = _parsed(response.content)
+        return cls(
+            status=response.status_code,
+            code=_text(error, "Code", longest=_MAX_NAME),
+            message=redacted(_text(error, "Message", longest=_MAX_BODY)),
+            region=response.headers.get("x-amz-bucket-region") or _text(error, "Region", longest=_MAX_NAME),
+            request_id=response.headers.get("x-amz-request-id"),
+        )
+
+    @property
+    def explained(self) -> bool:
+        """Whether S3 gave a code of its own."""
+        return bool(self.code) and not self.code.isdigit()
 
 
 class RefusedError(Exception):
-    """S3 refuses with a code that the caller knows what to do with.
+    """S3 refused with a code that the caller expects.
 
     Args:
-        code: S3's.
+        code: S3's code.
     """
 
     def __init__(self, code: str) -> None:
@@ -48,55 +133,68 @@ class RefusedError(Exception):
 async def s3_errors(
     operation: str, *, expected: AbstractSet[str] = frozenset(), deadline: float | None = None
 ) -> AsyncIterator[None]:
-    """Bound a call to S3 in time, and turn its failure into one of ours.
+    """Limit the time of a call to S3, and raise the service's own errors for its failures.
+
+    Read the answer inside the block: an answer that is not S3's lacks fields.
 
     Args:
-        operation: For the log.
-        expected: S3's codes that are no failure here.
+        operation: The call's name, for the log.
+        expected: S3's codes that are raised as `RefusedError`.
         deadline: Seconds; `DEADLINE` by default.
 
     Raises:
         RefusedError: S3 answered with an expected code.
-        UploadsvcError: S3 denies, fails or does not answer in time.
+        UploadsvcError: S3 denies the call, fails or does not answer in time.
     """
     try:
         async with asyncio.timeout(DEADLINE if deadline is None else deadline):
             yield
     except ClientError as error:
-        metadata = error.response["ResponseMetadata"]
-        status = metadata["HTTPStatusCode"]
-        code = str(error.response.get("Error", {}).get("Code", ""))
-        if code in expected:
-            raise RefusedError(code) from None
+        failure = S3Failure.of_error(error)
+        if failure.code in expected:
+            raise RefusedError(failure.code) from None
         _log.warning(
             "s3_refused",
             operation=operation,
-            status=status,
-            code=code,
-            # A failure without a body is not looked through for its id.
-            s3_request_id=metadata.get("RequestId") or metadata["HTTPHeaders"].get("x-amz-request-id"),
+            status=failure.status,
+            code=failure.code,
+            s3_request_id=failure.request_id,
         )
-        raise _refusal(status, code) from None
-    except (ResponseParserError, LookupError) as error:
-        # A page of a proxy's, say; what is read of an answer is read within this.
+        raise _storage_error(failure) from None
+    except NOT_S3 as error:
         _log.warning("s3_speaks_otherwise", operation=operation, error=type(error).__name__)
         detail = "What answers in the object store's place does not answer as S3 does."
         raise StorageMisconfigured(detail) from None
-    except (BotoCoreError, AiohttpError, TimeoutError, OSError) as error:
+    except NO_ANSWER as error:
         _log.warning("s3_unreachable", operation=operation, error=type(error).__name__)
         detail = "The object store does not answer."
         raise StorageUnavailable(detail) from None
 
 
-def _refusal(status: int, code: str) -> Exception:
-    if code in _MISCONFIGURED or status in {301, 307, 404, 405, 501}:
-        detail = f"The object store is not set up for this ({code or status})."
-        return StorageMisconfigured(detail)
-    if status in {401, 403}:
-        detail = f"The object store refuses the service's credentials ({code or status})."
-        return StorageDenied(detail)
-    if status in {408, 409, 429} or status >= 500:  # noqa: PLR2004 - the class of server errors
-        detail = f"The object store is overloaded or failing ({code or status})."
-        return StorageUnavailable(detail)
-    detail = f"The object store does not take the request ({code or status})."
-    return StorageMisconfigured(detail)
+def _storage_error(failure: S3Failure) -> UploadsvcError:
+    code, status = failure.code, failure.status
+    if code in _MISCONFIGURED or status in _MISCONFIGURED_STATUSES:
+        return StorageMisconfigured(f"The object store is not set up for this ({code or status}).")
+    if status in _DENIED_STATUSES:
+        return StorageDenied(f"The object store refuses the service's credentials ({code or status}).")
+    if status in _BUSY_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return StorageUnavailable(f"The object store is overloaded or failing ({code or status}).")
+    return StorageMisconfigured(f"The object store does not take the request ({code or status}).")
+
+
+def _parsed(body: bytes) -> "Element | None":
+    """Parse an error's body; ``None`` where it is too long or not XML."""
+    if len(body) > _MAX_BODY:
+        return None
+    try:
+        return fromstring(body, forbid_dtd=True)
+    except (ParseError, ValueError, LookupError):
+        # An unknown encoding is a LookupError, and forbidden XML a ValueError.
+        return None
+
+
+def _text(error: "Element | None", name: str, *, longest: int) -> str:
+    # Some stores set a namespace.
+    found = None if error is None else error.findtext(f".//{{*}}{name}")
+    text = (found or "").strip()
+    return text if len(text) <= longest else ""

@@ -1,19 +1,16 @@
-"""Logs: JSON lines for machines, plain lines for a terminal. Nothing signed and no token is ever in one."""
+"""Logging: JSON lines for machines, plain lines for a terminal, without signatures and tokens."""
 
 import logging
-import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any, Final
 
 import structlog
 
-# In a URL, a form's fields or a header, whatever quotes stand around.
-_SECRETS: Final = re.compile(
-    r"""(X-Amz-(?:Signature|Credential|Security-Token)["'\\]*\s*[=:]\s*["'\\]*)[^&\s"'\\]+"""
-    r"|(Bearer )[A-Za-z0-9._~+/=-]+",
-    re.IGNORECASE,
-)
+from uploadsvc.domain.redaction import without_named_secrets, without_secrets
+
+_FREE_TEXT: Final = frozenset({"event", "exception", "stack"})
+"""Fields that a library or a traceback fills; the others hold one value each, such as a user's id."""
 
 
 def configure_logs(*, terminal: bool) -> None:
@@ -70,11 +67,11 @@ def silence_logs() -> None:
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Black out what looks like a signature or a token, whoever logged it."""
+    """Black out signatures, tokens and secret keys, whoever logged them."""
     for name, value in event.items():
         if value is None or isinstance(value, int | float):
             continue
-        # What is not text would be rendered by its repr, and could hold anything.
+        # Other values would be rendered by their repr, and may hold anything.
         text = value if isinstance(value, str) else repr(value)
-        event[name] = _SECRETS.sub(r"\1\2[redacted]", text)
+        event[name] = without_secrets(text) if name in _FREE_TEXT else without_named_secrets(text)
     return event

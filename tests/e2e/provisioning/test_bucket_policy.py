@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.support.bucket_rules import needs_of, recorded, the
+from tests.support.bucket_rules import recorded, required, the
 from tests.support.servers import S3Server
 
 from uploadsvc.domain.providers import PROVIDERS
@@ -40,9 +40,9 @@ async def policy_of(server: S3Server) -> dict[str, Any]:
 async def applied(server: S3Server, **changed: Any) -> str:  # noqa: ANN401 - what is needed
     """Make the rule, and check that there is nothing to make afterwards."""
     async with recorded(server) as s3:
-        done = await apply(s3.client, needs_of(server, **changed), rules=["bucket-policy"])
+        done = await apply(s3.client, required(server, **changed), rules=["bucket-policy"])
         s3.writes.clear()
-        again = await apply(s3.client, needs_of(server, **changed), rules=["bucket-policy"])
+        again = await apply(s3.client, required(server, **changed), rules=["bucket-policy"])
     assert s3.writes == []
     assert the("bucket-policy", again).state == "in place"
     return the("bucket-policy", done).state
@@ -103,7 +103,7 @@ async def test_without_tls_only_signatures_are_looked_at(
     found = {"moto_server": moto_server, "localstack": localstack}[name]
     server = replace(found, bucket=await found.create_bucket())
     async with server.client() as client:
-        planned = the("bucket-policy", await plan(client, needs_of(server)))
+        planned = the("bucket-policy", await plan(client, required(server)))
     assert "TLS not asked for: the endpoint is http" in planned.wanted
     assert await applied(server) == "made"
     (statement,) = (await policy_of(server))["Statement"]
@@ -152,7 +152,7 @@ async def test_another_spelling_of_ours_is_ours(moto_server: S3Server) -> None:
     policy["Statement"].reverse()
     await put_policy(moto_server, policy)
     async with recorded(moto_server) as s3:
-        done = await apply(s3.client, needs_of(moto_server, tls=True), rules=["bucket-policy"])
+        done = await apply(s3.client, required(moto_server, tls=True), rules=["bucket-policy"])
     assert the("bucket-policy", done).state == "in place"
     assert s3.writes == []
 
@@ -161,7 +161,7 @@ async def test_a_store_that_takes_the_conditions_otherwise_is_left_alone(seaweed
     """SeaweedFS would refuse every request after it, and the line says why there is none."""
     server = replace(seaweedfs, bucket=await seaweedfs.create_bucket())
     async with server.client() as client:
-        done = the("bucket-policy", await apply(client, needs_of(server)))
+        done = the("bucket-policy", await apply(client, required(server)))
         await client.put_object(Bucket=server.bucket, Key="uploads/a", Body=b"bytes")
     assert done.state == "unsupported"
     assert "not known to take these conditions" in done.wanted

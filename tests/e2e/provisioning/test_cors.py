@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from tests.support.bucket_rules import ORIGIN, needs_of, recorded, the
+from tests.support.bucket_rules import ORIGIN, recorded, required, the
 from tests.support.servers import S3Server
 
 from uploadsvc.provisioning.plan import apply, plan
@@ -60,7 +60,7 @@ async def test_a_browser_of_a_named_origin_may_upload_and_others_may_not(s3: S3S
     server = replace(s3, bucket=await s3.create_bucket())
     assert (await preflight(server)).status_code == 403
     async with server.client() as client:
-        await apply(client, needs_of(server), rules=["cors"])
+        await apply(client, required(server), rules=["cors"])
     for method in ("PUT", "GET", "HEAD"):
         allowed = await preflight(server, method=method)
         assert allowed.status_code == 200
@@ -81,11 +81,11 @@ async def test_our_rule_is_changed_where_it_stands(moto_server: S3Server, place:
     """One that an older version has made, for any header, too; theirs are as they were, in their order."""
     await put_rules(moto_server, [*FOREIGN[:place], OLD, *FOREIGN[place:]])
     async with moto_server.client() as client:
-        planned = the("cors", await plan(client, needs_of(moto_server)))
+        planned = the("cors", await plan(client, required(moto_server)))
         assert planned.state == "differs"
         assert "headers *" in planned.found
         assert "headers content-type, if-none-match" in planned.wanted
-        assert the("cors", await apply(client, needs_of(moto_server), rules=["cors"])).state == "changed"
+        assert the("cors", await apply(client, required(moto_server), rules=["cors"])).state == "changed"
     rules = await rules_of(moto_server)
     ours = rules.pop(place)
     assert rules == FOREIGN
@@ -104,7 +104,7 @@ async def test_a_new_rule_comes_behind_theirs(s3: S3Server) -> None:
     server = replace(s3, bucket=await s3.create_bucket())
     await put_rules(server, FOREIGN)
     async with server.client() as client:
-        done = the("cors", await apply(client, needs_of(server), rules=["cors"]))
+        done = the("cors", await apply(client, required(server), rules=["cors"]))
     assert (done.state, done.found) == ("made", "2 of others")
     rules = await rules_of(server)
     assert [rule.get("ID") for rule in rules] == ["theirs", None, RULE_ID]
@@ -117,11 +117,11 @@ async def test_without_origins_our_rule_goes(s3: S3Server) -> None:
         server = replace(s3, bucket=await s3.create_bucket())
         await put_rules(server, [*others, OLD])
         async with recorded(server) as client:
-            needs = needs_of(server, origins=())
-            done = the("cors", await apply(client.client, needs, rules=["cors"]))
+            requirements = required(server, origins=())
+            done = the("cors", await apply(client.client, requirements, rules=["cors"]))
             assert (done.state, done.wanted) == ("changed", "no rule of ours: no origins are set")
             client.writes.clear()
-            assert the("cors", await apply(client.client, needs, rules=["cors"])).state == "in place"
+            assert the("cors", await apply(client.client, requirements, rules=["cors"])).state == "in place"
             assert client.writes == []
         if others:
             assert [rule.get("ID") for rule in await rules_of(server)] == ["theirs", None]
@@ -140,7 +140,7 @@ async def test_a_store_that_keeps_no_ids_is_not_written_to_for_ever(moto_server:
     }
     await put_rules(moto_server, [*FOREIGN, ours])
     async with recorded(moto_server) as s3:
-        assert the("cors", await apply(s3.client, needs_of(moto_server), rules=["cors"])).state == "in place"
+        assert the("cors", await apply(s3.client, required(moto_server), rules=["cors"])).state == "in place"
     assert s3.writes == []
 
 
@@ -155,8 +155,8 @@ async def test_a_store_that_keeps_no_ids_is_not_written_to_for_ever(moto_server:
 async def test_whatever_differs_is_changed(moto_server: S3Server, name: str, value: object) -> None:
     """Origins, methods or headers, be they more or fewer."""
     async with moto_server.client() as client:
-        await apply(client, needs_of(moto_server), rules=["cors"])
-        other = needs_of(moto_server, **{name: value})
+        await apply(client, required(moto_server), rules=["cors"])
+        other = required(moto_server, **{name: value})
         assert the("cors", await plan(client, other)).state == "differs"
         await apply(client, other, rules=["cors"])
         assert the("cors", await plan(client, other)).state == "in place"
@@ -168,8 +168,8 @@ async def test_a_rule_that_somebody_changed_is_put_right(
 ) -> None:
     """Without the exposed ETag some clients cannot put parts together."""
     async with moto_server.client() as client:
-        await apply(client, needs_of(moto_server), rules=["cors"])
+        await apply(client, required(moto_server), rules=["cors"])
         (rule,) = await rules_of(moto_server)
         await put_rules(moto_server, [{**rule, name: value}])  # type: ignore[typeddict-item] # one is other
-        assert the("cors", await apply(client, needs_of(moto_server), rules=["cors"])).state == "changed"
+        assert the("cors", await apply(client, required(moto_server), rules=["cors"])).state == "changed"
     assert await rules_of(moto_server) == [rule]

@@ -18,15 +18,15 @@ import aioboto3
 import httpx
 import pytest
 from moto.core.authorization import enable_iam_authentication
-from tests.support.bucket_rules import needs_of, states
+from tests.support.bucket_rules import required, states
 from tests.support.servers import SEAWEEDFS_KEY, S3Server
 from tests.support.service import service_client, settings_for
 from tests.support.sts import assume_role
 
 from uploadsvc.domain.credentials import TEMPORARY_ACTIONS
 from uploadsvc.domain.providers import PROVIDERS
-from uploadsvc.provisioning.iam import bucket_policy, role_policy, service_policy
-from uploadsvc.provisioning.needs import AccessNeeds
+from uploadsvc.provisioning.iam import provisioner_policy, role_policy, service_policy
+from uploadsvc.provisioning.models import AccessRequirements
 from uploadsvc.provisioning.plan import PROBLEMS, apply
 
 with warnings.catch_warnings():
@@ -48,7 +48,7 @@ PART: Final = 5 * 1024**2
 POLICIES: Final = {"default": {}, "parts": {"methods": ["multipart"], "part_size": PART}}
 
 
-def access(bucket: str = "media", **changed: Any) -> AccessNeeds:  # noqa: ANN401 - any of its fields
+def access(bucket: str = "media", **changed: Any) -> AccessRequirements:  # noqa: ANN401 - any of its fields
     """Return what a service does that uses all but ACLs, tags and KMS."""
     fields: dict[str, Any] = {
         "bucket": bucket,
@@ -62,7 +62,7 @@ def access(bucket: str = "media", **changed: Any) -> AccessNeeds:  # noqa: ANN40
         "sessions": False,
         "role_arn": None,
     }
-    return AccessNeeds(**{**fields, **changed})
+    return AccessRequirements(**{**fields, **changed})
 
 
 ROLE_ARN: Final = "arn:aws:iam::123456789012:role/uploads"
@@ -422,7 +422,7 @@ def test_each_action_exists_and_goes_with_its_resource(document: Iterator[dict[s
 @pytest.mark.parametrize("name", sorted(name for name, store in PROVIDERS.items() if store.iam))
 def test_the_bucket_policy_asks_for_what_the_store_has(name: str, moto_server: S3Server) -> None:
     """Each action exists, and goes with a bucket."""
-    printed = bucket_policy(needs_of(moto_server, provider=PROVIDERS[name]))
+    printed = provisioner_policy(required(moto_server, provider=PROVIDERS[name]))
     assert findings(printed) == []
     has = PROVIDERS[name].public_access_block
     assert ("s3:PutBucketPublicAccessBlock" in actions_of(printed)) is has
@@ -444,10 +444,10 @@ MOTO_KNOWS: Final = (
 async def test_whoever_applies_needs_each_right(moto_server: S3Server, missing: str | None) -> None:
     """With all of them everything is made; without one, its rule cannot be, and the others are."""
     server = replace(moto_server, bucket=f"test-{uuid4().hex}")
-    needs = needs_of(server)
-    printed = without(bucket_policy(needs), missing)
+    requirements = required(server)
+    printed = without(provisioner_policy(requirements), missing)
     async with moto_user(server, with_head(printed)) as user, user.client() as client:
-        done = states(await apply(client, needs))
+        done = states(await apply(client, requirements))
     refused = {rule for rule, state in done.items() if state in PROBLEMS}
     if missing is None:
         assert refused == set()

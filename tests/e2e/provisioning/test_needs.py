@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 
 from uploadsvc import bootstrap as wiring
-from uploadsvc.provisioning.needs import AccessNeeds, BucketRequirements
+from uploadsvc.provisioning.models import AccessRequirements, BucketRequirements
 from uploadsvc.settings import Settings, SettingsError
 
 S3: dict[str, Any] = {"bucket": "media", "region": "eu-central-1"}
@@ -25,9 +25,9 @@ def needs(s3: dict[str, Any] | None = None, **sections: Any) -> BucketRequiremen
     return wiring.bucket_requirements(settings_of(s3, **sections))
 
 
-def access(s3: dict[str, Any] | None = None, **sections: Any) -> AccessNeeds:  # noqa: ANN401 - any section
+def access(s3: dict[str, Any] | None = None, **sections: Any) -> AccessRequirements:  # noqa: ANN401 - any section
     """Return what settings make the service do."""
-    return wiring.access_needs(settings_of(s3, **sections))
+    return wiring.access_requirements(settings_of(s3, **sections))
 
 
 def test_plain_settings() -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 import pytest
-from tests.support.bucket_rules import needs_of, recorded, states, the
+from tests.support.bucket_rules import recorded, required, states, the
 from tests.support.fault_proxy import Answer, Exchange, Fault, fault_proxy, s3_error
 from tests.support.servers import S3Server, free_port
 from tests.support.sts import answering as answering_requests
@@ -44,16 +44,16 @@ def server(request: pytest.FixtureRequest) -> S3Server:
 
 async def test_applying_twice_changes_nothing_the_second_time(server: S3Server) -> None:
     """Not one request that writes is sent by it, nor by a plan before or after."""
-    needs = needs_of(server)
+    requirements = required(server)
     async with recorded(server) as s3:
-        planned = await plan(s3.client, needs)
+        planned = await plan(s3.client, requirements)
         assert s3.writes == []
-        done = await apply(s3.client, needs)
+        done = await apply(s3.client, requirements)
         made = [step.rule for step in done if step.state in {"made", "changed"}]
         assert len(s3.writes) == len(made)
         s3.writes.clear()
-        assert set(states(await plan(s3.client, needs)).values()) <= {"in place", "unsupported"}
-        again = await apply(s3.client, needs)
+        assert set(states(await plan(s3.client, requirements)).values()) <= {"in place", "unsupported"}
+        again = await apply(s3.client, requirements)
         assert set(states(again).values()) <= {"in place", "unsupported"}
         assert s3.writes == []
     supported = {rule for rule, state in states(planned).items() if state == "missing"}
@@ -65,9 +65,9 @@ async def test_applying_twice_changes_nothing_the_second_time(server: S3Server) 
 async def test_only_what_differs_is_written(server: S3Server) -> None:
     """One other origin is one write, of the CORS rules."""
     async with recorded(server) as s3:
-        await apply(s3.client, needs_of(server))
+        await apply(s3.client, required(server))
         s3.writes.clear()
-        done = await apply(s3.client, needs_of(server, origins=("https://new.example.com",)))
+        done = await apply(s3.client, required(server, origins=("https://new.example.com",)))
     assert the("cors", done).state == "changed"
     (write,) = s3.writes
     assert write.endswith("?cors")
@@ -76,10 +76,10 @@ async def test_only_what_differs_is_written(server: S3Server) -> None:
 async def test_only_the_named_rules_are_looked_at_and_made(moto_server: S3Server) -> None:
     """What is left out is neither shown nor touched."""
     async with recorded(moto_server) as s3:
-        assert list(states(await plan(s3.client, needs_of(moto_server), rules=["cors"]))) == ["cors"]
-        assert states(await apply(s3.client, needs_of(moto_server), rules=["cors"])) == {"cors": "made"}
+        assert list(states(await plan(s3.client, required(moto_server), rules=["cors"]))) == ["cors"]
+        assert states(await apply(s3.client, required(moto_server), rules=["cors"])) == {"cors": "made"}
         assert len(s3.writes) == 1
-        assert states(await plan(s3.client, needs_of(moto_server)))["lifecycle"] == "missing"
+        assert states(await plan(s3.client, required(moto_server)))["lifecycle"] == "missing"
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
@@ -87,10 +87,10 @@ async def test_a_bucket_is_made_where_it_is_to_be(s3: S3Server, region: str) -> 
     """In the first region, which is no constraint to S3, and in others."""
     server = new_bucket(replace(s3, region=region))
     async with server.client() as client:
-        done = await apply(client, needs_of(server), rules=["bucket"])
+        done = await apply(client, required(server), rules=["bucket"])
         assert states(done) == {"bucket": "made"}
         await client.put_object(Bucket=server.bucket, Key="kept", Body=b"bytes")
-        assert states(await apply(client, needs_of(server), rules=["bucket"])) == {"bucket": "in place"}
+        assert states(await apply(client, required(server), rules=["bucket"])) == {"bucket": "in place"}
         assert (await client.head_object(Bucket=server.bucket, Key="kept"))["ContentLength"] == 5
         if s3.name == "localstack":
             assert (await client.get_bucket_location(Bucket=server.bucket)).get("LocationConstraint") == (
@@ -125,7 +125,7 @@ async def test_what_is_none_of_ours_is_left_alone(moto_server: S3Server) -> None
 
         before = await others()
         assert all(before)
-        assert "made" in states(await apply(client, needs_of(moto_server))).values()
+        assert "made" in states(await apply(client, required(moto_server))).values()
         assert await others() == before
 
 
@@ -138,7 +138,7 @@ async def test_event_notifications_go_on_at_localstack(localstack: S3Server) -> 
             Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
         )
         await client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-        await apply(client, needs_of(server))
+        await apply(client, required(server))
         kept = await client.get_bucket_notification_configuration(Bucket=bucket)
         assert kept["EventBridgeConfiguration"] == {}
         assert (await client.get_bucket_versioning(Bucket=bucket))["Status"] == "Enabled"
@@ -183,7 +183,7 @@ async def test_one_rule_that_is_refused_leaves_the_others(  # noqa: PLR0917 - py
         async with fault_proxy(server.endpoint_url) as proxy:
             proxy.rule = chosen
             async with replace(server, endpoint_url=proxy.url).client() as client:
-                done = await apply(client, needs_of(server))
+                done = await apply(client, required(server))
         assert the(rule, done).state == state
         assert found in the(rule, done).found
         others = {step.rule: step.state for step in done if step.rule not in {rule, "bucket"}}
@@ -202,7 +202,7 @@ async def test_what_is_no_answer_of_s3_is_a_failure(
     async with fault_proxy(moto_server.endpoint_url) as proxy:
         proxy.rule = answering("policy", page)
         async with replace(moto_server, endpoint_url=proxy.url).client() as client:
-            found = await act(client, needs_of(moto_server))
+            found = await act(client, required(moto_server))
     failed = the("bucket-policy", found)
     assert failed.state == "failed"
     assert failed.found.startswith("what answers is not S3, or answers something else (")
@@ -216,7 +216,7 @@ async def test_a_change_that_is_taken_and_not_kept_is_a_failure() -> None:
     async with stub_s3(page) as stub:
         server = replace(NOWHERE, endpoint_url=stub.endpoint_url)
         async with server.client() as client:
-            done = await apply(client, needs_of(server, provider=PROVIDERS["generic"]))
+            done = await apply(client, required(server, provider=PROVIDERS["generic"]))
     told = {step.rule: step for step in done}
     assert {told[rule].state for rule in ("cors", "lifecycle")} == {"failed"}
     assert told["cors"].found == "the change was taken and is not there: no rules"
@@ -233,7 +233,7 @@ async def test_a_change_that_shows_late_is_looked_for_again(moto_server: S3Serve
     async with fault_proxy(moto_server.endpoint_url) as proxy:
         proxy.rule = rule
         async with replace(moto_server, endpoint_url=proxy.url).client() as client:
-            done = await apply(client, needs_of(moto_server), rules=["cors"])
+            done = await apply(client, required(moto_server), rules=["cors"])
         assert states(done) == {"cors": "made"}
         assert len(proxy.sent("GET")) == stale + 1
 
@@ -248,7 +248,7 @@ async def test_a_refusal_without_words_is_told_all_the_same(
     async with stub_s3(Canned(status=403, body=body)) as stub:
         server = replace(NOWHERE, endpoint_url=stub.endpoint_url)
         async with server.client() as client:
-            found = await act(client, needs_of(server))
+            found = await act(client, required(server))
     assert the("cors", found).state == "not allowed"
     assert the("cors", found).found == "S3 says AccessDenied"
 
@@ -270,7 +270,7 @@ async def test_what_repeats_the_request_gives_nothing_away(status: int, name: st
     async with answering_requests(reflect) as url:
         server = replace(NOWHERE, endpoint_url=url, session_token=TOKEN)
         async with server.client() as client:
-            found = await plan(client, needs_of(server))
+            found = await plan(client, required(server))
     assert set(seen) == {TOKEN}
     told = " ".join(step.found for step in found)
     assert "[redacted]" in told
@@ -287,7 +287,7 @@ async def test_an_answer_to_another_question_is_none(moto_server: S3Server, rule
     async with fault_proxy(moto_server.endpoint_url) as proxy:
         proxy.rule = answering(subresource, listing)
         async with replace(moto_server, endpoint_url=proxy.url).client() as client:
-            assert the(rule, await apply(client, needs_of(moto_server))).state == "unsupported"
+            assert the(rule, await apply(client, required(moto_server))).state == "unsupported"
         assert not any(subresource in exchange.target for exchange in proxy.sent("PUT"))
 
 
@@ -304,7 +304,7 @@ async def test_what_a_store_has_none_of_is_not_asked_for(name: str, moto_server:
     }
     server = new_bucket(moto_server)
     async with recorded(server) as s3:
-        done = states(await apply(s3.client, needs_of(server, provider=provider)))
+        done = states(await apply(s3.client, required(server, provider=provider)))
     assert {rule for rule, state in done.items() if state == "unsupported"} == {
         rule for rule, lacking in lacks.items() if lacking
     }
@@ -315,7 +315,7 @@ async def test_a_bucket_that_cannot_be_made_ends_it(s3: S3Server) -> None:
     """Its line has S3's own reason; the others are still to be made, and nobody has tried."""
     server = replace(s3, bucket="UP.Loads")
     async with recorded(server) as client:
-        done = await apply(client.client, needs_of(server))
+        done = await apply(client.client, required(server))
         assert len(client.writes) == 1
     assert the("bucket", done).state == "failed"
     assert "InvalidBucketName" in the("bucket", done).found
@@ -327,7 +327,7 @@ async def test_somebody_elses_bucket_is_refused() -> None:
     async with stub_s3(Canned(status=403, code="AccessDenied")) as stub:
         server = replace(NOWHERE, endpoint_url=stub.endpoint_url)
         async with server.client() as client:
-            done = await apply(client, needs_of(server, provider=PROVIDERS["aws"]))
+            done = await apply(client, required(server, provider=PROVIDERS["aws"]))
     assert set(states(done).values()) == {"not allowed"}
     assert "another's bucket" in the("bucket", done).found
     assert {request.split()[0] for request in stub.requests} == {"HEAD", "GET"}
@@ -340,7 +340,7 @@ async def test_a_bucket_in_another_region_is_a_conflict(localstack: S3Server) ->
     async with stub_s3(Canned(status=301, headers=headers)) as stub:
         other = replace(server, endpoint_url=stub.endpoint_url)
         async with other.client() as client:
-            found = await plan(client, needs_of(other), rules=["bucket"])
+            found = await plan(client, required(other), rules=["bucket"])
     assert states(found) == {"bucket": "conflict"}
     assert "eu-west-3" in found[0].found
 
@@ -351,4 +351,4 @@ async def test_an_s3_that_is_down_is_said_so(act: Callable[..., Awaitable[object
     server = replace(NOWHERE, endpoint_url=f"http://127.0.0.1:{free_port()}")
     async with server.client() as client:
         with pytest.raises(ProvisioningError, match=r"bucket 'any-bucket' could not be .*connect"):
-            await act(client, needs_of(server))
+            await act(client, required(server))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.support.bucket_rules import needs_of, recorded, the
+from tests.support.bucket_rules import recorded, required, the
 from tests.support.servers import S3Server
 
 from uploadsvc.provisioning.models import Step
@@ -64,13 +64,13 @@ async def configuration_of(server: S3Server) -> dict[str, Any]:
 
 async def applied(server: S3Server, **changed: Any) -> Step:  # noqa: ANN401 - what is needed
     """Make the rule, and check that there is nothing to make afterwards."""
-    needs = needs_of(server, **changed)
+    requirements = required(server, **changed)
     async with recorded(server) as s3:
-        planned = the("lifecycle", await plan(s3.client, needs))
-        done = the("lifecycle", await apply(s3.client, needs, rules=["lifecycle"]))
+        planned = the("lifecycle", await plan(s3.client, requirements))
+        done = the("lifecycle", await apply(s3.client, requirements, rules=["lifecycle"]))
         assert len(s3.writes) == (planned.state in {"missing", "differs"})
         s3.writes.clear()
-        again = the("lifecycle", await apply(s3.client, needs, rules=["lifecycle"]))
+        again = the("lifecycle", await apply(s3.client, requirements, rules=["lifecycle"]))
         assert again.state == ("conflict" if done.state == "conflict" else "in place")
         assert s3.writes == []
     return done
@@ -149,7 +149,7 @@ async def test_what_goes_with_the_rules_stays(moto_server: S3Server) -> None:
 
         client.meta.events.register("before-call.s3.PutBucketLifecycleConfiguration", note)
         found = (await configuration_of(moto_server))["TransitionDefaultMinimumObjectSize"]
-        await apply(client, needs_of(moto_server), rules=["lifecycle"])
+        await apply(client, required(moto_server), rules=["lifecycle"])
     assert sent == [found]
 
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support.bucket_rules import needs_of, states, the
+from tests.support.bucket_rules import required, states, the
 from tests.support.servers import S3Server
 
 from uploadsvc.provisioning.plan import apply, plan
@@ -44,19 +44,19 @@ async def test_all_four_are_put_on(moto_server: S3Server, off: str | None) -> No
             await client.put_public_access_block(
                 Bucket=moto_server.bucket, PublicAccessBlockConfiguration=before
             )
-        planned = the("public-access", await plan(client, needs_of(moto_server)))
+        planned = the("public-access", await plan(client, required(moto_server)))
         assert planned.state == ("differs" if off else "missing")
         assert planned.wanted == "all four on"
         assert (off or "not set") in planned.found
-        await apply(client, needs_of(moto_server))
+        await apply(client, required(moto_server))
     assert await switches_of(moto_server) == ALL_ON
 
 
 async def test_a_public_acl_needs_two_of_them_off(moto_server: S3Server) -> None:
     """The two that are about ACLs; a public bucket policy is still refused."""
     async with moto_server.client() as client:
-        await apply(client, needs_of(moto_server))
-        public = needs_of(moto_server, needs_acls=True, allows_public_acl=True)
+        await apply(client, required(moto_server))
+        public = required(moto_server, needs_acls=True, allows_public_acl=True)
         done = await apply(client, public)
         assert the("public-access", done).state == "changed"
         assert "a policy sets a public ACL" in the("public-access", done).wanted
@@ -68,7 +68,7 @@ async def test_a_public_acl_needs_two_of_them_off(moto_server: S3Server) -> None
         assert await ownership_of(moto_server) == "BucketOwnerPreferred"
         assert states(await plan(client, public))["public-access"] == "in place"
         # And back, once no policy does.
-        await apply(client, needs_of(moto_server))
+        await apply(client, required(moto_server))
     assert await switches_of(moto_server) == ALL_ON
     assert await ownership_of(moto_server) == "BucketOwnerEnforced"
 
@@ -94,6 +94,6 @@ async def test_acls_count_only_where_a_policy_sets_one(
             await client.put_bucket_ownership_controls(
                 Bucket=moto_server.bucket, OwnershipControls={"Rules": [{"ObjectOwnership": before}]}
             )
-        done = await apply(client, needs_of(moto_server, needs_acls=needs_acls), rules=["ownership"])
+        done = await apply(client, required(moto_server, needs_acls=needs_acls), rules=["ownership"])
     assert states(done)["ownership"] == ("in place" if before == after else "changed" if before else "made")
     assert await ownership_of(moto_server) == after

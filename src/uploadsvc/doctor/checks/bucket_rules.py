@@ -21,7 +21,7 @@ async def rule_steps(target: Target) -> list[Step]:
     Raises:
         ProvisioningError: S3 does not answer.
     """
-    return await plan(target.storage.client, target.needs, rules=(*CHECKS, _CORS))
+    return await plan(target.storage.client, target.requirements, rules=(*CHECKS, _CORS))
 
 
 def rule_findings(steps: Sequence[Step]) -> list[Finding]:

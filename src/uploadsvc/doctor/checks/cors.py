@@ -87,10 +87,12 @@ class Browser:
                 # Asked about only where the page watches its progress, as all that we know do.
                 asked.add(Preflight(origin=origin, method="POST"))
         # Browsers that speak S3 themselves do more; GET and HEAD need no question.
-        for method in self._target.needs.cors_methods - {"GET", "HEAD"} - {one.method for one in asked}:
+        for method in (
+            self._target.requirements.cors_methods - {"GET", "HEAD"} - {one.method for one in asked}
+        ):
             asked.add(Preflight(origin=origin, method=method))
         known = (planner.browser_headers for planner in self._target.planners.values())
-        if others := self._target.needs.cors_headers.difference(*known):
+        if others := self._target.requirements.cors_headers.difference(*known):
             asked.add(Preflight(origin=origin, method="PUT", headers=others))
         return sorted(asked, key=lambda one: (one.method != "PUT", sorted(one.headers)))
 

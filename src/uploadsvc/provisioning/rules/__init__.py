@@ -1,4 +1,4 @@
-"""The rules of a bucket, in the order in which they are made."""
+"""The rules of a bucket, in the order in which `apply` makes them."""
 
 from typing import Final
 

@@ -1,11 +1,12 @@
-"""The bucket itself."""
+"""The bucket itself: whether it exists, in its region."""
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from uploadsvc.provisioning.models import Check, RuleState
-from uploadsvc.provisioning.needs import BucketRequirements
+from uploadsvc.provisioning.models import BucketRequirements, Check, RuleState
+from uploadsvc.s3.errors import S3Failure
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -13,32 +14,33 @@ if TYPE_CHECKING:
 _FIRST_REGION: Final = "us-east-1"
 
 
-def _wanted(needs: BucketRequirements) -> str:
-    return f"{needs.bucket} in {needs.region}"
+def _wanted(requirements: BucketRequirements) -> str:
+    return f"{requirements.bucket} in {requirements.region}"
 
 
-async def _look(client: "S3Client", needs: BucketRequirements) -> RuleState:
+async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleState:
     try:
-        await client.head_bucket(Bucket=needs.bucket)
+        await client.head_bucket(Bucket=requirements.bucket)
     except ClientError as error:
-        answer = error.response["ResponseMetadata"]
-        region = answer["HTTPHeaders"].get("x-amz-bucket-region", needs.region)
-        if answer["HTTPStatusCode"] == 404:  # noqa: PLR2004 - a HEAD's answer has no body, and so no code
-            return RuleState(state="missing", found="no bucket", change=lambda: _create(client, needs))
-        if region != needs.region:
+        # The answer to a HEAD has no body, and so no code.
+        failure = S3Failure.of_error(error)
+        region = failure.region or requirements.region
+        if failure.status == HTTPStatus.NOT_FOUND:
+            return RuleState(state="missing", found="no bucket", change=lambda: _create(client, requirements))
+        if region != requirements.region:
             return RuleState(state="conflict", found=f"the bucket is in {region}; set the region to that")
-        if answer["HTTPStatusCode"] == 403:  # noqa: PLR2004 - see above
+        if failure.status == HTTPStatus.FORBIDDEN:
             return RuleState(state="not allowed", found="S3 says 403: another's bucket, or no s3:ListBucket")
         raise
-    return RuleState(state="in place", found=_wanted(needs))
+    return RuleState(state="in place", found=_wanted(requirements))
 
 
-async def _create(client: "S3Client", needs: BucketRequirements) -> None:
-    # S3 takes every region as a constraint but its first.
+async def _create(client: "S3Client", requirements: BucketRequirements) -> None:
+    # S3 refuses its first region as a constraint.
     where: dict[str, Any] = {}
-    if needs.region != _FIRST_REGION:
-        where["CreateBucketConfiguration"] = {"LocationConstraint": needs.region}
-    await client.create_bucket(Bucket=needs.bucket, **where)
+    if requirements.region != _FIRST_REGION:
+        where["CreateBucketConfiguration"] = {"LocationConstraint": requirements.region}
+    await client.create_bucket(Bucket=requirements.bucket, **where)
 
 
 CHECK: Final = Check(rule="bucket", supported=lambda _: True, wanted=_wanted, look=_look)

@@ -11,8 +11,7 @@ from botocore.exceptions import ClientError
 
 from uploadsvc.domain.arns import bucket_arn
 from uploadsvc.provisioning.errors import code_of
-from uploadsvc.provisioning.models import Check, RuleState
-from uploadsvc.provisioning.needs import BucketRequirements
+from uploadsvc.provisioning.models import BucketRequirements, Check, RuleState
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -22,8 +21,8 @@ SIGNATURE_SID: Final = "UploadsvcDenyOtherSignatures"
 _OURS: Final = frozenset({TLS_SID, SIGNATURE_SID})
 
 
-def _statements(needs: BucketRequirements) -> list[dict[str, Any]]:
-    arn = bucket_arn(needs.bucket, region=needs.region)
+def _statements(requirements: BucketRequirements) -> list[dict[str, Any]]:
+    arn = bucket_arn(requirements.bucket, region=requirements.region)
     denied = {
         "Effect": "Deny",
         "Principal": "*",
@@ -31,38 +30,38 @@ def _statements(needs: BucketRequirements) -> list[dict[str, Any]]:
         "Resource": [arn, f"{arn}/*"],
     }
     tls = {"Sid": TLS_SID, **denied, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
-    # An anonymous request has no such key, and to a negated operator what is missing is something else:
-    # without "Null" this would also deny the public what a public ACL gives them.
+    # Without "Null" this would deny anonymous requests, which a public ACL may allow: they have no signature
+    # version, and a negated operator matches a missing key.
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
     other = {
         "StringNotEquals": {"s3:signatureversion": "AWS4-HMAC-SHA256"},
         "Null": {"s3:signatureversion": "false"},
     }
     signature = {"Sid": SIGNATURE_SID, **denied, "Condition": other}
-    return [tls, signature] if needs.tls else [signature]
+    return [tls, signature] if requirements.tls else [signature]
 
 
-def _wanted(needs: BucketRequirements) -> str:
-    if not needs.provider.policy_conditions:
-        return f"left alone: {needs.provider.name} is not known to take these conditions as AWS does"
-    if needs.tls:
+def _wanted(requirements: BucketRequirements) -> str:
+    if not requirements.provider.policy_conditions:
+        return f"left alone: {requirements.provider.name} is not known to take these conditions as AWS does"
+    if requirements.tls:
         return "TLS only; Signature Version 4 only"
     return "Signature Version 4 only (TLS not asked for: the endpoint is http)"
 
 
-async def _look(client: "S3Client", needs: BucketRequirements) -> RuleState:
-    policy = await _policy(client, needs.bucket)
+async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleState:
+    policy = await _policy(client, requirements.bucket)
     present = _listed(policy.get("Statement", []))
     own = [statement for statement in present if statement.get("Sid") in _OURS]
     others = [statement for statement in present if statement.get("Sid") not in _OURS]
-    wanted = _statements(needs)
+    wanted = _statements(requirements)
     found = _found(own, others)
     if _comparable(own) == _comparable(wanted):
         return RuleState(state="in place", found=found)
 
     async def change() -> None:
         merged = {**policy, "Statement": [*others, *wanted]}
-        await client.put_bucket_policy(Bucket=needs.bucket, Policy=json.dumps(merged))
+        await client.put_bucket_policy(Bucket=requirements.bucket, Policy=json.dumps(merged))
 
     return RuleState(state="differs" if own else "missing", found=found, change=change)
 
@@ -86,7 +85,7 @@ def _listed(value: Any) -> list[Any]:  # noqa: ANN401 - JSON
 
 
 def _comparable(value: Any) -> object:  # noqa: ANN401 - JSON
-    """Return what two spellings of one policy share: AWS orders lists anew, and unwraps single values."""
+    """Return the same value for all spellings of a policy: AWS reorders lists, and unwraps single values."""
     if isinstance(value, Mapping):
         return sorted((key, _comparable(inner)) for key, inner in value.items())
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""CORS, for the pages that upload.
+"""CORS rule for the pages that upload.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/cors.html
 """
@@ -9,53 +9,51 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from botocore.exceptions import ClientError
 
 from uploadsvc.provisioning.errors import code_of
-from uploadsvc.provisioning.models import Check, RuleState
-from uploadsvc.provisioning.needs import BucketRequirements
+from uploadsvc.provisioning.models import BucketRequirements, Check, RuleState
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
     from types_aiobotocore_s3.type_defs import CORSRuleTypeDef
 
 RULE_ID: Final = "uploadsvc"
-"""Marks the one rule that is ours; the bucket's other rules stay as they are."""
+"""Id of the service's own rule; the bucket's other rules stay as they are."""
 
 MAX_AGE: Final = 3600
-"""Seconds for which a browser may remember a preflight; browsers have lower limits of their own."""
+"""Seconds for which browsers may cache a preflight; each has a lower limit of its own."""
 
 _ORDER: Final = ("GET", "HEAD", "PUT", "POST", "DELETE")
 
 
-def _rule(needs: BucketRequirements) -> "CORSRuleTypeDef":
+def _rule(requirements: BucketRequirements) -> "CORSRuleTypeDef":
     return {
         "ID": RULE_ID,
-        "AllowedOrigins": list(needs.origins),
-        "AllowedMethods": sorted(needs.cors_methods, key=_ORDER.index),
-        "AllowedHeaders": sorted(needs.cors_headers),
-        # Whoever puts a multipart upload together from what it has sent reads the parts' ETags. Uppy 5 reads
-        # where a form's file is.
-        "ExposeHeaders": ["ETag", "Location"] if "POST" in needs.cors_methods else ["ETag"],
+        "AllowedOrigins": list(requirements.origins),
+        "AllowedMethods": sorted(requirements.cors_methods, key=_ORDER.index),
+        "AllowedHeaders": sorted(requirements.cors_headers),
+        # Clients that complete a multipart upload read the parts' ETags; Uppy 5 reads a form's Location.
+        "ExposeHeaders": ["ETag", "Location"] if "POST" in requirements.cors_methods else ["ETag"],
         "MaxAgeSeconds": MAX_AGE,
     }
 
 
-def _wanted(needs: BucketRequirements) -> str:
-    return _shown(_rule(needs)) if needs.origins else "no rule of ours: no origins are set"
+def _wanted(requirements: BucketRequirements) -> str:
+    return _shown(_rule(requirements)) if requirements.origins else "no rule of ours: no origins are set"
 
 
-async def _look(client: "S3Client", needs: BucketRequirements) -> RuleState:
-    present = await _rules(client, needs.bucket)
-    # A store that keeps no ids gives ours back without.
-    own = [rule for rule in present if _is_ours(rule, needs)]
-    wanted = [_rule(needs)] if needs.origins else []
+async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleState:
+    present = await _rules(client, requirements.bucket)
+    # Some stores keep no ids.
+    own = [rule for rule in present if _is_ours(rule, requirements)]
+    wanted = [_rule(requirements)] if requirements.origins else []
     if len(own) == len(wanted) and all(map(_same, own, wanted)):
         return RuleState(state="in place", found=_found(own, present))
 
     async def change() -> None:
         rules = _replaced(present, own, wanted)
         if rules:
-            await client.put_bucket_cors(Bucket=needs.bucket, CORSConfiguration={"CORSRules": rules})
+            await client.put_bucket_cors(Bucket=requirements.bucket, CORSConfiguration={"CORSRules": rules})
         else:
-            await client.delete_bucket_cors(Bucket=needs.bucket)
+            await client.delete_bucket_cors(Bucket=requirements.bucket)
 
     return RuleState(state="differs" if own else "missing", found=_found(own, present), change=change)
 
@@ -67,14 +65,14 @@ async def _rules(client: "S3Client", bucket: str) -> "list[CORSRuleTypeDef]":
         if code_of(error) == "NoSuchCORSConfiguration":
             return []
         raise
-    # S3 takes what it gives; the stubs have one type for each direction.
+    # The stubs have one type for reading and another for writing.
     return cast("list[CORSRuleTypeDef]", answer.get("CORSRules", []))
 
 
-def _is_ours(rule: Mapping[str, Any], needs: BucketRequirements) -> bool:
+def _is_ours(rule: Mapping[str, Any], requirements: BucketRequirements) -> bool:
     if "ID" in rule:
         return bool(rule["ID"] == RULE_ID)
-    return bool(needs.origins) and _same(rule, _rule(needs))
+    return bool(requirements.origins) and _same(rule, _rule(requirements))
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -93,7 +91,7 @@ def _replaced(
     own: "Sequence[CORSRuleTypeDef]",
     wanted: "Sequence[CORSRuleTypeDef]",
 ) -> "list[CORSRuleTypeDef]":
-    """Put our rule where it was, else behind the others: S3 takes the first that fits a request."""
+    """Keep the place of our rule, or append it: S3 applies the first rule that matches a request."""
     if not own:
         return [*present, *wanted]
     index = present.index(own[0])

@@ -1,4 +1,4 @@
-"""Clearing away parts that nobody puts together.
+"""Lifecycle rule that aborts unfinished multipart uploads.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpu-abort-incomplete-mpu-lifecycle-config.html
 """
@@ -9,49 +9,50 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from uploadsvc.provisioning.errors import code_of
-from uploadsvc.provisioning.models import Check, RuleState
-from uploadsvc.provisioning.needs import BucketRequirements
+from uploadsvc.provisioning.models import BucketRequirements, Check, RuleState
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
 RULE_ID: Final = "uploadsvc-abort-unfinished"
-"""Marks the one rule that is ours; the bucket's other rules stay as they are."""
+"""Id of the service's own rule; the bucket's other rules stay as they are."""
 
 LATEST: Final = 7
-"""Days after which a rule of somebody else's still serves in place of ours, at the least."""
+"""Days within which another rule may abort uploads and still serve in place of ours."""
 
 _SIZES: Final = "TransitionDefaultMinimumObjectSize"
 
 
-def _wanted(needs: BucketRequirements) -> str:
-    if needs.abort_days is None:
+def _wanted(requirements: BucketRequirements) -> str:
+    if requirements.abort_days is None:
         return "no rule: no policy uploads in parts"
-    return _shown(needs.abort_days, _prefix(needs))
+    return _shown(requirements.abort_days, _prefix(requirements))
 
 
-def _prefix(needs: BucketRequirements) -> str:
-    return f"{needs.key_prefix}/"
+def _prefix(requirements: BucketRequirements) -> str:
+    return f"{requirements.key_prefix}/"
 
 
-async def _look(client: "S3Client", needs: BucketRequirements) -> RuleState:
-    if needs.abort_days is None:
+async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleState:
+    if requirements.abort_days is None:
         return RuleState(state="in place", found="not needed")
-    present, options = await _rules(client, needs.bucket)
+    present, options = await _rules(client, requirements.bucket)
     own = [rule for rule in present if rule.get("ID") == RULE_ID]
     others = [rule for rule in present if rule.get("ID") != RULE_ID]
-    if early := _too_early(others, needs.abort_days, _prefix(needs)):
+    if early := _too_early(others, requirements.abort_days, _prefix(requirements)):
         return RuleState(state="conflict", found=early)
-    ours = _rule(needs.abort_days, _prefix(needs), others)
+    ours = _rule(requirements.abort_days, _prefix(requirements), others)
     serving = [_found(rule) for rule in own if _same(rule, ours)]
     if not own:
-        serving = [_found(rule) for rule in others if _serves(rule, needs.abort_days, _prefix(needs))]
+        serving = [
+            _found(rule) for rule in others if _serves(rule, requirements.abort_days, _prefix(requirements))
+        ]
     if serving:
         return RuleState(state="in place", found=serving[0])
 
     async def change() -> None:
         await client.put_bucket_lifecycle_configuration(
-            Bucket=needs.bucket, LifecycleConfiguration={"Rules": _replaced(present, ours)}, **options
+            Bucket=requirements.bucket, LifecycleConfiguration={"Rules": _replaced(present, ours)}, **options
         )
 
     found = _found(own[0]) if own else f"{len(others)} rules of others" if others else "no rules"
@@ -59,7 +60,7 @@ async def _look(client: "S3Client", needs: BucketRequirements) -> RuleState:
 
 
 async def _rules(client: "S3Client", bucket: str) -> tuple[list[Any], dict[str, Any]]:
-    """Return the rules, and what else a write has to give back so that it stays."""
+    """Return the rules, and the options that a write has to repeat so that they stay."""
     try:
         answer: Mapping[str, Any] = await client.get_bucket_lifecycle_configuration(Bucket=bucket)
     except ClientError as error:
@@ -70,7 +71,7 @@ async def _rules(client: "S3Client", bucket: str) -> tuple[list[Any], dict[str, 
 
 
 def _rule(days: int, prefix: str, others: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    # S3 takes no configuration with both spellings of a rule's prefix, and the others keep theirs.
+    # S3 refuses a configuration that mixes both spellings of a prefix, and other rules keep theirs.
     old_style = any("Prefix" in rule for rule in others)
     return {
         "ID": RULE_ID,
@@ -98,7 +99,7 @@ def _serves(rule: Mapping[str, Any], days: int, prefix: str) -> bool:
 
 
 def _too_early(rules: Sequence[Mapping[str, Any]], days: int, prefix: str) -> str:
-    """Say which rule takes parts away that an upload still needs; S3 goes by the earliest."""
+    """Describe a rule that aborts uploads before they expire; S3 applies the earliest."""
     for rule in rules:
         covers, after = _prefix_of(rule), _days(rule)
         touches = covers is not None and (prefix.startswith(covers) or covers.startswith(prefix))
@@ -113,7 +114,7 @@ def _days(rule: Mapping[str, Any]) -> int | None:
 
 
 def _prefix_of(rule: Mapping[str, Any]) -> str | None:
-    """Return what the keys start with that a rule is for; ``None`` where it goes by more than that."""
+    """Return a rule's prefix; ``None`` if it filters by anything else."""
     if "Prefix" in rule:
         return str(rule["Prefix"])
     only = rule.get("Filter", {})

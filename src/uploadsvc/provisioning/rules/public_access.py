@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from uploadsvc.provisioning.errors import code_of
-from uploadsvc.provisioning.models import Check, RuleState
-from uploadsvc.provisioning.needs import BucketRequirements
+from uploadsvc.provisioning.models import BucketRequirements, Check, RuleState
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -18,9 +17,9 @@ if TYPE_CHECKING:
 _SWITCHES: Final = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
 
-def _switches(needs: BucketRequirements) -> dict[str, bool]:
-    # The first would refuse uploads with a public ACL, the second would make the ACL mean nothing.
-    acls = not needs.allows_public_acl
+def _switches(requirements: BucketRequirements) -> dict[str, bool]:
+    # The first refuses uploads with a public ACL, and the second ignores the ACL.
+    acls = not requirements.allows_public_acl
     return dict(zip(_SWITCHES, (acls, acls, True, True), strict=True))
 
 
@@ -32,27 +31,27 @@ def _shown(switches: Mapping[str, Any]) -> str:
     return f"on: {', '.join(on) or 'none'}; off: {', '.join(off)}"
 
 
-def _wanted(needs: BucketRequirements) -> str:
-    why = " (a policy sets a public ACL)" if needs.allows_public_acl else ""
-    return _shown(_switches(needs)) + why
+def _wanted(requirements: BucketRequirements) -> str:
+    why = " (a policy sets a public ACL)" if requirements.allows_public_acl else ""
+    return _shown(_switches(requirements)) + why
 
 
-async def _look(client: "S3Client", needs: BucketRequirements) -> RuleState:
-    switches = _switches(needs)
+async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleState:
+    switches = _switches(requirements)
 
     async def change() -> None:
         await client.put_public_access_block(
-            Bucket=needs.bucket,
+            Bucket=requirements.bucket,
             PublicAccessBlockConfiguration=switches,  # type: ignore[arg-type] # exactly its four names
         )
 
     try:
-        answer = await client.get_public_access_block(Bucket=needs.bucket)
+        answer = await client.get_public_access_block(Bucket=requirements.bucket)
     except ClientError as error:
         if code_of(error) != "NoSuchPublicAccessBlockConfiguration":
             raise
         return RuleState(state="missing", found="not set", change=change)
-    # A store that does not know the question answers another one, such as for a listing.
+    # A store without this feature answers another request, such as a listing.
     found = answer["PublicAccessBlockConfiguration"]
     if not found:
         return RuleState(state="unsupported", found="the store answers with something else")
