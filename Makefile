@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 LOCALSTACK_VENV := .venv-localstack
 CLIENTS_VENV := .venv-clients
-CLIENTS_MODULES := tests/clients/node_modules
-UPLOADERS_MODULES := tests/uploaders/node_modules
+CLIENTS_MODULES := tests/e2e/clients/node_modules
+UPLOADERS_MODULES := tests/e2e/uploaders/node_modules
 NPM := PATH="$(CURDIR)/$(CLIENTS_VENV)/bin:$$PATH" npm --prefix
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
 # Two processes, each with servers of its own: a test waits for one of those most of the time.
@@ -53,11 +53,11 @@ lock: $(VENV)/.test $(CLIENTS_VENV)/.ready  ## Write the lock files anew (LOCK_F
 	$(COMPILE) locks/build.in -c locks/test.txt -o locks/build.txt
 	$(COMPILE) locks/localstack.in -o locks/localstack.txt
 	$(COMPILE) locks/clients.in -o locks/clients.txt
-	$(NPM) tests/clients install --package-lock-only
-	$(NPM) tests/uploaders install --package-lock-only
+	$(NPM) tests/e2e/clients install --package-lock-only
+	$(NPM) tests/e2e/uploaders install --package-lock-only
 
 clean:  ## Remove the environments, the caches and the embedded S3's data.
-	rm -rf $(VENV) $(LOCALSTACK_VENV) $(CLIENTS_VENV) $(CLIENTS_MODULES) $(UPLOADERS_MODULES) tests/uploaders/*/node_modules \
+	rm -rf $(VENV) $(LOCALSTACK_VENV) $(CLIENTS_VENV) $(CLIENTS_MODULES) $(UPLOADERS_MODULES) tests/e2e/uploaders/*/node_modules \
 		.uploadsvc .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
@@ -89,12 +89,12 @@ $(CLIENTS_VENV)/.ready: locks/clients.txt
 	@$(CLIENTS_VENV)/bin/python $(PIP_INSTALL) --require-hashes -r locks/clients.txt
 	@touch $@
 
-$(CLIENTS_MODULES)/.ready: tests/clients/package-lock.json tests/clients/package.json $(CLIENTS_VENV)/.ready
+$(CLIENTS_MODULES)/.ready: tests/e2e/clients/package-lock.json tests/e2e/clients/package.json $(CLIENTS_VENV)/.ready
 	@echo "Installing what the TypeScript clients need ..."
-	@$(NPM) tests/clients ci --loglevel=error >/dev/null
+	@$(NPM) tests/e2e/clients ci --loglevel=error >/dev/null
 	@touch $@
 
-$(UPLOADERS_MODULES)/.ready: tests/uploaders/package-lock.json tests/uploaders/package.json $(CLIENTS_VENV)/.ready
+$(UPLOADERS_MODULES)/.ready: tests/e2e/uploaders/package-lock.json tests/e2e/uploaders/package.json $(CLIENTS_VENV)/.ready
 	@echo "Installing the uploaders that are tested against the service ..."
-	@$(NPM) tests/uploaders ci --loglevel=error >/dev/null
+	@$(NPM) tests/e2e/uploaders ci --loglevel=error >/dev/null
 	@touch $@

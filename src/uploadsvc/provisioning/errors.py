@@ -5,7 +5,7 @@ from typing import Final
 
 from botocore.exceptions import ClientError
 
-from uploadsvc.provisioning.models import RuleState, State
+from uploadsvc.provisioning.models import RuleState
 from uploadsvc.s3.errors import NOT_S3, S3Failure
 
 UNREADABLE: Final = (*NOT_S3, ValueError, TypeError, AttributeError)
@@ -28,8 +28,8 @@ def refused(error: ClientError) -> RuleState:
     if failure.code in _UNSUPPORTED or failure.status in _UNSUPPORTED_STATUSES:
         return RuleState(state="unsupported", found=f"the store has no such thing ({what})")
     reason = f": {failure.message}" if failure.message not in {"", failure.code} else ""
-    state: State = "not allowed" if failure.status in _DENIED_STATUSES else "failed"
-    return RuleState(state=state, found=f"S3 says {what}{reason}")
+    denied = failure.status in _DENIED_STATUSES
+    return RuleState(state="not allowed" if denied else "failed", found=f"S3 says {what}{reason}")
 
 
 def unreadable(error: Exception) -> RuleState:

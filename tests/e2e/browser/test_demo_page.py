@@ -1,0 +1,116 @@
+"""The demo page in a browser: what a user does, and what S3 then holds."""
+
+import re
+from uuid import uuid4
+
+import pytest
+from playwright.async_api import expect
+from tests.e2e.browser.conftest import DemoPage
+
+CONTENT = b"hello from a browser"
+MEGABYTE = 1024 * 1024
+
+
+@pytest.fixture
+def name() -> str:
+    """Give a filename that no other test uses."""
+    return f"{uuid4().hex}.txt"
+
+
+async def finished(demo_page: DemoPage, name: str) -> None:
+    """Wait until a file's upload is done, and listed."""
+    row = demo_page.upload(name)
+    await expect(row.get_by_test_id("state")).to_have_text("done", timeout=15_000)
+    await expect(row.get_by_role("progressbar")).to_have_js_property("value", 1)
+    await expect(demo_page.object(name)).to_have_count(1)
+
+
+async def test_a_dropped_file_is_stored(demo_page: DemoPage, name: str) -> None:
+    """Its progress ends at its end, and S3 holds its bytes."""
+    await demo_page.drop(name, CONTENT)
+    await finished(demo_page, name)
+    assert await demo_page.stored("alice", name) == [CONTENT]
+    assert await demo_page.stored("bob", name) == []
+
+
+async def test_several_files_are_stored(demo_page: DemoPage, name: str) -> None:
+    """More than travel at a time, an empty one and one of some megabytes among them."""
+    files = {f"{index}-{name}": CONTENT * index for index in range(5)}
+    files[f"large-{name}"] = bytes(range(256)) * (3 * MEGABYTE // 256)
+    await demo_page.choose(*files.items())
+    for each, content in files.items():
+        await finished(demo_page, each)
+        assert await demo_page.stored("alice", each) == [content]
+
+
+async def test_a_file_of_no_known_type_is_stored(demo_page: DemoPage, name: str) -> None:
+    """The browser names no type; the service signs one, and the page sends it."""
+    odd = f"{name}.unheard-of"
+    await demo_page.choose((odd, CONTENT), content_type="")
+    await finished(demo_page, odd)
+    assert await demo_page.stored("alice", odd) == [CONTENT]
+
+
+async def test_a_cancelled_upload_leaves_no_object(demo_page: DemoPage, name: str) -> None:
+    """Cancelled on its way over a slow line; the row says so and can be dismissed."""
+    session = await demo_page.page.context.new_cdp_session(demo_page.page)
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": MEGABYTE}
+    await session.send("Network.enable")
+    await session.send("Network.emulateNetworkConditions", slow)
+    await demo_page.choose((name, b"x" * (8 * MEGABYTE)))
+    row = demo_page.upload(name)
+    state = row.get_by_test_id("state")
+    await expect(state).to_have_text(re.compile(r"uploading [1-9]\d? %"), timeout=15_000)
+    async with demo_page.page.expect_response(lambda r: r.request.method == "DELETE") as deleted:
+        await row.get_by_role("button", name=re.compile("Cancel")).click()
+    await expect(state).to_have_text("cancelled")
+    assert (await deleted.value).status == 204
+    await session.send("Network.emulateNetworkConditions", {**slow, "uploadThroughput": -1})
+    assert await demo_page.stored("alice", name) == []
+    await expect(demo_page.object(name)).to_have_count(0)
+    await row.get_by_role("button", name=re.compile("Dismiss")).click()
+    await expect(row).to_have_count(0)
+
+
+async def test_open_serves_the_bytes(demo_page: DemoPage, name: str) -> None:
+    """In a tab of its own, straight from S3."""
+    await demo_page.choose((name, CONTENT))
+    await finished(demo_page, name)
+    async with demo_page.page.expect_popup() as opened:
+        await demo_page.object(name).get_by_role("button", name=re.compile("Open")).click()
+    tab = await opened.value
+    await tab.wait_for_url(re.compile("X-Amz-Signature="))
+    assert demo_page.base_url not in tab.url
+    assert await tab.locator("body").inner_text() == CONTENT.decode()
+    assert await tab.evaluate("window.opener") is None
+    assert (await demo_page.api.get(tab.url)).content == CONTENT
+    await tab.close()
+
+
+async def test_delete_removes_it(demo_page: DemoPage, name: str) -> None:
+    """The row is gone, the object too, and a fresh list knows nothing of it."""
+    await demo_page.choose((name, CONTENT))
+    await finished(demo_page, name)
+    await demo_page.object(name).get_by_role("button", name=re.compile("Delete")).click()
+    await expect(demo_page.object(name)).to_have_count(0)
+    assert await demo_page.stored("alice", name) == []
+    await demo_page.page.reload()
+    await expect(demo_page.page.get_by_role("radio", name="alice")).to_be_checked()
+    await expect(demo_page.object(name)).to_have_count(0)
+
+
+async def test_bob_sees_nothing_of_alices(demo_page: DemoPage, name: str) -> None:
+    """Each user has a list of their own; going back, alice's is as it was."""
+    await demo_page.choose((f"alice-{name}", CONTENT))
+    await finished(demo_page, f"alice-{name}")
+    await demo_page.page.get_by_text("bob", exact=True).first.click()
+    await expect(demo_page.page.get_by_role("heading", name="Objects of bob")).to_be_visible()
+    await demo_page.choose((f"bob-{name}", CONTENT))
+    await finished(demo_page, f"bob-{name}")
+    rows = await demo_page.page.get_by_test_id("object").all_inner_texts()
+    assert [row for row in rows if "uploads/bob/" not in row] == []
+    await expect(demo_page.object(f"alice-{name}")).to_have_count(0)
+    assert await demo_page.stored("bob", f"alice-{name}") == []
+    await demo_page.page.get_by_text("alice", exact=True).first.click()
+    await expect(demo_page.object(f"alice-{name}")).to_have_count(1)
+    await expect(demo_page.object(f"bob-{name}")).to_have_count(0)

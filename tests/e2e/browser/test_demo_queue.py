@@ -1,0 +1,284 @@
+"""The demo page while much is under way and while S3 fails: what a user does, and what S3 then holds."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from playwright.async_api import Browser, expect
+from tests.support.browser.demo_pages import MIB, BusyPage, DemoService, demo_service, open_page
+from tests.support.fault_proxy import Cut, Exchange, Fault, FaultProxy, Hold, Rule, s3_error
+from tests.support.servers import S3Server
+
+CONTENT = bytes(range(256)) * (12 * MIB // 256) + b"the end"
+SMALL = b"hello from a browser"
+DENIED = s3_error(403, "AccessDenied", "Access Denied")
+SENDING = re.compile(r"uploading [1-9]\d+ %")
+PAUSED = re.compile(r"paused at \d+ %")
+
+
+@pytest.fixture
+def name() -> str:
+    """Give a filename that no other test uses."""
+    return f"{uuid4().hex}.bin"
+
+
+@pytest.fixture(scope="module")
+async def service(
+    seaweedfs: S3Server, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[DemoService]:
+    """Run a demo whose browsers reach S3 by a line of the tests."""
+    async with demo_service(seaweedfs, tmp_path_factory.mktemp("busy")) as running:
+        yield running
+
+
+@pytest.fixture
+async def line(service: DemoService) -> AsyncIterator[FaultProxy]:
+    """Give the line between browser and S3, whole; nothing is left on it."""
+    service.line.exchanges.clear()
+    yield service.line
+    service.line.rule = lambda _: None
+    await service.line.break_connections()
+
+
+@pytest.fixture
+async def busy(browser: Browser, service: DemoService, line: FaultProxy) -> AsyncIterator[BusyPage]:
+    """Open the page whose bytes go over the line."""
+    async with open_page(browser, service.url) as opened:
+        yield opened
+        line.rule = lambda _: None
+
+
+def held(*parts: int | None, after: int = 0, until: asyncio.Event | None = None) -> Rule:
+    """Hold these parts back; ``None`` is a file that goes by one request."""
+    hold = Hold(until=until or asyncio.Event(), after=after)
+    return lambda one: hold if one.method == "PUT" and one.part_number in parts else None
+
+
+def whole(_: Exchange) -> None:
+    """Leave everything alone."""
+
+
+async def test_three_travel_and_the_rest_wait(busy: BusyPage, line: FaultProxy, name: str) -> None:
+    """Of seven files; once the line is free all arrive, and the whole of it is told in one place."""
+    free = asyncio.Event()
+    line.rule = held(None, until=free)
+    files = {f"{index}-{name}": SMALL * (index + 1) for index in range(7)}
+    overall = busy.page.get_by_test_id("overall-text")
+    await busy.choose(*files.items())
+    await line.until(lambda: len(line.sent()) == 3)
+    await expect(busy.page.get_by_test_id("state").filter(has_text="waiting")).to_have_count(4)
+    await expect(overall).to_contain_text("0 of 7 done")
+    assert len(line.sent()) == 3
+    free.set()
+    for each, content in files.items():
+        await expect(busy.row_state(each)).to_have_text("done")
+        assert await busy.stored("alice", each) == [content]
+    await expect(overall).to_have_text("7 of 7 done · 560 B of 560 B")
+    await busy.page.get_by_role("button", name="Clear finished").click()
+    await expect(busy.page.get_by_test_id("upload")).to_have_count(0)
+    await expect(overall).to_be_hidden()
+
+
+async def test_pause_and_resume(busy: BusyPage, line: FaultProxy, name: str) -> None:
+    """A part is on its way when the user pauses; resumed, that part alone is sent again."""
+    line.rule = held(2, after=MIB)
+    await busy.choose((name, CONTENT))
+    await line.until(lambda: line.stored_parts() == [1, 3])
+    await expect(busy.row_state(name)).to_have_text(SENDING)
+    await expect(busy.row(name).get_by_test_id("figures")).to_have_text(re.compile(r"MB of 12\.6 MB"))
+    await busy.button("Pause", name).click()
+    await expect(busy.row_state(name)).to_have_text(PAUSED)
+    await expect(busy.page.get_by_test_id("overall-text")).to_have_text(
+        re.compile(r"0 of 1 done · .* of 12\.6 MB$")
+    )
+    await line.break_connections()  # of what the browser gave up; else it would still arrive
+    line.rule = whole
+    await busy.button("Resume", name).click()
+    await expect(busy.row_state(name)).to_have_text("done")
+    assert line.stored_parts() == [1, 2, 3]
+    assert await busy.stored("alice", name) == [CONTENT]
+
+
+async def test_pause_all_and_resume_all(busy: BusyPage, line: FaultProxy, name: str) -> None:
+    """Those that travel, and those that wait."""
+    line.rule = held(None)
+    names = [f"{index}-{name}" for index in range(5)]
+    await busy.choose(*((each, SMALL) for each in names))
+    await line.until(lambda: len(line.sent()) == 3)
+    await busy.page.get_by_role("button", name="Pause all").click()
+    await expect(busy.page.get_by_test_id("state").filter(has_text=PAUSED)).to_have_count(5)
+    await line.break_connections()  # of what the browser gave up; else it would still arrive
+    line.rule = whole
+    await busy.page.get_by_role("button", name="Resume all").click()
+    for each in names:
+        await expect(busy.row_state(each)).to_have_text("done")
+        assert await busy.stored("alice", each) == [SMALL]
+
+
+async def test_cancel_leaves_nothing_behind(busy: BusyPage, line: FaultProxy, name: str) -> None:
+    """What arrived is gone from S3, and nobody offers to go on with it."""
+    line.rule = held(2)
+    await busy.choose((name, CONTENT))
+    await line.until(lambda: line.stored_parts() == [1, 3])
+    assert [key for key in await busy.unfinished("alice") if key.endswith(name)]
+    async with busy.page.expect_response(lambda r: r.request.method == "DELETE") as deleted:
+        await busy.button("Cancel", name).click()
+    assert (await deleted.value).status == 204
+    await expect(busy.row_state(name)).to_have_text("cancelled")
+    assert not [key for key in await busy.unfinished("alice") if key.endswith(name)]
+    await busy.button("Dismiss", name).click()
+    await expect(busy.row(name)).to_have_count(0)
+    await expect(busy.page.get_by_test_id("unfinished")).to_be_hidden()
+
+
+async def test_it_goes_on_when_s3_is_back(busy: BusyPage, line: FaultProxy, name: str) -> None:
+    """While S3 is down the row says so, and that it tries again."""
+    line.rule = lambda one: Cut() if one.method == "PUT" and one.part_number == 2 else None
+    busy.expected.append("ERR_")
+    await busy.choose((name, CONTENT))
+    await expect(busy.row_state(name)).to_have_text(re.compile("trying again: The connection"))
+    line.rule = whole
+    await expect(busy.row_state(name)).to_have_text("done")
+    assert line.stored_parts() == [1, 2, 3]
+    assert await busy.stored("alice", name) == [CONTENT]
+
+
+async def test_retry_after_s3_refused(busy: BusyPage, line: FaultProxy, name: str) -> None:
+    """The row says why it failed; Retry sends only what is missing."""
+
+    def rule(one: Exchange) -> Fault | None:
+        if one.method != "PUT" or one.part_number != 3:
+            return None
+        # Refused only once the others are there: what is on its way when one fails is given up.
+        return DENIED if line.stored_parts() == [1, 2] else Cut()
+
+    line.rule = rule
+    busy.expected.extend(("403", "ERR_"))
+    await busy.choose((name, CONTENT))
+    await expect(busy.row_state(name)).to_have_text(
+        re.compile("failed: The storage refused the file: AccessDenied")
+    )
+    await expect(busy.page.get_by_test_id("overall-text")).to_contain_text("1 failed")
+    line.rule = whole
+    await busy.button("Retry", name).click()
+    await expect(busy.row_state(name)).to_have_text("done")
+    assert line.stored_parts() == [1, 2, 3]
+    assert await busy.stored("alice", name) == [CONTENT]
+
+
+async def test_a_reload_offers_what_is_unfinished(
+    busy: BusyPage, line: FaultProxy, tmp_path: Path, name: str
+) -> None:
+    """To its own user alone, its checksum with it; no other file is taken, and only the rest is sent."""
+    file, other = tmp_path / name, tmp_path / f"other-{name}"
+    for path in (file, other):
+        path.write_bytes(CONTENT)
+    await busy.page.get_by_label("checksum").check()
+    line.rule = held(2)
+    await busy.page.get_by_test_id("file-input").set_input_files(file)
+    await line.until(lambda: line.stored_parts() == [1, 3])
+    await busy.page.reload()
+    line.rule = whole
+    offer = busy.page.get_by_test_id("offer")
+    await expect(offer.filter(has_text=name)).to_contain_text("7.3 MB of 12.6 MB arrived")
+    await busy.page.get_by_text("bob", exact=True).first.click()
+    await expect(offer).to_have_count(0)
+    await busy.page.get_by_text("alice", exact=True).first.click()
+    for path in (other, file):
+        async with busy.page.expect_file_chooser() as chosen:
+            await busy.button("Choose file", name).click()
+        await (await chosen.value).set_files(path)
+        if path == other:
+            await expect(busy.page.get_by_test_id("notice")).to_contain_text("another file")
+    await expect(busy.row_state(name)).to_have_text("done")
+    await expect(busy.page.get_by_test_id("unfinished")).to_be_hidden()
+    await expect(busy.page.get_by_test_id("notice")).to_be_hidden()
+    assert line.stored_parts() == [1, 2, 3]
+    assert await busy.stored("alice", name) == [CONTENT]
+
+
+async def test_an_unfinished_upload_can_be_discarded(
+    busy: BusyPage, line: FaultProxy, tmp_path: Path, name: str
+) -> None:
+    """Its parts are gone from S3, and it is offered no more."""
+    (tmp_path / name).write_bytes(CONTENT)
+    line.rule = held(2)
+    await busy.page.get_by_test_id("file-input").set_input_files(tmp_path / name)
+    await line.until(lambda: line.stored_parts() == [1, 3])
+    await busy.page.reload()
+    await busy.button("Discard", name).click()
+    await expect(busy.page.get_by_test_id("unfinished")).to_be_hidden()
+    assert not [key for key in await busy.unfinished("alice") if key.endswith(name)]
+    await busy.page.reload()
+    await expect(busy.page.get_by_role("radio", name="alice")).to_be_checked()
+    await expect(busy.page.get_by_test_id("unfinished")).to_be_hidden()
+
+
+async def test_the_policy_is_told_before_and_after(busy: BusyPage, name: str) -> None:
+    """What it takes, and of a wrong type or too large a file why not; nothing is asked for, nothing sent."""
+    rules = busy.page.get_by_test_id("rules")
+    await expect(rules).to_contain_text("Any type, up to 20 MiB")
+    await busy.page.get_by_label("Policy").select_option("pictures")
+    await expect(rules).to_contain_text("image/jpeg, image/png, up to 1 MiB")
+    await expect(busy.page.get_by_test_id("file-input")).to_have_attribute("accept", "image/jpeg,image/png")
+    asked: list[str] = []
+    busy.page.on("request", lambda request: asked.append(request.url))
+    await busy.choose((name, SMALL))
+    await busy.choose((f"large-{name}", bytes(2 * MIB)), content_type="image/png")
+    wrong, large = busy.row_state(name), busy.row_state(f"large-{name}")
+    await expect(busy.page.get_by_test_id("upload")).to_have_count(2)
+    await expect(wrong).to_have_text(
+        "failed: it is text/plain, and policy “pictures” takes image/jpeg, image/png"
+    )
+    await expect(large).to_have_text("failed: it has 2.1 MB, and policy “pictures” takes up to 1 MiB")
+    await expect(busy.button("Retry", name)).to_have_count(0)
+    assert [url for url in asked if not url.startswith("blob:")] == []
+
+
+async def test_the_services_own_words_are_shown(busy: BusyPage, name: str) -> None:
+    """Of what the page cannot know: a type that a browser would run is not among all types."""
+    busy.expected.append("415")
+    await busy.choose((name, SMALL), content_type="text/html")
+    await expect(busy.row_state(name)).to_have_text(
+        re.compile(r"failed: Policy 'default' does not allow text/html;")
+    )
+    await expect(busy.button("Retry", name)).to_have_count(0)
+    await expect(busy.button("Dismiss", name)).to_be_visible()
+
+
+async def test_s3_compares_a_checksum(busy: BusyPage, line: FaultProxy, name: str) -> None:
+    """Computed here, of a small file and of one in parts."""
+    await busy.page.get_by_label("checksum").check()
+    await busy.choose((name, CONTENT), (f"small-{name}", SMALL))
+    for each, content in {name: CONTENT, f"small-{name}": SMALL}.items():
+        await expect(busy.row_state(each)).to_have_text("done")
+        assert await busy.stored("alice", each) == [content]
+    checked = [
+        one
+        for one in line.sent()
+        if any("checksum-crc32" in part for part in (one.target.lower(), *one.headers))
+    ]
+    assert len(checked) == 4
+
+
+async def test_pictures_are_shown(busy: BusyPage, tmp_path: Path, name: str) -> None:
+    """From the file that is here; its URL is given back. What is no picture shows its extension."""
+    await busy.page.add_init_script(
+        """const { createObjectURL, revokeObjectURL } = URL;
+        globalThis.open = new Set();
+        URL.createObjectURL = (blob) => { const url = createObjectURL(blob); open.add(url); return url; };
+        URL.revokeObjectURL = (url) => { open.delete(url); revokeObjectURL(url); };"""
+    )
+    await busy.page.reload()
+    await busy.page.screenshot(path=tmp_path / "shot.png")
+    picture = (tmp_path / "shot.png").read_bytes()
+    await busy.choose((f"{name}.png", picture), (f"broken-{name}.png", SMALL), content_type="image/png")
+    await busy.choose((name, SMALL))
+    image = busy.row(f"{name}.png").get_by_test_id("thumb").locator("img")
+    await expect(image).to_have_js_property("naturalWidth", 1280)
+    for each, extension in {f"broken-{name}.png": "PNG", name: "BIN"}.items():
+        await expect(busy.row(each).get_by_test_id("thumb")).to_have_text(extension)
+    assert await busy.page.evaluate("[...open]") == []

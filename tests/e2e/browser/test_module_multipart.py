@@ -1,0 +1,227 @@
+"""The browser module sends large files in parts, and goes on whatever happens on their way."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from tests.support.browser.module_stage import MIB, PART_SIZE, Stage, Tab
+from tests.support.fault_proxy import EXPIRED, SLOW_DOWN, Exchange, Fault, Hold, LoseAnswer
+from tests.support.service import token_for
+
+SIZE = 4 * PART_SIZE + 2 * MIB + 345
+PARTS = [1, 2, 3, 4, 5]
+
+
+def holding(event: asyncio.Event, *parts: int) -> Callable[[Exchange], Fault | None]:
+    """Return a rule that holds some parts amid their bytes."""
+    return lambda one: Hold(until=event, after=1 * MIB) if one.part_number in parts else None
+
+
+async def half_way(scene: Stage, tab: Tab, event: asyncio.Event) -> None:
+    """Begin an upload, and wait until two parts have arrived and the others are on their way."""
+    scene.line.rule = holding(event, 3, 4, 5)
+    await tab.begin(SIZE)
+    await scene.line.until(lambda: scene.line.stored_parts() == [1, 2])
+    await scene.line.until(lambda: [one.sent for one in scene.line.sent()].count(MIB) == 3)
+    await tab.until(f"told.task.progress.loaded > {2 * PART_SIZE}")
+
+
+async def assert_whole(scene: Stage, tab: Tab) -> None:
+    """Hold the object to the file's bytes; nothing is left unfinished, in S3 or in the browser."""
+    stored = await tab.stored()
+    assert stored["size"] == await tab.page.evaluate("file.size")
+    assert await scene.digest(stored["key"]) == await tab.digest()
+    assert await scene.keys() == [stored["key"]]
+    assert await scene.unfinished() == []
+    assert await tab.page.evaluate("page.client.unfinished()") == []
+    assert await tab.page.evaluate("localStorage.length") == 0
+
+
+async def test_a_large_file_goes_in_parts(scene: Stage) -> None:
+    """Four at a time; the service is asked once before and once after. Progress ends at the end."""
+    tab = await scene.open()
+    event = asyncio.Event()
+    scene.line.rule = lambda one: Hold(until=event) if one.part_number else None
+    await tab.begin(60 * MIB + 7)
+    await scene.line.until(lambda: len(scene.line.sent()) == 4)
+    assert sorted(one.part_number or 0 for one in scene.line.sent()) == [1, 2, 3, 4]
+    scene.line.rule = lambda _: None
+    event.set()
+    await assert_whole(scene, tab)
+    assert scene.line.stored_parts() == list(range(1, 14))
+    assert scene.calls() == ["POST /v1/uploads", "POST /v1/uploads/…/complete"]
+    assert await tab.told("states") == ["creating", "uploading", "completing", "stored"]
+    progress = await tab.told("progress")
+    loaded = [one["loaded"] for one in progress]
+    assert loaded == sorted(loaded)
+    assert (loaded[0], loaded[-1]) == (0, 60 * MIB + 7)
+    assert len(set(loaded)) > 13
+    assert progress[0]["rate"] is None
+    assert progress[-1]["rate"] > 0
+    assert progress[-1]["remaining"] == 0
+    assert any(one["remaining"] for one in progress)
+    assert await tab.told("retries") == []
+    assert tab.complaints == []
+
+
+async def test_offline_half_way_and_back(scene: Stage) -> None:
+    """What arrived stays; the rest is sent once the browser says that it is back."""
+    tab = await scene.open()
+    event = asyncio.Event()
+    await half_way(scene, tab, event)
+    await scene.context.set_offline(offline=True)
+    await scene.line.break_connections()
+    await tab.until("told.retries.length === 3")
+    for retry in await tab.told("retries"):
+        # So long would it wait for the next try, which does not count.
+        assert (retry["code"], retry["attempt"], retry["delay"] >= 15) == ("network_error", 0, True)
+    scene.line.rule = lambda _: None
+    before = len(scene.line.sent())
+    await scene.context.set_offline(offline=False)
+    await assert_whole(scene, tab)
+    assert len(await tab.told("retries")) == 3
+    assert scene.line.stored_parts() == PARTS
+    assert sorted(one.part_number or 0 for one in scene.line.sent()[before:]) == [3, 4, 5]
+
+
+async def test_a_tab_closed_half_way_and_opened_again(scene: Stage) -> None:
+    """The same file goes on where it was: only the missing parts are sent."""
+    first = await scene.open()
+    await half_way(scene, first, asyncio.Event())
+    await first.page.close()
+    await scene.line.break_connections()
+    scene.line.rule = lambda _: None
+    before = len(scene.line.sent())
+    second = await scene.open()
+    (known,) = await second.page.evaluate("page.client.unfinished()")
+    assert (known["filename"], known["size"], known["policy"]) == ("film.mp4", SIZE, None)
+    assert (await scene.unfinished())[0]["key"] == known["key"]
+    await second.begin(SIZE)
+    await assert_whole(scene, second)
+    assert (await second.stored())["key"] == known["key"]
+    assert sorted(one.part_number or 0 for one in scene.line.sent()[before:]) == [3, 4, 5]
+    assert scene.line.stored_parts() == PARTS
+    assert (await second.told("progress"))[0]["loaded"] == 2 * PART_SIZE
+
+
+async def test_pause_and_resume(scene: Stage) -> None:
+    """What is on its way is given up, what arrived is kept; nothing is asked of anybody meanwhile."""
+    tab = await scene.open()
+    await half_way(scene, tab, asyncio.Event())
+    await tab.page.evaluate("told.task.pause()")
+    await tab.until(f"told.task.progress.loaded === {2 * PART_SIZE}")
+    assert await tab.page.evaluate("told.task.state") == "paused"
+    scene.line.rule = lambda _: None
+    before = len(scene.line.sent())
+    assert len(scene.calls()) == 1
+    await tab.page.evaluate("told.task.resume()")
+    await assert_whole(scene, tab)
+    assert sorted(one.part_number or 0 for one in scene.line.sent()[before:]) == [3, 4, 5]
+    assert scene.line.stored_parts() == PARTS
+    states = ["creating", "uploading", "paused", "queued", "uploading", "completing", "stored"]
+    assert await tab.told("states") == states
+    assert await tab.told("retries") == []
+
+
+@pytest.mark.parametrize("paused", [False, True])
+async def test_cancel_leaves_nothing_behind(scene: Stage, *, paused: bool) -> None:
+    """S3 has thrown the parts away once `cancel` is done, and the browser remembers nothing."""
+    tab = await scene.open()
+    await half_way(scene, tab, asyncio.Event())
+    assert len(await scene.unfinished()) == 1
+    await tab.page.evaluate(f"{paused} && told.task.pause()".lower())
+    await tab.page.evaluate("told.task.cancel()")
+    assert await tab.failed() == "aborted"
+    assert await scene.unfinished() == []
+    assert await scene.keys() == []
+    assert await tab.page.evaluate("localStorage.length") == 0
+    assert (await tab.told("states"))[-1] == "cancelled"
+
+
+async def test_urls_that_have_expired_are_asked_for_anew(scene: Stage) -> None:
+    """S3 itself refuses those that were signed an hour ago; the page takes them for good, as any would."""
+    tab = await scene.open()
+    scene.clock.behind = timedelta(hours=1)
+    refused: list[Exchange] = []
+
+    def mend(one: Exchange) -> None:
+        if one.part_number:
+            scene.clock.behind = timedelta()
+            refused.append(one)
+
+    scene.line.rule = mend
+    await tab.begin(SIZE)
+    await assert_whole(scene, tab)
+    assert [one.status for one in refused[:1]] == [403]
+    assert scene.line.stored_parts() == PARTS
+    assert "POST /v1/uploads/…/parts" in scene.calls()
+
+
+async def test_each_url_expires_once(scene: Stage) -> None:
+    """Whatever the browser's clock says; it goes by what S3 answers."""
+    tab = await scene.open()
+    seen: set[int | None] = set()
+
+    def once(one: Exchange) -> Fault | None:
+        if one.part_number is None or one.part_number in seen:
+            return None
+        seen.add(one.part_number)
+        return EXPIRED
+
+    scene.line.rule = once
+    await tab.begin(SIZE)
+    await assert_whole(scene, tab)
+    assert scene.line.stored_parts() == PARTS
+    assert await tab.told("retries") == []
+
+
+async def test_s3_is_busy_at_every_third_part(scene: Stage) -> None:
+    """Each is sent again until S3 takes it."""
+    tab = await scene.open()
+    count = 0
+
+    def third(one: Exchange) -> Fault | None:
+        nonlocal count
+        count += one.part_number is not None
+        return SLOW_DOWN if one.part_number and count % 3 == 0 else None
+
+    scene.line.rule = third
+    await tab.begin(SIZE)
+    await assert_whole(scene, tab)
+    assert scene.line.stored_parts() == PARTS
+    busy = [one for one in scene.line.sent() if one.status == 503]
+    assert len(busy) >= 2
+    assert {one["code"] for one in await tab.told("retries")} == {"storage_rejected"}
+
+
+async def test_answers_that_are_lost(scene: Stage) -> None:
+    """A part whose answer got lost is sent again; so is what the service is asked."""
+    tab = await scene.open()
+    lost: set[str] = set()
+
+    def first(one: Exchange) -> Fault | None:
+        if one.method == "OPTIONS" or one.target in lost:
+            return None
+        lost.add(one.target)
+        return LoseAnswer()
+
+    scene.line.rule = lambda one: first(one) if one.part_number in (2, 5) else None
+    scene.service.rule = lambda one: first(one) if one.target.endswith("/complete") else None
+    await tab.begin(SIZE)
+    await assert_whole(scene, tab)
+    assert len(lost) == 3
+    assert [one["attempt"] for one in await tab.told("retries")] == [1, 1, 1]
+
+
+async def test_the_token_expires_half_way(scene: Stage) -> None:
+    """The service says so, the page is asked for another one, and the upload goes on."""
+    tab = await scene.open()
+    event = asyncio.Event()
+    await half_way(scene, tab, event)
+    await tab.page.evaluate("token => { page.useToken(token); }", token_for("alice", expires_in=-60))
+    event.set()
+    await assert_whole(scene, tab)
+    completed = [one.status for one in scene.service.exchanges if one.target.endswith("/complete")]
+    assert [status for status in completed if status != 204][-2:] == [401, 200]
+    assert await tab.page.evaluate("page.refreshed()") == 1

@@ -1,0 +1,319 @@
+"""``uploadsvc serve`` as operators run it: a process with environment variables alone."""
+
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from tests.support.api import s3_that_is_down
+from tests.support.processes import environment_for, program
+from tests.support.receipt_keys import EC, ED25519, KEYS, RSA, private_pem, public_pem
+from tests.support.servers import S3Server, free_port
+from tests.support.service import JWT_SECRET, SECRET_KEY, token_for
+from typer.testing import CliRunner, Result
+
+from uploadsvc import bootstrap as wiring
+from uploadsvc.cli import main
+from uploadsvc.cli.commands import app as commands
+from uploadsvc.cli.commands import run
+from uploadsvc.settings import load_settings
+from uploadsvc.tokens.signed_ids import derive_key
+
+CONTENT = b"hello, bytes"
+OLD_SECRET_KEY = "the secret key from before the rotation, 32 bytes or more"
+OWN_SECRET = "an operator's own secret for receipts, of 32 bytes or more"
+
+
+async def upload_at(base_url: str, token: str) -> dict[str, str]:
+    """Upload and complete; give the answer of the creation."""
+    async with httpx.AsyncClient(
+        base_url=base_url, headers={"Authorization": f"Bearer {token}"}, trust_env=False
+    ) as api:
+        asked = await api.post("/v1/uploads", json={"filename": "secret-name.txt", "size": len(CONTENT)})
+        upload = asked.json()
+        async with httpx.AsyncClient(trust_env=False) as http:
+            put = await http.put(upload["url"], content=CONTENT, headers=upload["headers"])
+        assert put.status_code == 200
+        done = await api.post(f"/v1/uploads/{upload['id']}/complete")
+        assert done.status_code == 200
+        assert (await api.get(f"/v1/uploads/{upload['id']}")).json()["status"] == "stored"
+        return {"id": upload["id"], "url": upload["url"]}
+
+
+async def test_demo_mode_makes_its_bucket(tmp_path: Path, localstack: S3Server) -> None:
+    """With CORS for the pages that may call, once for all workers; and again at the next start."""
+    port, origin = free_port(), "http://localhost:8000"
+    environment = environment_for(localstack) | {
+        "UPLOADSVC_S3__BUCKET": f"demo-{uuid4().hex}",
+        "UPLOADSVC_DEMO": "true",
+        "UPLOADSVC_CORS__ALLOW_ORIGINS": origin,
+    }
+    base_url = f"http://127.0.0.1:{port}"
+    for workers in ("1", "2"):
+        arguments = ("serve", "--port", str(port), "--workers", workers)
+        async with program(*arguments, directory=tmp_path, environment=environment) as running:
+            await running.answers(f"{base_url}/readyz")
+            async with httpx.AsyncClient(trust_env=False) as http:
+                users = (await http.get(f"{base_url}/demo/users")).json()["users"]
+                upload = await upload_at(base_url, users[0]["token"])
+                preflight = {"Origin": origin, "Access-Control-Request-Method": "PUT"}
+                answer = await http.options(upload["url"], headers=preflight)
+            assert answer.headers["access-control-allow-origin"] in {origin, "*"}
+            assert await running.ended(signal.SIGTERM, seconds=20) == 0
+
+
+async def test_demo_mode_without_its_s3_is_one_line(tmp_path: Path) -> None:
+    """The bucket could not be made: it says so, and does not start."""
+    environment = environment_for(s3_that_is_down()) | {"UPLOADSVC_DEMO": "true"}
+    arguments = ("serve", "--port", str(free_port()))
+    async with program(*arguments, directory=tmp_path, environment=environment) as running:
+        assert await running.ended(seconds=30) == 1
+    (line,) = running.err.splitlines()
+    assert line.startswith("uploadsvc: bucket 'example-bucket' could not be set up: ")
+
+
+async def test_it_serves_and_its_logs_hold_no_secret(tmp_path: Path, localstack: S3Server) -> None:
+    """Started, healthy, ready, used, told to stop: exit 0, and every log line is JSON without a secret."""
+    port, token = free_port(), token_for("alice")
+    base_url = f"http://127.0.0.1:{port}"
+    arguments = ("serve", "--port", str(port))
+    async with program(*arguments, directory=tmp_path, environment=environment_for(localstack)) as running:
+        await running.answers(f"{base_url}/healthz")
+        await running.answers(f"{base_url}/readyz")
+        upload = await upload_at(base_url, token)
+        await running.answers(f"{base_url}/healthz?{urlsplit(upload['url']).query}")
+        assert await running.ended(signal.SIGTERM, seconds=5) == 0
+    first, *lines = running.err.splitlines()
+    assert base_url in first
+    assert {json.loads(line)["event"] for line in lines} == {"request"}
+    routes = [json.loads(line)["route"] for line in lines]
+    assert "/v1/uploads/{id}/complete" in routes
+    signature = parse_qs(urlsplit(upload["url"]).query)["X-Amz-Signature"][0]
+    secrets = [token, upload["id"], signature, SECRET_KEY, JWT_SECRET, "secret-name", "X-Amz-"]
+    assert [secret for secret in secrets if secret in running.err + running.out] == []
+
+
+async def test_several_workers_serve(tmp_path: Path, localstack: S3Server) -> None:
+    """Each process opens what another has sealed; SIGTERM ends them all."""
+    port = free_port()
+    base_url = f"http://127.0.0.1:{port}"
+    arguments = ("serve", "--port", str(port), "--workers", "2")
+    async with program(*arguments, directory=tmp_path, environment=environment_for(localstack)) as running:
+        await running.answers(f"{base_url}/healthz")
+        for _ in range(4):
+            await upload_at(base_url, token_for("alice"))
+        assert await running.ended(signal.SIGTERM, seconds=15) == 0
+    async with httpx.AsyncClient(trust_env=False) as http:
+        with pytest.raises(httpx.ConnectError):
+            await http.get(f"{base_url}/healthz")
+    assert "Traceback" not in running.err
+    logged = [json.loads(line) for line in running.err.splitlines() if '"event"' in line]
+    assert "request" in {line["event"] for line in logged}, "workers log as one process does"
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"UPLOADSVC_S3__BUCKET": ""}, "UPLOADSVC_S3__BUCKET"),
+        ({"UPLOADSVC_SECRET_KEY": ""}, "UPLOADSVC_SECRET_KEY"),
+        ({"UPLOADSVC_SECRET_KEY": "too short"}, "UPLOADSVC_SECRET_KEY"),
+        ({"UPLOADSVC_AUTH__JWT__SECRET": ""}, "UPLOADSVC_AUTH__JWT__SECRET"),
+        ({"UPLOADSVC_RECEIPTS__PRIVATE_KEY": "too short"}, "UPLOADSVC_RECEIPTS__PRIVATE_KEY"),
+        ({"UPLOADSVC_S3_BUCKET": "misspelt"}, "UPLOADSVC_S3_BUCKET"),
+        ({"UPLOADSVC_S3__REGION": "not a region"}, "UPLOADSVC_S3__REGION"),
+        ({"UPLOADSVC_POLICIES": '{"default": {"max_size": "5 apples"}}'}, "UPLOADSVC_POLICIES__DEFAULT"),
+    ],
+)
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_wrong_setting_is_one_line(
+    tmp_path: Path, changed: dict[str, str], named: str, workers: str
+) -> None:
+    """Exit 1, and the line names the variable; no trace, no value of a secret."""
+    server = S3Server(
+        name="generic",
+        endpoint_url="http://127.0.0.1:9",
+        access_key_id="id",
+        secret_access_key="a-secret-access-key",
+        bucket="bucket",
+        strict=False,
+    )
+    environment = {**environment_for(server), **changed}
+    arguments = ("serve", "--port", str(free_port()), "--workers", workers)
+    async with program(*arguments, directory=tmp_path, environment=environment) as running:
+        assert await running.ended(seconds=20) == 1
+    (line,) = running.err.splitlines()
+    assert named in line
+    assert not any(secret in line for secret in ("too short", "a-secret-access-key", SECRET_KEY, JWT_SECRET))
+    assert running.out == ""
+
+
+async def test_no_setting_at_all_is_one_line(tmp_path: Path) -> None:
+    """The first thing that anyone sees says what to set."""
+    async with program("serve", "--port", str(free_port()), directory=tmp_path) as running:
+        assert await running.ended(seconds=20) == 1
+    (line,) = running.err.splitlines()
+    assert "UPLOADSVC_S3__BUCKET" in line
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_port_in_use_is_one_line(tmp_path: Path, localstack: S3Server, workers: str) -> None:
+    """Exit 1, and the line names the port."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        arguments = ("serve", "--port", port, "--workers", workers)
+        environment = environment_for(localstack)
+        async with program(*arguments, directory=tmp_path, environment=environment) as running:
+            assert await running.ended(seconds=20) == 1
+    (line,) = running.err.splitlines()
+    assert port in line
+
+
+def receipt_key(monkeypatch: pytest.MonkeyPatch, *arguments: str, **settings: str) -> Result:
+    """Run ``uploadsvc receipt-key`` with these settings and a bucket."""
+    for name, value in {"S3__BUCKET": "bucket", "S3__REGION": "eu-central-1", **settings}.items():
+        monkeypatch.setenv(f"UPLOADSVC_{name}", value)
+    result = CliRunner().invoke(commands, ["receipt-key", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    return result
+
+
+def checked(receipt: str, printed: str) -> dict[str, object]:
+    """Return a receipt's claims, checked with what was printed alone."""
+    key = jwt.PyJWKSet.from_json(printed)[jwt.get_unverified_header(receipt)["kid"]]
+    return jwt.decode(
+        receipt, key, algorithms=[key.algorithm_name], audience="backend", issuer="https://uploads.example"
+    )
+
+
+NAMES = {"RECEIPTS__AUDIENCE": "backend", "RECEIPTS__ISSUER": "https://uploads.example"}
+
+
+def signed() -> str:
+    """Return a receipt by the settings of now."""
+    return wiring.receipts(load_settings()).sign({"size": 5}, user="ann", jti="J", now=wiring.now())
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS.keys())
+def test_a_backend_is_given_the_public_keys(monkeypatch: pytest.MonkeyPatch, key: PrivateKeyTypes) -> None:
+    """Enough to check receipts of now and from before; nothing private is printed."""
+    monkeypatch.setenv("UPLOADSVC_SECRET_KEY", SECRET_KEY)
+    before = RSA if key is not RSA else EC
+    settings = {
+        "RECEIPTS__PRIVATE_KEY": private_pem(key),
+        "RECEIPTS__PUBLIC_KEYS": json.dumps([public_pem(before)]),
+        **NAMES,
+    }
+    result = receipt_key(monkeypatch, **settings)
+    assert checked(signed(), result.stdout)["size"] == 5
+    monkeypatch.setenv("UPLOADSVC_RECEIPTS__PUBLIC_KEYS", "[]")
+    monkeypatch.setenv("UPLOADSVC_RECEIPTS__PRIVATE_KEY", private_pem(before))
+    assert checked(signed(), result.stdout)["size"] == 5
+    assert [set(one) & {"d", "p", "q", "k"} for one in json.loads(result.stdout)["keys"]] == [set(), set()]
+    assert result.stdout.startswith('{\n  "keys": [\n')
+    assert result.stderr.startswith("uploadsvc: public keys; ")
+    for named in ("'uploadsvc-receipt+jwt'", "'https://uploads.example'", "'backend'", "exp"):
+        assert named in result.stderr
+
+
+def test_public_keys_are_printed_as_pem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One after the other, the signing key's first."""
+    settings = {
+        "RECEIPTS__PRIVATE_KEY": private_pem(ED25519),
+        "RECEIPTS__PUBLIC_KEYS": json.dumps([public_pem(EC)]),
+    }
+    result = receipt_key(monkeypatch, "--pem", **settings)
+    assert result.stdout == public_pem(ED25519) + public_pem(EC)
+
+
+def test_after_a_rotation_all_derived_keys_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A receipt from before it still checks; the secret keys themselves are not told."""
+    receipt_key(monkeypatch, SECRET_KEY=OLD_SECRET_KEY, **NAMES)
+    old = signed()
+    monkeypatch.delenv("UPLOADSVC_SECRET_KEY")
+    result = receipt_key(monkeypatch, SECRET_KEYS=json.dumps([SECRET_KEY, OLD_SECRET_KEY]))
+    assert checked(old, result.stdout)["size"] == checked(signed(), result.stdout)["size"] == 5
+    keys = json.loads(result.stdout)["keys"]
+    assert [key["kid"] for key in keys] == [jwt.get_unverified_header(one)["kid"] for one in (signed(), old)]
+    secrets = [secret.encode() for secret in (SECRET_KEY, OLD_SECRET_KEY)]
+    assert [jwt.PyJWK(key).key for key in keys] == [derive_key(secret, "receipt") for secret in secrets]
+    assert "SECRET" in result.stderr
+    assert "like a password" in result.stderr
+    for key in keys:
+        assert key["k"] not in result.stderr
+
+
+def test_an_operators_own_secret_is_printed_as_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret of its own needs no secret key beside it, and none is derived."""
+    result = receipt_key(monkeypatch, RECEIPTS__SECRET=OWN_SECRET, **NAMES)
+    (key,) = json.loads(result.stdout)["keys"]
+    assert (key["kty"], key["alg"], key["use"]) == ("oct", "HS256", "sig")
+    assert jwt.PyJWK(key).key == OWN_SECRET.encode()
+    assert checked(signed(), result.stdout)["size"] == 5
+    assert "SECRET" in result.stderr
+
+
+PEM_LINE = private_pem(ED25519).splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changed", "named"),
+    [
+        ((), {"RECEIPTS__PRIVATE_KEY": PEM_LINE}, "UPLOADSVC_RECEIPTS__PRIVATE_KEY: is not a PEM"),
+        (
+            (),
+            {"RECEIPTS__PRIVATE_KEY": private_pem(ED25519), "RECEIPTS__SECRET": OWN_SECRET},
+            "UPLOADSVC_RECEIPTS__PRIVATE_KEY: set this or",
+        ),
+        ((), {"RECEIPTS__PUBLIC_KEYS": json.dumps([PEM_LINE])}, "UPLOADSVC_RECEIPTS__PUBLIC_KEYS: needs"),
+        ((), {"S3__BUCKET": ""}, "UPLOADSVC_S3__BUCKET"),
+        (("--pem",), {}, "has no PEM"),
+        (("--pem",), {"RECEIPTS__SECRET": OWN_SECRET}, "has no PEM"),
+    ],
+)
+def test_what_has_no_key_to_print_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    changed: dict[str, str],
+    named: str,
+) -> None:
+    """The process ends with the line; nothing on standard output, and no key in the line."""
+    settings = {"S3__BUCKET": "bucket", "S3__REGION": "eu-central-1", "SECRET_KEY": SECRET_KEY, **changed}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"UPLOADSVC_{name}", value)
+    monkeypatch.setattr(sys, "argv", ["uploadsvc", "receipt-key", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        run()
+    (line,) = str(caught.value.code).splitlines()
+    assert line.startswith("uploadsvc: ")
+    assert named in line
+    assert not any(secret in line for secret in (PEM_LINE, OWN_SECRET, SECRET_KEY))
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_containers_first_process_ends_before_it_serves(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel ends any other process by itself; this one only if it handles the signal."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    monkeypatch.setattr("uploadsvc.cli.commands.run", lambda: signal.raise_signal(number))
+    try:
+        with pytest.raises(SystemExit) as caught:
+            main()
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    assert caught.value.code == 128 + number

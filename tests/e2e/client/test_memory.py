@@ -1,0 +1,42 @@
+"""Memory stays flat, however large the file."""
+
+import asyncio
+import os
+import subprocess
+import sys
+
+from tests.support.terminal import MIB, Terminal
+
+SCRIPT = """
+import resource, subprocess, sys
+subprocess.run([sys.executable, "-m", "uploadsvc", "upload", *sys.argv[1:]], check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
+async def peak(term: Terminal, size: int) -> int:
+    """Upload a file of so many bytes, and return the most memory that the command held at once, in bytes."""
+    path = term.directory / f"{size}.bin"
+    with path.open("wb") as file:
+        file.truncate(size)
+    environment = {
+        **os.environ,
+        "UPLOADSVC_URL": term.url,
+        "UPLOADSVC_TOKEN": term.token,
+        "HOME": str(path.parent),
+    }
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", SCRIPT, str(path)],
+        env=environment,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    # Kilobytes on Linux, bytes on macOS: getrusage(2).
+    return int(done.stdout.splitlines()[-1]) * (1 if sys.platform == "darwin" else 1024)
+
+
+async def test_memory_stays_flat(term: Terminal) -> None:
+    """Sixteen times the file, and no more memory to speak of."""
+    assert await peak(term, 256 * MIB) < await peak(term, 16 * MIB) + 8 * MIB

@@ -1,0 +1,152 @@
+"""Files arrive, byte for byte, by each method, on real S3 servers."""
+
+import base64
+import hashlib
+import os
+
+import pytest
+from tests.support.fault_proxy import SLOW_DOWN
+from tests.support.service import token_for
+from tests.support.terminal import API_KEY, MIB, PART_SIZE, Terminal
+
+
+async def test_a_large_file_arrives_in_parts(any_term: Terminal) -> None:
+    """60 MB in twelve parts, each sent once; the result is the service's own."""
+    term = any_term
+    path = term.file(60_000_000)
+    done = await term.run("--json", path)
+    assert (done.status, done.err) == (0, "")
+    (line,) = done.lines
+    assert set(line) == {"file", "key", "size", "etag", "receipt"}
+    assert (line["file"], line["size"]) == (str(path), 60_000_000)
+    assert line["receipt"].count(".") == 2
+    assert await term.content(line["key"]) == path.read_bytes()
+    assert term.proxy.stored_parts() == list(range(1, 13))
+    assert await term.unfinished() == 0
+    assert list(term.states.iterdir()) == []
+
+
+async def test_no_more_parts_than_asked_for_are_on_their_way(term: Terminal) -> None:
+    """``--parallel`` bounds the requests of all files together."""
+    most = 0
+
+    def watch(_: object) -> None:
+        nonlocal most
+        most = max(most, 1 + sum(not one.over for one in term.proxy.exchanges))
+
+    term.proxy.rule = watch
+    paths = [term.file(12 * MIB, name) for name in ("a.bin", "b.bin")]
+    done = await term.run("--parallel", 3, "--json", *paths)
+    assert (done.status, len(done.lines)) == (0, 2), done
+    # An exchange is over a moment after its answer.
+    assert 2 <= most <= 4
+
+
+@pytest.mark.parametrize("policy", ["default", "forms"])
+@pytest.mark.parametrize("size", [0, 1, 300_000, PART_SIZE])
+async def test_a_small_file_goes_by_one_request(term: Terminal, policy: str, size: int) -> None:
+    """An empty one too; by PUT, or by a form where the policy wants one."""
+    path = term.file(size, "né\n[b].bin")
+    done = await term.run(path, "--policy", policy, "--json")
+    assert (done.status, done.err) == (0, "")
+    assert await term.content(done.lines[0]["key"]) == path.read_bytes()
+    assert [one.method for one in term.proxy.exchanges] == [{"default": "PUT", "forms": "POST"}[policy]]
+    # One call before the bytes and one after.
+    assert [one.method for one in term.line.exchanges] == ["POST", "POST"]
+
+
+@pytest.mark.parametrize("policy", ["default", "forms"])
+async def test_an_empty_file_and_one_of_many_parts_at_once(term: Terminal, policy: str) -> None:
+    """Several files; one named twice is sent once."""
+    paths = [term.file(size, f"{size}.bin") for size in (0, 12 * MIB, 77)]
+    done = await term.run(*paths, paths[0].parent / "." / paths[0].name, "--policy", policy, "--json")
+    assert done.status == 0, done
+    assert sorted(line["size"] for line in done.lines) == [0, 77, 12 * MIB]
+    for line in done.lines:
+        assert await term.content(line["key"]) == (term.directory / line["file"]).read_bytes()
+
+
+@pytest.mark.parametrize("size", [1000, 12 * MIB])
+@pytest.mark.parametrize("algorithm", ["sha256", "crc32"])
+async def test_a_checksum_is_compared_by_s3(localstack_term: Terminal, algorithm: str, size: int) -> None:
+    """Of the whole, or of each part; what fails on its way is signed again with its checksum."""
+    term = localstack_term
+    term.proxy.rule = lambda _: SLOW_DOWN if len(term.proxy.exchanges) == 0 else None
+    path = term.file(size)
+    done = await term.run(path, "--checksum", algorithm, "--json")
+    assert done.status == 0, done
+    assert await term.content(done.lines[0]["key"]) == path.read_bytes()
+    header = f"x-amz-checksum-{algorithm}"
+    assert all(header in one.headers for one in term.proxy.sent())
+    if size == 1000 and algorithm == "sha256":
+        digest = base64.b64encode(hashlib.sha256(path.read_bytes()).digest()).decode()
+        assert term.proxy.sent()[-1].headers[header] == digest
+
+
+async def test_a_sha256_goes_whole_where_parts_cannot_have_one(term: Terminal) -> None:
+    """SeaweedFS compares it, but not in parts."""
+    path = term.file(12 * MIB)
+    done = await term.run(path, "--checksum", "sha256", "--json")
+    assert done.status == 0, done
+    assert [one.part_number for one in term.proxy.sent()] == [None]
+
+
+async def test_what_is_asked_for_is_stored(term: Terminal) -> None:
+    """Metadata, type, key, and for whom."""
+    path = term.file(100, "note.bin")
+    as_text = ("--policy", "notes", "--content-type", "text/plain", "--metadata", "note=a=b")
+    done = await term.run(path, *as_text, "--json", "--on-behalf-of", "Zoë / 7", UPLOADSVC_API_KEY=API_KEY)
+    assert done.status == 0, done
+    assert done.lines[0]["key"].startswith("uploads/Zo=C3=AB=20=2F=207/")
+    async with term.server.client() as witness:
+        found = await witness.head_object(Bucket=term.server.bucket, Key=done.lines[0]["key"])
+    assert (found["ContentType"], found["Metadata"]) == ("text/plain", {"note": "a=b"})
+
+
+async def test_a_key_is_taken_once_unless_overwriting(term: Terminal) -> None:
+    """Of one request, and in parts; what is there is told from a lost answer."""
+    for size in (10, 6 * MIB):
+        key = f"{size}.bin"
+        first, second = term.file(size, f"first-{size}"), term.file(size, f"second-{size}")
+        asked = ("--policy", "keys", "--relative-key", key, "--json")
+        done = await term.run(first, *asked, "--no-overwrite")
+        assert done.lines[0]["key"] == f"uploads/{term.user}/{key}", done
+        refused = await term.run(second, *asked, "--no-overwrite")
+        assert (refused.status, refused.lines[0]["problem"]["code"]) == (1, "object_exists")
+        assert await term.content(f"uploads/{term.user}/{key}") == first.read_bytes()
+        assert (await term.run(second, *asked, "--overwrite")).status == 0
+        assert await term.content(f"uploads/{term.user}/{key}") == second.read_bytes()
+
+
+async def test_a_name_that_is_no_unicode(term: Terminal) -> None:
+    """File systems have such; it is made safe on its way, and shown so that a terminal obeys nothing."""
+    name = os.fsdecode(b"a\xff\x1b[31m.bin")
+    path = term.file(3, name)
+    done = await term.run(path, "--json")
+    assert done.status == 0, done
+    assert done.lines[0]["file"] == str(path)
+    shown = await term.run(path)
+    assert shown.status == 0
+    assert "\\x1b[31m" in shown.out
+    assert "\x1b" not in shown.out
+
+
+async def test_the_token_is_renewed(term: Terminal) -> None:
+    """A command that prints one is run again when the service no longer takes the last."""
+    script = term.directory / "token.sh"
+    tokens = [token_for(term.user, expires_in=-60), term.token]
+    (term.directory / "tokens").write_text("\n".join(tokens) + "\n")
+    script.write_text('head -n 1 "$1"; sed -i 1d "$1"\n')
+    command = f"sh '{script}' '{term.directory / 'tokens'}'"
+    done = await term.run(term.file(10), "--token-command", command, "--json", UPLOADSVC_TOKEN="")
+    assert done.status == 0, done
+    assert [one.status for one in term.line.exchanges] == [401, 201, 200]
+    assert (term.directory / "tokens").read_text() == ""
+
+
+async def test_the_token_may_be_in_a_file(term: Terminal) -> None:
+    """A line break at its end is none of it."""
+    holder = term.directory / "token"
+    holder.write_text(term.token + "\n")
+    done = await term.run(term.file(10), "--token-file", holder, "--json", UPLOADSVC_TOKEN="")
+    assert done.status == 0, done

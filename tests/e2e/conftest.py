@@ -1,0 +1,58 @@
+"""Fixtures of the end-to-end tests: SeaweedFS, LocalStack, moto and Chromium."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.support.localstack import LOCALSTACK_PYTHON, localstack_server
+from tests.support.moto import _moto, moto_server
+from tests.support.servers import S3Server, find_chromium, seaweedfs_server
+from tests.support.sts import seaweedfs_with_sts, with_session
+
+__all__ = ["_moto", "moto_server"]
+
+
+@pytest.fixture(scope="session")
+async def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S3Server]:
+    """Run a SeaweedFS, which refuses nearly all that AWS refuses."""
+    async with seaweedfs_server(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def sts_s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S3Server]:
+    """Run a SeaweedFS with a token service (STS); LocalStack has none without moto."""
+    async with seaweedfs_with_sts(tmp_path_factory.mktemp("seaweedfs-sts")) as server:
+        yield server
+
+
+@pytest.fixture
+async def session_s3(sts_s3: S3Server) -> S3Server:
+    """Give a test a session's key of its own: one lasts for less than all tests together."""
+    return await with_session(sts_s3)
+
+
+@pytest.fixture(scope="session")
+async def localstack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S3Server]:
+    """Run a LocalStack, as the container runs beside one."""
+    if not (LOCALSTACK_PYTHON.parent.parent / ".ready").exists():
+        pytest.skip("LocalStack is not installed: make .venv-localstack/.ready")
+    async with localstack_server(tmp_path_factory.mktemp("localstack")) as server:
+        yield server
+
+
+@pytest.fixture(params=["seaweedfs", "localstack"])
+def s3(request: pytest.FixtureRequest) -> S3Server:
+    """Run a test on SeaweedFS, then on LocalStack."""
+    server = request.getfixturevalue(request.param)
+    assert isinstance(server, S3Server)
+    return server
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """Find the system's Chromium."""
+    path = find_chromium()
+    if path is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    return path

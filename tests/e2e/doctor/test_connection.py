@@ -1,0 +1,250 @@
+"""What keeps everything from working is named by itself; all that waits for it says so."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any, Final
+from uuid import uuid4
+
+import pytest
+from tests.support.doctor import Findings, examine, of_status, settings_of, traces
+from tests.support.servers import S3Server, free_port
+from tests.support.stubs import Canned, Script, stub_s3
+
+REGION: Final = "eu-west-1"
+NO_PAGES: Final[dict[str, Any]] = {"cors": {"allow_origins": []}}
+"""A stub answers no preflight, which would be a failure of its own."""
+
+
+def server_on(endpoint_url: str) -> S3Server:
+    """Describe a server somewhere."""
+    return S3Server(
+        name="stub",
+        endpoint_url=endpoint_url,
+        access_key_id="AKIDEXAMPLE",
+        secret_access_key="wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+        region=REGION,
+        bucket="example-bucket",
+        strict=False,
+    )
+
+
+async def examined(answer: Canned | Script) -> Findings:
+    """Examine an S3 that says what a test wants it to say."""
+    async with stub_s3(answer) as stub:
+        return await examine(settings_of(server_on(stub.endpoint_url), **NO_PAGES))
+
+
+def assert_cause(found: Findings, check: str) -> None:
+    """Assert that one check failed, and that all that could not be made names it."""
+    assert of_status(found, "failed", "warning") == {check}
+    causes = {finding.because for finding in found.values() if finding.because}
+    assert causes == {check}
+    assert {"canary:put", "canary:post", "canary:multipart", "signatures", "policy:default"} <= of_status(
+        found, "skipped"
+    )
+
+
+def by_method(head: Canned, get: Canned) -> Script:
+    """Answer a HEAD so, and all else so."""
+
+    async def answer(request: str) -> Canned:
+        return head if request.startswith("HEAD ") else get
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("head", "get"),
+    [
+        (
+            Canned(status=301, headers=[("x-amz-bucket-region", "eu-central-1")]),
+            Canned(status=301, code="PermanentRedirect"),
+        ),
+        (
+            Canned(status=400, headers=[("x-amz-bucket-region", "eu-central-1")]),
+            Canned(status=400, code="AuthorizationHeaderMalformed"),
+        ),
+        (
+            Canned(status=400),
+            Canned(
+                status=400,
+                body=(
+                    "<Error><Code>AuthorizationHeaderMalformed</Code><Message>The region is wrong.</Message>"
+                    "<Region>eu-central-1</Region></Error>"
+                ),
+            ),
+        ),
+        (Canned(status=403, headers=[("x-amz-bucket-region", "eu-central-1")]), Canned(status=403)),
+    ],
+)
+async def test_another_region_is_named(head: Canned, get: Canned) -> None:
+    """However S3 tells it: by a redirect, a refusal, a header or a body."""
+    found = await examined(by_method(head, get))
+    assert_cause(found, "region")
+    assert found["region"].found == "UPLOADSVC_S3__REGION is eu-west-1, the bucket is in eu-central-1"
+    assert found["region"].mend == "set UPLOADSVC_S3__REGION=eu-central-1"
+
+
+async def test_a_redirect_without_a_region_is_one_all_the_same() -> None:
+    """S3 tells so where the bucket is at another endpoint."""
+    moved = Canned(status=301, code="PermanentRedirect")
+    assert_cause(await examined(by_method(Canned(status=301), moved)), "region")
+
+
+async def test_a_region_that_a_store_does_not_mind_is_odd(localstack: S3Server) -> None:
+    """LocalStack takes any; AWS would not."""
+    own = replace(localstack, bucket=await localstack.create_bucket(), region=REGION)
+    found = await examine(settings_of(own), only=["region", "canary:put"])
+    assert found["region"].status == "warning"
+    assert found["canary:put"].status == "ok"
+
+
+def dated(minutes: float, *, status: int = 403, code: str = "RequestTimeTooSkewed") -> Canned:
+    """Answer with another date."""
+    told = format_datetime(datetime.now(UTC) + timedelta(minutes=minutes), usegmt=True)
+    return Canned(status=status, code=code, date=told)
+
+
+@pytest.mark.parametrize(("minutes", "said"), [(20, "behind"), (-20, "ahead of"), (6, "behind")])
+async def test_a_clock_that_is_off_is_named(minutes: float, said: str) -> None:
+    """By how much and which way; whatever S3 says of the signature follows from it."""
+    found = await examined(dated(minutes, code="AccessDenied"))
+    assert_cause(found, "clock")
+    match = re.search(r"(\d+) s (\w+(?: of)?) the store's", found["clock"].found)
+    assert match
+    assert int(match[1]) == pytest.approx(abs(minutes) * 60, abs=5)
+    assert match[2] == said
+
+
+async def test_a_clock_that_is_a_little_off_is_odd(localstack: S3Server) -> None:
+    """Past a minute it is worth a word."""
+    found = await examined(dated(2, code="AccessDenied"))
+    assert found["clock"].status == "warning"
+    assert (await examine(settings_of(localstack), only=["clock"]))["clock"].status == "ok"
+
+
+@pytest.mark.parametrize("code", ["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"])
+async def test_a_key_that_s3_does_not_know_is_named(code: str) -> None:
+    """With S3's own words, and without the secret."""
+    found = await examined(by_method(Canned(status=403), Canned(status=403, code=code)))
+    assert_cause(found, "credentials")
+    assert f"403 {code} (Canned.)" in found["credentials"].found
+    assert "UPLOADSVC_S3__ACCESS_KEY_ID" in found["credentials"].mend
+    assert "wJalrXUtnFEMI" not in str(found)
+
+
+async def test_a_wrong_secret_is_named(seaweedfs: S3Server) -> None:
+    """By a real store; nothing was written."""
+    found = await examine(settings_of(replace(seaweedfs, secret_access_key="wrong" * 8), **NO_PAGES))
+    assert_cause(found, "credentials")
+    assert "SignatureDoesNotMatch" in found["credentials"].found
+
+
+async def test_a_missing_bucket_is_named(s3: S3Server) -> None:
+    """And not made."""
+    found = await examine(settings_of(replace(s3, bucket=f"missing-{uuid4().hex}")))
+    assert_cause(found, "bucket")
+    assert "NoSuchBucket" in found["bucket"].found
+    assert "uploadsvc bucket apply" in found["bucket"].mend
+
+
+async def test_no_credentials_are_named(localstack: S3Server) -> None:
+    """Preflights carry none, and are asked all the same."""
+    settings = settings_of(localstack)
+    settings["s3"] = {**settings["s3"], "access_key_id": None, "secret_access_key": None}
+    found = await examine(settings)
+    assert "credentials" in of_status(found, "failed")
+    assert found["credentials"].found == "No AWS credentials were found."
+    assert found["canary:put"].because == "credentials"
+    assert found["endpoint"].status == "ok"
+
+
+async def test_who_may_not_list_is_told_so() -> None:
+    """S3 knows the key, and does not let it ask for the bucket."""
+    found = await examined(Canned(status=403, code="AccessDenied"))
+    assert {"bucket", "canary:put"} <= of_status(found, "failed")
+    assert "uploadsvc iam-policy" in found["bucket"].mend
+
+
+@asynccontextmanager
+async def speaking_plain() -> AsyncIterator[int]:
+    """Listen on a port, and speak no TLS."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(16)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+async def test_the_step_that_does_not_work_is_named() -> None:
+    """The name, the connection, or TLS."""
+    async with speaking_plain() as port:
+        cases = {
+            "http://s3.nowhere.invalid": "DNS does not know s3.nowhere.invalid",
+            f"http://127.0.0.1:{free_port()}": "no connection to 127.0.0.1:",
+            f"https://127.0.0.1:{port}": "does not speak TLS that we trust",
+        }
+        for endpoint_url, said in cases.items():
+            found = await examine(settings_of(server_on(endpoint_url)))
+            assert_cause(found, "endpoint")
+            assert said in found["endpoint"].found
+            assert found["public-endpoint"].because == "endpoint"
+
+
+async def test_a_store_that_fails_is_named() -> None:
+    """Its 5xx is no fault of settings or rules."""
+    assert_cause(await examined(Canned(status=503, code="SlowDown")), "endpoint")
+
+
+async def test_a_check_that_was_asked_for_brings_its_cause(seaweedfs: S3Server) -> None:
+    """Or a pipeline would take for well what was not looked at."""
+    found = await examine(settings_of(replace(seaweedfs, secret_access_key="wrong" * 8)), only=["etag"])
+    assert of_status(found, "failed") == {"credentials"}
+    assert found.keys() == {"credentials", "etag"}
+
+
+async def test_one_check_alone(s3: S3Server) -> None:
+    """Only it is told."""
+    own = replace(s3, bucket=await s3.create_bucket())
+    found = await examine(settings_of(own), only=["canary:put", "clock"])
+    assert list(found) == ["clock", "canary:put"]
+    assert await traces(own) == []
+
+
+async def test_sts_says_whose_the_credentials_are(
+    moto_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On AWS, with credentials from the chain; moto stands in for both of its services."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", moto_server.endpoint_url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
+    settings = settings_of(moto_server)
+    settings["s3"] = {**settings["s3"], "access_key_id": None, "secret_access_key": None, "provider": "aws"}
+    found = (await examine(settings, only=["credentials"]))["credentials"]
+    assert found.status == "ok"
+    assert found.found.startswith("AKIAIOSFODNN7EXAMPLE, from the AWS chain: the environment; arn:aws:")
+    assert "of account 123456789012" in found.found
+
+
+async def test_a_network_without_sts_is_no_fault(
+    moto_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Uploads need none."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{free_port()}")
+    settings: Any = settings_of(moto_server)
+    settings["s3"]["provider"] = "aws"
+    found = (await examine(settings, only=["credentials"]))["credentials"]
+    assert found.status == "ok"
+    assert "STS cannot be reached from here" in found.found

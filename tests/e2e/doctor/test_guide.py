@@ -1,0 +1,50 @@
+"""What `docs/doctor.md` shows runs, and its table has every check."""
+
+import re
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+from tests.support.doctor import ORIGIN, prepare, settings_of, traces
+from tests.support.processes import environment_for, program
+from tests.support.servers import ROOT, S3Server
+from tests.support.sts import ROLE_ARN
+
+from uploadsvc.bootstrap.doctor import doctor_target
+from uploadsvc.doctor.runner import check_names
+from uploadsvc.settings import Settings
+
+GUIDE: Final = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8")
+COMMANDS: Final = [
+    line for block in re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL) for line in block.splitlines()
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_a_command_that_is_shown_runs(tmp_path: Path, seaweedfs: S3Server, command: str) -> None:
+    """On a bucket that is well it ends with 0."""
+    own = replace(seaweedfs, bucket=await seaweedfs.create_bucket())
+    await prepare(settings_of(own, cors={"allow_origins": [ORIGIN]}))
+    name, *arguments = shlex.split(command)
+    assert name == "uploadsvc"
+    environment = environment_for(
+        own, UPLOADSVC_CORS__ALLOW_ORIGINS=ORIGIN, UPLOADSVC_S3__PROVIDER="seaweedfs", NO_PROXY="127.0.0.1"
+    )
+    async with program(*arguments, directory=tmp_path, environment=environment) as running:
+        assert await running.ended(seconds=60) == 0, running.out + running.err
+    assert await traces(own) == []
+
+
+def test_every_check_is_described(seaweedfs: S3Server) -> None:
+    """And no other."""
+    uppy = {"credentials": True, "role_arn": ROLE_ARN}
+    settings = settings_of(seaweedfs, cors={"allow_origins": [ORIGIN]}, uppy=uppy)
+    target = doctor_target(Settings.model_validate(settings))
+    table = GUIDE.split("| check |")[1].split("\n\n")[0]
+    described = [
+        name for row in table.splitlines()[2:] for name in re.findall(r"`([^`]+)`", row.split("|")[1])
+    ]
+    shown = {"cors:ORIGIN": f"cors:{ORIGIN}", "policy:NAME": "policy:default"}
+    assert [shown.get(name, name) for name in described] == check_names(target)

@@ -1,0 +1,260 @@
+"""Canaries meet what a caller's upload would meet, policy by policy."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from tests.support.doctor import examine, of_status, prepare, settings_of, traces
+from tests.support.fault_proxy import Answer, Exchange, Fault, FaultProxy, LoseAnswer, fault_proxy, s3_error
+from tests.support.servers import S3Server
+
+DENIED = s3_error(403, "AccessDenied", "Access Denied")
+
+
+@pytest.fixture
+async def server(seaweedfs: S3Server) -> S3Server:
+    """Give a bucket of one's own, with all rules."""
+    own = replace(seaweedfs, bucket=await seaweedfs.create_bucket())
+    await prepare(settings_of(own))
+    return own
+
+
+@asynccontextmanager
+async def behind(server: S3Server, rule: Callable[[Exchange], Fault | None]) -> AsyncIterator[FaultProxy]:
+    """Run a proxy before a server that does this to requests."""
+    async with fault_proxy(server.endpoint_url) as proxy:
+        proxy.rule = rule
+        yield proxy
+
+
+async def examined(
+    server: S3Server,
+    rule: Callable[[Exchange], Fault | None],
+    **sections: Any,  # noqa: ANN401 - sections of the settings
+) -> tuple[Mapping[str, Any], FaultProxy]:
+    """Examine a server whose requests meet with this; give the findings, and what was sent."""
+    async with behind(server, rule) as proxy:
+        found = await examine(settings_of(replace(server, endpoint_url=proxy.url), **sections))
+    return found, proxy
+
+
+def is_delete(exchange: Exchange) -> bool:
+    """Tell a delete of an object from the abort of an upload."""
+    return exchange.method == "DELETE" and "uploadId" not in exchange.target
+
+
+async def test_who_may_not_delete_stores_nothing(server: S3Server) -> None:
+    """The least rights of a service that lets nobody delete: all is proved by what S3 refuses."""
+    found, _ = await examined(server, lambda exchange: DENIED if is_delete(exchange) else None)
+    assert of_status(found, "failed", "warning") == set()
+    why = "these credentials may not delete (403 AccessDenied"
+    for check in ("canary:put", "canary:post"):
+        assert "signature and rights hold, and nothing was stored" in found[check].found
+        assert why in found[check].found
+    assert {"conditional-writes", "checksums"} <= of_status(found, "skipped")
+    assert {"etag", "canary:multipart", "signatures"} <= of_status(found, "ok")
+    assert found["cleanup"].found == "nothing is left: nothing was stored"
+    assert await traces(server) == []
+
+
+async def test_who_may_not_delete_versions_stores_none(server: S3Server) -> None:
+    """A delete would only hide it behind a marker."""
+    async with server.client() as client:
+        await client.put_bucket_versioning(
+            Bucket=server.bucket, VersioningConfiguration={"Status": "Enabled"}
+        )
+    found, _ = await examined(
+        server,
+        lambda exchange: DENIED if is_delete(exchange) and "versionId" in exchange.target else None,
+    )
+    assert of_status(found, "failed", "warning") == set()
+    assert "the bucket is versioned, and these credentials may not delete" in found["canary:put"].found
+    assert found["cleanup"].found == "nothing is left: nothing was stored"
+    assert await traces(server) == []
+
+
+@pytest.mark.parametrize("question", ["?versioning", "?object-lock"])
+async def test_what_may_not_be_known_is_taken_for_the_worst(server: S3Server, question: str) -> None:
+    """Whether versions are kept, or locked, decides whether a canary could be taken away."""
+    if question == "?object-lock":
+        async with server.client() as client:
+            await client.put_bucket_versioning(
+                Bucket=server.bucket, VersioningConfiguration={"Status": "Enabled"}
+            )
+
+    def rule(exchange: Exchange) -> Fault | None:
+        unknown = exchange.method == "GET" and question in exchange.target
+        return DENIED if unknown or (is_delete(exchange) and question == "?versioning") else None
+
+    found, _ = await examined(server, rule)
+    assert of_status(found, "failed", "warning") == set()
+    assert "nothing was stored: " in found["canary:put"].found
+    assert await traces(server) == []
+
+
+async def test_nothing_is_stored_where_objects_are_locked(s3: S3Server) -> None:
+    """What is locked by default could not be deleted for as long."""
+    bucket = f"locked-{uuid4().hex}"
+    async with s3.client() as client:
+        await client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+        await client.put_object_lock_configuration(
+            Bucket=bucket,
+            ObjectLockConfiguration={
+                "ObjectLockEnabled": "Enabled",
+                "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}},
+            },
+        )
+    own = replace(s3, bucket=bucket)
+    found = await examine(settings_of(own), only=["canary:put", "canary:multipart", "cleanup"])
+    assert of_status(found, "failed", "warning") == set()
+    assert "the bucket locks every new object for a time" in found["canary:put"].found
+    assert found["cleanup"].found == "nothing is left: nothing was stored"
+    assert await traces(own) == []
+
+
+async def test_a_store_that_keeps_what_it_should_refuse_gets_no_more(server: S3Server) -> None:
+    """A wrong digest that is not looked at is found out by one canary, and that one is named."""
+    kept: list[Exchange] = []
+
+    def rule(exchange: Exchange) -> Fault | None:
+        if is_delete(exchange):
+            return DENIED
+        if exchange.method == "PUT" and "uploadId" not in exchange.target:
+            kept.append(exchange)
+            return Answer(status=200, headers={"ETag": '"0"'})
+        return None
+
+    policies = {name: {"cache_control": f"max-age={age}"} for age, name in enumerate("abc")}
+    found, _ = await examined(server, rule, policies=policies)
+    assert len(kept) == 1
+    assert "canary:put" in of_status(found, "failed")
+    assert "keeps bytes that have another digest" in found["canary:put"].found
+
+
+async def test_what_cannot_be_taken_away_is_named(server: S3Server) -> None:
+    """Deleting worked when it was tried, and then no longer."""
+
+    def rule(exchange: Exchange) -> Fault | None:
+        return DENIED if is_delete(exchange) and "canary.txt" in exchange.target else None
+
+    found, _ = await examined(server, rule, policies={"default": {"methods": ["put"]}})
+    assert of_status(found, "failed", "warning") == {"cleanup"}
+    left = {one.split()[1] for one in await traces(server)}
+    assert left
+    assert all(f"{key} (403 AccessDenied" in found["cleanup"].found for key in left)
+    assert found["cleanup"].mend == "delete by hand what lies below uploads/.doctor/"
+
+
+async def test_nothing_is_begun_that_cannot_be_aborted(server: S3Server) -> None:
+    """The right to abort is asked for before an upload is begun."""
+    found, proxy = await examined(
+        server,
+        lambda exchange: DENIED if "uploadId" in exchange.target and exchange.method == "DELETE" else None,
+    )
+    assert of_status(found, "failed", "warning") == {"canary:multipart"}
+    assert "abort" in found["canary:multipart"].found
+    assert not [one for one in proxy.exchanges if one.method == "POST" and "uploads" in one.target]
+    assert await traces(server) == []
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+async def test_a_lost_answer_leaves_nothing(server: S3Server, method: str) -> None:
+    """What was stored, or begun, without our hearing of it is looked for."""
+
+    def rule(exchange: Exchange) -> Fault | None:
+        return LoseAnswer() if exchange.method == method and "partNumber" not in exchange.target else None
+
+    found, _ = await examined(server, rule)
+    assert ("canary:put" if method == "PUT" else "canary:multipart") in of_status(found, "failed")
+    assert found["cleanup"].status == "ok"
+    assert await traces(server) == []
+
+
+async def test_rights_that_are_missing_are_told_by_the_method(server: S3Server) -> None:
+    """All policies meet with it, so it is no fault of theirs."""
+    found, _ = await examined(
+        server,
+        lambda one: DENIED if one.method == "PUT" and "uploadId" not in one.target else None,
+        policies={"default": {"methods": ["put"]}, "other": {"methods": ["put"], "tags": {"a": "b"}}},
+        cors={"allow_origins": []},
+    )
+    assert of_status(found, "failed", "warning") == {"canary:put"}
+    assert "403 AccessDenied" in found["canary:put"].found
+    assert found["policy:default"].because == found["policy:other"].because == "canary:put"
+
+
+@pytest.mark.parametrize(
+    ("wish", "named"),
+    [
+        ({"storage_class": "NO_SUCH_CLASS"}, "with storage class NO_SUCH_CLASS: S3 answers 400"),
+        ({"tags": {"kind": "test"}}, "with tags: S3 answers 403 AccessDenied"),
+        ({"acl": "public-read"}, "with acl public-read: S3 answers 403 AccessDenied"),
+    ],
+)
+async def test_a_policys_own_wish_is_told_by_the_policy(
+    server: S3Server, wish: dict[str, Any], named: str
+) -> None:
+    """The same without it works, and so do the others."""
+
+    def rule(exchange: Exchange) -> Fault | None:
+        wished = exchange.headers.keys() & {"x-amz-tagging", "x-amz-acl"}
+        return DENIED if wished else None
+
+    policies = {"default": {}, "wishful": {"methods": ["put"], **wish}}
+    async with behind(server, rule) as proxy:
+        asked = settings_of(replace(server, endpoint_url=proxy.url), policies=policies)
+        found = await examine(asked, only=["canary:put", "policy:default", "policy:wishful"])
+    assert of_status(found, "failed", "warning") == {"policy:wishful"}
+    assert f"by put, {named}" in found["policy:wishful"].found
+    assert "UPLOADSVC_POLICIES__WISHFUL" in found["policy:wishful"].mend
+    assert await traces(server) == []
+
+
+async def test_conditions_that_a_store_does_not_hold_to_are_named(server: S3Server) -> None:
+    """A provider that is taken for more than it is loses objects."""
+
+    def rule(exchange: Exchange) -> Fault | None:
+        conditional = exchange.method == "PUT" and "if-none-match" in exchange.headers
+        return Answer(status=200) if conditional else None
+
+    found, _ = await examined(server, rule)
+    assert "conditional-writes" in of_status(found, "failed")
+    assert "policies default count on a refusal" in found["conditional-writes"].found
+    assert "UPLOADSVC_S3__PROVIDER" in found["conditional-writes"].mend
+
+
+async def test_a_store_that_can_more_than_is_said_of_it_is_told(server: S3Server) -> None:
+    """It is no fault; the operator may want to use it."""
+    found = await examine(settings_of(server, s3={"provider": "b2"}))
+    assert "though provider 'b2' need not" in found["conditional-writes"].found
+    assert "yet it refuses a wrong sha256" in found["checksums"].found
+    assert {"conditional-writes", "checksums"} <= of_status(found, "ok")
+    assert found["canary:post"].found == "b2 takes no POST forms"
+    assert await traces(server) == []
+
+
+async def test_checksums_that_a_store_does_not_check_are_named(moto_server: S3Server) -> None:
+    """Moto checks none, nor any signature: both are said, and what it has kept is gone."""
+    found = await examine(settings_of(moto_server))
+    assert {"checksums", "signatures"} <= of_status(found, "failed")
+    assert "a wrong crc32, crc32c, crc64nvme, sha256" in found["checksums"].found
+    assert await traces(moto_server) == []
+
+
+async def test_a_policy_that_nobody_can_use_is_odd(server: S3Server) -> None:
+    """Where only services call, each with policies of its own."""
+    keys = [
+        {"name": "billing", "sha256": sha256(b"1").hexdigest(), "policies": ["default"]},
+        {"name": "photos", "sha256": sha256(b"2").hexdigest(), "policies": ["default", "avatars"]},
+    ]
+    policies: dict[str, Any] = {"default": {}, "avatars": {}, "forgotten": {}}
+    settings = settings_of(server, policies=policies)
+    settings["auth"] = {"api_keys": keys}
+    found = await examine(settings)
+    assert of_status(found, "failed", "warning") == {"policy:forgotten"}
+    assert found["policy:default"].found.endswith("for the API keys billing, photos")
+    assert "UPLOADSVC_AUTH__API_KEYS" in found["policy:forgotten"].mend

@@ -1,0 +1,176 @@
+"""S3 credentials for an app's ``getCredentials`` function: to whom, and for what."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Final
+
+import httpx
+import pytest
+from tests.support.servers import S3Server
+from tests.support.service import JWT_SECRET, authorization, service_client, settings_for, token_for
+from tests.support.sts import ROLE_ARN, answering
+
+from uploadsvc.app import create_app
+from uploadsvc.domain.arns import objects_arn, partition
+from uploadsvc.settings import Settings, SettingsError
+
+ON: Final = {"credentials": True, "role_arn": ROLE_ARN}
+HOLDS_SESSIONS: Final = {"provider": "minio"}
+API_KEY: Final = "the tests' own narrow API key"
+SERVER: Final = S3Server(
+    name="nowhere",
+    endpoint_url="http://127.0.0.1:9",
+    access_key_id="AKIDEXAMPLE",
+    secret_access_key="wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+    bucket="example-bucket",
+    strict=False,
+)
+ANSWER: Final = """<{0}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{0}Result><Credentials>
+<AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>
+<Expiration>2030-01-01T00:00:00Z</Expiration></Credentials></{0}Result></{0}Response>"""
+
+
+async def granted(api: httpx.AsyncClient, user: str) -> dict[str, Any]:
+    """Get credentials that are expected to be handed out."""
+    answer = await api.get("/uppy/credentials", headers=authorization(user))
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+async def test_they_are_good_for_the_caller_s_own_prefix(sts_s3: S3Server) -> None:
+    """And for nothing else that S3 has."""
+    async with service_client(settings_for(sts_s3, uppy={**ON, "credentials_expires_in": 900})) as api:
+        told = await granted(api, "alice")
+    assert told.keys() == {"credentials", "region", "bucket", "endpoint", "prefix"}
+    assert (told["region"], told["bucket"]) == (sts_s3.region, sts_s3.bucket)
+    assert told["endpoint"] == f"{sts_s3.endpoint_url}/{sts_s3.bucket}"
+    assert told["prefix"] == "uploads/alice/"
+    session = told["credentials"]
+    assert session.keys() == {"accessKeyId", "secretAccessKey", "sessionToken", "expiration"}
+    left = datetime.fromisoformat(session["expiration"]) - datetime.now(UTC)
+    assert 800 < left.total_seconds() <= 900
+    hers = replace(
+        sts_s3,
+        access_key_id=session["accessKeyId"],
+        secret_access_key=session["secretAccessKey"],
+        session_token=session["sessionToken"],
+    )
+    async with hers.client() as s3:
+        await s3.put_object(Bucket=hers.bucket, Key="uploads/alice/a.txt", Body=b"a")
+        for key in ("uploads/bob/a.txt", "uploads/alice2/a.txt", "uploads/alice", "a.txt"):
+            with pytest.raises(s3.exceptions.ClientError, match="AccessDenied"):
+                await s3.put_object(Bucket=hers.bucket, Key=key, Body=b"a")
+        with pytest.raises(s3.exceptions.ClientError, match="AccessDenied"):
+            await s3.list_objects_v2(Bucket=hers.bucket)
+        with pytest.raises(s3.exceptions.ClientError, match="AccessDenied"):
+            await s3.delete_object(Bucket=hers.bucket, Key="uploads/alice/a.txt")
+        with pytest.raises(s3.exceptions.ClientError, match="AccessDenied"):
+            await s3.get_object(Bucket=hers.bucket, Key="uploads/alice/a.txt")
+
+
+@pytest.mark.parametrize(("lives", "lasts"), [(20, 900), (1000, 1000), (7200, 3600)])
+async def test_they_end_with_the_caller_s_own_credential(sts_s3: S3Server, lives: int, lasts: int) -> None:
+    """As far as a token service can: it begins none for less than a quarter of an hour."""
+    async with service_client(settings_for(sts_s3, uppy=ON)) as api:
+        token = {"Authorization": f"Bearer {token_for('alice', expires_in=lives)}"}
+        session = (await api.get("/uppy/credentials", headers=token)).json()["credentials"]
+    left = datetime.fromisoformat(session["expiration"]) - datetime.now(UTC)
+    assert lasts - 60 < left.total_seconds() <= lasts
+
+
+async def test_a_user_whose_name_looks_like_a_wildcard_is_no_wildcard(sts_s3: S3Server) -> None:
+    """Its letters are written out in the prefix."""
+    async with service_client(settings_for(sts_s3, uppy=ON)) as api:
+        told = await granted(api, "*")
+    assert told["prefix"] == "uploads/=2A/"
+
+
+async def test_they_are_off_by_default(sts_s3: S3Server) -> None:
+    """They go past what policies say."""
+    async with service_client(settings_for(sts_s3)) as api:
+        answer = await api.get("/uppy/credentials")
+    assert (answer.status_code, answer.json()["error"]) == (403, "forbidden")
+    assert "UPLOADSVC_UPPY__CREDENTIALS" in answer.json()["message"]
+
+
+async def test_a_limited_credential_gets_none(sts_s3: S3Server) -> None:
+    """They would be wider than what asks for them."""
+    narrow = {"name": "narrow", "sha256": sha256(API_KEY.encode()).hexdigest(), "policies": ["default"]}
+    auth = {"jwt": {"secret": JWT_SECRET}, "api_keys": [narrow]}
+    async with service_client(settings_for(sts_s3, uppy=ON, auth=auth)) as api:
+        token = (await api.post("/v1/tokens", json={})).json()["token"]
+        for headers in (
+            {"Authorization": f"Bearer {token}"},
+            {"X-API-Key": API_KEY, "X-On-Behalf-Of": "alice", "Authorization": None},
+        ):
+            request = api.build_request("GET", "/uppy/credentials")
+            for name, value in headers.items():
+                request.headers.pop(name, None)
+                if value is not None:
+                    request.headers[name] = value
+            answer = await api.send(request)
+            assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
+async def test_the_token_service_may_be_elsewhere() -> None:
+    """It is asked at its own address."""
+
+    async def answer(_request: str, _headers: object) -> tuple[int, str]:
+        return 200, ANSWER.format("AssumeRole")
+
+    async with answering(answer) as url:
+        uppy = {**ON, "sts_endpoint_url": url}
+        async with service_client(settings_for(SERVER, s3=HOLDS_SESSIONS, uppy=uppy)) as api:
+            told = await granted(api, "alice")
+    assert told["credentials"]["accessKeyId"] == "ASIAEXAMPLE"
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, "storage_denied"), (503, "storage_unavailable")])
+async def test_a_token_service_that_fails_is_told_as_s3_is(
+    monkeypatch: pytest.MonkeyPatch, status: int, code: str
+) -> None:
+    """And tells nothing of the policy that it was asked for."""
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
+
+    async def answer(_request: str, _headers: object) -> tuple[int, str]:
+        body = "<ErrorResponse><Error><Code>Denied</Code><Message>no</Message></Error></ErrorResponse>"
+        return status, body
+
+    async with answering(answer) as url:
+        server = replace(SERVER, endpoint_url=url)
+        async with service_client(settings_for(server, s3=HOLDS_SESSIONS, uppy=ON)) as api:
+            refused = await api.get("/uppy/credentials")
+    assert refused.json()["code"] == code
+    assert "uploads/alice" not in refused.text
+
+
+@pytest.mark.parametrize(
+    ("uppy", "s3", "variable"),
+    [
+        ({"credentials": True}, HOLDS_SESSIONS, "UPLOADSVC_UPPY__ROLE_ARN: missing"),
+        (ON, {}, "UPLOADSVC_UPPY__CREDENTIALS: generic has no token service"),
+        (ON, {"provider": "r2"}, "UPLOADSVC_UPPY__CREDENTIALS: r2 has no token service"),
+        (ON, {"provider": "localstack"}, "UPLOADSVC_UPPY__CREDENTIALS: localstack has no token service"),
+        ({"role_arn": ROLE_ARN}, {}, "UPLOADSVC_UPPY__CREDENTIALS: must be true"),
+        ({**ON, "sts_endpoint_url": "sts.example.com"}, HOLDS_SESSIONS, "UPLOADSVC_UPPY__STS_ENDPOINT_URL: "),
+    ],
+)
+def test_what_does_not_go_together_stops_the_start(
+    uppy: dict[str, Any], s3: dict[str, Any], variable: str
+) -> None:
+    """With one line that names the variable."""
+    with pytest.raises(SettingsError) as refused:
+        create_app(Settings.model_validate(settings_for(SERVER, s3=s3, uppy=uppy)))
+    assert str(refused.value).startswith(variable)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_prefix_is_written_as_policies_write_it() -> None:
+    """What they would take for wildcards and variables is written out."""
+    arn = objects_arn("b", region="eu-central-1", prefix="a*b?${c}/alice/")
+    assert arn == "arn:aws:s3:::b/a${*}b${?}${$}{c}/alice/*"
+    regions = ("us-east-1", "cn-north-1", "us-gov-west-1")
+    assert [partition(region) for region in regions] == ["aws", "aws-cn", "aws-us-gov"]

@@ -1,0 +1,175 @@
+"""Browsers of exactly the named origins may send exactly the named headers; others' rules stay."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from tests.support.bucket_rules import ORIGIN, recorded, required, the
+from tests.support.servers import S3Server
+
+from uploadsvc.provisioning.plan import apply, plan
+from uploadsvc.provisioning.rules.cors import RULE_ID
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3.type_defs import CORSRuleTypeDef
+
+FOREIGN: "list[CORSRuleTypeDef]" = [
+    {"ID": "theirs", "AllowedOrigins": ["https://other.example.com"], "AllowedMethods": ["GET"]},
+    {"AllowedOrigins": ["https://*.example.org"], "AllowedMethods": ["PUT"], "AllowedHeaders": ["x-*"]},
+]
+OLD: "CORSRuleTypeDef" = {
+    "ID": RULE_ID,
+    "AllowedOrigins": [ORIGIN],
+    "AllowedMethods": ["GET", "HEAD", "PUT", "POST"],
+    "AllowedHeaders": ["*"],
+    "ExposeHeaders": ["ETag"],
+    "MaxAgeSeconds": 3600,
+}
+
+
+async def put_rules(server: S3Server, rules: "list[CORSRuleTypeDef]") -> None:
+    """Set a bucket's rules."""
+    async with server.client() as client:
+        await client.put_bucket_cors(Bucket=server.bucket, CORSConfiguration={"CORSRules": rules})
+
+
+async def rules_of(server: S3Server) -> list[dict[str, object]]:
+    """Return a bucket's rules."""
+    async with server.client() as client:
+        return [dict(rule) for rule in (await client.get_bucket_cors(Bucket=server.bucket))["CORSRules"]]
+
+
+async def preflight(
+    server: S3Server, *, origin: str = ORIGIN, method: str = "PUT", headers: str = "content-type"
+) -> httpx.Response:
+    """Ask as a browser asks before it uploads."""
+    asked = {
+        "Origin": origin,
+        "Access-Control-Request-Method": method,
+        "Access-Control-Request-Headers": headers,
+    }
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return await client.options(
+            f"{server.endpoint_url}/{server.bucket}/uploads/alice/photo.jpg", headers=asked
+        )
+
+
+async def test_a_browser_of_a_named_origin_may_upload_and_others_may_not(s3: S3Server) -> None:
+    """Before the rule nobody may; with it exactly the named origins, by exactly the named methods."""
+    server = replace(s3, bucket=await s3.create_bucket())
+    assert (await preflight(server)).status_code == 403
+    async with server.client() as client:
+        await apply(client, required(server), rules=["cors"])
+    for method in ("PUT", "GET", "HEAD"):
+        allowed = await preflight(server, method=method)
+        assert allowed.status_code == 200
+        assert allowed.headers["access-control-allow-origin"] == ORIGIN
+        assert method in allowed.headers["access-control-allow-methods"]
+    assert allowed.headers["access-control-expose-headers"] == "ETag"
+    refused = await preflight(server, origin="https://evil.example.com")
+    assert "access-control-allow-origin" not in refused.headers
+    if s3.name == "localstack":
+        # SeaweedFS goes by the origin alone.
+        assert (await preflight(server, method="DELETE")).status_code == 403
+        assert (await preflight(server, headers="content-type,if-none-match")).status_code == 200
+        assert (await preflight(server, headers="content-type,x-amz-acl")).status_code == 403
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+async def test_our_rule_is_changed_where_it_stands(moto_server: S3Server, place: int) -> None:
+    """One that an older version has made, for any header, too; theirs are as they were, in their order."""
+    await put_rules(moto_server, [*FOREIGN[:place], OLD, *FOREIGN[place:]])
+    async with moto_server.client() as client:
+        planned = the("cors", await plan(client, required(moto_server)))
+        assert planned.state == "differs"
+        assert "headers *" in planned.found
+        assert "headers content-type, if-none-match" in planned.wanted
+        assert the("cors", await apply(client, required(moto_server), rules=["cors"])).state == "changed"
+    rules = await rules_of(moto_server)
+    ours = rules.pop(place)
+    assert rules == FOREIGN
+    assert ours == {
+        "ID": "uploadsvc",
+        "AllowedOrigins": [ORIGIN],
+        "AllowedMethods": ["GET", "HEAD", "PUT"],
+        "AllowedHeaders": ["content-type", "if-none-match"],
+        "ExposeHeaders": ["ETag"],
+        "MaxAgeSeconds": 3600,
+    }
+
+
+async def test_a_new_rule_comes_behind_theirs(s3: S3Server) -> None:
+    """S3 takes the first that fits, which stays theirs."""
+    server = replace(s3, bucket=await s3.create_bucket())
+    await put_rules(server, FOREIGN)
+    async with server.client() as client:
+        done = the("cors", await apply(client, required(server), rules=["cors"]))
+    assert (done.state, done.found) == ("made", "2 of others")
+    rules = await rules_of(server)
+    assert [rule.get("ID") for rule in rules] == ["theirs", None, RULE_ID]
+    assert [rule["AllowedOrigins"] for rule in rules[:2]] == [rule["AllowedOrigins"] for rule in FOREIGN]
+
+
+async def test_without_origins_our_rule_goes(s3: S3Server) -> None:
+    """Theirs stay; a bucket that had only ours has none, and there is nothing to do the second time."""
+    for others in (FOREIGN, []):
+        server = replace(s3, bucket=await s3.create_bucket())
+        await put_rules(server, [*others, OLD])
+        async with recorded(server) as client:
+            requirements = required(server, origins=())
+            done = the("cors", await apply(client.client, requirements, rules=["cors"]))
+            assert (done.state, done.wanted) == ("changed", "no rule of ours: no origins are set")
+            client.writes.clear()
+            assert the("cors", await apply(client.client, requirements, rules=["cors"])).state == "in place"
+            assert client.writes == []
+        if others:
+            assert [rule.get("ID") for rule in await rules_of(server)] == ["theirs", None]
+        else:
+            assert (await preflight(server)).status_code == 403
+
+
+async def test_a_store_that_keeps_no_ids_is_not_written_to_for_ever(moto_server: S3Server) -> None:
+    """A rule that is ours but for its id counts, and so does another order or case."""
+    ours: CORSRuleTypeDef = {
+        "AllowedOrigins": [ORIGIN],
+        "AllowedMethods": ["PUT", "HEAD", "GET"],
+        "AllowedHeaders": ["If-None-Match", "Content-Type"],
+        "ExposeHeaders": ["etag"],
+        "MaxAgeSeconds": 3600,
+    }
+    await put_rules(moto_server, [*FOREIGN, ours])
+    async with recorded(moto_server) as s3:
+        assert the("cors", await apply(s3.client, required(moto_server), rules=["cors"])).state == "in place"
+    assert s3.writes == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("origins", ("https://a.example", ORIGIN)),
+        ("cors_methods", frozenset({"GET", "HEAD", "POST"})),
+        ("cors_headers", frozenset({"content-type"})),
+    ],
+)
+async def test_whatever_differs_is_changed(moto_server: S3Server, name: str, value: object) -> None:
+    """Origins, methods or headers, be they more or fewer."""
+    async with moto_server.client() as client:
+        await apply(client, required(moto_server), rules=["cors"])
+        other = required(moto_server, **{name: value})
+        assert the("cors", await plan(client, other)).state == "differs"
+        await apply(client, other, rules=["cors"])
+        assert the("cors", await plan(client, other)).state == "in place"
+
+
+@pytest.mark.parametrize(("name", "value"), [("ExposeHeaders", []), ("MaxAgeSeconds", 5)])
+async def test_a_rule_that_somebody_changed_is_put_right(
+    moto_server: S3Server, name: str, value: object
+) -> None:
+    """Without the exposed ETag some clients cannot put parts together."""
+    async with moto_server.client() as client:
+        await apply(client, required(moto_server), rules=["cors"])
+        (rule,) = await rules_of(moto_server)
+        await put_rules(moto_server, [{**rule, name: value}])  # type: ignore[typeddict-item] # one is other
+        assert the("cors", await apply(client, required(moto_server), rules=["cors"])).state == "changed"
+    assert await rules_of(moto_server) == [rule]

@@ -1,0 +1,177 @@
+"""Completion is verified, not believed; its receipt is checked by a backend that asks nobody."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from tests.support.servers import S3Server
+from tests.support.service import RECEIPT_SECRET, service_client, settings_for
+from tests.support.transfers import create, put
+
+from uploadsvc import bootstrap as wiring
+
+CONTENT = b"hello, bytes"
+
+
+def claims_of(receipt: str) -> dict[str, Any]:
+    """Check a receipt as a backend does, with the shared secret alone."""
+    claims = jwt.decode(
+        receipt,
+        RECEIPT_SECRET,
+        algorithms=["HS256"],
+        audience="uploadsvc-receipts",
+        issuer="uploadsvc",
+        options={"require": ["exp", "iat", "jti", "sub"]},
+    )
+    assert isinstance(claims, dict)
+    return claims
+
+
+async def test_it_is_incomplete_until_the_bytes_are_there(
+    api: httpx.AsyncClient, http: httpx.AsyncClient, user: str
+) -> None:
+    """First 409, then 200 as often as it is asked, each time for the same upload."""
+    upload = await create(api, filename="a.txt", size=len(CONTENT))
+    resource = f"/v1/uploads/{upload['id']}"
+    before = await api.post(f"{resource}/complete")
+    assert (before.status_code, before.json()["code"]) == (409, "upload_incomplete")
+    assert (await api.get(resource)).json()["status"] == "pending"
+    assert (await put(http, upload, CONTENT)).status_code == 200
+    first, second = [await api.post(f"{resource}/complete") for _ in range(2)]
+    assert (first.status_code, second.status_code) == (200, 200)
+    facts, claims = first.json()["object"], claims_of(first.json()["receipt"])
+    assert claims["sub"] == user
+    assert (facts["key"], facts["size"], facts["content_type"]) == (upload["key"], len(CONTENT), "text/plain")
+    for name in ("bucket", "key", "size", "content_type", "etag", "version_id", "checksum"):
+        assert claims[name] == facts[name], name
+    assert claims["policy"] == "default"
+    assert claims["jti"] == claims_of(second.json()["receipt"])["jti"]
+    assert first.json()["replaceable_until"] is None
+    state = (await api.get(resource)).json()
+    assert (state["status"], state["object"]["etag"]) == ("stored", facts["etag"])
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "field"),
+    [(b"more than was promised", "text/plain", "size"), (CONTENT, "text/html", "content_type")],
+)
+async def test_what_was_not_promised_is_not_verified(
+    api: httpx.AsyncClient, s3: S3Server, content: bytes, content_type: str, field: str
+) -> None:
+    """Whoever else can write to the bucket: another size or type under the key gives no receipt."""
+    upload = await create(api, filename="a.txt", content_type="text/plain", size=len(CONTENT))
+    async with s3.client() as admin:
+        await admin.put_object(Bucket=s3.bucket, Key=upload["key"], Body=content, ContentType=content_type)
+    answer = await api.post(f"/v1/uploads/{upload['id']}/complete")
+    assert (answer.status_code, answer.json()["code"]) == (422, "verification_failed")
+    assert answer.json()["errors"][0]["field"] == field
+    assert "receipt" not in answer.json()
+
+
+@pytest.mark.parametrize("filename", ["a.log", "a.go", "a.toml", "a.unheard-of", "no-extension"])
+async def test_a_file_of_no_known_type_is_verified(
+    api: httpx.AsyncClient, http: httpx.AsyncClient, filename: str
+) -> None:
+    """SeaweedFS guesses another type by the key in place of ``application/octet-stream``."""
+    upload = await create(api, filename=filename, size=len(CONTENT))
+    assert upload["headers"]["Content-Type"] == "application/octet-stream"
+    assert (await put(http, upload, CONTENT)).status_code == 200
+    assert (await api.post(f"/v1/uploads/{upload['id']}/complete")).status_code == 200
+
+
+async def test_an_older_object_proves_nothing(
+    api: httpx.AsyncClient, http: httpx.AsyncClient, s3: S3Server, user: str
+) -> None:
+    """Same key, size and type, but of another upload: pending, incomplete, until the new bytes are there."""
+    key = f"uploads/{user}/notes.txt"
+    async with s3.client() as admin:
+        await admin.put_object(Bucket=s3.bucket, Key=key, Body=b"older bytes!", ContentType="text/plain")
+    upload = await create(
+        api, policy="replace", relative_key="notes.txt", filename="notes.txt", size=len(CONTENT)
+    )
+    assert upload["key"] == key
+    resource = f"/v1/uploads/{upload['id']}"
+    assert (await api.get(resource)).json()["status"] == "pending"
+    assert (await api.post(f"{resource}/complete")).json()["code"] == "upload_incomplete"
+    assert (await put(http, upload, CONTENT)).status_code == 200
+    done = await api.post(f"{resource}/complete")
+    assert done.status_code == 200
+    assert done.json()["replaceable_until"] == upload["expires_at"]
+
+
+async def test_an_object_by_another_policy_proves_nothing(
+    api: httpx.AsyncClient, http: httpx.AsyncClient, user: str
+) -> None:
+    """One policy made up the key, another let it be named: the first upload is still pending."""
+    made_up = await create(api, filename="a.txt", size=len(CONTENT))
+    relative_key = made_up["key"].removeprefix(f"uploads/{user}/")
+    named = await create(
+        api, policy="replace", relative_key=relative_key, filename="a.txt", size=len(CONTENT)
+    )
+    assert named["key"] == made_up["key"]
+    assert (await put(http, named, CONTENT)).status_code == 200
+    assert (await api.post(f"/v1/uploads/{named['id']}/complete")).status_code == 200
+    answer = await api.post(f"/v1/uploads/{made_up['id']}/complete")
+    assert (answer.status_code, answer.json()["code"]) == (409, "upload_incomplete")
+
+
+async def test_a_guessed_type_that_a_browser_would_run_is_not_verified(
+    api: httpx.AsyncClient, http: httpx.AsyncClient, s3: S3Server
+) -> None:
+    """Where the store makes a page of an untyped file by its key, there is no receipt for it."""
+    upload = await create(api, filename="e.html", content_type="application/octet-stream", size=len(CONTENT))
+    assert (await put(http, upload, CONTENT)).status_code == 200
+    answer = await api.post(f"/v1/uploads/{upload['id']}/complete")
+    assert answer.status_code == (422 if s3.name == "seaweedfs" else 200)
+
+
+async def test_the_later_of_two_uploads_to_one_key_is_the_one_that_counts(
+    api: httpx.AsyncClient, http: httpx.AsyncClient
+) -> None:
+    """The earlier one's id no longer says ``stored``: its bytes are gone."""
+    request = {"policy": "replace", "relative_key": "one", "size": len(CONTENT)}
+    first, second = await create(api, **request), await create(api, **request)
+    for upload in (first, second):
+        assert (await put(http, upload, CONTENT)).status_code == 200
+        assert (await api.post(f"/v1/uploads/{upload['id']}/complete")).status_code == 200
+    assert (await api.get(f"/v1/uploads/{first['id']}")).json()["status"] == "pending"
+
+
+async def test_a_key_of_ones_own_is_not_overwritten(
+    api: httpx.AsyncClient, http: httpx.AsyncClient, user: str
+) -> None:
+    """Without ``overwrite`` S3 itself refuses the second PUT, whichever upload it is of."""
+    request = {"policy": "keys", "relative_key": "a/b", "size": len(CONTENT)}
+    first, second = await create(api, **request), await create(api, **request)
+    assert first["key"] == second["key"] == f"uploads/{user}/a/b"
+    assert (await put(http, first, CONTENT)).status_code == 200
+    assert (await put(http, second, CONTENT)).status_code == 412
+    answer = await api.post(f"/v1/uploads/{second['id']}/complete")
+    assert answer.json()["code"] == "upload_incomplete"
+    forbidden = await api.post("/v1/uploads", json={**request, "overwrite": True})
+    assert (forbidden.status_code, forbidden.json()["code"]) == (403, "forbidden")
+
+
+async def test_overwriting_can_be_declined_where_it_is_allowed(
+    api: httpx.AsyncClient, http: httpx.AsyncClient
+) -> None:
+    """``overwrite: false`` guards one upload of a policy that would replace."""
+    request = {"policy": "replace", "relative_key": "c", "size": len(CONTENT)}
+    assert (await put(http, await create(api, **request), CONTENT)).status_code == 200
+    assert (await put(http, await create(api, **request), CONTENT)).status_code == 200
+    no_overwrite = await create(api, **request, overwrite=False)
+    assert (await put(http, no_overwrite, CONTENT)).status_code == 412
+
+
+async def test_an_id_ends(s3: S3Server, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a day its id is 410, whatever S3 holds."""
+    settings = settings_for(s3)
+    async with service_client(settings) as api:
+        upload = await create(api, size=len(CONTENT))
+        assert (await put(http, upload, CONTENT)).status_code == 200
+    monkeypatch.setattr(wiring, "now", lambda: datetime.now(UTC) + timedelta(hours=25))
+    async with service_client(settings) as api:
+        answer = await api.post(f"/v1/uploads/{upload['id']}/complete")
+    assert (answer.status_code, answer.json()["code"]) == (410, "upload_expired")

@@ -1,0 +1,54 @@
+"""A browser, and the packages in it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
+
+import pytest
+from playwright.async_api import Browser, BrowserContext
+from tests.e2e.browser.conftest import browser
+from tests.support.pages import examples, text_of
+from tests.support.uploaders.packages import STAMP, UPLOADERS, bundle
+
+__all__ = ["browser"]
+
+Bundled = Callable[[str], Awaitable[bytes]]
+
+ADDRESS: Final = '"https://uploads.example.com"'
+_UPPY: Final = examples(text_of("docs/uppy.md"), "js")
+GUIDES: Final = {
+    "uppy6": "".join(_UPPY[:-1]),
+    "uppy5": _UPPY[-1],
+    "better-upload": "".join(examples(text_of("docs/better-upload.md"), "js")),
+}
+"""What our pages tell of each package."""
+
+# What a guide leaves to whoever copies it: where the service is, and a login.
+_PRELUDE: Final = """const config = await (await fetch("/config")).json();
+const getToken = async () => config.token;
+"""
+
+
+@pytest.fixture(scope="session")
+def bundled(tmp_path_factory: pytest.TempPathFactory) -> Bundled:
+    """Give what bundles a package's page, ``uppy6`` for one, once, with the examples of its guide."""
+    if not STAMP.exists():
+        pytest.skip(f"the uploaders are not installed: make {STAMP.relative_to(UPLOADERS.parent.parent)}")
+    directory, made = tmp_path_factory.mktemp("guides"), dict[str, bytes]()
+
+    async def of(name: str) -> bytes:
+        if name not in made:
+            guide = directory / f"{name}.js"
+            guide.write_text(_PRELUDE + GUIDES[name].replace(ADDRESS, "config.service"), encoding="utf-8")
+            made[name] = await bundle(UPLOADERS / name / "page.js", guide=guide)
+        return made[name]
+
+    return of
+
+
+@pytest.fixture
+async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+    """Give a test a profile of its own in the browser."""
+    context = await browser.new_context()
+    context.set_default_timeout(20_000)
+    yield context
+    await context.close()

@@ -1,0 +1,142 @@
+"""Alive, and ready: what an orchestrator is told when S3 is there, down, or keeps another time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from tests.support.api import assert_problem, created, s3_that_is_down
+from tests.support.servers import S3Server
+from tests.support.service import BASE_URL, service_client, settings_for
+
+from uploadsvc.api.problems import register_problems
+from uploadsvc.api.v1.health import health_router
+from uploadsvc.domain.errors import StorageDenied, StorageUnavailable, UploadsvcError
+from uploadsvc.s3.storage import Storage
+from uploadsvc.services.readiness import MAX_CLOCK_SKEW, Readiness
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+class ScriptedStorage(Storage):
+    """A storage whose answer to ``check`` a test sets."""
+
+    def __init__(self) -> None:
+        self.answer: datetime | UploadsvcError = NOON
+        self.asked = 0
+        self.was_asked = asyncio.Event()
+        self.silent: asyncio.Event | None = None
+
+    async def check(self) -> datetime:
+        """Give what was set."""
+        self.asked += 1
+        self.was_asked.set()
+        if self.silent is not None:
+            await self.silent.wait()
+        if isinstance(self.answer, UploadsvcError):
+            raise self.answer
+        return self.answer
+
+
+@asynccontextmanager
+async def probed(storage: Storage, clock: Callable[[], datetime]) -> AsyncIterator[httpx.AsyncClient]:
+    """Serve the health routes alone."""
+    app = FastAPI()
+    app.include_router(health_router(Readiness(storage=storage, clock=clock)))
+    register_problems(app)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client:
+        yield client
+
+
+async def test_alive_needs_neither_s3_nor_a_credential() -> None:
+    """As long as the process answers, it is alive; before S3 has answered, it is not ready."""
+    async with service_client(settings_for(s3_that_is_down()), user=None) as client:
+        alive = await client.get("/healthz")
+        ready = await client.get("/readyz")
+    assert (alive.status_code, alive.json()) == (200, {"status": "ok"})
+    assert_problem(ready, "storage_unavailable")
+    assert int(ready.headers["retry-after"]) > 0
+
+
+async def test_ready_once_the_bucket_has_answered(moto_server: S3Server) -> None:
+    """Credentials and bucket are there."""
+    async with service_client(settings_for(moto_server), user=None) as client:
+        answer = await client.get("/readyz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "storage": "ok"})
+
+
+async def test_a_bucket_that_is_not_there_is_a_mistake_of_the_settings(moto_server: S3Server) -> None:
+    """Not ready, and it will not mend itself; yet what is signed needs no bucket to answer."""
+    settings = settings_for(replace(moto_server, bucket="no-such-bucket"))
+    async with service_client(settings) as client:
+        assert_problem(await client.get("/readyz"), "storage_misconfigured")
+        created(await client.post("/v1/uploads", json={}))
+
+
+async def test_a_later_outage_shows_and_takes_nobody_out() -> None:
+    """Signing still works, so the answer stays 200; the body says that the store fails."""
+    storage, times = ScriptedStorage(), [NOON]
+    async with probed(storage, lambda: times[0]) as client:
+        storage.answer = StorageDenied("Denied.")
+        assert_problem(await client.get("/readyz"), "storage_denied")
+        storage.answer = NOON
+        assert (await client.get("/readyz")).json() == {"status": "ready", "storage": "ok"}
+        times[0] += timedelta(seconds=10)
+        storage.answer = StorageUnavailable("Down.")
+        down = await client.get("/readyz")
+        assert (down.status_code, down.json()) == (200, {"status": "ready", "storage": "failing"})
+        times[0] += timedelta(seconds=10)
+        storage.answer = times[0]
+        assert (await client.get("/readyz")).json() == {"status": "ready", "storage": "ok"}
+
+
+async def test_probes_do_not_storm_the_store() -> None:
+    """Once ready, S3 is asked at most every ten seconds; until then, each time."""
+    storage, times = ScriptedStorage(), [NOON]
+    storage.answer = StorageUnavailable("Down.")
+    async with probed(storage, lambda: times[0]) as client:
+        for _ in range(3):
+            await client.get("/readyz")
+        assert storage.asked == 3
+        storage.answer = NOON
+        for _ in range(5):
+            await client.get("/readyz")
+        assert storage.asked == 4
+        times[0] += timedelta(seconds=10)
+        await client.get("/readyz")
+    assert storage.asked == 5
+
+
+async def test_probes_share_one_question_and_do_not_hang_with_the_store() -> None:
+    """Before it is ready, all wait for one answer; after that, a silent store holds no probe up."""
+    storage, times = ScriptedStorage(), [NOON]
+    storage.silent = asyncio.Event()
+    async with probed(storage, lambda: times[0]) as client:
+        probes = [asyncio.create_task(client.get("/readyz")) for _ in range(5)]
+        await storage.was_asked.wait()
+        storage.silent.set()
+        assert {answer.status_code for answer in await asyncio.gather(*probes)} == {200}
+        assert storage.asked == 1
+        storage.silent.clear()
+        times[0] += timedelta(seconds=10)
+        answers = await asyncio.gather(*(client.get("/readyz") for _ in range(5)))
+        assert {answer.status_code for answer in answers} == {200}
+        assert storage.asked == 2
+        storage.silent.set()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+async def test_a_clock_more_than_five_minutes_off_is_not_ready(sign: int) -> None:
+    """S3 would refuse whatever is signed; the problem says how far off the clock is."""
+    storage = ScriptedStorage()
+    async with probed(storage, lambda: NOON) as client:
+        storage.answer = NOON + sign * (MAX_CLOCK_SKEW + timedelta(seconds=1))
+        answer = await client.get("/readyz")
+        assert_problem(answer, "storage_misconfigured")
+        assert "301 seconds" in answer.json()["detail"]
+        storage.answer = NOON + sign * MAX_CLOCK_SKEW
+        assert (await client.get("/readyz")).status_code == 200

@@ -1,0 +1,429 @@
+"""Uploads in parts, asked for in ways that nobody means well by."""
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import httpx
+import pytest
+from tests.support.api import AUTH, NARROW_API_KEY, assert_problem, created, query
+from tests.support.servers import S3Server
+from tests.support.service import authorization, service_client, settings_for, token_for
+
+from uploadsvc import bootstrap as wiring
+from uploadsvc.domain.parts import MIB
+
+POLICIES: Final[dict[str, Any]] = {
+    "default": {"part_size": "5MiB", "max_size": "5TiB"},
+    "small": {"part_size": "5MiB"},
+    "fixed": {"key": "avatar", "part_size": "5MiB"},
+    "brief": {"multipart_expires_in": 60, "expires_in": 900},
+    "keyed": {"client_keys": True},
+    "off": {"checksum": "off"},
+    "sure": {"checksum": "required"},
+}
+FILM: Final = {"size": 11 * MIB, "method": "multipart"}
+NOTE: Final = {"size": 4, "method": "multipart", "filename": "note.txt"}
+
+
+@asynccontextmanager
+async def running(server: S3Server) -> AsyncIterator[httpx.AsyncClient]:
+    """Run the app over an S3 that takes every checksum."""
+    settings = settings_for(server, auth=AUTH, policies=POLICIES, s3={"provider": "aws"})
+    async with service_client(settings) as client:
+        yield client
+
+
+@pytest.fixture
+async def api(moto_server: S3Server) -> AsyncIterator[httpx.AsyncClient]:
+    """Give a test a bucket of its own."""
+    async with running(moto_server) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+async def shared(_moto: S3Server) -> AsyncIterator[httpx.AsyncClient]:
+    """Give one to all tests that only look at what is refused."""
+    async with running(replace(_moto, bucket=await _moto.create_bucket())) as client:
+        yield client
+
+
+async def begin(api: httpx.AsyncClient, **fields: object) -> dict[str, Any]:
+    """Begin an upload in parts, of eleven mebibytes by default; its ``path`` is its address."""
+    upload = created(await api.post("/v1/uploads", json={**FILM, **fields}))
+    assert upload["method"] == "multipart"
+    return {**upload, "path": f"/v1/uploads/{upload['id']}"}
+
+
+async def send(upload: dict[str, Any], content: bytes = b"note") -> str:
+    """Send the first part of an upload; return its ETag."""
+    async with httpx.AsyncClient(trust_env=False) as s3:
+        (part, *_) = upload["parts"]
+        answer = await s3.put(part["url"], content=content, headers=part["headers"])
+        return answer.raise_for_status().headers["etag"].strip('"')
+
+
+def packed(value: object) -> str:
+    """Return JSON as a cursor has it."""
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+async def test_the_first_hundred_parts_are_signed_and_the_rest_on_demand(api: httpx.AsyncClient) -> None:
+    """A thousand at once, the last for what is left of the file."""
+    upload = await begin(api, size=5000 * MIB + 1)
+    assert (upload["part_size"], upload["part_count"]) == (5 * MIB, 1001)
+    assert [part["part_number"] for part in upload["parts"]] == list(range(1, 101))
+    wanted = list(range(1001, 1, -1))
+    answer = (await api.post(f"{upload['path']}/parts", json={"part_numbers": wanted})).json()
+    assert [part["part_number"] for part in answer["parts"]] == wanted
+    assert [part["size"] for part in answer["parts"]] == [1] + [5 * MIB] * 999
+    for part in answer["parts"][:3]:
+        asked = query(part["url"])
+        assert asked["partNumber"] == str(part["part_number"])
+        assert asked["X-Amz-SignedHeaders"] == "content-length;host"
+
+
+async def test_a_part_asked_for_twice_is_signed_twice(api: httpx.AsyncClient) -> None:
+    """Each by the checksum that stands in its own place."""
+    upload = await begin(api, checksum={"algorithm": "crc32"})
+    assert upload["parts"] == []
+    checksums = ["AAAAAA==", "AAAAAQ==", "AAAAAA=="]
+    asked = {"part_numbers": [2, 2, 1], "checksums": checksums}
+    parts = (await api.post(f"{upload['path']}/parts", json=asked)).json()["parts"]
+    assert [part["part_number"] for part in parts] == [2, 2, 1]
+    assert [part["headers"] for part in parts] == [{"x-amz-checksum-crc32": value} for value in checksums]
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "asked", "field"),
+    [
+        (None, {"part_numbers": [4]}, "part_numbers"),
+        (None, {"part_numbers": [1, 10_000]}, "part_numbers"),
+        (None, {"part_numbers": [10_001]}, "part_numbers.0"),
+        (None, {"part_numbers": [-1]}, "part_numbers.0"),
+        (None, {"part_numbers": [True]}, "part_numbers.0"),
+        (None, {"part_numbers": []}, "part_numbers"),
+        (None, {"part_numbers": [1] * 1001}, "part_numbers"),
+        (None, {"part_numbers": "1"}, "part_numbers"),
+        (None, {}, "part_numbers"),
+        (None, {"part_numbers": [1], "upload_id": "x"}, "upload_id"),
+        (None, {"part_numbers": [1], "checksums": ["AAAAAA=="]}, "checksums"),
+        (None, {"part_numbers": [1], "checksums": []}, "checksums"),
+        ("crc32", {"part_numbers": [1]}, "checksums"),
+        ("crc32", {"part_numbers": [1], "checksums": None}, "checksums"),
+        ("crc32", {"part_numbers": [1], "checksums": []}, "checksums"),
+        ("crc32", {"part_numbers": [1, 2], "checksums": ["AAAAAA=="]}, "checksums"),
+        ("crc32", {"part_numbers": [1], "checksums": ["AAAAAA==", "AAAAAA=="]}, "checksums"),
+        ("crc32", {"part_numbers": [1], "checksums": ["AAAAAB=="]}, "checksums"),
+        ("crc32", {"part_numbers": [1], "checksums": ["AAAAAA==\r\nx-evil: 1"]}, "checksums"),
+        ("crc32", {"part_numbers": [1], "checksums": ["é"]}, "checksums"),
+        ("crc32", {"part_numbers": [1], "checksums": [""]}, "checksums"),
+        ("crc32", {"part_numbers": [1], "checksums": [None]}, "checksums.0"),
+        ("sha256", {"part_numbers": [1], "checksums": ["AAAAAA=="]}, "checksums"),
+        ("sha256", {"part_numbers": [1], "checksums": [f"{'A' * 43}=-1"]}, "checksums"),
+    ],
+)
+async def test_what_cannot_be_signed_is_refused_by_name(
+    shared: httpx.AsyncClient, algorithm: str | None, asked: dict[str, Any], field: str
+) -> None:
+    """No part is signed where one of them is wrong."""
+    upload = await begin(shared, checksum={"algorithm": algorithm} if algorithm else None)
+    assert_problem(await shared.post(f"{upload['path']}/parts", json=asked), "validation_error", field)
+
+
+@pytest.mark.parametrize(
+    ("checksum", "policy", "code", "field"),
+    [
+        ({"algorithm": "crc32", "value": "AAAA"}, "default", "validation_error", "checksum"),
+        ({"algorithm": "sha256", "value": f"{'A' * 43}=-3"}, "default", "validation_error", "checksum"),
+        ({"algorithm": "md5"}, "default", "validation_error", "checksum.algorithm"),
+        ({"algorithm": "crc32"}, "off", "validation_error", "checksum"),
+        (None, "sure", "checksum_required", "checksum"),
+    ],
+)
+async def test_a_checksum_that_cannot_be_kept_is_refused_at_the_start(
+    shared: httpx.AsyncClient, checksum: object, policy: str, code: str, field: str
+) -> None:
+    """Where it is malformed, unasked or lacking."""
+    answer = await shared.post("/v1/uploads", json={**FILM, "checksum": checksum, "policy": policy})
+    assert_problem(answer, code, field)
+
+
+async def test_an_empty_file_is_one_empty_part(api: httpx.AsyncClient) -> None:
+    """Of no bytes; there is no second one."""
+    upload = await begin(api, size=0)
+    assert [(part["part_number"], part["size"]) for part in upload["parts"]] == [(1, 0)]
+    answer = await api.post(f"{upload['path']}/parts", json={"part_numbers": [2]})
+    assert_problem(answer, "validation_error", "part_numbers")
+
+
+@pytest.mark.parametrize(
+    ("parts", "code", "field", "words"),
+    [
+        ([{"part_number": 2, "etag": "x"}], "validation_error", "parts", "no part 2"),
+        ([{"part_number": 1, "etag": "x"}], "upload_incomplete", "parts", "were named: 1."),
+        ([{"part_number": 1, "etag": ""}], "upload_incomplete", "parts", "were named: 1."),
+        ([], "upload_incomplete", "parts", "were named: 1."),
+        ([{"part_number": 0, "etag": "x"}], "validation_error", "parts.0.part_number", ""),
+        ([{"part_number": 10_001, "etag": "x"}], "validation_error", "parts.0.part_number", ""),
+        ([{"part_number": 1}], "validation_error", "parts.0.etag", ""),
+        ([{"part_number": 1, "etag": "x", "size": 4}], "validation_error", "parts.0.size", ""),
+        ("x", "validation_error", "parts", ""),
+    ],
+)
+async def test_what_a_client_believes_to_have_sent_is_compared(
+    shared: httpx.AsyncClient, *, parts: object, code: str, field: str, words: str
+) -> None:
+    """Unknown parts, wrong ETags, none at all; then the right ones, quoted or not."""
+    upload = await begin(shared, **NOTE)
+    etag = await send(upload)
+    refused = await shared.post(f"{upload['path']}/complete", json={"parts": parts})
+    assert_problem(refused, code, field)
+    assert words in refused.json()["detail"]
+    named = {"parts": [{"part_number": 1, "etag": f'"{etag}"'}]}
+    assert (await shared.post(f"{upload['path']}/complete", json=named)).status_code == 200
+
+
+@pytest.mark.parametrize("body", ["[]", "5", '"text"', '{"part": []}', "{"])
+async def test_a_completions_body_is_an_object_or_nothing(shared: httpx.AsyncClient, body: str) -> None:
+    """Null, an empty object and no body at all say the same."""
+    upload = await begin(shared, **NOTE)
+    headers = {"Content-Type": "application/json"}
+    answer = await shared.post(f"{upload['path']}/complete", content=body, headers=headers)
+    assert answer.json()["code"] == "validation_error"
+    await send(upload)
+    for nothing in ("", "null", "{}", '{"parts": null}'):
+        answer = await shared.post(f"{upload['path']}/complete", content=nothing, headers=headers)
+        assert answer.status_code == 200, answer.text
+
+
+async def test_ten_thousand_etags_fit_into_a_request(api: httpx.AsyncClient) -> None:
+    """Quoted as S3 answers them."""
+    upload = await begin(api, size=50_000 * MIB)
+    assert upload["part_count"] == 10_000
+    named = [{"part_number": number, "etag": f'"{"f" * 32}-10000"'} for number in range(1, 10_001)]
+    answer = await api.post(f"{upload['path']}/complete", json={"parts": named})
+    assert_problem(answer, "upload_incomplete", "parts")
+    assert "10000 of 10000 parts have not arrived: 1-10000." in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [],
+        {},
+        5,
+        None,
+        "ab",
+        ["a"],
+        ["a", 5],
+        [5, "a"],
+        [None, "a"],
+        ["a", "b", "c"],
+        ["a", ""],
+        ["a", "é"],
+        ["a", "b\n"],
+        ["a\x00", "b"],
+        ["\ud800", "b"],
+        ["a" * 1024, "b"],
+        ["é" * 600, "b"],
+        ["a", "b" * 2049],
+        [["a"], "b"],
+    ],
+)
+async def test_a_made_up_cursor_is_refused_or_finds_only_ones_own(
+    shared: httpx.AsyncClient, value: object
+) -> None:
+    """It never reaches S3 as it is."""
+    await begin(shared)
+    bob = authorization("bob")
+    answer = await shared.get("/v1/uploads", params={"cursor": packed(value)}, headers=bob)
+    if answer.status_code == 200:
+        assert value == "ab"
+        assert answer.json()["uploads"] == []
+    else:
+        assert_problem(answer, "validation_error", "cursor")
+
+
+@pytest.mark.parametrize("cursor", ["x", "!", "W10", "=", "WyJhIiwiYiJd\n", "é", "A" * 10_000, "W" * 60_000])
+async def test_no_cursor_at_all(shared: httpx.AsyncClient, cursor: str) -> None:
+    """Nor any other text."""
+    answer = await shared.get("/v1/uploads", params={"cursor": cursor})
+    assert_problem(answer, "validation_error", "cursor")
+
+
+@pytest.mark.parametrize("relative", ["", "../bob/", "/", "../../uploads/bob/a", "uploads/bob/"])
+async def test_a_cursor_leads_nobody_to_others(api: httpx.AsyncClient, relative: str) -> None:
+    """Whatever stands in it is below the caller's own prefix; of one, another's is no part."""
+    for user in ("bob", "alice", "alice2", "alic", "al"):
+        headers = authorization(user)
+        created(await api.post("/v1/uploads", json={**FILM, "filename": "z"}, headers=headers))
+    answer = await api.get("/v1/uploads", params={"cursor": packed([relative, "0"])})
+    keys = [upload["key"] for upload in answer.json()["uploads"]]
+    assert all(key.startswith("uploads/alice/") for key in keys)
+    (mine,) = (await api.get("/v1/uploads")).json()["uploads"]
+    assert mine["key"].startswith("uploads/alice/")
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "1001", "x", "1.5"])
+async def test_a_page_has_a_limit(shared: httpx.AsyncClient, limit: str) -> None:
+    """As a listing of objects has."""
+    assert_problem(await shared.get("/v1/uploads", params={"limit": limit}), "validation_error", "limit")
+
+
+async def test_a_narrow_credential_reaches_its_own_policys_parts(api: httpx.AsyncClient) -> None:
+    """An upload token or an API key for one policy: others' uploads, and the list of all, are not for it."""
+    minted = (await api.post("/v1/tokens", json={"policies": ["small"]})).json()["token"]
+    token = {"Authorization": f"Bearer {minted}"}
+    key = {"X-API-Key": NARROW_API_KEY, "X-On-Behalf-Of": "alice"}
+    # From here on, each request brings its own credential.
+    del api.headers["Authorization"]
+    mine = created(await api.post("/v1/uploads", json={**NOTE, "policy": "small"}, headers=token))
+    other = created(await api.post("/v1/uploads", json=NOTE, headers=authorization()))
+    for headers in (token, key):
+        path = f"/v1/uploads/{mine['id']}"
+        parts = await api.post(f"{path}/parts", json={"part_numbers": [1]}, headers=headers)
+        assert parts.status_code == 200
+        assert (await api.get(path, headers=headers)).status_code == 200
+        path = f"/v1/uploads/{other['id']}"
+        for answer in (
+            await api.post(f"{path}/parts", json={"part_numbers": [1]}, headers=headers),
+            await api.post(f"{path}/complete", headers=headers),
+            await api.get(path, headers=headers),
+            await api.delete(path, headers=headers),
+        ):
+            assert_problem(answer, "forbidden", "policy")
+        assert_problem(await api.get("/v1/uploads", headers=headers), "forbidden")
+    listed = (await api.get("/v1/uploads", headers=authorization())).json()["uploads"]
+    for one in listed:
+        assert (await api.get(f"/v1/uploads/{one['id']}", headers=token)).status_code == 403
+        assert (await api.delete(f"/v1/uploads/{one['id']}", headers=key)).status_code == 403
+    await send(mine)
+    assert (await api.post(f"/v1/uploads/{mine['id']}/complete", headers=token)).status_code == 200
+
+
+async def test_one_kind_of_id_is_no_other(api: httpx.AsyncClient) -> None:
+    """S3's own name, a key, a cursor, a token: none is an upload's id. That of a PUT has no parts."""
+    upload = await begin(api)
+    token = (await api.post("/v1/tokens", json={})).json()["token"]
+    s3_name = query(upload["parts"][0]["url"])["uploadId"]
+    body = {"part_numbers": [1]}
+    for foreign in (s3_name, packed(["a", s3_name]), token, token_for(), upload["id"][:-2]):
+        assert_problem(await api.post(f"/v1/uploads/{foreign}/parts", json=body), "not_found")
+        assert_problem(await api.delete(f"/v1/uploads/{foreign}"), "not_found")
+    put = created(await api.post("/v1/uploads", json={"size": 1}))
+    assert_problem(await api.post(f"/v1/uploads/{put['id']}/parts", json=body), "method_not_available", "id")
+    answer = await api.get("/v1/uploads", params={"cursor": upload["id"]})
+    assert_problem(answer, "validation_error", "cursor")
+
+
+async def test_an_id_of_a_listing_seals_no_more_than_it_knows(api: httpx.AsyncClient) -> None:
+    """It gives up the one that it names; once that is complete, it finds nothing and deletes nothing."""
+    upload = await begin(api, **NOTE)
+    await send(upload)
+    (listed,) = (await api.get("/v1/uploads")).json()["uploads"]
+    path = f"/v1/uploads/{listed['id']}"
+    state = (await api.get(path)).json()
+    assert (state["status"], len(state["parts"]), state["part_size"]) == ("uploading", 1, None)
+    assert (await api.post(f"{upload['path']}/complete")).status_code == 200
+    assert (await api.get(path)).json()["status"] == "aborted"
+    assert (await api.delete(path)).status_code == 204
+    assert (await api.get(upload["path"])).json()["status"] == "stored"
+
+
+async def test_nothing_lives_longer_than_the_upload(
+    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, moto_server: S3Server
+) -> None:
+    """Neither the first URLs, nor those asked for at the last moment; after it, the id says so."""
+    upload = await begin(api, policy="brief", expires_in=3600)
+    assert upload["expires_at"] == upload["upload_expires_at"]
+    now = wiring.now
+    settings = settings_for(moto_server, auth=AUTH, policies=POLICIES)
+    for seconds, alive in ((40, True), (61, False)):
+        moment = now() + timedelta(seconds=seconds)
+
+        def later(moment: datetime = moment) -> datetime:
+            return moment
+
+        with monkeypatch.context() as patch:
+            patch.setattr(wiring, "now", later)
+            async with service_client(settings) as client:
+                signed = await client.post(f"{upload['path']}/parts", json={"part_numbers": [1]})
+                others = [
+                    await client.get(upload["path"]),
+                    await client.post(f"{upload['path']}/complete"),
+                    await client.delete(upload["path"]),
+                ]
+        if alive:
+            assert signed.json()["expires_at"] == upload["upload_expires_at"]
+            assert int(query(signed.json()["parts"][0]["url"])["X-Amz-Expires"]) <= 21
+            # Of the service that began it nothing is left to give up.
+            upload = await begin(api, policy="brief", expires_in=3600)
+        else:
+            for answer in (signed, *others):
+                assert_problem(answer, "upload_expired")
+
+
+async def test_an_upload_outlives_its_policy(api: httpx.AsyncClient, moto_server: S3Server) -> None:
+    """An operator takes a policy out of the settings: what was begun by it goes on."""
+    upload = await begin(api, **NOTE, policy="keyed", relative_key="a.txt")
+    async with service_client(settings_for(moto_server)) as later:
+        signed = await later.post(f"{upload['path']}/parts", json={"part_numbers": [1]})
+        assert signed.status_code == 200, signed.text
+        assert query(signed.json()["parts"][0]["url"])["X-Amz-Expires"] == "900"
+        await send(signed.json())
+        assert (await later.post(f"{upload['path']}/complete")).status_code == 200
+
+
+async def test_what_cannot_wait_is_not_begun(api: httpx.AsyncClient) -> None:
+    """What a policy refuses leaves nothing unfinished in S3."""
+    for wrong in ({"size": 6 * 1024**4}, {"overwrite": True}, {"metadata": {"a": "b"}}, {"policy": "none"}):
+        assert (await api.post("/v1/uploads", json={**FILM, **wrong})).status_code >= 400
+    batch = {"uploads": [{**FILM, "overwrite": True}, FILM]}
+    results = (await api.post("/v1/uploads/batch", json=batch)).json()["results"]
+    assert [*results[0], *results[1]] == ["problem", "upload"]
+    listed = (await api.get("/v1/uploads")).json()["uploads"]
+    assert [one["key"] for one in listed] == [results[1]["upload"]["key"]]
+
+
+async def test_a_key_that_is_taken_leaves_the_parts_to_the_client(api: httpx.AsyncClient) -> None:
+    """It may look, and give up; what is there stays, as it is another upload's."""
+    first, second = [await begin(api, **NOTE, policy="fixed") for _ in range(2)]
+    await send(first)
+    await send(second, b"late")
+    assert (await api.post(f"{first['path']}/complete")).status_code == 200
+    for _ in range(2):
+        assert_problem(await api.post(f"{second['path']}/complete"), "object_exists")
+        state = (await api.get(second["path"])).json()
+        assert (state["status"], len(state["parts"])) == ("uploading", 1)
+    for _ in range(2):
+        assert (await api.delete(second["path"])).status_code == 204
+    assert_problem(await api.post(f"{second['path']}/complete"), "upload_aborted")
+    assert (await api.get(first["path"])).json()["status"] == "stored"
+    assert (await api.get("/v1/uploads")).json()["uploads"] == []
+    # Callers may not delete objects here.
+    assert_problem(await api.delete(first["path"]), "forbidden")
+
+
+async def test_a_later_put_under_the_key_is_not_the_upload(
+    api: httpx.AsyncClient, moto_server: S3Server
+) -> None:
+    """Of the same size and type, by whom ever: without the mark, the upload is not stored."""
+    upload = await begin(api, **NOTE, policy="keyed", relative_key="a.txt")
+    await send(upload)
+    assert (await api.delete(upload["path"])).status_code == 204
+    async with moto_server.client() as s3:
+        for mark in ({}, {"uploadsvc-upload": "x"}):
+            await s3.put_object(
+                Bucket=moto_server.bucket,
+                Key=upload["key"],
+                Body=b"note",
+                ContentType="text/plain",
+                Metadata=mark,
+            )
+            assert_problem(await api.post(f"{upload['path']}/complete"), "upload_aborted")
+            assert (await api.get(upload["path"])).json()["status"] == "aborted"

@@ -1,0 +1,497 @@
+"""When published keys are fetched, what serves meanwhile, and what a token is answered."""
+
+import asyncio
+from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+from tests.support.identity_provider import (
+    DISCOVERY_PATH,
+    JWKS_PATH,
+    Failure,
+    IdentityProvider,
+    identity_provider,
+    signing_key,
+)
+from tests.support.jwks_endpoint import URL, Clock, Endpoint, settled, verifier_of
+
+from uploadsvc.auth import jwks
+from uploadsvc.auth.discovery import JwksUrl, OidcIssuer
+from uploadsvc.auth.jwks import COOLDOWN, MAX_AGE, JwksVerifier
+from uploadsvc.domain.errors import IdentityProviderUnavailable, Unauthenticated
+
+FAILURES: list[Failure] = ["error", "hang", "garbage", "redirect"]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Give a test its own time."""
+    return Clock()
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[IdentityProvider]:
+    """Run an identity provider."""
+    async with identity_provider() as running:
+        yield running
+
+
+@pytest.fixture
+async def verifier(provider: IdentityProvider, clock: Clock) -> AsyncIterator[JwksVerifier]:
+    """Give a verifier that has the provider's keys."""
+    async with verifier_of(provider.jwks_url, clock) as opened:
+        await settled(opened)
+        yield opened
+
+
+def good() -> httpx.Response:
+    """Return the set of one key."""
+    return httpx.Response(200, json={"keys": [signing_key("ES256", 1).jwk]})
+
+
+def endpoint_token(serial: int = 1) -> str:
+    """Return a token by a key; `good` publishes the first."""
+    return IdentityProvider(keys=[signing_key("ES256", serial)]).token()
+
+
+def made_up(provider: IdentityProvider) -> str:
+    """Return a token that names a key that there is not."""
+    return provider.token(headers={"kid": uuid4().hex})
+
+
+async def refused(verifier: JwksVerifier, token: str) -> str:
+    """Return what a token is refused with."""
+    with pytest.raises(Unauthenticated) as caught:
+        await verifier.principal(token)
+    return caught.value.detail
+
+
+async def unavailable(verifier: JwksVerifier, token: str) -> int:
+    """Return in how many seconds a caller is told to come back."""
+    with pytest.raises(IdentityProviderUnavailable) as caught:
+        await verifier.principal(token)
+    return caught.value.retry_after
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "PS384", "ES256", "ES384", "ES512", "EdDSA"])
+async def test_a_token_by_a_published_key_holds(algorithm: str, clock: Clock) -> None:
+    """Whatever kind of key; found by its URL, and by its issuer."""
+    async with identity_provider(algorithm) as provider:
+        for source in (JwksUrl(provider.jwks_url), OidcIssuer(provider.issuer)):
+            async with verifier_of(source, clock) as verifier:
+                principal = await verifier.principal(provider.token("ann"))
+                assert (principal.user, principal.policies, principal.kind) == ("ann", None, "user")
+                assert principal.expires_at is not None
+                unnamed = await verifier.principal(provider.token("bob", headers={"kid": None}))
+                assert unnamed.user == "bob"
+        assert provider.requests == [JWKS_PATH, DISCOVERY_PATH, JWKS_PATH]
+
+
+async def test_another_claim_can_name_the_user(provider: IdentityProvider, clock: Clock) -> None:
+    """As with fixed keys."""
+    async with verifier_of(provider.jwks_url, clock, user_claim="email") as verifier:
+        assert (await verifier.principal(provider.token(email="a@b.example"))).user == "a@b.example"
+
+
+async def test_the_issuer_counts_where_it_is_set(provider: IdentityProvider, clock: Clock) -> None:
+    """With a URL it may be set; with discovery it always is."""
+    foreign = provider.token(iss="https://other.example")
+    async with verifier_of(provider.jwks_url, clock) as verifier:
+        assert (await verifier.principal(foreign)).user == "alice"
+    for source in (JwksUrl(provider.jwks_url), OidcIssuer(provider.issuer)):
+        async with verifier_of(source, clock, issuer=provider.issuer) as verifier:
+            assert (await verifier.principal(provider.token())).user == "alice"
+            assert "another issuer" in await refused(verifier, foreign)
+    async with verifier_of(OidcIssuer(provider.issuer), clock) as verifier:
+        assert "another issuer" in await refused(verifier, foreign)
+
+
+async def test_a_thousand_made_up_keys_cost_one_fetch(
+    provider: IdentityProvider, verifier: JwksVerifier, clock: Clock
+) -> None:
+    """At most one in 30 seconds, the first one at the start counted; good tokens go on."""
+    for elapsed in (0.0, COOLDOWN - 0.001):
+        clock.now = 1000.0 + elapsed
+        for _ in range(500):
+            assert "kid" in await refused(verifier, made_up(provider))
+        assert provider.fetches == 1
+    clock.now = 1000.0 + COOLDOWN
+    answers = await asyncio.gather(
+        *(verifier.principal(made_up(provider)) for _ in range(1000)), return_exceptions=True
+    )
+    assert {type(answer) for answer in answers} == {Unauthenticated}
+    assert provider.fetches == 2
+    assert (await verifier.principal(provider.token("ann"))).user == "ann"
+
+
+async def test_a_thousand_made_up_keys_cost_one_failed_fetch(
+    provider: IdentityProvider, verifier: JwksVerifier, clock: Clock
+) -> None:
+    """A fetch that fails counts like another; the callers are told when the next one may come."""
+    provider.failing = "error"
+    clock.now += COOLDOWN
+    for _ in range(500):
+        assert await unavailable(verifier, made_up(provider)) == 30
+    clock.now += 12.5
+    assert await unavailable(verifier, made_up(provider)) == 18
+    clock.now += 17.4
+    assert await unavailable(verifier, made_up(provider)) == 1
+    assert provider.fetches == 2
+    clock.now += 0.1
+    provider.failing = None
+    assert "kid" in await refused(verifier, made_up(provider))
+    assert provider.fetches == 3
+
+
+async def test_a_new_key_is_found_and_a_withdrawn_one_forgotten(
+    provider: IdentityProvider, verifier: JwksVerifier, clock: Clock
+) -> None:
+    """A token by a new key waits for a fetch where one may be made; the old key holds until it is gone."""
+    old = provider.token("old")
+    provider.rotate()
+    new = provider.token("new")
+    assert "kid" in await refused(verifier, new)
+    clock.now += COOLDOWN
+    assert (await verifier.principal(new)).user == "new"
+    assert provider.fetches == 2
+    assert (await verifier.principal(old)).user == "old"
+    unnamed = provider.token(headers={"kid": None})
+    assert "kid" in await refused(verifier, unnamed)
+    provider.withdraw()
+    assert (await verifier.principal(old)).user == "old"
+    clock.now += COOLDOWN
+    assert (await verifier.principal(unnamed)).user == "alice"
+    assert provider.fetches == 3
+    assert "kid" in await refused(verifier, old)
+
+
+@pytest.mark.parametrize("failing", FAILURES)
+@pytest.mark.parametrize("discover", [False, True])
+async def test_a_provider_that_was_never_up_is_503(
+    failing: Failure,
+    provider: IdentityProvider,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    discover: bool,
+) -> None:
+    """The start does not fail; no token can be checked, and none is called bad. It mends itself."""
+    monkeypatch.setattr(jwks, "DEADLINE", 0.2)
+    provider.failing = failing
+    source = OidcIssuer(provider.issuer) if discover else JwksUrl(provider.jwks_url)
+    async with verifier_of(source, clock) as verifier:
+        assert await unavailable(verifier, provider.token()) == 30
+        clock.now += COOLDOWN - 1
+        assert await unavailable(verifier, provider.token()) == 1
+        assert len(provider.requests) == 1
+        monkeypatch.undo()
+        provider.failing = None
+        clock.now += 1
+        assert (await verifier.principal(provider.token())).user == "alice"
+        assert not any("moved" in path for path in provider.requests)
+
+
+@pytest.mark.parametrize("failing", FAILURES)
+async def test_known_keys_serve_while_the_provider_is_down(
+    failing: Failure,
+    provider: IdentityProvider,
+    verifier: JwksVerifier,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """For as long as it takes, with one fetch in 30 seconds that nobody waits for."""
+    monkeypatch.setattr(jwks, "DEADLINE", 0.2)
+    provider.failing = failing
+    clock.now += MAX_AGE
+    for attempt in range(1, 4):
+        assert (await verifier.principal(provider.token("ann"))).user == "ann"
+        await settled(verifier)
+        assert (await verifier.principal(provider.token("ann"))).user == "ann"
+        await settled(verifier)
+        assert provider.fetches == 1 + attempt
+        assert await unavailable(verifier, made_up(provider)) == 30
+        clock.now += COOLDOWN
+    clock.now += 30 * 86_400
+    assert (await verifier.principal(provider.token("ann"))).user == "ann"
+    await settled(verifier)
+    monkeypatch.undo()
+    provider.failing = None
+    provider.rotate()
+    provider.withdraw()
+    clock.now += COOLDOWN
+    assert (await verifier.principal(provider.token("bob"))).user == "bob"
+
+
+async def test_nobody_there_is_503(clock: Clock) -> None:
+    """A connection that is refused is a failure like others."""
+    async with identity_provider() as provider:
+        pass
+    async with verifier_of(provider.jwks_url, clock) as verifier:
+        assert await unavailable(verifier, provider.token()) == 30
+
+
+async def test_old_keys_are_asked_for_anew_behind_the_callers_back(clock: Clock) -> None:
+    """At ten minutes, not before; while the answer is on its way, known keys wait for nothing."""
+    endpoint = Endpoint(lambda _: good())
+    async with verifier_of(URL, clock, endpoint) as verifier:
+        await settled(verifier)
+        endpoint.open.clear()
+        clock.now += MAX_AGE - 0.001
+        await verifier.principal(endpoint_token())
+        assert not asyncio.all_tasks() & {verifier._fetch}
+        clock.now += 0.001
+        for _ in range(10):
+            assert (await verifier.principal(endpoint_token())).user == "alice"
+            clock.now += MAX_AGE
+        endpoint.open.set()
+        await settled(verifier)
+        assert endpoint.urls == [URL, URL]
+    assert MAX_AGE == 600
+
+
+async def test_a_refresh_that_finds_the_key_gone_withdraws_it(
+    provider: IdentityProvider, verifier: JwksVerifier, clock: Clock
+) -> None:
+    """The old keys serve until the answer is there, and no longer."""
+    old = provider.token()
+    provider.rotate()
+    provider.withdraw()
+    clock.now += MAX_AGE
+    assert (await verifier.principal(old)).user == "alice"
+    await settled(verifier)
+    assert "kid" in await refused(verifier, old)
+    assert (await verifier.principal(provider.token())).user == "alice"
+    assert provider.fetches == 2
+
+
+async def test_all_who_wait_share_one_fetch(clock: Clock) -> None:
+    """A caller that goes away takes it from nobody."""
+    endpoint = Endpoint(lambda _: good())
+    endpoint.open.clear()
+    async with verifier_of(URL, clock, endpoint) as verifier:
+        waiting = [asyncio.create_task(verifier.principal(endpoint_token())) for _ in range(20)]
+        waiting += [asyncio.create_task(verifier.principal(endpoint_token(2))) for _ in range(20)]
+        await endpoint.asked.wait()
+        waiting[0].cancel()
+        waiting[1].cancel()
+        await asyncio.wait(waiting[:2])
+        assert not any(task.done() for task in waiting[2:])
+        # However long it takes, no second one is begun beside it.
+        clock.now += COOLDOWN
+        late = asyncio.create_task(verifier.principal(endpoint_token()))
+        await asyncio.sleep(0)
+        endpoint.open.set()
+        answers = await asyncio.gather(*waiting, late, return_exceptions=True)
+    assert [type(answer).__name__ for answer in answers] == [
+        *["CancelledError"] * 2,
+        *["Principal"] * 18,
+        *["Unauthenticated"] * 20,
+        "Principal",
+    ]
+    assert endpoint.urls == [URL]
+    assert endpoint.given_up == 0
+
+
+async def test_the_end_gives_up_a_fetch_and_closes_the_client(clock: Clock) -> None:
+    """Who waits is told to come back, and no task is left."""
+    endpoint = Endpoint(lambda _: good())
+    endpoint.open.clear()
+    before = asyncio.all_tasks()
+    with capture_logs() as logs:
+        async with verifier_of(URL, clock, endpoint) as verifier:
+            waiting = asyncio.create_task(verifier.principal(endpoint_token()))
+            await endpoint.asked.wait()
+    # It has not failed by its deadline.
+    assert logs == []
+    with pytest.raises(IdentityProviderUnavailable):
+        await waiting
+    assert endpoint.given_up == 1
+    assert endpoint.closed
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_fetch_has_one_deadline(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At that, it is given up. Who waited longer than the cooldown may come back at once."""
+    monkeypatch.setattr(jwks, "DEADLINE", 0.2)
+    endpoint = Endpoint(lambda _: good())
+    endpoint.open.clear()
+    async with verifier_of(URL, clock, endpoint) as verifier:
+        waiting = asyncio.create_task(unavailable(verifier, endpoint_token()))
+        await endpoint.asked.wait()
+        clock.now += COOLDOWN + 5
+        assert await waiting == 1
+    assert endpoint.given_up == 1
+
+
+async def test_the_first_fetch_is_made_at_the_start(clock: Clock) -> None:
+    """Before anyone asks, so that the first caller need not wait."""
+    endpoint = Endpoint(lambda _: good())
+    async with verifier_of(URL, clock, endpoint) as verifier:
+        await settled(verifier)
+        assert endpoint.urls == [URL]
+        await verifier.principal(endpoint_token())
+        assert endpoint.urls == [URL]
+
+
+async def test_it_must_be_open(clock: Clock) -> None:
+    """Outside of the app's lifespan there is no client."""
+    with pytest.raises(RuntimeError, match="not open"):
+        await verifier_of(URL, clock).principal(endpoint_token())
+
+
+def refused_unasked(provider: IdentityProvider) -> dict[str, str]:
+    """Return tokens for which no key is looked for, by why; all name a key that is not known."""
+    token = made_up(provider)
+    head, claims, signature = token.split(".")
+    not_json = urlsafe_b64encode(b'{"sub":').rstrip(b"=").decode()
+    unknown = {"kid": "x"}
+    return {
+        "nothing": "",
+        "one part": head,
+        "two parts": f"{head}.{claims}",
+        "four parts": f"{token}.{signature}",
+        "header not base64": f"!{head}.{claims}.{signature}",
+        "header not JSON": f"{not_json}.{claims}.{signature}",
+        "claims not base64": f"{head}.{claims}!.{signature}",
+        "claims not JSON": f"{head}.{not_json}.{signature}",
+        "signature not base64": f"{token}!",
+        "surrogate": f"{token}\ud800",
+        "kid a number": provider.token(headers={"kid": 7}),
+        "kid a list": provider.token(headers={"kid": ["x"]}),
+        "alg none": provider.token(headers={**unknown, "alg": "none"}),
+        "alg missing": provider.token(headers={**unknown, "alg": None}),
+        "alg a list": provider.token(headers={**unknown, "alg": ["RS256"]}),
+        "alg an HMAC": provider.token(headers={**unknown, "alg": "HS256"}),
+        "alg not allowed": provider.token(headers={**unknown, "alg": "RS512"}),
+        "alg unknown": provider.token(headers={**unknown, "alg": "XS256"}),
+        "crit": provider.token(headers={**unknown, "crit": ["x"], "x": 1}),
+        "crit not a list": provider.token(headers={**unknown, "crit": "x"}),
+        "b64": provider.token(headers={**unknown, "b64": False}),
+        **{
+            f"typ {kind}": provider.token(headers={**unknown, "typ": f"uploadsvc-{kind}"})
+            for kind in ("demo+jwt", "receipt+jwt", "upload-token+jwt", "x")
+        },
+    }
+
+
+async def test_nothing_is_asked_for_a_token_that_no_key_would_mend(
+    provider: IdentityProvider, clock: Clock
+) -> None:
+    """Malformed, of our own kinds, or by an algorithm that is not allowed: refused on the spot."""
+    async with verifier_of(provider.jwks_url, clock, algorithms=("RS256",)) as verifier:
+        await settled(verifier)
+        clock.now += COOLDOWN
+        for reason, token in refused_unasked(provider).items():
+            detail = await refused(verifier, token)
+            assert provider.fetches == 1, reason
+            assert "published" not in detail
+        assert "kid" in await refused(verifier, made_up(provider))
+        assert provider.fetches == 2
+
+
+@pytest.mark.parametrize("failing", [None, "error"])
+async def test_a_malformed_token_is_401_even_when_the_provider_is_down(
+    failing: Failure | None, provider: IdentityProvider, clock: Clock
+) -> None:
+    """It is not the provider's fault."""
+    provider.failing = failing
+    async with verifier_of(provider.jwks_url, clock, algorithms=("RS256",)) as verifier:
+        await settled(verifier)
+        for token in refused_unasked(provider).values():
+            await refused(verifier, token)
+
+
+async def test_a_key_that_a_token_brings_is_never_asked_for(
+    provider: IdentityProvider, verifier: JwksVerifier, clock: Clock
+) -> None:
+    """Neither by its address nor itself; a good token is none the worse for it."""
+    async with identity_provider() as evil:
+        evil.keys[:] = [signing_key("RS256", 666)]
+        brought = {
+            "jku": evil.jwks_url,
+            "x5u": evil.jwks_url,
+            "jwk": evil.keys[0].jwk,
+            "x5c": ["MIIB"],
+        }
+        for kid in (evil.keys[0].kid, provider.keys[0].kid, None):
+            for name, value in brought.items():
+                clock.now += COOLDOWN
+                header = {"kid": kid, name: value}
+                await refused(verifier, evil.token(headers=header, iss=provider.issuer))
+        assert evil.requests == []
+    assert (await verifier.principal(provider.token(headers=brought))).user == "alice"
+
+
+async def test_an_algorithm_must_be_allowed(provider: IdentityProvider, clock: Clock) -> None:
+    """A published key is good for no other than the settings allow."""
+    async with verifier_of(provider.jwks_url, clock, algorithms=("ES256", "RS512")) as verifier:
+        assert "(alg)" in await refused(verifier, provider.token())
+        # Its only key is for RS256, so the set holds none that is usable.
+        assert await unavailable(verifier, provider.token(headers={"alg": "RS512"})) == 30
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "none", "ES256K", "", "rs256"])
+async def test_an_algorithm_must_go_with_published_keys(algorithm: str, clock: Clock) -> None:
+    """Above all, no HMAC."""
+    with pytest.raises(ValueError, match=r"does not go with published keys; allowed are RS256, .*EdDSA"):
+        verifier_of(URL, clock, algorithms=("RS256", algorithm))
+
+
+async def test_a_discovered_issuer_is_the_tokens_issuer(clock: Clock) -> None:
+    """Two of them would contradict each other."""
+    source = OidcIssuer("https://idp.example")
+    with pytest.raises(ValueError, match="that issuer"):
+        verifier_of(source, clock, issuer="https://idp.example/")
+
+
+async def test_fetches_are_logged_without_tokens(
+    provider: IdentityProvider, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line each: how many keys came, or why none did."""
+    tokens = []
+    with capture_logs() as logs:
+        async with verifier_of(provider.jwks_url, clock) as verifier:
+            provider.rotate()
+            for provider.failing in (None, *FAILURES):
+                # Short only where it is waited for, so that a busy machine passes too.
+                monkeypatch.setattr(jwks, "DEADLINE", 0.2 if provider.failing == "hang" else 5)
+                clock.now += COOLDOWN
+                tokens.append(made_up(provider))
+                with pytest.raises((Unauthenticated, IdentityProviderUnavailable)):
+                    await verifier.principal(tokens[-1])
+    fetched = {"event": "jwks_fetched", "log_level": "info", "host": "127.0.0.1", "keys": 2}
+    assert [entry for entry in logs if entry["event"] == "jwks_fetched"] == [fetched]
+    failed = [entry for entry in logs if entry["event"] != "jwks_fetched"]
+    reasons = [entry.pop("reason") for entry in failed]
+    assert reasons == ["status 500", "TimeoutError", "no JSON object", "status 302"]
+    assert failed == [{"event": "jwks_unavailable", "log_level": "warning", "host": "127.0.0.1"}] * 4
+    assert not any(part in str(logs) for token in tokens for part in token.split("."))
+
+
+async def test_it_can_be_opened_again(provider: IdentityProvider, clock: Clock) -> None:
+    """As an app's lifespan can: what the first end cut short is not waited for at the next start."""
+    verifier = verifier_of(JwksUrl(provider.jwks_url), clock)
+    async with verifier:
+        pass
+    async with verifier:
+        assert (await verifier.principal(provider.token("ann"))).user == "ann"
+
+
+def test_it_can_be_opened_again_in_another_loop(clock: Clock) -> None:
+    """Nothing of the first one is touched."""
+    endpoint = Endpoint(lambda _request: good())
+    verifier = verifier_of(URL, clock, endpoint)
+
+    async def once() -> str:
+        async with verifier:
+            clock.now += COOLDOWN
+            return (await verifier.principal(endpoint_token())).user
+
+    users = []
+    for _ in range(2):
+        with asyncio.Runner() as runner:
+            users.append(runner.run(once()))
+    assert users[0] == users[1]

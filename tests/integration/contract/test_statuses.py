@@ -1,0 +1,35 @@
+"""Every end that the document names for an operation is reached, and is as the document says."""
+
+import pytest
+from tests.support.contract.document import OPERATIONS, assert_documented
+from tests.support.contract.scenarios import SCENARIOS
+from tests.support.contract.stage import Stage
+
+from uploadsvc.api.problems import STATUS_TITLES
+
+DOCUMENTED = [
+    (operation.id, outcome) for operation in OPERATIONS.values() for outcome in operation.outcomes()
+]
+
+
+@pytest.mark.parametrize(("name", "outcome"), DOCUMENTED)
+async def test_a_documented_end_is_reached(name: str, outcome: str, stage: Stage) -> None:
+    """By the status and the code that the document names, with a body by its schema."""
+    assert (name, outcome) in SCENARIOS, "documented, and no scenario reaches it"
+    operation = OPERATIONS[name]
+    answer = await SCENARIOS[name, outcome](stage, operation)
+    assert_documented(operation, answer)
+    if outcome in STATUS_TITLES:
+        assert (answer.json()["code"], answer.status_code) == (outcome, STATUS_TITLES[outcome][0]), (
+            answer.text
+        )
+        # RFC 9110 sections 11.6.1 and 10.2.3: how to come in, and when to come back.
+        assert ("www-authenticate" in answer.headers) is (answer.status_code == 401)
+        assert ("retry-after" in answer.headers) is (answer.status_code == 503)
+    else:
+        assert str(answer.status_code) == outcome, answer.text
+
+
+def test_every_scenario_is_documented() -> None:
+    """An end that an operation can come to is in the document."""
+    assert SCENARIOS.keys() <= set(DOCUMENTED), sorted(SCENARIOS.keys() - set(DOCUMENTED))

@@ -1,0 +1,63 @@
+"""A form needs no preflight, so it is its answer that a page may read, or not."""
+
+from collections.abc import Mapping
+
+import httpx
+import pytest
+from tests.support.doctor import ORIGIN, OTHER_ORIGIN, settings_of
+from tests.support.servers import S3Server
+
+from uploadsvc.bootstrap.doctor import doctor_target
+from uploadsvc.doctor.canaries import Outcome
+from uploadsvc.doctor.checks.cors import with_forms
+from uploadsvc.doctor.findings import Finding, failed, ok
+from uploadsvc.doctor.probes import Attempt
+from uploadsvc.doctor.responses import Answer
+from uploadsvc.settings import Settings
+
+WELL = ok(f"cors:{ORIGIN}", "preflights pass")
+
+
+def after_a_form(
+    server: S3Server,
+    finding: Finding,
+    allowed: str | None,
+    more: Mapping[str, str] | None = None,
+    *,
+    status: int = 204,
+) -> Finding:
+    """Judge an origin once more, after a form as one of its pages sends it got this answer."""
+    target = doctor_target(Settings.model_validate(settings_of(server)))
+    headers = {**({} if allowed is None else {"Access-Control-Allow-Origin": allowed}), **(more or {})}
+    taken = status < 300
+    outcome = Outcome(
+        answer=Answer(status=status), headers=httpx.Headers(headers), through=taken, stored=taken
+    )
+    return with_forms(finding, target, [Attempt(policy="default", method="post", outcomes=(outcome,))])
+
+
+@pytest.mark.parametrize("allowed", [None, OTHER_ORIGIN])
+def test_an_answer_that_a_page_may_not_read_is_named(moto_server: S3Server, allowed: str | None) -> None:
+    """Preflights passed, and the page would still not know that its file is stored."""
+    finding = after_a_form(moto_server, WELL, allowed)
+    assert finding.status == "failed"
+    assert finding.found.startswith("pages may not read the answer to a form (")
+
+
+def test_what_is_known_already_stays(moto_server: S3Server) -> None:
+    """An answer that may be read, one that stored nothing, another origin's, and what failed before."""
+    assert after_a_form(moto_server, WELL, ORIGIN) == WELL
+    assert after_a_form(moto_server, WELL, None, status=403) == WELL
+    other = ok(f"cors:{OTHER_ORIGIN}", "preflights pass")
+    assert after_a_form(moto_server, other, None) == other
+    worse = failed(f"cors:{ORIGIN}", "pages may send nothing", "mend")
+    assert after_a_form(moto_server, worse, None) == worse
+
+
+def test_a_page_that_may_not_read_where_its_file_is_is_odd(moto_server: S3Server) -> None:
+    """Uploads work; Uppy 5 takes the file's address from there."""
+    hidden = after_a_form(moto_server, WELL, ORIGIN, {"Location": "http://127.0.0.1/key"})
+    assert hidden.status == "warning"
+    assert "Location" in hidden.found
+    exposed = {"Access-Control-Expose-Headers": "ETag, Location"}
+    assert after_a_form(moto_server, WELL, ORIGIN, {"Location": "http://127.0.0.1/key", **exposed}) == WELL

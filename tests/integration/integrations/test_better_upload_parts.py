@@ -1,0 +1,335 @@
+"""Better Upload's multipart uploads: completed by the service, or given up, at addresses for that alone."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import httpx
+import pytest
+from botocore.retries.standard import ExponentialBackoff
+from structlog.testing import capture_logs
+from tests.integration.s3.test_multipart import (
+    BEGUN,
+    DENIED,
+    DONE,
+    NOTHING,
+    PARTS,
+    Stage,
+    parts,
+    performance,
+    stored,
+)
+from tests.support.api import assert_problem, send_bare
+from tests.support.better_upload import (
+    ETAG,
+    FILM,
+    NOTE,
+    abort,
+    assert_refused,
+    begun,
+    complete,
+    completion,
+    granted,
+    offer,
+    path_of,
+    send,
+)
+from tests.support.servers import S3Server
+from tests.support.service import SECRET_KEY, authorization, service_client, settings_for
+from tests.support.stubs import Canned
+
+from uploadsvc.api.integrations.better_upload import routes
+from uploadsvc.api.routing import MAX_BODY_BYTES
+from uploadsvc.domain.parts import MIB
+from uploadsvc.s3.errors import DEADLINE
+from uploadsvc.server.runner import GRACE_SECONDS
+from uploadsvc.tokens.signed_ids import SignedIds
+
+POLICIES: Final[dict[str, Any]] = {
+    "default": {"part_size": "5MiB", "multipart_threshold": "6MiB", "key": "{filename}"},
+    "brief": {"part_size": "5MiB", "methods": ["multipart"], "multipart_expires_in": 60},
+}
+OBJECTS: Final = {"delete": True}
+
+
+@pytest.fixture
+async def api(moto_server: S3Server) -> AsyncIterator[httpx.AsyncClient]:
+    """Run the app over a bucket of its own; callers may delete what is stored."""
+    async with service_client(settings_for(moto_server, policies=POLICIES, objects=OBJECTS)) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+async def shared(_moto: S3Server) -> AsyncIterator[httpx.AsyncClient]:
+    """Run one for all tests that only look at what is refused."""
+    server = replace(_moto, bucket=await _moto.create_bucket())
+    async with service_client(settings_for(server, policies=POLICIES, objects=OBJECTS)) as client:
+        yield client
+
+
+async def state(api: httpx.AsyncClient, one: dict[str, Any]) -> dict[str, Any]:
+    """Return what the service says of an upload."""
+    found: dict[str, Any] = (await api.get(f"/v1/uploads/{one['id']}")).json()
+    return found
+
+
+async def test_an_upload_is_completed_once_and_stays(api: httpx.AsyncClient) -> None:
+    """A repeated call, after a lost answer, is a success too; to give it up then takes nothing away."""
+    one = await begun(api)
+    etags = await send(one)
+    for _ in range(2):
+        answer = await complete(api, one, etags)
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert answer.headers["cache-control"] == "no-store"
+    for _ in range(2):
+        assert (await abort(api, one)).status_code == 204
+    found = await state(api, one)
+    assert (found["status"], found["object"]["size"]) == ("stored", FILM["size"])
+    receipts = [await api.post(f"/v1/uploads/{one['id']}/complete") for _ in range(2)]
+    assert [answer.status_code for answer in receipts] == [200, 200]
+
+
+@pytest.mark.parametrize(
+    ("sent", "altered", "status", "message"),
+    [
+        ((1, 3), {}, 409, "1 of 3 parts have not arrived: 2."),
+        ((), {2: None}, 409, "S3 has other parts than those that were named: 2."),
+        ((), {2: "0" * 32}, 409, "S3 has other parts than those that were named: 2."),
+        ((), {4: "0" * 32}, 422, "There is no part 4; the upload has 1 to 3."),
+    ],
+)
+async def test_other_parts_than_s3_has_are_not_put_together(
+    api: httpx.AsyncClient,
+    sent: tuple[int, ...],
+    altered: dict[int, str | None],
+    status: int,
+    message: str,
+) -> None:
+    """One that did not arrive, one that is not named, one that is another, one too many."""
+    one = await begun(api)
+    etags = {**await send(one, *sent), **altered}
+    answer = await complete(api, one, {number: etag for number, etag in etags.items() if etag})
+    assert_refused(answer, "invalid_request", status, message)
+    assert (await state(api, one))["status"] == "uploading"
+    assert (await abort(api, one)).status_code == 204
+    assert (await state(api, one))["status"] == "aborted"
+
+
+async def test_whoever_gives_up_leaves_nothing(api: httpx.AsyncClient) -> None:
+    """Twice is fine, and nothing can be completed after."""
+    one = await begun(api)
+    etags = await send(one)
+    for _ in range(2):
+        assert (await abort(api, one)).status_code == 204
+    assert (await api.get("/v1/uploads")).json()["uploads"] == []
+    assert_refused(await complete(api, one, etags), "invalid_request", 409)
+
+
+async def test_what_an_older_object_proves_is_nothing(api: httpx.AsyncClient) -> None:
+    """Where the key is taken, the upload is refused, and the object there stays."""
+    first, second = await begun(api), await begun(api)
+    assert (await complete(api, first, await send(first))).status_code == 204
+    assert_refused(await complete(api, second, await send(second)), "invalid_request", 409)
+    assert (await abort(api, second)).status_code == 204
+    assert (await state(api, first))["status"] == "stored"
+
+
+async def test_an_empty_file_is_one_empty_part(api: httpx.AsyncClient) -> None:
+    """As the client sends it."""
+    one = await begun(api, {**NOTE, "size": 0}, route="brief")
+    assert [(part["partNumber"], part["size"]) for part in one["parts"]] == [(1, 0)]
+    assert (await complete(api, one, await send(one))).status_code == 204
+    assert (await state(api, one))["object"]["size"] == 0
+
+
+async def test_an_address_is_for_one_act_alone(api: httpx.AsyncClient) -> None:
+    """Neither token does the other's work, and neither is an id, a credential, or the other way round."""
+    one, single = await begun(api), (await granted(api, NOTE))["metadata"]["ids"]
+    etags = await send(one)
+    to_complete, to_abort = (one[name].rpartition("/")[2] for name in ("completeSignedUrl", "abortSignedUrl"))
+    minted = (await api.post("/v1/tokens", json={})).json()["token"]
+    (single_id,) = single.values()
+    for token in (to_abort, minted, one["id"], single_id, "x", to_complete[:-1], to_complete + "A"):
+        body = completion(etags)
+        answer = await api.post(f"/better-upload/complete/{token}", content=body)
+        assert_refused(answer, "rejected", 404, "There is no such upload.")
+    for token in (to_complete, minted, one["id"], single_id, "x"):
+        answer = await api.delete(f"/better-upload/abort/{token}")
+        assert_refused(answer, "rejected", 404, "There is no such upload.")
+    for token in (to_complete, to_abort):
+        assert_problem(await api.delete(f"/v1/uploads/{token}"), "not_found")
+        bearer = {"Authorization": f"Bearer {token}"}
+        assert (await send_bare(api, "GET", "/v1/policies", headers=bearer)).status_code == 401
+        assert_refused(await offer(api, NOTE, headers=bearer), "rejected", 401)
+    assert (await complete(api, one, etags)).status_code == 204
+
+
+async def test_a_receipt_is_no_address(api: httpx.AsyncClient) -> None:
+    """Nor is an address a receipt: each has a key of its own."""
+    one = await begun(api)
+    await complete(api, one, await send(one))
+    receipt = (await api.post(f"/v1/uploads/{one['id']}/complete")).json()["receipt"]
+    answer = await api.post(f"/better-upload/complete/{receipt}", content=completion({1: ETAG}))
+    assert_refused(answer, "rejected", 404)
+
+
+async def test_anothers_upload_is_not_there(api: httpx.AsyncClient) -> None:
+    """Neither by its id, nor at another's address: an address is bound to its own upload."""
+    hers = await begun(api)
+    his = await begun(api, headers=authorization("bob"))
+    etags = await send(hers)
+    await send(his)
+    stranger = authorization("bob")
+    for upload_id in (hers["id"], hers["uploadId"]):
+        for method, end in (("GET", ""), ("POST", "/complete"), ("DELETE", "")):
+            answer = await api.request(method, f"/v1/uploads/{upload_id}{end}", headers=stranger)
+            assert_problem(answer, "not_found")
+    # What is hers is decided by the token alone, whoever sends it and with whatever credential.
+    assert (
+        await api.delete(path_of(his["abortSignedUrl"]), headers=authorization("alice"))
+    ).status_code == 204
+    assert (await state(api, hers))["status"] == "uploading"
+    head, _, tail = path_of(hers["completeSignedUrl"]).rpartition("/")
+    header, _, signature = tail.split(".")
+    _, payload, _ = path_of(his["completeSignedUrl"]).rpartition("/")[2].split(".")
+    mixed = f"{head}/{header}.{payload}.{signature}"
+    assert_refused(await api.post(mixed, content=completion(etags)), "rejected", 404)
+    assert (await complete(api, hers, etags)).status_code == 204
+
+
+async def test_a_narrow_credential_makes_narrow_addresses(api: httpx.AsyncClient) -> None:
+    """They work for its own policy."""
+    minted = await api.post("/v1/tokens", json={"policies": ["brief"]})
+    bearer = {"Authorization": f"Bearer {minted.json()['token']}"}
+    assert_refused(await offer(api, FILM, headers=bearer), "rejected", 403)
+    one = await begun(api, route="brief", headers=bearer)
+    assert (await complete(api, one, await send(one))).status_code == 204
+
+
+@pytest.mark.parametrize(("route", "seconds"), [("default", 2 * 3600), ("brief", 60)])
+async def test_addresses_end(
+    moto_server: S3Server, monkeypatch: pytest.MonkeyPatch, route: str, seconds: int
+) -> None:
+    """An hour after the parts' URLs, or with the upload itself."""
+    noon = datetime.now(UTC).replace(microsecond=0)
+    passed = timedelta()
+    monkeypatch.setattr("uploadsvc.bootstrap.now", lambda: noon + passed)
+    async with service_client(settings_for(moto_server, policies=POLICIES)) as api:
+        one = await begun(api, route=route)
+        etags = await send(one)
+        passed = timedelta(seconds=seconds)
+        for answer in (await complete(api, one, etags), await abort(api, one)):
+            assert_refused(answer, "invalid_request", 410)
+        passed = timedelta(seconds=seconds - 1)
+        assert (await complete(api, one, etags)).status_code == 204
+
+
+async def test_a_body_that_is_too_long_is_refused(shared: httpx.AsyncClient) -> None:
+    """In this client's shape."""
+    one = await begun(shared)
+    answer = await shared.post(path_of(one["completeSignedUrl"]), content=b" " * (MAX_BODY_BYTES + 1))
+    assert_refused(answer, "invalid_request", 413)
+
+
+@pytest.fixture
+async def scripted(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    """Give a test an S3 that plays by its script, and a service that loses patience soon."""
+    monkeypatch.setattr(routes, "COMPLETE_WAIT", 0.3)
+    monkeypatch.setattr("uploadsvc.services.uploads.RETRY_PAUSE", 0.01)
+    monkeypatch.setattr("uploadsvc.s3.multipart.PATIENCE", 0.05)
+    async with performance() as opened:
+        yield opened
+
+
+async def in_parts(stage: Stage) -> tuple[dict[str, Any], str]:
+    """Begin an upload in parts; return it and its mark."""
+    one = await begun(stage.api, {**FILM, "size": 65 * MIB})
+    return one, SignedIds([SECRET_KEY.encode()]).verify(one["id"]).upload_uuid
+
+
+def all_parts(count: int = 13) -> Canned:
+    """Return a page of all parts of five mebibytes."""
+    return parts(*((number, 5 * MIB) for number in range(1, count + 1)))
+
+
+SENT: Final = {number: f"e{number}" for number in range(1, 14)}
+BUSY: Final = Canned(status=503, code="SlowDown")
+
+
+async def test_what_s3_cannot_do_now_is_asked_for_again(
+    scripted: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client would not: it would throw away all that it sent."""
+    monkeypatch.setattr(routes, "COMPLETE_WAIT", 3.0)
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
+    one, mark = await in_parts(scripted)
+    scripted.script |= {
+        "parts": [*[BUSY] * 4, all_parts()],
+        "complete": [DONE],
+        "head": [stored(mark, size=65 * MIB)],
+    }
+    assert (await complete(scripted.api, one, SENT)).status_code == 204
+
+
+async def test_while_s3_is_at_it_the_client_is_sent_round(scripted: Stage) -> None:
+    """To the same address, by a redirect that keeps method and body; nothing is put together twice."""
+    one, mark = await in_parts(scripted)
+    late: asyncio.Future[Canned] = asyncio.get_running_loop().create_future()
+    scripted.script |= {
+        "parts": [all_parts()],
+        "complete": [late],
+        "head": [stored(mark, size=65 * MIB)],
+    }
+    address = path_of(one["completeSignedUrl"])
+    for _ in range(2):
+        answer = await complete(scripted.api, one, SENT)
+        assert answer.status_code == 307
+        assert answer.headers["cache-control"] == "no-store"
+        assert (
+            str(httpx.URL(one["completeSignedUrl"]).join(answer.headers["location"]))
+            == one["completeSignedUrl"]
+        )
+        assert address.endswith(answer.headers["location"])
+    late.set_result(DONE)
+    assert (await complete(scripted.api, one, SENT)).status_code == 204
+    assert len(scripted.asked("complete")) == 1
+
+
+async def test_what_will_not_change_is_told_at_once(scripted: Stage) -> None:
+    """A denial, and parts that are not there."""
+    one, _ = await in_parts(scripted)
+    scripted.script |= {"parts": [DENIED]}
+    assert_refused(await complete(scripted.api, one, SENT), "invalid_request", 502)
+    scripted.script |= {"parts": [parts(*PARTS)]}
+    assert_refused(await complete(scripted.api, one, SENT), "invalid_request", 409)
+    assert len(scripted.asked("parts")) == 2
+
+
+def test_a_wait_is_shorter_than_what_ends_it() -> None:
+    """A process that is told to stop, and the proxies that are in use."""
+    assert routes.COMPLETE_WAIT + DEADLINE < GRACE_SECONDS < 60
+
+
+async def test_if_one_cannot_begin_the_others_are_given_up(scripted: Stage) -> None:
+    """The client gets one answer for all; nothing is left in S3 that it knows nothing of."""
+    scripted.script |= {"create": [BEGUN, DENIED, BEGUN], "abort": [Canned(status=204)], "head": [NOTHING]}
+    files = [{**FILM, "name": f"{number}.mp4", "size": 65 * MIB} for number in range(3)]
+    assert_refused(await offer(scripted.api, *files), "invalid_request", 502)
+    assert len(scripted.asked("create")) == 3
+    assert len(scripted.asked("abort")) == 2
+
+
+async def test_no_address_is_in_the_log(api: httpx.AsyncClient) -> None:
+    """It is a credential, as a signed URL is."""
+    with capture_logs() as logs:
+        one = await begun(api)
+        answers = [await complete(api, one, {1: ETAG}), await abort(api, one)]
+    assert [answer.status_code for answer in answers] == [409, 204]
+    written = json.dumps(logs, default=str)
+    for name in ("completeSignedUrl", "abortSignedUrl"):
+        assert one[name].rpartition("/")[2] not in written
+    assert one["id"] not in written
+    assert "/better-upload/complete/{token}" in written

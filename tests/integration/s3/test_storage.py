@@ -1,0 +1,200 @@
+"""Whatever S3 says or does not say, a caller gets the right problem, in time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from unittest.mock import patch
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+from tests.support.api import assert_problem, s3_that_is_down
+from tests.support.servers import S3Server
+from tests.support.service import service_client, settings_for
+from tests.support.stubs import Canned, Stub, stub_s3
+
+from uploadsvc.domain.credentials import Credentials
+from uploadsvc.domain.errors import StorageUnavailable
+from uploadsvc.s3 import errors as storage_errors
+from uploadsvc.s3 import storage as storage_module
+from uploadsvc.s3.errors import DEADLINE
+from uploadsvc.s3.storage import Storage
+
+Call = Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]
+
+
+async def listing(client: httpx.AsyncClient) -> httpx.Response:
+    """Ask for what S3 answers with a body."""
+    return await client.get("/v1/objects")
+
+
+async def head(client: httpx.AsyncClient) -> httpx.Response:
+    """Ask for what S3 answers without a body, and so without a code."""
+    return await client.get("/v1/object", params={"key": "uploads/alice/a.txt"})
+
+
+@asynccontextmanager
+async def over(answer: Canned | None) -> AsyncIterator[tuple[Stub, httpx.AsyncClient]]:
+    """Run the service over a stub that gives one answer to everything."""
+    async with stub_s3(answer) as stub:
+        server = replace(s3_that_is_down(), endpoint_url=stub.endpoint_url)
+        async with service_client(settings_for(server)) as client:
+            yield stub, client
+
+
+@pytest.mark.parametrize("call", [listing, head])
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (Canned(status=403, code="AccessDenied"), "storage_denied"),
+        (Canned(status=403, code="SignatureDoesNotMatch"), "storage_denied"),
+        (Canned(status=401), "storage_denied"),
+        (Canned(status=501, code="NotImplemented"), "storage_misconfigured"),
+        (Canned(status=400, code="InvalidArgument"), "storage_misconfigured"),
+    ],
+)
+async def test_a_refusal_is_told_apart_and_logged(call: Call, answer: Canned, code: str) -> None:
+    """Nothing is tried again; the log has S3's own request id, for its support to look up."""
+    async with over(answer) as (stub, client):
+        with capture_logs() as logs:
+            assert_problem(await call(client), code)
+    assert len(stub.requests) == 1
+    (refused,) = (line for line in logs if line["event"] == "s3_refused")
+    assert (refused["status"], refused["s3_request_id"]) == (answer.status, "REQUEST-0001")
+
+
+async def beginning(client: httpx.AsyncClient) -> httpx.Response:
+    """Begin a multipart upload."""
+    return await client.post("/v1/uploads", json={"size": 5, "method": "multipart"})
+
+
+@pytest.mark.parametrize("call", [listing, head, beginning])
+@pytest.mark.parametrize("body", ["<html>Sign in first</html>", ""])
+async def test_what_is_no_s3_is_a_mistake_of_the_settings(call: Call, body: str) -> None:
+    """A page that a proxy or a wrong address gives with 200 is no fault of the service."""
+    async with over(Canned(status=200, body=body, content_type="text/html")) as (_, client):
+        assert_problem(await call(client), "storage_misconfigured")
+
+
+async def test_a_missing_bucket_is_a_mistake_of_the_settings() -> None:
+    """It is not the caller's 404."""
+    async with over(Canned(status=404, code="NoSuchBucket")) as (_, client):
+        assert_problem(await listing(client), "storage_misconfigured")
+        assert_problem(await client.get("/readyz"), "storage_misconfigured")
+
+
+@pytest.mark.parametrize("headers", [[], [("x-amz-bucket-region", "eu-west-1")]])
+@pytest.mark.parametrize("status", [301, 307])
+@pytest.mark.parametrize("call", [listing, head])
+async def test_another_region_is_a_mistake_of_the_settings(
+    call: Call, status: int, headers: list[tuple[str, str]]
+) -> None:
+    """A redirect is not followed: what is signed for callers would still name the wrong region."""
+    async with over(Canned(status=status, code="PermanentRedirect", headers=headers)) as (stub, client):
+        assert_problem(await call(client), "storage_misconfigured")
+    assert len(stub.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "answer"),
+    [
+        (listing, Canned(status=500, code="InternalError")),
+        (listing, Canned(status=503, code="SlowDown")),
+        (head, Canned(status=503)),
+    ],
+)
+async def test_a_failure_is_tried_three_times_at_most(call: Call, answer: Canned) -> None:
+    """Then the caller is told when to come back."""
+    async with over(answer) as (stub, client):
+        told = await call(client)
+    assert_problem(told, "storage_unavailable")
+    assert int(told.headers["retry-after"]) > 0
+    assert 2 <= len(stub.requests) <= 3
+
+
+@pytest.mark.parametrize("call", [listing, head])
+async def test_a_closed_port_is_told_in_bounded_time(call: Call) -> None:
+    """All tries together stay within the deadline, which leaves a caller an answer within five seconds."""
+    assert DEADLINE < 5
+    async with service_client(settings_for(s3_that_is_down())) as client:
+        async with asyncio.timeout(5):
+            told = await call(client)
+    assert_problem(told, "storage_unavailable")
+    assert int(told.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize("call", [listing, head])
+async def test_an_s3_that_never_answers_is_cut_off_by_the_deadline(call: Call) -> None:
+    """However long its silence: here after a fifth of a second, though the client would wait for four."""
+    async with over(None) as (stub, client):
+        with patch.object(storage_errors, "DEADLINE", 0.2), capture_logs() as logs:
+            async with asyncio.timeout(2):
+                told = await call(client)
+    assert_problem(told, "storage_unavailable")
+    assert len(stub.requests) <= 1
+    (cut,) = (line for line in logs if line["event"] == "s3_unreachable")
+    assert cut["error"] == "TimeoutError"
+
+
+async def test_the_head_of_a_missing_object_is_none(moto_server: S3Server) -> None:
+    """Not an error: there is just nothing. Deleting nothing is none either."""
+    async with opened(moto_server.endpoint_url, moto_server.credentials, moto_server.bucket) as storage:
+        assert await storage.head("uploads/alice/nothing") is None
+        await storage.delete("uploads/alice/nothing")
+        async with moto_server.client() as client:
+            await client.put_object(Bucket=moto_server.bucket, Key="uploads/alice/some", Body=b"bytes")
+        stored = await storage.head("uploads/alice/some")
+    assert stored is not None
+    assert stored.size == 5
+
+
+async def test_a_bare_404_to_a_head_is_nothing_there() -> None:
+    """S3 gives a HEAD no code, only the status."""
+    async with over(Canned(status=404)) as (_, client):
+        assert_problem(await head(client), "not_found")
+
+
+@asynccontextmanager
+async def opened(endpoint_url: str, credentials: Credentials | None, bucket: str) -> AsyncIterator[Storage]:
+    """Open a storage by itself."""
+    storage = Storage(
+        bucket=bucket,
+        region="us-east-1",
+        endpoint_url=endpoint_url,
+        addressing_style="path",
+        credentials=credentials,
+    )
+    async with storage:
+        yield storage
+
+
+async def test_a_storage_that_is_not_open_says_so() -> None:
+    """A mistake in the wiring, not a fault of S3's."""
+    storage = Storage(
+        bucket="b", region="us-east-1", endpoint_url=None, addressing_style="path", credentials=None
+    )
+    with pytest.raises(RuntimeError, match="lifespan"):
+        await storage.head("a")
+
+
+async def test_opening_waits_for_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are asked for in the background, by the deadline; closing ends the question."""
+    async with stub_s3(None) as stub:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{stub.endpoint_url}/credentials")
+        async with asyncio.timeout(5), opened(stub.endpoint_url, None, "b"):
+            assert len(questions()) == 1
+        assert questions() == []
+        with patch.object(storage_module, "DEADLINE", 0.2):
+            async with asyncio.timeout(2), opened(stub.endpoint_url, None, "b") as storage:
+                with pytest.raises(StorageUnavailable):
+                    await storage.credentials()
+                with pytest.raises(StorageUnavailable):
+                    await storage.head("a")
+    assert set(stub.requests) == {"GET /credentials"}
+
+
+def questions() -> list[str]:
+    """Return the questions to the AWS chain that are under way."""
+    names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
+    return [name for name in names if name.startswith("CredentialSource.")]

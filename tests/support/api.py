@@ -1,0 +1,69 @@
+"""What the tests of the HTTP contract share: an S3 that is down, API keys, what a problem looks like."""
+
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+from tests.support.servers import S3Server
+from tests.support.service import JWT_SECRET
+
+from uploadsvc.api.problems import STATUS_TITLES
+
+API_KEY: Final = "the tests' own API key"
+NARROW_API_KEY: Final = "the tests' own API key for one policy"
+AUTH: Final = {
+    "jwt": {"secret": JWT_SECRET},
+    "api_keys": [
+        {"name": "wide", "sha256": sha256(API_KEY.encode()).hexdigest()},
+        {"name": "narrow", "sha256": sha256(NARROW_API_KEY.encode()).hexdigest(), "policies": ["small"]},
+    ],
+}
+
+
+def s3_that_is_down() -> S3Server:
+    """Return a server whose port nobody listens at."""
+    return S3Server(
+        name="down",
+        endpoint_url="http://127.0.0.1:9",
+        access_key_id="AKIDEXAMPLE",
+        secret_access_key="wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+        bucket="example-bucket",
+        strict=False,
+    )
+
+
+def assert_problem(answer: httpx.Response, code: str, *fields: str) -> None:
+    """Assert that an answer is this problem, as RFC 9457 wants it, about these fields."""
+    body = answer.json()
+    status, title = STATUS_TITLES[code]
+    assert (body.get("code"), answer.status_code) == (code, status), body
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert body.keys() == {"type", "title", "status", "detail", "code", "errors"}
+    assert body["type"] == f"urn:uploadsvc:problem:{code}"
+    assert (body["status"], body["title"]) == (status, title)
+    assert [error["field"] for error in body["errors"]] == list(fields)
+    assert re.fullmatch(r"[^\n]+\.", body["detail"])
+
+
+def query(url: str) -> Mapping[str, str]:
+    """Return a URL's query, where each name stands once."""
+    parsed = parse_qs(urlsplit(url).query, strict_parsing=True)
+    return {name: value for name, (value,) in parsed.items()}
+
+
+def created(answer: httpx.Response) -> dict[str, Any]:
+    """Assert that an upload was created, and return it."""
+    assert answer.status_code == 201, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+async def send_bare(client: httpx.AsyncClient, method: str, path: str, **kwargs: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
+    """Send a request without the client's own bearer token."""
+    request = client.build_request(method, path, **kwargs)
+    if "authorization" not in {name.lower() for name in kwargs.get("headers") or {}}:
+        request.headers.pop("authorization", None)
+    return await client.send(request)

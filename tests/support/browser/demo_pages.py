@@ -1,0 +1,120 @@
+"""The demo page over an S3 whose line can be broken, held and mended, in windows of any kind."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+from playwright.async_api import Browser, Locator, expect
+from tests.e2e.browser.conftest import DemoPage
+from tests.support.fault_proxy import FaultProxy, fault_proxy
+from tests.support.processes import environment_for, program
+from tests.support.servers import S3Server, free_port
+
+MIB: Final = 1024**2
+_TIMEOUT: Final = 15_000  # milliseconds
+PART_SIZE: Final = 5 * MIB
+"""Bytes; the least that S3 takes."""
+
+POLICIES: Final = {
+    "default": {"max_size": "20MiB", "multipart_threshold": PART_SIZE, "part_size": PART_SIZE},
+    "pictures": {"max_size": "1MiB", "content_types": ["image/png", "image/jpeg"]},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoService:
+    """A service in demo mode.
+
+    Attributes:
+        url: Where it is.
+        line: Between browsers and S3; the service has a line of its own.
+    """
+
+    url: str
+    line: FaultProxy
+
+
+@asynccontextmanager
+async def demo_service(server: S3Server, directory: Path) -> AsyncIterator[DemoService]:
+    """Run ``uploadsvc serve`` in demo mode, with parts and limits so small that tests are quick."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    async with fault_proxy(server.endpoint_url) as line:
+        environment = environment_for(
+            server,
+            UPLOADSVC_S3__PROVIDER=server.name,
+            UPLOADSVC_S3__PUBLIC_ENDPOINT_URL=line.url,
+            UPLOADSVC_POLICIES=json.dumps(POLICIES),
+            UPLOADSVC_OBJECTS__DELETE="true",
+            UPLOADSVC_CORS__ALLOW_ORIGINS=json.dumps([url]),
+            UPLOADSVC_DEMO="true",
+        )
+        arguments = ("serve", "--port", str(port))
+        async with program(*arguments, directory=directory, environment=environment) as service:
+            await service.answers(f"{url}/healthz")
+            yield DemoService(url=url, line=line)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusyPage(DemoPage):
+    """A demo page, and what its browser may complain of.
+
+    Attributes:
+        expected: Parts of the errors that the browser logs of answers which a test arranges.
+    """
+
+    expected: list[str] = field(default_factory=list)
+
+    def row_state(self, name: str) -> Locator:
+        """Find what a file's row says of its upload."""
+        return self.row(name).get_by_test_id("state")
+
+    def row(self, name: str) -> Locator:
+        """Find the row of the file of exactly this name."""
+        return self.page.locator(f'[data-name="{name}"]')
+
+    def button(self, action: str, name: str) -> Locator:
+        """Find a button by what it does and to which file, as a screen reader says it."""
+        return self.page.get_by_role("button", name=f"{action} {name}", exact=True)
+
+    async def unfinished(self, user: str) -> list[str]:
+        """List the keys of a user's unfinished uploads, as S3 remembers them."""
+        users = (await self.api.get(f"{self.base_url}/demo/users")).json()["users"]
+        (token,) = [entry["token"] for entry in users if entry["user"] == user]
+        headers = {"Authorization": f"Bearer {token}"}
+        listed = await self.api.get(f"{self.base_url}/v1/uploads", headers=headers)
+        return [entry["key"] for entry in listed.json()["uploads"]]
+
+
+@asynccontextmanager
+async def open_page(
+    browser: Browser,
+    url: str,
+    **options: Any,  # noqa: ANN401 - Playwright's own
+) -> AsyncIterator[BusyPage]:
+    """Open the demo page in a context of its own; its console must stay without an unexpected error.
+
+    Args:
+        browser: It.
+        url: Where the service is.
+        options: Of the context: colours, the window's size.
+    """
+    errors: list[str] = []
+    context = await browser.new_context(**options)
+    context.set_default_timeout(_TIMEOUT)
+    expect.set_options(timeout=_TIMEOUT)
+    page = await context.new_page()
+    page.on("console", lambda said: errors.append(said.text) if said.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    async with httpx.AsyncClient(trust_env=False) as api, asyncio.timeout(90):
+        await page.goto(url)
+        await page.get_by_role("radio", name="alice").wait_for(state="attached")
+        opened = BusyPage(page=page, base_url=url, api=api)
+        yield opened
+    await context.close()
+    assert [error for error in errors if not any(part in error for part in opened.expected)] == []

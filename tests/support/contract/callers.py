@@ -1,0 +1,83 @@
+"""Every kind of caller that there is, as the headers that it sends."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, Final
+
+import httpx
+from tests.support.service import JWT_SECRET, token_for
+
+API_KEY: Final = "the tests' own API key of the contract"
+COOKIE: Final = "session"
+TRUSTED_HEADER: Final = "X-Signed-In-User"
+
+AUTH: Final[dict[str, Any]] = {
+    "jwt": {"secret": JWT_SECRET, "cookie": COOKIE},
+    "api_keys": [{"name": "contract", "sha256": sha256(API_KEY.encode()).hexdigest()}],
+    "trusted_header": TRUSTED_HEADER,
+    "trusted_proxies": ["127.0.0.1/32"],
+}
+"""All of them at once: the credential that a caller sends decides."""
+
+
+CALLERS: Final = ("nobody", "bearer", "api_key", "upload_token", "cookie", "trusted_header")
+
+_PUBLIC: Final = frozenset({"getHealth", "getReadiness", "getReceiptKeys"})
+# An upload token is good for uploads of its own only.
+_NOT_UPLOADS: Final = frozenset(
+    {
+        *("listObjects", "listUploads", "getObject", "deleteObject", "createDownload", "createToken"),
+        "getUppyCredentials",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who calls: alice, or nobody.
+
+    Attributes:
+        name: One of `CALLERS`.
+        headers: What proves who it is.
+    """
+
+    name: str
+    headers: Mapping[str, str] = field(repr=False)
+
+    @property
+    def documented(self) -> bool:
+        """Whether the document names this credential: only its operator knows a proxy's header."""
+        return self.name != "trusted_header"
+
+    def is_refused(self, operation: str) -> bool:
+        """Tell whether an operation grants such a caller nothing, whatever it asks."""
+        if self.name == "nobody":
+            return operation not in _PUBLIC
+        return self.name == "upload_token" and operation in _NOT_UPLOADS
+
+
+def caller(name: str, base_url: str) -> Caller:
+    """Return a caller of this kind.
+
+    Args:
+        name: One of `CALLERS`.
+        base_url: The service's, which mints the upload token.
+    """
+    bearer = {"Authorization": f"Bearer {token_for('alice', expires_in=3600)}"}
+    same_origin = {"Sec-Fetch-Site": "same-origin"}
+    headers: dict[str, str] = {}
+    match name:
+        case "bearer":
+            headers = bearer
+        case "api_key":
+            headers = {"X-API-Key": API_KEY, "X-On-Behalf-Of": "alice"}
+        case "upload_token":
+            url = f"{base_url}/v1/tokens"
+            minted = httpx.post(url, json={"expires_in": 3600}, headers=bearer, trust_env=False)
+            headers = {"Authorization": f"Bearer {minted.raise_for_status().json()['token']}"}
+        case "cookie":
+            headers = {"Cookie": f"{COOKIE}={token_for('alice', expires_in=3600)}", **same_origin}
+        case "trusted_header":
+            headers = {TRUSTED_HEADER: "alice", **same_origin}
+    return Caller(name=name, headers=headers)

@@ -1,0 +1,135 @@
+"""``uploadsvc`` as a process of its own: started with an environment, spoken to, told to stop."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+from tests.support.servers import S3Server
+from tests.support.service import JWT_SECRET, SECRET_KEY
+
+DEADLINE: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A running ``uploadsvc``.
+
+    Attributes:
+        process: It.
+        out_path: Its standard output so far.
+        err_path: Its standard error so far.
+    """
+
+    process: subprocess.Popen[bytes]
+    out_path: Path
+    err_path: Path
+
+    @property
+    def out(self) -> str:
+        """What it has printed."""
+        return self.out_path.read_text()
+
+    @property
+    def err(self) -> str:
+        """What it has logged."""
+        return self.err_path.read_text()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something holds; fail when it ends before, or takes too long."""
+        deadline = time.monotonic() + DEADLINE
+        while not condition():
+            assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.err}"
+            assert time.monotonic() < deadline, f"took too long:\n{self.out}\n{self.err}"
+            await asyncio.sleep(0.02)
+
+    async def answers(self, url: str) -> None:
+        """Wait until it serves a URL."""
+
+        def served() -> bool:
+            with suppress(httpx.TransportError):
+                return httpx.get(url, trust_env=False, timeout=2).is_success
+            return False
+
+        await self.until(served)
+
+    async def ended(self, signal_number: int | None = None, *, seconds: float = 10) -> int:
+        """Send a signal, if any, and give the exit status that follows within so many seconds."""
+        if signal_number is not None:
+            self.process.send_signal(signal_number)
+        return await asyncio.to_thread(self.process.wait, seconds)
+
+
+@asynccontextmanager
+async def program(
+    *arguments: str, directory: Path, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Program]:
+    """Start ``uploadsvc`` in a directory with this environment alone; whatever is left of it is killed."""
+    out_path, err_path = directory / "out.log", directory / "err.log"
+    with out_path.open("wb") as out, err_path.open("wb") as err:
+        process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own program; it starts at once
+            [sys.executable, "-m", "uploadsvc", *arguments],
+            cwd=directory,
+            env={"PATH": os.environ["PATH"], "HOME": str(directory), **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+        )
+    try:
+        yield Program(process=process, out_path=out_path, err_path=err_path)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@asynccontextmanager
+async def demo(directory: Path, port: int, *arguments: str) -> AsyncIterator[Program]:
+    """Run ``uploadsvc dev`` until it says that it runs; end it as Ctrl-C does, its S3 with it."""
+    async with program("dev", "--port", str(port), *arguments, directory=directory) as running:
+        try:
+            await running.until(lambda: "Ctrl-C ends it" in running.out)
+            yield running
+        finally:
+            if running.process.poll() is None:
+                await running.ended(signal.SIGINT, seconds=15)
+
+
+def environment_for(server: S3Server, **more: str) -> dict[str, str]:
+    """Return the variables with which ``uploadsvc serve`` reaches an S3 server."""
+    return {
+        "UPLOADSVC_SECRET_KEY": SECRET_KEY,
+        "UPLOADSVC_S3__BUCKET": server.bucket,
+        "UPLOADSVC_S3__REGION": server.region,
+        "UPLOADSVC_S3__ENDPOINT_URL": server.endpoint_url,
+        "UPLOADSVC_S3__ACCESS_KEY_ID": server.access_key_id,
+        "UPLOADSVC_S3__SECRET_ACCESS_KEY": server.secret_access_key,
+        "UPLOADSVC_AUTH__JWT__SECRET": JWT_SECRET,
+        **more,
+    }
+
+
+def curl_line(printed: str) -> str:
+    """Find the line to paste in what ``uploadsvc dev`` has printed."""
+    found = re.search(r"^\s*(curl .*)$", printed, re.MULTILINE)
+    assert found, printed
+    return found[1]
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process is there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

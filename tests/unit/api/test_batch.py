@@ -1,0 +1,89 @@
+"""Several uploads at once: each result as the single call gives it, in order."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from tests.support.api import AUTH, NARROW_API_KEY, assert_problem, s3_that_is_down, send_bare
+from tests.support.service import authorization, service_client, settings_for
+
+POLICIES = {"small": {"max_size": 10, "content_types": ["image/png"], "client_keys": True}}
+SETTINGS = settings_for(s3_that_is_down(), auth=AUTH, policies=POLICIES)
+
+
+@pytest.fixture(scope="module")
+async def api() -> AsyncIterator[httpx.AsyncClient]:
+    """Run the app with an S3 that is down: signing is local."""
+    async with service_client(SETTINGS) as client:
+        yield client
+
+
+async def results(api: httpx.AsyncClient, *uploads: Any, **kwargs: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - any JSON
+    """Return the results of a batch."""
+    answer = await api.post("/v1/uploads/batch", json={"uploads": uploads}, **kwargs)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    found: list[dict[str, Any]] = answer.json()["results"]
+    return found
+
+
+async def test_the_results_are_in_order(api: httpx.AsyncClient) -> None:
+    """Methods may differ; every id is one of its own, and serves."""
+    found = await results(api, *({"filename": f"{n}.txt", "size": n or None} for n in range(100)))
+    uploads = [result["upload"] for result in found]
+    assert [upload["key"].rpartition("/")[2] for upload in uploads] == [f"{n}.txt" for n in range(100)]
+    assert [upload["method"] for upload in uploads] == ["post"] + ["put"] * 99
+    assert len({upload["id"] for upload in uploads}) == 100
+    assert_problem(await api.get(f"/v1/uploads/{uploads[0]['id']}"), "storage_unavailable")
+
+
+async def test_a_refusal_leaves_the_others_alone(api: httpx.AsyncClient) -> None:
+    """It is the problem that the single call would have answered."""
+    bad: list[dict[str, Any]] = [
+        {"size": 11, "policy": "small", "content_type": "image/png"},
+        {"policy": "small", "filename": "a.txt"},
+        {"policy": "nothing"},
+        {"method": "put"},
+        {"relative_key": "a"},
+        {"relative_key": "..", "policy": "small", "filename": "a.png", "size": 1},
+    ]
+    found = await results(api, {}, *bad, {"size": 1})
+    assert [list(result) for result in found] == [["upload"], *[["problem"]] * len(bad), ["upload"]]
+    for one, result in zip(bad, found[1:], strict=False):
+        single = await api.post("/v1/uploads", json=one)
+        assert result["problem"] == single.json()
+        assert result["problem"]["status"] == single.status_code
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"uploads": []}, "uploads"),
+        ({"uploads": [{}] * 101}, "uploads"),
+        ({}, "uploads"),
+        ([], "body"),
+        ({"uploads": {}}, "uploads"),
+        ({"uploads": [{}, {"size": "x"}]}, "uploads.1.size"),
+        ({"uploads": [{}, {"size": 1, "sizes": 1}]}, "uploads.1.sizes"),
+        ({"uploads": [{}], "policy": "x"}, "policy"),
+    ],
+)
+async def test_a_malformed_batch_is_refused_whole(api: httpx.AsyncClient, body: object, field: str) -> None:
+    """The problem names the upload at fault by its place."""
+    assert_problem(await api.post("/v1/uploads/batch", json=body), "validation_error", field)
+
+
+async def test_each_upload_is_the_callers_own(api: httpx.AsyncClient) -> None:
+    """A batch reaches no further than its credential."""
+    assert_problem(
+        await send_bare(api, "POST", "/v1/uploads/batch", json={"uploads": [{}]}), "unauthenticated"
+    )
+    (bobs,) = await results(api, {}, headers=authorization("bob"))
+    assert bobs["upload"]["key"].startswith("uploads/bob/")
+    headers = {"X-API-Key": NARROW_API_KEY, "X-On-Behalf-Of": "bob"}
+    body = {"uploads": [{"size": 1}, {"size": 1, "policy": "small", "filename": "a.png"}]}
+    answer = await send_bare(api, "POST", "/v1/uploads/batch", json=body, headers=headers)
+    first, second = answer.json()["results"]
+    assert first["problem"]["code"] == "forbidden"
+    assert second["upload"]["key"].startswith("uploads/bob/")

@@ -1,0 +1,87 @@
+"""Which web pages may call this API from a browser."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from tests.support.api import assert_problem, s3_that_is_down
+from tests.support.service import service_client, settings_for
+
+ORIGIN = "https://app.example.com"
+OTHERS = [
+    "https://evil.example",
+    "http://app.example.com",
+    "https://app.example.com:8443",
+    "https://app.example.com.evil.example",
+    "https://sub.app.example.com",
+    "null",
+]
+PREFLIGHT = {
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Headers": "authorization,content-type,x-request-id",
+}
+
+
+@pytest.fixture(scope="module")
+async def api() -> AsyncIterator[httpx.AsyncClient]:
+    """Run the app for one origin."""
+    async with service_client(settings_for(s3_that_is_down(), cors={"allow_origins": [ORIGIN]})) as client:
+        yield client
+
+
+async def test_a_preflight_of_the_allowed_origin_needs_no_credential(api: httpx.AsyncClient) -> None:
+    """Browsers send preflights bare; the answer names origin, methods and headers."""
+    del api.headers["authorization"]
+    answer = await api.options("/v1/uploads", headers={"Origin": ORIGIN, **PREFLIGHT})
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert answer.headers["access-control-allow-methods"] == "GET, POST, DELETE"
+    allowed = {name.strip().lower() for name in answer.headers["access-control-allow-headers"].split(",")}
+    assert {"authorization", "content-type", "x-request-id", "x-api-key", "x-on-behalf-of"} <= allowed
+    assert answer.headers["access-control-max-age"] == "3600"
+    assert "access-control-allow-credentials" not in answer.headers
+    assert "origin" in answer.headers["vary"].lower()
+
+
+@pytest.mark.parametrize("origin", OTHERS)
+async def test_another_origin_is_told_nothing(api: httpx.AsyncClient, origin: str) -> None:
+    """Neither a preflight nor an answer allows it, however near its name comes."""
+    preflight = await api.options("/v1/uploads", headers={"Origin": origin, **PREFLIGHT})
+    answer = await api.get("/healthz", headers={"Origin": origin})
+    assert preflight.status_code == 400
+    assert answer.status_code == 200
+    for one in (preflight, answer):
+        assert "access-control-allow-origin" not in one.headers
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+async def test_a_preflight_of_another_method_is_refused(api: httpx.AsyncClient, method: str) -> None:
+    """Only the methods that the API has are allowed."""
+    headers = {"Origin": ORIGIN, "Access-Control-Request-Method": method}
+    assert (await api.options("/v1/uploads", headers=headers)).status_code == 400
+
+
+async def test_the_allowed_origin_may_read_errors_and_their_headers(api: httpx.AsyncClient) -> None:
+    """A single-page app sees the problem, the request's id and when to come back."""
+    answer = await api.get("/nowhere", headers={"Origin": ORIGIN})
+    assert_problem(answer, "not_found")
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert answer.headers["access-control-expose-headers"] == "Retry-After, X-Request-ID"
+    assert "origin" in answer.headers["vary"].lower()
+
+
+async def test_without_origins_no_page_may_call() -> None:
+    """By default there is no CORS at all: a preflight is a method that no route has."""
+    async with service_client(settings_for(s3_that_is_down())) as client:
+        answer = await client.options("/v1/uploads", headers={"Origin": ORIGIN, **PREFLIGHT})
+    assert_problem(answer, "method_not_allowed")
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+async def test_credentials_are_allowed_where_the_settings_say_so() -> None:
+    """With ``allow_credentials`` the answer says so, and names the origin, not ``*``."""
+    cors = {"allow_origins": [ORIGIN], "allow_credentials": True}
+    async with service_client(settings_for(s3_that_is_down(), cors=cors)) as client:
+        answer = await client.get("/healthz", headers={"Origin": ORIGIN, "Cookie": "a=b"})
+    assert answer.headers["access-control-allow-credentials"] == "true"
+    assert answer.headers["access-control-allow-origin"] == ORIGIN

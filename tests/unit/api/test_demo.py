@@ -1,0 +1,151 @@
+"""The demo page is there in demo mode and nowhere else; the browser module is there always."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+from tests.support.api import assert_problem, created, s3_that_is_down
+from tests.support.service import authorization, service_client, settings_for
+
+S3 = s3_that_is_down()
+MODULE = "/web/uploadsvc.js"
+
+
+@pytest.fixture(scope="module")
+async def demo() -> AsyncIterator[httpx.AsyncClient]:
+    """Run the app in demo mode, called by nobody."""
+    async with service_client(settings_for(S3, demo=True), user=None) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+async def plain() -> AsyncIterator[httpx.AsyncClient]:
+    """Run the app as in production, called by nobody."""
+    async with service_client(settings_for(S3), user=None) as client:
+        yield client
+
+
+async def test_the_browser_module_is_always_served(demo: httpx.AsyncClient, plain: httpx.AsyncClient) -> None:
+    """As a module script whose name says nothing of its content, so it is asked for anew each time."""
+    for client in (demo, plain):
+        answer = await client.get(MODULE)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/javascript")
+        assert answer.headers["cache-control"] == "no-cache"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "export" in answer.text
+
+
+async def test_the_browser_module_is_kept_by_its_hash(plain: httpx.AsyncClient) -> None:
+    """The hash is its ETag. In the address, caches need not ask for a year; an old one does not count."""
+    answer = await plain.get(MODULE)
+    digest = answer.headers["etag"].strip('"')
+    assert sha256(answer.content).hexdigest().startswith(digest)
+    named = await plain.get(MODULE, params={"v": digest})
+    assert named.content == answer.content
+    assert named.headers["cache-control"] == "public, max-age=31536000, immutable"
+    old = await plain.get(MODULE, params={"v": "0" * len(digest)})
+    assert (old.content, old.headers["cache-control"]) == (answer.content, "no-cache")
+
+
+@pytest.mark.parametrize("known", ["{}", "W/{}", '"other", {}', '"other",W/{}'])
+async def test_whoever_has_the_browser_module_is_not_sent_it_again(
+    plain: httpx.AsyncClient, known: str
+) -> None:
+    """The answer says for how long that holds."""
+    etag = (await plain.get(MODULE)).headers["etag"]
+    for query, kept in (("", "no-cache"), (f"?v={etag.strip(chr(34))}", "immutable")):
+        answer = await plain.get(MODULE + query, headers={"If-None-Match": known.format(etag)})
+        assert (answer.status_code, answer.content) == (304, b"")
+        assert answer.headers["etag"] == etag
+        assert kept in answer.headers["cache-control"]
+    other = await plain.get(MODULE, headers={"If-None-Match": '"other"'})
+    assert other.status_code == 200
+
+
+async def test_only_apps_that_are_allowed_may_load_the_browser_module() -> None:
+    """Other origins' pages are told nothing that would let them."""
+    settings = settings_for(S3, cors={"allow_origins": ["https://app.example.com"]})
+    async with service_client(settings, user=None) as client:
+        for origin, allowed in (("https://app.example.com", True), ("https://other.example.com", False)):
+            headers = {"Origin": origin}
+            etag = (await client.get(MODULE, headers=headers)).headers["etag"]
+            for answer in (
+                await client.get(MODULE, headers=headers),
+                await client.get(MODULE, headers={**headers, "If-None-Match": etag}),
+            ):
+                assert (answer.headers.get("access-control-allow-origin") == origin) is allowed
+                assert "origin" in answer.headers["vary"].lower()
+
+
+async def test_the_page_may_reach_only_the_service_and_the_store(demo: httpx.AsyncClient) -> None:
+    """Its content security policy runs no inline script and lets nobody frame it."""
+    answer = await demo.get("/")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/html")
+    rules = dict(rule.strip().split(" ", 1) for rule in answer.headers["content-security-policy"].split(";"))
+    assert rules == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "worker-src": "blob:",
+        "style-src": "'self'",
+        "img-src": "'self' data: blob:",
+        "connect-src": f"'self' {S3.endpoint_url}",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    for name, media_type in (("demo.js", "text/javascript"), ("demo.css", "text/css")):
+        assert f'"web/{name}"' in answer.text
+        assert (await demo.get(f"/web/{name}")).headers["content-type"].startswith(media_type)
+
+
+async def test_each_demo_user_can_call(demo: httpx.AsyncClient) -> None:
+    """The page is given a token for each, which works under that user's prefix and ends within a day."""
+    answer = await demo.get("/demo/users")
+    assert answer.headers["cache-control"] == "no-store"
+    users = answer.json()["users"]
+    assert [user["user"] for user in users] == ["alice", "bob"]
+    for user in users:
+        headers = {"Authorization": f"Bearer {user['token']}"}
+        upload = created(await demo.post("/v1/uploads", json={}, headers=headers))
+        assert upload["key"].startswith(f"uploads/{user['user']}/")
+        ends = datetime.fromisoformat(user["expires_at"])
+        assert timedelta() < ends - datetime.now(UTC) <= timedelta(days=1)
+
+
+@pytest.mark.parametrize("path", ["/", "/demo/users", "/web/demo.js", "/web/demo.css", "/web/index.html"])
+async def test_without_demo_mode_there_is_no_demo(plain: httpx.AsyncClient, path: str) -> None:
+    """Neither the page, nor its parts, nor its users."""
+    assert_problem(await plain.get(path), "not_found")
+
+
+async def test_a_demo_token_is_worth_nothing_outside_demo_mode(
+    demo: httpx.AsyncClient, plain: httpx.AsyncClient
+) -> None:
+    """Though both services have the same secret key."""
+    token = (await demo.get("/demo/users")).json()["users"][0]["token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = await plain.post("/v1/uploads", json={}, headers=headers)
+    assert_problem(answer, "unauthenticated")
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_other_tokens_count_beside_the_demo_ones(demo: httpx.AsyncClient) -> None:
+    """Demo mode adds two users; it does not replace the configured authentication."""
+    upload = created(await demo.post("/v1/uploads", json={}, headers=authorization("carol")))
+    assert upload["key"].startswith("uploads/carol/")
+    assert_problem(await demo.post("/v1/uploads", json={}), "unauthenticated")
+
+
+async def test_demo_mode_says_so_at_the_start() -> None:
+    """A warning in the log, and only in demo mode."""
+    for on in (True, False):
+        with capture_logs() as logs:
+            async with service_client(settings_for(S3, demo=on)):
+                pass
+        warned = [line for line in logs if line["log_level"] == "warning"]
+        assert [line["event"] for line in warned] == (["demo_mode"] if on else [])

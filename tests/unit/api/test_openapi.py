@@ -1,0 +1,177 @@
+"""The OpenAPI document: up to date, valid, and fit for generating clients."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from tests.support.api import AUTH, s3_that_is_down
+from tests.support.servers import ROOT
+from tests.support.service import settings_for
+from typer.testing import CliRunner
+
+from uploadsvc.api.problems import STATUS_TITLES
+from uploadsvc.app import create_app
+from uploadsvc.cli.commands import app as commands
+from uploadsvc.settings import Settings
+
+COMMITTED = (ROOT / "openapi.json").read_text(encoding="utf-8")
+DOCUMENT: dict[str, Any] = json.loads(COMMITTED)
+SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
+STATUSES = {str(status) for status, _ in STATUS_TITLES.values()}
+OPERATIONS = [
+    pytest.param(method, path, operation, id=f"{method} {path}")
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+]
+each_operation = pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
+
+
+def printed() -> str:
+    """Return what ``uploadsvc openapi`` prints."""
+    result = CliRunner().invoke(commands, ["openapi"], catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def referred(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema that a reference names, or the one given."""
+    if "$ref" not in schema:
+        return schema
+    found: dict[str, Any] = SCHEMAS[schema["$ref"].removeprefix("#/components/schemas/")]
+    return found
+
+
+def inside(schema: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any JSON
+    """Give every object in a piece of the document, references followed."""
+    if isinstance(schema, dict):
+        yield schema
+        schema = [referred(schema)] if "$ref" in schema else list(schema.values())
+    if isinstance(schema, list):
+        for one in schema:
+            yield from inside(one)
+
+
+def test_the_committed_document_is_up_to_date() -> None:
+    """What is committed is what the code gives."""
+    assert printed() == COMMITTED, "openapi.json is out of date: make openapi"
+
+
+def test_the_document_is_valid() -> None:
+    """By the schema of OpenAPI 3.1."""
+    assert DOCUMENT["openapi"].startswith("3.1")
+    assert not [error.message for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()]
+
+
+def test_the_document_does_not_depend_on_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither on the environment, nor on what is on or off, nor on the policies."""
+    settings = settings_for(
+        s3_that_is_down(),
+        auth=AUTH,
+        policies={"small": {"max_size": 10, "client_keys": True}},
+        objects={"delete": True},
+        cors={"allow_origins": ["https://app.example.com"]},
+        key_prefix="elsewhere",
+    )
+    for demo in (True, False):
+        app = create_app(Settings.model_validate({**settings, "demo": demo}))
+        assert app.openapi() == DOCUMENT
+    monkeypatch.setenv("UPLOADSVC_S3__BUCKET", "another")
+    monkeypatch.setenv("UPLOADSVC_NO_SUCH_SETTING", "x")
+    assert printed() == COMMITTED
+
+
+def test_every_operation_has_a_name_of_its_own() -> None:
+    """Generators make methods of them."""
+    paths = DOCUMENT["paths"].values()
+    names = [operation["operationId"] for methods in paths for operation in methods.values()]
+    assert all(re.fullmatch(r"[a-z]+(?:[A-Z][a-z]+)+", name) for name in names), names
+    assert len(set(names)) == len(names)
+
+
+@each_operation
+def test_an_operation_says_what_it_is(method: str, path: str, operation: dict[str, Any]) -> None:
+    """It has a documented tag, a summary, a description and documented answers."""
+    # One, because OpenAPI Generator would make what has two twice, and export both by one name.
+    (tag,) = operation["tags"]
+    assert tag in {tag["name"] for tag in DOCUMENT["tags"]}
+    assert operation["summary"]
+    assert operation["description"]
+    for status, response in operation["responses"].items():
+        assert response["description"] not in {"", "Successful Response"}, (method, path, status)
+
+
+@each_operation
+def test_a_request_has_an_example_and_no_defaults(method: str, path: str, operation: dict[str, Any]) -> None:
+    """A default makes generators take a field for required; optional fields are nullable instead."""
+    parameters = operation.get("parameters", [])
+    bodies = [media["schema"] for media in operation.get("requestBody", {}).get("content", {}).values()]
+    for schema in [*bodies, *(parameter["schema"] for parameter in parameters)]:
+        assert not [part for part in inside(schema) if "default" in part], (method, path)
+    for body in bodies:
+        assert body.get("examples")
+        for name, field in referred(body)["properties"].items():
+            nullable = {"type": "null"} in field.get("anyOf", [])
+            assert nullable is (name not in referred(body).get("required", [])), (path, name)
+    for parameter in parameters:
+        nullable = {"type": "null"} in parameter["schema"].get("anyOf", [])
+        assert nullable is (not parameter.get("required", False)), (path, parameter["name"])
+
+
+@each_operation
+def test_every_error_is_a_documented_problem(method: str, path: str, operation: dict[str, Any]) -> None:
+    """As application/problem+json, with an example for each code; a status and code of our table."""
+    errors = {status: r for status, r in operation["responses"].items() if not status.startswith("2")}
+    assert errors.keys() <= STATUSES, (method, path)
+    assert "500" in errors
+    for status, response in errors.items():
+        assert response["content"].keys() == {"application/problem+json"}
+        media = response["content"]["application/problem+json"]
+        assert media["schema"] == {"$ref": "#/components/schemas/Problem"}
+        assert media["examples"]
+        for code, example in media["examples"].items():
+            assert STATUS_TITLES[code] == (int(status), example["value"]["title"])
+            assert example["value"]["code"] == code
+            assert example["value"].keys() == SCHEMAS["Problem"]["properties"].keys()
+
+
+@each_operation
+def test_only_health_and_keys_want_no_credential(method: str, path: str, operation: dict[str, Any]) -> None:
+    """All else documents how to prove who calls, and the 401 that comes without."""
+    public = path in {"/healthz", "/readyz", "/.well-known/jwks.json"}
+    assert ("security" not in operation) is public, method
+    assert ("401" not in operation["responses"]) is public, method
+
+
+def test_an_upload_is_a_named_union() -> None:
+    """With a discriminator on ``method``, of which each variant has one value."""
+    created = DOCUMENT["paths"]["/v1/uploads"]["post"]["responses"]["201"]["content"]
+    assert created["application/json"]["schema"] == {"$ref": "#/components/schemas/Upload"}
+    upload = SCHEMAS["Upload"]
+    variants = {
+        method: f"#/components/schemas/{method.capitalize()}Upload" for method in ("put", "post", "multipart")
+    }
+    assert upload["discriminator"] == {"propertyName": "method", "mapping": variants}
+    assert [one["$ref"] for one in upload["oneOf"]] == list(variants.values())
+    for method, reference in variants.items():
+        variant = referred({"$ref": reference})
+        assert variant["properties"]["method"]["const"] == method
+        assert set(variant["required"]) == variant["properties"].keys()
+
+
+def test_a_batch_result_is_one_of_two() -> None:
+    """A named ``oneOf``: of ``anyOf`` OpenAPI Generator makes a type that has both fields."""
+    results = SCHEMAS["BatchResults"]["properties"]["results"]
+    assert results["items"] == {"$ref": "#/components/schemas/BatchResult"}
+    variants = [{"$ref": f"#/components/schemas/{name}"} for name in ("BatchUpload", "BatchProblem")]
+    assert SCHEMAS["BatchResult"]["oneOf"] == variants
+    media = DOCUMENT["paths"]["/v1/uploads/batch"]["post"]["responses"]["200"]["content"]["application/json"]
+    assert [one.keys() for one in media["example"]["results"]] == [{"upload"}, {"problem"}]
+
+
+def test_the_framework_own_errors_are_not_in_it() -> None:
+    """FastAPI's validation error is no answer of this service."""
+    assert "HTTPValidationError" not in COMMITTED
+    assert SCHEMAS.keys().isdisjoint({"ValidationError"})

@@ -1,0 +1,170 @@
+"""Upload tokens over HTTP: who gets which, and how far they reach."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from tests.support.api import (
+    API_KEY,
+    AUTH,
+    NARROW_API_KEY,
+    assert_problem,
+    created,
+    s3_that_is_down,
+    send_bare,
+)
+from tests.support.service import SECRET_KEY, service_client, settings_for, token_for
+
+SETTINGS = settings_for(
+    s3_that_is_down(), auth=AUTH, policies={"small": {"max_size": 10}}, objects={"delete": True}
+)
+
+
+@pytest.fixture(scope="module")
+async def api() -> AsyncIterator[httpx.AsyncClient]:
+    """Run the app with an S3 that is down: nobody asks it."""
+    async with service_client(SETTINGS) as client:
+        yield client
+
+
+def bearer(token: str) -> dict[str, str]:
+    """Return the header that carries a token."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def minted(api: httpx.AsyncClient, headers: dict[str, str] | None = None, **body: Any) -> str:  # noqa: ANN401 - any JSON
+    """Return an upload token."""
+    answer = await send_bare(api, "POST", "/v1/tokens", json=body, headers=headers or bearer(token_for()))
+    token: str = created(answer)["token"]
+    assert answer.headers["cache-control"] == "no-store"
+    return token
+
+
+async def test_a_user_narrows_their_own_rights(api: httpx.AsyncClient) -> None:
+    """The token uploads as them, by the policies named."""
+    headers = bearer(await minted(api, policies=["small"]))
+    upload = created(await api.post("/v1/uploads", json={"policy": "small", "size": 1}, headers=headers))
+    assert upload["key"].startswith("uploads/alice/")
+    assert_problem(await api.post("/v1/uploads", json={"size": 1}, headers=headers), "forbidden", "policy")
+    answer = await api.get("/v1/policies", headers=headers)
+    assert [policy["name"] for policy in answer.json()["policies"]] == ["small"]
+    assert (await api.get("/uploads?policy=small&size=5", headers=headers)).status_code == 200
+
+
+async def test_a_service_gets_one_for_a_user(api: httpx.AsyncClient) -> None:
+    """By the body alone, or by the header; never beyond its own policies."""
+    key = {"X-API-Key": API_KEY}
+    for headers, body in ((key, {"user": "zoë/1"}), ({**key, "X-On-Behalf-Of": "zo%C3%AB%2F1"}, {})):
+        token = await minted(api, headers, **body)
+        upload = created(await api.post("/v1/uploads", json={"size": 1}, headers=bearer(token)))
+        assert upload["key"].startswith("uploads/zo=C3=AB=2F1/")
+    narrow = {"X-API-Key": NARROW_API_KEY}
+    token = await minted(api, narrow, user="ann")
+    answer = await api.post("/v1/uploads", json={"size": 1}, headers=bearer(token))
+    assert_problem(answer, "forbidden", "policy")
+    answer = await send_bare(
+        api, "POST", "/v1/tokens", json={"user": "ann", "policies": ["default"]}, headers=narrow
+    )
+    assert_problem(answer, "forbidden", "policies")
+    assert_problem(
+        await send_bare(api, "POST", "/v1/tokens", json={}, headers=key), "validation_error", "user"
+    )
+
+
+async def test_a_user_names_nobody_else(api: httpx.AsyncClient) -> None:
+    """Only an API key may."""
+    assert_problem(await api.post("/v1/tokens", json={"user": "bob"}), "forbidden", "user")
+    assert_problem(await api.post("/v1/tokens", json={"policies": ["x"]}), "policy_not_found", "policies")
+
+
+async def test_a_token_does_not_outlive_the_credential(api: httpx.AsyncClient) -> None:
+    """Nor the most that is allowed."""
+    asked = bearer(token_for(expires_in=100))
+    answer = created(await send_bare(api, "POST", "/v1/tokens", json={"expires_in": 3000}, headers=asked))
+    left = datetime.fromisoformat(answer["expires_at"]) - datetime.now(UTC)
+    assert timedelta(seconds=90) < left <= timedelta(seconds=100)
+    long = bearer(token_for(expires_in=10**6))
+    answer = created(await send_bare(api, "POST", "/v1/tokens", json={"expires_in": 10**6}, headers=long))
+    left = datetime.fromisoformat(answer["expires_at"]) - datetime.now(UTC)
+    assert timedelta(seconds=3590) < left <= timedelta(seconds=3600)
+
+
+async def test_a_token_is_good_for_uploads_only(api: httpx.AsyncClient) -> None:
+    """It mints nothing, and neither lists, reads nor deletes what its user has."""
+    headers = bearer(await minted(api))
+    key = "uploads/alice/a"
+    for method, path, body in (
+        ("POST", "/v1/tokens", {}),
+        ("GET", "/v1/objects", None),
+        ("GET", f"/v1/object?key={key}", None),
+        ("DELETE", f"/v1/object?key={key}", None),
+        ("POST", "/v1/downloads", {"key": key}),
+    ):
+        assert_problem(await api.request(method, path, json=body, headers=headers), "forbidden")
+
+
+async def test_so_is_a_narrow_api_key(api: httpx.AsyncClient) -> None:
+    """An object does not say by which policy it came."""
+    headers = {"X-API-Key": NARROW_API_KEY, "X-On-Behalf-Of": "alice"}
+    for path in ("/v1/objects", "/v1/object?key=uploads/alice/a"):
+        assert_problem(await send_bare(api, "GET", path, headers=headers), "forbidden")
+    answer = await send_bare(api, "POST", "/v1/uploads", json={"policy": "x"}, headers=headers)
+    assert_problem(answer, "policy_not_found", "policy")
+    assert "default" not in answer.json()["detail"]
+    assert "small" in answer.json()["detail"]
+
+
+async def test_a_token_reaches_uploads_of_its_policies_only(api: httpx.AsyncClient) -> None:
+    """Also those that its user began by another credential; and nobody else's at all."""
+    ids = {
+        name: created(await api.post("/v1/uploads", json={"policy": name, "size": 1}))["id"]
+        for name in ("default", "small")
+    }
+    own, others = (
+        bearer(await minted(api, policies=["small"])),
+        bearer(await minted(api, {"X-API-Key": API_KEY}, user="bob")),
+    )
+    for method, tail in (("GET", ""), ("POST", "/complete"), ("DELETE", "")):
+        path = f"/v1/uploads/{ids['small']}{tail}"
+        assert_problem(await api.request(method, path, headers=own), "storage_unavailable")
+        assert_problem(await api.request(method, path, headers=others), "not_found")
+        path = f"/v1/uploads/{ids['default']}{tail}"
+        assert_problem(await api.request(method, path, headers=own), "forbidden", "policy")
+
+
+async def test_tokens_survive_a_rotation() -> None:
+    """With the old key second in the list; without it they are refused."""
+    new = "another secret key of the service, 32 bytes or more"
+    async with service_client(SETTINGS) as api:
+        headers = bearer(await minted(api))
+        upload_id = created(await api.post("/v1/uploads", json={"size": 1}))["id"]
+    rotated = {**SETTINGS, "secret_key": None, "secret_keys": [new, SECRET_KEY]}
+    async with service_client(rotated) as api:
+        assert created(await api.post("/v1/uploads", json={"size": 1}, headers=headers))
+        assert_problem(await api.get(f"/v1/uploads/{upload_id}"), "storage_unavailable")
+        fresh = bearer(await minted(api))
+    async with service_client({**SETTINGS, "secret_key": new}) as api:
+        assert_problem(await api.post("/v1/uploads", json={}, headers=headers), "unauthenticated")
+        assert_problem(await api.get(f"/v1/uploads/{upload_id}"), "not_found")
+        assert created(await api.post("/v1/uploads", json={"size": 1}, headers=fresh))
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"user": 1}, "user"),
+        ({"policies": []}, "policies"),
+        ({"policies": "small"}, "policies"),
+        ({"policies": ["small"] * 51}, "policies"),
+        ({"expires_in": 0}, "expires_in"),
+        ({"expires_in": "60"}, "expires_in"),
+        ({"ttl": 60}, "ttl"),
+    ],
+)
+async def test_a_malformed_request_names_the_field(
+    api: httpx.AsyncClient, body: dict[str, Any], field: str
+) -> None:
+    """As everywhere."""
+    assert_problem(await api.post("/v1/tokens", json=body), "validation_error", field)

@@ -1,0 +1,398 @@
+"""Settings that do not fit together stop the start, with one line that names the variable."""
+
+import json
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from tests.support.receipt_keys import EC, ED25519, RSA, private_pem, public_pem
+
+from uploadsvc import bootstrap as wiring
+from uploadsvc.bootstrap.services import build_services
+from uploadsvc.settings import Settings, SettingsError, load_settings
+from uploadsvc.tokens.signed_ids import derive_key
+
+SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2"
+SHORT = "hunter2-hunter2"
+PEM = (
+    ed25519.Ed25519PrivateKey.generate()
+    .public_key()
+    .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    .decode()
+)
+PRIVATE_PEM = private_pem(ED25519)
+API_KEYS = json.dumps([{"name": "billing", "sha256": sha256(b"k").hexdigest(), "policies": ["*"]}])
+GOOD = {
+    "S3__BUCKET": "media",
+    "S3__REGION": "eu-central-1",
+    "SECRET_KEY": SECRET,
+    "AUTH__JWT__SECRET": SECRET,
+}
+JWKS_URL = "https://id.example/jwks.json"
+ISSUER = "https://id.example/realms/a"
+PUBLISHED = {
+    "AUTH__JWT__SECRET": None,
+    "AUTH__JWT__JWKS_URL": JWKS_URL,
+    "AUTH__JWT__AUDIENCE": "uploads",
+}
+PROXIED = {"AUTH__TRUSTED_HEADER": "X-Forwarded-User", "AUTH__TRUSTED_PROXIES": "10.0.0.0/24, fd00::1"}
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
+    """Load settings that are good but for what a test changes; ``None`` leaves a variable out."""
+
+    def loaded(**variables: str | None) -> Settings:
+        for name, value in {**GOOD, **variables}.items():
+            if value is not None:
+                monkeypatch.setenv(f"UPLOADSVC_{name}", value)
+        return load_settings()
+
+    return loaded
+
+
+def wire(settings: Settings) -> None:
+    """Make every part, as the app does."""
+    wiring.secrets(settings)
+    wiring.planners(settings)
+    wiring.authenticator(settings, wiring.jwt_verifier(settings)[0])
+    wiring.receipts(settings)
+    wiring.allowed_origins(settings)
+    wiring.storage_and_presigner(settings)
+    build_services(settings)
+
+
+@pytest.mark.parametrize(
+    ("variables", "variable", "reason"),
+    [
+        ({"AUTH__JWT__SECRET": None}, "AUTH", "no authentication is configured"),
+        ({"AUTH__JWT__PUBLIC_KEY": PEM}, "AUTH__JWT__PUBLIC_KEY", "not both"),
+        ({"AUTH__JWT__SECRET": SHORT}, "AUTH__JWT__SECRET", "at least 32 bytes, not 15"),
+        ({"AUTH__JWT__ALGORITHMS": "RS256"}, "AUTH__JWT__SECRET", "allowed are HS256, HS384, HS512"),
+        ({"AUTH__JWT__ALGORITHMS": "none"}, "AUTH__JWT__SECRET", "'none' does not go with a secret"),
+        ({"AUTH__JWT__SECRET": None, "AUTH__JWT__AUDIENCE": "x"}, "AUTH__JWT", "need SECRET, PUBLIC_KEY"),
+        ({"AUTH__JWT__SECRET": None, "AUTH__JWT__COOKIE": "x"}, "AUTH__JWT", "need SECRET, PUBLIC_KEY"),
+        ({"AUTH__JWT__JWKS_URL": JWKS_URL}, "AUTH__JWT__JWKS_URL", "not both"),
+        (
+            {"AUTH__JWT__SECRET": None, "AUTH__JWT__JWKS_URL": JWKS_URL},
+            "AUTH__JWT__AUDIENCE",
+            "tokens must name this one (aud)",
+        ),
+        (
+            {"AUTH__JWT__SECRET": None, "AUTH__JWT__ISSUER": ISSUER},
+            "AUTH__JWT__AUDIENCE",
+            "tokens must name this one (aud)",
+        ),
+        ({**PUBLISHED, "AUTH__JWT__JWKS_URL": "ftp://id.example"}, "AUTH__JWT__JWKS_URL", "http(s) URL"),
+        (
+            {**PUBLISHED, "AUTH__JWT__JWKS_URL": "https://u:hunter2@id.example/"},
+            "AUTH__JWT__JWKS_URL",
+            "without user",
+        ),
+        (
+            {**PUBLISHED, "AUTH__JWT__JWKS_URL": None, "AUTH__JWT__ISSUER": "id.example"},
+            "AUTH__JWT__ISSUER",
+            "http(s) URL",
+        ),
+        ({**PUBLISHED, "AUTH__JWT__ALGORITHMS": "HS256"}, "AUTH__JWT__JWKS_URL", "published keys"),
+        ({**PROXIED, "AUTH__TRUSTED_PROXIES": None}, "AUTH__TRUSTED_PROXIES", "for example 10.0.0.0/24"),
+        ({**PROXIED, "AUTH__TRUSTED_HEADER": None}, "AUTH__TRUSTED_PROXIES", "beside it"),
+        ({**PROXIED, "AUTH__TRUSTED_PROXIES": "10.0.0.1/24"}, "AUTH__TRUSTED_PROXIES", "without host bits"),
+        ({**PROXIED, "AUTH__TRUSTED_PROXIES": "proxy"}, "AUTH__TRUSTED_PROXIES", "not a CIDR"),
+        ({**PROXIED, "AUTH__TRUSTED_PROXIES": "10.0.0.1,::/0"}, "AUTH__TRUSTED_PROXIES", "any user"),
+        ({**PROXIED, "AUTH__TRUSTED_HEADER": "X-API-Key"}, "AUTH__TRUSTED_HEADER", "meaning of its own"),
+        (
+            {"AUTH__JWT__SECRET": None, "AUTH__JWT__PUBLIC_KEY": "x"},
+            "AUTH__JWT__PUBLIC_KEY",
+            "not a PEM public key",
+        ),
+        (
+            {"AUTH__JWT__SECRET": None, "AUTH__JWT__PUBLIC_KEY": PEM, "AUTH__JWT__ALGORITHMS": "HS256"},
+            "AUTH__JWT__PUBLIC_KEY",
+            "'HS256' does not go with this key; allowed are EdDSA",
+        ),
+        (
+            {"AUTH__API_KEYS": API_KEYS.replace("*", "nothing")},
+            "AUTH__API_KEYS__0__POLICIES",
+            "there is no policy 'nothing'",
+        ),
+        (
+            {"AUTH__API_KEYS": json.dumps([{"name": "x", "sha256": sha256(b"").hexdigest()}])},
+            "AUTH__API_KEYS__0__SHA256",
+            "empty key",
+        ),
+        (
+            {
+                "AUTH__API_KEYS": json.dumps(
+                    [{"name": "x", "sha256": "AA" * 32}, {"name": "y", "sha256": "aa" * 32}]
+                )
+            },
+            "AUTH__API_KEYS__1__SHA256",
+            "of the key 'x' too",
+        ),
+        ({"SECRET_KEY": None, "SECRET_KEYS": json.dumps(["", SECRET])}, "SECRET_KEYS", "has 0 bytes"),
+        ({"PUBLIC_URL": "uploads.example.com"}, "PUBLIC_URL", "as in https://uploads.example.com"),
+        ({"PUBLIC_URL": "ftp://uploads.example.com"}, "PUBLIC_URL", "must be http:// or https://"),
+        ({"PUBLIC_URL": "https://uploads.example.com/?a"}, "PUBLIC_URL", "no user, query or fragment"),
+        ({"PUBLIC_URL": "https://uploads.example.com/#a"}, "PUBLIC_URL", "no user, query or fragment"),
+        ({"PUBLIC_URL": "https://u:hunter2@uploads.example.com"}, "PUBLIC_URL", "(with a user)"),
+        ({"RECEIPTS__SECRET": SECRET, "SECRET_KEY": "s" * 32}, "RECEIPTS__SECRET", "sign anyone in"),
+        (
+            {"RECEIPTS__SECRET": SECRET, "AUTH__JWT__SECRET": "s" * 32},
+            "RECEIPTS__SECRET",
+            "could make ids",
+        ),
+        ({"TOKENS__EXPIRES_IN": "7200"}, "TOKENS__EXPIRES_IN", "above max_expires_in (3600)"),
+        ({"DOWNLOADS__EXPIRES_IN": "7200"}, "DOWNLOADS__EXPIRES_IN", "above max_expires_in (3600)"),
+        ({**PUBLISHED, "AUTH__JWT__JWKS_URL": "https://a b/"}, "AUTH__JWT__JWKS_URL", "http(s) URL"),
+        (
+            {**PROXIED, "AUTH__TRUSTED_PROXIES": "0.0.0.0/1,128.0.0.0/1"},
+            "AUTH__TRUSTED_PROXIES",
+            "every address",
+        ),
+        ({**PROXIED, "AUTH__TRUSTED_PROXIES": "::ffff:10.0.0.0/104"}, "AUTH__TRUSTED_PROXIES", "as IPv4"),
+        ({"SECRET_KEY": None}, "SECRET_KEY", "32 random bytes or more"),
+        ({"SECRET_KEY": SHORT}, "SECRET_KEY", "has 15 bytes"),
+        ({"SECRET_KEYS": json.dumps([SECRET])}, "SECRET_KEYS", "not both"),
+        ({"SECRET_KEY": None, "SECRET_KEYS": json.dumps([SECRET, SHORT])}, "SECRET_KEYS", "has 15 bytes"),
+        ({"RECEIPTS__SECRET": SHORT}, "RECEIPTS__SECRET", "has 15 bytes"),
+        ({"RECEIPTS__PRIVATE_KEY": SECRET}, "RECEIPTS__PRIVATE_KEY", "not a PEM private key"),
+        ({"RECEIPTS__PRIVATE_KEY": PEM}, "RECEIPTS__PRIVATE_KEY", "allowed is one private key"),
+        (
+            {"RECEIPTS__PRIVATE_KEY": PRIVATE_PEM, "RECEIPTS__SECRET": SECRET},
+            "RECEIPTS__PRIVATE_KEY",
+            "not both",
+        ),
+        (
+            {"RECEIPTS__PUBLIC_KEYS": json.dumps([PEM])},
+            "RECEIPTS__PUBLIC_KEYS",
+            "needs UPLOADSVC_RECEIPTS__PRIVATE_KEY",
+        ),
+        (
+            {"RECEIPTS__PUBLIC_KEYS": json.dumps([PEM]), "RECEIPTS__SECRET": SECRET},
+            "RECEIPTS__PUBLIC_KEYS",
+            "needs UPLOADSVC_RECEIPTS__PRIVATE_KEY",
+        ),
+        (
+            {"RECEIPTS__PRIVATE_KEY": PRIVATE_PEM, "RECEIPTS__PUBLIC_KEYS": json.dumps([PEM, PRIVATE_PEM])},
+            "RECEIPTS__PUBLIC_KEYS__1",
+            "holds a private key",
+        ),
+        (
+            {"CORS__ALLOW_ORIGINS": "*", "CORS__ALLOW_CREDENTIALS": "true"},
+            "CORS__ALLOW_CREDENTIALS",
+            "name the origins",
+        ),
+        (
+            {"CORS__ALLOW_ORIGINS": "https://a.example,*", "CORS__ALLOW_CREDENTIALS": "true"},
+            "CORS__ALLOW_CREDENTIALS",
+            "name the origins",
+        ),
+        ({"CORS__ALLOW_ORIGINS": "a.example"}, "CORS__ALLOW_ORIGINS", "scheme://host"),
+        ({"CORS__ALLOW_ORIGINS": "https://a.example/"}, "CORS__ALLOW_ORIGINS", "without a path"),
+        ({"CORS__ALLOW_ORIGINS": "https://*.example"}, "CORS__ALLOW_ORIGINS", "not an origin"),
+        ({"CORS__ALLOW_ORIGINS": "https://u@a.example"}, "CORS__ALLOW_ORIGINS", "not an origin"),
+        ({"CORS__ALLOW_ORIGINS": "HTTPS://A.example"}, "CORS__ALLOW_ORIGINS", "lower case"),
+        ({"CORS__ALLOW_ORIGINS": "https://[::1"}, "CORS__ALLOW_ORIGINS", "not an origin"),
+        ({"CORS__ALLOW_ORIGINS": '["null"]'}, "CORS__ALLOW_ORIGINS", "not an origin"),
+        ({"S3__REGION": None}, "S3__REGION", "for example eu-central-1"),
+        ({"S3__REGION": "EU-Central-1"}, "S3__REGION", "lower-case"),
+        ({"S3__ENDPOINT_URL": "minio:9000"}, "S3__ENDPOINT_URL", "must be http:// or https://"),
+        ({"S3__ENDPOINT_URL": "ftp://minio"}, "S3__ENDPOINT_URL", "must be http:// or https://"),
+        (
+            {"S3__ENDPOINT_URL": "http://10.0.0.1", "S3__ADDRESSING_STYLE": "virtual"},
+            "S3__ENDPOINT_URL",
+            "only the addressing style path",
+        ),
+        ({"S3__PUBLIC_ENDPOINT_URL": "cdn"}, "S3__PUBLIC_ENDPOINT_URL", "must be http:// or https://"),
+        (
+            {"S3__BUCKET": "My_Bucket", "S3__ADDRESSING_STYLE": "virtual"},
+            "S3__ADDRESSING_STYLE",
+            "is not a DNS name",
+        ),
+        ({"S3__ACCESS_KEY_ID": "AKIA"}, "S3__SECRET_ACCESS_KEY", "go together"),
+        ({"S3__SECRET_ACCESS_KEY": SECRET}, "S3__ACCESS_KEY_ID", "go together"),
+        ({"S3__SESSION_TOKEN": SECRET}, "S3__SESSION_TOKEN", "ACCESS_KEY_ID"),
+        ({"KEY_PREFIX": "/uploads"}, "KEY_PREFIX", "Write it like 'uploads'"),
+        ({"KEY_PREFIX": "uploads/"}, "KEY_PREFIX", "Write it like 'uploads'"),
+        ({"KEY_PREFIX": "a/../b"}, "KEY_PREFIX", "Write it like 'uploads'"),
+        ({"KEY_PREFIX": "${x}"}, "KEY_PREFIX", "would expand"),
+        ({"KEY_PREFIX": "x" * 257}, "KEY_PREFIX", "at most 256 bytes"),
+        (
+            {"POLICIES__AVATARS__MAX_SIZE": "5MB", "POLICIES__AVATARS__MIN_SIZE": "6MB"},
+            "POLICIES__AVATARS__MAX_SIZE",
+            "below min_size",
+        ),
+        ({"POLICIES__AVATARS__EXPIRES_IN": "604801"}, "POLICIES__AVATARS__MAX_EXPIRES_IN", "604800"),
+        ({"POLICIES__AVATARS__KEY": "{nothing}"}, "POLICIES__AVATARS__KEY", "unknown placeholder"),
+        ({"POLICIES__AVATARS__CONTENT_TYPES": "image"}, "POLICIES__AVATARS__CONTENT_TYPES", "'image'"),
+        ({"POLICIES__AVATARS__TAGS": '{"a": "b<"}'}, "POLICIES__AVATARS__TAGS", "letters, digits"),
+        (
+            {"POLICIES__AVATARS__METHODS": "post", "S3__PROVIDER": "r2"},
+            "POLICIES__AVATARS__METHODS",
+            "r2 takes no POST policies",
+        ),
+    ],
+)
+def test_what_does_not_fit_stops_the_start(
+    load: Callable[..., Settings], variables: dict[str, Any], variable: str, reason: str
+) -> None:
+    """One line names the variable and what is allowed, and shows no secret."""
+    settings = load(**variables)
+    with pytest.raises(SettingsError) as caught:
+        wire(settings)
+    assert caught.value.variable == f"UPLOADSVC_{variable}"
+    message = str(caught.value)
+    assert reason in message
+    assert "\n" not in message
+    assert "hunter2" not in message
+    assert PRIVATE_PEM.splitlines()[1] not in message
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"AUTH__JWT__SECRET": None, "AUTH__JWT__PUBLIC_KEY": PEM},
+        {"AUTH__JWT__SECRET": None, "AUTH__JWT__PUBLIC_KEY": PEM.replace("\n", "\\n")},
+        {"AUTH__JWT__SECRET": None, "AUTH__API_KEYS": API_KEYS},
+        {"AUTH__JWT__SECRET": None, "DEMO": "true"},
+        {"AUTH__JWT__ISSUER": ISSUER},
+        {"AUTH__JWT__COOKIE": "session"},
+        PUBLISHED,
+        {**PUBLISHED, "AUTH__JWT__ISSUER": ISSUER},
+        {
+            **PUBLISHED,
+            "AUTH__JWT__JWKS_URL": None,
+            "AUTH__JWT__ISSUER": ISSUER,
+            "AUTH__JWT__COOKIE": "__Host-id",
+        },
+        {**PROXIED, "AUTH__JWT__SECRET": None},
+        {"AUTH__JWT__SECRET": None, **PROXIED, "AUTH__API_KEYS": API_KEYS},
+        {"SECRET_KEY": None, "SECRET_KEYS": json.dumps([SECRET, SECRET[::-1]])},
+        {"CORS__ALLOW_ORIGINS": "*"},
+        {
+            "CORS__ALLOW_ORIGINS": "https://a.example,http://localhost:5173,http://[::1]:80",
+            "CORS__ALLOW_CREDENTIALS": "true",
+        },
+        {"S3__REGION": None, "S3__ENDPOINT_URL": "http://minio:9000"},
+        {"RECEIPTS__PRIVATE_KEY": PRIVATE_PEM},
+        {"RECEIPTS__PRIVATE_KEY": PRIVATE_PEM, "RECEIPTS__PUBLIC_KEYS": json.dumps([PEM])},
+        {"KEY_PREFIX": "tenants/a"},
+        {"POLICIES__AVATARS__MAX_SIZE": "5MB"},
+        # A default is cut to the most that is allowed; only what the operator asked for is held to it.
+        {"TOKENS__MAX_EXPIRES_IN": "60"},
+    ],
+)
+def test_what_fits_starts(load: Callable[..., Settings], variables: dict[str, Any]) -> None:
+    """Each way to authenticate is enough by itself."""
+    wire(load(**variables))
+
+
+def test_an_api_keys_star_is_every_policy(load: Callable[..., Settings]) -> None:
+    """A star among names is a star; names alone are a limit."""
+    keys = [
+        {"name": "all", "sha256": "A" * 64, "policies": ["default", "*"]},
+        {"name": "one", "sha256": "b" * 64, "policies": ["default"]},
+        {"name": "none", "sha256": "c" * 64, "policies": []},
+    ]
+    made = wiring.authenticator(load(AUTH__API_KEYS=json.dumps(keys)), None).api_keys
+    assert [key.policies for key in made] == [None, {"default"}, frozenset()]
+    assert made[0].digest == b"\xaa" * 32
+
+
+def test_receipts_are_never_signed_with_the_secret_key(load: Callable[..., Settings]) -> None:
+    """Without a secret of its own a receipt has a derived key; with one, that."""
+    (derived,) = wiring.receipts(load()).keys
+    assert derived.key == derive_key(SECRET.encode(), "receipt")
+    (own,) = wiring.receipts(load(RECEIPTS__SECRET="r" * 32)).keys
+    assert own.key == b"r" * 32
+
+
+def test_after_a_rotation_the_first_secrets_key_signs_and_all_check(load: Callable[..., Settings]) -> None:
+    """Receipts from before it still check, with the keys that `receipt-key` prints."""
+    both = load(SECRET_KEY=None, SECRET_KEYS=json.dumps([SECRET[::-1], SECRET]))
+    receipts = wiring.receipts(both)
+    derived = [derive_key(secret.encode(), "receipt") for secret in (SECRET[::-1], SECRET)]
+    assert [key.key for key in receipts.keys] == derived
+    receipt = receipts.sign({}, user="ann", jti="J", now=wiring.now())
+    assert jwt.get_unverified_header(receipt)["kid"] == receipts.keys[0].kid
+    assert jwt.decode(receipt, derived[0], algorithms=["HS256"], audience="uploadsvc-receipts")
+
+
+def test_a_private_key_signs_and_its_public_half_leads_the_others(load: Callable[..., Settings]) -> None:
+    """The PEM may be written in one line; no derived key is left beside it."""
+    settings = load(
+        RECEIPTS__PRIVATE_KEY=PRIVATE_PEM.replace("\n", "\\n"),
+        RECEIPTS__PUBLIC_KEYS=json.dumps([public_pem(EC), public_pem(RSA)]),
+    )
+    receipts = wiring.receipts(settings)
+    assert [key.pem() for key in receipts.public_keys] == [public_pem(key) for key in (ED25519, EC, RSA)]
+    assert receipts.keys == receipts.public_keys
+    receipt = receipts.sign({}, user="ann", jti="J", now=wiring.now())
+    assert jwt.decode(receipt, public_pem(ED25519), algorithms=["EdDSA"], audience="uploadsvc-receipts")
+
+
+def test_an_empty_key_in_the_file_is_refused(load: Callable[..., Settings], tmp_path: Path) -> None:
+    """A key that somebody meant to set does not silently become a derived one."""
+    for name, reason in (("private_key", "not a PEM private key"), ("secret", "has 0 bytes")):
+        file = tmp_path / f"{name}.toml"
+        file.write_text(f'[receipts]\n{name} = ""\n')
+        with pytest.raises(SettingsError, match=reason):
+            wiring.receipts(load(CONFIG_FILE=str(file)))
+
+
+@pytest.mark.parametrize(
+    ("variables", "base_url"),
+    [
+        ({}, "https://media.s3.eu-central-1.amazonaws.com/"),
+        ({"S3__BUCKET": "a.b"}, "https://s3.eu-central-1.amazonaws.com/a.b"),
+        ({"S3__ENDPOINT_URL": "http://minio:9000"}, "http://minio:9000/media"),
+        (
+            {"S3__ENDPOINT_URL": "http://minio:9000", "S3__PUBLIC_ENDPOINT_URL": "https://s3.example.com"},
+            "https://s3.example.com/media",
+        ),
+    ],
+)
+def test_urls_are_signed_for_the_public_address(
+    load: Callable[..., Settings], variables: dict[str, Any], base_url: str
+) -> None:
+    """What browsers reach is what is signed."""
+    _, presigner = wiring.storage_and_presigner(load(**variables))
+    assert presigner.endpoint.base_url == base_url
+    assert presigner.region == "eu-central-1"
+
+
+@pytest.mark.parametrize(
+    ("variables", "provider"),
+    [
+        ({}, "aws"),
+        ({"S3__ENDPOINT_URL": "http://minio:9000"}, "generic"),
+        ({"S3__ENDPOINT_URL": "http://minio:9000", "S3__PROVIDER": "minio"}, "minio"),
+    ],
+)
+def test_the_provider_follows_the_endpoint(
+    load: Callable[..., Settings], variables: dict[str, Any], provider: str
+) -> None:
+    """Without an endpoint it is AWS, with one a store that is like it, unless it is named."""
+    planner = wiring.planners(load(**variables))["default"]
+    assert planner._provider.name == provider
+
+
+@pytest.mark.parametrize("provider", ["r2", "b2", "gcs", "minio", "ceph", "generic"])
+def test_a_store_that_is_none_of_aws_s_needs_an_address(provider: str) -> None:
+    """Without one, AWS would be asked for somebody else's bucket."""
+    with pytest.raises(SettingsError, match=f"^UPLOADSVC_S3__ENDPOINT_URL: missing; where {provider} is"):
+        wiring.bucket_requirements(Settings.model_validate({"s3": {"bucket": "media", "provider": provider}}))
+
+
+def test_requests_are_signed_for_the_store_s_own_region() -> None:
+    """R2 has but one, and calls it so; the settings win."""
+    s3 = {"bucket": "media", "provider": "r2", "endpoint_url": "https://r2.example.com"}
+    assert wiring.bucket_requirements(Settings.model_validate({"s3": s3})).region == "auto"
+    assert wiring.bucket_requirements(Settings.model_validate({"s3": {**s3, "region": "eu"}})).region == "eu"

@@ -1,0 +1,217 @@
+"""A receipt can be checked offline, and says what was stored."""
+
+import hmac
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from joserfc import jwk
+from joserfc import jwt as other_jwt
+from tests.support.receipt_keys import EC, ED25519, KEYS, RSA, private_pem, public_pem
+
+from uploadsvc.auth.tokens import public_key_verifier
+from uploadsvc.domain.errors import Unauthenticated
+from uploadsvc.tokens.receipt_keys import (
+    ReceiptPrivateKey,
+    ReceiptPublicKey,
+    SharedKey,
+    private_key,
+    public_key,
+)
+from uploadsvc.tokens.receipts import TYP, Receipts
+
+KEY = b"r" * 32
+NOW = datetime(2026, 11, 23, 9, 30, 15, 999_999, tzinfo=UTC)
+RECEIPTS = Receipts(key=KEY, issuer="uploadsvc", audience="backend", expires_in=600)
+CLAIMS = {
+    "bucket": "media",
+    "key": "uploads/ann/a.jpg",
+    "size": 5,
+    "content_type": "image/jpeg",
+    "etag": "e",
+    "version_id": None,
+    "checksum": None,
+    "policy": "default",
+}
+
+
+def opened(receipt: str, key: bytes = KEY, audience: str = "backend") -> dict[str, object]:
+    """Open a receipt as a backend does, at whatever time it is."""
+    return jwt.decode(
+        receipt,
+        key,
+        algorithms=["HS256"],
+        audience=audience,
+        issuer="uploadsvc",
+        options={"verify_exp": False},
+    )
+
+
+def test_a_receipt_holds_exactly_these_claims() -> None:
+    """Who, what, when and by whom, in whole seconds."""
+    receipt = RECEIPTS.sign(CLAIMS, user="ann", jti="J", now=NOW)
+    issued_at = int(NOW.timestamp())
+    assert opened(receipt) == {
+        "iss": "uploadsvc",
+        "aud": "backend",
+        "sub": "ann",
+        "iat": issued_at,
+        "exp": issued_at + 600,
+        "jti": "J",
+        **CLAIMS,
+    }
+    kid = SharedKey(KEY).kid
+    assert jwt.get_unverified_header(receipt) == {"alg": "HS256", "typ": TYP, "kid": kid}
+
+
+def test_a_receipt_needs_its_key_and_audience() -> None:
+    """Another service's key, or a receipt for another backend, does not hold."""
+    receipt = RECEIPTS.sign(CLAIMS, user="ann", jti="J", now=NOW)
+    with pytest.raises(jwt.InvalidSignatureError):
+        opened(receipt, key=b"q" * 32)
+    with pytest.raises(jwt.InvalidAudienceError):
+        opened(receipt, audience="other")
+
+
+def test_a_repeated_completion_gives_the_same_name() -> None:
+    """A backend can count a receipt once, by its jti."""
+    later = NOW.replace(hour=10)
+    receipts = {RECEIPTS.sign(CLAIMS, user="ann", jti="J", now=now) for now in (NOW, later)}
+    assert len(receipts) == 2
+    assert {str(opened(receipt)["jti"]) for receipt in receipts} == {"J"}
+
+
+SIGNERS: dict[str, bytes | SharedKey | ReceiptPrivateKey] = {
+    "secret": KEY,
+    **{name: private_key(private_pem(key)) for name, key in KEYS.items()},
+}
+each_signer = pytest.mark.parametrize("key", SIGNERS.values(), ids=SIGNERS.keys())
+
+
+def receipts_by(
+    key: bytes | SharedKey | ReceiptPrivateKey, others: Sequence[ReceiptPublicKey | SharedKey] = ()
+) -> Receipts:
+    """Return what signs with a key, and publishes others."""
+    return Receipts(key=key, others=others, issuer="uploadsvc", audience="backend", expires_in=600)
+
+
+def key_set(receipts: Receipts) -> dict[str, list[dict[str, str]]]:
+    """Return the JWK Set that a backend is given."""
+    return {"keys": [key.jwk() for key in receipts.keys]}
+
+
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated:joserfc.errors.SecurityWarning")
+@each_signer
+def test_a_backend_checks_a_receipt_by_the_key_set_alone(key: bytes | SharedKey | ReceiptPrivateKey) -> None:
+    """The header's kid finds the key, byte for byte; two libraries agree that the signature holds."""
+    receipts = receipts_by(key)
+    receipt = receipts.sign(CLAIMS, user="ann", jti="J", now=NOW)
+    header = json.loads(urlsafe_b64decode(receipt.split(".")[0] + "=="))
+    known = key_set(receipts)
+    assert [one["kid"] for one in known["keys"]] == [header["kid"]]
+    assert header == {"alg": known["keys"][0]["alg"], "kid": header["kid"], "typ": TYP}
+    found = jwt.PyJWKSet.from_dict(known)[header["kid"]]
+    claims = jwt.decode(
+        receipt,
+        found,
+        algorithms=[found.algorithm_name],
+        audience="backend",
+        issuer="uploadsvc",
+        options={"verify_exp": False},
+    )
+    assert claims == {**claims, **CLAIMS, "sub": "ann", "jti": "J"}
+    other_key = jwk.import_key({**known["keys"][0]})
+    other = other_jwt.decode(receipt, other_key, algorithms=[header["alg"]])
+    assert (other.claims, other.header) == (claims, header)
+
+
+@each_signer
+def test_an_edited_receipt_does_not_hold(key: bytes | SharedKey | ReceiptPrivateKey) -> None:
+    """Claims of one under the signature of another are refused."""
+    receipts = receipts_by(key)
+    small, large = (receipts.sign({"size": size}, user="ann", jti="J", now=NOW) for size in (5, 6))
+    mixed = ".".join([*large.split(".")[:2], small.split(".")[2]])
+    found = jwt.PyJWKSet.from_dict(key_set(receipts)).keys[0]
+    with pytest.raises(jwt.InvalidSignatureError):
+        jwt.decode(
+            mixed,
+            found,
+            algorithms=[found.algorithm_name],
+            audience="backend",
+            options={"verify_exp": False},
+        )
+
+
+@pytest.mark.parametrize("before", KEYS.values(), ids=KEYS.keys())
+def test_receipts_from_before_a_rotation_still_check(before: PrivateKeyTypes) -> None:
+    """The old key's public half stays in the set, behind the new one's, also of another type."""
+    old = receipts_by(private_key(private_pem(before)))
+    new_key = EC if before is ED25519 else ED25519
+    retired = public_key(public_pem(before))
+    new = receipts_by(private_key(private_pem(new_key)), [retired, public_key(public_pem(new_key)), retired])
+    assert [key.pem() for key in new.public_keys] == [public_pem(new_key), public_pem(before)], "each once"
+    known = jwt.PyJWKSet.from_dict(key_set(new))
+    for receipts in (old, new):
+        receipt = receipts.sign(CLAIMS, user="ann", jti="J", now=NOW)
+        key = known[jwt.get_unverified_header(receipt)["kid"]]
+        assert (
+            jwt.decode(
+                receipt,
+                key,
+                algorithms=[key.algorithm_name],
+                audience="backend",
+                options={"verify_exp": False},
+            )["jti"]
+            == "J"
+        )
+    with pytest.raises(KeyError):
+        jwt.PyJWKSet.from_dict(key_set(old))[jwt.get_unverified_header(receipt)["kid"]]
+
+
+def test_secrets_are_never_public() -> None:
+    """Neither the one that signs nor one from before."""
+    receipts = receipts_by(KEY, [SharedKey(b"q" * 32)])
+    assert len(receipts.keys) == 2
+    assert receipts.public_keys == ()
+    assert "rrrr" not in f"{receipts!r} {vars(receipts).keys()}"
+
+
+def test_a_public_key_as_a_secret_makes_no_receipt() -> None:
+    """RFC 8725 section 2.1: what is published cannot be used as an HMAC's key."""
+    receipts = receipts_by(private_key(private_pem(RSA)))
+    (key,) = jwt.PyJWKSet.from_dict(key_set(receipts)).keys
+    forged_header, claims = b64({"alg": "HS256", "typ": TYP, "kid": key.key_id}), b64({"aud": "backend"})
+    tag = hmac.digest(public_pem(RSA).encode(), f"{forged_header}.{claims}".encode(), "sha256")
+    forged = f"{forged_header}.{claims}.{urlsafe_b64encode(tag).rstrip(b'=').decode()}"
+    with pytest.raises(jwt.InvalidAlgorithmError):
+        jwt.decode(forged, key, algorithms=[key.algorithm_name], audience="backend")
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS.keys())
+def test_a_receipt_is_no_bearer_token(key: PrivateKeyTypes) -> None:
+    """Also where one key pair is used for both: the kind is in the header."""
+    now = datetime.now(UTC)
+    receipt = receipts_by(private_key(private_pem(key))).sign(CLAIMS, user="ann", jti="J", now=now)
+    verifier = public_key_verifier(public_pem(key), algorithms=(), audience="backend", user_claim="sub")
+    with pytest.raises(Unauthenticated, match="not the kind of token"):
+        verifier.principal(receipt)
+
+
+def test_signing_reads_no_key_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading PEM, and checking an RSA key, takes longer than signing: it is done once, at the start."""
+    made = [receipts_by(key) for key in SIGNERS.values()]
+    for name in ("load_pem_private_key", "load_pem_public_key", "load_der_private_key"):
+        monkeypatch.setattr(serialization, name, None)
+        monkeypatch.setattr(f"jwt.algorithms.{name}", None, raising=False)
+        monkeypatch.setattr(f"uploadsvc.tokens.receipt_keys.{name}", None, raising=False)
+    assert len({receipts.sign(CLAIMS, user="ann", jti="J", now=NOW) for receipts in made}) == len(SIGNERS)
+
+
+def b64(value: object) -> str:
+    """Return JSON as a part of a JWT."""
+    return urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
