@@ -30,7 +30,7 @@ from uploadsvc.provisioning.models import AccessRequirements
 from uploadsvc.provisioning.plan import PROBLEMS, apply
 
 with warnings.catch_warnings():
-    # It leaves files open, imports pkg_resources, and has invalid escapes that Python reports when it compiles it.
+    # It leaves files open, imports pkg_resources and has invalid escapes.
     warnings.simplefilter("ignore")
     import parliament
 
