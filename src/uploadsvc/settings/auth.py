@@ -4,8 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 
-from uploadsvc.settings.section import Section
-from uploadsvc.settings.values import Names, Pem, matching
+from uploadsvc.settings.types import Names, Pem, Section, matching
 
 # What RFC 9110 section 5.6.2 calls a token: names of headers and of cookies.
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}"

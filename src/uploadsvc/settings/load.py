@@ -17,8 +17,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from uploadsvc.settings.errors import ENV_DELIMITER, ENV_PREFIX, SettingsError
 from uploadsvc.settings.model import Settings
+from uploadsvc.settings.types import ENV_DELIMITER, ENV_PREFIX, SettingsError
 
 CONFIG_FILE = f"{ENV_PREFIX}CONFIG_FILE"
 

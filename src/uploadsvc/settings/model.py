@@ -7,8 +7,7 @@ from pydantic import Field, SecretStr
 from uploadsvc.domain.policy import MAX_EXPIRES_IN
 from uploadsvc.settings.auth import AuthSettings
 from uploadsvc.settings.policies import PolicySettings
-from uploadsvc.settings.section import Section
-from uploadsvc.settings.values import Names, Pem, SecretPem, matching
+from uploadsvc.settings.types import Names, Pem, SecretPem, Section, matching
 
 MAX_TOKEN_SECONDS = 86_400
 
