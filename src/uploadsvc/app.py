@@ -21,9 +21,8 @@ from uploadsvc.api.problems import register_problems
 from uploadsvc.api.static import Demo, web_router
 from uploadsvc.api.v1.health import health_router
 from uploadsvc.api.v1.objects import objects_router
-from uploadsvc.api.v1.parts import parts_router
 from uploadsvc.api.v1.policies import policies_router
-from uploadsvc.api.v1.receipts import keys_router
+from uploadsvc.api.v1.receipts import receipts_router
 from uploadsvc.api.v1.tokens import tokens_router
 from uploadsvc.api.v1.uploads import uploads_router
 from uploadsvc.bootstrap.services import Services, build_services
@@ -113,7 +112,6 @@ def create_router(settings: Settings, *, authenticate: Authenticate) -> APIRoute
 
 def _include(router: APIRouter, service: Services, authenticate: Authenticate) -> None:
     router.include_router(uploads_router(service.creator, service.uploads, authenticate))
-    router.include_router(parts_router(service.uploads, authenticate))
     router.include_router(policies_router(service.creator.policies, authenticate))
     router.include_router(objects_router(service.objects, authenticate))
     router.include_router(simple_router(service.creator, authenticate))
@@ -125,7 +123,7 @@ def _include(router: APIRouter, service: Services, authenticate: Authenticate) -
             service.creator, service.uploads, authenticate, service.actions, public_url=service.public_url
         )
     )
-    router.include_router(keys_router(service.receipts))
+    router.include_router(receipts_router(service.receipts))
 
 
 def demo_mode(settings: Settings) -> Demo | None:
