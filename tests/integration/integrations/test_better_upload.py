@@ -13,8 +13,8 @@ from tests.support.better_upload import FILM, NOTE, TYPES, assert_refused, begun
 from tests.support.servers import S3Server
 from tests.support.service import BASE_URL, authorization, service_client, settings_for
 
-from uploadsvc.api.integrations.better_upload.errors import BetterUploadRoute
-from uploadsvc.api.problems import STATUS_TITLES, domain_problem, problem
+from uploadsvc.api.integrations.better_upload.routes import BetterUploadRoute
+from uploadsvc.api.problems import STATUS_TITLES, Problem, domain_problem
 from uploadsvc.app import create_router
 from uploadsvc.domain import errors
 from uploadsvc.domain.parts import MIB
@@ -350,18 +350,19 @@ def test_every_problem_has_the_clients_shape() -> None:
     route = BetterUploadRoute("/x", lambda: None)
     kinds = [kind for kind in _subclasses(errors.UploadsvcError) if "code" in vars(kind)]
     assert len(kinds) > 20
-    made = [domain_problem(kind("A reason.")) for kind in kinds]
-    made += [problem(code, "A reason.") for code in STATUS_TITLES]
-    for one in made:
-        code = json.loads(bytes(one.body))["code"]
-        shaped = route.shaped(one)
-        assert shaped.status_code == STATUS_TITLES[code][0]
-        error = json.loads(bytes(shaped.body))["error"]
+    problems = [domain_problem(kind("A reason.")) for kind in kinds]
+    problems += [Problem(code, "A reason.") for code in STATUS_TITLES]
+    for problem in problems:
+        code = problem.code
+        answer = route.render(problem)
+        assert answer.status_code == STATUS_TITLES[code][0]
+        error = json.loads(bytes(answer.body))["error"]
         assert error["message"] == "A reason."
         assert error["type"] in TYPES
         refused = code in {"unauthenticated", "forbidden", "not_found", "policy_not_found"}
         assert (error["type"] == "rejected") == refused
-        assert shaped.headers.get("retry-after") == one.headers.get("retry-after")
+        for header in ("Retry-After", "WWW-Authenticate"):
+            assert answer.headers.get(header) == problem.headers.get(header)
 
 
 def _subclasses(kind: type[errors.UploadsvcError]) -> list[type[errors.UploadsvcError]]:

@@ -17,7 +17,7 @@ from tests.support.service import BASE_URL, service_client, settings_for
 
 from uploadsvc.api.middleware import RequestMiddleware
 from uploadsvc.api.problems import register_problems
-from uploadsvc.api.v1.receipts import keys_router
+from uploadsvc.api.v1.receipts import receipts_router
 from uploadsvc.tokens.receipt_keys import (
     ReceiptPrivateKey,
     ReceiptPublicKey,
@@ -40,7 +40,7 @@ def receipts_by(
 def app_of(receipts: Receipts) -> FastAPI:
     """Return an app with this one route."""
     app = FastAPI()
-    app.include_router(keys_router(receipts))
+    app.include_router(receipts_router(receipts))
     register_problems(app)
     app.add_middleware(RequestMiddleware)
     return app

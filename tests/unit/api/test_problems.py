@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from tests.support.api import assert_problem, s3_that_is_down
 from tests.support.service import BASE_URL, service_client, settings_for
 
-from uploadsvc.api.problems import STATUS_TITLES, document, problem_content, register_problems, response
+from uploadsvc.api.problems import STATUS_TITLES, Problem, problem_responses, register_problems
 from uploadsvc.api.routing import problem_router
 from uploadsvc.domain import errors
 
@@ -117,10 +117,8 @@ async def test_every_field_at_fault_is_named(api: httpx.AsyncClient) -> None:
 
 def test_a_name_that_is_no_unicode_can_be_answered() -> None:
     """A lone surrogate from the request's JSON is escaped, as it came."""
-    answer = response(
-        problem_content("validation_error", "No.", errors=[{"field": "\ud800", "detail": "No."}])
-    )
-    assert b"\\ud800" in bytes(answer.body)
+    problem = Problem("validation_error", "No.", [{"field": "\ud800", "detail": "No."}])
+    assert b"\\ud800" in bytes(problem.response().body)
 
 
 async def test_a_callers_own_name_for_a_field_is_made_plain(api: httpx.AsyncClient) -> None:
@@ -133,7 +131,7 @@ async def test_a_callers_own_name_for_a_field_is_made_plain(api: httpx.AsyncClie
 
 def test_the_document_groups_codes_by_status() -> None:
     """One response for each status, with an example for each code."""
-    responses = document("size_required", "not_found", "validation_error")
+    responses = problem_responses("size_required", "not_found", "validation_error")
     assert list(responses) == [404, 422]
     examples = responses[422]["content"]["application/problem+json"]["examples"]
     assert examples.keys() == {"size_required", "validation_error"}
