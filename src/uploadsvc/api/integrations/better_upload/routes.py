@@ -28,7 +28,7 @@ from uploadsvc.domain.principal import Principal
 from uploadsvc.services.create_upload import Grant, UploadCreator
 from uploadsvc.services.multipart import MAX_SIGNED_PARTS
 from uploadsvc.services.uploads import Uploads
-from uploadsvc.tokens.action_tokens import ActionTokens
+from uploadsvc.tokens.jwts import ServiceTokens
 
 PREFIX: Final = "/better-upload"
 
@@ -67,7 +67,7 @@ def better_upload_router(
     creator: UploadCreator,
     uploads: Uploads,
     authenticate: Authenticate,
-    actions: ActionTokens,
+    actions: ServiceTokens,
     *,
     public_url: str | None,
 ) -> APIRouter:
@@ -108,7 +108,8 @@ def better_upload_router(
     @router.post("/complete/{token}")
     async def complete(token: str, request: Request) -> Response:
         """Assemble the parts if S3 has those that the client sent, and verify the object."""
-        caller, upload_id = actions.verify(token, "complete")
+        action = actions.verify(token, act="complete")
+        caller, upload_id = action.principal, action.claims["upload"]
         etags = read_parts(await request.body())
         try:
             await uploads.complete(caller, upload_id, etags, wait=COMPLETE_WAIT)
@@ -120,8 +121,8 @@ def better_upload_router(
     @router.delete("/abort/{token}")
     async def abort(token: str) -> Response:
         """Abort the multipart upload. An object that is already stored stays."""
-        caller, upload_id = actions.verify(token, "abort")
-        await uploads.abort(caller, upload_id)
+        action = actions.verify(token, act="abort")
+        await uploads.abort(action.principal, action.claims["upload"])
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     return router
@@ -142,11 +143,13 @@ async def _all_parts(
     return signed
 
 
-def _action_urls(address: str, actions: ActionTokens, caller: Principal, grant: Grant) -> tuple[str, str]:
+def _action_urls(address: str, actions: ServiceTokens, caller: Principal, grant: Grant) -> tuple[str, str]:
     """Return the URLs that complete and abort an upload."""
     end = min(grant.expires_at + TIME_TO_COMPLETE, grant.upload_expires_at)
-    complete = actions.issue("complete", grant.id, caller, expires_at=end)
-    abort = actions.issue("abort", grant.id, caller, expires_at=end)
+    complete, abort = (
+        actions.issue(caller.user, caller.policies, expires_at=end, act=act, upload=grant.id)
+        for act in ("complete", "abort")
+    )
     return f"{address}/complete/{complete}", f"{address}/abort/{abort}"
 
 
