@@ -6,6 +6,7 @@ last call verify the object.
 
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -25,7 +26,7 @@ _PART_NUMBERS: Final = re.compile(r"[0-9]{1,5}(,[0-9]{1,5}){0,999}")
 COMPLETE_WAIT: Final = 50.0
 """Seconds that a completion waits for S3. Uppy does not retry it, and proxies time out after 60 s."""
 
-_FORM_STATUS: Final = 201
+_FORM_STATUS: Final = HTTPStatus.CREATED.value
 """With this status S3 returns the object's location, which Uppy reads."""
 
 UploadId = Annotated[str, Path()]
