@@ -9,7 +9,6 @@ from tests.support.servers import ROOT
 from tests.support.service import JWT_SECRET, SECRET_KEY
 
 from uploadsvc.app import create_app
-from uploadsvc.bootstrap.services import build_services
 from uploadsvc.settings import Settings, load_settings
 
 GUIDE: Final = (ROOT / "docs" / "better-upload.md").read_text(encoding="utf-8")
@@ -38,4 +37,4 @@ def test_the_settings_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     create_app(policies)
     assert policies.cors.allow_origins == ("https://app.example.com",)
     assert policies.policies["default"].part_size == 16 * 1024**2
-    assert build_services(proxied).public_url == "https://uploads.example.com"
+    assert proxied.public_url == "https://uploads.example.com"

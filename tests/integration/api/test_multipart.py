@@ -14,7 +14,7 @@ from tests.support.api import AUTH, NARROW_API_KEY, assert_problem, created, que
 from tests.support.servers import S3Server
 from tests.support.service import authorization, service_client, settings_for, token_for
 
-from uploadsvc import bootstrap as wiring
+from uploadsvc.bootstrap.services import utc_now
 from uploadsvc.domain.parts import MIB
 
 POLICIES: Final[dict[str, Any]] = {
@@ -335,29 +335,24 @@ async def test_an_id_of_a_listing_seals_no_more_than_it_knows(api: httpx.AsyncCl
     assert (await api.get(upload["path"])).json()["status"] == "stored"
 
 
-async def test_nothing_lives_longer_than_the_upload(
-    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, moto_server: S3Server
-) -> None:
+async def test_nothing_lives_longer_than_the_upload(api: httpx.AsyncClient, moto_server: S3Server) -> None:
     """Neither the first URLs, nor those asked for at the last moment; after it, the id says so."""
     upload = await begin(api, policy="brief", expires_in=3600)
     assert upload["expires_at"] == upload["upload_expires_at"]
-    now = wiring.now
     settings = settings_for(moto_server, auth=AUTH, policies=POLICIES)
     for seconds, alive in ((40, True), (61, False)):
-        moment = now() + timedelta(seconds=seconds)
+        moment = utc_now() + timedelta(seconds=seconds)
 
         def later(moment: datetime = moment) -> datetime:
             return moment
 
-        with monkeypatch.context() as patch:
-            patch.setattr(wiring, "now", later)
-            async with service_client(settings) as client:
-                signed = await client.post(f"{upload['path']}/parts", json={"part_numbers": [1]})
-                others = [
-                    await client.get(upload["path"]),
-                    await client.post(f"{upload['path']}/complete"),
-                    await client.delete(upload["path"]),
-                ]
+        async with service_client(settings, clock=later) as client:
+            signed = await client.post(f"{upload['path']}/parts", json={"part_numbers": [1]})
+            others = [
+                await client.get(upload["path"]),
+                await client.post(f"{upload['path']}/complete"),
+                await client.delete(upload["path"]),
+            ]
         if alive:
             assert signed.json()["expires_at"] == upload["upload_expires_at"]
             assert int(query(signed.json()["parts"][0]["url"])["X-Amz-Expires"]) <= 21

@@ -210,14 +210,13 @@ async def test_a_narrow_credential_makes_narrow_addresses(api: httpx.AsyncClient
 
 
 @pytest.mark.parametrize(("route", "seconds"), [("default", 2 * 3600), ("brief", 60)])
-async def test_addresses_end(
-    moto_server: S3Server, monkeypatch: pytest.MonkeyPatch, route: str, seconds: int
-) -> None:
+async def test_addresses_end(moto_server: S3Server, route: str, seconds: int) -> None:
     """An hour after the parts' URLs, or with the upload itself."""
     noon = datetime.now(UTC).replace(microsecond=0)
     passed = timedelta()
-    monkeypatch.setattr("uploadsvc.bootstrap.now", lambda: noon + passed)
-    async with service_client(settings_for(moto_server, policies=POLICIES)) as api:
+    settings = settings_for(moto_server, policies=POLICIES)
+    async with service_client(settings, clock=lambda: noon + passed) as api:
+        api.headers.update(authorization("alice", expires_in=3 * 3600))
         one = await begun(api, route=route)
         etags = await send(one)
         passed = timedelta(seconds=seconds)

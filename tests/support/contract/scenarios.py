@@ -18,8 +18,8 @@ from tests.support.servers import free_port
 from tests.support.service import authorization, token_for
 from tests.support.stubs import Canned, stub_s3
 
-from uploadsvc import bootstrap as wiring
 from uploadsvc.api import routing as routes
+from uploadsvc.bootstrap.services import utc_now
 from uploadsvc.domain.errors import StorageDenied
 from uploadsvc.s3.aws_chain import AwsChain
 
@@ -192,14 +192,13 @@ async def of_somebody_else(stage: Stage, operation: Operation) -> httpx.Response
 async def two_days_later(stage: Stage, operation: Operation) -> httpx.Response:
     """An id lives for one."""
     target = await stage.target(stage.plain)
-    now = wiring.now
 
     def later() -> datetime:
-        return now() + timedelta(days=2)
+        return utc_now() + timedelta(days=2)
 
-    stage.patch.setattr(wiring, "now", later)
     token = token_for(expires_in=3 * 86_400)
-    return await ask(await stage.service(), operation, target, headers={"Authorization": f"Bearer {token}"})
+    service = await stage.service(clock=later)
+    return await ask(service, operation, target, headers={"Authorization": f"Bearer {token}"})
 
 
 @ends("method_not_available", "signParts")

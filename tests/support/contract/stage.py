@@ -13,6 +13,8 @@ from tests.support.contract.document import Operation
 from tests.support.servers import S3Server
 from tests.support.service import service_client, settings_for
 
+from uploadsvc.bootstrap.services import Clock, utc_now
+
 POLICIES: Final = {
     "sized": {"min_size": 5, "max_size": 10},
     "images": {"content_types": ["image/*"]},
@@ -77,10 +79,12 @@ class Stage:
         self.patch = patch
         self._stack = stack
 
-    async def service(self, server: S3Server | None = None, **sections: object) -> httpx.AsyncClient:
+    async def service(
+        self, server: S3Server | None = None, *, clock: Clock = utc_now, **sections: object
+    ) -> httpx.AsyncClient:
         """Open a service that differs from the plain one; ``sections`` as for `settings_for`."""
         settings = plain_settings(server or self.server, **sections)
-        return await self._stack.enter_async_context(service_client(settings))
+        return await self._stack.enter_async_context(service_client(settings, clock=clock))
 
     async def target(
         self, client: httpx.AsyncClient, content: bytes | None = None, **fields: object
