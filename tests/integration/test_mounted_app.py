@@ -16,7 +16,7 @@ from tests.support.processes import environment_for
 from tests.support.servers import ROOT, S3Server
 from tests.support.service import BASE_URL, authorization, token_for
 
-EXAMPLE: Final = examples(text_of("docs/mounting.md").partition("## The whole")[2], "python")[0]
+EXAMPLE: Final = examples(text_of("docs/mounting.md").partition("## Mount the whole service")[2], "python")[0]
 ORIGIN: Final = "https://app.example.com"
 
 
