@@ -9,7 +9,7 @@ from tests.support.service import settings_for
 from uploadsvc.bootstrap.doctor import doctor_target
 from uploadsvc.cli.doctor import browser
 from uploadsvc.doctor.findings import Finding, Status
-from uploadsvc.doctor.runner import Examination, check_names
+from uploadsvc.doctor.runner import Runner, check_names
 from uploadsvc.provisioning.plan import apply
 from uploadsvc.settings import Settings
 
@@ -31,7 +31,7 @@ async def examine(
     target = doctor_target(Settings.model_validate(dict(settings)))
     async with target.storage, browser(target) as http:
         chosen = only or check_names(target)
-        findings = await Examination(target, http, only=chosen, store=store).findings()
+        findings = await Runner(target, http, only=chosen, store=store).findings()
     found = {finding.check: finding for finding in findings}
     assert len(found) == len(findings), "each check is told once"
     if not only:

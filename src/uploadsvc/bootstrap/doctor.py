@@ -18,7 +18,7 @@ from uploadsvc.bootstrap.receipts import receipts
 from uploadsvc.bootstrap.secrets import secrets
 from uploadsvc.bootstrap.storage import bucket_region, storage_and_presigner
 from uploadsvc.bootstrap.temporary_credentials import credential_issuer
-from uploadsvc.doctor.samples import canary_planner
+from uploadsvc.doctor.canaries import canary_planner
 from uploadsvc.doctor.target import FOLDER, Target
 from uploadsvc.domain.endpoints import addressing_style, aws_endpoint_url, bucket_endpoint
 from uploadsvc.settings import Settings, SettingsError

@@ -13,7 +13,7 @@ from rich.console import Console
 from uploadsvc.bootstrap.doctor import doctor_target
 from uploadsvc.cli.doctor_report import as_json, healthy, show
 from uploadsvc.doctor.findings import Finding
-from uploadsvc.doctor.runner import Examination, check_names
+from uploadsvc.doctor.runner import Runner, check_names
 from uploadsvc.doctor.target import Target
 from uploadsvc.server.logging import silence_logs
 from uploadsvc.settings import SettingsError, load_settings
@@ -107,11 +107,11 @@ async def _examined(target: Target, only: Sequence[str], *, store: bool) -> list
     left: list[str] = []
     try:
         async with target.storage, browser(target) as http:
-            examination = Examination(target, http, only=only, store=store)
+            runner = Runner(target, http, only=only, store=store)
             try:
-                return await examination.findings()
+                return await runner.findings()
             finally:
-                left = examination.left
+                left = runner.left
     except asyncio.CancelledError:
         for one in left:
             typer.echo(f"uploadsvc: left behind: {one}", err=True)

@@ -49,7 +49,7 @@ def show(findings: Sequence[Finding], console: Console) -> None:
         symbol, style = _SIGNS[finding.status]
         words = Text(finding.found)
         if finding.mend:
-            words.append(f"\nMend: {finding.mend}", style="bold" if finding.status == "failed" else "")
+            words.append(f"\nFix: {finding.mend}", style="bold" if finding.status == "failed" else "")
         table.add_row(Text(f"{symbol} {finding.status}", style=style), Text(finding.check), words)
     console.print(table)
     counts = ", ".join(f"{count} {status}" for status, count in _counts(findings).items() if count)

@@ -1,7 +1,11 @@
-"""Canaries: small uploads by the service's own plans and signatures, sent as a client sends them."""
+"""Canaries: small uploads with the service's own plans and signatures, sent as a browser sends them."""
 
 import asyncio
+import base64
+import hashlib
+import zlib
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Final
@@ -9,53 +13,67 @@ from uuid import uuid4
 
 import httpx
 
-from uploadsvc.doctor.cleanup import Custody
-from uploadsvc.doctor.permissions import Licence
-from uploadsvc.doctor.responses import Answer, of_response
-from uploadsvc.doctor.samples import BODY, algorithm_for, content_type, digest, spoilt
+from uploadsvc.doctor.cleanup import Cleanup
+from uploadsvc.doctor.permissions import Permissions
+from uploadsvc.doctor.responses import S3Response
 from uploadsvc.doctor.target import Target
-from uploadsvc.domain.checksums import Checksum
+from uploadsvc.domain.checksums import ALGORITHMS, Algorithm, Checksum, checksum_header
+from uploadsvc.domain.keys import Namespace
+from uploadsvc.domain.media_types import DEFAULT
 from uploadsvc.domain.plan import Plan, UploadRequest
 from uploadsvc.domain.planner import Planner
-from uploadsvc.domain.policy import Method
+from uploadsvc.domain.policy import Method, Policy
+from uploadsvc.domain.providers import Provider
 from uploadsvc.s3.presigner import Presigner
 
 EXPIRES_IN: Final = 300
 
+BODY: Final = b"uploadsvc doctor"
+"""Bytes of a canary."""
+
+_OTHER_BODY: Final = b"not the bytes that are sent"
+_COMPUTED: Final[tuple[Algorithm, ...]] = ("sha256", "crc32")
+"""Checksums that Python computes; every store that verifies checksums verifies one of them."""
+
+_LENGTHS: Final[Mapping[Algorithm, int]] = {"sha256": 32, "crc32": 4, "crc32c": 4, "crc64nvme": 8}
+_EXAMPLE_TYPES: Final = {
+    "image": "image/png",
+    "text": "text/plain",
+    "video": "video/mp4",
+    "audio": "audio/mp4",
+}
 _REFUSED_BYTES: Final = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch"})
-_TOO_LARGE: Final = frozenset({"EntityTooLarge", "EntityTooSmall"})
+_REFUSED_SIZE: Final = frozenset({"EntityTooLarge", "EntityTooSmall"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one canary.
+    """Result of one canary.
 
     Attributes:
-        answer: S3's; with the status 0 where there was none.
-        headers: Of the answer.
-        through: Whether S3 took it, or refused nothing about it but its bytes, as it was meant to.
-        stored: Whether it was stored.
-        url: Of a PUT, for the same once more; never shown.
-        sent: The headers that went with it.
+        response: S3's answer; with the status 0 if there was none.
+        headers: Headers of the answer.
+        passed: S3 accepted the canary, or refused only the bytes that it was meant to refuse.
+        stored: S3 stored the canary.
+        url: The URL of a PUT, to send it again; never shown.
     """
 
-    answer: Answer
+    response: S3Response
     headers: httpx.Headers
-    through: bool
+    passed: bool
     stored: bool
     url: str = ""
-    sent: Mapping[str, str] | None = None
 
 
 class Canaries:
     """Sends canaries.
 
     Args:
-        target: What is examined.
+        target: The target of the run.
         http: Sends as a browser does, and follows no redirect.
-        presigner: Signs for the address that they are sent to.
-        licence: Whether they may be stored.
-        custody: Keeps account of them.
+        presigner: Signs for the address to which they are sent.
+        permissions: Whether they may be stored.
+        cleanup: Tracks them.
     """
 
     def __init__(
@@ -64,18 +82,18 @@ class Canaries:
         *,
         http: httpx.AsyncClient,
         presigner: Presigner,
-        licence: Licence,
-        custody: Custody,
+        permissions: Permissions,
+        cleanup: Cleanup,
     ) -> None:
         self._target = target
         self._http = http
         self._presigner = presigner
-        self._custody = custody
+        self._cleanup = cleanup
         self._numbers = count(1)
         self._one_by_one = asyncio.Lock()
-        self.breached = False
-        """Whether the store has kept what it was meant to refuse; nothing more is sent then."""
-        self.licence = licence
+        # The store kept a canary that it had to refuse; no more are sent then.
+        self._breached = False
+        self.permissions = permissions
 
     def plan(self, planner: Planner, method: Method) -> Plan:
         """Plan a canary by a policy.
@@ -87,15 +105,15 @@ class Canaries:
         value = Checksum(algorithm, digest(algorithm, BODY)) if algorithm and method != "multipart" else None
         request = UploadRequest(
             filename="canary.txt",
-            content_type=content_type(planner),
+            content_type=_content_type(planner),
             size=len(BODY),
             method=method,
             metadata=dict.fromkeys(planner.metadata_names, "canary"),
             checksum=value,
             checksum_algorithm=algorithm,
         )
-        # Each has a prefix of its own: a template without {uuid} gives the same key every time.
-        owner = f"{self._custody.run}-{next(self._numbers)}"
+        # Each has its own prefix: a key template without {uuid} gives the same key every time.
+        owner = f"{self._cleanup.run}-{next(self._numbers)}"
         today = self._target.clock().date()
         return planner.plan(request, user=owner, upload_uuid=uuid4().hex, unique=str(uuid4()), today=today)
 
@@ -103,18 +121,18 @@ class Canaries:
         """Send a PUT by a policy."""
         plan = self.plan(planner, "put")
         headers = dict(plan.headers)
-        if not self.licence.store:
-            headers |= spoilt(headers, self._target.provider.checksum_algorithms)
+        if not self.permissions.store:
+            headers |= spoiled(headers, self._target.provider.checksum_algorithms)
         return await self.put_as(plan.key, headers, origin=origin)
 
     async def put_as(
         self, key: str, headers: Mapping[str, str], *, body: bytes = BODY, origin: str | None = None
     ) -> Outcome:
-        """Send a PUT that carries exactly these headers, signed."""
+        """Send a PUT with exactly these headers, all signed."""
         return await self.send(await self.sign(key, headers), key, headers, body=body, origin=origin)
 
     async def sign(self, key: str, headers: Mapping[str, str], query: Mapping[str, str] | None = None) -> str:
-        """Return a presigned URL for a PUT; it is never shown."""
+        """Return a presigned URL for a PUT."""
         batch = await self._presigner.start(expires_in=EXPIRES_IN)
         return batch.url("PUT", key, headers=headers, query=query)
 
@@ -122,12 +140,12 @@ class Canaries:
         self, url: str, key: str, headers: Mapping[str, str], *, body: bytes = BODY, origin: str | None = None
     ) -> Outcome:
         """Send a PUT to a URL that was signed for these headers."""
-        outcome = await self._kept(key, self._put_request(url, headers, body, origin))
-        return replace(outcome, url=url, sent=headers)
+        outcome = await self._tracked(key, self._put_request(url, headers, body, origin))
+        return replace(outcome, url=url)
 
     async def send_part(self, url: str, headers: Mapping[str, str], *, origin: str | None) -> Outcome:
-        """Send a part of a multipart upload, which stores nothing by itself."""
-        return await self._custody.finish(self._exchange(self._put_request(url, headers, BODY, origin)))
+        """Send a part of a multipart upload, which stores no object by itself."""
+        return await self._cleanup.finish(self._exchange(self._put_request(url, headers, BODY, origin)))
 
     def _put_request(
         self, url: str, headers: Mapping[str, str], body: bytes, origin: str | None
@@ -138,15 +156,15 @@ class Canaries:
         return self._http.build_request("PUT", url, headers=sent, content=body)
 
     async def post(self, planner: Planner, *, origin: str | None = None, forged: bool = False) -> Outcome:
-        """Send a form by a policy; with a false signature where it is forged."""
+        """Send a form by a policy, with a forged signature if asked to."""
         plan = self.plan(planner, "post")
         fields = dict(plan.fields)
         exact = len(BODY)
         size = (exact, exact)
-        if not self.licence.store and self._target.provider.form_checksums:
-            fields |= spoilt(fields, self._target.provider.checksum_algorithms)
+        if not self.permissions.store and self._target.provider.form_checksums:
+            fields |= spoiled(fields, self._target.provider.checksum_algorithms)
             fields.pop("Content-MD5", None)
-        elif not self.licence.store:
+        elif not self.permissions.store:
             size = (exact + 1, exact + 1)
         batch = await self._presigner.start(expires_in=EXPIRES_IN)
         form = batch.form(fields, size_range=size)
@@ -156,41 +174,91 @@ class Canaries:
         request = self._http.build_request(
             "POST", self._presigner.endpoint.base_url, headers=sent, data=form, files={"file": ("file", BODY)}
         )
-        return await self._kept(plan.key, request)
+        return await self._tracked(plan.key, request)
 
-    async def _kept(self, key: str, request: httpx.Request) -> Outcome:
-        if self.licence.store:
-            return await self._sent(key, request)
-        # One at a time: what cannot be deleted must not be many.
+    async def _tracked(self, key: str, request: httpx.Request) -> Outcome:
+        if self.permissions.store:
+            return await self._cleanup.finish(self._noted(key, request))
+        # One at a time: if the store keeps it, only one object cannot be deleted.
         async with self._one_by_one:
-            if self.breached:
+            if self._breached:
                 return _unsent("not sent: the store keeps what it should refuse")
-            outcome = await self._sent(key, request)
-            self.breached = outcome.stored
+            outcome = await self._cleanup.finish(self._noted(key, request))
+            self._breached = outcome.stored
             return outcome
 
-    async def _sent(self, key: str, request: httpx.Request) -> Outcome:
-        return await self._custody.finish(self._noted(key, request))
-
     async def _noted(self, key: str, request: httpx.Request) -> Outcome:
-        self._custody.sending(key)
+        self._cleanup.sending(key)
         outcome = await self._exchange(request)
-        if outcome.answer.status:
+        if outcome.response.status:
             version = outcome.headers.get("x-amz-version-id")
-            self._custody.answered(key, stored=outcome.stored, version=version)
+            self._cleanup.answered(key, stored=outcome.stored, version=version)
         return outcome
 
     async def _exchange(self, request: httpx.Request) -> Outcome:
         try:
-            response = await self._http.send(request)
+            answer = await self._http.send(request)
         except httpx.HTTPError as error:
-            # Never its own words: they may hold the URL.
+            # Not its message, which may quote the URL.
             return _unsent(type(error).__name__)
-        answer = of_response(response)
-        meant = answer.taken if self.licence.store else answer.code in _REFUSED_BYTES | _TOO_LARGE
-        return Outcome(answer=answer, headers=response.headers, through=meant, stored=answer.taken)
+        response = S3Response.of_response(answer)
+        refused = response.code in _REFUSED_BYTES | _REFUSED_SIZE
+        passed = response.accepted if self.permissions.store else refused
+        return Outcome(response=response, headers=answer.headers, passed=passed, stored=response.accepted)
 
 
 def _unsent(why: str) -> Outcome:
-    answer = Answer(status=0, code=why)
-    return Outcome(answer=answer, headers=httpx.Headers(), through=False, stored=False)
+    response = S3Response(status=0, code=why)
+    return Outcome(response=response, headers=httpx.Headers(), passed=False, stored=False)
+
+
+def canary_planner(policy: Policy, provider: Provider, folder: str) -> Planner:
+    """Return a policy's planner for canaries, which are in another folder and smaller than any file.
+
+    Of a policy's sizes S3 sees only the one that is signed.
+    """
+    small = replace(policy, min_size=0, max_size=max(policy.max_size, len(BODY)))
+    return Planner(policy=small, provider=provider, namespace=Namespace(folder))
+
+
+def _content_type(planner: Planner) -> str:
+    if planner.policy.all_types:
+        return DEFAULT
+    pattern = min(planner.policy.content_types)
+    family, _, kind = pattern.partition("/")
+    return pattern if kind != "*" else _EXAMPLE_TYPES.get(family, f"{family}/x-canary")
+
+
+def algorithm_for(policy: Policy, provider: Provider, method: Method) -> Algorithm | None:
+    """Return the checksum that a canary brings, if its policy requires one."""
+    if policy.checksum != "required":
+        return None
+    known = provider.part_checksums if method == "multipart" else provider.checksum_algorithms
+    return next((algorithm for algorithm in _COMPUTED if algorithm in known), None)
+
+
+def digest(algorithm: Algorithm, body: bytes) -> str:
+    """Return a checksum in base64: ``sha256`` or ``crc32``."""
+    raw = hashlib.sha256(body).digest() if algorithm == "sha256" else zlib.crc32(body).to_bytes(4, "big")
+    return base64.b64encode(raw).decode()
+
+
+def wrong_digest(algorithm: Algorithm) -> str:
+    """Return a checksum that is wrong for a canary."""
+    return base64.b64encode(b"\x5a" * _LENGTHS[algorithm]).decode()
+
+
+def spoiled(present: Mapping[str, str], known: AbstractSet[str]) -> dict[str, str]:
+    """Return headers for which S3 refuses a canary's bytes, after it has checked everything else.
+
+    Args:
+        present: The canary's headers; a checksum among them is replaced, since S3 takes only one.
+        known: The checksums that the store is expected to verify.
+    """
+    # Stores have verified MD5 from the beginning: https://www.rfc-editor.org/rfc/rfc1864
+    md5 = hashlib.md5(_OTHER_BODY, usedforsecurity=False).digest()
+    wrong = {"Content-MD5": base64.b64encode(md5).decode()}
+    brought = [algorithm for algorithm in ALGORITHMS if checksum_header(algorithm) in present]
+    for algorithm in brought or [one for one in _COMPUTED if one in known][:1]:
+        wrong[checksum_header(algorithm)] = wrong_digest(algorithm)
+    return wrong

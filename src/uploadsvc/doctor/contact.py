@@ -1,14 +1,15 @@
-"""The first words with the store: does it answer, when, from which region, and does it know us."""
+"""First contact with the store: can it be reached, and does it know credentials, region and bucket?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
 from uploadsvc.doctor.network import obstacle
-from uploadsvc.doctor.responses import UNANSWERED, Answer, of_error
+from uploadsvc.doctor.responses import UNANSWERED, S3Response
 from uploadsvc.doctor.target import Target
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.errors import StorageUnavailable, UploadsvcError
@@ -17,50 +18,58 @@ from uploadsvc.services.readiness import MAX_CLOCK_SKEW
 _KEY_REFUSED: Final = frozenset(
     {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "InvalidSecurity"}
 )
-_REDIRECTS: Final = frozenset({301, 302, 307, 308})
+_REDIRECTS: Final = frozenset(
+    {
+        HTTPStatus.MOVED_PERMANENTLY,
+        HTTPStatus.FOUND,
+        HTTPStatus.TEMPORARY_REDIRECT,
+        HTTPStatus.PERMANENT_REDIRECT,
+    }
+)
 _OTHER_REGION: Final = frozenset({"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed"})
-_MISSING: Final = 404
-_FAILURES: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """What came of it.
+    """Result of the first contact.
 
     Attributes:
-        credentials: Those that sign, if there are any.
-        problem: Why there are none.
-        obstacle: What keeps us from the store, if anything does.
-        answer: To the question for the bucket.
-        skew: How far the store's clock is ahead of ours; ``None`` where it does not say.
+        credentials: The credentials that sign, if there are any.
+        problem: Why there are no credentials.
+        obstacle: Why the store cannot be reached, if it cannot.
+        response: S3's answer to a request for the bucket.
+        skew: How far the store's clock is ahead of ours; ``None`` if the store does not say.
     """
 
     credentials: Credentials | None = None
     problem: str = ""
     obstacle: str | None = None
-    answer: Answer | None = None
+    response: S3Response | None = None
     skew: timedelta | None = None
 
     def cause(self, target: Target) -> str | None:
-        """Return the check that has to be mended before anything signed can work; ``None`` for none."""
+        """Return the check that has to be fixed before signed requests can work; ``None`` if they can."""
         if self.obstacle is not None:
             return "endpoint"
         if self.credentials is None:
             return "credentials"
-        return None if self.answer is None or self.answer.taken else self._refused_for(self.answer, target)
+        if self.response is None or self.response.accepted:
+            return None
+        return self._refused_for(self.response, target)
 
-    def _refused_for(self, answer: Answer, target: Target) -> str | None:
-        elsewhere = answer.region not in {"", target.region}
-        if elsewhere or answer.status in _REDIRECTS or answer.code in _OTHER_REGION:
+    def _refused_for(self, response: S3Response, target: Target) -> str | None:
+        elsewhere = response.region not in {"", target.region}
+        if elsewhere or response.status in _REDIRECTS or response.code in _OTHER_REGION:
             return "region"
         skewed = self.skew is not None and abs(self.skew) > MAX_CLOCK_SKEW
-        if skewed or answer.code == "RequestTimeTooSkewed":
+        if skewed or response.code == "RequestTimeTooSkewed":
             return "clock"
-        if answer.code in _KEY_REFUSED:
+        if response.code in _KEY_REFUSED:
             return "credentials"
-        # Whoever may not list may upload all the same.
-        kinds = {_MISSING // 100: "bucket" if answer.status == _MISSING else None, _FAILURES: "endpoint"}
-        return kinds.get(answer.status // 100)
+        if response.status == HTTPStatus.NOT_FOUND:
+            return "bucket"
+        # Credentials without the right to list may upload all the same.
+        return "endpoint" if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR else None
 
 
 async def first_contact(target: Target) -> Contact:
@@ -76,16 +85,17 @@ async def first_contact(target: Target) -> Contact:
             answered: Any = await client.head_bucket(Bucket=bucket)
         except ClientError as error:
             skew = _skew(error.response, target)
-            # The answer to a HEAD has no body that would say why.
-            answer = await _reason(target, of_error(error))
-            return Contact(credentials=credentials, answer=answer, skew=skew)
+            # The answer to a HEAD has no body to explain it.
+            response = await _explained(target, S3Response.of_error(error))
+            return Contact(credentials=credentials, response=response, skew=skew)
     except UNANSWERED as error:
         blocked = await obstacle(target.inner, trust=target.trust)
         found = blocked or f"{target.inner.host} does not answer as S3 does ({type(error).__name__})"
         return Contact(credentials=credentials, obstacle=found)
-    region = answered["ResponseMetadata"]["HTTPHeaders"].get("x-amz-bucket-region", "")
-    taken = Answer(status=answered["ResponseMetadata"]["HTTPStatusCode"], region=region)
-    return Contact(credentials=credentials, answer=taken, skew=_skew(answered, target))
+    metadata = answered["ResponseMetadata"]
+    region = metadata["HTTPHeaders"].get("x-amz-bucket-region", "")
+    accepted = S3Response(status=metadata["HTTPStatusCode"], region=region)
+    return Contact(credentials=credentials, response=accepted, skew=_skew(answered, target))
 
 
 async def _credentials(target: Target) -> Credentials:
@@ -96,16 +106,14 @@ async def _credentials(target: Target) -> Credentials:
         return await target.storage.credentials()
 
 
-async def _reason(target: Target, head: Answer) -> Answer:
+async def _explained(target: Target, head: S3Response) -> S3Response:
     try:
         await target.storage.client.list_objects_v2(
             Bucket=target.bucket, Prefix=f"{target.folder}/", MaxKeys=1
         )
     except ClientError as error:
-        said = of_error(error)
-        return Answer(
-            status=said.status, code=said.code, message=said.message, region=said.region or head.region
-        )
+        response = S3Response.of_error(error)
+        return replace(response, region=response.region or head.region)
     return head
 
 

@@ -1,4 +1,4 @@
-"""What a check found, and how to mend it."""
+"""Findings of the checks, each with a fix."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ _LONGEST: Final = 600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One check's result.
+    """Result of one check; its fields are those of ``doctor --json``.
 
     Attributes:
-        check: Its stable name, such as ``clock`` or ``cors:https://app.example.com``.
-        status: ``skipped`` where it could not be made.
-        found: What is there, in one line; never holds a credential or a signed URL.
-        mend: What to do about it, in one line; empty where nothing is to be done.
-        because: The check that has to be mended before this one can be made.
+        check: Stable name of the check, such as ``clock`` or ``cors:https://app.example.com``.
+        status: ``skipped`` if the check was not made.
+        found: Result in one line, without credentials and signed URLs.
+        mend: Fix in one line; empty if there is nothing to fix.
+        because: The failed check that kept this one from being made.
     """
 
     check: str
@@ -29,37 +29,37 @@ class Finding:
 
 
 def ok(check: str, found: str) -> Finding:
-    """Return that all is well."""
+    """Report success."""
     return Finding(check=check, status="ok", found=one_line(found))
 
 
-def warning(check: str, found: str, mend: str) -> Finding:
-    """Return that something is odd, and uploads may work all the same."""
-    return Finding(check=check, status="warning", found=one_line(found), mend=one_line(mend))
+def warning(check: str, found: str, fix: str) -> Finding:
+    """Report an oddity with which uploads may still work."""
+    return Finding(check=check, status="warning", found=one_line(found), mend=one_line(fix))
 
 
-def failed(check: str, found: str, mend: str) -> Finding:
-    """Return that something does not work."""
-    return Finding(check=check, status="failed", found=one_line(found), mend=one_line(mend))
+def failed(check: str, found: str, fix: str) -> Finding:
+    """Report a failure."""
+    return Finding(check=check, status="failed", found=one_line(found), mend=one_line(fix))
 
 
-def skipped(check: str, found: str, mend: str = "") -> Finding:
-    """Return that the check could not be made, or has nothing to look at."""
-    return Finding(check=check, status="skipped", found=one_line(found), mend=one_line(mend))
+def skipped(check: str, found: str, fix: str = "") -> Finding:
+    """Report a check that was not made, or has nothing to look at."""
+    return Finding(check=check, status="skipped", found=one_line(found), mend=one_line(fix))
 
 
-def follows(check: str, cause: str) -> Finding:
-    """Return that the check waits for another one's mending."""
+def blocked(check: str, cause: str) -> Finding:
+    """Report a check that was not made because another one failed."""
     return Finding(check=check, status="skipped", found=f"not looked at: {cause} failed", because=cause)
 
 
 def one_line(text: str) -> str:
-    """Return text in one line, without what a terminal would obey; the ends of long ones are cut."""
+    """Return text in one line of limited length, with control characters escaped."""
     line = " ".join(text.split())
     line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return names as a sentence has them."""
+    """Return sorted names with commas between them, or ``none``."""
     return ", ".join(sorted(names)) or "none"

@@ -1,4 +1,4 @@
-"""Whether an address is reached: name, connection, TLS, each by itself, so that the one at fault is named."""
+"""Find out why an address cannot be reached: its name, the connection or TLS."""
 
 import asyncio
 import os
@@ -8,28 +8,28 @@ from typing import Final
 
 from uploadsvc.domain.endpoints import BucketEndpoint
 
-PATIENCE: Final = 5.0
+STEP_TIMEOUT: Final = 5.0
 """Seconds for each step."""
 
 _PORTS: Final = {"http": 80, "https": 443}
 
 
 async def obstacle(endpoint: BucketEndpoint, *, trust: ssl.SSLContext) -> str | None:
-    """Return what keeps us from an address, in words, or ``None``.
+    """Return why an address cannot be reached, in words, or ``None`` if it can.
 
     Args:
         endpoint: The address.
-        trust: What its certificate is checked against.
+        trust: Verifies its certificate.
     """
     host, port = address(endpoint)
     where = f"{host}:{port}"
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(STEP_TIMEOUT):
             await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (TimeoutError, OSError, UnicodeError) as error:
         return f"DNS does not know {host} ({_reason(error)})"
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(STEP_TIMEOUT):
             _, writer = await asyncio.open_connection(host, port)
     except (TimeoutError, OSError) as error:
         return f"no connection to {where} ({_reason(error)})"
@@ -37,7 +37,7 @@ async def obstacle(endpoint: BucketEndpoint, *, trust: ssl.SSLContext) -> str | 
     if endpoint.scheme == "http":
         return None
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(STEP_TIMEOUT):
             _, writer = await asyncio.open_connection(host, port, ssl=trust, server_hostname=host)
     except (TimeoutError, OSError) as error:
         return f"{where} does not speak TLS that we trust ({_reason(error)})"
@@ -55,7 +55,7 @@ def address(endpoint: BucketEndpoint) -> tuple[str, int]:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return f"no answer within {PATIENCE:.0f} seconds"
+        return f"no answer within {STEP_TIMEOUT:.0f} seconds"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate: {error.verify_message}"
     if isinstance(error, ssl.SSLError):

@@ -1,117 +1,201 @@
-"""Each policy's uploads, by each method that it can use: a canary for each that S3 can tell from another."""
+"""Probes: each policy's uploads by each method, one canary for all that look the same to S3."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from http import HTTPStatus
+from typing import Any, Final
 
-from uploadsvc.doctor.canaries import Canaries, Outcome
-from uploadsvc.doctor.cleanup import Custody
-from uploadsvc.doctor.multipart_canary import StepRefusedError, try_multipart
-from uploadsvc.doctor.samples import canary_planner
+from botocore.exceptions import ClientError
+
+from uploadsvc.doctor.canaries import BODY, Canaries, Outcome, algorithm_for, canary_planner, digest
+from uploadsvc.doctor.cleanup import Cleanup
+from uploadsvc.doctor.responses import UNANSWERED, S3Response
 from uploadsvc.doctor.target import Target
+from uploadsvc.domain.checksums import checksum_header
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.policy import Method, Policy
+from uploadsvc.s3.multipart import creation_parameters
 
 METHODS: Final[tuple[Method, ...]] = ("put", "post", "multipart")
 
 _AT_ONCE: Final = 8
+_STEP_TIMEOUT: Final = 10.0
+_BEGIN: Final = "begin a multipart upload"
+_SEND: Final = "take a part"
+_LIST: Final = "list the parts"
+_ABORT: Final = "abort it"
+_NEVER_BEGUN: Final = "let these credentials abort one, so none was begun"
+
+
+class StepRefusedError(Exception):
+    """S3 refused a step of a multipart upload.
+
+    Args:
+        step: The step, in words.
+        response: S3's answer.
+    """
+
+    def __init__(self, step: str, response: S3Response) -> None:
+        super().__init__(f"{step}: {response}")
+        self.step = step
+        self.response = response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """What became of one policy's upload by one method.
+class Probe:
+    """Result of one policy's upload by one method.
 
     Attributes:
         policy: The policy's name.
-        method: By which.
-        outcomes: S3's answers; of a multipart upload, to its part, for each origin.
-        problem: Why it did not work; empty where it did.
-        own: Whether it is the policy's own wishes that S3 does not take, and the same without them works.
+        method: The method.
+        outcomes: The canaries; of a multipart upload, its part, sent once for each origin.
+        problem: Why it failed; empty if it did not.
+        policy_refused: S3 refuses the policy's own options; without them the upload works.
     """
 
     policy: str
     method: Method
     outcomes: tuple[Outcome, ...] = ()
     problem: str = ""
-    own: bool = False
+    policy_refused: bool = False
 
 
-class Attempts:
+class Prober:
     """Tries uploads.
 
     Args:
-        target: What is examined.
+        target: The target of the run.
         canaries: Sends them.
-        custody: Keeps account of them.
+        cleanup: Tracks them.
     """
 
-    def __init__(self, target: Target, canaries: Canaries, custody: Custody) -> None:
+    def __init__(self, target: Target, canaries: Canaries, cleanup: Cleanup) -> None:
         self._target = target
         self._canaries = canaries
-        self._custody = custody
-        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._cleanup = cleanup
+        self._slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def all(self, methods: Iterable[Method] = METHODS) -> list[Attempt]:
-        """Try every policy by every method of these; what looks the same to S3 is tried once."""
-        wanted = set(methods)
+    async def probe_all(self) -> list[Probe]:
+        """Try every policy by each of its methods; uploads that look the same to S3 are tried once."""
         groups: dict[tuple[Method, object], list[str]] = {}
         for name, planner in self._target.planners.items():
-            for method in wanted & planner.methods:
-                groups.setdefault((method, _look(planner.policy)), []).append(name)
-        tried = await asyncio.gather(*(self._try(names[0], method) for (method, _), names in groups.items()))
+            for method in planner.methods:
+                groups.setdefault((method, _seen_by_s3(planner.policy)), []).append(name)
+        probes = await asyncio.gather(
+            *(self._probe(names[0], method) for (method, _), names in groups.items())
+        )
         return [
-            replace(attempt, policy=name)
-            for attempt, names in zip(tried, groups.values(), strict=True)
+            replace(probe, policy=name)
+            for probe, names in zip(probes, groups.values(), strict=True)
             for name in names
         ]
 
-    async def _try(self, name: str, method: Method) -> Attempt:
+    async def _probe(self, name: str, method: Method) -> Probe:
         planner = self._target.planners[name]
-        attempt = await self._once(name, planner, method)
-        bare = _bare(planner.policy)
-        if attempt.problem and bare != planner.policy:
-            # Its own wishes, or something that keeps all uploads from working?
-            without = canary_planner(bare, self._target.provider, self._target.folder)
+        probe = await self._once(name, planner, method)
+        plain = _without_options(planner.policy)
+        if probe.problem and plain != planner.policy:
+            without = canary_planner(plain, self._target.provider, self._target.folder)
             if method in without.methods and not (await self._once(name, without, method)).problem:
-                return replace(attempt, own=True)
-        return attempt
+                return replace(probe, policy_refused=True)
+        return probe
 
-    async def _once(self, name: str, planner: Planner, method: Method) -> Attempt:
-        async with self._room:
+    async def _once(self, name: str, planner: Planner, method: Method) -> Probe:
+        async with self._slots:
             try:
                 outcomes = await self._outcomes(planner, method)
             except StepRefusedError as error:
-                return Attempt(policy=name, method=method, problem=f"S3 did not {error.step}: {error.answer}")
+                return Probe(policy=name, method=method, problem=f"S3 did not {error.step}: {error.response}")
             except UploadsvcError as error:
-                return Attempt(policy=name, method=method, problem=error.detail, own=True)
-        failures = [outcome for outcome in outcomes if not (outcome.through or method == "multipart")]
+                return Probe(policy=name, method=method, problem=error.detail, policy_refused=True)
+        failures = [outcome for outcome in outcomes if not (outcome.passed or method == "multipart")]
         problem = _problem(failures[0]) if failures else ""
-        return Attempt(policy=name, method=method, outcomes=tuple(outcomes), problem=problem)
+        return Probe(policy=name, method=method, outcomes=tuple(outcomes), problem=problem)
 
     async def _outcomes(self, planner: Planner, method: Method) -> list[Outcome]:
         pages = self._target.pages
         if method == "multipart":
-            if (refusal := self._canaries.licence.abort) is not None:
-                step = "let these credentials abort one, so none was begun"
-                raise StepRefusedError(step, refusal)
-            return await try_multipart(self._target, self._canaries, self._custody, planner, origins=pages)
-        # Where there are parts, they tell what pages of every origin may read.
+            return await self._multipart(planner, pages)
+        # Parts, if any, are sent as pages of every origin; then one origin is enough here.
         parts = any("multipart" in each.methods for each in self._target.planners.values())
         origins = pages[:1] if parts else pages
         send = self._canaries.put if method == "put" else self._canaries.post
         return [await send(planner, origin=origin) for origin in origins or (None,)]
 
+    async def _multipart(self, planner: Planner, origins: Sequence[str]) -> list[Outcome]:
+        """Go through all steps of a multipart upload but the last, which would store an object.
+
+        Args:
+            planner: Planner of a policy with multipart.
+            origins: The part is sent once for each, as their pages would; once if there are none.
+
+        Returns:
+            The outcomes of the part, in the order of the origins.
+
+        Raises:
+            StepRefusedError: S3 refused a step.
+            UploadsvcError: The policy does not allow it.
+        """
+        if (refusal := self._canaries.permissions.abort_refused) is not None:
+            raise StepRefusedError(_NEVER_BEGUN, refusal)
+        plan = self._canaries.plan(planner, "multipart")
+        client, bucket = self._target.storage.client, self._target.bucket
+        algorithm = algorithm_for(planner.policy, self._target.provider, "multipart")
+
+        async def begin() -> str:
+            parameters = creation_parameters(plan.headers, checksum=algorithm)
+            call = client.create_multipart_upload(Bucket=bucket, Key=plan.key, **parameters)
+            answer: Any = await self._step(_BEGIN, call)
+            self._cleanup.started(plan.key, str(answer["UploadId"]))
+            return str(answer["UploadId"])
+
+        upload_id = await self._cleanup.finish(begin())
+        try:
+            headers = {"Content-Length": str(len(BODY))}
+            if algorithm is not None:
+                headers[checksum_header(algorithm)] = digest(algorithm, BODY)
+            url = await self._canaries.sign(plan.key, headers, {"partNumber": "1", "uploadId": upload_id})
+            outcomes = [
+                await self._canaries.send_part(url, headers, origin=origin) for origin in origins or (None,)
+            ]
+            for outcome in outcomes:
+                if not outcome.response.accepted:
+                    raise StepRefusedError(_SEND, outcome.response)
+            call = client.list_parts(Bucket=bucket, Key=plan.key, UploadId=upload_id)
+            listed: Any = await self._step(_LIST, call)
+            if not listed.get("Parts"):
+                raise StepRefusedError(_LIST, S3Response(status=HTTPStatus.OK, message="it has none"))
+        finally:
+            refusal = await self._cleanup.abort(plan.key, upload_id)
+        if refusal is not None:
+            raise StepRefusedError(_ABORT, refusal)
+        return outcomes
+
+    async def _step(self, step: str, call: Awaitable[Any]) -> Any:  # noqa: ANN401 - botocore's answers
+        try:
+            async with asyncio.timeout(_STEP_TIMEOUT):
+                return await call
+        except ClientError as error:
+            raise StepRefusedError(step, S3Response.of_error(error)) from None
+        except UNANSWERED as error:
+            self._cleanup.lost()
+            raise StepRefusedError(step, S3Response.none(error)) from None
+        except BaseException:
+            self._cleanup.lost()
+            raise
+
 
 def _problem(outcome: Outcome) -> str:
     if outcome.stored:
         return "the store keeps bytes that have another digest or size than was signed"
-    return f"S3 answers {outcome.answer}" if outcome.answer.status else f"no answer ({outcome.answer.code})"
+    response = outcome.response
+    return f"S3 answers {response}" if response.status else f"no answer ({response.code})"
 
 
-def _look(policy: Policy) -> object:
-    """Return what S3 can tell one policy's uploads from another's by, besides type and size."""
+def _seen_by_s3(policy: Policy) -> object:
+    """Return all by which S3 can tell one policy's uploads from another's, besides type and size."""
     return (
         policy.acl,
         policy.storage_class,
@@ -126,7 +210,7 @@ def _look(policy: Policy) -> object:
     )
 
 
-def _bare(policy: Policy) -> Policy:
+def _without_options(policy: Policy) -> Policy:
     nothing: Mapping[str, str] = {}
     return replace(
         policy, acl=None, storage_class=None, server_side_encryption=None, kms_key_id=None, tags=nothing

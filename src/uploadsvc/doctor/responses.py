@@ -1,46 +1,32 @@
-"""S3's answers, read as far as an operator needs them."""
+"""S3's answers, as an operator needs them."""
 
 import asyncio
-import html
-import re
 from dataclasses import dataclass
-from typing import Any, Final
+from http import HTTPStatus
+from typing import Any, Final, Self
 
 import httpx
-from aiohttp import ClientError as AiohttpError
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import ClientError
 
 from uploadsvc.domain.errors import UploadsvcError
-from uploadsvc.domain.redaction import redacted
+from uploadsvc.s3.errors import NO_ANSWER, S3Failure
 
-UNANSWERED: Final = (
-    BotoCoreError,
-    AiohttpError,
-    UploadsvcError,
-    OSError,
-    TimeoutError,
-    ResponseParserError,
-)
-"""What botocore's calls raise when S3 gives no answer; ours where the credentials have ended meanwhile."""
+UNANSWERED: Final = (*NO_ANSWER, UploadsvcError)
+"""Raised by a call that gets no answer of S3's; by the service itself when the credentials have expired."""
 
-PATIENCE: Final = 5.0
-"""Seconds for one question."""
-
-_CODE: Final = re.compile(r"<Code>([^<]{1,100})</Code>")
-_MESSAGE: Final = re.compile(r"<Message>([^<]{1,20000})</Message>")
-_REGION: Final = re.compile(r"<Region>([^<]{1,64})</Region>")
+REQUEST_TIMEOUT: Final = 5.0
+"""Seconds that one request may take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What S3 said.
+class S3Response:
+    """S3's answer to one request.
 
     Attributes:
-        status: The HTTP status.
-        code: S3's error code; empty where it gives none.
-        message: S3's own words, `redacted`; never more of the body, which may repeat what was signed.
-        region: The region that it names, if any.
+        status: The HTTP status; 0 if there was no answer.
+        code: S3's error code; empty if it gave none. Without an answer, the reason.
+        message: S3's message, redacted.
+        region: The bucket's region, if S3 names it.
     """
 
     status: int
@@ -48,53 +34,48 @@ class Answer:
     message: str = ""
     region: str = ""
 
+    @classmethod
+    def of_error(cls, error: ClientError) -> Self:
+        """Read botocore's error."""
+        return cls._of_failure(S3Failure.of_error(error))
+
+    @classmethod
+    def of_response(cls, response: httpx.Response) -> Self:
+        """Read the answer to a presigned request."""
+        if response.is_success:
+            region = response.headers.get("x-amz-bucket-region", "")
+            return cls(status=response.status_code, region=region)
+        return cls._of_failure(S3Failure.of_response(response))
+
+    @classmethod
+    def _of_failure(cls, failure: S3Failure) -> Self:
+        if not failure.explained:
+            return cls(status=failure.status, region=failure.region)
+        return cls(status=failure.status, code=failure.code, message=failure.message, region=failure.region)
+
+    @classmethod
+    def none(cls, error: Exception) -> Self:
+        """Stand for an answer that never came, without the error's message, which may quote the URL."""
+        return cls(status=0, code=type(error).__name__)
+
     @property
-    def taken(self) -> bool:
-        """Whether it did what was asked."""
-        return self.status // 100 == 2  # noqa: PLR2004 - the class of successes
+    def accepted(self) -> bool:
+        """Whether S3 did what it was asked to do."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
     def __str__(self) -> str:
-        """Return it as a sentence's part: ``403 AccessDenied (Access Denied)``."""
+        """Return a part of a sentence: ``403 AccessDenied (Access Denied)``."""
         words = f"{self.status} {self.code}".strip()
         return f"{words} ({self.message})" if self.message else words
 
 
-def of_response(response: httpx.Response) -> Answer:
-    """Read an answer to a request of our own."""
-    body = "" if response.is_success else response.text
-    return Answer(
-        status=response.status_code,
-        code=_first(_CODE, body),
-        message=redacted(_first(_MESSAGE, body)),
-        region=response.headers.get("x-amz-bucket-region") or _first(_REGION, body),
-    )
-
-
-def of_error(error: ClientError) -> Answer:
-    """Read botocore's error; without a body it makes a code of the status."""
-    said, metadata = error.response.get("Error", {}), error.response["ResponseMetadata"]
-    code = str(said.get("Code") or "")
-    headers = metadata["HTTPHeaders"]
-    return Answer(
-        status=metadata["HTTPStatusCode"],
-        code="" if code.isdigit() else code,
-        message="" if code.isdigit() else redacted(said.get("Message")),
-        region=headers.get("x-amz-bucket-region") or str(said.get("Region") or ""),
-    )
-
-
-async def refusal_of(call: Any) -> Answer | None:  # noqa: ANN401 - any of botocore's calls
-    """Return S3's refusal, or ``None`` where it did what was asked."""
+async def refusal_of(call: Any) -> S3Response | None:  # noqa: ANN401 - any of botocore's calls
+    """Return S3's refusal of a call, or ``None`` if S3 accepted it."""
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(REQUEST_TIMEOUT):
             await call
     except ClientError as error:
-        return of_error(error)
+        return S3Response.of_error(error)
     except UNANSWERED as error:
-        return Answer(status=0, code=type(error).__name__)
+        return S3Response.none(error)
     return None
-
-
-def _first(pattern: re.Pattern[str], body: str) -> str:
-    match = pattern.search(body)
-    return html.unescape(match[1]) if match else ""

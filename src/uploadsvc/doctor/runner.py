@@ -1,4 +1,4 @@
-"""All checks, in their order: from the outside in, and at once what does not depend on each other."""
+"""Run the checks in order; checks that do not depend on each other run at once."""
 
 import asyncio
 from collections.abc import Awaitable, Collection, Iterable
@@ -9,13 +9,13 @@ import httpx
 from uploadsvc.doctor.canaries import Canaries
 from uploadsvc.doctor.checks import bucket_rules as rules
 from uploadsvc.doctor.checks import capabilities, connection, cors, public_endpoint, uploads
-from uploadsvc.doctor.checks.public_endpoint import Way
+from uploadsvc.doctor.checks.public_endpoint import Route
 from uploadsvc.doctor.checks.temporary_credentials import session_checks, session_findings
-from uploadsvc.doctor.cleanup import Custody
+from uploadsvc.doctor.cleanup import Cleanup
 from uploadsvc.doctor.contact import Contact, first_contact
-from uploadsvc.doctor.findings import Finding, failed, follows, ok
-from uploadsvc.doctor.permissions import Licence, licence
-from uploadsvc.doctor.probes import METHODS, Attempt, Attempts
+from uploadsvc.doctor.findings import Finding, blocked, failed, ok
+from uploadsvc.doctor.permissions import Permissions, canary_permissions
+from uploadsvc.doctor.probes import METHODS, Probe, Prober
 from uploadsvc.doctor.target import Target
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.provisioning.models import ProvisioningError, Step
@@ -25,45 +25,42 @@ CLEANUP: Final = "cleanup"
 DEADLINE: Final = 30.0
 """Seconds that a group of checks may take; each request has less."""
 
-CLEARING: Final = 20.0
-"""Seconds for taking away what was sent."""
+CLEANUP_DEADLINE: Final = 20.0
+"""Seconds that the cleanup may take."""
 
-_DEAF: Final = frozenset({"endpoint", "region", "bucket"})
-"""What keeps even a preflight, which is not signed, from an answer."""
+_NO_PREFLIGHT: Final = frozenset({"endpoint", "region", "bucket"})
+"""Failures that keep even a preflight, which is not signed, from an answer."""
 
 _LATE: Final = f"no answer within {DEADLINE:.0f} seconds"
-_SLOW: Final = "see what keeps the store from answering"
+_FIND_OUT: Final = "find out why the store does not answer"
 
 
 def check_names(target: Target) -> list[str]:
     """Return the names of all checks, in the order in which they are shown."""
     return [
-        *_connected(),
+        *connection.CHECKS,
+        public_endpoint.CHECK,
         *cors.cors_checks(target),
-        *_sent(target),
+        *_upload_checks(target),
         *session_checks(target),
         *rules.CHECKS,
         CLEANUP,
     ]
 
 
-def _connected() -> list[str]:
-    return [*connection.CHECKS, public_endpoint.CHECK]
-
-
-def _sent(target: Target) -> list[str]:
+def _upload_checks(target: Target) -> list[str]:
     methods, policies = map(uploads.method_check, METHODS), map(uploads.policy_check, target.planners)
     return [*methods, uploads.ETAG, *capabilities.CHECKS, *policies]
 
 
-class Examination:
+class Runner:
     """One run over a target, whose storage is open.
 
     Args:
-        target: What is examined.
+        target: The target.
         http: Sends as a browser does, and follows no redirect.
-        only: The checks that are asked for; what they need is done all the same.
-        store: Whether canaries may be stored, for the moment until they are deleted.
+        only: The checks to show; checks that these need are made as well.
+        store: Whether canaries may be stored, until they are deleted a moment later.
     """
 
     def __init__(
@@ -73,60 +70,68 @@ class Examination:
         self._http = http
         self._only = frozenset(only)
         self._store = store
-        self._custody = Custody(target)
+        self._cleanup = Cleanup(target)
         self.left: list[str] = []
-        """What could not be taken away again, in words."""
+        """Leftovers that could not be removed, in words."""
 
     async def findings(self) -> list[Finding]:
-        """Make the checks. Whatever happens meanwhile, nothing that was sent stays."""
+        """Make the checks, and remove all that was sent, also when cancelled."""
         try:
-            found = await self._examine()
+            found = await self._check()
         finally:
             self.left = await self._clear()
-        found.append(self._cleanup())
+        found.append(self._cleanup_finding())
         by_check = {finding.check: finding for finding in found}
         shown = {check for check in by_check if check in self._only}
-        # A check that waits for another is told with what it waits for; and what is left behind, always.
+        # The cause of a blocked check is shown too, and so are leftovers.
         shown |= {by_check[check].because for check in shown} & by_check.keys()
         shown |= {CLEANUP} if self.left else set()
         return [by_check[check] for check in check_names(self._target) if check in shown]
 
     async def _clear(self) -> list[str]:
         try:
-            async with asyncio.timeout(CLEARING):
-                return await self._custody.clear()
+            async with asyncio.timeout(CLEANUP_DEADLINE):
+                return await self._cleanup.clear()
         except TimeoutError:
-            return [f"perhaps something below {self._target.folder}/{self._custody.run}: no answer in time"]
+            return [f"perhaps something below {self._target.folder}/{self._cleanup.run}: no answer in time"]
 
-    def _cleanup(self) -> Finding:
+    def _cleanup_finding(self) -> Finding:
         if self.left:
-            mend = f"delete by hand what lies below {self._target.folder}/"
-            return failed(CLEANUP, f"left behind: {'; '.join(self.left)}", mend)
-        stored = self._custody.stored
+            fix = f"delete by hand what lies below {self._target.folder}/"
+            return failed(CLEANUP, f"left behind: {'; '.join(self.left)}", fix)
+        stored = self._cleanup.stored
         done = f"{stored} canaries were stored and deleted" if stored else "nothing was stored"
         return ok(CLEANUP, f"nothing is left: {done}")
 
-    async def _examine(self) -> list[Finding]:
+    async def _check(self) -> list[Finding]:
         contact = await self._contact()
         cause = contact.cause(self._target)
-        public, way = await public_endpoint.public_endpoint(
+        public, route = await public_endpoint.public_endpoint(
             self._target, self._http, contact.credentials, cause=cause
         )
         async with asyncio.TaskGroup() as group:
             connected = group.create_task(connection.connection_findings(self._target, contact))
-            pages = group.create_task(self._pages(way, cause))
+            pages = group.create_task(self._pages(route, cause))
             ruled = group.create_task(self._rules(cause))
-            sent = group.create_task(self._uploads(contact, way, cause))
-            sessions = group.create_task(self._sessions(way, cause))
-        steps, own = ruled.result()
-        attempts, uploaded = sent.result()
-        seen = [
-            rules.with_rule(cors.with_forms(one, self._target, attempts), steps) for one in pages.result()
+            sent = group.create_task(self._uploads(contact, route, cause))
+            sessions = group.create_task(self._sessions(route, cause))
+        steps, rule_findings = ruled.result()
+        probes, upload_findings = sent.result()
+        origins = [
+            rules.with_rule(cors.with_forms(one, self._target, probes), steps) for one in pages.result()
         ]
-        closed = [finding.check for finding in seen if finding.status == "failed"]
-        etag = uploads.etag_finding(self._target, attempts, closed)
-        # What kept uploads from being tried is told of this one too.
-        return [*connected.result(), public, *seen, etag, *uploaded, *sessions.result(), *own]
+        closed = [finding.check for finding in origins if finding.status == "failed"]
+        etag = uploads.etag_finding(self._target, probes, closed)
+        # If uploads were not tried, their finding for the ETag replaces this one.
+        return [
+            *connected.result(),
+            public,
+            *origins,
+            etag,
+            *upload_findings,
+            *sessions.result(),
+            *rule_findings,
+        ]
 
     async def _contact(self) -> Contact:
         try:
@@ -135,69 +140,67 @@ class Examination:
         except TimeoutError:
             return Contact(obstacle=f"{self._target.inner.host}: {_LATE}")
 
-    async def _pages(self, way: Way, cause: str | None) -> list[Finding]:
+    async def _pages(self, route: Route, cause: str | None) -> list[Finding]:
         checks = cors.cors_checks(self._target)
         if not self._wants(*checks, uploads.ETAG):
             return []
-        if not way.reached or cause in _DEAF:
-            return [follows(check, cause or public_endpoint.CHECK) for check in checks]
-        return await _in_time(
-            checks, cors.Browser(self._target, self._http, way.presigner.endpoint).findings()
-        )
+        if not route.reached or cause in _NO_PREFLIGHT:
+            return [blocked(check, cause or public_endpoint.CHECK) for check in checks]
+        browser = cors.Browser(self._target, self._http, route.presigner.endpoint)
+        return await _in_time(checks, browser.findings())
 
     async def _rules(self, cause: str | None) -> tuple[list[Step], list[Finding]]:
         if not self._wants(*rules.CHECKS, *cors.cors_checks(self._target)):
             return [], []
         if cause is not None:
-            return [], [follows(check, cause) for check in rules.CHECKS]
+            return [], [blocked(check, cause) for check in rules.CHECKS]
         try:
             async with asyncio.timeout(DEADLINE):
                 steps = await rules.rule_steps(self._target)
         except (ProvisioningError, UploadsvcError, TimeoutError) as error:
-            return [], [failed(check, str(error) or _LATE, _SLOW) for check in rules.CHECKS]
+            return [], [failed(check, str(error) or _LATE, _FIND_OUT) for check in rules.CHECKS]
         return steps, rules.rule_findings(steps)
 
     async def _uploads(
-        self, contact: Contact, way: Way, cause: str | None
-    ) -> tuple[list[Attempt], list[Finding]]:
-        checks = _sent(self._target)
+        self, contact: Contact, route: Route, cause: str | None
+    ) -> tuple[list[Probe], list[Finding]]:
+        checks = _upload_checks(self._target)
         if not self._wants(*checks):
             return [], []
-        if cause is not None or contact.credentials is None or not way.reached:
-            blocked = cause or public_endpoint.CHECK
-            return [], [follows(check, blocked) for check in checks]
-        attempts: list[Attempt] = []
+        if cause is not None or contact.credentials is None or not route.reached:
+            return [], [blocked(check, cause or public_endpoint.CHECK) for check in checks]
+        presigner = route.presigner.with_credentials(contact.credentials)
+        probes: list[Probe] = []
 
         async def send() -> list[Finding]:
-            granted = await licence(self._target)
+            permissions = await canary_permissions(self._target)
             if not self._store:
-                granted = Licence(store=False, why="it was not asked for", abort=granted.abort)
-            assert contact.credentials is not None  # noqa: S101 - looked at above
+                refused = permissions.abort_refused
+                permissions = Permissions(store=False, why_not="it was not asked for", abort_refused=refused)
             canaries = Canaries(
                 self._target,
                 http=self._http,
-                presigner=way.presigner.with_credentials(contact.credentials),
-                licence=granted,
-                custody=self._custody,
+                presigner=presigner,
+                permissions=permissions,
+                cleanup=self._cleanup,
             )
-            attempts.extend(await Attempts(self._target, canaries, self._custody).all())
+            probes.extend(await Prober(self._target, canaries, self._cleanup).probe_all())
             return [
-                *uploads.method_findings(self._target, attempts, granted),
-                *uploads.policy_findings(self._target, attempts),
-                *await capabilities.Capabilities(self._target, canaries, attempts).findings(),
+                *uploads.method_findings(self._target, probes, permissions),
+                *uploads.policy_findings(self._target, probes),
+                *await capabilities.Capabilities(self._target, canaries, probes).findings(),
             ]
 
-        return attempts, await _in_time(checks, send())
+        return probes, await _in_time(checks, send())
 
-    async def _sessions(self, way: Way, cause: str | None) -> list[Finding]:
+    async def _sessions(self, route: Route, cause: str | None) -> list[Finding]:
         checks = session_checks(self._target)
         if not self._wants(*checks):
             return []
-        if cause is not None or not way.reached:
-            return [follows(check, cause or public_endpoint.CHECK) for check in checks]
-        return await _in_time(
-            checks, session_findings(self._target, self._http, way.presigner, self._custody)
-        )
+        if cause is not None or not route.reached:
+            return [blocked(check, cause or public_endpoint.CHECK) for check in checks]
+        findings = session_findings(self._target, self._http, route.presigner, self._cleanup)
+        return await _in_time(checks, findings)
 
     def _wants(self, *checks: str) -> bool:
         return not self._only.isdisjoint(checks)
@@ -208,4 +211,4 @@ async def _in_time(checks: Iterable[str], work: Awaitable[list[Finding]]) -> lis
         async with asyncio.timeout(DEADLINE):
             return await work
     except TimeoutError:
-        return [failed(check, _LATE, _SLOW) for check in checks]
+        return [failed(check, _LATE, _FIND_OUT) for check in checks]

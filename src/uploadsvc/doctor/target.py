@@ -1,4 +1,4 @@
-"""What is examined: the service's parts, and what of the settings the checks have to know."""
+"""Target of a run: the service's parts, and the settings that the checks need."""
 
 import ssl
 from collections.abc import Callable, Mapping
@@ -15,13 +15,13 @@ from uploadsvc.s3.sts import Sts
 from uploadsvc.services.temporary_credentials import CredentialIssuer
 
 FOLDER = ".doctor"
-"""Below the key prefix; no user's prefix starts with a dot (`uploadsvc.domain.keys.encode_user`).
+"""Folder below the key prefix; no user's prefix starts with a dot (`uploadsvc.domain.keys.encode_user`).
 
-Not ``.uploads…``: SeaweedFS keeps parts in such a folder, and lists no version of what lies in one.
+Not ``.uploads…``: SeaweedFS keeps parts in such a folder, and lists no versions there.
 """
 
 ANY_ORIGIN = "https://any-origin.uploadsvc-doctor.invalid"
-"""Stands for whatever origin where all are allowed, and for a foreign one where they are named."""
+"""An origin that is allowed only where all are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,18 +32,18 @@ class Target:
         storage: The bucket as the service reaches it, open.
         presigner: Signs for the bucket's public address, as for callers.
         inner: The bucket's address as the service reaches it.
-        provider: What the store is taken to be.
-        region: As the settings say or leave it.
-        planners: One for each policy, by name, for canaries: their keys lie in the `folder`, and they may be
+        provider: What the store is expected to do.
+        region: The region of the settings, or its default.
+        planners: The policies' planners for canaries, by name: their keys are in `folder`, and they may be
             small.
-        callers: Who may use each policy, in words; a policy that nobody can use is not in it.
-        key_prefix: Below which all keys lie.
-        origins: Those that may call, as the settings name them.
-        requirements: What the bucket's rules have to be.
-        credential_issuer: What hands callers S3 credentials.
-        sts: Begins their sessions, still to be opened; ``None`` where none are handed out.
-        own_credentials: Whether the access key is set, and not found by the AWS chain.
-        trust: What TLS certificates are checked against.
+        callers: Who may use each policy, in words; without policies that nobody may use.
+        key_prefix: The prefix of all keys.
+        origins: Allowed origins, as in the settings.
+        requirements: Requirements on the bucket's rules.
+        credential_issuer: Issues S3 credentials to callers.
+        sts: Starts their sessions, still to be entered; ``None`` if callers get no credentials.
+        own_credentials: Whether the access key is in the settings, not found by the AWS chain.
+        trust: Verifies TLS certificates.
         clock: The time now, aware.
     """
 
@@ -65,24 +65,24 @@ class Target:
 
     @property
     def bucket(self) -> str:
-        """The bucket's name."""
+        """Name of the bucket."""
         return self.presigner.bucket
 
     @property
     def folder(self) -> str:
-        """What every canary's key starts with, without a closing slash."""
+        """Prefix of every canary's key, without a trailing slash."""
         return f"{self.key_prefix}/{FOLDER}"
 
     @property
     def has_own_public_address(self) -> bool:
-        """Whether browsers reach the bucket elsewhere than the service."""
+        """Whether browsers reach the bucket at another address than the service."""
         return self.presigner.endpoint != self.inner
 
     @property
     def pages(self) -> tuple[str, ...]:
-        """Origins as which canaries and preflights are sent: those of the settings, or one for any."""
+        """Origins of canaries and preflights: those of the settings, or `ANY_ORIGIN` for ``*``."""
         return (ANY_ORIGIN,) if "*" in self.origins else self.origins
 
     def origin_check(self, page: str) -> str:
-        """Return the name of the check of a page's origin."""
+        """Return the name of an origin's check."""
         return "cors:*" if page == ANY_ORIGIN else f"cors:{page}"

@@ -21,7 +21,7 @@ _NAMED: Final = re.compile(
     r"|(Bearer )[A-Za-z0-9._~+/=-]+",
     re.IGNORECASE,
 )
-_PARAMETERS: Final = re.compile(rf"(X-Amz-[A-Za-z0-9-]+{_IS}){_VALUE}", re.IGNORECASE)
+_PARAMETERS: Final = re.compile(rf"(?:X-Amz-[A-Za-z0-9-]+|Signature){_IS}{_VALUE}", re.IGNORECASE)
 
 # A session token; the path of a source file in a traceback may be as long.
 _LONG: Final = re.compile(r"(?<![A-Za-z0-9+/=_.%~-])(?<!File \")[A-Za-z0-9+/=_.%~-]{100,}")
@@ -57,11 +57,11 @@ def without_secrets(text: str) -> str:
 def redacted(message: object) -> str:
     """Return S3's message in one line of at most `LONGEST` characters, without secrets.
 
-    It may repeat the request, so all parameters of a signature are blacked out.
+    It may repeat the request, so all parameters of a signature go, with their names.
 
     Args:
         message: The message as it was read; ``None`` where there was none.
     """
     text = " ".join(str(message or "").split())
-    text = without_secrets(_PARAMETERS.sub(rf"\1{_REDACTED}", text))
+    text = without_secrets(_PARAMETERS.sub(_REDACTED, text))
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

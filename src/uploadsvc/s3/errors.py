@@ -72,8 +72,8 @@ class S3Failure:
 
     Attributes:
         status: The HTTP status.
-        code: S3's error code; empty where it gave none. botocore puts the status here when an answer has no
-            body.
+        code: S3's error code; empty where it gave none, and botocore's, which is the status, for an answer
+            without a body.
         message: S3's message, `redacted`: the rest of the body may repeat what was signed.
         region: The bucket's region, where S3 names it.
         request_id: S3's id of the request, where there is one.
@@ -113,8 +113,8 @@ class S3Failure:
 
     @property
     def explained(self) -> bool:
-        """Whether S3 gave a code of its own."""
-        return bool(self.code) and not self.code.isdigit()
+        """Whether code and message are S3's own, not botocore's for an answer without a body."""
+        return not self.code.isdigit()
 
 
 class RefusedError(Exception):

@@ -67,7 +67,7 @@ async def test_what_failed_is_told_with_how_to_mend_it(tmp_path: Path, server: S
     assert (status, err) == (1, "")
     rows = [line for line in out.splitlines() if line.startswith("✗ failed")]
     assert [row.split()[2] for row in rows] == ["lifecycle"]
-    assert "Mend: run uploadsvc bucket apply" in out
+    assert "Fix: run uploadsvc bucket apply" in out
     assert_no_secret(server, out, err)
 
 

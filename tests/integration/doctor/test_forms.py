@@ -11,8 +11,8 @@ from uploadsvc.bootstrap.doctor import doctor_target
 from uploadsvc.doctor.canaries import Outcome
 from uploadsvc.doctor.checks.cors import with_forms
 from uploadsvc.doctor.findings import Finding, failed, ok
-from uploadsvc.doctor.probes import Attempt
-from uploadsvc.doctor.responses import Answer
+from uploadsvc.doctor.probes import Probe
+from uploadsvc.doctor.responses import S3Response
 from uploadsvc.settings import Settings
 
 WELL = ok(f"cors:{ORIGIN}", "preflights pass")
@@ -29,11 +29,11 @@ def after_a_form(
     """Judge an origin once more, after a form as one of its pages sends it got this answer."""
     target = doctor_target(Settings.model_validate(settings_of(server)))
     headers = {**({} if allowed is None else {"Access-Control-Allow-Origin": allowed}), **(more or {})}
-    taken = status < 300
+    accepted = status < 300
     outcome = Outcome(
-        answer=Answer(status=status), headers=httpx.Headers(headers), through=taken, stored=taken
+        response=S3Response(status=status), headers=httpx.Headers(headers), passed=accepted, stored=accepted
     )
-    return with_forms(finding, target, [Attempt(policy="default", method="post", outcomes=(outcome,))])
+    return with_forms(finding, target, [Probe(policy="default", method="post", outcomes=(outcome,))])
 
 
 @pytest.mark.parametrize("allowed", [None, OTHER_ORIGIN])

@@ -1,1 +1,1 @@
-"""One module for each group of checks."""
+"""The checks, one module for each group."""

@@ -1,4 +1,4 @@
-"""The bucket's own rules, against what the settings call for."""
+"""The bucket's rules, compared with the settings."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,13 +10,13 @@ from uploadsvc.provisioning.models import Rule, Step
 from uploadsvc.provisioning.plan import plan
 
 CHECKS: Final[tuple[Rule, ...]] = ("public-access", "ownership", "bucket-policy", "lifecycle")
-"""The rules with a finding of their own; whether the bucket is there, others look at more closely."""
+"""Rules with findings of their own; other checks look at the bucket and at CORS more closely."""
 
 _CORS: Final = "cors"
 
 
 async def rule_steps(target: Target) -> list[Step]:
-    """Look at the bucket's rules.
+    """Compare the bucket's rules with the requirements.
 
     Raises:
         ProvisioningError: S3 does not answer.
@@ -30,13 +30,13 @@ def rule_findings(steps: Sequence[Step]) -> list[Finding]:
 
 
 def with_rule(finding: Finding, steps: Sequence[Step]) -> Finding:
-    """Add what the bucket's CORS rules are to a finding of what pages meet."""
+    """Return an origin's finding; if it failed, with the bucket's CORS rules."""
     step = next((step for step in steps if step.rule == _CORS), None)
     if finding.status != "failed" or step is None or step.state not in {"missing", "differs", "in place"}:
         return finding
     if step.state == "in place":
-        mend = "the bucket's rule is as it should be: see what else answers at the public endpoint"
-        return replace(finding, mend=mend)
+        fix = "the bucket's rule is as it should be: check what else answers at the public endpoint"
+        return replace(finding, mend=fix)
     return replace(finding, found=f"{finding.found}; the bucket has: {step.found}")
 
 
@@ -48,8 +48,8 @@ def _finding(step: Step) -> Finding:
         case "unsupported":
             return skipped(step.rule, found)
         case "not allowed":
-            mend = "to see it too, run this with the credentials that uploadsvc bucket apply has"
-            return skipped(step.rule, f"these credentials may not look: {found}", mend)
+            fix = "to see it too, run this with the credentials for uploadsvc bucket apply"
+            return skipped(step.rule, f"these credentials may not look: {found}", fix)
         case "missing" | "differs":
             return failed(step.rule, f"{found}; wanted: {step.wanted}", "run uploadsvc bucket apply")
         case "conflict":

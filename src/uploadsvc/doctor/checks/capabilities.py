@@ -1,75 +1,74 @@
-"""What the store does beyond storing, against what it is taken to do: signatures, conditions, checksums."""
+"""Capabilities of the store, compared with its provider's: signatures, conditional writes, checksums."""
 
 import asyncio
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Final
 
-from uploadsvc.doctor.canaries import Canaries, Outcome
-from uploadsvc.doctor.findings import Finding, failed, follows, listed, ok, skipped, warning
-from uploadsvc.doctor.probes import Attempt
-from uploadsvc.doctor.samples import BODY, spoilt, wrong_digest
+from uploadsvc.doctor.canaries import BODY, Canaries, Outcome, spoiled, wrong_digest
+from uploadsvc.doctor.findings import Finding, blocked, failed, listed, ok, skipped, warning
+from uploadsvc.doctor.probes import Probe
 from uploadsvc.doctor.target import Target
 from uploadsvc.domain.checksums import ALGORITHMS, Algorithm, checksum_header
 from uploadsvc.domain.plan import Plan
 
 CHECKS: Final = ("signatures", "conditional-writes", "checksums")
 
-_PRECONDITION_FAILED: Final = 412
-_PROVIDER: Final = "set UPLOADSVC_S3__PROVIDER to what the store is"
+_FIX_PROVIDER: Final = "set UPLOADSVC_S3__PROVIDER to what the store is"
 
 
 class Capabilities:
-    """Sends what a store has to refuse.
+    """Sends requests that the store has to refuse.
 
     Args:
-        target: What is examined.
-        canaries: Sends it.
-        attempts: Uploads that were tried before: one that got through is what is spoilt here.
+        target: The target of the run.
+        canaries: Sends them.
+        probes: Earlier uploads; a policy whose PUT passed is used.
     """
 
-    def __init__(self, target: Target, canaries: Canaries, attempts: Sequence[Attempt]) -> None:
+    def __init__(self, target: Target, canaries: Canaries, probes: Sequence[Probe]) -> None:
         self._target = target
         self._canaries = canaries
-        through = [attempt for attempt in attempts if attempt.method == "put" and not attempt.problem]
-        self._planner = target.planners[through[0].policy] if through else None
+        passed = [probe for probe in probes if probe.method == "put" and not probe.problem]
+        self._planner = target.planners[passed[0].policy] if passed else None
 
     async def findings(self) -> list[Finding]:
         """Return one finding for each of `CHECKS`."""
         if self._planner is None:
             if any("put" in planner.methods for planner in self._target.planners.values()):
-                return [follows(check, "canary:put") for check in CHECKS]
+                return [blocked(check, "canary:put") for check in CHECKS]
             return [skipped(check, "no policy uploads by PUT") for check in CHECKS]
         return list(await asyncio.gather(self._signatures(), self._conditional_writes(), self._checksums()))
 
     def _plan(self) -> tuple[Plan, dict[str, str]]:
-        assert self._planner is not None  # noqa: S101 - `findings` has looked
+        assert self._planner is not None  # noqa: S101 - checked by `findings`
         plan = self._canaries.plan(self._planner, "put")
         return plan, dict(plan.headers)
 
     async def _signatures(self) -> Finding:
-        taken = []
+        accepted = []
         forged, longer = await self._forged(), await self._longer()
-        if forged.through or forged.stored:
-            taken.append("a forged signature")
-        if longer.through or longer.stored:
-            taken.append("more bytes than were signed")
+        if forged.passed or forged.stored:
+            accepted.append("a forged signature")
+        if longer.passed or longer.stored:
+            accepted.append("more bytes than were signed")
         if self._target.provider.post_policies and await self._forged_form():
-            taken.append("a form with a forged signature")
-        if not taken:
+            accepted.append("a form with a forged signature")
+        if not accepted:
             return ok("signatures", "forged ones are refused, and so are more bytes than were signed")
-        found = f"the store takes {listed(taken)}"
+        found = f"the store accepts {listed(accepted)}"
         if self._target.provider.name == "localstack":
             return warning("signatures", found, "LocalStack is for development; never let strangers reach it")
-        return failed("signatures", found, "let the store check signatures: anyone can write to this bucket")
+        return failed("signatures", found, "let the store verify signatures: anyone can write to this bucket")
 
     async def _forged(self) -> Outcome:
-        plan, headers = self._spoilt_plan()
+        plan, headers = self._spoiled_plan()
         url = await self._canaries.sign(plan.key, headers)
         forged = url[:-1] + ("1" if url.endswith("0") else "0")
         return await self._canaries.send(forged, plan.key, headers)
 
     async def _longer(self) -> Outcome:
-        plan, headers = self._spoilt_plan()
+        plan, headers = self._spoiled_plan()
         return await self._canaries.put_as(plan.key, headers, body=BODY + b"!")
 
     async def _forged_form(self) -> bool:
@@ -77,50 +76,55 @@ class Capabilities:
         if planner is None:
             return False
         outcome = await self._canaries.post(planner, forged=True)
-        return outcome.through or outcome.stored
+        return outcome.passed or outcome.stored
 
-    def _spoilt_plan(self) -> tuple[Plan, dict[str, str]]:
+    def _spoiled_plan(self) -> tuple[Plan, dict[str, str]]:
         plan, headers = self._plan()
-        if not self._canaries.licence.store:
-            headers |= spoilt(headers, self._target.provider.checksum_algorithms)
+        if not self._canaries.permissions.store:
+            headers |= spoiled(headers, self._target.provider.checksum_algorithms)
         return plan, headers
+
+    def _not_stored(self, check: str) -> Finding | None:
+        permissions = self._canaries.permissions
+        if permissions.store:
+            return None
+        return skipped(check, f"not tried, since nothing may be stored: {permissions.why_not}")
 
     async def _conditional_writes(self) -> Finding:
         check, provider = "conditional-writes", self._target.provider
-        if not self._canaries.licence.store:
-            return skipped(check, f"not tried, since nothing may be stored: {self._canaries.licence.why}")
+        if (finding := self._not_stored(check)) is not None:
+            return finding
         plan, headers = self._plan()
         headers["If-None-Match"] = "*"
         first = await self._canaries.put_as(plan.key, headers)
         again = await self._canaries.send(first.url, plan.key, headers) if first.stored else first
-        if again.answer.status == _PRECONDITION_FAILED:
+        if again.response.status == HTTPStatus.PRECONDITION_FAILED:
             more = "" if provider.conditional_writes else f", though provider {provider.name!r} need not"
-            return ok(check, f"the store refuses to replace an object where it is told so{more}")
-        found = f"S3 answers {again.answer} to a second PUT with If-None-Match: *"
+            return ok(check, f"the store refuses a second PUT with If-None-Match: *{more}")
+        found = f"S3 answers {again.response} to a second PUT with If-None-Match: *"
         if not provider.conditional_writes:
             return ok(check, f"{found}, as {provider.name!r} is known to")
         no_overwrite = [name for name, one in self._target.planners.items() if not one.policy.overwrite]
         if no_overwrite:
             found += f"; policies {listed(no_overwrite)} count on a refusal"
-        return (failed if no_overwrite else warning)(check, found, _PROVIDER)
+        return (failed if no_overwrite else warning)(check, found, _FIX_PROVIDER)
 
     async def _checksums(self) -> Finding:
         check, provider = "checksums", self._target.provider
-        if not self._canaries.licence.store:
-            return skipped(check, f"not tried, since nothing may be stored: {self._canaries.licence.why}")
+        if (finding := self._not_stored(check)) is not None:
+            return finding
         known = [algorithm for algorithm in ALGORITHMS if algorithm in provider.checksum_algorithms]
         tried = await asyncio.gather(*(self._wrong(algorithm) for algorithm in known or ["sha256"]))
         if not known:
             more = "" if tried[0].stored else "; yet it refuses a wrong sha256"
-            return ok(check, f"{provider.name!r} is not taken to check any{more}")
+            return ok(check, f"{provider.name!r} is not expected to verify any{more}")
         unchecked = [name for name, one in zip(known, tried, strict=True) if one.stored]
         if not unchecked:
             return ok(check, f"a wrong {listed(known)} is refused")
         rely = [name for name, one in self._target.planners.items() if one.policy.checksum != "off"]
-        found = f"the store takes a body with a wrong {listed(unchecked)}"
-        return (failed if rely else warning)(
-            check, found, f"{_PROVIDER}; {provider.name!r} is taken to check it"
-        )
+        found = f"the store accepts a body with a wrong {listed(unchecked)}"
+        fix = f"{_FIX_PROVIDER}; {provider.name!r} is expected to verify it"
+        return (failed if rely else warning)(check, found, fix)
 
     async def _wrong(self, algorithm: Algorithm) -> Outcome:
         plan, headers = self._plan()

@@ -1,42 +1,122 @@
-"""Whether pages of each origin may upload, asked as their browsers ask."""
+"""CORS: whether pages of each origin may upload, asked and judged as their browsers do.
+
+https://fetch.spec.whatwg.org/#cors-preflight-fetch
+"""
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from typing import Final
 from uuid import uuid4
 
 import httpx
 
-from uploadsvc.doctor.checks.preflight import Preflight, closed_to, exposes, headers_to_allow
 from uploadsvc.doctor.findings import Finding, failed, ok, skipped, warning
-from uploadsvc.doctor.probes import Attempt
+from uploadsvc.doctor.probes import Probe
 from uploadsvc.doctor.target import ANY_ORIGIN, Target
 from uploadsvc.domain.endpoints import BucketEndpoint
 
 FOREIGN: Final = "cors-others"
 
-_MEND: Final = "run uploadsvc bucket apply, which makes the CORS rule"
+_FIX: Final = "run uploadsvc bucket apply, which makes the CORS rule"
 _METHODS: Final = ("GET", "HEAD", "PUT", "POST", "DELETE")
+
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "POST"})
+"""Allowed without being named: https://fetch.spec.whatwg.org/#cors-safelisted-method"""
+
+_SAFE_TYPES: Final = frozenset({"text/plain", "multipart/form-data", "application/x-www-form-urlencoded"})
+"""Sent without a preflight: https://fetch.spec.whatwg.org/#cors-safelisted-request-header"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preflight:
+    """Question whether pages of an origin may send a request.
+
+    Attributes:
+        origin: The pages' origin.
+        method: The request's method.
+        headers: Names of the request's headers that have to be allowed, in lower case.
+    """
+
+    origin: str
+    method: str
+    headers: AbstractSet[str] = field(default=frozenset())
+
+    @property
+    def request_headers(self) -> dict[str, str]:
+        """Headers of the ``OPTIONS`` request, as browsers send them."""
+        asked = {"Accept": "*/*", "Origin": self.origin, "Access-Control-Request-Method": self.method}
+        if self.headers:
+            asked["Access-Control-Request-Headers"] = ",".join(sorted(self.headers))
+        return asked
+
+    def refusal(self, status: int, answered: httpx.Headers) -> str | None:
+        """Return why a browser would not send the request, or ``None`` if it would.
+
+        Args:
+            status: Status of the answer.
+            answered: Headers of the answer.
+        """
+        if (reason := closed_to(self.origin, answered)) is not None:
+            return reason
+        if not httpx.codes.is_success(status):
+            return f"the status is {status}"
+        methods = answered.get_list("access-control-allow-methods", split_commas=True)
+        if self.method not in {*methods, *_SAFE_METHODS} and "*" not in methods:
+            return f"Access-Control-Allow-Methods lacks {self.method}"
+        names = {
+            name.lower() for name in answered.get_list("access-control-allow-headers", split_commas=True)
+        }
+        refused = [] if "*" in names else sorted(self.headers - names)
+        return f"Access-Control-Allow-Headers lacks {', '.join(refused)}" if refused else None
+
+
+def closed_to(origin: str, answered: httpx.Headers) -> str | None:
+    """Return why a page of an origin may not read an answer, or ``None`` if it may.
+
+    https://fetch.spec.whatwg.org/#concept-cors-check, for requests without cookies.
+    """
+    allowed = answered.get("access-control-allow-origin")
+    if allowed is None:
+        return "no Access-Control-Allow-Origin"
+    return None if allowed in {origin, "*"} else f"Access-Control-Allow-Origin is {allowed}"
+
+
+def exposes(name: str, answered: httpx.Headers) -> bool:
+    """Whether a page may read a header of an answer; the name is in lower case."""
+    exposed = answered.get_list("access-control-expose-headers", split_commas=True)
+    return "*" in exposed or name in {one.lower() for one in exposed}
+
+
+def headers_to_allow(names: Iterable[str], *, content_types: AbstractSet[str]) -> frozenset[str]:
+    """Return the names of an upload's headers that a browser asks about.
+
+    Args:
+        names: All headers of the upload, in lower case.
+        content_types: The types that the upload may have; browsers do not ask about some.
+    """
+    asked = frozenset(names)
+    return asked - {"content-type"} if content_types <= _SAFE_TYPES else asked
 
 
 def cors_checks(target: Target) -> list[str]:
-    """Return the names of all checks here: one for each origin, or one for none."""
+    """Return the names of the checks: one for each origin, or ``cors`` if there are none, and `FOREIGN`."""
     return [*(map(target.origin_check, target.pages) if target.pages else ["cors"]), FOREIGN]
 
 
-def with_forms(finding: Finding, target: Target, attempts: Sequence[Attempt]) -> Finding:
-    """Fail an origin whose pages may send a form, and may not read the answer."""
-    for attempt in attempts:
-        for page, outcome in zip(target.pages, attempt.outcomes, strict=False):
-            readable = attempt.method != "post" or not outcome.answer.taken
+def with_forms(finding: Finding, target: Target, probes: Sequence[Probe]) -> Finding:
+    """Return an origin's finding, made worse if its pages may send a form but not read the answer."""
+    for probe in probes:
+        for page, outcome in zip(target.pages, probe.outcomes, strict=False):
+            readable = probe.method != "post" or not outcome.response.accepted
             if readable or finding.status != "ok" or finding.check != target.origin_check(page):
                 continue
             if (reason := closed_to(page, outcome.headers)) is not None:
-                return failed(finding.check, f"pages may not read the answer to a form ({reason})", _MEND)
+                return failed(finding.check, f"pages may not read the answer to a form ({reason})", _FIX)
             if "location" in outcome.headers and not exposes("location", outcome.headers):
-                found = "pages may not read Location of the answer to a form, which some uploaders want"
-                return warning(finding.check, found, _MEND)
+                found = "pages may not read the Location of a form's answer, which some uploaders need"
+                return warning(finding.check, found, _FIX)
     return finding
 
 
@@ -44,15 +124,15 @@ class Browser:
     """Sends preflights.
 
     Args:
-        target: What is examined.
+        target: The target of the run.
         http: Sends them.
-        endpoint: Where.
+        endpoint: The address to which they are sent.
     """
 
     def __init__(self, target: Target, http: httpx.AsyncClient, endpoint: BucketEndpoint) -> None:
         self._target = target
         self._http = http
-        # A preflight carries no credential, and S3 answers it by the bucket's rules alone.
+        # A preflight carries no credentials, and S3 answers it by the bucket's rules alone.
         self._url = f"{endpoint.scheme}://{endpoint.host}{endpoint.path}/{target.folder}/{uuid4().hex}"
 
     async def findings(self) -> list[Finding]:
@@ -70,12 +150,12 @@ class Browser:
         refusals = await asyncio.gather(*map(self._refusal, preflights))
         for preflight, refusal in zip(preflights, refusals, strict=True):
             if refusal is not None:
-                return failed(check, await self._narrowed(preflight, refusal), _MEND)
+                return failed(check, await self._narrowed(preflight, refusal), _FIX)
         methods = dict.fromkeys(preflight.method for preflight in preflights)
-        return ok(check, f"pages may send {' and '.join(methods)} with what the policies sign")
+        return ok(check, f"pages may send {' and '.join(methods)} with the headers that the policies sign")
 
     def _preflights(self, origin: str) -> Iterable[Preflight]:
-        """Return each question that a browser asks for uploads by these policies, once."""
+        """Return each preflight that a browser sends for uploads by these policies, once."""
         asked = set[Preflight]()
         for planner in self._target.planners.values():
             if planner.methods & {"put", "multipart"}:
@@ -84,12 +164,11 @@ class Browser:
                 )
                 asked.add(Preflight(origin=origin, method="PUT", headers=headers))
             if "post" in planner.methods:
-                # Asked about only where the page watches its progress, as all that we know do.
+                # Sent only when the page watches the progress, as the known uploaders do.
                 asked.add(Preflight(origin=origin, method="POST"))
-        # Browsers that speak S3 themselves do more; GET and HEAD need no question.
-        for method in (
-            self._target.requirements.cors_methods - {"GET", "HEAD"} - {one.method for one in asked}
-        ):
+        # Browsers with S3 credentials of their own use more methods; GET and HEAD need no preflight.
+        used = {one.method for one in asked}
+        for method in self._target.requirements.cors_methods - {"GET", "HEAD"} - used:
             asked.add(Preflight(origin=origin, method=method))
         known = (planner.browser_headers for planner in self._target.planners.values())
         if others := self._target.requirements.cors_headers.difference(*known):
@@ -104,7 +183,7 @@ class Browser:
         return preflight.refusal(answer.status_code, answer.headers)
 
     async def _narrowed(self, preflight: Preflight, refusal: str) -> str:
-        """Say what of the question it is that S3 refuses: it answers all or nothing."""
+        """Say which part of a preflight S3 refuses, since it answers only yes or no."""
         plain = replace(preflight, headers=frozenset())
         if await self._refusal(plain) is None:
             singly = [replace(preflight, headers=frozenset({name})) for name in sorted(preflight.headers)]
@@ -123,5 +202,5 @@ class Browser:
             return skipped(FOREIGN, "all origins are allowed")
         if await self._refusal(Preflight(origin=ANY_ORIGIN, method="PUT")) is not None:
             return ok(FOREIGN, "pages of other origins are refused")
-        mend = "name the origins in the bucket's CORS rules, in place of *"
-        return warning(FOREIGN, "pages of any origin may use a URL that they get hold of", mend)
+        fix = "name the origins in the bucket's CORS rules, in place of *"
+        return warning(FOREIGN, "pages of any origin may use a URL that they get hold of", fix)

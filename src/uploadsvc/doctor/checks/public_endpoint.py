@@ -1,15 +1,16 @@
-"""The address that browsers are sent to."""
+"""The address to which browsers are sent."""
 
 import asyncio
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Final
 from uuid import uuid4
 
 import httpx
 
-from uploadsvc.doctor.findings import Finding, failed, follows, ok, warning
+from uploadsvc.doctor.findings import Finding, blocked, failed, ok, warning
 from uploadsvc.doctor.network import obstacle
-from uploadsvc.doctor.responses import Answer, of_response
+from uploadsvc.doctor.responses import S3Response
 from uploadsvc.doctor.target import Target
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.s3.presigner import Presigner
@@ -17,20 +18,18 @@ from uploadsvc.s3.presigner import Presigner
 CHECK: Final = "public-endpoint"
 
 _SETTING: Final = "UPLOADSVC_S3__PUBLIC_ENDPOINT_URL"
-_PATIENCE: Final = 15.0
+_TIMEOUT: Final = 15.0
 _EXPIRES_IN: Final = 300
-_FORBIDDEN: Final = 403
-_MISSING: Final = 404
-_HERE: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_LOCAL: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
-    """How canaries go: as callers' uploads do, or past a public address that does not work from here.
+class Route:
+    """The way of canaries: that of callers' uploads, or past a public address that fails from here.
 
     Attributes:
-        presigner: Signs for the address that they are sent to.
-        reached: Whether there is any.
+        presigner: Signs for the address to which they are sent.
+        reached: Whether they can be sent at all.
     """
 
     presigner: Presigner
@@ -39,54 +38,55 @@ class Way:
 
 async def public_endpoint(
     target: Target, http: httpx.AsyncClient, credentials: Credentials | None, *, cause: str | None
-) -> tuple[Finding, Way]:
-    """Ask for an object that is not there, by a URL signed for the public address.
+) -> tuple[Finding, Route]:
+    """Ask for a missing object with a URL signed for the public address.
 
     Args:
-        target: What is examined.
+        target: The target of the run.
         http: Sends as a browser does.
-        credentials: What signs; ``None`` where there are none.
-        cause: The check that keeps anything signed from working.
+        credentials: Sign the URL; ``None`` if there are none.
+        cause: The check that keeps signed requests from working.
 
     Returns:
-        What was found, and the way that the other checks are to take.
+        The finding, and the route for the other checks.
     """
     if cause == "endpoint" and not target.has_own_public_address:
-        finding: Finding | None = follows(CHECK, cause)
+        finding: Finding | None = blocked(CHECK, cause)
     elif credentials is None or cause is not None:
         finding = await _refusal(target, http, target.presigner.endpoint.base_url, signed=False)
     else:
         finding = await _refusal(target, http, await _url(target, credentials), signed=True)
-    way = Way(presigner=target.presigner, reached=True)
+    route = Route(presigner=target.presigner, reached=True)
     if finding is not None:
-        past = replace(target.presigner, endpoint=target.inner)
-        way = Way(presigner=past, reached=target.has_own_public_address and cause != "endpoint")
+        inner = replace(target.presigner, endpoint=target.inner)
+        route = Route(presigner=inner, reached=target.has_own_public_address and cause != "endpoint")
     if finding is None or finding.status == "warning":
-        # Whoever reaches it, pages by HTTPS do not.
+        # Mixed content fails wherever the browser is.
         finding = _mixed(target) or finding
     where = f"{target.presigner.endpoint.scheme}://{target.presigner.endpoint.host}"
     if finding is None and (credentials is None or cause is not None):
-        finding = ok(CHECK, f"{where} answers; what is signed for it was not tried, as {cause} failed")
-    return finding or ok(CHECK, f"{where} takes what is signed for it"), way
+        found = f"{where} answers; signed requests were not tried, as {cause} failed"
+        finding = ok(CHECK, found)
+    return finding or ok(CHECK, f"{where} accepts signed requests"), route
 
 
 async def _refusal(target: Target, http: httpx.AsyncClient, url: str, *, signed: bool) -> Finding | None:
-    """Return what is wrong with the address; of what is not signed any answer will do."""
+    """Return what is wrong with the address; an unsigned request only needs some answer."""
     endpoint = target.presigner.endpoint
     where = f"{endpoint.scheme}://{endpoint.host}"
     try:
-        async with asyncio.timeout(_PATIENCE):
-            answer = of_response(await http.get(url))
+        async with asyncio.timeout(_TIMEOUT):
+            response = S3Response.of_response(await http.get(url))
     except (httpx.HTTPError, TimeoutError) as error:
-        blocked = await obstacle(endpoint, trust=target.trust)
-        found = blocked or f"{where} does not answer by HTTP ({type(error).__name__})"
-        mend = f"see that browsers reach it; {_SETTING} says where they are sent"
-        return warning(CHECK, f"{found}, from here", mend)
-    # Without the right to list, S3 does not tell that an object is missing.
-    missing = answer.code == "NoSuchKey" or (answer.status == _FORBIDDEN and answer.code == "AccessDenied")
-    if missing or not signed:
+        reason = await obstacle(endpoint, trust=target.trust)
+        found = reason or f"{where} does not answer by HTTP ({type(error).__name__})"
+        fix = f"make sure that browsers reach it, or change {_SETTING}"
+        return warning(CHECK, f"{found}, from here", fix)
+    # Without the right to list, S3 does not say that an object is missing.
+    denied = response.status == HTTPStatus.FORBIDDEN and response.code == "AccessDenied"
+    if denied or response.code == "NoSuchKey" or not signed:
         return None
-    return failed(CHECK, f"{where} answers {answer} to what is signed for it", _mend(answer))
+    return failed(CHECK, f"{where} answers {response} to a signed request", _fix(response))
 
 
 async def _url(target: Target, credentials: Credentials) -> str:
@@ -94,22 +94,20 @@ async def _url(target: Target, credentials: Credentials) -> str:
     return batch.url("GET", f"{target.folder}/{uuid4().hex}")
 
 
-def _mend(answer: Answer) -> str:
-    if answer.code == "SignatureDoesNotMatch":
-        return (
-            f"let the proxy there pass Host and path on as they come, or set {_SETTING} to the store itself"
-        )
-    if answer.status == _MISSING and answer.code == "NoSuchBucket":
+def _fix(response: S3Response) -> str:
+    if response.code == "SignatureDoesNotMatch":
+        return f"let the proxy there pass Host and path on unchanged, or set {_SETTING} to the store itself"
+    if response.status == HTTPStatus.NOT_FOUND and response.code == "NoSuchBucket":
         return "check UPLOADSVC_S3__ADDRESSING_STYLE: the bucket is not where the URL says"
-    return f"see what answers there; {_SETTING} has to be the store itself, or what passes all on to it"
+    return f"check what answers there; {_SETTING} must be the store, or a proxy that passes everything on"
 
 
 def _mixed(target: Target) -> Finding | None:
-    """Pages by TLS may send nothing without it, but to their own machine: https://www.w3.org/TR/mixed-content/."""
+    """HTTPS pages may send plain HTTP only to their own machine: https://www.w3.org/TR/mixed-content/."""
     endpoint = target.presigner.endpoint
     pages = [origin for origin in target.origins if origin.startswith("https://")]
     host = endpoint.host.rpartition(":")[0] or endpoint.host
-    if endpoint.scheme == "https" or not pages or host in _HERE:
+    if endpoint.scheme == "https" or not pages or host in _LOCAL:
         return None
     found = f"http://{endpoint.host} is closed to pages of {pages[0]}: browsers block mixed content"
     return failed(CHECK, found, f"set {_SETTING} to an https:// address of the store")

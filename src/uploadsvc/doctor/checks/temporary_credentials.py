@@ -1,76 +1,65 @@
-"""S3 credentials as callers are handed them: good below the caller's own prefix, and nowhere else."""
+"""S3 credentials of callers: valid below the caller's own prefix only."""
 
+from http import HTTPStatus
 from typing import Final
 
 import httpx
 
-from uploadsvc.doctor.canaries import Canaries, Outcome
-from uploadsvc.doctor.cleanup import Custody
+from uploadsvc.doctor.canaries import BODY, Canaries, Outcome, spoiled
+from uploadsvc.doctor.cleanup import Cleanup
 from uploadsvc.doctor.findings import Finding, failed, ok
-from uploadsvc.doctor.permissions import Licence
-from uploadsvc.doctor.samples import BODY, spoilt
+from uploadsvc.doctor.permissions import Permissions
 from uploadsvc.doctor.target import Target
-from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.principal import Principal
 from uploadsvc.s3.presigner import Presigner
 
 CHECK: Final = "uppy-credentials"
 
-_FORBIDDEN: Final = 403
-_ROLE: Final = "let the role do what uploadsvc iam-policy --for role prints"
-_BEGIN: Final = "see UPLOADSVC_UPPY__ROLE_ARN and its trust policy: docs/bucket.md, Rights"
-_OFF: Final = "set UPLOADSVC_UPPY__CREDENTIALS=false: with this store, callers could write anywhere"
+_GRANT: Final = "grant the role the rights that uploadsvc iam-policy --for role prints"
+_TRUST: Final = "see UPLOADSVC_UPPY__ROLE_ARN and its trust policy: docs/bucket.md, Rights"
+_TURN_OFF: Final = "set UPLOADSVC_UPPY__CREDENTIALS=false: with this store, callers could write anywhere"
 
 
 def session_checks(target: Target) -> list[str]:
-    """Return the name of the check, where callers are handed credentials."""
+    """Return the check's name, if callers get credentials."""
     return [CHECK] if target.sts is not None else []
 
 
 async def session_findings(
-    target: Target, http: httpx.AsyncClient, presigner: Presigner, custody: Custody
+    target: Target, http: httpx.AsyncClient, presigner: Presigner, cleanup: Cleanup
 ) -> list[Finding]:
-    """Begin a session for a user that nobody is, and send one canary inside their prefix and one outside.
+    """Start a session for a made-up user, and send one canary below its prefix and one elsewhere.
 
-    Both carry a wrong digest, so neither is stored by a store that checks it.
+    Both carry a wrong digest, so a store that verifies it stores neither.
     """
     if target.sts is None:
         return []
-    caller = Principal(user=f"uploadsvc-doctor-{custody.run}")
+    caller = Principal(user=f"uploadsvc-doctor-{cleanup.run}")
     try:
         async with target.sts:
-            given = await target.credential_issuer.credentials(caller)
+            issued = await target.credential_issuer.credentials(caller)
     except UploadsvcError as error:
-        return [failed(CHECK, f"no session could be begun: {error.detail}", _BEGIN)]
+        return [failed(CHECK, f"no session could be begun: {error.detail}", _TRUST)]
+    headers = {"Content-Length": str(len(BODY))}
+    headers |= spoiled(headers, target.provider.checksum_algorithms)
 
     async def sent(key: str) -> Outcome:
-        return await _sent(target, http, presigner, custody, given.credentials, key)
+        # A sender of its own for each: it stops after a canary that the store keeps.
+        canaries = Canaries(
+            target,
+            http=http,
+            presigner=presigner.with_credentials(issued.credentials),
+            permissions=Permissions(store=False, why_not="it is not meant to be stored"),
+            cleanup=cleanup,
+        )
+        return await canaries.put_as(key, headers)
 
-    inside = await sent(f"{given.prefix}canary.txt")
-    if not (inside.through or inside.stored):
-        return [failed(CHECK, f"inside the caller's own prefix S3 answers {inside.answer}", _ROLE)]
-    outside = await sent(f"{target.folder}/{custody.run}-session")
-    if outside.answer.status != _FORBIDDEN:
-        found = f"outside the caller's own prefix a PUT is not refused: S3 answers {outside.answer}"
-        return [failed(CHECK, found, _OFF)]
+    inside = await sent(f"{issued.prefix}canary.txt")
+    if not (inside.passed or inside.stored):
+        return [failed(CHECK, f"inside the caller's own prefix S3 answers {inside.response}", _GRANT)]
+    outside = await sent(f"{target.folder}/{cleanup.run}-session")
+    if outside.response.status != HTTPStatus.FORBIDDEN:
+        found = f"outside the caller's own prefix a PUT is not refused: S3 answers {outside.response}"
+        return [failed(CHECK, found, _TURN_OFF)]
     return [ok(CHECK, "a session's PUT is let in below the caller's own prefix, and refused elsewhere")]
-
-
-async def _sent(  # noqa: PLR0917 - as the caller has them
-    target: Target,
-    http: httpx.AsyncClient,
-    presigner: Presigner,
-    custody: Custody,
-    credentials: Credentials,
-    key: str,
-) -> Outcome:
-    canaries = Canaries(
-        target,
-        http=http,
-        presigner=presigner.with_credentials(credentials),
-        licence=Licence(store=False, why="it is not meant to be stored"),
-        custody=custody,
-    )
-    headers = {"Content-Length": str(len(BODY))}
-    return await canaries.put_as(key, headers | spoilt(headers, target.provider.checksum_algorithms))

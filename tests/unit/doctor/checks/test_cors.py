@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from uploadsvc.doctor.checks.preflight import Preflight, closed_to, exposes, headers_to_allow
+from uploadsvc.doctor.checks.cors import Preflight, closed_to, exposes, headers_to_allow
 
 ORIGIN = "https://app.example.com"
 PUT = Preflight(origin=ORIGIN, method="PUT", headers=frozenset({"x-amz-meta-note", "content-type"}))
