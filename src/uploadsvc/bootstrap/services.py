@@ -103,7 +103,6 @@ def build_services(settings: Settings) -> Services:
         may_delete=settings.objects.delete,
         download_expires_in=settings.downloads.expires_in,
         max_download_expires_in=settings.downloads.max_expires_in,
-        clock=wiring.now,
     )
     tokens = UploadTokenIssuer(
         policies=settings.policies.keys(),
@@ -115,7 +114,7 @@ def build_services(settings: Settings) -> Services:
     )
     request_signer = RequestSigner(
         creator=creator,
-        names=SignedUuids(secrets),
+        uuids=SignedUuids(secrets),
         namespace=namespace,
         presigner=presigner,
         multipart=multipart,

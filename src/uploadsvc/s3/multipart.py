@@ -44,7 +44,10 @@ _REFUSALS: Final[Mapping[str, tuple[type[UploadsvcError], str]]] = {
     "PreconditionFailed": (ObjectExists, "There is an object under this key already."),
     "InvalidPart": (UploadIncomplete, "S3 no longer has one of the parts; send it again."),
     "EntityTooSmall": (UploadIncomplete, "S3 says that one of the parts is too small; send it again."),
-    "BadDigest": (VerificationFailed, "The assembled object has a different checksum than the upload was created with."),
+    "BadDigest": (
+        VerificationFailed,
+        "The assembled object has a different checksum than the upload was created with.",
+    ),
 }
 
 

@@ -12,7 +12,7 @@ from uploadsvc.api.problems import CALLER, STORAGE, document
 from uploadsvc.domain.parts import MAX_PARTS
 from uploadsvc.domain.policy import MAX_EXPIRES_IN
 from uploadsvc.domain.principal import Principal
-from uploadsvc.services.request_signing import DirectRequest, RequestSigner
+from uploadsvc.services.request_signing import RequestSigner, S3Request
 
 # A schema of its own in the document: of what is nullable and has no name, generators make names.
 FormFields = TypeAliasType("FormFields", Annotated[dict[str, str], Field(examples=[{"key": "photo.jpg"}])])
@@ -58,9 +58,9 @@ class SignUppyRequest(BaseModel):
         default=None, description="By default the only one of the credential, else `default`."
     )
 
-    def request(self) -> DirectRequest:
+    def request(self) -> S3Request:
         """Return the domain's value."""
-        return DirectRequest(
+        return S3Request(
             method=self.method,
             key=self.key,
             upload_id=self.upload_id,
