@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from unittest.mock import patch
 
 import httpx
@@ -164,6 +165,7 @@ async def opened(endpoint_url: str, credentials: Credentials | None, bucket: str
         endpoint_url=endpoint_url,
         addressing_style="path",
         credentials=credentials,
+        clock=lambda: datetime.now(UTC),
     )
     async with storage:
         yield storage
@@ -172,7 +174,12 @@ async def opened(endpoint_url: str, credentials: Credentials | None, bucket: str
 async def test_a_storage_that_is_not_open_says_so() -> None:
     """A mistake in the wiring, not a fault of S3's."""
     storage = Storage(
-        bucket="b", region="us-east-1", endpoint_url=None, addressing_style="path", credentials=None
+        bucket="b",
+        region="us-east-1",
+        endpoint_url=None,
+        addressing_style="path",
+        credentials=None,
+        clock=lambda: datetime.now(UTC),
     )
     with pytest.raises(RuntimeError, match="lifespan"):
         await storage.head("a")
