@@ -29,8 +29,7 @@ from uploadsvc.api.v1.uploads import uploads_router
 from uploadsvc.bootstrap.services import Services, build_services
 from uploadsvc.services.readiness import Readiness
 from uploadsvc.settings import Settings
-from uploadsvc.tokens.signed_ids import derive_key
-from uploadsvc.tokens.upload_tokens import UploadTokens
+from uploadsvc.tokens.jwts import DEMO, UPLOAD, ServiceTokens
 
 _log = structlog.get_logger("uploadsvc")
 
@@ -66,7 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     _include(app.router, service, authentication(authenticator))
     app.include_router(tokens_router(service.tokens, authentication(authenticator, user_needed=False)))
-    in_path = path_authentication(UploadTokens(wiring.secrets(settings), clock=wiring.now))
+    in_path = path_authentication(ServiceTokens(wiring.secrets(settings), kind=UPLOAD, clock=wiring.now))
     app.include_router(companion_router(service.creator, service.uploads, in_path, prefix="/uppy/{token}"))
     app.include_router(health_router(Readiness(storage=service.storage, clock=wiring.now)))
     app.include_router(web_router(demo))
@@ -133,5 +132,5 @@ def demo_mode(settings: Settings) -> Demo | None:
     if not settings.demo:
         return None
     endpoint = wiring.storage_and_presigner(settings)[1].endpoint
-    key = derive_key(wiring.secrets(settings)[0], "demo")
-    return Demo(key=key, storage_origin=f"{endpoint.scheme}://{endpoint.host}", clock=wiring.now)
+    tokens = ServiceTokens(wiring.secrets(settings), kind=DEMO, clock=wiring.now)
+    return Demo(tokens=tokens, storage_origin=f"{endpoint.scheme}://{endpoint.host}", clock=wiring.now)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import httpx
 from tests.support.identity_provider import AUDIENCE
@@ -65,7 +66,7 @@ class Endpoint(httpx.AsyncBaseTransport):
 
 def verifier_of(
     source: JwksUrl | OidcIssuer | str,
-    clock: Callable[[], float],
+    timer: Callable[[], float],
     transport: httpx.AsyncBaseTransport | None = None,
     *,
     algorithms: tuple[str, ...] = (),
@@ -79,7 +80,8 @@ def verifier_of(
         audience=AUDIENCE,
         issuer=issuer,
         user_claim=user_claim,
-        clock=clock,
+        clock=lambda: datetime.now(UTC),
+        timer=timer,
         transport=transport,
     )
 

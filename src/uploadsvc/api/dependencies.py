@@ -7,9 +7,9 @@ from fastapi import Path, Request
 
 from uploadsvc.api.middleware import PRINCIPAL_KEY
 from uploadsvc.auth.authenticator import Authenticator, limited
-from uploadsvc.auth.calls import Call
+from uploadsvc.auth.request import AuthRequest
 from uploadsvc.domain.principal import Principal
-from uploadsvc.tokens.upload_tokens import UploadTokens
+from uploadsvc.tokens.jwts import ServiceTokens
 
 Authenticate = Callable[..., Principal | Awaitable[Principal]]
 """A FastAPI dependency, with dependencies of its own if it likes, that returns the caller or raises."""
@@ -25,7 +25,7 @@ def authentication(authenticator: Authenticator, *, user_needed: bool = True) ->
 
     async def authenticate(request: Request) -> Principal:
         peer = request.client.host if request.client else None
-        call = Call(method=request.method, headers=request.headers, peer=peer)
+        call = AuthRequest(method=request.method, headers=request.headers, peer=peer)
         principal = await authenticator.authenticate(call, user_needed=user_needed)
         request.scope[PRINCIPAL_KEY] = principal
         return principal
@@ -33,7 +33,7 @@ def authentication(authenticator: Authenticator, *, user_needed: bool = True) ->
     return authenticate
 
 
-def path_authentication(tokens: UploadTokens) -> Authenticate:
+def path_authentication(tokens: ServiceTokens) -> Authenticate:
     """Return the dependency that takes an upload token from the address, for clients that send no header.
 
     Args:
@@ -41,7 +41,7 @@ def path_authentication(tokens: UploadTokens) -> Authenticate:
     """
 
     async def authenticate(request: Request, token: Annotated[str, Path()]) -> Principal:
-        principal = tokens.verify(limited(token))
+        principal = tokens.verify(limited(token)).principal
         request.scope[PRINCIPAL_KEY] = principal
         return principal
 

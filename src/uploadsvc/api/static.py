@@ -10,7 +10,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Header, Response
 from starlette.exceptions import HTTPException
 
-from uploadsvc.auth.tokens import demo_token
+from uploadsvc.tokens.jwts import ServiceTokens
 
 DEMO_USERS: Final = ("alice", "bob")
 DEMO_TOKEN_SECONDS: Final = 12 * 3600
@@ -30,18 +30,18 @@ class Demo:
     """Demo mode.
 
     Attributes:
-        key: Signs the demo users' tokens.
+        tokens: Issues the demo users' tokens.
         storage_origin: Where the page sends bytes, for its content security policy.
         clock: The time now, aware.
     """
 
-    key: bytes
+    tokens: ServiceTokens
     storage_origin: str
     clock: Callable[[], datetime]
 
     def token(self, user: str) -> str:
         """Return a fresh token of a demo user."""
-        return demo_token(self.key, user=user, now=self.clock(), expires_in=DEMO_TOKEN_SECONDS)
+        return self.tokens.issue(user, expires_at=self.clock() + timedelta(seconds=DEMO_TOKEN_SECONDS))
 
 
 def web_router(demo: Demo | None) -> APIRouter:

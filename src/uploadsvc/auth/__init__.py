@@ -1,1 +1,1 @@
-"""From a credential to a `Principal`. Knows headers, not FastAPI."""
+"""Authentication: turns a credential into a `Principal`. Knows headers, not FastAPI."""

@@ -1,4 +1,4 @@
-"""API keys: how other services call, for a user whom they name."""
+"""API keys of other services, which name the user that they call for."""
 
 import hmac
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ ON_BEHALF_OF = "X-On-Behalf-Of"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """One service's key, of which only the hash is known.
+    """The API key of one service, as its hash.
 
     Attributes:
-        name: The service, for people.
+        name: The name of the service, for people.
         digest: SHA-256 of the key.
-        policies: Those it may use; ``None`` for all.
+        policies: The policies it may use; ``None`` for all.
     """
 
     name: str
@@ -30,20 +30,20 @@ class ApiKey:
 def api_key_principal(
     keys: Sequence[ApiKey], presented: str, on_behalf_of: str | None, *, user_needed: bool = True
 ) -> Principal:
-    """Return whom a service speaks for.
+    """Return the caller that an API key and a user id name.
 
     Args:
-        keys: The known keys.
+        keys: The configured keys.
         presented: The header ``X-API-Key``.
         on_behalf_of: The header ``X-On-Behalf-Of``: the user id, percent-encoded UTF-8.
-        user_needed: Whether it must be there.
+        user_needed: Whether ``on_behalf_of`` is required.
 
     Raises:
-        Unauthenticated: No such key.
-        ValidationFailed: The key is good, but the user is missing or malformed.
+        Unauthenticated: There is no such key.
+        ValidationFailed: The key is valid, but the user id is missing or malformed.
     """
     digest = sha256(presented.encode(errors="replace")).digest()
-    # Every key is compared in full, so that the time taken tells nothing.
+    # Compare every key in full, so that the time taken tells nothing.
     matching = [key for key in keys if hmac.compare_digest(key.digest, digest)]
     if not matching or not presented:
         detail = "There is no such API key."

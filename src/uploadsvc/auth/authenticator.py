@@ -1,20 +1,19 @@
-"""Which credential decides: the first that is present, without falling through to the next."""
+"""Authenticate a request by its first credential; a bad one never falls through to the next."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from uploadsvc.auth.api_keys import ON_BEHALF_OF, ApiKey, api_key_principal
-from uploadsvc.auth.calls import Call
 from uploadsvc.auth.cookies import check_cookie_write, check_proxied_write, cookie_value
-from uploadsvc.auth.tokens import DEMO_TYP, MAX_TOKEN_CHARACTERS, TokenVerifier, token_typ
+from uploadsvc.auth.jwt import MAX_TOKEN_CHARACTERS, TokenVerifier, token_typ
+from uploadsvc.auth.request import AuthRequest
 from uploadsvc.auth.trusted_header import TrustedHeader
 from uploadsvc.domain.errors import Unauthenticated
 from uploadsvc.domain.principal import Principal
-from uploadsvc.tokens.upload_tokens import TYP as UPLOAD_TYP
-from uploadsvc.tokens.upload_tokens import UploadTokens
+from uploadsvc.tokens.jwts import DEMO, UPLOAD, ServiceTokens
 
 Verify = Callable[[str], Awaitable[Principal]]
-"""Checks a token; raises `Unauthenticated`, or `IdentityProviderUnavailable` where it cannot."""
+"""Verifies a token; raises `Unauthenticated`, or `IdentityProviderUnavailable` if it has no keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,48 +21,48 @@ class Authenticator:
     """Turns a request into a principal.
 
     Attributes:
-        verify: For JWTs, sent as bearer tokens or in the cookie; ``None`` where they are off.
-        demo: For the demo users' tokens; ``None`` outside demo mode.
-        upload_tokens: Opens our own.
-        api_keys: The services that may call.
-        cookie: The name of the JWT cookie; ``None`` where it is off.
-        trusted_header: What a proxy sets; ``None`` where it is off.
-        allowed_origins: Other sites that may write for those whom a browser or a proxy signs in.
+        verify: Verifies JWTs of the identity provider, from bearer token or cookie; ``None`` if off.
+        demo_tokens: Verifies the demo users' tokens; ``None`` outside demo mode.
+        upload_tokens: Verifies upload tokens.
+        api_keys: The API keys of other services.
+        cookie: The name of the JWT cookie; ``None`` if off.
+        trusted_header: The user header of a proxy; ``None`` if off.
+        allowed_origins: Other sites that may write with a cookie or through the proxy.
     """
 
     verify: Verify | None
-    demo: Verify | None
-    upload_tokens: UploadTokens
+    demo_tokens: ServiceTokens | None
+    upload_tokens: ServiceTokens
     api_keys: tuple[ApiKey, ...] = ()
     cookie: str | None = None
     trusted_header: TrustedHeader | None = None
     allowed_origins: frozenset[str] = frozenset()
 
-    async def authenticate(self, call: Call, *, user_needed: bool = True) -> Principal:
-        """Return who calls.
+    async def authenticate(self, request: AuthRequest, *, user_needed: bool = True) -> Principal:
+        """Return the caller.
 
         Args:
-            call: The request.
+            request: The request.
             user_needed: Whether a service has to name a user.
 
         Raises:
-            Unauthenticated: No credential is there, or the first one does not hold.
-            Forbidden: A browser was made to write by another site.
-            ValidationFailed: A good API key without a good ``X-On-Behalf-Of``.
-            IdentityProviderUnavailable: The keys that would check a token cannot be fetched.
+            Unauthenticated: There is no credential, or the first one is not valid.
+            Forbidden: Another site made a browser send a write.
+            ValidationFailed: The API key is valid, but ``X-On-Behalf-Of`` is not.
+            IdentityProviderUnavailable: The keys that would verify a token cannot be fetched.
         """
-        if (authorization := call.single("authorization")) is not None:
+        if (authorization := request.single("authorization")) is not None:
             return await self._bearer(authorization)
-        if self.api_keys and (key := call.single("x-api-key")) is not None:
-            on_behalf_of = call.single(ON_BEHALF_OF.lower())
+        if self.api_keys and (key := request.single("x-api-key")) is not None:
+            on_behalf_of = request.single(ON_BEHALF_OF.lower())
             return api_key_principal(self.api_keys, key, on_behalf_of, user_needed=user_needed)
         if self.cookie is not None and self.verify is not None:
-            token = cookie_value(call.headers.getlist("cookie"), self.cookie)
+            token = cookie_value(request.headers.getlist("cookie"), self.cookie)
             if token is not None:
-                check_cookie_write(call, self.allowed_origins)
+                check_cookie_write(request, self.allowed_origins)
                 return await self.verify(limited(token))
-        if self.trusted_header is not None and (user := self.trusted_header.user(call)) is not None:
-            check_proxied_write(call, self.allowed_origins)
+        if self.trusted_header is not None and (user := self.trusted_header.user(request)) is not None:
+            check_proxied_write(request, self.allowed_origins)
             return Principal(user=user)
         detail = f"No credential came with the request; send {self._accepted()}."
         raise Unauthenticated(detail)
@@ -75,17 +74,18 @@ class Authenticator:
             detail = "Authorization must be 'Bearer' and a token."
             raise Unauthenticated(detail)
         typ = token_typ(limited(token))
-        if typ == UPLOAD_TYP:
-            return self.upload_tokens.verify(token)
-        verify = self.demo if typ == DEMO_TYP and self.demo is not None else self.verify
-        if verify is None:
+        if typ == UPLOAD.typ:
+            return self.upload_tokens.verify(token).principal
+        if typ == DEMO.typ and self.demo_tokens is not None:
+            return self.demo_tokens.verify(token).principal
+        if self.verify is None:
             detail = f"Only upload tokens are taken as bearer tokens here; otherwise send {self._accepted()}."
             raise Unauthenticated(detail)
-        return await verify(token)
+        return await self.verify(token)
 
     def _accepted(self) -> str:
         accepted = []
-        if self.verify is not None or self.demo is not None:
+        if self.verify is not None or self.demo_tokens is not None:
             accepted.append("'Authorization: Bearer <token>'")
         if self.api_keys:
             accepted.append(f"'X-API-Key' with '{ON_BEHALF_OF}'")
@@ -97,10 +97,10 @@ class Authenticator:
 
 
 def limited(token: str) -> str:
-    """Return a token that is not too long to look at.
+    """Return a token if it is short enough to be read.
 
     Raises:
-        Unauthenticated: It is.
+        Unauthenticated: It is longer than `MAX_TOKEN_CHARACTERS`.
     """
     if len(token) > MAX_TOKEN_CHARACTERS:
         detail = f"A token may have at most {MAX_TOKEN_CHARACTERS} bytes."
@@ -109,9 +109,9 @@ def limited(token: str) -> str:
 
 
 def by_fixed_key(verifier: TokenVerifier) -> Verify:
-    """Return a check that never has to wait."""
+    """Return the verifier in the form that `Authenticator` awaits."""
 
     async def verify(token: str) -> Principal:
-        return verifier.principal(token)
+        return verifier.verify(token)
 
     return verify

@@ -1,24 +1,24 @@
-"""The JWT cookie, and what a browser must say before a credential that it adds by itself may write."""
+"""The JWT cookie, and protection against writes that another site makes a browser send (CSRF)."""
 
 from collections.abc import Sequence
 from typing import Final
 
-from uploadsvc.auth.calls import Call
+from uploadsvc.auth.request import AuthRequest
 from uploadsvc.domain.errors import Forbidden, Unauthenticated
 
-# RFC 9110 section 9.2.1: safe methods ask for nothing to be changed.
+# RFC 9110 section 9.2.1: safe methods change nothing.
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def cookie_value(headers: Sequence[str], name: str) -> str | None:
-    """Return the value of a cookie, or ``None`` where there is none (RFC 6265 section 5.4).
+    """Return the value of a cookie, or ``None`` (RFC 6265 section 5.4).
 
     Args:
         headers: All ``Cookie`` headers.
         name: The cookie's name.
 
     Raises:
-        Unauthenticated: There are two that differ: a sibling domain can set one beside ours.
+        Unauthenticated: Two of them differ. A sibling domain can set one beside ours.
     """
     values = set()
     for pair in (pair for header in headers for pair in header.split(";")):
@@ -31,36 +31,36 @@ def cookie_value(headers: Sequence[str], name: str) -> str | None:
     return next(iter(values), None)
 
 
-def check_cookie_write(call: Call, allowed_origins: frozenset[str]) -> None:
-    """Let a call that a browser signed in by itself write only for its own site or for an allowed origin.
+def check_cookie_write(request: AuthRequest, allowed_origins: frozenset[str]) -> None:
+    """Check that a write with the cookie comes from this site or an allowed origin.
 
-    ``Sec-Fetch-Site`` cannot be set by a page: https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header.
+    A page cannot set ``Sec-Fetch-Site``: https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header.
 
     Raises:
-        Forbidden: Another site may have made the browser send it, or the browser does not say.
+        Forbidden: Another site made the browser send it, or the browser does not name the site.
     """
-    if call.method in _SAFE or call.headers.get("sec-fetch-site") == "same-origin":
+    if request.method in _SAFE or request.headers.get("sec-fetch-site") == "same-origin":
         return
-    _check_origin(call, allowed_origins)
+    _check_origin(request, allowed_origins)
 
 
-def check_proxied_write(call: Call, allowed_origins: frozenset[str]) -> None:
-    """Let a call that a proxy signed in write, unless a browser says that another site made it.
+def check_proxied_write(request: AuthRequest, allowed_origins: frozenset[str]) -> None:
+    """Check that no other site made a browser send a write that a proxy signed in.
 
-    A proxy signs programs in as well, by client certificate for one; they say neither of the two headers.
+    A proxy also signs programs in, for example by client certificate; they send neither header.
 
     Raises:
         Forbidden: Another site made the browser send it.
     """
-    site = call.headers.get("sec-fetch-site")
-    if call.method in _SAFE or site in {"same-origin", "none"}:
+    site = request.headers.get("sec-fetch-site")
+    if request.method in _SAFE or site in {"same-origin", "none"}:
         return
-    if site is not None or call.headers.get("origin") is not None:
-        _check_origin(call, allowed_origins)
+    if site is not None or request.headers.get("origin") is not None:
+        _check_origin(request, allowed_origins)
 
 
-def _check_origin(call: Call, allowed_origins: frozenset[str]) -> None:
-    if call.single("origin") not in allowed_origins:
+def _check_origin(request: AuthRequest, allowed_origins: frozenset[str]) -> None:
+    if request.single("origin") not in allowed_origins:
         detail = (
             "A write signed in by a cookie or a proxy must come from this site (Sec-Fetch-Site: same-origin) "
             "or from an allowed origin."

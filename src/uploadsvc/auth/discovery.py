@@ -1,37 +1,40 @@
-"""Where an identity provider publishes its keys, and how they are read from there."""
+"""Fetch the keys that an identity provider publishes, by JWKS URL or OpenID Connect discovery."""
 
 import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 import httpx
 
 MAX_ANSWER_BYTES: Final = 512 * 1024
-"""A set of a hundred keys, certificates and all, is smaller."""
+"""More than a set of a hundred keys with certificates."""
 
 _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 
-# A name as it stands in the DNS, or an address: httpx would write anything else in percent signs.
+_MAX_PORT: Final = 65_535
+
+# A DNS name or an IP address: httpx percent-encodes anything else.
 _HOST: Final = re.compile(rb"[A-Za-z0-9._:-]+")
 
 ReadJson = Callable[[httpx.URL], Awaitable[dict[str, Any]]]
 
 
 class UnusableAnswerError(ValueError):
-    """The provider answers, but not with what is asked for; the text is fit for a log."""
+    """The provider sent something else than keys; the text may be logged."""
 
 
 @dataclass(frozen=True, slots=True)
 class JwksUrl:
-    """The address of a JWK Set.
+    """The URL of a JWK Set.
 
     Attributes:
         url: Absolute, http or https.
 
     Raises:
-        ValueError: It is no such URL.
+        ValueError: It is not such a URL.
     """
 
     url: str
@@ -39,25 +42,25 @@ class JwksUrl:
     def __post_init__(self) -> None:
         http_url(self.url)
 
-    async def key_set(self, read: ReadJson) -> dict[str, Any]:
-        """Return the JWK Set.
+    async def jwk_set(self, read: ReadJson) -> dict[str, Any]:
+        """Fetch the JWK Set.
 
         Args:
-            read: Asks a URL for its JSON object.
+            read: Fetches a JSON object from a URL.
         """
         return await read(http_url(self.url))
 
 
 @dataclass(frozen=True, slots=True)
 class OidcIssuer:
-    """An OpenID provider, whose metadata say where its keys are.
+    """An OpenID provider, whose metadata name the URL of its keys.
 
     Attributes:
-        issuer: As its tokens name it: absolute, http or https, without query and fragment (OpenID Connect
-            Discovery 1.0 section 3).
+        issuer: The issuer as its tokens name it: absolute, http or https, without query and fragment (OpenID
+            Connect Discovery 1.0 section 3).
 
     Raises:
-        ValueError: It is no such URL.
+        ValueError: It is not such a URL.
     """
 
     issuer: str
@@ -68,18 +71,18 @@ class OidcIssuer:
             message = "an issuer has no query"
             raise ValueError(message)
 
-    async def key_set(self, read: ReadJson) -> dict[str, Any]:
-        """Discover where the JWK Set is, and return it (OpenID Connect Discovery 1.0 section 4).
+    async def jwk_set(self, read: ReadJson) -> dict[str, Any]:
+        """Discover and fetch the JWK Set (OpenID Connect Discovery 1.0 section 4).
 
         Args:
-            read: Asks a URL for its JSON object.
+            read: Fetches a JSON object from a URL.
 
         Raises:
-            UnusableAnswerError: The metadata are another issuer's, or name no good ``jwks_uri``.
+            UnusableAnswerError: The metadata are another issuer's, or have no usable ``jwks_uri``.
         """
-        # Section 4.1: a terminating slash of the issuer is not doubled.
+        # Section 4.1: the slash at the end of the issuer is removed first.
         metadata = await read(http_url(self.issuer.removesuffix("/") + _WELL_KNOWN))
-        # Section 4.3: the very same text. Else one provider could speak in another's name.
+        # Section 4.3: identical, so that no provider can impersonate another.
         if metadata.get("issuer") != self.issuer:
             reason = "the metadata are of another issuer"
             raise UnusableAnswerError(reason)
@@ -95,14 +98,14 @@ class OidcIssuer:
 
 
 def http_url(text: object) -> httpx.URL:
-    """Return a URL that can be asked.
+    """Parse a URL that keys can be fetched from.
 
     Raises:
-        ValueError: Not an absolute http or https URL, or one with a user, a password or a fragment.
+        ValueError: It is not an absolute http or https URL, or has a user, a password or a fragment.
     """
     message = "not an absolute http(s) URL without user and fragment"
     if not isinstance(text, str):
-        raise ValueError(message)  # noqa: TRY004 - all that is wrong with a URL is one error
+        raise ValueError(message)  # noqa: TRY004 - callers handle one error for every bad URL
     try:
         url = httpx.URL(text)
     except (httpx.InvalidURL, UnicodeError):
@@ -113,28 +116,28 @@ def http_url(text: object) -> httpx.URL:
         or not _HOST.fullmatch(url.raw_host)
         or url.userinfo
         or url.fragment
-        or (url.port or 0) > 65535  # noqa: PLR2004 - the highest port there is
+        or (url.port or 0) > _MAX_PORT
     ):
         raise ValueError(message)
     return url
 
 
 async def read_json(client: httpx.AsyncClient, url: httpx.URL) -> dict[str, Any]:
-    """Ask for a JSON object, and read no more than `MAX_ANSWER_BYTES` of it.
+    """Fetch a JSON object of at most `MAX_ANSWER_BYTES`.
 
     Args:
-        client: One that follows no redirects.
-        url: What to ask.
+        client: A client that follows no redirects.
+        url: The URL.
 
     Raises:
-        UnusableAnswerError: Another status than 200, too much, or no JSON object.
-        httpx.HTTPError: No answer.
+        UnusableAnswerError: The status is not 200, the body is too large, or not a JSON object.
+        httpx.HTTPError: There was no answer.
     """
-    # Packed, a small answer could become a large one within one read.
+    # A small compressed answer could become a large one within one read.
     headers = {"Accept": "application/json, application/jwk-set+json", "Accept-Encoding": "identity"}
     body = bytearray()
     async with client.stream("GET", url, headers=headers) as answer:
-        if answer.status_code != httpx.codes.OK:
+        if answer.status_code != HTTPStatus.OK:
             reason = f"status {answer.status_code}"
             raise UnusableAnswerError(reason)
         if answer.headers.get("content-encoding", "identity").lower() != "identity":

@@ -1,8 +1,9 @@
-"""Bearer tokens checked by the keys that an identity provider publishes."""
+"""Verify tokens with the keys that an identity provider publishes."""
 
 import asyncio
 import math
 from collections.abc import Callable
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -10,38 +11,40 @@ import httpx
 import structlog
 
 from uploadsvc.auth.discovery import JwksUrl, OidcIssuer, UnusableAnswerError, read_json
-from uploadsvc.auth.key_set import KeySet
+from uploadsvc.auth.jwk_set import JwkSet
+from uploadsvc.auth.jwt import TokenVerifier, check_form, refuse_service_token, unverified_header
 from uploadsvc.auth.public_keys import ASYMMETRIC, PublicKey
-from uploadsvc.auth.tokens import OUR_TYPS, TokenVerifier, check_form, unverified_header
 from uploadsvc.domain.errors import IdentityProviderUnavailable, Unauthenticated
 from uploadsvc.domain.principal import Principal
+from uploadsvc.tokens.jwts import SERVICE_TYPS
 
 DEADLINE: Final = 5.0
-"""Seconds that one fetch may take, discovery included."""
+"""Maximum seconds of one fetch, including discovery."""
 
 COOLDOWN: Final = 30.0
-"""Seconds from the start of one fetch to that of the next, however the first one ended."""
+"""Minimum seconds between the starts of two fetches, whether or not the first succeeded."""
 
 MAX_AGE: Final = 600.0
-"""Seconds after which keys are asked for anew; until the answer is there the old ones serve."""
+"""Seconds after which keys are fetched again. Until then, and during the fetch, the old ones serve."""
 
 _log = structlog.get_logger("uploadsvc.auth")
 
 
 class JwksVerifier:
-    """Checks tokens of one identity provider. Enter it to open its client and fetch the keys.
+    """Verifies the tokens of one identity provider. Enter it to open its client and fetch the keys.
 
     Args:
-        source: Where the keys are published.
-        algorithms: Those that are allowed; empty for all that are asymmetric.
-        audience: What ``aud`` must be or hold: a provider signs for many services.
-        issuer: What ``iss`` must be; where the source is an issuer, that one.
+        source: Publishes the keys.
+        algorithms: The allowed algorithms; empty for all with public keys.
+        audience: What ``aud`` must be or hold. It is required, because a provider signs for many services.
+        issuer: What ``iss`` must be; by default the source, if that is an issuer.
         user_claim: The claim that names the user.
-        clock: Monotonic seconds.
-        transport: What requests go through, for tests.
+        clock: The time now, aware.
+        timer: Monotonic seconds, for the age of the keys.
+        transport: Carries requests, in tests.
 
     Raises:
-        ValueError: An algorithm that goes with no public key, or an issuer that is not the source's.
+        ValueError: An algorithm has no public keys, or the issuer is not the source.
     """
 
     def __init__(
@@ -52,7 +55,8 @@ class JwksVerifier:
         audience: str,
         issuer: str | None,
         user_claim: str,
-        clock: Callable[[], float],
+        clock: Callable[[], datetime],
+        timer: Callable[[], float],
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         for algorithm in algorithms:
@@ -72,43 +76,44 @@ class JwksVerifier:
         self._issuer = issuer
         self._user_claim = user_claim
         self._clock = clock
+        self._timer = timer
         self._transport = transport
         self._client: httpx.AsyncClient | None = None
         self._fetch: asyncio.Task[None] | None = None
-        self._keys = self._key_set({})
-        self._keys_asked_at: float | None = None
-        self._asked_at = -math.inf
-        self._answered = False
+        self._keys = self._jwk_set({})
+        self._keys_fetched_at: float | None = None
+        self._fetch_started_at = -math.inf
+        self._fetched = False
 
     async def __aenter__(self) -> Self:
-        """Open the client, and begin to fetch; nobody waits for it, and it may fail."""
+        """Open the client and start a fetch in the background, which may fail."""
         self._client = httpx.AsyncClient(
             transport=self._transport,
-            timeout=None,  # noqa: S113 - the deadline of a fetch bounds all of its reads together
+            timeout=None,  # noqa: S113 - DEADLINE bounds all reads of a fetch together
             follow_redirects=False,
         )
-        self._fetch_when_due(self._clock())
+        self._fetch_when_due(self._timer())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give up a fetch that is under way, and close the client."""
+        """Cancel a running fetch, and close the client."""
         if self._fetch is not None:
             self._fetch.cancel()
             await asyncio.wait([self._fetch])
-            # It belongs to this event loop, and what was cut short is not to be waited for at the next start.
+            # The next start may run in another event loop, and must not wait for the cooldown.
             self._fetch = None
-            self._asked_at = -math.inf
+            self._fetch_started_at = -math.inf
         if self._client is not None:
             await self._client.aclose()
             self._client = None
 
-    async def principal(self, token: str) -> Principal:
-        """Return who a token speaks for. Waits only where its key is unknown and a fetch may tell.
+    async def verify(self, token: str) -> Principal:
+        """Return the caller that a token names. Waits only for a fetch that may bring an unknown key.
 
         Raises:
-            Unauthenticated: It does not hold; the detail says why, and nothing of the token.
+            Unauthenticated: The token is not valid. The detail says why, and quotes nothing of it.
             IdentityProviderUnavailable: Its key is unknown, and the keys could not be fetched.
         """
         header = unverified_header(token)
@@ -116,33 +121,32 @@ class JwksVerifier:
         if not isinstance(algorithm, str) or algorithm not in self._algorithms:
             detail = "The token is malformed, or its algorithm (alg) is not allowed here."
             raise Unauthenticated(detail)
-        if str(header.get("typ")).startswith(OUR_TYPS):
-            detail = "This is not the kind of token that is asked for here."
-            raise Unauthenticated(detail)
+        if str(header.get("typ")).startswith(SERVICE_TYPS):
+            refuse_service_token()
         if kid is not None and not isinstance(kid, str):
             detail = "The token is malformed."
             raise Unauthenticated(detail)
-        now = self._clock()
-        if self._keys_asked_at is not None and now - self._keys_asked_at >= MAX_AGE:
+        now = self._timer()
+        if self._keys_fetched_at is not None and now - self._keys_fetched_at >= MAX_AGE:
             self._fetch_when_due(now)
         verifier = self._keys.verifier(kid, algorithm)
         if verifier is None:
             check_form(token)
             verifier = await self._verifier_once_fetched(kid, algorithm)
-        return verifier.principal(token)
+        return verifier.verify(token)
 
     async def _verifier_once_fetched(self, kid: str | None, algorithm: str) -> TokenVerifier:
-        self._fetch_when_due(self._clock())
+        self._fetch_when_due(self._timer())
         if self._fetch is not None:
-            # All who wait share one fetch. Unlike awaiting the task, this neither ends it when a caller
-            # goes away, nor ends the callers when it is cancelled.
+            # All callers share one fetch. Unlike awaiting the task, this neither cancels it when a caller
+            # leaves, nor cancels the callers with it.
             await asyncio.wait([self._fetch])
         verifier = self._keys.verifier(kid, algorithm)
         if verifier is not None:
             return verifier
-        if not self._answered:
+        if not self._fetched:
             detail = "The identity provider's keys cannot be fetched now, so this token cannot be checked."
-            left = self._asked_at + COOLDOWN - self._clock()
+            left = self._fetch_started_at + COOLDOWN - self._timer()
             raise IdentityProviderUnavailable(detail, retry_after=max(1, math.ceil(left)))
         detail = "The token's key (kid) is not one that the identity provider publishes."
         raise Unauthenticated(detail)
@@ -151,11 +155,11 @@ class JwksVerifier:
         if self._client is None:
             message = "the identity provider's client is not open: run the app's lifespan"
             raise RuntimeError(message)
-        under_way = self._fetch is not None and not self._fetch.done()
-        if under_way or now - self._asked_at < COOLDOWN:
+        running = self._fetch is not None and not self._fetch.done()
+        if running or now - self._fetch_started_at < COOLDOWN:
             return
-        self._asked_at = now
-        self._answered = False
+        self._fetch_started_at = now
+        self._fetched = False
         self._fetch = asyncio.create_task(self._refresh(self._client, now))
 
     async def _refresh(self, client: httpx.AsyncClient, now: float) -> None:
@@ -168,7 +172,7 @@ class JwksVerifier:
 
         try:
             async with asyncio.timeout(DEADLINE):
-                keys = self._key_set(await self._source.key_set(read))
+                keys = self._jwk_set(await self._source.jwk_set(read))
             if not keys:
                 reason = "no usable key"
                 raise UnusableAnswerError(reason)
@@ -177,17 +181,18 @@ class JwksVerifier:
             _log.warning("jwks_unavailable", host=host, reason=reason)
             return
         self._keys = keys
-        self._keys_asked_at = now
-        self._answered = True
+        self._keys_fetched_at = now
+        self._fetched = True
         _log.info("jwks_fetched", host=host, keys=len(keys))
 
-    def _key_set(self, document: dict[str, Any]) -> KeySet:
-        return KeySet(document, algorithms=self._algorithms, verifier=self._verifier)
+    def _jwk_set(self, document: dict[str, Any]) -> JwkSet:
+        return JwkSet(document, algorithms=self._algorithms, verifier=self._verifier)
 
     def _verifier(self, key: PublicKey, algorithm: str) -> TokenVerifier:
         return TokenVerifier(
             key=key,
             algorithms=(algorithm,),
+            clock=self._clock,
             audience=self._audience,
             issuer=self._issuer,
             user_claim=self._user_claim,

@@ -1,4 +1,4 @@
-"""Which public keys are good for checking tokens, and by which algorithms (RFC 7518, RFC 8037)."""
+"""Public keys that can verify tokens, and their algorithms (RFC 7518, RFC 8037)."""
 
 from typing import Final
 
@@ -7,23 +7,23 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-MIN_RSA_BITS = 2048
+from uploadsvc.tokens.receipt_keys import MIN_RSA_BITS
 
 _RSA: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 _ED25519: Final = ("EdDSA",)
 
 ASYMMETRIC: Final = (*_RSA, *_CURVES.values(), *_ED25519)
-"""The algorithms that go with one public key or another: RFC 7518 section 3.1, RFC 8037 section 3.1."""
+"""All algorithms with a public key: RFC 7518 section 3.1, RFC 8037 section 3.1."""
 
 PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 
 
 def usable_key(key: PublicKeyTypes) -> tuple[PublicKey, tuple[str, ...]]:
-    """Return a key that is good for checking tokens, and the algorithms that go with it.
+    """Return a key that can verify tokens, and its algorithms.
 
     Raises:
-        ValueError: Not an RSA (2048 bits or more), EC or Ed25519 key.
+        ValueError: The key is not RSA (2048 bits or more), EC or Ed25519.
     """
     if isinstance(key, RSAPublicKey):
         if key.key_size < MIN_RSA_BITS:

@@ -5,14 +5,12 @@ from hashlib import sha256
 from typing import Final
 
 from uploadsvc.auth.api_keys import ApiKey
-from uploadsvc.auth.authenticator import Authenticator, Verify, by_fixed_key
-from uploadsvc.auth.tokens import demo_verifier
+from uploadsvc.auth.authenticator import Authenticator, Verify
 from uploadsvc.bootstrap.clock import now
 from uploadsvc.bootstrap.proxies import trusted_header
 from uploadsvc.bootstrap.secrets import secrets
 from uploadsvc.settings import Settings, SettingsError
-from uploadsvc.tokens.signed_ids import derive_key
-from uploadsvc.tokens.upload_tokens import UploadTokens
+from uploadsvc.tokens.jwts import DEMO, UPLOAD, ServiceTokens
 
 # As browsers send it: https://html.spec.whatwg.org/#ascii-serialisation-of-an-origin
 _ORIGIN: Final = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
@@ -32,14 +30,14 @@ def authenticator(settings: Settings, verify: Verify | None) -> Authenticator:
     """
     made = Authenticator(
         verify=verify,
-        demo=by_fixed_key(demo_verifier(derive_key(secrets(settings)[0], "demo"))) if settings.demo else None,
-        upload_tokens=UploadTokens(secrets(settings), clock=now),
+        demo_tokens=ServiceTokens(secrets(settings), kind=DEMO, clock=now) if settings.demo else None,
+        upload_tokens=ServiceTokens(secrets(settings), kind=UPLOAD, clock=now),
         api_keys=api_keys(settings),
         cookie=settings.auth.jwt.cookie,
         trusted_header=trusted_header(settings),
         allowed_origins=frozenset(allowed_origins(settings)) - {"*"},
     )
-    if made.verify is None and made.demo is None and not made.api_keys and made.trusted_header is None:
+    if made.verify is None and made.demo_tokens is None and not made.api_keys and made.trusted_header is None:
         message = (
             "no authentication is configured, so nobody could call; set UPLOADSVC_AUTH__JWT__SECRET, "
             "__PUBLIC_KEY, __JWKS_URL or __ISSUER, UPLOADSVC_AUTH__API_KEYS or UPLOADSVC_AUTH__TRUSTED_HEADER"

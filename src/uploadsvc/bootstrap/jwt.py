@@ -6,7 +6,8 @@ from time import monotonic
 from uploadsvc.auth.authenticator import Verify, by_fixed_key
 from uploadsvc.auth.discovery import JwksUrl, OidcIssuer
 from uploadsvc.auth.jwks import JwksVerifier
-from uploadsvc.auth.tokens import TokenVerifier, public_key_verifier, secret_verifier
+from uploadsvc.auth.jwt import TokenVerifier, public_key_verifier, secret_verifier
+from uploadsvc.bootstrap.clock import now
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.settings.auth import JwtSettings
 
@@ -38,7 +39,7 @@ def jwt_verifier(settings: Settings) -> tuple[Verify | None, AbstractAsyncContex
         raise
     except ValueError as error:
         raise SettingsError(("auth", "jwt", name), str(error)) from None
-    return verifier.principal, verifier
+    return verifier.verify, verifier
 
 
 def _fixed(section: JwtSettings) -> TokenVerifier:
@@ -49,6 +50,7 @@ def _fixed(section: JwtSettings) -> TokenVerifier:
             audience=section.audience,
             issuer=section.issuer,
             user_claim=section.user_claim,
+            clock=now,
         )
     return public_key_verifier(
         section.public_key or "",
@@ -56,6 +58,7 @@ def _fixed(section: JwtSettings) -> TokenVerifier:
         audience=section.audience,
         issuer=section.issuer,
         user_claim=section.user_claim,
+        clock=now,
     )
 
 
@@ -71,5 +74,6 @@ def _published(section: JwtSettings, name: str) -> JwksVerifier:
         audience=section.audience,
         issuer=section.issuer,
         user_claim=section.user_claim,
-        clock=monotonic,
+        clock=now,
+        timer=monotonic,
     )

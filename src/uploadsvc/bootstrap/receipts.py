@@ -4,6 +4,7 @@ from pydantic import SecretStr
 
 from uploadsvc.bootstrap.secrets import secrets
 from uploadsvc.settings import Settings, SettingsError
+from uploadsvc.tokens.derived_keys import MIN_SECRET_BYTES, derive_key
 from uploadsvc.tokens.receipt_keys import (
     ReceiptPrivateKey,
     ReceiptPublicKey,
@@ -12,7 +13,6 @@ from uploadsvc.tokens.receipt_keys import (
     public_key,
 )
 from uploadsvc.tokens.receipts import Receipts
-from uploadsvc.tokens.signed_ids import MIN_SECRET_BYTES, derive_key
 
 
 def receipts(settings: Settings) -> Receipts:

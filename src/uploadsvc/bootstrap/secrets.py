@@ -1,7 +1,7 @@
 """The secret keys, checked."""
 
 from uploadsvc.settings import Settings, SettingsError
-from uploadsvc.tokens.signed_ids import MIN_SECRET_BYTES
+from uploadsvc.tokens.derived_keys import MIN_SECRET_BYTES
 
 
 def secrets(settings: Settings) -> list[bytes]:

@@ -17,11 +17,10 @@ from uploadsvc.services.temporary_credentials import CredentialIssuer
 from uploadsvc.services.upload_tokens import UploadTokenIssuer
 from uploadsvc.services.uploads import Uploads
 from uploadsvc.settings import Settings
-from uploadsvc.tokens.action_tokens import ActionTokens
+from uploadsvc.tokens.jwts import ACTION, UPLOAD, ServiceTokens
 from uploadsvc.tokens.receipts import Receipts
 from uploadsvc.tokens.signed_ids import SignedIds
 from uploadsvc.tokens.signed_uuids import SignedUuids
-from uploadsvc.tokens.upload_tokens import UploadTokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +46,7 @@ class Services:
     uploads: Uploads
     objects: Objects
     tokens: UploadTokenIssuer
-    actions: ActionTokens
+    actions: ServiceTokens
     public_url: str | None
     receipts: Receipts
     request_signer: RequestSigner
@@ -108,7 +107,7 @@ def build_services(settings: Settings) -> Services:
     tokens = UploadTokenIssuer(
         policies=settings.policies.keys(),
         namespace=namespace,
-        tokens=UploadTokens(secrets, clock=wiring.now),
+        tokens=ServiceTokens(secrets, kind=UPLOAD, clock=wiring.now),
         expires_in=settings.tokens.expires_in,
         max_expires_in=settings.tokens.max_expires_in,
         clock=wiring.now,
@@ -129,7 +128,7 @@ def build_services(settings: Settings) -> Services:
         uploads=uploads,
         objects=objects,
         tokens=tokens,
-        actions=ActionTokens(secrets, clock=wiring.now),
+        actions=ServiceTokens(secrets, kind=ACTION, clock=wiring.now),
         public_url=wiring.public_url(settings),
         receipts=receipts,
         request_signer=request_signer,

@@ -1,1 +1,1 @@
-"""Plain frozen values and the rules on them. No I/O, no framework."""
+"""Frozen values and their rules. No I/O, no framework."""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uploadsvc.domain import errors
 from uploadsvc.domain.keys import Namespace
 from uploadsvc.domain.principal import Principal
-from uploadsvc.tokens.upload_tokens import UploadTokens
+from uploadsvc.tokens.jwts import ServiceTokens
 
 
 class UploadTokenIssuer:
@@ -26,7 +26,7 @@ class UploadTokenIssuer:
         *,
         policies: Collection[str],
         namespace: Namespace,
-        tokens: UploadTokens,
+        tokens: ServiceTokens,
         expires_in: int,
         max_expires_in: int,
         clock: Callable[[], datetime],

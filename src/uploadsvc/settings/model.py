@@ -14,148 +14,152 @@ MAX_TOKEN_SECONDS = 86_400
 
 
 class S3Settings(Section):
-    """The bucket, and how it is reached."""
+    """The bucket and how to reach it."""
 
     bucket: Annotated[
         str,
-        matching(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]", "a bucket's name: letters, digits, . - _"),
+        matching(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]", "a bucket name: letters, digits, . - _"),
     ]
-    """The bucket."""
+    """Name of the bucket."""
 
     region: Annotated[str, matching(r"[A-Za-z0-9-]{1,64}", "a region, for example eu-central-1")] | None = (
         None
     )
-    """The bucket's region. Needed, unless there is an `endpoint_url`: then us-east-1, or auto on R2 and
-    GCS.
+    """Region of the bucket. Required unless `endpoint_url` is set; then `us-east-1` is assumed, or `auto` on
+    R2 and GCS.
     """
 
     endpoint_url: str | None = None
-    """Where the service reaches S3, such as `https://s3.example.com`; not set: AWS."""
+    """URL at which the service reaches S3, such as `https://s3.example.com`. If not set: AWS."""
 
     public_endpoint_url: str | None = None
-    """Where browsers reach S3, when that is another address."""
+    """URL at which browsers reach S3, if it is a different one."""
 
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
-    """Where the bucket's name stands in URLs: `auto` takes the host name on AWS where TLS allows it, else the
-    path.
+    """Whether URLs name the bucket in the host (`virtual`) or in the path (`path`). `auto` uses the host on
+    AWS, unless the bucket's name contains a dot, and the path on other stores.
     """
 
     access_key_id: str | None = None
-    """Goes with `secret_access_key`; without both, the usual AWS chain is asked, and its credentials are
-    renewed.
+    """Access key, set together with `secret_access_key`. If neither is set, credentials come from the usual
+    AWS chain and are renewed automatically.
     """
 
     secret_access_key: SecretStr | None = None
-    """The secret of `access_key_id`."""
+    """Secret of `access_key_id`."""
 
     session_token: SecretStr | None = None
-    """Where the two are a session's. Nobody renews it."""
+    """Session token for temporary keys. It is not renewed."""
 
     provider: (
         Literal["aws", "generic", "r2", "b2", "gcs", "minio", "ceph", "seaweedfs", "localstack"] | None
     ) = None
-    """What the store can do ([see there](providers.md)); not set: `aws`, or `generic` with an `endpoint_url`.
+    """Kind of store, which determines [what it can do](providers.md). If not set: `aws`, or `generic` if
+    `endpoint_url` is set.
     """
 
 
 class ReceiptSettings(Section):
-    """Receipts of completed uploads ([how to check one](receipts.md))."""
+    """Receipts for completed uploads ([how to verify them](receipts.md))."""
 
     secret: SecretStr | None = None
-    """Signs receipts by HS256, 32 bytes or more; with neither this nor `private_key`, a key derived from the
-    secret key does.
+    """Secret that signs receipts with HS256; at least 32 bytes. If neither this nor `private_key` is set, a
+    key derived from the secret key signs them.
     """
 
     private_key: SecretPem | None = None
-    """Signs receipts: Ed25519, EC P-256, or RSA of 2048 bits or more."""
+    """Private key that signs receipts: Ed25519, EC P-256, or RSA with at least 2048 bits."""
 
     public_keys: tuple[Pem, ...] = ()
-    """Retired and coming keys, published beside that of `private_key`."""
+    """Retired and future public keys, published together with that of `private_key`."""
 
     issuer: str = "uploadsvc"
-    """The receipts' `iss`."""
+    """`iss` of receipts."""
 
     audience: str = "uploadsvc-receipts"
-    """The receipts' `aud`."""
+    """`aud` of receipts."""
 
     expires_in: int = Field(default=86_400, ge=1)
-    """How many seconds a receipt is good for."""
+    """Lifetime of a receipt in seconds."""
 
 
 class TokenSettings(Section):
-    """Upload tokens (`POST /v1/tokens`)."""
+    """Upload tokens, issued by `POST /v1/tokens`."""
 
     expires_in: int = Field(default=900, ge=1, le=MAX_TOKEN_SECONDS)
-    """How many seconds one lives when a request does not say."""
+    """Lifetime in seconds, if the request does not set one."""
 
     max_expires_in: int = Field(default=3600, ge=1, le=MAX_TOKEN_SECONDS)
-    """The most seconds that a request may ask for."""
+    """Longest lifetime in seconds that a request can ask for."""
 
 
 class ObjectSettings(Section):
-    """What callers may do with stored objects."""
+    """Stored objects."""
 
     delete: bool = False
-    """May callers delete their own? The service's own rights need `s3:DeleteObject` then."""
+    """Let callers delete their own objects. The service then needs `s3:DeleteObject`."""
 
 
 class DownloadSettings(Section):
-    """Download URLs (`POST /v1/downloads`)."""
+    """Download URLs, issued by `POST /v1/downloads`."""
 
     expires_in: int = Field(default=300, ge=1, le=MAX_EXPIRES_IN)
-    """How many seconds one lives when a request does not say."""
+    """Lifetime in seconds, if the request does not set one."""
 
     max_expires_in: int = Field(default=3600, ge=1, le=MAX_EXPIRES_IN)
-    """The most seconds that a request may ask for."""
+    """Longest lifetime in seconds that a request can ask for."""
 
 
 class CorsSettings(Section):
-    """Origins of the single-page apps that call this API; the bucket has a CORS rule of its own."""
+    """Origins of the pages that call this API. The bucket needs [its own CORS rule](bucket.md)."""
 
     allow_origins: Names = ()
-    """Origins such as `https://app.example.com`; `*` for any."""
+    """Origins such as `https://app.example.com`, or `*` for any."""
 
     allow_credentials: bool = False
-    """May they send cookies? Not with `*`."""
+    """Let pages of these origins send cookies. Not possible with `*`."""
 
 
 class UppySettings(Section):
-    """What Uppy is served beyond uploads by policy."""
+    """Temporary S3 credentials for Uppy's [`getCredentials`](uppy.md#temporary-credentials)."""
 
     credentials: bool = False
-    """May callers have temporary S3 credentials? They upload below the caller's own prefix alone, but past
-    what policies say of size and type.
+    """Issue temporary S3 credentials for the caller's own prefix. Policies do not limit the size or type of
+    what is uploaded with them.
     """
 
-    role_arn: Annotated[str, matching(r"[\x21-\x7e]{20,2048}", "a role's ARN")] | None = None
-    """The role that is assumed for them; not set: federation, which AWS alone has, for an IAM user."""
+    role_arn: Annotated[str, matching(r"[\x21-\x7e]{20,2048}", "a role ARN")] | None = None
+    """Role that the service assumes for them. If not set, it asks for a federation token, which only AWS has,
+    and only for an IAM user.
+    """
 
     sts_endpoint_url: str | None = None
-    """Where the token service (STS) is; not set: `s3.endpoint_url`, or AWS."""
+    """URL of the token service (STS). If not set: `s3.endpoint_url`, or AWS."""
 
     credentials_expires_in: int = Field(default=3600, ge=900, le=43_200)
-    """How many seconds they live."""
+    """Lifetime of the credentials in seconds."""
 
 
 class Settings(Section):
-    """The service itself."""
+    """General."""
 
     secret_key: SecretStr | None = None
-    """Ids and tokens are sealed with keys derived from it: 32 bytes or more, the same on every replica. This
-    or `secret_keys` is needed.
+    """Secret from which the keys for upload ids and tokens are derived. At least 32 bytes, the same on every
+    replica. Required unless `secret_keys` is set.
     """
 
     secret_keys: tuple[SecretStr, ...] = ()
-    """In place of `secret_key`, for a rotation: the first seals, all open."""
+    """Secret keys to use instead of `secret_key` during a rotation. The first one signs, all of them verify.
+    """
 
     s3: S3Settings
 
     key_prefix: str = "uploads"
-    """The key prefix below which every user has one."""
+    """Prefix of all object keys. Each user has their own prefix below it."""
 
     public_url: str | None = None
-    """Where callers reach the service, such as `https://uploads.example.com`. Better Upload needs it behind a
-    proxy that ends TLS; not set: as each request came.
+    """URL at which callers reach the service, such as `https://uploads.example.com`. Better Upload needs it
+    behind a proxy that terminates TLS. If not set, it is taken from each request.
     """
 
     auth: AuthSettings = AuthSettings()
@@ -168,4 +172,5 @@ class Settings(Section):
     uppy: UppySettings = UppySettings()
 
     demo: bool = False
-    """Serve the demo page, where anyone uploads as one of two demo users; never in production."""
+    """Serve the demo page, on which anyone can upload as one of two demo users. Never use it in production.
+    """

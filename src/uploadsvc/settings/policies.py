@@ -13,90 +13,90 @@ from uploadsvc.settings.values import Size, split_list
 
 
 class PolicySettings(Section):
-    """What one kind of upload may be. A policy that contradicts itself stops the start.
+    """Rules for one kind of upload. A policy that contradicts itself stops the start.
 
-    Where none is set, there is one: `default`, with the values below. Requests that name no policy mean
-    `default`.
+    If no policy is set, there is one named `default`, with the default values below. Requests that name no
+    policy use `default`.
     """
 
     min_size: Size = 0
-    """The smallest file."""
+    """Smallest file."""
 
     max_size: Size = 5 * GIB
-    """The largest file; at least 1, and at most what the store takes."""
+    """Largest file: at least 1, at most what the store supports."""
 
     content_types: Annotated[frozenset[str], BeforeValidator(split_list)] = frozenset({"*/*"})
-    """Media types: `image/png`, `image/*`, `*/*`. HTML, SVG, XML and JavaScript only where they are named
-    exactly.
+    """Allowed media types: `image/png`, `image/*`, `*/*`. HTML, SVG, XML and JavaScript are only allowed if
+    they are named exactly.
     """
 
     methods: Annotated[frozenset[Method], BeforeValidator(split_list)] = frozenset(
         {"put", "post", "multipart"}
     )
-    """How it may be uploaded."""
+    """Allowed upload methods."""
 
     expires_in: int = 900
-    """How many seconds its URLs live when a request does not say; at most `max_expires_in`."""
+    """Lifetime of URLs in seconds, if the request does not set one. At most `max_expires_in`."""
 
     max_expires_in: int | None = None
-    """The most seconds that a request may ask for, up to 604800 (7 days); not set: 3600, or `expires_in`
-    where that is more.
+    """Longest lifetime in seconds that a request can ask for, up to 604800 (7 days). If not set: 3600, or
+    `expires_in` if that is more.
     """
 
     key: str = "{uuid}/{filename}"
-    """Where new objects go below the user's prefix: text with any of `{uuid}`, `{filename}`, `{ext}` (with
-    its dot), `{date}`, `{policy}`.
+    """Key of new objects below the user's prefix: text with any of `{uuid}`, `{filename}`, `{ext}` (with its
+    dot), `{date}`, `{policy}`.
     """
 
     client_keys: bool = False
-    """May callers choose the key below their prefix (`relative_key`)?"""
+    """Let callers choose the key below their prefix (`relative_key`)."""
 
     overwrite: bool = False
-    """May an upload replace an object?"""
+    """Let uploads replace existing objects."""
 
     metadata: dict[str, str | None] = Field(default={})
-    """User metadata by name: a fixed value, or null for one that callers may give (TOML has no null: use the
-    variable).
+    """User metadata by name: a fixed value, or null if callers may give one. TOML has no null, so use the
+    variable for that.
     """
 
     acl: Acl | None = None
-    """The canned ACL of new objects; the service's own rights need `s3:PutObjectAcl` then."""
+    """Canned ACL of new objects. The service then needs `s3:PutObjectAcl`."""
 
     storage_class: str | None = None
-    """The storage class of new objects, such as `STANDARD_IA`."""
+    """Storage class of new objects, such as `STANDARD_IA`."""
 
     server_side_encryption: Encryption | None = None
-    """The encryption of new objects; not set: the bucket's default."""
+    """Encryption of new objects. If not set: the bucket's default."""
 
     kms_key_id: str | None = None
-    """The KMS key, with `aws:kms` or `aws:kms:dsse`."""
+    """KMS key for `aws:kms` and `aws:kms:dsse`."""
 
     cache_control: str | None = None
-    """The `Cache-Control` of new objects."""
+    """`Cache-Control` of new objects."""
 
     content_disposition: Disposition | None = None
-    """The `Content-Disposition` of new objects; the filename is added."""
+    """`Content-Disposition` of new objects. The filename is added."""
 
     tags: dict[str, str] = Field(default={})
-    """Tags of new objects, up to 10; the service's own rights need `s3:PutObjectTagging` then."""
+    """Tags of new objects, at most 10. The service then needs `s3:PutObjectTagging`."""
 
     checksum: ChecksumRule = "optional"
-    """Whether requests may, must or must not bring a checksum, which S3 compares."""
-
-    multipart_threshold: Size = 64 * 1024**2
-    """Files above this go in parts, where a request leaves the method open."""
-
-    multipart_expires_in: int = 604_800
-    """How many seconds a multipart upload may take from its creation to its completion, up to 2592000 (30
-    days).
+    """Whether requests must not (`off`), can (`optional`) or must (`required`) give a checksum for S3 to
+    verify.
     """
 
+    multipart_threshold: Size = 64 * 1024**2
+    """Files larger than this are uploaded in parts, unless the request chooses a method."""
+
+    multipart_expires_in: int = 604_800
+    """Seconds within which a multipart upload must be completed, up to 2592000 (30 days)."""
+
     part_size: Size = 8 * 1024**2
-    """The size of a part, 5 MiB to 5 GiB; doubled until 10,000 parts hold the file."""
+    """Size of a part, 5 MiB to 5 GiB. It is doubled until 10,000 parts can hold the file."""
 
     unsized_multipart: bool = False
-    """May a multipart upload begin without its size, for uploaders whose own format does not tell it? What
-    lands is measured at the end.
+    """Let a multipart upload start without its size, for uploaders that do not send one. The size is checked
+    at the end.
     """
 
     def policy(self, name: str) -> Policy:

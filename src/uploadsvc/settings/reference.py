@@ -42,7 +42,7 @@ def _table(group: Group) -> str:
     if sentence := _in_environment(group):
         lines += ["", sentence]
     if group.settings:
-        lines += ["", f"| {'field' if _is_inner(group) else 'variable'} | value | default | what it does |"]
+        lines += ["", f"| {'field' if _is_inner(group) else 'variable'} | value | default | description |"]
         lines += ["|---|---|---|---|", *(_row(setting, group) for setting in group.settings)]
     return "\n".join([*lines, ""])
 
@@ -64,11 +64,11 @@ def _in_environment(group: Group) -> str:
         return ""
     *path, last = group.path
     if last == ITEM:
-        return f"In the environment: `{variable(*path)}`, a JSON list of these."
+        return f"As a variable: `{variable(*path)}`, a JSON list."
     if last == NAME:
-        one = variable(*group.settings[0].path)
-        return f"In the environment: `{variable(*path)}`, JSON by name, or each value alone: `{one}`."
-    return f"In the environment: each value alone: `{variable(*group.settings[0].path)}`."
+        whole, one = variable(*path), variable(*group.settings[0].path)
+        return f"As a variable: `{whole}`, a JSON object by name, or one for each value, such as `{one}`."
+    return f"As a variable: one for each value, such as `{variable(*group.settings[0].path)}`."
 
 
 def _row(setting: Setting, group: Group) -> str:

@@ -50,7 +50,7 @@ def _size(count: int) -> str:
 _TABLES: Final[Mapping[str, Mapping[str, _Cell]]] = {
     "Uploads": {
         "forms (POST policies)": lambda store: store.post_policies,
-        "refuses to overwrite (`If-None-Match: *`)": lambda store: store.conditional_writes,
+        "can refuse to overwrite (`If-None-Match: *`)": lambda store: store.conditional_writes,
         "checksums of a PUT": lambda store: _algorithms(store.checksum_algorithms),
         "checksums in a form": lambda store: (
             store.post_policies and store.form_checksums and _algorithms(store.checksum_algorithms)
@@ -62,9 +62,9 @@ _TABLES: Final[Mapping[str, Mapping[str, _Cell]]] = {
         "keeps the type `application/octet-stream`": lambda store: store.keeps_octet_stream,
         "STS that enforces session policies": lambda store: store.session_policies,
         "largest object": lambda store: _size(store.max_object_size),
-        "region, where none is set beside an endpoint": lambda store: f"`{store.default_region}`",
+        "default region with an endpoint URL": lambda store: f"`{store.default_region}`",
     },
-    "The bucket and its rights": {
+    "Bucket rules and permissions": {
         "`public-access`": lambda store: store.public_access_block,
         "`ownership`": lambda store: store.ownership_controls,
         "`bucket-policy`": lambda store: store.policy_conditions,

@@ -18,7 +18,7 @@ def allowed(schema: Schema) -> str:
 def default(setting: Setting) -> str:
     """Say what a setting is when nobody sets it."""
     if setting.required:
-        return "**needed**"
+        return "**required**"
     value = setting.schema.get("default")
     if value is None:
         return "not set"

@@ -1,1 +1,1 @@
-"""What this service signs and seals itself: ids, JWTs, receipts."""
+"""Everything that the service itself signs: upload ids, JWTs, receipts."""

@@ -1,4 +1,4 @@
-"""The keys of receipts: what signs them, and what a backend checks them with, as JWK (RFC 7517) or PEM."""
+"""Keys that sign and verify receipts, as JWK (RFC 7517) or PEM."""
 
 import base64
 import hashlib
@@ -33,20 +33,20 @@ _Public = Ed25519PublicKey | EllipticCurvePublicKey | RSAPublicKey
 
 
 class ReceiptPublicKey:
-    """What anyone may check receipts with.
+    """A public key that verifies receipts.
 
     Attributes:
-        key: The key itself.
+        key: The key.
         algorithm: Its one algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1).
         kid: Its thumbprint by RFC 7638.
 
     Args:
-        key: The key itself, of a type and a size that are allowed.
+        key: The key, of an allowed type and size.
     """
 
     def __init__(self, key: _Public) -> None:
         self.algorithm, members = _described(key)
-        # The members that RFC 7638 section 3.2 (and RFC 8037 section 2) counts, in its order.
+        # The members in the thumbprint, in the order of RFC 7638 section 3.2 and RFC 8037 section 2.
         counted = ("crv", "e", "kty", "n", "x", "y")
         self._jwk: dict[str, str] = {name: members[name] for name in counted if name in members}
         canonical = json.dumps(self._jwk, separators=(",", ":")).encode()
@@ -58,17 +58,17 @@ class ReceiptPublicKey:
         return {"kty": self._jwk["kty"], **self._jwk, **_purpose(self.kid, self.algorithm)}
 
     def pem(self) -> str:
-        """Return it as PEM (RFC 7468 section 13)."""
+        """Return the key as PEM (RFC 7468 section 13)."""
         return self.key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiptPrivateKey:
-    """What signs receipts that anyone may check.
+    """A private key that signs receipts.
 
     Attributes:
-        key: The key itself.
-        public: Its public half.
+        key: The key.
+        public: Its public half, which verifies them.
     """
 
     key: _Private = field(repr=False)
@@ -76,15 +76,15 @@ class ReceiptPrivateKey:
 
 
 class SharedKey:
-    """What signs and checks receipts: whoever checks with it could sign too.
+    """A secret that signs and verifies receipts: whoever can verify can also sign.
 
     Attributes:
         key: The secret.
         algorithm: HS256.
-        kid: Names the secret, and tells no more of it than a receipt's own signature does.
+        kid: Identifies the secret, and tells no more of it than a receipt's signature does.
 
     Args:
-        key: The secret, 32 bytes or more (RFC 7518 section 3.2).
+        key: The secret, at least 32 bytes (RFC 7518 section 3.2).
     """
 
     def __init__(self, key: bytes) -> None:
@@ -98,10 +98,10 @@ class SharedKey:
 
 
 def private_key(pem: str) -> ReceiptPrivateKey:
-    """Return the private key that a PEM text holds.
+    """Read a private key from PEM.
 
     Raises:
-        ValueError: It is not one of those allowed, or has a passphrase. The message shows nothing of it.
+        ValueError: The key is not allowed, or has a passphrase. The message shows nothing of the text.
     """
     if len(_BEGIN.findall(pem)) > 1:
         _refuse("holds more than one key", _ALLOWED_PRIVATE)
@@ -117,11 +117,10 @@ def private_key(pem: str) -> ReceiptPrivateKey:
 
 
 def public_key(pem: str) -> ReceiptPublicKey:
-    """Return the public key that a PEM text holds.
+    """Read a public key from PEM.
 
     Raises:
-        ValueError: It is not one of those allowed. The message shows nothing of the text: it may be a private
-            key.
+        ValueError: The key is not allowed. The message shows nothing of the text, which may be a private key.
     """
     kinds = _BEGIN.findall(pem)
     if "PRIVATE" in kinds:
@@ -140,7 +139,7 @@ def public_key(pem: str) -> ReceiptPublicKey:
 def _described(key: _Public) -> tuple[str, Mapping[str, Any]]:
     """Return a key's algorithm and its JWK."""
     if isinstance(key, Ed25519PublicKey):
-        # RFC 9864 would rather have it called Ed25519; fewer libraries know that name.
+        # RFC 9864 renames it to Ed25519, which fewer libraries know.
         return "EdDSA", OKPAlgorithm.to_jwk(key, as_dict=True)
     if isinstance(key, EllipticCurvePublicKey):
         return "ES256", ECAlgorithm.to_jwk(key, as_dict=True)

@@ -1,4 +1,4 @@
-"""Receipts: what a completed upload is proved by, to a backend that asks nobody."""
+"""Signed receipts of completed uploads, which a backend can verify offline."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -12,20 +12,20 @@ TYP: Final = "uploadsvc-receipt+jwt"
 
 
 class Receipts:
-    """Signs receipts: JWTs (RFC 7519).
+    """Signs receipts as JWTs (RFC 7519).
 
     Attributes:
-        keys: What receipts are checked with: the signing key's (its public half, where it has one), then the
-            others, each once.
+        keys: The keys that verify receipts, without duplicates: the signing key's own (its public half, if it
+            has one), then the others.
         issuer: The claim ``iss``.
         audience: The claim ``aud``.
 
     Args:
-        key: What signs: a private key, or a shared secret of 32 bytes or more.
-        others: What receipts from before a rotation, or after the next, are checked with.
+        key: The signing key: a private key, or a shared secret of at least 32 bytes.
+        others: Keys that verify receipts from before a rotation, or after the next.
         issuer: The claim ``iss``.
         audience: The claim ``aud``.
-        expires_in: How long a receipt counts, in seconds.
+        expires_in: Lifetime of a receipt in seconds.
     """
 
     def __init__(
@@ -38,27 +38,27 @@ class Receipts:
         expires_in: int,
     ) -> None:
         signing = SharedKey(key) if isinstance(key, bytes) else key
-        checking = signing.public if isinstance(signing, ReceiptPrivateKey) else signing
-        self.keys = tuple({one.kid: one for one in (checking, *others)}.values())
+        verifying = signing.public if isinstance(signing, ReceiptPrivateKey) else signing
+        self.keys = tuple({one.kid: one for one in (verifying, *others)}.values())
         self.issuer = issuer
         self.audience = audience
         self._expires_in = expires_in
         self._key = signing.key
-        self._algorithm = checking.algorithm
-        self._headers = {"typ": TYP, "kid": checking.kid}
+        self._algorithm = verifying.algorithm
+        self._headers = {"typ": TYP, "kid": verifying.kid}
 
     @property
     def public_keys(self) -> tuple[ReceiptPublicKey, ...]:
-        """Those of the keys that anyone may have: none where receipts are signed with a secret."""
+        """The keys that may be published: none if receipts are signed with a secret."""
         return tuple(key for key in self.keys if isinstance(key, ReceiptPublicKey))
 
     def sign(self, claims: Mapping[str, object], *, user: str, jti: str, now: datetime) -> str:
-        """Return a receipt over ``claims`` about an object.
+        """Return a receipt for an object.
 
         Args:
             claims: ``bucket key size content_type etag version_id checksum policy``.
-            user: Whose upload it was (``sub``).
-            jti: The upload's own name: a repeated completion gives the same, so a backend can count it once.
+            user: The owner of the upload (``sub``).
+            jti: The UUID of the upload. A repeated completion has the same, so a backend can count it once.
             now: The time of signing, aware.
         """
         issued_at = int(now.timestamp())

@@ -1,7 +1,7 @@
-"""Sealed upload ids, and the keys that everything sealed is sealed with.
+"""Signed upload ids, which carry the upload's state so that the service needs no database.
 
-An id is base64url of an HMAC-SHA256 tag and the payload that it covers. Nobody can edit one, no table is
-looked up, and a kind of token never passes for another: each has its own key, derived by HKDF (RFC 5869).
+An id is base64url of an HMAC-SHA256 tag and the JSON payload that it covers: anyone can read it, but only the
+service can make one.
 """
 
 import base64
@@ -10,58 +10,38 @@ import hmac
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
-
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from uploadsvc.domain.checksums import Algorithm, Checksum
 from uploadsvc.domain.errors import NotFound
 from uploadsvc.domain.parts import Parts
 from uploadsvc.domain.policy import Method
-
-MIN_SECRET_BYTES = 32
-Purpose = Literal["upload", "unwatched", "upload-token", "receipt", "demo", "action"]
+from uploadsvc.tokens.derived_keys import derive_key
 
 _TAG_BYTES = 32
 
 
-def derive_key(secret: bytes, purpose: Purpose) -> bytes:
-    """Return the 32-byte key of one purpose.
-
-    Raises:
-        ValueError: The secret has fewer than 32 bytes.
-    """
-    if len(secret) < MIN_SECRET_BYTES:
-        message = f"a secret key needs at least {MIN_SECRET_BYTES} bytes"
-        raise ValueError(message)
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"uploadsvc {purpose} v1".encode()).derive(
-        secret
-    )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadClaims:
-    """What an upload's id carries from one call to the next.
+    """The state of an upload, as its id carries it from one request to the next.
 
     Attributes:
-        upload_uuid: The upload's own name.
+        upload_uuid: The UUID of the upload; empty in an id from a listing.
         policy: The policy's name.
-        bucket: Where the object goes.
-        key: The whole object key; its prefix says whose upload it is.
+        bucket: The bucket of the object.
+        key: The whole object key; its prefix tells the owner.
         method: How the bytes are sent.
-        min_size: Least size in bytes.
-        max_size: Most size in bytes; equal to ``min_size`` where the size was named.
-        content_type: The media type that was signed; empty where it was left open.
-        checksum: What the bytes must hash to, where it was named.
-        part_checksum: The checksum that each part must bring, if any.
-        upload_id: S3's own name for a multipart upload; empty otherwise.
-        part_size: The size of its parts, in bytes; 0 where it is not known: for an id from a listing, and for
-            an upload that began without its size.
-        no_overwrite: Whether S3 is to refuse, at the end of a multipart upload, where an object is there.
+        min_size: Minimum size in bytes.
+        max_size: Maximum size in bytes; equal to ``min_size`` if the request named the size.
+        content_type: The media type that was signed; empty if any is accepted.
+        checksum: The checksum of the whole file, if the request named one.
+        part_checksum: The checksum algorithm of the parts, if they need one.
+        upload_id: S3's id of a multipart upload; empty otherwise.
+        part_size: The size of the parts in bytes; 0 if unknown: in an id from a listing, or of an upload that
+            began without its size.
+        no_overwrite: Whether S3 must refuse to complete a multipart upload over an existing object.
         tags_object: Whether the object must name this upload in its metadata.
-        replaceable_until: Until when a live URL could replace the object, Unix seconds; 0 for never.
-        expires_at: When the id stops counting, Unix seconds.
+        replaceable_until: The end of the last URL that could replace the object, Unix seconds; 0 for none.
+        expires_at: The end of the id, Unix seconds.
     """
 
     upload_uuid: str
@@ -83,17 +63,17 @@ class UploadClaims:
 
     @property
     def parts(self) -> Parts:
-        """How the file of a multipart upload is cut, where its size is known."""
+        """The parts of a multipart upload of known size."""
         return Parts(self.max_size, self.part_size)
 
     @property
     def listed(self) -> bool:
-        """Whether it came from a listing, which says little."""
+        """Whether the id came from a listing, which tells only bucket, key and ``upload_id``."""
         return not self.upload_uuid
 
 
 def listed_claims(bucket: str, key: str, upload_id: str, expires_at: int) -> UploadClaims:
-    """Return the handle of an upload of which nothing is known but what S3 lists."""
+    """Return the claims of an upload that was found in a listing."""
     return UploadClaims(
         upload_uuid="",
         policy="",
@@ -115,34 +95,34 @@ def listed_claims(bucket: str, key: str, upload_id: str, expires_at: int) -> Upl
 
 
 class SignedIds:
-    """Seals handles into ids and opens them again.
+    """Signs and verifies upload ids.
 
     Args:
-        secrets: The secret keys: the first seals, all open.
+        secrets: The secret keys: the first signs, all verify.
     """
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
         self._keys = [derive_key(secret, "upload") for secret in secrets]
 
     def sign(self, claims: UploadClaims) -> str:
-        """Return the id: only ``A-Z a-z 0-9 - _``, so it can stand in a URL as it is."""
+        """Return an id: only ``A-Z a-z 0-9 - _``, so it can stand in a URL unencoded."""
         payload = json.dumps(_values(claims), ensure_ascii=False, separators=(",", ":")).encode()
         return _encode(_tag(self._keys[0], payload) + payload)
 
     def verify(self, upload_id: str) -> UploadClaims:
-        """Return the handle that an id carries. Whether it has expired is the caller's to ask.
+        """Return the claims of an id, expired or not.
 
         Raises:
-            NotFound: It was not sealed with any of our keys.
+            NotFound: It was not signed with any of our keys.
         """
-        sealed = _decode(upload_id)
-        tag, payload = sealed[:_TAG_BYTES], sealed[_TAG_BYTES:]
+        signed = _decode(upload_id)
+        tag, payload = signed[:_TAG_BYTES], signed[_TAG_BYTES:]
         if not any(hmac.compare_digest(tag, _tag(key, payload)) for key in self._keys):
             detail = "There is no such upload."
             raise NotFound(detail)
         values = json.loads(payload)
         if len(values) != len(UploadClaims.__dataclass_fields__):
-            # Sealed by another release, whose ids had other fields.
+            # Signed by another release, whose ids had other fields.
             detail = "There is no such upload."
             raise NotFound(detail)
         fields = dict(zip(UploadClaims.__dataclass_fields__, values, strict=True))
@@ -151,7 +131,7 @@ class SignedIds:
 
 
 def _values(claims: UploadClaims) -> list[object]:
-    """List the fields in order; another set of fields needs another version in `derive_key`."""
+    """Return the fields in order. Other fields would need another version in `derive_key`."""
     checksum = claims.checksum
     return [
         claims.upload_uuid,
@@ -173,17 +153,17 @@ def _values(claims: UploadClaims) -> list[object]:
     ]
 
 
-def _encode(sealed: bytes) -> str:
-    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+def _encode(signed: bytes) -> str:
+    return base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
 
 
 def _decode(text: str) -> bytes:
     try:
-        sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        signed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         return b""
-    # Base64 has spare bits at its end: of the spellings of one id, only ours counts.
-    return sealed if _encode(sealed) == text else b""
+    # Base64 has spare bits at its end, so an id has several spellings; accept only ours.
+    return signed if _encode(signed) == text else b""
 
 
 def _tag(key: bytes, payload: bytes) -> bytes:

@@ -1,7 +1,7 @@
-"""Names by which a key tells that it was made for an upload that nobody watches.
+"""UUIDs with a MAC, for uploads that the service does not track.
 
-Such an upload has no id here: S3 answers the browser itself. What may be asked of it is bound to its key, so
-that nobody goes on with an upload whose parts are watched as if it were one of these.
+Such an upload has no id: the browser talks to S3 itself, and the UUID stands in the object's key. The MAC
+proves that the key was made for an untracked upload, so that no tracked one can be continued this way.
 """
 
 import hmac
@@ -9,33 +9,33 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import uuid4
 
-from uploadsvc.tokens.signed_ids import derive_key
+from uploadsvc.tokens.derived_keys import derive_key
 
 _TAG_CHARACTERS: Final = 12
 
 
 class SignedUuids:
-    """Makes names of the form of a UUID, whose last twelve digits vouch for user, policy and the rest.
+    """Issues and verifies UUIDs whose last twelve digits are a MAC over the rest, a user and a policy.
 
     Args:
-        secrets: The secret keys: the first makes, all check.
+        secrets: The secret keys: the first signs, all verify.
     """
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
         self._keys = [derive_key(secret, "unwatched") for secret in secrets]
 
     def issue(self, *, user: str, policy: str) -> str:
-        """Return a new name."""
+        """Return a new UUID."""
         head = str(uuid4())[:-_TAG_CHARACTERS]
         return head + _tag(self._keys[0], head, user, policy)
 
-    def verify(self, name: str, *, user: str, policy: str) -> bool:
-        """Tell whether a name was made for this user and policy."""
-        head, tag = name[:-_TAG_CHARACTERS], name[-_TAG_CHARACTERS:]
+    def verify(self, text: str, *, user: str, policy: str) -> bool:
+        """Tell whether a text is a UUID that was issued for this user and policy."""
+        head, tag = text[:-_TAG_CHARACTERS], text[-_TAG_CHARACTERS:]
         return any(hmac.compare_digest(tag, _tag(key, head, user, policy)) for key in self._keys)
 
 
 def _tag(key: bytes, head: str, user: str, policy: str) -> str:
-    # A policy's name has no line end, and stands last.
+    # Unambiguous: a policy's name has no line break, and comes last.
     text = f"{head}\n{user}\n{policy}".encode()
     return hmac.digest(key, text, "sha256").hex()[:_TAG_CHARACTERS]

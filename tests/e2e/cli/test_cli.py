@@ -25,7 +25,7 @@ from uploadsvc.cli import main
 from uploadsvc.cli.commands import app as commands
 from uploadsvc.cli.commands import run
 from uploadsvc.settings import load_settings
-from uploadsvc.tokens.signed_ids import derive_key
+from uploadsvc.tokens.derived_keys import derive_key
 
 CONTENT = b"hello, bytes"
 OLD_SECRET_KEY = "the secret key from before the rotation, 32 bytes or more"

@@ -13,7 +13,7 @@ from tests.support.service import SECRET_KEY
 from tests.support.uploaders.stage import MIB, Stage, stage
 from tests.support.uploaders.uppy import MULTIPART, POLICIES, SIZE, assert_stored, others_upload, paused
 
-from uploadsvc.tokens.upload_tokens import UploadTokens
+from uploadsvc.tokens.jwts import UPLOAD, ServiceTokens
 
 Staged = Callable[..., AbstractAsyncContextManager[Stage]]
 both_modes = pytest.mark.parametrize("mode", ["companion", "sign"])
@@ -21,7 +21,7 @@ both_modes = pytest.mark.parametrize("mode", ["companion", "sign"])
 
 def upload_token(policy: str) -> str:
     """Return an upload token of alice's, good for one policy."""
-    tokens = UploadTokens([SECRET_KEY.encode()], clock=lambda: datetime.now(UTC))
+    tokens = ServiceTokens([SECRET_KEY.encode()], kind=UPLOAD, clock=lambda: datetime.now(UTC))
     expires_at = datetime.now(UTC) + timedelta(minutes=5)
     return tokens.issue("alice", frozenset({policy}), expires_at=expires_at)
 

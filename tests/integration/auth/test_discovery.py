@@ -37,10 +37,10 @@ async def outcome(
         async with verifier_of(source, Clock(), endpoint) as verifier:
             await settled(verifier)
             if logs[0]["event"] == "jwks_fetched":
-                assert (await verifier.principal(TOKEN)).user == "alice"
+                assert (await verifier.verify(TOKEN)).user == "alice"
             else:
                 with pytest.raises(IdentityProviderUnavailable):
-                    await verifier.principal(TOKEN)
+                    await verifier.verify(TOKEN)
     assert len(logs) == 1
     assert not endpoint.given_up
     return logs[0].get("reason", "fetched"), endpoint.urls
@@ -208,7 +208,7 @@ async def test_an_issuers_last_slash_is_not_doubled(issuer: str, asked: str) -> 
     endpoint = Endpoint(provider_of(issuer=issuer))
     async with verifier_of(OidcIssuer(issuer), Clock(), endpoint) as verifier:
         token = IdentityProvider(issuer=issuer, keys=[signing_key("ES256", 1)]).token()
-        assert (await verifier.principal(token)).user == "alice"
+        assert (await verifier.verify(token)).user == "alice"
     assert endpoint.urls == [asked, URL]
 
 
@@ -227,19 +227,19 @@ async def test_metadata_are_asked_for_again_with_each_fetch() -> None:
     clock = Clock()
     async with identity_provider() as provider:
         async with verifier_of(OidcIssuer(provider.issuer), clock) as verifier:
-            await verifier.principal(provider.token())
+            await verifier.verify(provider.token())
             async with identity_provider() as moved:
                 moved.keys[:] = [signing_key("RS256", 7)]
                 provider.metadata["jwks_uri"] = moved.jwks_url
                 token = moved.token(iss=provider.issuer)
                 clock.now += COOLDOWN
-                assert (await verifier.principal(token)).user == "alice"
+                assert (await verifier.verify(token)).user == "alice"
                 assert moved.requests == [JWKS_PATH]
             provider.metadata["jwks_uri"] = None
             clock.now += COOLDOWN
             with pytest.raises(IdentityProviderUnavailable):
-                await verifier.principal(provider.token())
-            assert (await verifier.principal(token)).user == "alice"
+                await verifier.verify(provider.token())
+            assert (await verifier.verify(token)).user == "alice"
         assert provider.requests == [DISCOVERY_PATH, JWKS_PATH, DISCOVERY_PATH, DISCOVERY_PATH]
 
 

@@ -65,14 +65,14 @@ def made_up(provider: IdentityProvider) -> str:
 async def refused(verifier: JwksVerifier, token: str) -> str:
     """Return what a token is refused with."""
     with pytest.raises(Unauthenticated) as caught:
-        await verifier.principal(token)
+        await verifier.verify(token)
     return caught.value.detail
 
 
 async def unavailable(verifier: JwksVerifier, token: str) -> int:
     """Return in how many seconds a caller is told to come back."""
     with pytest.raises(IdentityProviderUnavailable) as caught:
-        await verifier.principal(token)
+        await verifier.verify(token)
     return caught.value.retry_after
 
 
@@ -82,10 +82,10 @@ async def test_a_token_by_a_published_key_holds(algorithm: str, clock: Clock) ->
     async with identity_provider(algorithm) as provider:
         for source in (JwksUrl(provider.jwks_url), OidcIssuer(provider.issuer)):
             async with verifier_of(source, clock) as verifier:
-                principal = await verifier.principal(provider.token("ann"))
+                principal = await verifier.verify(provider.token("ann"))
                 assert (principal.user, principal.policies, principal.kind) == ("ann", None, "user")
                 assert principal.expires_at is not None
-                unnamed = await verifier.principal(provider.token("bob", headers={"kid": None}))
+                unnamed = await verifier.verify(provider.token("bob", headers={"kid": None}))
                 assert unnamed.user == "bob"
         assert provider.requests == [JWKS_PATH, DISCOVERY_PATH, JWKS_PATH]
 
@@ -93,17 +93,17 @@ async def test_a_token_by_a_published_key_holds(algorithm: str, clock: Clock) ->
 async def test_another_claim_can_name_the_user(provider: IdentityProvider, clock: Clock) -> None:
     """As with fixed keys."""
     async with verifier_of(provider.jwks_url, clock, user_claim="email") as verifier:
-        assert (await verifier.principal(provider.token(email="a@b.example"))).user == "a@b.example"
+        assert (await verifier.verify(provider.token(email="a@b.example"))).user == "a@b.example"
 
 
 async def test_the_issuer_counts_where_it_is_set(provider: IdentityProvider, clock: Clock) -> None:
     """With a URL it may be set; with discovery it always is."""
     foreign = provider.token(iss="https://other.example")
     async with verifier_of(provider.jwks_url, clock) as verifier:
-        assert (await verifier.principal(foreign)).user == "alice"
+        assert (await verifier.verify(foreign)).user == "alice"
     for source in (JwksUrl(provider.jwks_url), OidcIssuer(provider.issuer)):
         async with verifier_of(source, clock, issuer=provider.issuer) as verifier:
-            assert (await verifier.principal(provider.token())).user == "alice"
+            assert (await verifier.verify(provider.token())).user == "alice"
             assert "another issuer" in await refused(verifier, foreign)
     async with verifier_of(OidcIssuer(provider.issuer), clock) as verifier:
         assert "another issuer" in await refused(verifier, foreign)
@@ -120,11 +120,11 @@ async def test_a_thousand_made_up_keys_cost_one_fetch(
         assert provider.fetches == 1
     clock.now = 1000.0 + COOLDOWN
     answers = await asyncio.gather(
-        *(verifier.principal(made_up(provider)) for _ in range(1000)), return_exceptions=True
+        *(verifier.verify(made_up(provider)) for _ in range(1000)), return_exceptions=True
     )
     assert {type(answer) for answer in answers} == {Unauthenticated}
     assert provider.fetches == 2
-    assert (await verifier.principal(provider.token("ann"))).user == "ann"
+    assert (await verifier.verify(provider.token("ann"))).user == "ann"
 
 
 async def test_a_thousand_made_up_keys_cost_one_failed_fetch(
@@ -155,15 +155,15 @@ async def test_a_new_key_is_found_and_a_withdrawn_one_forgotten(
     new = provider.token("new")
     assert "kid" in await refused(verifier, new)
     clock.now += COOLDOWN
-    assert (await verifier.principal(new)).user == "new"
+    assert (await verifier.verify(new)).user == "new"
     assert provider.fetches == 2
-    assert (await verifier.principal(old)).user == "old"
+    assert (await verifier.verify(old)).user == "old"
     unnamed = provider.token(headers={"kid": None})
     assert "kid" in await refused(verifier, unnamed)
     provider.withdraw()
-    assert (await verifier.principal(old)).user == "old"
+    assert (await verifier.verify(old)).user == "old"
     clock.now += COOLDOWN
-    assert (await verifier.principal(unnamed)).user == "alice"
+    assert (await verifier.verify(unnamed)).user == "alice"
     assert provider.fetches == 3
     assert "kid" in await refused(verifier, old)
 
@@ -190,7 +190,7 @@ async def test_a_provider_that_was_never_up_is_503(
         monkeypatch.undo()
         provider.failing = None
         clock.now += 1
-        assert (await verifier.principal(provider.token())).user == "alice"
+        assert (await verifier.verify(provider.token())).user == "alice"
         assert not any("moved" in path for path in provider.requests)
 
 
@@ -207,22 +207,22 @@ async def test_known_keys_serve_while_the_provider_is_down(
     provider.failing = failing
     clock.now += MAX_AGE
     for attempt in range(1, 4):
-        assert (await verifier.principal(provider.token("ann"))).user == "ann"
+        assert (await verifier.verify(provider.token("ann"))).user == "ann"
         await settled(verifier)
-        assert (await verifier.principal(provider.token("ann"))).user == "ann"
+        assert (await verifier.verify(provider.token("ann"))).user == "ann"
         await settled(verifier)
         assert provider.fetches == 1 + attempt
         assert await unavailable(verifier, made_up(provider)) == 30
         clock.now += COOLDOWN
     clock.now += 30 * 86_400
-    assert (await verifier.principal(provider.token("ann"))).user == "ann"
+    assert (await verifier.verify(provider.token("ann"))).user == "ann"
     await settled(verifier)
     monkeypatch.undo()
     provider.failing = None
     provider.rotate()
     provider.withdraw()
     clock.now += COOLDOWN
-    assert (await verifier.principal(provider.token("bob"))).user == "bob"
+    assert (await verifier.verify(provider.token("bob"))).user == "bob"
 
 
 async def test_nobody_there_is_503(clock: Clock) -> None:
@@ -240,11 +240,11 @@ async def test_old_keys_are_asked_for_anew_behind_the_callers_back(clock: Clock)
         await settled(verifier)
         endpoint.open.clear()
         clock.now += MAX_AGE - 0.001
-        await verifier.principal(endpoint_token())
+        await verifier.verify(endpoint_token())
         assert not asyncio.all_tasks() & {verifier._fetch}
         clock.now += 0.001
         for _ in range(10):
-            assert (await verifier.principal(endpoint_token())).user == "alice"
+            assert (await verifier.verify(endpoint_token())).user == "alice"
             clock.now += MAX_AGE
         endpoint.open.set()
         await settled(verifier)
@@ -260,10 +260,10 @@ async def test_a_refresh_that_finds_the_key_gone_withdraws_it(
     provider.rotate()
     provider.withdraw()
     clock.now += MAX_AGE
-    assert (await verifier.principal(old)).user == "alice"
+    assert (await verifier.verify(old)).user == "alice"
     await settled(verifier)
     assert "kid" in await refused(verifier, old)
-    assert (await verifier.principal(provider.token())).user == "alice"
+    assert (await verifier.verify(provider.token())).user == "alice"
     assert provider.fetches == 2
 
 
@@ -272,8 +272,8 @@ async def test_all_who_wait_share_one_fetch(clock: Clock) -> None:
     endpoint = Endpoint(lambda _: good())
     endpoint.open.clear()
     async with verifier_of(URL, clock, endpoint) as verifier:
-        waiting = [asyncio.create_task(verifier.principal(endpoint_token())) for _ in range(20)]
-        waiting += [asyncio.create_task(verifier.principal(endpoint_token(2))) for _ in range(20)]
+        waiting = [asyncio.create_task(verifier.verify(endpoint_token())) for _ in range(20)]
+        waiting += [asyncio.create_task(verifier.verify(endpoint_token(2))) for _ in range(20)]
         await endpoint.asked.wait()
         waiting[0].cancel()
         waiting[1].cancel()
@@ -281,7 +281,7 @@ async def test_all_who_wait_share_one_fetch(clock: Clock) -> None:
         assert not any(task.done() for task in waiting[2:])
         # However long it takes, no second one is begun beside it.
         clock.now += COOLDOWN
-        late = asyncio.create_task(verifier.principal(endpoint_token()))
+        late = asyncio.create_task(verifier.verify(endpoint_token()))
         await asyncio.sleep(0)
         endpoint.open.set()
         answers = await asyncio.gather(*waiting, late, return_exceptions=True)
@@ -302,7 +302,7 @@ async def test_the_end_gives_up_a_fetch_and_closes_the_client(clock: Clock) -> N
     before = asyncio.all_tasks()
     with capture_logs() as logs:
         async with verifier_of(URL, clock, endpoint) as verifier:
-            waiting = asyncio.create_task(verifier.principal(endpoint_token()))
+            waiting = asyncio.create_task(verifier.verify(endpoint_token()))
             await endpoint.asked.wait()
     # It has not failed by its deadline.
     assert logs == []
@@ -332,14 +332,14 @@ async def test_the_first_fetch_is_made_at_the_start(clock: Clock) -> None:
     async with verifier_of(URL, clock, endpoint) as verifier:
         await settled(verifier)
         assert endpoint.urls == [URL]
-        await verifier.principal(endpoint_token())
+        await verifier.verify(endpoint_token())
         assert endpoint.urls == [URL]
 
 
 async def test_it_must_be_open(clock: Clock) -> None:
     """Outside of the app's lifespan there is no client."""
     with pytest.raises(RuntimeError, match="not open"):
-        await verifier_of(URL, clock).principal(endpoint_token())
+        await verifier_of(URL, clock).verify(endpoint_token())
 
 
 def refused_unasked(provider: IdentityProvider) -> dict[str, str]:
@@ -422,7 +422,7 @@ async def test_a_key_that_a_token_brings_is_never_asked_for(
                 header = {"kid": kid, name: value}
                 await refused(verifier, evil.token(headers=header, iss=provider.issuer))
         assert evil.requests == []
-    assert (await verifier.principal(provider.token(headers=brought))).user == "alice"
+    assert (await verifier.verify(provider.token(headers=brought))).user == "alice"
 
 
 async def test_an_algorithm_must_be_allowed(provider: IdentityProvider, clock: Clock) -> None:
@@ -461,7 +461,7 @@ async def test_fetches_are_logged_without_tokens(
                 clock.now += COOLDOWN
                 tokens.append(made_up(provider))
                 with pytest.raises((Unauthenticated, IdentityProviderUnavailable)):
-                    await verifier.principal(tokens[-1])
+                    await verifier.verify(tokens[-1])
     fetched = {"event": "jwks_fetched", "log_level": "info", "host": "127.0.0.1", "keys": 2}
     assert [entry for entry in logs if entry["event"] == "jwks_fetched"] == [fetched]
     failed = [entry for entry in logs if entry["event"] != "jwks_fetched"]
@@ -477,7 +477,7 @@ async def test_it_can_be_opened_again(provider: IdentityProvider, clock: Clock) 
     async with verifier:
         pass
     async with verifier:
-        assert (await verifier.principal(provider.token("ann"))).user == "ann"
+        assert (await verifier.verify(provider.token("ann"))).user == "ann"
 
 
 def test_it_can_be_opened_again_in_another_loop(clock: Clock) -> None:
@@ -488,7 +488,7 @@ def test_it_can_be_opened_again_in_another_loop(clock: Clock) -> None:
     async def once() -> str:
         async with verifier:
             clock.now += COOLDOWN
-            return (await verifier.principal(endpoint_token())).user
+            return (await verifier.verify(endpoint_token())).user
 
     users = []
     for _ in range(2):

@@ -24,9 +24,10 @@ from tests.support.identity_provider import (
 from tests.support.jwks_endpoint import Clock, verifier_of
 
 from uploadsvc.auth.discovery import JwksUrl, OidcIssuer
-from uploadsvc.auth.tokens import demo_token, public_key_verifier, secret_verifier
+from uploadsvc.auth.jwt import public_key_verifier, secret_verifier
 from uploadsvc.domain.errors import Unauthenticated
 from uploadsvc.domain.principal import Principal
+from uploadsvc.tokens.jwts import DEMO
 
 SECRET: Final = b"a shared secret of 32 bytes, or so"
 ISSUER: Final = "https://idp.example"
@@ -99,7 +100,13 @@ def public_texts(algorithm: str) -> tuple[bytes, ...]:
 async def checked_by(kind: str) -> AsyncIterator[Checked]:
     """Give one way to check tokens: ``secret``, or ``pem``, ``jwks`` or ``oidc`` and an algorithm."""
     how, _, algorithm = kind.partition(" ")
-    fixed: dict[str, Any] = {"algorithms": (), "audience": AUDIENCE, "user_claim": "sub", "issuer": ISSUER}
+    fixed: dict[str, Any] = {
+        "algorithms": (),
+        "audience": AUDIENCE,
+        "user_claim": "sub",
+        "issuer": ISSUER,
+        "clock": lambda: datetime.now(UTC),
+    }
     if how == "secret":
         verifier = secret_verifier(SECRET, **fixed)
         yield Checked(
@@ -108,7 +115,7 @@ async def checked_by(kind: str) -> AsyncIterator[Checked]:
             kid=None,
             public=public_texts("RS256"),
             sign=lambda header, claims: compact(header, claims, SECRET),
-            check=waiting(verifier.principal),
+            check=waiting(verifier.verify),
             asked=[],
         )
         return
@@ -116,12 +123,12 @@ async def checked_by(kind: str) -> AsyncIterator[Checked]:
     async with AsyncExitStack() as stack:
         provider = IdentityProvider(issuer=ISSUER, keys=[key])
         if how == "pem":
-            check = waiting(public_key_verifier(public_texts(algorithm)[0].decode(), **fixed).principal)
+            check = waiting(public_key_verifier(public_texts(algorithm)[0].decode(), **fixed).verify)
         else:
             provider = await stack.enter_async_context(identity_provider(algorithm))
             source = OidcIssuer(provider.issuer) if how == "oidc" else JwksUrl(provider.jwks_url)
             opened = verifier_of(source, Clock(), issuer=provider.issuer)
-            check = (await stack.enter_async_context(opened)).principal
+            check = (await stack.enter_async_context(opened)).verify
         yield Checked(
             algorithm=algorithm,
             issuer=provider.issuer,
@@ -308,7 +315,8 @@ async def test_a_token_of_our_own(checked: Checked, kind: str) -> None:
 
 async def test_a_demo_token(checked: Checked) -> None:
     """Even by the shared secret it is a demo token still."""
-    await refused(checked, demo_token(SECRET, user="ann", now=datetime.now(UTC), expires_in=60))
+    claims = {"sub": "ann", "aud": DEMO.audience, "exp": int(time()) + 60}
+    await refused(checked, jwt.encode(claims, SECRET, headers={"typ": DEMO.typ}))
 
 
 @pytest.mark.parametrize("typ", ["at+jwt", "application/at+jwt", "jwt", "Bearer", None])

@@ -15,7 +15,7 @@ from tests.support.api import query, send_bare
 from tests.support.servers import S3Server
 from tests.support.service import SECRET_KEY, authorization, service_client, settings_for
 
-from uploadsvc.tokens.upload_tokens import UploadTokens
+from uploadsvc.tokens.jwts import UPLOAD, ServiceTokens
 
 MIB: Final = 1024**2
 POLICIES: Final[dict[str, dict[str, Any]]] = {
@@ -36,8 +36,8 @@ def token(
 ) -> str:
     """Return an upload token; without policies, for all."""
     now = datetime.now(UTC)
-    minted = UploadTokens([secret.encode()], clock=lambda: now)
-    return minted.issue(user, frozenset(policies) or None, expires_at=now + ends)
+    tokens = ServiceTokens([secret.encode()], kind=UPLOAD, clock=lambda: now)
+    return tokens.issue(user, frozenset(policies) or None, expires_at=now + ends)
 
 
 @pytest.fixture

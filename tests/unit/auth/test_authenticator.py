@@ -12,35 +12,43 @@ from starlette.datastructures import Headers
 
 from uploadsvc.auth.api_keys import ApiKey
 from uploadsvc.auth.authenticator import Authenticator, by_fixed_key
-from uploadsvc.auth.calls import Call
-from uploadsvc.auth.tokens import MAX_TOKEN_CHARACTERS, demo_token, demo_verifier, secret_verifier
+from uploadsvc.auth.jwt import MAX_TOKEN_CHARACTERS, secret_verifier
+from uploadsvc.auth.request import AuthRequest
 from uploadsvc.auth.trusted_header import TrustedHeader
 from uploadsvc.domain.errors import Forbidden, Unauthenticated, ValidationFailed
 from uploadsvc.domain.keys import encode_user
 from uploadsvc.domain.principal import Principal
-from uploadsvc.tokens.upload_tokens import UploadTokens
+from uploadsvc.tokens.jwts import DEMO, UPLOAD, ServiceTokens
 
 SECRET = b"s" * 32
-DEMO_KEY = b"d" * 32
 KEYS = (ApiKey(name="billing", digest=sha256(b"good-key").digest(), policies=frozenset({"avatars"})),)
-VERIFY = by_fixed_key(secret_verifier(SECRET, algorithms=(), audience=None, user_claim="sub"))
-DEMO = by_fixed_key(demo_verifier(DEMO_KEY))
-UPLOAD_TOKENS = UploadTokens([b"u" * 32], clock=lambda: datetime.now(UTC))
+
+
+def system_clock() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
+VERIFY = by_fixed_key(
+    secret_verifier(SECRET, algorithms=(), audience=None, user_claim="sub", clock=system_clock)
+)
+DEMO_TOKENS = ServiceTokens([b"d" * 32], kind=DEMO, clock=system_clock)
+UPLOAD_TOKENS = ServiceTokens([b"u" * 32], kind=UPLOAD, clock=system_clock)
 ORIGIN = "https://app.example"
 
 
 def callers(**parts: Any) -> Authenticator:  # noqa: ANN401 - any of its fields
     """Return an authenticator of which only these parts are on."""
-    return Authenticator(**{"verify": None, "demo": None, "upload_tokens": UPLOAD_TOKENS, **parts})
+    return Authenticator(**{"verify": None, "demo_tokens": None, "upload_tokens": UPLOAD_TOKENS, **parts})
 
 
 BOTH = callers(verify=VERIFY, api_keys=KEYS)
 TOKENS = callers(verify=VERIFY)
 SERVICES = callers(api_keys=KEYS)
-DEMO_ONLY = callers(demo=DEMO)
+DEMO_ONLY = callers(demo_tokens=DEMO_TOKENS)
 ALL = callers(
     verify=VERIFY,
-    demo=DEMO,
+    demo_tokens=DEMO_TOKENS,
     api_keys=KEYS,
     cookie="session",
     trusted_header=TrustedHeader(name="x-user", proxies=(ip_network("10.0.0.0/24"), ip_network("fd00::/8"))),
@@ -57,16 +65,16 @@ def a_token(user: str = "ann") -> str:
 
 def a_demo_token() -> str:
     """Return a demo user's token."""
-    return demo_token(DEMO_KEY, user="demo", now=datetime.now(UTC), expires_in=60)
+    return DEMO_TOKENS.issue("demo", expires_at=datetime.now(UTC) + timedelta(minutes=1))
 
 
 def a_call(
     headers: Mapping[str, str] | list[tuple[str, str]], *, method: str = "POST", peer: str | None = None
-) -> Call:
+) -> AuthRequest:
     """Return a request with these headers."""
     pairs = headers if isinstance(headers, list) else list(headers.items())
     raw = [(name.lower().encode(), value.encode("latin-1", "surrogateescape")) for name, value in pairs]
-    return Call(method=method, headers=Headers(raw=raw), peer=peer)
+    return AuthRequest(method=method, headers=Headers(raw=raw), peer=peer)
 
 
 async def accepted(

@@ -14,10 +14,10 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from jwt.utils import base64url_encode
 from tests.support.identity_provider import public_jwk, signing_key
 
-from uploadsvc.auth import key_set as key_set_module
-from uploadsvc.auth.key_set import MAX_KEYS, KeySet
+from uploadsvc.auth import jwk_set as jwk_set_module
+from uploadsvc.auth.jwk_set import MAX_KEYS, JwkSet
+from uploadsvc.auth.jwt import TokenVerifier
 from uploadsvc.auth.public_keys import ASYMMETRIC, PublicKey
-from uploadsvc.auth.tokens import TokenVerifier
 
 RSA_ALGORITHMS = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
 
@@ -27,9 +27,9 @@ def verifier(key: PublicKey, algorithm: str) -> TokenVerifier:
     return TokenVerifier(key=key, algorithms=(algorithm,))
 
 
-def key_set(*entries: object, algorithms: tuple[str, ...] = ASYMMETRIC) -> KeySet:
+def key_set(*entries: object, algorithms: tuple[str, ...] = ASYMMETRIC) -> JwkSet:
     """Return the set of some entries."""
-    return KeySet({"keys": list(entries)}, algorithms=algorithms, verifier=verifier)
+    return JwkSet({"keys": list(entries)}, algorithms=algorithms, verifier=verifier)
 
 
 def jwk(algorithm: str = "RS256", serial: int = 1, /, **members: object) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def jwk(algorithm: str = "RS256", serial: int = 1, /, **members: object) -> dict
     return {**public_jwk(signing_key(algorithm, serial).private), **members}
 
 
-def fitting(keys: KeySet, kid: str | None = None) -> set[str]:
+def fitting(keys: JwkSet, kid: str | None = None) -> set[str]:
     """Return the algorithms for which a set has a key."""
     return {name for name in (*ASYMMETRIC, "HS256", "none") if keys.verifier(kid, name) is not None}
 
@@ -167,7 +167,7 @@ def test_what_is_no_good_is_skipped(reason: str, entry: object) -> None:
 )
 def test_a_set_without_keys_is_empty(document: dict[str, object]) -> None:
     """Whatever shape it has, it is read."""
-    assert not KeySet(document, algorithms=ASYMMETRIC, verifier=verifier)
+    assert not JwkSet(document, algorithms=ASYMMETRIC, verifier=verifier)
 
 
 def test_a_key_is_looked_up_by_name_and_algorithm() -> None:
@@ -218,7 +218,7 @@ def test_a_hundred_keys_are_enough() -> None:
 def test_a_key_that_the_system_does_not_take_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where OpenSSL runs in FIPS mode without Ed25519."""
     reader = Mock(side_effect=UnsupportedAlgorithm("ed25519 is not supported"))
-    monkeypatch.setitem(key_set_module._READERS, "OKP", reader)
+    monkeypatch.setitem(jwk_set_module._READERS, "OKP", reader)
     keys = key_set(jwk("EdDSA"), jwk("ES256"))
     assert fitting(keys) == {"ES256"}
     assert reader.call_count == 1
@@ -248,6 +248,6 @@ ENTRIES = st.builds(
 def test_any_json_is_read(entries: object) -> None:
     """Whatever a set holds, nothing is raised, and a good key in it is found."""
     read = json.loads(json.dumps(entries))
-    KeySet({"keys": read}, algorithms=ASYMMETRIC, verifier=verifier)
+    JwkSet({"keys": read}, algorithms=ASYMMETRIC, verifier=verifier)
     if isinstance(read, list):
         assert key_set(*read, jwk("EdDSA", 9, kid="the good one")).verifier("the good one", "EdDSA")

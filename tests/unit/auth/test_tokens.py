@@ -19,12 +19,9 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uploadsvc.auth.tokens import (
-    DEMO_TYP,
+from uploadsvc.auth.jwt import (
     TokenVerifier,
     check_form,
-    demo_token,
-    demo_verifier,
     public_key_verifier,
     secret_verifier,
     token_typ,
@@ -32,13 +29,32 @@ from uploadsvc.auth.tokens import (
 )
 from uploadsvc.domain.errors import Forbidden, Unauthenticated
 from uploadsvc.domain.keys import encode_user
+from uploadsvc.tokens.derived_keys import derive_key
+from uploadsvc.tokens.jwts import DEMO, ServiceTokens
 from uploadsvc.tokens.receipts import Receipts
 from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims
 
 PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
+
+def system_clock() -> datetime:
+    """Return the time."""
+    return datetime.now(UTC)
+
+
 SECRET = b"a shared secret of 32 bytes, or so"
-VERIFIER = secret_verifier(SECRET, algorithms=(), audience=None, user_claim="sub")
+
+
+def by_secret(
+    *, audience: str | None = None, user_claim: str = "sub", issuer: str | None = None
+) -> TokenVerifier:
+    """Return a verifier with the shared secret."""
+    return secret_verifier(
+        SECRET, algorithms=(), audience=audience, user_claim=user_claim, issuer=issuer, clock=system_clock
+    )
+
+
+VERIFIER = by_secret()
 
 
 def in_seconds(seconds: int) -> int:
@@ -53,18 +69,20 @@ def compact(header: object, claims: object, secret: bytes = SECRET) -> str:
     return b".".join(parts).decode()
 
 
-def a_token(header: dict[str, Any] | None = None, **claims: Any) -> str:  # noqa: ANN401 - any JSON
+def a_token(header: dict[str, Any] | None = None, *, key: bytes = SECRET, **claims: Any) -> str:  # noqa: ANN401 - any JSON
     """Return ann's token, with other headers or claims; a claim that is None is left out."""
     merged = {"sub": "ann", "exp": in_seconds(60), **claims}
     return compact(
-        {"alg": "HS256", "typ": "JWT", **(header or {})}, {k: v for k, v in merged.items() if v is not None}
+        {"alg": "HS256", "typ": "JWT", **(header or {})},
+        {k: v for k, v in merged.items() if v is not None},
+        key,
     )
 
 
 def refused(token: str, verifier: TokenVerifier = VERIFIER) -> str:
     """Return what a token is refused with; never a part of the token."""
     with pytest.raises(Unauthenticated) as caught:
-        verifier.principal(token)
+        verifier.verify(token)
     return caught.value.detail
 
 
@@ -81,12 +99,14 @@ def public_pem(key: PrivateKey) -> str:
 
 def public_verifier(pem: str, *algorithms: str, audience: str | None = None) -> TokenVerifier:
     """Return a verifier by a public key."""
-    return public_key_verifier(pem, algorithms=algorithms, audience=audience, user_claim="sub")
+    return public_key_verifier(
+        pem, algorithms=algorithms, audience=audience, user_claim="sub", clock=system_clock
+    )
 
 
 def test_a_good_token_names_its_user() -> None:
     """The subject is the user, and every policy is open."""
-    principal = VERIFIER.principal(a_token())
+    principal = VERIFIER.verify(a_token())
     assert (principal.user, principal.policies) == ("ann", None)
 
 
@@ -146,7 +166,7 @@ def test_a_key_that_a_token_brings_is_ignored(header: dict[str, Any]) -> None:
     """It neither lends trust to a forged token nor takes it from a good one."""
     forged = compact({"alg": "HS256", **header}, {"sub": "ann", "exp": in_seconds(60)}, secret=b"e" * 32)
     refused(forged)
-    assert VERIFIER.principal(a_token(header)).user == "ann"
+    assert VERIFIER.verify(a_token(header)).user == "ann"
 
 
 @pytest.mark.parametrize(
@@ -197,10 +217,10 @@ def test_a_token_with_wrong_claims_is_refused(claims: dict[str, Any], reason: st
 )
 def test_the_audience_must_be_ours(*, audience: object, holds: bool) -> None:
     """Where an audience is set, a token without it is for somebody else."""
-    verifier = secret_verifier(SECRET, algorithms=(), audience="uploads", user_claim="sub")
+    verifier = by_secret(audience="uploads")
     token = a_token(aud=audience)
     if holds:
-        assert verifier.principal(token).user == "ann"
+        assert verifier.verify(token).user == "ann"
     else:
         refused(token, verifier)
 
@@ -222,7 +242,12 @@ def test_the_audience_must_be_ours(*, audience: object, holds: bool) -> None:
 def test_the_issuer_must_be_the_one_that_is_set(issuer: object, reason: str | None) -> None:
     """It is compared as it stands: not as a URL, and no list of them is taken."""
     pem = public_pem(rsa_key())
-    common: dict[str, Any] = {"algorithms": (), "audience": None, "user_claim": "sub"}
+    common: dict[str, Any] = {
+        "algorithms": (),
+        "audience": None,
+        "user_claim": "sub",
+        "clock": system_clock,
+    }
     claims = {"sub": "ann", "exp": in_seconds(60)} | ({} if issuer is None else {"iss": issuer})
     head = {"alg": "RS256"}
     signed = jwt.PyJWS().encode(json.dumps(claims).encode(), rsa_key(), algorithm="RS256", headers=head)
@@ -231,11 +256,11 @@ def test_the_issuer_must_be_the_one_that_is_set(issuer: object, reason: str | No
         (public_key_verifier(pem, issuer="https://idp.example", **common), signed),
     ):
         if reason is None:
-            assert verifier.principal(token).user == "ann"
+            assert verifier.verify(token).user == "ann"
         else:
             assert reason in refused(token, verifier)
     if isinstance(issuer, str | None):
-        assert VERIFIER.principal(a_token(iss=issuer)).user == "ann"
+        assert VERIFIER.verify(a_token(iss=issuer)).user == "ann"
 
 
 @pytest.mark.parametrize(
@@ -248,7 +273,7 @@ def test_the_issuer_must_be_the_one_that_is_set(issuer: object, reason: str | No
 )
 def test_the_end_of_a_token_is_told(exp: float, ends: datetime) -> None:
     """It goes with the principal, aware and as exact as it was written."""
-    principal = VERIFIER.principal(a_token(exp=exp))
+    principal = VERIFIER.verify(a_token(exp=exp))
     assert principal.expires_at == ends
     assert principal.expires_at is not None
     assert principal.expires_at.tzinfo is UTC
@@ -256,22 +281,22 @@ def test_the_end_of_a_token_is_told(exp: float, ends: datetime) -> None:
 
 def test_a_little_clock_skew_is_forgiven() -> None:
     """Half a minute either way is no attack."""
-    assert VERIFIER.principal(a_token(exp=in_seconds(-20))).user == "ann"
-    assert VERIFIER.principal(a_token(nbf=in_seconds(20))).user == "ann"
+    assert VERIFIER.verify(a_token(exp=in_seconds(-20))).user == "ann"
+    assert VERIFIER.verify(a_token(nbf=in_seconds(20))).user == "ann"
     refused(a_token(exp=in_seconds(-40)))
 
 
 def test_another_claim_can_name_the_user() -> None:
     """The claim that the operator chose counts, and only that."""
-    verifier = secret_verifier(SECRET, algorithms=(), audience=None, user_claim="email")
-    assert verifier.principal(a_token(email="a@example.com")).user == "a@example.com"
+    verifier = by_secret(user_claim="email")
+    assert verifier.verify(a_token(email="a@example.com")).user == "a@example.com"
     assert "'email'" in refused(a_token(), verifier)
-    assert verifier.principal(a_token(sub=None, email="a@example.com")).user == "a@example.com"
+    assert verifier.verify(a_token(sub=None, email="a@example.com")).user == "a@example.com"
 
 
 def test_a_lone_surrogate_owns_nothing() -> None:
     """JSON can spell what UTF-8 cannot; such a user is refused before a key is made."""
-    principal = VERIFIER.principal(a_token(sub="ann\ud800"))
+    principal = VERIFIER.verify(a_token(sub="ann\ud800"))
     with pytest.raises(Forbidden, match="lone surrogate"):
         encode_user(principal.user)
 
@@ -281,9 +306,9 @@ def test_no_other_thing_of_ours_is_a_bearer_token() -> None:
     now = datetime.now(UTC)
     receipts = Receipts(key=SECRET, issuer="uploadsvc", audience="uploads", expires_in=60)
     receipt = receipts.sign({"policy": "default"}, user="ann", jti="J", now=now)
-    demo = demo_token(SECRET, user="ann", now=now, expires_in=60)
+    demo = a_token({"typ": DEMO.typ}, aud=DEMO.audience)
     for audience in (None, "uploads", "uploadsvc-demo"):
-        verifier = secret_verifier(SECRET, algorithms=(), audience=audience, user_claim="sub")
+        verifier = by_secret(audience=audience)
         refused(receipt, verifier)
         refused(demo, verifier)
     handle = UploadClaims(
@@ -308,16 +333,24 @@ def test_no_other_thing_of_ours_is_a_bearer_token() -> None:
 
 
 def test_only_a_demo_token_is_a_demo_token() -> None:
-    """The demo's verifier takes its own kind, by key, audience and typ."""
-    verifier = demo_verifier(SECRET)
-    now = datetime.now(UTC)
-    good = demo_token(SECRET, user="ann", now=now, expires_in=60)
-    assert verifier.principal(good).user == "ann"
-    assert token_typ(good) == DEMO_TYP
-    assert "kind of token" in refused(a_token(aud="uploadsvc-demo"), verifier)
-    refused(a_token({"typ": DEMO_TYP}), verifier)
-    refused(demo_token(b"x" * 32, user="ann", now=now, expires_in=60), verifier)
-    refused(demo_token(SECRET, user="ann", now=now - timedelta(hours=1), expires_in=60), verifier)
+    """It has its own key, audience and typ."""
+    demo = ServiceTokens([SECRET], kind=DEMO, clock=system_clock)
+    key, other = derive_key(SECRET, "demo"), ServiceTokens([b"x" * 32], kind=DEMO, clock=system_clock)
+    soon, past = datetime.now(UTC) + timedelta(minutes=1), datetime.now(UTC) - timedelta(hours=1)
+    good = demo.issue("ann", expires_at=soon)
+    assert demo.verify(good).principal.user == "ann"
+    assert demo.verify(a_token({"typ": DEMO.typ}, aud=DEMO.audience, key=key)).principal.user == "ann"
+    assert token_typ(good) == DEMO.typ
+    for token in (
+        a_token(aud=DEMO.audience, key=key),
+        a_token({"typ": DEMO.typ}, key=key),
+        a_token({"typ": DEMO.typ}, aud=DEMO.audience),
+        other.issue("ann", expires_at=soon),
+    ):
+        with pytest.raises(Unauthenticated, match="malformed, or its signature"):
+            demo.verify(token)
+    with pytest.raises(Unauthenticated, match=r"^The token has expired\.$"):
+        demo.verify(demo.issue("ann", expires_at=past))
 
 
 JSON = st.recursive(
@@ -337,7 +370,7 @@ def test_any_json_is_a_token_or_refused(header: dict[str, Any], claims: dict[str
     for token in (a_token(header), compact({"alg": "HS256"}, full), compact(header, full)):
         token_typ(token)
         try:
-            principal = VERIFIER.principal(token)
+            principal = VERIFIER.verify(token)
             assert principal.user
             assert principal.expires_at
         except Unauthenticated:
@@ -403,7 +436,7 @@ def test_every_kind_of_key_verifies_its_own_algorithm() -> None:
         assert verifier.algorithms == (name,)
         for other, token in tokens.items():
             if other == name:
-                assert verifier.principal(token).user == "ann"
+                assert verifier.verify(token).user == "ann"
             else:
                 refused(token, verifier)
     refused(jwt.encode(claims, rsa_key(), algorithm="PS256"), public_verifier(public_pem(rsa_key())))

@@ -15,7 +15,7 @@ from tests.support.receipt_keys import EC, ED25519, RSA, private_pem, public_pem
 from uploadsvc import bootstrap as wiring
 from uploadsvc.bootstrap.services import build_services
 from uploadsvc.settings import Settings, SettingsError, load_settings
-from uploadsvc.tokens.signed_ids import derive_key
+from uploadsvc.tokens.derived_keys import derive_key
 
 SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2"
 SHORT = "hunter2-hunter2"

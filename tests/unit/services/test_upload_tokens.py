@@ -8,11 +8,11 @@ from uploadsvc.domain.errors import Forbidden, PolicyNotFound, Unauthenticated, 
 from uploadsvc.domain.keys import Namespace
 from uploadsvc.domain.principal import Principal
 from uploadsvc.services.upload_tokens import UploadTokenIssuer
-from uploadsvc.tokens.upload_tokens import UploadTokens
+from uploadsvc.tokens.jwts import UPLOAD, ServiceTokens
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, 700_000, tzinfo=UTC)
 WHOLE = NOON.replace(microsecond=0)
-OURS = UploadTokens([b"s" * 32], clock=lambda: NOON)
+OURS = ServiceTokens([b"s" * 32], kind=UPLOAD, clock=lambda: NOON)
 TOKENS = UploadTokenIssuer(
     policies={"default": 1, "avatars": 1, "docs": 1}.keys(),
     namespace=Namespace("uploads"),
@@ -35,7 +35,7 @@ def minted(
 ) -> Principal:
     """Return who holds the token that a caller gets."""
     token, expires_at = TOKENS.issue(caller, user=user, policies=policies, expires_in=expires_in)
-    holder = OURS.verify(token)
+    holder = OURS.verify(token).principal
     assert holder.expires_at == expires_at
     assert holder.kind == "upload_token"
     return holder

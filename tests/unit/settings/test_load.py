@@ -213,7 +213,7 @@ def test_a_missing_file_is_refused(env: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "variable", "allowed"),
     [
-        ("S3__BUCKET", "a/b", "S3__BUCKET", "a bucket's name"),
+        ("S3__BUCKET", "a/b", "S3__BUCKET", "a bucket name"),
         ("S3__REGION", "eu central", "S3__REGION", "for example eu-central-1"),
         ("S3__ADDRESSING_STYLE", "dns", "S3__ADDRESSING_STYLE", "'auto', 'path' or 'virtual'"),
         ("S3__PROVIDER", "azure", "S3__PROVIDER", "'minio'"),

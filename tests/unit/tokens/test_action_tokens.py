@@ -8,33 +8,49 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uploadsvc.auth.tokens import demo_token
 from uploadsvc.domain.errors import NotFound, Unauthenticated, UploadExpired
 from uploadsvc.domain.principal import Principal
-from uploadsvc.tokens.action_tokens import TYP, Act, ActionTokens
+from uploadsvc.tokens.derived_keys import Purpose, derive_key
+from uploadsvc.tokens.jwts import ACTION, DEMO, UPLOAD, ServiceTokens
 from uploadsvc.tokens.receipts import Receipts
-from uploadsvc.tokens.signed_ids import Purpose, SignedIds, derive_key
-from uploadsvc.tokens.upload_tokens import UploadTokens
+from uploadsvc.tokens.signed_ids import SignedIds
 
 SECRET, OLD = b"n" * 32, b"o" * 32
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SOON = NOON + timedelta(minutes=5)
-TOKENS = ActionTokens([SECRET], clock=lambda: NOON)
-ANN = Principal(user="ann")
-ACTS: list[Act] = list(get_args(Act))
+ACTS = ("complete", "abort")
 
 
-def forged(key: bytes, *, typ: str = TYP, **claims: Any) -> str:  # noqa: ANN401 - any JSON
+def action_tokens(*secrets: bytes, now: datetime = NOON) -> ServiceTokens:
+    """Return what issues and verifies action tokens."""
+    return ServiceTokens(secrets, kind=ACTION, clock=lambda: now)
+
+
+def issued(act: str, tokens: ServiceTokens | None = None) -> str:
+    """Return ann's token for one act."""
+    return (tokens or TOKENS).issue("ann", expires_at=SOON, act=act, upload="ID")
+
+
+def upload_of(token: str, act: str, tokens: ServiceTokens | None = None) -> str:
+    """Return the id of the upload that a token is good for."""
+    upload_id: str = (tokens or TOKENS).verify(token, act=act).claims["upload"]
+    return upload_id
+
+
+TOKENS = action_tokens(SECRET)
+
+
+def forged(key: bytes, *, typ: str = ACTION.typ, **claims: Any) -> str:  # noqa: ANN401 - any JSON
     """Return a token with other claims, signed with a key."""
     good = {"aud": "uploadsvc-action", "sub": "ann", "act": "complete", "upload": "ID"}
     whole = {**good, "exp": int(SOON.timestamp()), **claims}
     return jwt.encode({k: v for k, v in whole.items() if v is not None}, key, headers={"typ": typ})
 
 
-def refused(token: str, act: Act = "complete", tokens: ActionTokens = TOKENS) -> None:
+def refused(token: str, act: str = "complete", tokens: ServiceTokens = TOKENS) -> None:
     """See that a token is nobody's."""
     with pytest.raises(NotFound, match="no such upload"):
-        tokens.verify(token, act)
+        tokens.verify(token, act=act)
 
 
 @settings(deadline=None, derandomize=True)
@@ -45,44 +61,46 @@ def refused(token: str, act: Act = "complete", tokens: ActionTokens = TOKENS) ->
     policies=st.none() | st.frozensets(st.from_regex(r"[a-z]{1,9}", fullmatch=True)),
 )
 def test_a_token_carries_an_act_an_upload_and_for_whom(
-    act: Act, user: str, upload_id: str, policies: frozenset[str] | None
+    act: str, user: str, upload_id: str, policies: frozenset[str] | None
 ) -> None:
     """With no more rights than they have, and it can stand in a URL as it is."""
-    caller = Principal(user=user, policies=policies, kind="service", service="billing")
-    token = TOKENS.issue(act, upload_id, caller, expires_at=SOON)
-    expected = Principal(user=user, policies=policies, kind="upload_token")
-    assert TOKENS.verify(token, act) == (expected, upload_id)
+    token = TOKENS.issue(user, policies, expires_at=SOON, act=act, upload=upload_id)
+    expected = Principal(user=user, policies=policies, kind="upload_token", expires_at=SOON)
+    verified = TOKENS.verify(token, act=act)
+    assert (verified.principal, verified.claims["upload"]) == (expected, upload_id)
     assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
 
 
 def test_a_token_is_good_for_one_act() -> None:
     """What completes does not give up, nor the other way round."""
     for act, other in (ACTS, ACTS[::-1]):
-        refused(TOKENS.issue(act, "ID", ANN, expires_at=SOON), other)
+        refused(issued(act), other)
 
 
 def test_a_token_ends() -> None:
     """At its end, by the service's own clock."""
-    token = TOKENS.issue("abort", "ID", ANN, expires_at=SOON)
-    before = ActionTokens([SECRET], clock=lambda: SOON - timedelta(seconds=1))
-    assert before.verify(token, "abort") == TOKENS.verify(token, "abort")
+    token = issued("abort")
+    before = action_tokens(SECRET, now=SOON - timedelta(seconds=1))
+    assert before.verify(token, act="abort") == TOKENS.verify(token, act="abort")
+    after = action_tokens(SECRET, now=SOON)
     with pytest.raises(UploadExpired):
-        ActionTokens([SECRET], clock=lambda: SOON).verify(token, "abort")
+        after.verify(token, act="abort")
+    refused(token, "complete", after)
 
 
 def test_after_a_rotation_the_first_key_signs_and_all_open() -> None:
     """A token from before it serves until its end, unless the old key is taken away."""
-    before = ActionTokens([OLD], clock=lambda: NOON).issue("abort", "ID", ANN, expires_at=SOON)
-    rotated = ActionTokens([SECRET, OLD], clock=lambda: NOON)
-    assert rotated.verify(before, "abort")[1] == "ID"
-    assert TOKENS.verify(rotated.issue("abort", "ID", ANN, expires_at=SOON), "abort")[1] == "ID"
+    before = issued("abort", action_tokens(OLD))
+    rotated = action_tokens(SECRET, OLD)
+    assert upload_of(before, "abort", rotated) == "ID"
+    assert upload_of(issued("abort", rotated), "abort") == "ID"
     refused(before, "abort")
 
 
 def test_nothing_else_passes_for_one() -> None:
     """Another key, kind, audience or algorithm; a claim left out; not even with the right key."""
     key = derive_key(SECRET, "action")
-    assert TOKENS.verify(forged(key), "complete")[1] == "ID"
+    assert upload_of(forged(key), "complete") == "ID"
     others: list[Purpose] = [purpose for purpose in get_args(Purpose) if purpose != "action"]
     for token in (
         forged(SECRET),
@@ -99,8 +117,8 @@ def test_nothing_else_passes_for_one() -> None:
         forged(key).rpartition(".")[0] + ".",
         jwt.encode(jwt.decode(forged(key), options={"verify_signature": False}), "", algorithm="none"),
         jwt.encode(jwt.decode(forged(key), options={"verify_signature": False}), key * 2, algorithm="HS512"),
-        UploadTokens([SECRET], clock=lambda: NOON).issue("ann", None, expires_at=SOON),
-        demo_token(key, user="ann", now=NOON, expires_in=60),
+        ServiceTokens([SECRET], kind=UPLOAD, clock=lambda: NOON).issue("ann", expires_at=SOON),
+        forged(key, typ=DEMO.typ, aud=DEMO.audience),
         Receipts(key=key, issuer="i", audience="uploadsvc-action", expires_in=60).sign(
             {"act": "complete", "upload": "ID"}, user="ann", jti="J", now=NOON
         ),
@@ -112,10 +130,10 @@ def test_nothing_else_passes_for_one() -> None:
 def test_a_token_passes_for_nothing_else() -> None:
     """Neither for an upload token nor for an id, even under keys of theirs."""
     for act in ACTS:
-        token = TOKENS.issue(act, "ID", ANN, expires_at=SOON)
+        token = issued(act)
         with pytest.raises(NotFound):
             SignedIds([SECRET]).verify(token)
-        upload_tokens = UploadTokens([SECRET], clock=lambda: NOON)
+        upload_tokens = ServiceTokens([SECRET], kind=UPLOAD, clock=lambda: NOON)
         upload_tokens._keys = [derive_key(SECRET, "action")]
         with pytest.raises(Unauthenticated):
             upload_tokens.verify(token)

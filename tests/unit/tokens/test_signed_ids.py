@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from uploadsvc.domain.checksums import Checksum
 from uploadsvc.domain.errors import NotFound
-from uploadsvc.tokens import signed_ids as handles
-from uploadsvc.tokens.signed_ids import Purpose, SignedIds, UploadClaims, derive_key
+from uploadsvc.tokens.derived_keys import MIN_SECRET_BYTES, Purpose, derive_key
+from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 OTHER = b"fedcba9876543210fedcba9876543210"
@@ -173,7 +173,7 @@ def test_a_secret_can_be_rotated() -> None:
 def test_a_short_secret_is_refused() -> None:
     """A key is not derived from what could be guessed."""
     with pytest.raises(ValueError, match="at least 32 bytes"):
-        derive_key(b"x" * (handles.MIN_SECRET_BYTES - 1), "upload")
+        derive_key(b"x" * (MIN_SECRET_BYTES - 1), "upload")
 
 
 def test_an_id_of_another_release_is_nobodys() -> None:

@@ -8,26 +8,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from uploadsvc.auth.tokens import demo_token
 from uploadsvc.domain.errors import Unauthenticated
 from uploadsvc.domain.principal import Principal
+from uploadsvc.tokens.derived_keys import derive_key
+from uploadsvc.tokens.jwts import DEMO, UPLOAD, ServiceTokens
 from uploadsvc.tokens.receipts import Receipts
-from uploadsvc.tokens.signed_ids import derive_key
-from uploadsvc.tokens.upload_tokens import TYP, UploadTokens
 
 SECRET, OLD = b"n" * 32, b"o" * 32
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SOON = NOON + timedelta(minutes=5)
-TOKENS = UploadTokens([SECRET], clock=lambda: NOON)
 
 
-def forged(key: bytes, *, typ: str = TYP, **claims: Any) -> str:  # noqa: ANN401 - any JSON
+def upload_tokens(*secrets: bytes, now: datetime = NOON) -> ServiceTokens:
+    """Return what issues and verifies upload tokens."""
+    return ServiceTokens(secrets, kind=UPLOAD, clock=lambda: now)
+
+
+TOKENS = upload_tokens(SECRET)
+
+
+def forged(key: bytes, *, typ: str = UPLOAD.typ, **claims: Any) -> str:  # noqa: ANN401 - any JSON
     """Return a token with other claims, signed with a key."""
     whole = {"aud": "uploadsvc-upload", "sub": "ann", "exp": int(SOON.timestamp()), **claims}
     return jwt.encode({k: v for k, v in whole.items() if v is not None}, key, headers={"typ": typ})
 
 
-def refused(token: str, tokens: UploadTokens = TOKENS) -> str:
+def refused(token: str, tokens: ServiceTokens = TOKENS) -> str:
     """Return what a token is refused with."""
     with pytest.raises(Unauthenticated) as caught:
         tokens.verify(token)
@@ -40,30 +46,30 @@ def test_a_token_carries_who_and_what_for(user: str, policies: frozenset[str] | 
     """Any user id, and all policies or a limit, which may be none at all."""
     token = TOKENS.issue(user, policies, expires_at=SOON)
     expected = Principal(user=user, policies=policies, kind="upload_token", expires_at=SOON)
-    assert TOKENS.verify(token) == expected
+    assert TOKENS.verify(token).principal == expected
     assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
 
 
 def test_a_token_ends() -> None:
     """At its end, by the service's own clock."""
     token = TOKENS.issue("ann", None, expires_at=SOON)
-    assert UploadTokens([SECRET], clock=lambda: SOON - timedelta(seconds=1)).verify(token).user == "ann"
-    assert "expired" in refused(token, UploadTokens([SECRET], clock=lambda: SOON))
+    assert upload_tokens(SECRET, now=SOON - timedelta(seconds=1)).verify(token).principal.user == "ann"
+    assert "expired" in refused(token, upload_tokens(SECRET, now=SOON))
 
 
 def test_after_a_rotation_the_first_key_signs_and_all_open() -> None:
     """A token from before it serves until its end, unless the old key is taken away."""
-    before = UploadTokens([OLD], clock=lambda: NOON).issue("ann", None, expires_at=SOON)
-    rotated = UploadTokens([SECRET, OLD], clock=lambda: NOON)
-    assert rotated.verify(before).user == "ann"
-    assert TOKENS.verify(rotated.issue("bob", None, expires_at=SOON)).user == "bob"
+    before = upload_tokens(OLD).issue("ann", None, expires_at=SOON)
+    rotated = upload_tokens(SECRET, OLD)
+    assert rotated.verify(before).principal.user == "ann"
+    assert TOKENS.verify(rotated.issue("bob", None, expires_at=SOON)).principal.user == "bob"
     assert "signature" in refused(before)
 
 
 def test_nothing_else_passes_for_one() -> None:
     """Another key, kind, audience or algorithm; a claim left out; not even with the right key."""
     key = derive_key(SECRET, "upload-token")
-    assert TOKENS.verify(forged(key)).user == "ann"
+    assert TOKENS.verify(forged(key)).principal.user == "ann"
     for token in (
         forged(SECRET),
         forged(derive_key(SECRET, "receipt")),
@@ -80,7 +86,7 @@ def test_nothing_else_passes_for_one() -> None:
         forged(key).rpartition(".")[0] + ".",
         jwt.encode({"aud": "uploadsvc-upload", "sub": "ann", "exp": 2**40}, "", algorithm="none"),
         jwt.encode(jwt.decode(forged(key), options={"verify_signature": False}), key * 2, algorithm="HS512"),
-        demo_token(key, user="ann", now=NOON, expires_in=60),
+        forged(key, typ=DEMO.typ, aud=DEMO.audience),
         Receipts(key=key, issuer="i", audience="uploadsvc-upload", expires_in=60).sign(
             {}, user="ann", jti="J", now=NOON
         ),

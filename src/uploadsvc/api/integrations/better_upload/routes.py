@@ -23,7 +23,7 @@ from uploadsvc.domain.principal import Principal
 from uploadsvc.services.create_upload import Grant, UploadCreator
 from uploadsvc.services.multipart import MAX_SIGNED_PARTS
 from uploadsvc.services.uploads import Uploads
-from uploadsvc.tokens.action_tokens import ActionTokens
+from uploadsvc.tokens.jwts import ServiceTokens
 
 TIME_TO_COMPLETE: Final = timedelta(hours=1)
 """How long after the end of its parts' URLs an upload can still be completed: the last may be under way."""
@@ -40,7 +40,7 @@ def better_upload_router(
     creator: UploadCreator,
     uploads: Uploads,
     authenticate: Authenticate,
-    actions: ActionTokens,
+    actions: ServiceTokens,
     *,
     public_url: str | None,
 ) -> APIRouter:
@@ -83,7 +83,8 @@ def better_upload_router(
     @router.post("/complete/{token}")
     async def complete(token: str, request: Request) -> Response:
         """Put the parts together if S3 has those that the client sent, and verify the whole."""
-        caller, upload_id = actions.verify(token, "complete")
+        action = actions.verify(token, act="complete")
+        caller, upload_id = action.principal, action.claims["upload"]
         etags = read_parts(await request.body())
         try:
             await uploads.complete(caller, upload_id, etags, wait=COMPLETE_WAIT)
@@ -95,8 +96,8 @@ def better_upload_router(
     @router.delete("/abort/{token}")
     async def abort(token: str) -> Response:
         """Throw the parts away; an object that is stored stays."""
-        caller, upload_id = actions.verify(token, "abort")
-        await uploads.abort(caller, upload_id)
+        action = actions.verify(token, act="abort")
+        await uploads.abort(action.principal, action.claims["upload"])
         return Response(status_code=204)
 
     return router
@@ -117,10 +118,12 @@ async def _all_parts(
     return signed
 
 
-def _addresses(address: str, actions: ActionTokens, caller: Principal, grant: Grant) -> tuple[str, str]:
+def _addresses(address: str, actions: ServiceTokens, caller: Principal, grant: Grant) -> tuple[str, str]:
     ends = min(grant.expires_at + TIME_TO_COMPLETE, grant.upload_expires_at)
-    complete = actions.issue("complete", grant.id, caller, expires_at=ends)
-    abort = actions.issue("abort", grant.id, caller, expires_at=ends)
+    complete, abort = (
+        actions.issue(caller.user, caller.policies, expires_at=ends, act=act, upload=grant.id)
+        for act in ("complete", "abort")
+    )
     return f"{address}/complete/{complete}", f"{address}/abort/{abort}"
 
 

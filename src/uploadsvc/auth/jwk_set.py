@@ -1,4 +1,4 @@
-"""A JWK Set (RFC 7517) as an identity provider publishes it, read to what can check tokens."""
+"""The usable keys of a JWK Set (RFC 7517)."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
@@ -7,13 +7,13 @@ import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from uploadsvc.auth.jwt import TokenVerifier
 from uploadsvc.auth.public_keys import PublicKey, usable_key
-from uploadsvc.auth.tokens import TokenVerifier
 
-MAX_KEYS = 100
-"""Providers publish a handful; entries beyond this are not looked at."""
+MAX_KEYS: Final = 100
+"""Entries beyond this number are ignored. Providers publish a handful."""
 
-# By `kty` (RFC 7518 section 6.1, RFC 8037 section 2). There is no `oct`: a secret that is published is none.
+# By `kty` (RFC 7518 section 6.1, RFC 8037 section 2). Not `oct`: a published secret is not secret.
 _READERS: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
     "RSA": RSAAlgorithm.from_jwk,
     "EC": ECAlgorithm.from_jwk,
@@ -23,13 +23,13 @@ _READERS: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
 
 
-class KeySet:
-    """The usable keys of a set; each makes one verifier for each algorithm that fits it.
+class JwkSet:
+    """The usable keys of a JWK Set, with one verifier for each key and algorithm.
 
     Args:
-        document: The JWK Set. Entries that are unknown, malformed or for something else are skipped.
-        algorithms: Those that are allowed.
-        verifier: Makes the verifier of a key and its algorithm.
+        document: The JWK Set. Entries that are unknown, malformed or for another use are skipped.
+        algorithms: The allowed algorithms.
+        verifier: Makes the verifier for a key and an algorithm.
     """
 
     def __init__(
@@ -49,18 +49,18 @@ class KeySet:
             for name, one in made.items():
                 self._fitting.setdefault(name, []).append(one)
                 if "kid" in entry:
-                    # RFC 7517 section 4.5: keys of one use should have distinct names; else the first counts.
+                    # RFC 7517 section 4.5: keys should have distinct names. If not, the first counts.
                     self._named.setdefault((entry["kid"], name), one)
 
     def __len__(self) -> int:
-        """How many keys are usable."""
+        """The number of usable keys."""
         return self._count
 
     def verifier(self, kid: str | None, algorithm: str) -> TokenVerifier | None:
-        """Return what checks a token, or ``None`` where the set has no such key.
+        """Return the verifier of a token, or ``None`` if the set has no key for it.
 
         Args:
-            kid: The key that the token names; where it names none, only one key may fit.
+            kid: The key that the token names. If it names none, exactly one key must fit.
             algorithm: The token's ``alg``.
         """
         if kid is not None:
@@ -88,6 +88,6 @@ def _is_for_signatures(entry: Mapping[str, object]) -> bool:
         and isinstance(operations, list)
         and "verify" in operations
         and isinstance(entry.get("kid", ""), str)
-        # A private key that is published can be anybody's.
+        # Anybody may hold a private key that was published.
         and _PRIVATE.isdisjoint(entry)
     )

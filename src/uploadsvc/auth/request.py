@@ -1,4 +1,4 @@
-"""What authentication needs to know of a request."""
+"""The parts of an HTTP request that authentication reads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ class Headers(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """A request, as far as it tells who calls.
+class AuthRequest:
+    """The parts of a request that can tell its caller.
 
     Attributes:
         method: The HTTP method.
         headers: The request's headers.
-        peer: The IP address of the other end of the connection; ``None`` where there is none.
+        peer: The IP address of the other end of the connection; ``None`` if there is none.
     """
 
     method: str
@@ -32,11 +32,10 @@ class Call:
     peer: str | None
 
     def single(self, name: str) -> str | None:
-        """Return a header that may come only once, or ``None``.
+        """Return a header that may be sent only once, or ``None``.
 
         Raises:
-            Unauthenticated: It came more than once: whoever checked the request before us may have read
-                another one than we would.
+            Unauthenticated: It was sent more than once. A proxy may have checked another one than ours.
         """
         values = self.headers.getlist(name)
         if len(values) > 1:

@@ -1,0 +1,170 @@
+"""Short-lived JWTs (RFC 7519) that the service issues for itself to verify, in three kinds."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final, Literal
+
+import jwt
+
+from uploadsvc.domain.errors import NotFound, Unauthenticated, UploadExpired, UploadsvcError
+from uploadsvc.domain.principal import Principal
+from uploadsvc.tokens.derived_keys import Purpose, derive_key
+
+SERVICE_TYPS: Final = "uploadsvc-"
+"""The first characters of ``typ`` in every token that the service issues."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenKind:
+    """One kind of token. It has its own key, ``typ`` and ``aud``, so it never passes for another kind.
+
+    Attributes:
+        purpose: What its keys are derived for.
+        typ: Its header ``typ``.
+        audience: Its claim ``aud``.
+        required: The claims it must have besides ``aud``.
+        caller: The kind of `Principal` that holds it.
+        invalid: Makes the error for anything but a token of this kind.
+        expired: Makes the error for a token after its end.
+    """
+
+    purpose: Purpose
+    typ: str
+    audience: str
+    required: Sequence[str] = ("exp", "sub")
+    caller: Literal["user", "upload_token"] = "upload_token"
+    invalid: Callable[[], UploadsvcError]
+    expired: Callable[[], UploadsvcError]
+
+
+UPLOAD: Final = TokenKind(
+    purpose="upload-token",
+    typ="uploadsvc-upload+jwt",
+    audience="uploadsvc-upload",
+    invalid=partial(Unauthenticated, "The upload token is malformed, or its signature does not hold."),
+    expired=partial(Unauthenticated, "The upload token has expired."),
+)
+"""Lets its holder upload as one user, and no more."""
+
+ACTION: Final = TokenKind(
+    purpose="action",
+    typ="uploadsvc-action+jwt",
+    audience="uploadsvc-action",
+    required=("exp", "sub", "act", "upload"),
+    # The error for an unknown upload id, because the token takes the place of one.
+    invalid=partial(NotFound, "There is no such upload."),
+    expired=partial(UploadExpired, "The time for this upload is over; create a new one."),
+)
+"""Lets its holder do one thing (``act``) with one upload (``upload``). It stands in the URL of a request that
+carries no credential."""
+
+DEMO: Final = TokenKind(
+    purpose="demo",
+    typ="uploadsvc-demo+jwt",
+    audience="uploadsvc-demo",
+    caller="user",
+    invalid=partial(Unauthenticated, "The token is malformed, or its signature does not hold."),
+    expired=partial(Unauthenticated, "The token has expired."),
+)
+"""Signs in a demo user."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedToken:
+    """A token whose signature, kind and end were checked.
+
+    Attributes:
+        principal: Its holder.
+        claims: All of its claims.
+    """
+
+    principal: Principal
+    claims: dict[str, Any]
+
+
+class ServiceTokens:
+    """Issues and verifies tokens of one kind.
+
+    Args:
+        secrets: The secret keys: the first signs, all verify.
+        kind: `UPLOAD`, `ACTION` or `DEMO`.
+        clock: The time now, aware.
+    """
+
+    def __init__(self, secrets: Sequence[bytes], *, kind: TokenKind, clock: Callable[[], datetime]) -> None:
+        self._keys = [derive_key(secret, kind.purpose) for secret in secrets]
+        self._kind = kind
+        self._clock = clock
+
+    def issue(
+        self, user: str, policies: frozenset[str] | None = None, *, expires_at: datetime, **claims: str
+    ) -> str:
+        """Return a token: only ``A-Z a-z 0-9 - _ .``, so it can stand in a URL unencoded.
+
+        Args:
+            user: The user it speaks for.
+            policies: The policies it may use; ``None`` for all.
+            expires_at: Its end, in whole seconds.
+            claims: The claims that only this kind has.
+        """
+        payload: dict[str, Any] = {
+            "aud": self._kind.audience,
+            "sub": user,
+            **claims,
+            "exp": int(expires_at.timestamp()),
+        }
+        if policies is not None:
+            payload["policies"] = sorted(policies)
+        return jwt.encode(payload, self._keys[0], algorithm="HS256", headers={"typ": self._kind.typ})
+
+    def verify(self, token: str, **expected: str) -> VerifiedToken:
+        """Return a token's holder and claims.
+
+        Args:
+            token: The token as it was sent.
+            expected: Claims that must have exactly these values.
+
+        Raises:
+            UploadsvcError: It is not a token of this kind, or has expired; `TokenKind` has the errors.
+        """
+        claims = self._claims(token)
+        if claims is None or any(claims.get(name) != value for name, value in expected.items()):
+            raise self._kind.invalid()
+        expires_at = datetime.fromtimestamp(claims["exp"], UTC)
+        if expires_at <= self._clock():
+            raise self._kind.expired()
+        policies = claims.get("policies")
+        principal = Principal(
+            user=claims["sub"],
+            policies=None if policies is None else frozenset(policies),
+            kind=self._kind.caller,
+            expires_at=expires_at,
+        )
+        return VerifiedToken(principal, claims)
+
+    def _claims(self, token: str) -> dict[str, Any] | None:
+        """Return the claims of a token of this kind, expired or not."""
+        for key in self._keys:
+            try:
+                decoded = jwt.decode_complete(
+                    token,
+                    key,
+                    algorithms=["HS256"],
+                    audience=self._kind.audience,
+                    # PyJWT would compare with the system's clock.
+                    options={
+                        "require": list(self._kind.required),
+                        "verify_exp": False,
+                        "verify_nbf": False,
+                        "verify_iat": False,
+                    },
+                )
+            except (jwt.PyJWTError, ValueError, RecursionError):
+                # PyJWT lets a ValueError of json or base64 through.
+                continue
+            if decoded["header"].get("typ") == self._kind.typ:
+                claims: dict[str, Any] = decoded["payload"]
+                return claims
+        return None
