@@ -180,7 +180,7 @@ async def test_what_is_no_answer_of_s3_is_told(localstack: S3Server, body: bytes
         found = await examine(settings_of(replace(own, endpoint_url=proxy.url)), only=["bucket-policy"])
     (finding,) = found.values()
     assert finding.status == "failed"
-    assert finding.found == "what answers is not S3, or answers something else (JSONDecodeError)"
+    assert finding.found == "the answer is not S3's, or not to this request (JSONDecodeError)"
 
 
 @pytest.mark.parametrize("check", ["credentials", "lifecycle", "canary:put", "canary:multipart"])

@@ -41,7 +41,7 @@ async def test_a_session_is_held_to_its_prefix(server: S3Server) -> None:
     status, told, cleanup = await found(server)
     assert (status, told) == (
         "ok",
-        "a session's PUT is let in below the caller's own prefix, and refused elsewhere",
+        "a session's PUT is accepted below the caller's own prefix, and refused elsewhere",
     )
     assert cleanup == "nothing is left: nothing was stored"
     assert await traces(server) == []
@@ -86,7 +86,7 @@ async def test_a_role_that_cannot_be_assumed_is_named(server: S3Server) -> None:
     """No session, no credentials."""
     status, told, _ = await found(server, role_arn="arn:aws:iam::000000000000:role/nobody")
     assert status == "failed"
-    assert told.startswith("no session could be begun: The object store ")
+    assert told.startswith("no session could be started: The object store ")
 
 
 async def test_what_such_a_store_keeps_is_taken_away(moto_server: S3Server) -> None:
@@ -112,7 +112,7 @@ async def test_a_token_service_that_is_none_is_named(server: S3Server) -> None:
     async with answering(page) as url:
         status, told, _ = await found(server, sts_endpoint_url=url)
     assert status == "failed"
-    assert told.startswith("no session could be begun: What answers ")
+    assert told.startswith("no session could be started: What answers ")
 
 
 async def test_it_is_looked_at_only_where_it_is_on(server: S3Server) -> None:

@@ -132,7 +132,7 @@ async def test_a_store_that_keeps_what_it_should_refuse_gets_no_more(server: S3S
     found, _ = await examined(server, rule, policies=policies)
     assert len(kept) == 1
     assert "canary:put" in of_status(found, "failed")
-    assert "keeps bytes that have another digest" in found["canary:put"].found
+    assert "keeps bytes with another digest" in found["canary:put"].found
 
 
 async def test_what_cannot_be_taken_away_is_named(server: S3Server) -> None:
@@ -146,7 +146,7 @@ async def test_what_cannot_be_taken_away_is_named(server: S3Server) -> None:
     left = {one.split()[1] for one in await traces(server)}
     assert left
     assert all(f"{key} (403 AccessDenied" in found["cleanup"].found for key in left)
-    assert found["cleanup"].mend == "delete by hand what lies below uploads/.doctor/"
+    assert found["cleanup"].mend == "delete everything below uploads/.doctor/ by hand"
 
 
 async def test_nothing_is_begun_that_cannot_be_aborted(server: S3Server) -> None:

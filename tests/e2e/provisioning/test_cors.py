@@ -105,7 +105,7 @@ async def test_a_new_rule_comes_behind_theirs(s3: S3Server) -> None:
     await put_rules(server, FOREIGN)
     async with server.client() as client:
         done = the("cors", await apply(client, required(server), rules=["cors"]))
-    assert (done.state, done.found) == ("made", "2 of others")
+    assert (done.state, done.found) == ("made", "2 other rules")
     rules = await rules_of(server)
     assert [rule.get("ID") for rule in rules] == ["theirs", None, RULE_ID]
     assert [rule["AllowedOrigins"] for rule in rules[:2]] == [rule["AllowedOrigins"] for rule in FOREIGN]
@@ -119,7 +119,7 @@ async def test_without_origins_our_rule_goes(s3: S3Server) -> None:
         async with recorded(server) as client:
             requirements = required(server, origins=())
             done = the("cors", await apply(client.client, requirements, rules=["cors"]))
-            assert (done.state, done.wanted) == ("changed", "no rule of ours: no origins are set")
+            assert (done.state, done.wanted) == ("changed", "no rule: no origins are set")
             client.writes.clear()
             assert the("cors", await apply(client.client, requirements, rules=["cors"])).state == "in place"
             assert client.writes == []

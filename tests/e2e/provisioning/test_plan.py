@@ -168,8 +168,8 @@ def answering(refused: str, answer: Answer, *, method: str = "GET") -> Callable[
     ("answer", "state", "found"),
     [
         (s3_error(403, "AccessDenied", "Canned."), "not allowed", "S3 says AccessDenied: Canned."),
-        (s3_error(501, "NotImplemented", "No."), "unsupported", "no such thing (NotImplemented)"),
-        (s3_error(405, "MethodNotAllowed", "No."), "unsupported", "no such thing (MethodNotAllowed)"),
+        (s3_error(501, "NotImplemented", "No."), "unsupported", "does not support this (NotImplemented)"),
+        (s3_error(405, "MethodNotAllowed", "No."), "unsupported", "does not support this (MethodNotAllowed)"),
         (s3_error(400, "MalformedXML", "Canned."), "failed", "S3 says MalformedXML: Canned."),
     ],
 )
@@ -205,7 +205,7 @@ async def test_what_is_no_answer_of_s3_is_a_failure(
             found = await act(client, required(moto_server))
     failed = the("bucket-policy", found)
     assert failed.state == "failed"
-    assert failed.found.startswith("what answers is not S3, or answers something else (")
+    assert failed.found.startswith("the answer is not S3's, or not to this request (")
     assert "Log in" not in failed.found
     assert len(found) == len(RULES)
 
@@ -219,7 +219,7 @@ async def test_a_change_that_is_taken_and_not_kept_is_a_failure() -> None:
             done = await apply(client, required(server, provider=PROVIDERS["generic"]))
     told = {step.rule: step for step in done}
     assert {told[rule].state for rule in ("cors", "lifecycle")} == {"failed"}
-    assert told["cors"].found == "the change was taken and is not there: no rules"
+    assert told["cors"].found == "the change was accepted but did not last: no rules"
 
 
 async def test_a_change_that_shows_late_is_looked_for_again(moto_server: S3Server) -> None:
@@ -329,7 +329,7 @@ async def test_somebody_elses_bucket_is_refused() -> None:
         async with server.client() as client:
             done = await apply(client, required(server, provider=PROVIDERS["aws"]))
     assert set(states(done).values()) == {"not allowed"}
-    assert "another's bucket" in the("bucket", done).found
+    assert "someone else's bucket" in the("bucket", done).found
     assert {request.split()[0] for request in stub.requests} == {"HEAD", "GET"}
 
 

@@ -116,7 +116,7 @@ async def test_foreign_rules_stay(server: S3Server) -> None:
     await put_rules(server, deepcopy(FOREIGN))
     before = (await configuration_of(server))["Rules"]
     assert len(before) == 2
-    assert (await applied(server)).found == "2 rules of others"
+    assert (await applied(server)).found == "2 other rules"
     *others, ours = (await configuration_of(server))["Rules"]
     assert others == before
     await put_rules(server, [others[0], ours, others[1]])

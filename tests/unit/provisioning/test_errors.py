@@ -24,8 +24,12 @@ def error(status: int, code: str, message: str) -> ClientError:
         (error(403, "AccessDenied", "AccessDenied"), "not allowed", "S3 says AccessDenied"),
         (error(403, "403", "Forbidden"), "not allowed", "S3 says 403: Forbidden"),
         (error(401, "", ""), "not allowed", "S3 says 401"),
-        (error(501, "NotImplemented", "No."), "unsupported", "the store has no such thing (NotImplemented)"),
-        (error(405, "405", ""), "unsupported", "the store has no such thing (405)"),
+        (
+            error(501, "NotImplemented", "No."),
+            "unsupported",
+            "the store does not support this (NotImplemented)",
+        ),
+        (error(405, "405", ""), "unsupported", "the store does not support this (405)"),
         (error(400, "MalformedXML", "X-Amz-Date=1"), "failed", "S3 says MalformedXML: [redacted]"),
     ],
 )
