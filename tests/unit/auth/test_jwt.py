@@ -454,7 +454,7 @@ def test_every_kind_of_key_verifies_its_own_algorithm() -> None:
 def test_a_weak_secret_is_refused(secret: bytes, algorithms: tuple[str, ...], reason: str) -> None:
     """A secret is as long as its hash, and goes with HMAC only."""
     with pytest.raises(ValueError, match=reason):
-        secret_verifier(secret, algorithms=algorithms, audience=None, user_claim="sub")
+        secret_verifier(secret, algorithms=algorithms, audience=None, user_claim="sub", clock=system_clock)
 
 
 def other_pems() -> dict[str, str]:

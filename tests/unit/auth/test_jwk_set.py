@@ -1,6 +1,7 @@
 """What of a published JWK Set is used: RFC 7517 and the algorithms of RFC 7518 and RFC 8037."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import Mock
 
@@ -24,7 +25,7 @@ RSA_ALGORITHMS = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
 
 def verifier(key: PublicKey, algorithm: str) -> TokenVerifier:
     """Return the plainest verifier."""
-    return TokenVerifier(key=key, algorithms=(algorithm,))
+    return TokenVerifier(key=key, algorithms=(algorithm,), clock=lambda: datetime.now(UTC))
 
 
 def key_set(*entries: object, algorithms: tuple[str, ...] = ASYMMETRIC) -> JwkSet:
