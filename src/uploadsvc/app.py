@@ -1,4 +1,4 @@
-"""The composition root: the only place where the parts are put together."""
+"""The public door: the service as an app, or as a router for another app."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,7 +8,6 @@ import structlog
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from uploadsvc import bootstrap as wiring
 from uploadsvc.api.dependencies import Authenticate, authentication, path_authentication
 from uploadsvc.api.integrations.better_upload import better_upload_router
 from uploadsvc.api.integrations.simple import simple_router
@@ -26,24 +25,39 @@ from uploadsvc.api.v1.policies import policies_router
 from uploadsvc.api.v1.receipts import keys_router
 from uploadsvc.api.v1.tokens import tokens_router
 from uploadsvc.api.v1.uploads import uploads_router
-from uploadsvc.bootstrap.services import Services, build_services
-from uploadsvc.services.readiness import Readiness
-from uploadsvc.settings import Settings
-from uploadsvc.tokens.jwts import DEMO, UPLOAD, ServiceTokens
+from uploadsvc.bootstrap.auth import build_authenticator
+from uploadsvc.bootstrap.secrets import secret_keys
+from uploadsvc.bootstrap.services import Clock, Services, build_services, utc_now
+from uploadsvc.domain.principal import Principal
+from uploadsvc.settings import Settings, SettingsError, load_settings
+from uploadsvc.tokens.jwts import DEMO, ServiceTokens
+
+__all__ = [
+    "Principal",
+    "Settings",
+    "SettingsError",
+    "create_app",
+    "create_router",
+    "demo_mode",
+    "load_settings",
+]
 
 _log = structlog.get_logger("uploadsvc")
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     """Return the service as an ASGI app. Its lifespan opens the S3 client.
 
+    Args:
+        settings: The settings.
+        clock: Returns the current time, aware. Tests move it.
+
     Raises:
-        SettingsError: The settings contradict themselves or each other.
+        SettingsError: Something in the settings stops the start.
     """
-    service = build_services(settings)
-    verify, keys = wiring.jwt_verifier(settings)
-    authenticator = wiring.authenticator(settings, verify)
-    demo = demo_mode(settings)
+    services = build_services(settings, clock=clock)
+    authenticator, keys = build_authenticator(settings, services)
+    demo = demo_mode(settings, clock=clock)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -52,7 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
         for address in (settings.auth.jwt.jwks_url, settings.auth.jwt.issuer):
             if (address or "").startswith("http://"):
                 _log.warning("token_keys_over_http", meaning="whoever sits between can forge any caller")
-        async with service.open(), keys:
+        async with services.open(), keys:
             yield
 
     app = FastAPI(
@@ -60,19 +74,19 @@ def create_app(settings: Settings) -> FastAPI:
         version=version("uploadsvc"),
         lifespan=lifespan,
         redoc_url=None,
-        # A redirect to the address with a slash would name the host that the request named.
+        # A redirect to the path with a slash would repeat the Host of the request.
         redirect_slashes=False,
     )
-    _include(app.router, service, authentication(authenticator))
-    app.include_router(tokens_router(service.tokens, authentication(authenticator, user_needed=False)))
-    in_path = path_authentication(ServiceTokens(wiring.secrets(settings), kind=UPLOAD, clock=wiring.now))
-    app.include_router(companion_router(service.creator, service.uploads, in_path, prefix="/uppy/{token}"))
-    app.include_router(health_router(Readiness(storage=service.storage, clock=wiring.now)))
+    _include(app.router, settings, services, authentication(authenticator))
+    app.include_router(tokens_router(services.token_issuer, authentication(authenticator, user_needed=False)))
+    in_path = path_authentication(services.upload_tokens)
+    app.include_router(companion_router(services.creator, services.uploads, in_path, prefix="/uppy/{token}"))
+    app.include_router(health_router(services.readiness))
     app.include_router(web_router(demo))
     set_document(app)
     register_problems(app)
     app.add_middleware(RequestMiddleware)
-    if origins := wiring.allowed_origins(settings):
+    if origins := settings.cors.allow_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=origins,
@@ -86,51 +100,59 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def create_router(settings: Settings, *, authenticate: Authenticate) -> APIRouter:
-    """Return the service's routes, for another FastAPI app to include under a path of its own.
+    """Return the routes of the service, for another FastAPI app to include under a path of its choice.
 
-    The app's lifespan then opens the S3 client too. Left out are what the app has itself (health, CORS, logs)
-    and what only our own authentication would take: upload tokens.
+    The lifespan of that app opens the S3 client too. The router leaves out what the app has itself (health,
+    CORS, logs) and upload tokens, which only the service's own authentication accepts.
 
     Args:
-        settings: Those under ``auth``, ``cors``, ``tokens`` and ``demo`` are not looked at.
-        authenticate: A dependency of that app's, which returns a `Principal` or raises.
+        settings: The settings. ``auth``, ``cors``, ``tokens`` and ``demo`` have no effect.
+        authenticate: A dependency of the app that returns a `Principal` or raises.
 
     Raises:
-        SettingsError: The settings contradict themselves or each other.
+        SettingsError: Something in the settings stops the start.
     """
-    service = build_services(settings)
+    services = build_services(settings)
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
-        async with service.open():
+        async with services.open():
             yield
 
     router = APIRouter(lifespan=lifespan)
-    _include(router, service, authenticate)
+    _include(router, settings, services, authenticate)
     return router
 
 
-def _include(router: APIRouter, service: Services, authenticate: Authenticate) -> None:
-    router.include_router(uploads_router(service.creator, service.uploads, authenticate))
-    router.include_router(parts_router(service.uploads, authenticate))
-    router.include_router(policies_router(service.creator.policies, authenticate))
-    router.include_router(objects_router(service.objects, authenticate))
-    router.include_router(simple_router(service.creator, authenticate))
-    router.include_router(companion_router(service.creator, service.uploads, authenticate, prefix="/uppy"))
-    router.include_router(sign_router(service.request_signer, authenticate))
-    router.include_router(credentials_router(service.credential_issuer, authenticate))
+def _include(router: APIRouter, settings: Settings, services: Services, authenticate: Authenticate) -> None:
+    router.include_router(uploads_router(services.creator, services.uploads, authenticate))
+    router.include_router(parts_router(services.uploads, authenticate))
+    router.include_router(policies_router(services.policies, authenticate))
+    router.include_router(objects_router(services.objects, authenticate))
+    router.include_router(simple_router(services.creator, authenticate))
+    router.include_router(companion_router(services.creator, services.uploads, authenticate, prefix="/uppy"))
+    router.include_router(sign_router(services.request_signer, authenticate))
+    router.include_router(credentials_router(services.credential_issuer, authenticate))
     router.include_router(
         better_upload_router(
-            service.creator, service.uploads, authenticate, service.actions, public_url=service.public_url
+            services.creator,
+            services.uploads,
+            authenticate,
+            services.action_tokens,
+            public_url=settings.public_url,
         )
     )
-    router.include_router(keys_router(service.receipts))
+    router.include_router(keys_router(services.receipts))
 
 
-def demo_mode(settings: Settings) -> Demo | None:
-    """Return the demo's parts, or ``None`` outside demo mode."""
+def demo_mode(settings: Settings, *, clock: Clock = utc_now) -> Demo | None:
+    """Return the demo users and their tokens, or ``None`` outside demo mode.
+
+    Raises:
+        SettingsError: The secret key is missing.
+    """
     if not settings.demo:
         return None
-    endpoint = wiring.storage_and_presigner(settings)[1].endpoint
-    tokens = ServiceTokens(wiring.secrets(settings), kind=DEMO, clock=wiring.now)
-    return Demo(tokens=tokens, storage_origin=f"{endpoint.scheme}://{endpoint.host}", clock=wiring.now)
+    endpoint = settings.s3.public_endpoint
+    tokens = ServiceTokens(secret_keys(settings), kind=DEMO, clock=clock)
+    return Demo(tokens=tokens, storage_origin=f"{endpoint.scheme}://{endpoint.host}", clock=clock)

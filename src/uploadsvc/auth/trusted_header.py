@@ -1,7 +1,8 @@
 """A header with the user id, set by a proxy in front of the service."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, collapse_addresses, ip_address, ip_network
 
 from uploadsvc.auth.request import AuthRequest
 from uploadsvc.domain.errors import Unauthenticated
@@ -48,3 +49,32 @@ class TrustedHeader:
             # A dual-stack socket gives an IPv4 peer's address this way.
             address = address.ipv4_mapped
         return any(address in network for network in self.proxies)
+
+
+def trusted_networks(cidrs: Iterable[str]) -> tuple[Network, ...]:
+    """Return networks, parsed and merged.
+
+    Raises:
+        ValueError: One is not a CIDR, holds IPv4 addresses in IPv6, or together they hold every address.
+    """
+    networks = [_network(cidr) for cidr in cidrs]
+    merged: tuple[Network, ...] = (
+        *collapse_addresses(one for one in networks if isinstance(one, IPv4Network)),
+        *collapse_addresses(one for one in networks if isinstance(one, IPv6Network)),
+    )
+    if any(network.prefixlen == 0 for network in merged):
+        message = "every address is a proxy by these, so any caller could name any user; list the proxies"
+        raise ValueError(message)
+    return merged
+
+
+def _network(cidr: str) -> Network:
+    try:
+        network = ip_network(cidr)
+    except ValueError:
+        message = f"{cidr!r} is not a CIDR without host bits, such as 10.0.0.0/24 or 10.0.0.7"
+        raise ValueError(message) from None
+    if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None:
+        message = f"{cidr!r} holds IPv4 addresses; write them as IPv4"
+        raise ValueError(message)
+    return network

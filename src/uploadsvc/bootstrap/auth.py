@@ -1,88 +1,109 @@
-"""Who may call, and from which origins."""
+"""Authentication: the authenticator and the JWT verifier."""
 
-import re
-from hashlib import sha256
-from typing import Final
+from contextlib import AbstractAsyncContextManager, nullcontext
+from time import monotonic
 
 from uploadsvc.auth.api_keys import ApiKey
-from uploadsvc.auth.authenticator import Authenticator, Verify
-from uploadsvc.bootstrap.clock import now
-from uploadsvc.bootstrap.proxies import trusted_header
-from uploadsvc.bootstrap.secrets import secrets
+from uploadsvc.auth.authenticator import Authenticator, Verify, by_fixed_key
+from uploadsvc.auth.discovery import JwksUrl, OidcIssuer
+from uploadsvc.auth.jwks import JwksVerifier
+from uploadsvc.auth.jwt import TokenVerifier, public_key_verifier, secret_verifier
+from uploadsvc.auth.trusted_header import TrustedHeader
+from uploadsvc.bootstrap.services import Clock, Services
 from uploadsvc.settings import Settings, SettingsError
-from uploadsvc.tokens.jwts import DEMO, UPLOAD, ServiceTokens
-
-# As browsers send it: https://html.spec.whatwg.org/#ascii-serialisation-of-an-origin
-_ORIGIN: Final = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
-
-_NO_KEY: Final = sha256(b"").hexdigest()
+from uploadsvc.settings.auth import AuthSettings, JwtSettings
+from uploadsvc.tokens.jwts import DEMO, ServiceTokens
 
 
-def authenticator(settings: Settings, verify: Verify | None) -> Authenticator:
-    """Return who may call; nobody is no answer.
-
-    Args:
-        settings: The settings.
-        verify: What checks JWTs, as `jwt_verifier` makes it.
+def build_authenticator(
+    settings: Settings, services: Services
+) -> tuple[Authenticator, AbstractAsyncContextManager[object]]:
+    """Return the authenticator, and a context to enter before it verifies JWTs.
 
     Raises:
-        SettingsError: They contradict each other, or let nobody call.
+        SettingsError: A key cannot be read or does not fit its algorithms, or nothing is configured.
     """
-    made = Authenticator(
+    verify, keys = build_jwt_verifier(settings.auth.jwt, clock=services.clock)
+    demo = ServiceTokens(services.secrets, kind=DEMO, clock=services.clock) if settings.demo else None
+    authenticator = Authenticator(
         verify=verify,
-        demo_tokens=ServiceTokens(secrets(settings), kind=DEMO, clock=now) if settings.demo else None,
-        upload_tokens=ServiceTokens(secrets(settings), kind=UPLOAD, clock=now),
-        api_keys=api_keys(settings),
+        demo_tokens=demo,
+        upload_tokens=services.upload_tokens,
+        api_keys=_api_keys(settings.auth),
         cookie=settings.auth.jwt.cookie,
-        trusted_header=trusted_header(settings),
-        allowed_origins=frozenset(allowed_origins(settings)) - {"*"},
+        trusted_header=_trusted_header(settings.auth),
+        allowed_origins=frozenset(settings.cors.allow_origins) - {"*"},
     )
-    if made.verify is None and made.demo_tokens is None and not made.api_keys and made.trusted_header is None:
+    if not (verify or demo or authenticator.api_keys or authenticator.trusted_header):
         message = (
             "no authentication is configured, so nobody could call; set UPLOADSVC_AUTH__JWT__SECRET, "
             "__PUBLIC_KEY, __JWKS_URL or __ISSUER, UPLOADSVC_AUTH__API_KEYS or UPLOADSVC_AUTH__TRUSTED_HEADER"
         )
         raise SettingsError(("auth",), message)
-    return made
+    return authenticator, keys
 
 
-def api_keys(settings: Settings) -> tuple[ApiKey, ...]:
-    """Return the services that may call, by their keys.
+def build_jwt_verifier(
+    section: JwtSettings, *, clock: Clock
+) -> tuple[Verify | None, AbstractAsyncContextManager[object]]:
+    """Return the verifier of JWTs, ``None`` if they are off, and a context to enter before it verifies.
 
     Raises:
-        SettingsError: A key names a policy that there is not, or two are the same.
+        SettingsError: The key cannot be read, or does not fit its algorithms.
     """
-    seen = {_NO_KEY: "is that of an empty key, so anyone could call"}
-    for index, key in enumerate(settings.auth.api_keys):
-        path = ("auth", "api_keys", str(index))
-        for policy in key.policies:
-            if policy != "*" and policy not in settings.policies:
-                raise SettingsError((*path, "policies"), f"there is no policy {policy!r}")
-        digest = key.sha256.lower()
-        if digest in seen:
-            raise SettingsError((*path, "sha256"), seen[digest])
-        seen[digest] = f"is that of the key {key.name!r} too; each service has a key of its own"
+    kind = section.key_kind
+    if kind is None:
+        return None, nullcontext()
+    try:
+        if kind in {"secret", "public_key"}:
+            return by_fixed_key(_fixed_key_verifier(section, clock)), nullcontext()
+        source = JwksUrl(section.jwks_url) if section.jwks_url else OidcIssuer(section.issuer or "")
+        verifier = JwksVerifier(
+            source=source,
+            algorithms=section.algorithms,
+            audience=section.audience or "",
+            issuer=section.issuer,
+            user_claim=section.user_claim,
+            clock=clock,
+            timer=monotonic,
+        )
+    except ValueError as error:
+        raise SettingsError(("auth", "jwt", kind), str(error)) from None
+    return verifier.verify, verifier
+
+
+def _fixed_key_verifier(section: JwtSettings, clock: Clock) -> TokenVerifier:
+    if section.secret is not None:
+        return secret_verifier(
+            section.secret.get_secret_value().encode(),
+            algorithms=section.algorithms,
+            audience=section.audience,
+            issuer=section.issuer,
+            user_claim=section.user_claim,
+            clock=clock,
+        )
+    return public_key_verifier(
+        section.public_key or "",
+        algorithms=section.algorithms,
+        audience=section.audience,
+        issuer=section.issuer,
+        user_claim=section.user_claim,
+        clock=clock,
+    )
+
+
+def _api_keys(auth: AuthSettings) -> tuple[ApiKey, ...]:
     return tuple(
         ApiKey(
             name=key.name,
             digest=bytes.fromhex(key.sha256),
             policies=None if "*" in key.policies else frozenset(key.policies),
         )
-        for key in settings.auth.api_keys
+        for key in auth.api_keys
     )
 
 
-def allowed_origins(settings: Settings) -> list[str]:
-    """Return the origins that may call, checked."""
-    cors = settings.cors
-    if "*" in cors.allow_origins and cors.allow_credentials:
-        message = "true with the origin '*' would let any site act for its visitors; name the origins"
-        raise SettingsError(("cors", "allow_credentials"), message)
-    for origin in cors.allow_origins:
-        if origin != "*" and not _ORIGIN.fullmatch(origin):
-            message = (
-                f"{origin!r} is not an origin; write scheme://host or scheme://host:port, "
-                "in lower case and without a path"
-            )
-            raise SettingsError(("cors", "allow_origins"), message)
-    return list(cors.allow_origins)
+def _trusted_header(auth: AuthSettings) -> TrustedHeader | None:
+    if auth.trusted_header is None:
+        return None
+    return TrustedHeader(name=auth.trusted_header.lower(), proxies=auth.trusted_networks)

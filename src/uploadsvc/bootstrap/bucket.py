@@ -1,16 +1,17 @@
-"""What the settings ask of the bucket, and of the rights on it."""
+"""Requirements on the bucket and its IAM rights; the demo bucket."""
 
 import math
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from uploadsvc.bootstrap.auth import allowed_origins
-from uploadsvc.bootstrap.policies import namespace, planners, provider
-from uploadsvc.bootstrap.storage import bucket_region, storage_and_presigner
+from uploadsvc.bootstrap.services import utc_now
+from uploadsvc.bootstrap.storage import build_planners, build_storage
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.planner import Planner
 from uploadsvc.provisioning.models import AccessRequirements, BucketRequirements, ProvisioningError
+from uploadsvc.provisioning.plan import PROBLEMS, apply
 from uploadsvc.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -20,31 +21,27 @@ _DAY: Final = 86_400
 _WHOLE_PROTOCOL: Final = frozenset({"PUT", "POST", "DELETE"})
 
 _PUBLIC_ACLS: Final = frozenset({"public-read", "public-read-write", "authenticated-read"})
-"""Those that grant something to AWS's groups of everybody:
+"""ACLs that grant something to everyone:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
 """
 
 _ACLS_WITHOUT_ACLS: Final = frozenset({None, "bucket-owner-full-control"})
-"""What a bucket with ACLs disabled takes:
+"""ACLs that a bucket with ACLs disabled accepts:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-ownership-error-responses.html
 """
 
 
 def bucket_requirements(settings: Settings) -> BucketRequirements:
-    """Return what uploads need of their bucket.
-
-    Raises:
-        SettingsError: The settings contradict themselves or each other.
-    """
-    made = planners(settings).values()
+    """Return the requirements of the policies on their bucket."""
+    made = build_planners(settings).values()
     acls = {planner.policy.acl for planner in made}
     endpoints = (settings.s3.endpoint_url, settings.s3.public_endpoint_url)
     return BucketRequirements(
         bucket=settings.s3.bucket,
-        region=bucket_region(settings),
-        provider=provider(settings),
-        key_prefix=namespace(settings).key_prefix,
-        origins=tuple(dict.fromkeys(allowed_origins(settings))),
+        region=settings.s3.signing_region,
+        provider=settings.s3.store,
+        key_prefix=settings.key_prefix,
+        origins=tuple(dict.fromkeys(settings.cors.allow_origins)),
         cors_methods=cors_methods(made, by_browsers_themselves=settings.uppy.credentials),
         cors_headers=_cors_headers(made, by_browsers_themselves=settings.uppy.credentials),
         abort_days=_abort_days(made),
@@ -55,18 +52,18 @@ def bucket_requirements(settings: Settings) -> BucketRequirements:
 
 
 def cors_methods(made: Iterable[Planner], *, by_browsers_themselves: bool) -> frozenset[str]:
-    """Return the HTTP methods that pages use at the bucket: downloads, and what the policies upload by.
+    """Return the HTTP methods that pages use at the bucket: for downloads, and for uploads by the policies.
 
     Args:
-        made: The policies' planners.
-        by_browsers_themselves: Whether browsers sign requests of their own, by credentials of their own.
+        made: Planners of the policies.
+        by_browsers_themselves: Whether browsers sign their own requests with temporary credentials.
     """
     methods = {"GET", "HEAD"}
     upload = {"put": "PUT", "multipart": "PUT", "post": "POST"}
     for planner in made:
         methods.update(upload[method] for method in planner.methods)
         if planner.policy.unsized_multipart:
-            # Requests that are signed one by one begin, complete and abort multipart uploads, too.
+            # With single signed requests, the page itself creates, completes and aborts multipart uploads.
             methods |= _WHOLE_PROTOCOL
     return frozenset(methods | (_WHOLE_PROTOCOL if by_browsers_themselves else set()))
 
@@ -77,22 +74,22 @@ def _cors_headers(made: Iterable[Planner], *, by_browsers_themselves: bool) -> f
 
 
 def access_requirements(settings: Settings) -> AccessRequirements:
-    """Return what the service needs to be allowed.
+    """Return the IAM rights that the service needs.
 
     Raises:
-        SettingsError: The settings contradict themselves or each other.
+        SettingsError: The store has no IAM policies.
     """
-    store = provider(settings)
+    store = settings.s3.store
     if not store.iam:
         message = f"{store.name} has no IAM policies; docs/bucket.md says which rights its keys need"
         raise SettingsError(("s3", "provider"), message)
-    made = planners(settings).values()
+    made = build_planners(settings).values()
     policies = [planner.policy for planner in made]
     kms_keys = {policy.kms_key_id for policy in policies if policy.kms_key_id}
     return AccessRequirements(
         bucket=settings.s3.bucket,
-        region=bucket_region(settings),
-        key_prefix=namespace(settings).key_prefix,
+        region=settings.s3.signing_region,
+        key_prefix=settings.key_prefix,
         multipart=any("multipart" in planner.methods for planner in made),
         delete=settings.objects.delete,
         acls=any(policy.acl for policy in policies),
@@ -105,13 +102,13 @@ def access_requirements(settings: Settings) -> AccessRequirements:
 
 @asynccontextmanager
 async def bucket_client(settings: Settings) -> "AsyncIterator[S3Client]":
-    """Open a client of the bucket, with the credentials that the service itself would have.
+    """Open a client of the bucket with the service's own credentials.
 
     Raises:
-        ProvisioningError: There are none.
-        SettingsError: The settings contradict each other.
+        ProvisioningError: There are no credentials.
+        SettingsError: AWS's own configuration is broken.
     """
-    storage, _ = storage_and_presigner(settings)
+    storage = build_storage(settings.s3, clock=utc_now)
     try:
         async with storage:
             yield storage.client
@@ -120,7 +117,26 @@ async def bucket_client(settings: Settings) -> "AsyncIterator[S3Client]":
         raise ProvisioningError(message) from error
 
 
+async def prepare_bucket(settings: Settings, *, origins: Sequence[str]) -> None:
+    """Create the demo bucket, if needed, and allow pages of these origins to use it.
+
+    Args:
+        settings: The settings.
+        origins: Origins of the pages, as ``scheme://host:port``.
+
+    Raises:
+        ProvisioningError: S3 refused or did not answer.
+    """
+    requirements = replace(bucket_requirements(settings), origins=tuple(origins))
+    async with bucket_client(settings) as client:
+        steps = await apply(client, requirements, rules=("bucket", "cors"))
+    for step in steps:
+        if step.state in PROBLEMS:
+            message = f"bucket {requirements.bucket!r} could not be set up: {step.rule}: {step.found}"
+            raise ProvisioningError(message)
+
+
 def _abort_days(made: Iterable[Planner]) -> int | None:
-    # S3 rounds up to the next midnight, so the last second that the service allows is within these days.
+    # S3 rounds up to the next midnight, so these days contain the last second that the service allows.
     lives = [planner.policy.multipart_expires_in for planner in made if "multipart" in planner.methods]
     return math.ceil(max(lives) / _DAY) if lives else None

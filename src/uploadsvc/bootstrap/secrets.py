@@ -1,19 +1,66 @@
-"""The secret keys, checked."""
+"""Secret keys and receipt keys."""
+
+from collections.abc import Sequence
+
+from pydantic import SecretStr
 
 from uploadsvc.settings import Settings, SettingsError
-from uploadsvc.tokens.derived_keys import MIN_SECRET_BYTES
+from uploadsvc.tokens.derived_keys import MIN_SECRET_BYTES, derive_key
+from uploadsvc.tokens.receipt_keys import (
+    ReceiptPrivateKey,
+    ReceiptPublicKey,
+    SharedKey,
+    private_key,
+    public_key,
+)
+from uploadsvc.tokens.receipts import Receipts
 
 
-def secrets(settings: Settings) -> list[bytes]:
-    """Return the secret keys: the first seals, all open."""
-    if settings.secret_key and settings.secret_keys:
-        raise SettingsError(("secret_keys",), "set this or UPLOADSVC_SECRET_KEY, not both")
-    keys = settings.secret_keys or ((settings.secret_key,) if settings.secret_key else ())
-    found = [key.get_secret_value().encode() for key in keys]
-    if not found:
+def secret_keys(settings: Settings) -> list[bytes]:
+    """Return the secret keys: the first signs, all verify.
+
+    Raises:
+        SettingsError: There is none.
+    """
+    if not settings.secrets:
         raise SettingsError(("secret_key",), f"missing; {MIN_SECRET_BYTES} random bytes or more")
-    name = "secret_keys" if settings.secret_keys else "secret_key"
-    for key in found:
-        if len(key) < MIN_SECRET_BYTES:
-            raise SettingsError((name,), f"has {len(key)} bytes; {MIN_SECRET_BYTES} or more are needed")
-    return found
+    return settings.secrets
+
+
+def build_receipts(settings: Settings, secrets: Sequence[bytes]) -> Receipts:
+    """Return the signer of receipts: with the private key, the secret, or a key derived from the secret key.
+
+    Raises:
+        SettingsError: A key cannot be read, or is of a kind that is not allowed.
+    """
+    section = settings.receipts
+    key: ReceiptPrivateKey | SharedKey
+    others: list[ReceiptPublicKey] | list[SharedKey] = []
+    if section.private_key is not None:
+        key = _private_key(section.private_key)
+        others = [_public_key(pem, index) for index, pem in enumerate(section.public_keys)]
+    elif section.secret is not None:
+        key = SharedKey(section.secret.get_secret_value().encode())
+    else:
+        key, *others = [SharedKey(derive_key(secret, "receipt")) for secret in secrets]
+    return Receipts(
+        key=key,
+        others=others,
+        issuer=section.issuer,
+        audience=section.audience,
+        expires_in=section.expires_in,
+    )
+
+
+def _private_key(pem: SecretStr) -> ReceiptPrivateKey:
+    try:
+        return private_key(pem.get_secret_value())
+    except ValueError as error:
+        raise SettingsError(("receipts", "private_key"), str(error)) from None
+
+
+def _public_key(pem: str, index: int) -> ReceiptPublicKey:
+    try:
+        return public_key(pem)
+    except ValueError as error:
+        raise SettingsError(("receipts", "public_keys", str(index)), str(error)) from None

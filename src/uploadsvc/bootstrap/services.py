@@ -1,10 +1,17 @@
-"""The use cases, put together from the settings."""
+"""The composition root: settings → the objects of the service, each built once."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from uploadsvc import bootstrap as wiring
+from uploadsvc.bootstrap.secrets import build_receipts, secret_keys
+from uploadsvc.bootstrap.storage import (
+    build_credential_issuer,
+    build_planners,
+    build_presigner,
+    build_storage,
+)
 from uploadsvc.s3.multipart import MultipartStorage
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
@@ -12,6 +19,7 @@ from uploadsvc.s3.sts import Sts
 from uploadsvc.services.create_upload import UploadCreator
 from uploadsvc.services.objects import Objects
 from uploadsvc.services.policies import PolicyRegistry
+from uploadsvc.services.readiness import Readiness
 from uploadsvc.services.request_signing import RequestSigner
 from uploadsvc.services.temporary_credentials import CredentialIssuer
 from uploadsvc.services.upload_tokens import UploadTokenIssuer
@@ -22,67 +30,82 @@ from uploadsvc.tokens.receipts import Receipts
 from uploadsvc.tokens.signed_ids import SignedIds
 from uploadsvc.tokens.signed_uuids import SignedUuids
 
+Clock = Callable[[], datetime]
+"""Returns the current time, aware."""
+
+
+def utc_now() -> datetime:
+    """Return the current time in UTC."""
+    return datetime.now(UTC)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """All that callers can ask for.
+    """The objects of one service.
 
     Attributes:
+        clock: The one clock: everything that has a time takes it from here.
+        secrets: Secret keys: the first signs, all verify.
+        policies: Policies of the service.
         creator: Creates uploads.
-        uploads: Goes on with them: look, complete, give up.
-        objects: What lies under a caller's prefix.
-        tokens: Upload tokens.
-        actions: Tokens for the addresses at which other uploaders send no credential.
-        public_url: Where callers reach the service, if the settings say so.
-        receipts: What proves an upload.
-        request_signer: Requests of browsers that speak S3 themselves.
-        credential_issuer: S3 credentials for callers.
-        sts: Begins the sessions of those; ``None`` where none are handed out.
+        uploads: Existing uploads.
+        objects: Stored objects.
+        token_issuer: Issues upload tokens for callers.
+        upload_tokens: Verifies upload tokens.
+        action_tokens: Tokens in URLs at which Better Upload sends no credential.
+        receipts: Signs receipts.
+        request_signer: Signs single S3 requests.
+        credential_issuer: Issues S3 credentials.
+        sts: Token service behind the credential issuer; ``None`` if it is off.
         storage: The bucket.
         presigner: Signs for the bucket's public address.
+        readiness: Tells whether the service is ready.
     """
 
+    clock: Clock
+    secrets: Sequence[bytes] = field(repr=False)
+    policies: PolicyRegistry
     creator: UploadCreator
     uploads: Uploads
     objects: Objects
-    tokens: UploadTokenIssuer
-    actions: ServiceTokens
-    public_url: str | None
+    token_issuer: UploadTokenIssuer
+    upload_tokens: ServiceTokens
+    action_tokens: ServiceTokens
     receipts: Receipts
     request_signer: RequestSigner
     credential_issuer: CredentialIssuer
     sts: Sts | None
     storage: Storage
     presigner: Presigner
+    readiness: Readiness
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Open what talks to S3; the others are asked for nothing before."""
+        """Open the clients of S3 and of the token service."""
         async with self.storage, self.sts or nullcontext():
             yield
 
 
-def build_services(settings: Settings) -> Services:
-    """Return the use cases by the settings. Nothing is opened yet.
+def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
+    """Build the objects of the service. Nothing is opened yet.
+
+    Args:
+        settings: The settings.
+        clock: Returns the current time, aware. Tests move it.
 
     Raises:
-        SettingsError: The settings contradict themselves or each other.
+        SettingsError: A secret key is missing, a key cannot be read, or AWS's own configuration is broken.
     """
-    wiring.check_lifetimes(settings)
-    secrets = wiring.secrets(settings)
-    storage, presigner = wiring.storage_and_presigner(settings, clock=wiring.now)
-    namespace = wiring.namespace(settings)
-    policies = PolicyRegistry(wiring.planners(settings))
-    receipts = wiring.receipts(settings)
+    secrets = secret_keys(settings)
+    namespace, store, may_delete = settings.namespace, settings.s3.store, settings.objects.delete
+    storage = build_storage(settings.s3, clock=clock)
+    presigner = build_presigner(settings.s3, storage=storage, clock=clock)
+    policies = PolicyRegistry(build_planners(settings))
+    receipts = build_receipts(settings, secrets)
     multipart = MultipartStorage(storage)
     ids = SignedIds(secrets)
-    creator = UploadCreator(
-        policies=policies,
-        presigner=presigner,
-        multipart=multipart,
-        ids=ids,
-        clock=wiring.now,
-    )
+    upload_tokens = ServiceTokens(secrets, kind=UPLOAD, clock=clock)
+    creator = UploadCreator(policies=policies, presigner=presigner, multipart=multipart, ids=ids, clock=clock)
     uploads = Uploads(
         policies=policies,
         namespace=namespace,
@@ -91,26 +114,26 @@ def build_services(settings: Settings) -> Services:
         multipart=multipart,
         ids=ids,
         receipts=receipts,
-        keeps_octet_stream=wiring.provider(settings).keeps_octet_stream,
-        may_delete=settings.objects.delete,
-        clock=wiring.now,
+        keeps_octet_stream=store.keeps_octet_stream,
+        may_delete=may_delete,
+        clock=clock,
     )
     objects = Objects(
         namespace=namespace,
         presigner=presigner,
         storage=storage,
-        may_delete=settings.objects.delete,
+        may_delete=may_delete,
         download_expires_in=settings.downloads.expires_in,
         max_download_expires_in=settings.downloads.max_expires_in,
-        clock=wiring.now,
+        clock=clock,
     )
-    tokens = UploadTokenIssuer(
+    token_issuer = UploadTokenIssuer(
         policies=settings.policies.keys(),
         namespace=namespace,
-        tokens=ServiceTokens(secrets, kind=UPLOAD, clock=wiring.now),
+        tokens=upload_tokens,
         expires_in=settings.tokens.expires_in,
         max_expires_in=settings.tokens.max_expires_in,
-        clock=wiring.now,
+        clock=clock,
     )
     request_signer = RequestSigner(
         creator=creator,
@@ -118,22 +141,26 @@ def build_services(settings: Settings) -> Services:
         namespace=namespace,
         presigner=presigner,
         multipart=multipart,
-        clock=wiring.now,
+        clock=clock,
     )
-    credential_issuer, sts = wiring.credential_issuer(
-        settings, storage=storage, presigner=presigner, namespace=namespace
+    credential_issuer, sts = build_credential_issuer(
+        settings, storage=storage, presigner=presigner, clock=clock
     )
     return Services(
+        clock=clock,
+        secrets=secrets,
+        policies=policies,
         creator=creator,
         uploads=uploads,
         objects=objects,
-        tokens=tokens,
-        actions=ServiceTokens(secrets, kind=ACTION, clock=wiring.now),
-        public_url=wiring.public_url(settings),
+        token_issuer=token_issuer,
+        upload_tokens=upload_tokens,
+        action_tokens=ServiceTokens(secrets, kind=ACTION, clock=clock),
         receipts=receipts,
         request_signer=request_signer,
         credential_issuer=credential_issuer,
         sts=sts,
         storage=storage,
         presigner=presigner,
+        readiness=Readiness(storage=storage, clock=clock),
     )

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from uploadsvc import bootstrap as wiring
+from uploadsvc.bootstrap.bucket import access_requirements, bucket_client, bucket_requirements
 from uploadsvc.provisioning import iam
 from uploadsvc.provisioning.models import AccessRequirements, Rule, State, Step
 from uploadsvc.provisioning.plan import CHANGES, PROBLEMS, RULES, apply, plan
@@ -90,14 +90,14 @@ def iam_policy(*, whom: Annotated[_For, typer.Option("--for", help="Whose policy
     """
     settings = load_settings()
     # Asked for in any case: it refuses a store without IAM policies.
-    access = wiring.access_requirements(settings)
+    access = access_requirements(settings)
     if whom is _For.SERVICE:
         document = iam.service_policy(access)
     elif whom is _For.ROLE:
         _check_role(access)
         document = iam.role_policy(access)
     else:
-        document = iam.provisioner_policy(wiring.bucket_requirements(settings))
+        document = iam.provisioner_policy(bucket_requirements(settings))
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
 
 
@@ -111,14 +111,14 @@ def _check_role(access: AccessRequirements) -> None:
 
 async def _planned(settings: Settings, rules: Collection[Rule]) -> list[Step]:
     silence_logs()
-    async with wiring.bucket_client(settings) as client:
-        return await plan(client, wiring.bucket_requirements(settings), rules=rules)
+    async with bucket_client(settings) as client:
+        return await plan(client, bucket_requirements(settings), rules=rules)
 
 
 async def _applied(settings: Settings, rules: Collection[Rule]) -> list[Step]:
     silence_logs()
-    async with wiring.bucket_client(settings) as client:
-        return await apply(client, wiring.bucket_requirements(settings), rules=rules)
+    async with bucket_client(settings) as client:
+        return await apply(client, bucket_requirements(settings), rules=rules)
 
 
 def _rules(skip: Collection[str]) -> list[Rule]:

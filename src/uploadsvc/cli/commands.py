@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 from fastapi import FastAPI
 
-from uploadsvc import bootstrap as wiring
 from uploadsvc.app import create_app
-from uploadsvc.bootstrap.demo_bucket import prepare_bucket
+from uploadsvc.bootstrap.bucket import prepare_bucket
+from uploadsvc.bootstrap.secrets import build_receipts, secret_keys
 from uploadsvc.cli import bucket as bucket_commands
 from uploadsvc.cli.doctor import doctor
 from uploadsvc.provisioning.models import ProvisioningError
@@ -48,7 +48,7 @@ def serve(
     service = create_app(settings)
     listener = server.bind(host, port)
     if settings.demo:
-        asyncio.run(prepare_bucket(settings, origins=wiring.allowed_origins(settings)))
+        asyncio.run(prepare_bucket(settings, origins=settings.cors.allow_origins))
     if workers == 1:
         shown = f"[{host}]" if ":" in host else host
         server.run(server.serve(service, listener, on_started=lambda: _say(f"http://{shown}:{port}")))
@@ -104,7 +104,10 @@ def receipt_key(
     *, pem: Annotated[bool, typer.Option("--pem", help="Print public keys as PEM, not as a JWK Set.")] = False
 ) -> None:
     """Print the keys that backends check receipts with; where a secret signs, they are secret."""
-    receipts = wiring.receipts(load_settings())
+    settings = load_settings()
+    # A receipt key of its own needs no secret key.
+    own = settings.receipts.private_key or settings.receipts.secret
+    receipts = build_receipts(settings, settings.secrets if own else secret_keys(settings))
     public = receipts.public_keys
     if pem and not public:
         message = "receipts are signed with a secret, which has no PEM; see UPLOADSVC_RECEIPTS__PRIVATE_KEY"

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from uploadsvc.app import create_app, demo_mode
-from uploadsvc.bootstrap import allowed_origins
-from uploadsvc.bootstrap.demo_bucket import prepare_bucket
+from uploadsvc.bootstrap.bucket import prepare_bucket
 from uploadsvc.dev.seaweedfs import SeaweedFS, SeaweedFSError, run_seaweedfs
 from uploadsvc.dev.state import load_keys
 from uploadsvc.domain.credentials import Credentials
@@ -79,7 +78,7 @@ def _settings(endpoint_url: str, secret_key: str, credentials: Credentials, *, p
 
 async def _run(settings: Settings, listener: Any, host: str, port: int) -> None:  # noqa: ANN401 - a socket
     names = dict.fromkeys([host, "127.0.0.1", "localhost"])
-    origins = [*(f"http://{name}:{port}" for name in names), *allowed_origins(settings)]
+    origins = [*(f"http://{name}:{port}" for name in names), *settings.cors.allow_origins]
     await prepare_bucket(settings, origins=origins)
     demo = demo_mode(settings)
     token = demo.token("alice") if demo else ""

@@ -1,11 +1,24 @@
-"""The settings that say who may call."""
+"""Settings of authentication."""
 
-from typing import Annotated
+from hashlib import sha256
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
-from uploadsvc.settings.section import Section
-from uploadsvc.settings.values import Names, Pem, matching
+from uploadsvc.auth.trusted_header import Network, trusted_networks
+from uploadsvc.settings.types import Names, Pem, Section, SettingsError, matching
+
+KeyKind = Literal["secret", "public_key", "jwks_url", "issuer"]
+
+_RESERVED_HEADERS: Final = frozenset(
+    {
+        *("accept", "authorization", "connection", "content-length", "content-type", "cookie", "forwarded"),
+        *("host", "origin", "referer", "sec-fetch-site", "user-agent", "x-api-key", "x-forwarded-for"),
+        *("x-on-behalf-of", "x-request-id"),
+    }
+)
+
+_EMPTY_KEY: Final = sha256(b"").hexdigest()
 
 # What RFC 9110 section 5.6.2 calls a token: names of headers and of cookies.
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}"
@@ -44,6 +57,32 @@ class JwtSettings(Section):
     user_claim: str = Field(default="sub", min_length=1)
     """Claim that holds the user."""
 
+    @property
+    def key_kind(self) -> KeyKind | None:
+        """The setting that leads to the keys; ``None`` if JWTs are off."""
+        for name in ("secret", "public_key", "jwks_url", "issuer"):
+            if getattr(self, name) is not None:
+                return name
+        return None
+
+    @model_validator(mode="after")
+    def _check_keys(self) -> Self:
+        keys = [name for name in ("secret", "public_key", "jwks_url") if getattr(self, name) is not None]
+        if len(keys) > 1:
+            first = f"UPLOADSVC_AUTH__JWT__{keys[0].upper()}"
+            raise SettingsError(("auth", "jwt", keys[1]), f"set this or {first}, not both")
+        if self.key_kind is None and (self.audience or self.algorithms or self.cookie):
+            message = (
+                "audience, algorithms and cookie need SECRET, PUBLIC_KEY, JWKS_URL or ISSUER beside them"
+            )
+            raise SettingsError(("auth", "jwt"), message)
+        if self.key_kind in {"jwks_url", "issuer"} and not self.audience:
+            message = (
+                "missing; keys that are published sign for many services, so tokens must name this one (aud)"
+            )
+            raise SettingsError(("auth", "jwt", "audience"), message)
+        return self
+
 
 class ApiKeySettings(Section):
     """API keys of services. They send `X-API-Key`, and `X-On-Behalf-Of` for the user."""
@@ -69,3 +108,40 @@ class AuthSettings(Section):
 
     trusted_proxies: Names = ()
     """Proxies that may set the header, as CIDRs such as `10.0.0.0/24`. Required with `trusted_header`."""
+
+    @property
+    def trusted_networks(self) -> tuple[Network, ...]:
+        """`trusted_proxies`, parsed and merged."""
+        return trusted_networks(self.trusted_proxies)
+
+    @model_validator(mode="after")
+    def _check_trusted_header(self) -> Self:
+        path = ("auth", "trusted_proxies")
+        if self.trusted_header is None:
+            if self.trusted_proxies:
+                raise SettingsError(path, "needs UPLOADSVC_AUTH__TRUSTED_HEADER beside it")
+            return self
+        if not self.trusted_proxies:
+            message = "missing; the CIDRs of the proxies that set the header, for example 10.0.0.0/24"
+            raise SettingsError(path, message)
+        if self.trusted_header.lower() in _RESERVED_HEADERS:
+            message = (
+                f"{self.trusted_header!r} has a meaning of its own; take another, "
+                "for example X-Forwarded-User"
+            )
+            raise SettingsError(("auth", "trusted_header"), message)
+        try:
+            trusted_networks(self.trusted_proxies)
+        except ValueError as error:
+            raise SettingsError(path, str(error)) from None
+        return self
+
+    @model_validator(mode="after")
+    def _check_api_keys(self) -> Self:
+        seen = {_EMPTY_KEY: "is that of an empty key, so anyone could call"}
+        for index, key in enumerate(self.api_keys):
+            digest = key.sha256.lower()
+            if digest in seen:
+                raise SettingsError(("auth", "api_keys", str(index), "sha256"), seen[digest])
+            seen[digest] = f"is that of the key {key.name!r} too; each service has a key of its own"
+        return self

@@ -17,8 +17,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from uploadsvc.settings.errors import ENV_DELIMITER, ENV_PREFIX, SettingsError
 from uploadsvc.settings.model import Settings
+from uploadsvc.settings.types import ENV_DELIMITER, ENV_PREFIX, SettingsError
 
 CONFIG_FILE = f"{ENV_PREFIX}CONFIG_FILE"
 
@@ -113,9 +113,10 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
 
 def _first(error: ValidationError) -> SettingsError:
     # The input is left out: it may be a secret.
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    problems = error.errors(include_url=False, include_input=False)
     problem = problems[0]
     path = tuple(str(part) for part in problem["loc"])
+    cause = problem.get("ctx", {}).get("error")
     match problem["type"]:
         case "missing":
             path = ("s3", "bucket") if path == ("s3",) else path
@@ -126,6 +127,8 @@ def _first(error: ValidationError) -> SettingsError:
             message = "not the JSON that it should be"
         case "extra_forbidden":
             message = "there is no such setting"
+        case _ if isinstance(cause, SettingsError):
+            path, message = cause.path, cause.message
         case _:
             message = problem["msg"].removeprefix("Value error, ")
     if len(problems) > 1:

@@ -1,16 +1,33 @@
 """The settings model. Names and defaults are the contract; `make docs` writes `docs/settings.md` from it."""
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator, model_validator
 
-from uploadsvc.domain.policy import MAX_EXPIRES_IN
+from uploadsvc.domain.credentials import Credentials
+from uploadsvc.domain.endpoints import (
+    AddressingStyle,
+    BucketEndpoint,
+    addressing_style,
+    aws_endpoint_url,
+    base_url,
+    bucket_endpoint,
+)
+from uploadsvc.domain.errors import InvalidKey
+from uploadsvc.domain.keys import Namespace, check_key
+from uploadsvc.domain.policy import MAX_EXPIRES_IN, PolicyError
+from uploadsvc.domain.providers import PROVIDERS, Provider
 from uploadsvc.settings.auth import AuthSettings
 from uploadsvc.settings.policies import PolicySettings
-from uploadsvc.settings.section import Section
-from uploadsvc.settings.values import Names, Pem, SecretPem, matching
+from uploadsvc.settings.types import Names, Pem, SecretPem, Section, SettingsError, matching
+from uploadsvc.tokens.derived_keys import MIN_SECRET_BYTES
 
-MAX_TOKEN_SECONDS = 86_400
+MAX_TOKEN_SECONDS: Final = 86_400
+MAX_PREFIX_BYTES: Final = 256
+
+# As browsers send it: https://html.spec.whatwg.org/#ascii-serialisation-of-an-origin
+_ORIGIN: Final = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
 class S3Settings(Section):
@@ -58,6 +75,83 @@ class S3Settings(Section):
     `endpoint_url` is set.
     """
 
+    @property
+    def store(self) -> Provider:
+        """Profile of the store."""
+        return PROVIDERS[self.provider or ("generic" if self.endpoint_url else "aws")]
+
+    @property
+    def signing_region(self) -> str:
+        """Region that requests are signed for."""
+        return self.region or self.store.default_region
+
+    @property
+    def style(self) -> AddressingStyle:
+        """Addressing style, with ``auto`` decided."""
+        return addressing_style(
+            configured=self.addressing_style, endpoint_url=self.endpoint_url, bucket=self.bucket
+        )
+
+    @property
+    def endpoint(self) -> BucketEndpoint:
+        """Address of the bucket for the service."""
+        return self._address(self.endpoint_url or aws_endpoint_url(self.signing_region))
+
+    @property
+    def public_endpoint(self) -> BucketEndpoint:
+        """Address of the bucket for browsers."""
+        return self._address(self.public_endpoint_url) if self.public_endpoint_url else self.endpoint
+
+    @property
+    def credentials(self) -> Credentials | None:
+        """The fixed access key; ``None`` for the AWS chain."""
+        if self.access_key_id is None or self.secret_access_key is None:
+            return None
+        return Credentials(
+            access_key_id=self.access_key_id,
+            secret_access_key=self.secret_access_key.get_secret_value(),
+            session_token=self.session_token.get_secret_value() if self.session_token else None,
+        )
+
+    def _address(self, url: str) -> BucketEndpoint:
+        return bucket_endpoint(endpoint_url=url, bucket=self.bucket, style=self.style)
+
+    @model_validator(mode="after")
+    def _check_region(self) -> Self:
+        if self.endpoint_url is None and self.provider not in {None, "aws"}:
+            raise SettingsError(("s3", "endpoint_url"), f"missing; where {self.provider} is reached")
+        if self.endpoint_url is None and self.region is None:
+            message = "missing; the bucket's region, for example eu-central-1"
+            raise SettingsError(("s3", "region"), message)
+        return self
+
+    @model_validator(mode="after")
+    def _check_addresses(self) -> Self:
+        if self.endpoint_url:
+            self._check_address("endpoint_url", self.endpoint_url)
+        try:
+            url = self.public_endpoint_url or self.endpoint_url or aws_endpoint_url(self.signing_region)
+        except ValueError as error:
+            raise SettingsError(("s3", "region"), str(error)) from None
+        self._check_address("public_endpoint_url" if self.public_endpoint_url else "addressing_style", url)
+        return self
+
+    def _check_address(self, name: str, url: str) -> None:
+        try:
+            self._address(url)
+        except ValueError as error:
+            raise SettingsError(("s3", name), str(error)) from None
+
+    @model_validator(mode="after")
+    def _check_credentials(self) -> Self:
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            name = "access_key_id" if self.access_key_id is None else "secret_access_key"
+            raise SettingsError(("s3", name), "missing; access key id and secret go together")
+        if self.session_token is not None and self.access_key_id is None:
+            message = "needs ACCESS_KEY_ID and SECRET_ACCESS_KEY beside it"
+            raise SettingsError(("s3", "session_token"), message)
+        return self
+
 
 class ReceiptSettings(Section):
     """Receipts for completed uploads ([how to verify them](receipts.md))."""
@@ -82,9 +176,42 @@ class ReceiptSettings(Section):
     expires_in: int = Field(default=86_400, ge=1)
     """Lifetime of a receipt in seconds."""
 
+    @model_validator(mode="after")
+    def _check_keys(self) -> Self:
+        # An empty key counts as set: it must not silently become a derived one.
+        if self.private_key is not None and self.secret is not None:
+            message = "set this or UPLOADSVC_RECEIPTS__SECRET, not both"
+            raise SettingsError(("receipts", "private_key"), message)
+        if self.public_keys and self.private_key is None:
+            message = (
+                "needs UPLOADSVC_RECEIPTS__PRIVATE_KEY beside it: keys are published only where receipts "
+                "are signed with one"
+            )
+            raise SettingsError(("receipts", "public_keys"), message)
+        if self.secret is not None:
+            _check_length(("receipts", "secret"), self.secret)
+        return self
 
-class TokenSettings(Section):
+
+class _Lifetimes(Section):
+    _name: ClassVar[str]
+
+    expires_in: int
+    max_expires_in: int
+
+    @model_validator(mode="after")
+    def _check_lifetimes(self) -> Self:
+        # A default above the maximum is cut; a value that the operator set is an error.
+        if "expires_in" in self.model_fields_set and self.expires_in > self.max_expires_in:
+            message = f"{self.expires_in} is above max_expires_in ({self.max_expires_in})"
+            raise SettingsError((self._name, "expires_in"), message)
+        return self
+
+
+class TokenSettings(_Lifetimes):
     """Upload tokens, issued by `POST /v1/tokens`."""
+
+    _name = "tokens"
 
     expires_in: int = Field(default=900, ge=1, le=MAX_TOKEN_SECONDS)
     """Lifetime in seconds, if the request does not set one."""
@@ -100,8 +227,10 @@ class ObjectSettings(Section):
     """Let callers delete their own objects. The service then needs `s3:DeleteObject`."""
 
 
-class DownloadSettings(Section):
+class DownloadSettings(_Lifetimes):
     """Download URLs, issued by `POST /v1/downloads`."""
+
+    _name = "downloads"
 
     expires_in: int = Field(default=300, ge=1, le=MAX_EXPIRES_IN)
     """Lifetime in seconds, if the request does not set one."""
@@ -118,6 +247,20 @@ class CorsSettings(Section):
 
     allow_credentials: bool = False
     """Let pages of these origins send cookies. Not possible with `*`."""
+
+    @model_validator(mode="after")
+    def _check_origins(self) -> Self:
+        if "*" in self.allow_origins and self.allow_credentials:
+            message = "true with the origin '*' would let any site act for its visitors; name the origins"
+            raise SettingsError(("cors", "allow_credentials"), message)
+        for origin in self.allow_origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                message = (
+                    f"{origin!r} is not an origin; write scheme://host or scheme://host:port, "
+                    "in lower case and without a path"
+                )
+                raise SettingsError(("cors", "allow_origins"), message)
+        return self
 
 
 class UppySettings(Section):
@@ -174,3 +317,96 @@ class Settings(Section):
     demo: bool = False
     """Serve the demo page, on which anyone can upload as one of two demo users. Never use it in production.
     """
+
+    @property
+    def secrets(self) -> list[bytes]:
+        """The secret keys: the first signs, all verify."""
+        keys = self.secret_keys or ((self.secret_key,) if self.secret_key else ())
+        return [key.get_secret_value().encode() for key in keys]
+
+    @property
+    def namespace(self) -> Namespace:
+        """The key prefix."""
+        return Namespace(self.key_prefix)
+
+    @field_validator("key_prefix")
+    @classmethod
+    def _check_key_prefix(cls, value: str) -> str:
+        try:
+            check_key(value, field="key_prefix")
+        except InvalidKey as error:
+            message = f"{error.detail} Write it like 'uploads'."
+            raise ValueError(message) from None
+        if len(value.encode()) > MAX_PREFIX_BYTES:
+            message = f"at most {MAX_PREFIX_BYTES} bytes"
+            raise ValueError(message)
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, value: str | None) -> str | None:
+        return None if value is None else base_url(value, name="public URL")
+
+    @model_validator(mode="after")
+    def _check_secrets(self) -> Self:
+        if self.secret_key and self.secret_keys:
+            raise SettingsError(("secret_keys",), "set this or UPLOADSVC_SECRET_KEY, not both")
+        for key in self.secret_keys:
+            _check_length(("secret_keys",), key)
+        if self.secret_key:
+            _check_length(("secret_key",), self.secret_key)
+        return self
+
+    @model_validator(mode="after")
+    def _check_receipt_secret(self) -> Self:
+        if self.receipts.secret is None:
+            return self
+        secret, login = self.receipts.secret.get_secret_value(), self.auth.jwt.secret
+        if login is not None and login.get_secret_value() == secret:
+            message = "is UPLOADSVC_AUTH__JWT__SECRET; whoever checks receipts could sign anyone in"
+            raise SettingsError(("receipts", "secret"), message)
+        if secret.encode() in self.secrets:
+            message = "is a secret key of the service; whoever checks receipts could make ids and tokens"
+            raise SettingsError(("receipts", "secret"), message)
+        return self
+
+    @model_validator(mode="after")
+    def _check_policies(self) -> Self:
+        for name, settings in self.policies.items():
+            try:
+                settings.policy(name).check(provider=self.s3.store, namespace=self.namespace)
+            except PolicyError as error:
+                raise SettingsError(("policies", name, error.field), error.message) from None
+        for index, key in enumerate(self.auth.api_keys):
+            for policy in key.policies:
+                if policy != "*" and policy not in self.policies:
+                    path = ("auth", "api_keys", str(index), "policies")
+                    raise SettingsError(path, f"there is no policy {policy!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_uppy(self) -> Self:
+        uppy, path = self.uppy, ("uppy", "credentials")
+        if not uppy.credentials:
+            if uppy.role_arn or uppy.sts_endpoint_url:
+                raise SettingsError(path, "must be true where a role or an STS endpoint is set")
+            return self
+        if not self.s3.store.session_policies:
+            store = self.s3.store.name
+            message = f"{store} has no token service that holds a session to a policy; leave it false"
+            raise SettingsError(path, message)
+        if uppy.role_arn is None and (uppy.sts_endpoint_url or self.s3.endpoint_url) is not None:
+            message = "missing; the role that is assumed (only AWS's own service can do without one)"
+            raise SettingsError(("uppy", "role_arn"), message)
+        if uppy.sts_endpoint_url is not None:
+            try:
+                bucket_endpoint(endpoint_url=uppy.sts_endpoint_url, bucket=self.s3.bucket, style="path")
+            except ValueError as error:
+                raise SettingsError(("uppy", "sts_endpoint_url"), str(error)) from None
+        return self
+
+
+def _check_length(path: tuple[str, ...], secret: SecretStr) -> None:
+    size = len(secret.get_secret_value().encode())
+    if size < MIN_SECRET_BYTES:
+        raise SettingsError(path, f"has {size} bytes; {MIN_SECRET_BYTES} or more are needed")

@@ -7,9 +7,7 @@ from pydantic import BeforeValidator, Field
 from uploadsvc.domain.keys import KeyTemplate
 from uploadsvc.domain.policy import Acl, ChecksumRule, Disposition, Encryption, Method, Policy
 from uploadsvc.domain.providers import GIB
-from uploadsvc.settings.errors import SettingsError
-from uploadsvc.settings.section import Section
-from uploadsvc.settings.values import Size, split_list
+from uploadsvc.settings.types import Section, SettingsError, Size, split_list
 
 
 class PolicySettings(Section):

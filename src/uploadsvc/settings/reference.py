@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from uploadsvc.domain.providers import PROVIDERS
-from uploadsvc.settings.errors import variable
 from uploadsvc.settings.stores import store_tables
 from uploadsvc.settings.tree import ITEM, NAME, Group, Setting, groups
+from uploadsvc.settings.types import variable
 from uploadsvc.settings.wording import allowed, default
 
 MARK: Final = "<!-- What follows is written by `make docs`. -->\n"

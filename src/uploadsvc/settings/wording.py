@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from uploadsvc.settings.tree import Schema, Setting
-from uploadsvc.settings.values import FORM
+from uploadsvc.settings.types import FORM
 
 _UNITS: Final = (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 

@@ -1,15 +1,26 @@
-"""Values as people write them: sizes, lists, PEM text in one line."""
+"""Building blocks of the settings: sections, errors, and values as people write them."""
 
 import re
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, SecretStr
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    SecretStr,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+ENV_PREFIX: Final = "UPLOADSVC_"
+ENV_DELIMITER: Final = "__"
+
 FORM: Final = "x-form"
-"""Where a value's JSON Schema says in words what it looks like."""
+"""Key of a value's JSON Schema that describes its form in words."""
 
 _SIZE = re.compile(r"\s*(\d{1,18})\s*([KMGT]?i?B)?\s*", re.IGNORECASE)
 _UNITS: Final = {
@@ -26,11 +37,44 @@ _UNITS: Final = {
 }
 
 
+class SettingsError(ValueError):
+    """A setting that stops the start, in one line.
+
+    Attributes:
+        variable: Name of the setting's environment variable.
+        message: The problem, and what is allowed.
+
+    Args:
+        path: Path of the setting: ``("s3", "bucket")`` is ``UPLOADSVC_S3__BUCKET``.
+        message: The problem, and what is allowed. It never holds the value of a secret.
+    """
+
+    def __init__(self, path: tuple[str, ...], message: str) -> None:
+        self.path = path
+        self.message = message
+        self.variable = variable(*path) if path else "settings"
+        super().__init__(f"{self.variable}: {message}")
+
+
+def variable(*path: str) -> str:
+    """Return the name of a setting's environment variable."""
+    return ENV_PREFIX + ENV_DELIMITER.join(part.upper() for part in path)
+
+
+class Section(BaseModel):
+    """A section of the settings. It rejects unknown names.
+
+    `docs/settings.md` is generated from the docstrings of sections and fields.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
 def parse_size(value: object) -> object:
-    """Return bytes for ``5242880``, ``"5MB"`` or ``"5MiB"``; other types are pydantic's to refuse.
+    """Return the bytes for ``5242880``, ``"5MB"`` or ``"5MiB"``; pydantic rejects other types.
 
     Raises:
-        ValueError: A string of another form.
+        ValueError: The string has another form.
     """
     if not isinstance(value, str):
         return value
@@ -42,23 +86,23 @@ def parse_size(value: object) -> object:
 
 
 def split_list(value: object) -> object:
-    """Return a list for ``"a, b"``; other types are pydantic's to refuse."""
+    """Return the list for ``"a, b"``; pydantic rejects other types."""
     if isinstance(value, str):
         return [item.strip() for item in value.split(",") if item.strip()]
     return value
 
 
 def unfold_pem(value: object) -> object:
-    r"""Return PEM text with real line ends for one whose line ends were written ``\n``."""
+    r"""Return PEM text with each written ``\n`` as a line end."""
     return value.replace("\\n", "\n") if isinstance(value, str) else value
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A validator that takes strings of one form and otherwise says what is allowed.
+    """Validates that a string has one form, and says what is allowed.
 
     Args:
-        pattern: What the whole string has to match.
+        pattern: Regular expression for the whole string.
         allowed: The same in words.
     """
 
@@ -66,13 +110,13 @@ class Form:
     allowed: str
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Check what has been found to be a string."""
+        """Validate after pydantic has checked that the value is a string."""
         return core_schema.no_info_after_validator_function(self._checked, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Say it in the schema, too."""
+        """Add the form to the schema."""
         return {**handler(schema), FORM: self.allowed}
 
     def _checked(self, value: str) -> str:
@@ -83,7 +127,7 @@ class Form:
 
 
 def matching(pattern: str, allowed: str) -> Form:
-    """Return a validator that takes strings of one form and otherwise says what is allowed."""
+    """Return a validator for strings that match ``pattern``; ``allowed`` says so in words."""
     return Form(pattern, allowed)
 
 
