@@ -17,7 +17,7 @@ from uploadsvc.s3.presigner import Presigner
 CHECK: Final = "uppy-credentials"
 
 _GRANT: Final = "grant the role the rights that uploadsvc iam-policy --for role prints"
-_TRUST: Final = "see UPLOADSVC_UPPY__ROLE_ARN and its trust policy: docs/bucket.md, Rights"
+_TRUST: Final = "see UPLOADSVC_UPPY__ROLE_ARN and its trust policy: docs/bucket.md, Permissions"
 _TURN_OFF: Final = "set UPLOADSVC_UPPY__CREDENTIALS=false: with this store, callers could write anywhere"
 
 
