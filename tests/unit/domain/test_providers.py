@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from uploadsvc.domain.checksums import Algorithm, Checksum
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.keys import KeyTemplate, Namespace
-from uploadsvc.domain.plan import Plan, UploadRequest
+from uploadsvc.domain.plan import ClientTraits, UploadRequest
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.policy import ChecksumRule, Policy, PolicyError
 from uploadsvc.domain.providers import GIB, PROVIDERS, Provider
@@ -75,7 +75,7 @@ requests = st.fixed_dictionaries(
         "relative_key": st.sampled_from([None, None, "a.txt"]),
         "overwrite": st.sampled_from([None, None, True, False]),
         "checksum": st.sampled_from([*[None] * len(CHECKSUMS), *CHECKSUMS]),
-        "size_open": st.booleans(),
+        "client": st.booleans().map(lambda size_open: ClientTraits(size_open=size_open)),
     }
 )
 
