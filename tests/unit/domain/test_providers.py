@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from uploadsvc.domain.checksums import Algorithm, Checksum
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.keys import KeyTemplate, Namespace
-from uploadsvc.domain.plan import ClientTraits, UploadRequest
+from uploadsvc.domain.plan import ClientTraits, Plan, UploadRequest
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.policy import ChecksumRule, Policy, PolicyError
 from uploadsvc.domain.providers import GIB, PROVIDERS, Provider
