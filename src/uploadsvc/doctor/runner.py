@@ -169,7 +169,6 @@ class Runner:
             return [], []
         if cause is not None or contact.credentials is None or not route.reached:
             return [], [blocked(check, cause or public_endpoint.CHECK) for check in checks]
-        presigner = route.presigner.with_credentials(contact.credentials)
         probes: list[Probe] = []
 
         async def send() -> list[Finding]:
@@ -180,7 +179,7 @@ class Runner:
             canaries = Canaries(
                 self._target,
                 http=self._http,
-                presigner=presigner,
+                presigner=route.presigner,
                 permissions=permissions,
                 cleanup=self._cleanup,
             )

@@ -13,7 +13,7 @@ from uploadsvc.api.v1.schemas import EXAMPLE_KEY, EXAMPLE_URL
 from uploadsvc.domain.parts import MAX_PARTS
 from uploadsvc.domain.policy import MAX_EXPIRES_IN
 from uploadsvc.domain.principal import Principal
-from uploadsvc.services.request_signing import DirectRequest, RequestSigner
+from uploadsvc.services.request_signing import RequestSigner, S3Request
 
 # Named, so that generators of clients need not invent a name.
 FormFields = TypeAliasType("FormFields", Annotated[dict[str, str], Field(examples=[{"key": "photo.jpg"}])])
@@ -57,9 +57,9 @@ class SignUppyRequest(BaseModel):
         default=None, description="By default the only one of the credential, else `default`."
     )
 
-    def request(self) -> DirectRequest:
+    def request(self) -> S3Request:
         """Return the request as the service's value."""
-        return DirectRequest(
+        return S3Request(
             method=self.method,
             key=self.key,
             upload_id=self.upload_id,
