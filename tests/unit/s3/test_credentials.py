@@ -1,4 +1,4 @@
-"""New credentials are there before the old ones end, by one question at a time, and nobody waits for it."""
+"""Credentials are renewed before they end, by one fetch at a time, without making callers wait."""
 
 import asyncio
 import gc
