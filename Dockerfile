@@ -1,5 +1,5 @@
-# pip takes its index from these, where one is not reached directly: docker build --build-arg PIP_INDEX_URL=…
-# They stay in the build stages: no layer and no history of the image holds them.
+# For another package index: docker build --build-arg PIP_INDEX_URL=…
+# These arguments are used in the build stages only, so they are in no layer and no history of the image.
 
 FROM python:3.13-slim AS dependencies
 ARG PIP_INDEX_URL
@@ -9,9 +9,9 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1 PIP_ROOT_U
 WORKDIR /build
 RUN ["python", "-m", "venv", "--without-pip", "/opt/uploadsvc"]
 COPY locks/runtime.txt locks/
-# Wheels only: nothing is compiled, and no package's own code runs.
+# Wheels only, so that nothing is compiled and no package's code runs.
 RUN ["pip", "--python", "/opt/uploadsvc/bin/python", "install", "--require-hashes", "--only-binary", ":all:", "--no-compile", "-r", "locks/runtime.txt"]
-# Bytecode is made here, since the service cannot write it. By hash, not by time: builders may set other times.
+# Compile bytecode here, because the service cannot write files. By hash, because builders may change file times.
 RUN ["python", "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", "/opt/uploadsvc/lib"]
 
 FROM dependencies AS package
@@ -23,7 +23,7 @@ RUN ["pip", "install", "--require-hashes", "--only-binary", ":all:", "-r", "lock
 COPY LICENSE README.md pyproject.toml ./
 COPY src src
 RUN ["pip", "wheel", "--no-build-isolation", "--no-deps", "--no-index", "--wheel-dir", "dist", "."]
-# Into a tree of its own, laid over the dependencies below: a change of the source makes one small layer.
+# Install into a separate tree, copied over the dependencies below: a change in the source changes one small layer.
 RUN pip --python /opt/uploadsvc/bin/python install --no-deps --no-index --no-compile --root /package dist/*.whl \
     && python -m compileall -q --invalidation-mode unchecked-hash -s /package -p / /package
 
@@ -31,17 +31,17 @@ FROM python:3.13-slim
 LABEL org.opencontainers.image.title="uploadsvc" \
       org.opencontainers.image.description="A self-hosted service that issues presigned S3 uploads under per-user key prefixes." \
       org.opencontainers.image.licenses="MIT"
-# The base has pip, and a standard library without bytecode: each process and each health check would compile it anew.
+# The base image has pip, and a standard library without bytecode, which every process and health check would compile again.
 RUN pip uninstall --yes --quiet --root-user-action ignore pip \
     && rm -rf "$(python -c 'import ensurepip; print(ensurepip.__path__[0])')" \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 COPY --from=dependencies /opt/uploadsvc /opt/uploadsvc
 COPY --from=package /package /
 ENV PATH=/opt/uploadsvc/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-# A number, so that an orchestrator can see that it is not root.
+# A number, so that an orchestrator can verify that it is not root.
 USER 10001:10001
 EXPOSE 8000
-# By http.client: urllib would ask a proxy that the environment names.
+# http.client, because urllib would use a proxy from the environment.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
     CMD ["python", "-IS", "-c", "import http.client as h; c = h.HTTPConnection('127.0.0.1', 8000, timeout=2); c.request('GET', '/healthz'); raise SystemExit(c.getresponse().status != 200)"]
 ENTRYPOINT ["uploadsvc"]

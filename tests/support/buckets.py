@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.support.servers import S3Server
 
-from uploadsvc import bootstrap as wiring
+from uploadsvc.bootstrap.bucket import bucket_requirements
 from uploadsvc.provisioning.plan import PROBLEMS, apply
 from uploadsvc.settings import Settings
 
@@ -13,5 +13,5 @@ from uploadsvc.settings import Settings
 async def set_up(server: S3Server, settings: Mapping[str, Any]) -> None:
     """Make the bucket's rules by the settings of a service over it."""
     async with server.client() as client:
-        steps = await apply(client, wiring.bucket_requirements(Settings.model_validate(dict(settings))))
+        steps = await apply(client, bucket_requirements(Settings.model_validate(dict(settings))))
     assert [step for step in steps if step.state in PROBLEMS] == []

@@ -10,6 +10,7 @@ import jwt
 from tests.support.servers import S3Server
 
 from uploadsvc.app import create_app
+from uploadsvc.bootstrap.services import Clock, utc_now
 from uploadsvc.settings import Settings
 
 JWT_SECRET: Final = "the tests' own secret for bearer tokens, of 32 bytes or more"
@@ -60,14 +61,14 @@ def token_for(
     return jwt.encode({"sub": user, "exp": ends, **claims}, secret, algorithm="HS256")
 
 
-def authorization(user: str = "alice") -> dict[str, str]:
+def authorization(user: str = "alice", *, expires_in: int = 300) -> dict[str, str]:
     """Return the header with which a user calls."""
-    return {"Authorization": f"Bearer {token_for(user)}"}
+    return {"Authorization": f"Bearer {token_for(user, expires_in=expires_in)}"}
 
 
 @asynccontextmanager
 async def service_client(
-    settings: Mapping[str, Any], *, user: str | None = "alice"
+    settings: Mapping[str, Any], *, user: str | None = "alice", clock: Clock = utc_now
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Run the app, its lifespan included, and give a client that calls it as a user.
 
@@ -75,8 +76,9 @@ async def service_client(
         settings: As `settings_for` returns them.
         user: Who calls by default; ``None`` for nobody. One request may say otherwise by
             ``headers=authorization("bob")``.
+        clock: The clock of the service.
     """
-    app = create_app(Settings.model_validate(dict(settings)))
+    app = create_app(Settings.model_validate(dict(settings)), clock=clock)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(

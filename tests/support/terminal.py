@@ -20,6 +20,7 @@ from tests.support.service import settings_for, token_for
 from tests.support.stories.serving import served
 
 from uploadsvc.app import create_app
+from uploadsvc.bootstrap.services import Clock, utc_now
 from uploadsvc.settings import Settings
 
 MIB: Final = 1024**2
@@ -135,7 +136,7 @@ class Terminal:
 
 @asynccontextmanager
 async def terminal(
-    server: S3Server, directory: Path, **policies: Mapping[str, Any]
+    server: S3Server, directory: Path, *, clock: Clock = utc_now, **policies: Mapping[str, Any]
 ) -> AsyncIterator[Terminal]:
     """Run the service and the bad lines to it and to its S3."""
     async with fault_proxy(server.endpoint_url) as proxy:
@@ -147,7 +148,7 @@ async def terminal(
             policies={**POLICIES, **policies},
             objects={"delete": True},
         )
-        app = create_app(Settings.model_validate(settings))
+        app = create_app(Settings.model_validate(settings), clock=clock)
         async with served(app) as origin, fault_proxy(origin) as line:
             yield Terminal(url=line.url, server=server, proxy=proxy, line=line, directory=directory)
 

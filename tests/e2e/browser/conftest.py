@@ -121,11 +121,9 @@ async def demo_page(browser: Browser, demo_url: str) -> AsyncIterator[DemoPage]:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Have the service go by a clock that can be put back."""
-    clock = Clock()
-    monkeypatch.setattr("uploadsvc.bootstrap.now", clock)
-    return clock
+def clock() -> Clock:
+    """Return a clock for the service that can be set back."""
+    return Clock()
 
 
 @pytest.fixture

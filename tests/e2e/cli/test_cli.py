@@ -20,7 +20,8 @@ from tests.support.servers import S3Server, free_port
 from tests.support.service import JWT_SECRET, SECRET_KEY, token_for
 from typer.testing import CliRunner, Result
 
-from uploadsvc import bootstrap as wiring
+from uploadsvc.bootstrap.secrets import build_receipts
+from uploadsvc.bootstrap.services import utc_now
 from uploadsvc.cli import main
 from uploadsvc.cli.commands import app as commands
 from uploadsvc.cli.commands import run
@@ -201,7 +202,9 @@ NAMES = {"RECEIPTS__AUDIENCE": "backend", "RECEIPTS__ISSUER": "https://uploads.e
 
 def signed() -> str:
     """Return a receipt by the settings of now."""
-    return wiring.receipts(load_settings()).sign({"size": 5}, user="ann", jti="J", now=wiring.now())
+    settings = load_settings()
+    receipts = build_receipts(settings, settings.secrets)
+    return receipts.sign({"size": 5}, user="ann", jti="J", now=utc_now())
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS.keys())

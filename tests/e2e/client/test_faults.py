@@ -62,13 +62,10 @@ async def test_a_part_fails_once(term: Terminal, fault: Fault) -> None:
 
 
 @pytest.mark.parametrize("size", [10, 12 * MIB])
-async def test_urls_that_have_ended(
-    s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
-) -> None:
+async def test_urls_that_have_ended(s3: S3Server, tmp_path: Path, size: int) -> None:
     """Signed an hour ago: those of parts are not even tried; S3 itself refuses that of one request."""
     behind = timedelta(hours=1)
-    monkeypatch.setattr("uploadsvc.bootstrap.now", lambda: datetime.now(UTC) - behind)
-    async with terminal(s3, tmp_path) as term:
+    async with terminal(s3, tmp_path, clock=lambda: datetime.now(UTC) - behind) as term:
 
         def rule(_: Exchange) -> None:
             nonlocal behind

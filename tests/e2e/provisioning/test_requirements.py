@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pytest
 
-from uploadsvc import bootstrap as wiring
+from uploadsvc.bootstrap.bucket import access_requirements, bucket_requirements
 from uploadsvc.provisioning.models import AccessRequirements, BucketRequirements
 from uploadsvc.settings import Settings, SettingsError
 
@@ -22,12 +22,12 @@ def settings_of(s3: dict[str, Any] | None = None, **sections: Any) -> Settings: 
 
 def needs(s3: dict[str, Any] | None = None, **sections: Any) -> BucketRequirements:  # noqa: ANN401 - any section
     """Return what settings ask of the bucket."""
-    return wiring.bucket_requirements(settings_of(s3, **sections))
+    return bucket_requirements(settings_of(s3, **sections))
 
 
 def access(s3: dict[str, Any] | None = None, **sections: Any) -> AccessRequirements:  # noqa: ANN401 - any section
     """Return what settings make the service do."""
-    return wiring.access_requirements(settings_of(s3, **sections))
+    return access_requirements(settings_of(s3, **sections))
 
 
 def test_plain_settings() -> None:

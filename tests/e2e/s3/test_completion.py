@@ -7,10 +7,8 @@ import httpx
 import jwt
 import pytest
 from tests.support.servers import S3Server
-from tests.support.service import RECEIPT_SECRET, service_client, settings_for
+from tests.support.service import RECEIPT_SECRET, authorization, service_client, settings_for
 from tests.support.transfers import create, put
-
-from uploadsvc import bootstrap as wiring
 
 CONTENT = b"hello, bytes"
 
@@ -165,13 +163,13 @@ async def test_overwriting_can_be_declined_where_it_is_allowed(
     assert (await put(http, no_overwrite, CONTENT)).status_code == 412
 
 
-async def test_an_id_ends(s3: S3Server, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_id_ends(s3: S3Server, http: httpx.AsyncClient) -> None:
     """After a day its id is 410, whatever S3 holds."""
     settings = settings_for(s3)
     async with service_client(settings) as api:
         upload = await create(api, size=len(CONTENT))
         assert (await put(http, upload, CONTENT)).status_code == 200
-    monkeypatch.setattr(wiring, "now", lambda: datetime.now(UTC) + timedelta(hours=25))
-    async with service_client(settings) as api:
+    async with service_client(settings, clock=lambda: datetime.now(UTC) + timedelta(hours=25)) as api:
+        api.headers.update(authorization("alice", expires_in=26 * 3600))
         answer = await api.post(f"/v1/uploads/{upload['id']}/complete")
     assert (answer.status_code, answer.json()["code"]) == (410, "upload_expired")

@@ -11,8 +11,6 @@ from tests.support.servers import S3Server
 from tests.support.service import service_client, settings_for
 from tests.support.transfers import content_of, create, post
 
-from uploadsvc import bootstrap as wiring
-
 CONTENT = b"hello, bytes"
 REFUSED = (400, 403)
 
@@ -74,15 +72,11 @@ async def test_the_key_of_another_upload_is_refused(api: httpx.AsyncClient, http
     assert (await api.get(f"/v1/uploads/{other['id']}")).json()["status"] == "pending"
 
 
-async def test_an_expired_form_is_refused(
-    s3: S3Server, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_expired_form_is_refused(s3: S3Server, http: httpx.AsyncClient) -> None:
     """Signed an hour ago for fifteen minutes."""
     settings = settings_for(s3, policies={"ranged": {"min_size": 4, "max_size": 16}})
-    with monkeypatch.context() as patch:
-        patch.setattr(wiring, "now", lambda: datetime.now(UTC) - timedelta(hours=1))
-        async with service_client(settings) as api:
-            upload = await form(api)
+    async with service_client(settings, clock=lambda: datetime.now(UTC) - timedelta(hours=1)) as api:
+        upload = await form(api)
     assert (await post(http, upload, CONTENT)).status_code in REFUSED
 
 

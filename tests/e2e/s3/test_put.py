@@ -12,8 +12,6 @@ from tests.support.servers import S3Server
 from tests.support.service import service_client, settings_for
 from tests.support.transfers import content_of, create, put
 
-from uploadsvc import bootstrap as wiring
-
 CONTENT = b"hello, bytes"
 SHA256 = base64.b64encode(hashlib.sha256(CONTENT).digest()).decode()
 OTHER_SHA256 = base64.b64encode(hashlib.sha256(b"other bytes!").digest()).decode()
@@ -108,14 +106,10 @@ async def test_an_edited_query_is_refused(
     assert (await put(http, altered, CONTENT)).status_code == 403
 
 
-async def test_an_expired_url_is_refused(
-    s3: S3Server, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_expired_url_is_refused(s3: S3Server, http: httpx.AsyncClient) -> None:
     """Signed an hour ago for fifteen minutes; the same request signed now is taken."""
-    with monkeypatch.context() as patch:
-        patch.setattr(wiring, "now", lambda: datetime.now(UTC) - timedelta(hours=1))
-        async with service_client(settings_for(s3)) as api:
-            upload = await text(api)
+    async with service_client(settings_for(s3), clock=lambda: datetime.now(UTC) - timedelta(hours=1)) as api:
+        upload = await text(api)
     assert (await put(http, upload, CONTENT)).status_code == 403
     async with service_client(settings_for(s3)) as api:
         assert (await put(http, await text(api), CONTENT)).status_code == 200

@@ -32,7 +32,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Have the service wait for its next look at published keys by this clock."""
     clock = Clock()
-    monkeypatch.setattr("uploadsvc.bootstrap.jwt.monotonic", clock)
+    monkeypatch.setattr("uploadsvc.bootstrap.auth.monotonic", clock)
     return clock
 
 

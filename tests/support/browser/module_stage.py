@@ -184,7 +184,7 @@ async def stage(server: S3Server, context: BrowserContext, clock: Clock) -> Asyn
     Args:
         server: Gets a bucket for this.
         context: Where tabs are opened.
-        clock: What the service goes by; in force already.
+        clock: The clock of the service.
     """
     csp: list[str] = []
     config: dict[str, str] = {}
@@ -198,7 +198,7 @@ async def stage(server: S3Server, context: BrowserContext, clock: Clock) -> Asyn
         )
         await set_up(s3, settings)
         async with (
-            served(create_app(Settings.model_validate(settings))) as origin,
+            served(create_app(Settings.model_validate(settings), clock=clock)) as origin,
             fault_proxy(origin) as service,
         ):
             config["service"] = service.url

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,24 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from pydantic import ValidationError
+from starlette.datastructures import Headers
 from tests.support.receipt_keys import EC, ED25519, RSA, private_pem, public_pem
 
-from uploadsvc import bootstrap as wiring
-from uploadsvc.bootstrap.services import build_services
+from uploadsvc.app import create_app
+from uploadsvc.auth.request import AuthRequest
+from uploadsvc.bootstrap.auth import build_authenticator
+from uploadsvc.bootstrap.bucket import bucket_requirements
+from uploadsvc.bootstrap.secrets import build_receipts
+from uploadsvc.bootstrap.services import build_services, utc_now
+from uploadsvc.domain.credentials import Credentials
+from uploadsvc.domain.errors import Unauthenticated, UploadExpired
+from uploadsvc.domain.plan import UploadRequest
+from uploadsvc.domain.principal import Principal
+from uploadsvc.s3.credentials import CredentialSource
 from uploadsvc.settings import Settings, SettingsError, load_settings
 from uploadsvc.tokens.derived_keys import derive_key
+from uploadsvc.tokens.receipts import Receipts
 
 SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2"
 SHORT = "hunter2-hunter2"
@@ -56,15 +69,9 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
     return loaded
 
 
-def wire(settings: Settings) -> None:
-    """Make every part, as the app does."""
-    wiring.secrets(settings)
-    wiring.planners(settings)
-    wiring.authenticator(settings, wiring.jwt_verifier(settings)[0])
-    wiring.receipts(settings)
-    wiring.allowed_origins(settings)
-    wiring.storage_and_presigner(settings)
-    build_services(settings)
+def receipts_of(settings: Settings) -> Receipts:
+    """Return the signer of receipts."""
+    return build_receipts(settings, settings.secrets)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +240,11 @@ def wire(settings: Settings) -> None:
         ({"POLICIES__AVATARS__CONTENT_TYPES": "image"}, "POLICIES__AVATARS__CONTENT_TYPES", "'image'"),
         ({"POLICIES__AVATARS__TAGS": '{"a": "b<"}'}, "POLICIES__AVATARS__TAGS", "letters, digits"),
         (
-            {"POLICIES__AVATARS__METHODS": "post", "S3__PROVIDER": "r2"},
+            {
+                "POLICIES__AVATARS__METHODS": "post",
+                "S3__PROVIDER": "r2",
+                "S3__ENDPOINT_URL": "https://r2.example.com",
+            },
             "POLICIES__AVATARS__METHODS",
             "r2 takes no POST policies",
         ),
@@ -243,9 +254,8 @@ def test_what_does_not_fit_stops_the_start(
     load: Callable[..., Settings], variables: dict[str, Any], variable: str, reason: str
 ) -> None:
     """One line names the variable and what is allowed, and shows no secret."""
-    settings = load(**variables)
     with pytest.raises(SettingsError) as caught:
-        wire(settings)
+        create_app(load(**variables))
     assert caught.value.variable == f"UPLOADSVC_{variable}"
     message = str(caught.value)
     assert reason in message
@@ -291,7 +301,7 @@ def test_what_does_not_fit_stops_the_start(
 )
 def test_what_fits_starts(load: Callable[..., Settings], variables: dict[str, Any]) -> None:
     """Each way to authenticate is enough by itself."""
-    wire(load(**variables))
+    create_app(load(**variables))
 
 
 def test_an_api_keys_star_is_every_policy(load: Callable[..., Settings]) -> None:
@@ -301,26 +311,27 @@ def test_an_api_keys_star_is_every_policy(load: Callable[..., Settings]) -> None
         {"name": "one", "sha256": "b" * 64, "policies": ["default"]},
         {"name": "none", "sha256": "c" * 64, "policies": []},
     ]
-    made = wiring.authenticator(load(AUTH__API_KEYS=json.dumps(keys)), None).api_keys
+    settings = load(AUTH__API_KEYS=json.dumps(keys))
+    made = build_authenticator(settings, build_services(settings))[0].api_keys
     assert [key.policies for key in made] == [None, {"default"}, frozenset()]
     assert made[0].digest == b"\xaa" * 32
 
 
 def test_receipts_are_never_signed_with_the_secret_key(load: Callable[..., Settings]) -> None:
     """Without a secret of its own a receipt has a derived key; with one, that."""
-    (derived,) = wiring.receipts(load()).keys
+    (derived,) = receipts_of(load()).keys
     assert derived.key == derive_key(SECRET.encode(), "receipt")
-    (own,) = wiring.receipts(load(RECEIPTS__SECRET="r" * 32)).keys
+    (own,) = receipts_of(load(RECEIPTS__SECRET="r" * 32)).keys
     assert own.key == b"r" * 32
 
 
 def test_after_a_rotation_the_first_secrets_key_signs_and_all_check(load: Callable[..., Settings]) -> None:
     """Receipts from before it still check, with the keys that `receipt-key` prints."""
     both = load(SECRET_KEY=None, SECRET_KEYS=json.dumps([SECRET[::-1], SECRET]))
-    receipts = wiring.receipts(both)
+    receipts = receipts_of(both)
     derived = [derive_key(secret.encode(), "receipt") for secret in (SECRET[::-1], SECRET)]
     assert [key.key for key in receipts.keys] == derived
-    receipt = receipts.sign({}, user="ann", jti="J", now=wiring.now())
+    receipt = receipts.sign({}, user="ann", jti="J", now=utc_now())
     assert jwt.get_unverified_header(receipt)["kid"] == receipts.keys[0].kid
     assert jwt.decode(receipt, derived[0], algorithms=["HS256"], audience="uploadsvc-receipts")
 
@@ -331,10 +342,10 @@ def test_a_private_key_signs_and_its_public_half_leads_the_others(load: Callable
         RECEIPTS__PRIVATE_KEY=PRIVATE_PEM.replace("\n", "\\n"),
         RECEIPTS__PUBLIC_KEYS=json.dumps([public_pem(EC), public_pem(RSA)]),
     )
-    receipts = wiring.receipts(settings)
+    receipts = receipts_of(settings)
     assert [key.pem() for key in receipts.public_keys] == [public_pem(key) for key in (ED25519, EC, RSA)]
     assert receipts.keys == receipts.public_keys
-    receipt = receipts.sign({}, user="ann", jti="J", now=wiring.now())
+    receipt = receipts.sign({}, user="ann", jti="J", now=utc_now())
     assert jwt.decode(receipt, public_pem(ED25519), algorithms=["EdDSA"], audience="uploadsvc-receipts")
 
 
@@ -344,7 +355,7 @@ def test_an_empty_key_in_the_file_is_refused(load: Callable[..., Settings], tmp_
         file = tmp_path / f"{name}.toml"
         file.write_text(f'[receipts]\n{name} = ""\n')
         with pytest.raises(SettingsError, match=reason):
-            wiring.receipts(load(CONFIG_FILE=str(file)))
+            receipts_of(load(CONFIG_FILE=str(file)))
 
 
 @pytest.mark.parametrize(
@@ -363,7 +374,7 @@ def test_urls_are_signed_for_the_public_address(
     load: Callable[..., Settings], variables: dict[str, Any], base_url: str
 ) -> None:
     """What browsers reach is what is signed."""
-    _, presigner = wiring.storage_and_presigner(load(**variables))
+    presigner = build_services(load(**variables)).presigner
     assert presigner.endpoint.base_url == base_url
     assert presigner.region == "eu-central-1"
 
@@ -380,19 +391,80 @@ def test_the_provider_follows_the_endpoint(
     load: Callable[..., Settings], variables: dict[str, Any], provider: str
 ) -> None:
     """Without an endpoint it is AWS, with one a store that is like it, unless it is named."""
-    planner = wiring.planners(load(**variables))["default"]
-    assert planner._provider.name == provider
+    assert load(**variables).s3.store.name == provider
 
 
 @pytest.mark.parametrize("provider", ["r2", "b2", "gcs", "minio", "ceph", "generic"])
 def test_a_store_that_is_none_of_aws_s_needs_an_address(provider: str) -> None:
     """Without one, AWS would be asked for somebody else's bucket."""
-    with pytest.raises(SettingsError, match=f"^UPLOADSVC_S3__ENDPOINT_URL: missing; where {provider} is"):
-        wiring.bucket_requirements(Settings.model_validate({"s3": {"bucket": "media", "provider": provider}}))
+    with pytest.raises(ValidationError, match=f"UPLOADSVC_S3__ENDPOINT_URL: missing; where {provider} is"):
+        Settings.model_validate({"s3": {"bucket": "media", "provider": provider}})
 
 
 def test_requests_are_signed_for_the_store_s_own_region() -> None:
     """R2 has but one, and calls it so; the settings win."""
     s3 = {"bucket": "media", "provider": "r2", "endpoint_url": "https://r2.example.com"}
-    assert wiring.bucket_requirements(Settings.model_validate({"s3": s3})).region == "auto"
-    assert wiring.bucket_requirements(Settings.model_validate({"s3": {**s3, "region": "eu"}})).region == "eu"
+    assert bucket_requirements(Settings.model_validate({"s3": s3})).region == "auto"
+    assert bucket_requirements(Settings.model_validate({"s3": {**s3, "region": "eu"}})).region == "eu"
+
+
+def test_everything_is_built_once(load: Callable[..., Settings]) -> None:
+    """Parts that several others use are the same object in all of them."""
+    services = build_services(load())
+    assert services.creator.policies is services.policies
+    assert services.presigner.credentials.__self__ is services.storage  # type: ignore[attr-defined]
+
+
+async def test_one_clock_moves_everything(load: Callable[..., Settings]) -> None:
+    """Authenticator, tokens, ids, signing and sessions all follow a clock that moves by 25 hours."""
+    start = utc_now().replace(microsecond=0)
+    passed = timedelta()
+
+    def clock() -> datetime:
+        return start + passed
+
+    settings = load(S3__ACCESS_KEY_ID="AKIDEXAMPLE", S3__SECRET_ACCESS_KEY=SECRET)
+    services = build_services(settings, clock=clock)
+    authenticator, _ = build_authenticator(settings, services)
+    alice = Principal(user="alice")
+    request = UploadRequest(filename="a", size=5)
+
+    async def caller(token: str) -> Principal:
+        headers = Headers({"authorization": f"Bearer {token}"})
+        return await authenticator.authenticate(AuthRequest(method="GET", headers=headers, peer=None))
+
+    day = jwt.encode({"sub": "alice", "exp": start + timedelta(days=1)}, SECRET, algorithm="HS256")
+    upload_token, _ = services.token_issuer.issue(alice, user=None, policies=None, expires_in=None)
+    action = services.action_tokens.issue(
+        "alice", expires_at=start + timedelta(days=1), act="complete", upload=""
+    )
+    grant = await services.creator.create(alice, None, request)
+    assert (await caller(day)).user == (await caller(upload_token)).user == "alice"
+    assert services.action_tokens.verify(action).principal.user == "alice"
+    assert f"X-Amz-Date={start:%Y%m%dT%H%M%SZ}" in grant.url
+
+    passed = timedelta(hours=25)
+    for token in (day, upload_token):
+        with pytest.raises(Unauthenticated, match="expired"):
+            await caller(token)
+    with pytest.raises(UploadExpired):
+        services.action_tokens.verify(action)
+    with pytest.raises(UploadExpired):
+        await services.uploads.status(alice, grant.id)
+    later = await services.creator.create(alice, None, request)
+    assert f"X-Amz-Date={clock():%Y%m%dT%H%M%SZ}" in later.url
+    assert later.expires_at == clock() + timedelta(seconds=900)
+
+    issued: list[datetime] = []
+
+    async def session() -> Credentials:
+        issued.append(clock())
+        return Credentials(
+            access_key_id="ASIA", secret_access_key="s", expires_at=clock() + timedelta(hours=1)
+        )
+
+    source = CredentialSource(session, clock=clock, deadline=1, patience=1)
+    await source.current()
+    passed += timedelta(hours=25)
+    await source.current()
+    assert [moment - start for moment in issued] == [timedelta(hours=25), timedelta(hours=50)]

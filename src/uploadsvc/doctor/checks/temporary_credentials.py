@@ -17,7 +17,7 @@ from uploadsvc.s3.presigner import Presigner
 CHECK: Final = "uppy-credentials"
 
 _GRANT: Final = "grant the role the rights that uploadsvc iam-policy --for role prints"
-_TRUST: Final = "see UPLOADSVC_UPPY__ROLE_ARN and its trust policy: docs/bucket.md, Rights"
+_TRUST: Final = "see UPLOADSVC_UPPY__ROLE_ARN and its trust policy: docs/bucket.md, Permissions"
 _TURN_OFF: Final = "set UPLOADSVC_UPPY__CREDENTIALS=false: with this store, callers could write anywhere"
 
 
@@ -40,7 +40,7 @@ async def session_findings(
         async with target.sts:
             issued = await target.credential_issuer.credentials(caller)
     except UploadsvcError as error:
-        return [failed(CHECK, f"no session could be begun: {error.detail}", _TRUST)]
+        return [failed(CHECK, f"no session could be started: {error.detail}", _TRUST)]
     headers = {"Content-Length": str(len(BODY))}
     headers |= spoiled(headers, target.provider.checksum_algorithms)
 
@@ -62,4 +62,4 @@ async def session_findings(
     if outside.response.status != HTTPStatus.FORBIDDEN:
         found = f"outside the caller's own prefix a PUT is not refused: S3 answers {outside.response}"
         return [failed(CHECK, found, _TURN_OFF)]
-    return [ok(CHECK, "a session's PUT is let in below the caller's own prefix, and refused elsewhere")]
+    return [ok(CHECK, "a session's PUT is accepted below the caller's own prefix, and refused elsewhere")]
