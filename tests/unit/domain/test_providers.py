@@ -5,8 +5,9 @@ from datetime import date
 from typing import Any, Final, get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.properties import examples
 
 from uploadsvc.domain.checksums import Algorithm, Checksum
 from uploadsvc.domain.errors import UploadsvcError
@@ -80,7 +81,7 @@ requests = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@examples(4)
 @given(name=st.sampled_from(sorted(PROVIDERS)), fields=policies, asked=requests)
 def test_nothing_is_planned_that_the_store_lacks(
     name: str, fields: dict[str, Any], asked: dict[str, Any]
