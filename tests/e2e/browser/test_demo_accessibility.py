@@ -1,4 +1,4 @@
-"""The demo page for whoever uses a keyboard, a screen reader, a phone, or the dark."""
+"""The demo page by keyboard, with a screen reader, on a phone and in dark mode."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -126,7 +126,7 @@ async def window(
 async def test_axe_finds_nothing_serious(
     window: BusyPage, service: DemoService, tmp_path: Path, name: str
 ) -> None:
-    """On the page as it opens, and in all states of an upload at once; nor must one scroll sideways."""
+    """On the empty page and with uploads in all states. The page never scrolls sideways."""
     if not AXE.exists():
         pytest.skip("axe-core is not installed: make tests/clients/node_modules/.ready")
     await expect(window.page.get_by_test_id("rules")).to_contain_text("up to 20 MiB")
@@ -137,8 +137,7 @@ async def test_axe_finds_nothing_serious(
     assert await window.page.evaluate(MOVING) == []
 
 
-async def test_the_dark_is_dark(browser: Browser, service: DemoService) -> None:
-    """And the light light: the system's wish is followed."""
+async def test_the_page_follows_the_colour_scheme(browser: Browser, service: DemoService) -> None:
     shades = {}
     for scheme in ("light", "dark"):
         async with open_page(browser, service.url, color_scheme=scheme) as page:
@@ -148,7 +147,7 @@ async def test_the_dark_is_dark(browser: Browser, service: DemoService) -> None:
     assert shades["dark"] < 150
 
 
-async def test_the_keyboard_alone_does_it(
+async def test_the_keyboard_suffices(
     opened: BusyPage, service: DemoService, tmp_path: Path, name: str
 ) -> None:
     """Choose, pause, resume, cancel, dismiss, delete; the focus is never lost."""
@@ -192,8 +191,8 @@ async def test_the_keyboard_alone_does_it(
     await expect(page.locator(".delete:focus")).to_have_count(1)
 
 
-async def test_the_focus_stays_while_rows_come(opened: BusyPage, name: str) -> None:
-    """An object's button keeps it when a newer object is put above; no other row is touched."""
+async def test_a_new_row_does_not_move_the_focus(opened: BusyPage, name: str) -> None:
+    """Newer objects are inserted above without touching other rows."""
     await opened.choose((f"old-{name}", SMALL))
     await expect(opened.row_state(f"old-{name}")).to_have_text("done")
     await opened.button("Open", f"old-{name}").focus()
@@ -206,8 +205,8 @@ async def test_the_focus_stays_while_rows_come(opened: BusyPage, name: str) -> N
     assert await opened.page.evaluate("lost") == 0
 
 
-async def test_a_screen_reader_hears_what_ends_and_no_more(opened: BusyPage, name: str) -> None:
-    """Of a dozen uploads with all their progress, their ends; what ends at once is said at once."""
+async def test_a_screen_reader_announces_ends_only(opened: BusyPage, name: str) -> None:
+    """Ends at the same time are announced together."""
     status = opened.page.get_by_test_id("status")
     await status.evaluate(
         """(status) => { globalThis.heard = [];

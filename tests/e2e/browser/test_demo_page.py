@@ -1,4 +1,4 @@
-"""The demo page in a browser: what a user does, and what S3 then holds."""
+"""The demo page in a browser: user actions and the resulting objects in S3."""
 
 import re
 from uuid import uuid4
@@ -26,7 +26,6 @@ async def finished(demo_page: DemoPage, name: str) -> None:
 
 
 async def test_a_dropped_file_is_stored(demo_page: DemoPage, name: str) -> None:
-    """Its progress ends at its end, and S3 holds its bytes."""
     await demo_page.drop(name, CONTENT)
     await finished(demo_page, name)
     assert await demo_page.stored("alice", name) == [CONTENT]
@@ -34,7 +33,7 @@ async def test_a_dropped_file_is_stored(demo_page: DemoPage, name: str) -> None:
 
 
 async def test_several_files_are_stored(demo_page: DemoPage, name: str) -> None:
-    """More than travel at a time, an empty one and one of some megabytes among them."""
+    """More than upload at a time, including an empty file and one of some megabytes."""
     files = {f"{index}-{name}": CONTENT * index for index in range(5)}
     files[f"large-{name}"] = bytes(range(256)) * (3 * MEGABYTE // 256)
     await demo_page.choose(*files.items())
@@ -43,8 +42,8 @@ async def test_several_files_are_stored(demo_page: DemoPage, name: str) -> None:
         assert await demo_page.stored("alice", each) == [content]
 
 
-async def test_a_file_of_no_known_type_is_stored(demo_page: DemoPage, name: str) -> None:
-    """The browser names no type; the service signs one, and the page sends it."""
+async def test_a_file_without_a_type_is_stored(demo_page: DemoPage, name: str) -> None:
+    """The service chooses a type and signs it, and the page sends it."""
     odd = f"{name}.unheard-of"
     await demo_page.choose((odd, CONTENT), content_type="")
     await finished(demo_page, odd)
@@ -52,7 +51,7 @@ async def test_a_file_of_no_known_type_is_stored(demo_page: DemoPage, name: str)
 
 
 async def test_a_cancelled_upload_leaves_no_object(demo_page: DemoPage, name: str) -> None:
-    """Cancelled on its way over a slow line; the row says so and can be dismissed."""
+    """The row shows the cancellation and can be dismissed."""
     session = await demo_page.page.context.new_cdp_session(demo_page.page)
     slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": MEGABYTE}
     await session.send("Network.enable")
@@ -73,7 +72,7 @@ async def test_a_cancelled_upload_leaves_no_object(demo_page: DemoPage, name: st
 
 
 async def test_open_serves_the_bytes(demo_page: DemoPage, name: str) -> None:
-    """In a tab of its own, straight from S3."""
+    """In a new tab, straight from S3."""
     await demo_page.choose((name, CONTENT))
     await finished(demo_page, name)
     async with demo_page.page.expect_popup() as opened:
@@ -87,8 +86,8 @@ async def test_open_serves_the_bytes(demo_page: DemoPage, name: str) -> None:
     await tab.close()
 
 
-async def test_delete_removes_it(demo_page: DemoPage, name: str) -> None:
-    """The row is gone, the object too, and a fresh list knows nothing of it."""
+async def test_delete_removes_the_object(demo_page: DemoPage, name: str) -> None:
+    """From the page, from S3 and from a refreshed list."""
     await demo_page.choose((name, CONTENT))
     await finished(demo_page, name)
     await demo_page.object(name).get_by_role("button", name=re.compile("Delete")).click()
@@ -99,8 +98,7 @@ async def test_delete_removes_it(demo_page: DemoPage, name: str) -> None:
     await expect(demo_page.object(name)).to_have_count(0)
 
 
-async def test_bob_sees_nothing_of_alices(demo_page: DemoPage, name: str) -> None:
-    """Each user has a list of their own; going back, alice's is as it was."""
+async def test_bob_does_not_see_alices_objects(demo_page: DemoPage, name: str) -> None:
     await demo_page.choose((f"alice-{name}", CONTENT))
     await finished(demo_page, f"alice-{name}")
     await demo_page.page.get_by_text("bob", exact=True).first.click()

@@ -1,4 +1,4 @@
-"""The demo page while much is under way and while S3 fails: what a user does, and what S3 then holds."""
+"""The demo page's upload queue, with slow and failing connections to S3."""
 
 import asyncio
 import re
@@ -61,8 +61,8 @@ def whole(_: Exchange) -> None:
     """Leave everything alone."""
 
 
-async def test_three_travel_and_the_rest_wait(busy: BusyPage, line: FaultProxy, name: str) -> None:
-    """Of seven files; once the line is free all arrive, and the whole of it is told in one place."""
+async def test_three_files_upload_and_the_rest_wait(busy: BusyPage, line: FaultProxy, name: str) -> None:
+    """The page shows the progress of all seven in one place."""
     free = asyncio.Event()
     line.rule = held(None, until=free)
     files = {f"{index}-{name}": SMALL * (index + 1) for index in range(7)}
@@ -83,7 +83,7 @@ async def test_three_travel_and_the_rest_wait(busy: BusyPage, line: FaultProxy, 
 
 
 async def test_pause_and_resume(busy: BusyPage, line: FaultProxy, name: str) -> None:
-    """A part is on its way when the user pauses; resumed, that part alone is sent again."""
+    """Only the part interrupted by the pause is sent again."""
     line.rule = held(2, after=MIB)
     await busy.choose((name, CONTENT))
     await line.until(lambda: line.stored_parts() == [1, 3])
@@ -103,7 +103,7 @@ async def test_pause_and_resume(busy: BusyPage, line: FaultProxy, name: str) -> 
 
 
 async def test_pause_all_and_resume_all(busy: BusyPage, line: FaultProxy, name: str) -> None:
-    """Those that travel, and those that wait."""
+    """Both running and queued uploads."""
     line.rule = held(None)
     names = [f"{index}-{name}" for index in range(5)]
     await busy.choose(*((each, SMALL) for each in names))
@@ -119,7 +119,7 @@ async def test_pause_all_and_resume_all(busy: BusyPage, line: FaultProxy, name: 
 
 
 async def test_cancel_leaves_nothing_behind(busy: BusyPage, line: FaultProxy, name: str) -> None:
-    """What arrived is gone from S3, and nobody offers to go on with it."""
+    """S3 has no parts left, and the page offers nothing to resume."""
     line.rule = held(2)
     await busy.choose((name, CONTENT))
     await line.until(lambda: line.stored_parts() == [1, 3])
@@ -134,8 +134,8 @@ async def test_cancel_leaves_nothing_behind(busy: BusyPage, line: FaultProxy, na
     await expect(busy.page.get_by_test_id("unfinished")).to_be_hidden()
 
 
-async def test_it_goes_on_when_s3_is_back(busy: BusyPage, line: FaultProxy, name: str) -> None:
-    """While S3 is down the row says so, and that it tries again."""
+async def test_uploads_continue_when_s3_is_back(busy: BusyPage, line: FaultProxy, name: str) -> None:
+    """Until then the row shows the error and the retry."""
     line.rule = lambda one: Cut() if one.method == "PUT" and one.part_number == 2 else None
     busy.expected.append("ERR_")
     await busy.choose((name, CONTENT))
@@ -147,7 +147,7 @@ async def test_it_goes_on_when_s3_is_back(busy: BusyPage, line: FaultProxy, name
 
 
 async def test_retry_after_s3_refused(busy: BusyPage, line: FaultProxy, name: str) -> None:
-    """The row says why it failed; Retry sends only what is missing."""
+    """The row shows why it failed; Retry sends only what is missing."""
 
     def rule(one: Exchange) -> Fault | None:
         if one.method != "PUT" or one.part_number != 3:
@@ -169,10 +169,10 @@ async def test_retry_after_s3_refused(busy: BusyPage, line: FaultProxy, name: st
     assert await busy.stored("alice", name) == [CONTENT]
 
 
-async def test_a_reload_offers_what_is_unfinished(
+async def test_a_reload_offers_unfinished_uploads(
     busy: BusyPage, line: FaultProxy, tmp_path: Path, name: str
 ) -> None:
-    """To its own user alone, its checksum with it; no other file is taken, and only the rest is sent."""
+    """Only to their own user, and with their checksum. Another file is rejected."""
     file, other = tmp_path / name, tmp_path / f"other-{name}"
     for path in (file, other):
         path.write_bytes(CONTENT)
@@ -203,7 +203,7 @@ async def test_a_reload_offers_what_is_unfinished(
 async def test_an_unfinished_upload_can_be_discarded(
     busy: BusyPage, line: FaultProxy, tmp_path: Path, name: str
 ) -> None:
-    """Its parts are gone from S3, and it is offered no more."""
+    """S3 deletes its parts, and the offer disappears."""
     (tmp_path / name).write_bytes(CONTENT)
     line.rule = held(2)
     await busy.page.get_by_test_id("file-input").set_input_files(tmp_path / name)
@@ -217,8 +217,8 @@ async def test_an_unfinished_upload_can_be_discarded(
     await expect(busy.page.get_by_test_id("unfinished")).to_be_hidden()
 
 
-async def test_the_policy_is_told_before_and_after(busy: BusyPage, name: str) -> None:
-    """What it takes, and of a wrong type or too large a file why not; nothing is asked for, nothing sent."""
+async def test_the_policy_is_shown_and_enforced_in_the_page(busy: BusyPage, name: str) -> None:
+    """A file of a wrong type or size is refused without any request."""
     rules = busy.page.get_by_test_id("rules")
     await expect(rules).to_contain_text("Any type, up to 20 MiB")
     await busy.page.get_by_label("Policy").select_option("pictures")
@@ -238,8 +238,8 @@ async def test_the_policy_is_told_before_and_after(busy: BusyPage, name: str) ->
     assert [url for url in asked if not url.startswith("blob:")] == []
 
 
-async def test_the_services_own_words_are_shown(busy: BusyPage, name: str) -> None:
-    """Of what the page cannot know: a type that a browser would run is not among all types."""
+async def test_a_refusal_by_the_service_is_shown(busy: BusyPage, name: str) -> None:
+    """The page cannot know every rule."""
     busy.expected.append("415")
     await busy.choose((name, SMALL), content_type="text/html")
     await expect(busy.row_state(name)).to_have_text(
@@ -249,8 +249,8 @@ async def test_the_services_own_words_are_shown(busy: BusyPage, name: str) -> No
     await expect(busy.button("Dismiss", name)).to_be_visible()
 
 
-async def test_s3_compares_a_checksum(busy: BusyPage, line: FaultProxy, name: str) -> None:
-    """Computed here, of a small file and of one in parts."""
+async def test_s3_verifies_a_checksum(busy: BusyPage, line: FaultProxy, name: str) -> None:
+    """Of a small file and of one in parts."""
     await busy.page.get_by_label("checksum").check()
     await busy.choose((name, CONTENT), (f"small-{name}", SMALL))
     for each, content in {name: CONTENT, f"small-{name}": SMALL}.items():
@@ -264,8 +264,8 @@ async def test_s3_compares_a_checksum(busy: BusyPage, line: FaultProxy, name: st
     assert len(checked) == 4
 
 
-async def test_pictures_are_shown(busy: BusyPage, tmp_path: Path, name: str) -> None:
-    """From the file that is here; its URL is given back. What is no picture shows its extension."""
+async def test_images_have_previews(busy: BusyPage, tmp_path: Path, name: str) -> None:
+    """From the local file, whose URL is revoked. Other files show their extension."""
     await busy.page.add_init_script(
         """const { createObjectURL, revokeObjectURL } = URL;
         globalThis.open = new Set();

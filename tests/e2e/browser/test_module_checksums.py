@@ -1,4 +1,4 @@
-"""Checksums of parts that SeaweedFS does not have: the SHA-256 over those of the parts."""
+"""Checksums that SeaweedFS does not support: a SHA-256 over those of the parts."""
 
 import base64
 from hashlib import sha256
@@ -12,13 +12,13 @@ SIZE = 2 * PART_SIZE + 345
 
 @pytest.fixture
 def s3(localstack: S3Server) -> S3Server:
-    """Run these where S3 compares them."""
+    """Use LocalStack, which verifies them."""
     return localstack
 
 
 @pytest.mark.parametrize("request_", [{"method": "multipart"}, {"policy": "parts"}], ids=["method", "policy"])
-async def test_sha256_is_over_those_of_the_parts(scene: Stage, request_: dict[str, str]) -> None:
-    """Where the page asks for parts, and where the policy takes nothing else."""
+async def test_sha256_of_a_multipart_upload_covers_the_parts(scene: Stage, request_: dict[str, str]) -> None:
+    """When the page requests parts, and when the policy allows nothing else."""
     tab = await scene.open()
     await tab.begin(SIZE, {"checksum": "sha256", **request_})
     stored = await tab.stored()
@@ -33,8 +33,8 @@ async def test_sha256_is_over_those_of_the_parts(scene: Stage, request_: dict[st
     assert await scene.keys() == [stored["key"]]
 
 
-async def test_a_large_file_that_may_not_go_in_parts(scene: Stage) -> None:
-    """Its checksum is computed before, once the service has said so."""
+async def test_a_large_file_that_may_not_be_sent_in_parts(scene: Stage) -> None:
+    """The service refuses checksums of parts, so the checksum of the file is computed in advance."""
     tab = await scene.open()
     await tab.begin(65 * MIB, {"checksum": "crc32", "policy": "put"})
     stored = await tab.stored()
@@ -50,8 +50,8 @@ async def test_a_large_file_that_may_not_go_in_parts(scene: Stage) -> None:
     ]
 
 
-async def test_a_checksum_that_cannot_be_computed_here_is_refused(scene: Stage) -> None:
-    """Parts need theirs, whoever computed the file's."""
+async def test_an_unsupported_checksum_is_refused(scene: Stage) -> None:
+    """Parts need checksums of their own, even if the page computed that of the file."""
     tab = await scene.open()
     await tab.begin(SIZE, {"checksum": {"algorithm": "crc32c", "value": "AAAAAA=="}})
     assert await tab.failed() == "checksum_unavailable"

@@ -38,8 +38,8 @@ async def assert_whole(scene: Stage, tab: Tab) -> None:
     assert await tab.page.evaluate("localStorage.length") == 0
 
 
-async def test_a_large_file_goes_in_parts(scene: Stage) -> None:
-    """Four at a time; the service is asked once before and once after. Progress ends at the end."""
+async def test_a_large_file_is_sent_in_parts(scene: Stage) -> None:
+    """Four at a time, with one call of the service before and one after."""
     tab = await scene.open()
     event = asyncio.Event()
     scene.line.rule = lambda one: Hold(until=event) if one.part_number else None
@@ -65,8 +65,8 @@ async def test_a_large_file_goes_in_parts(scene: Stage) -> None:
     assert tab.complaints == []
 
 
-async def test_offline_half_way_and_back(scene: Stage) -> None:
-    """What arrived stays; the rest is sent once the browser says that it is back."""
+async def test_resumes_when_the_browser_is_back_online(scene: Stage) -> None:
+    """Parts that arrived are not sent again."""
     tab = await scene.open()
     event = asyncio.Event()
     await half_way(scene, tab, event)
@@ -85,8 +85,8 @@ async def test_offline_half_way_and_back(scene: Stage) -> None:
     assert sorted(one.part_number or 0 for one in scene.line.sent()[before:]) == [3, 4, 5]
 
 
-async def test_a_tab_closed_half_way_and_opened_again(scene: Stage) -> None:
-    """The same file goes on where it was: only the missing parts are sent."""
+async def test_resumes_after_the_tab_was_closed(scene: Stage) -> None:
+    """Only the missing parts are sent."""
     first = await scene.open()
     await half_way(scene, first, asyncio.Event())
     await first.page.close()
@@ -106,7 +106,7 @@ async def test_a_tab_closed_half_way_and_opened_again(scene: Stage) -> None:
 
 
 async def test_pause_and_resume(scene: Stage) -> None:
-    """What is on its way is given up, what arrived is kept; nothing is asked of anybody meanwhile."""
+    """A pause aborts requests in progress, keeps what arrived and sends nothing until resumed."""
     tab = await scene.open()
     await half_way(scene, tab, asyncio.Event())
     await tab.page.evaluate("told.task.pause()")
@@ -126,7 +126,7 @@ async def test_pause_and_resume(scene: Stage) -> None:
 
 @pytest.mark.parametrize("paused", [False, True])
 async def test_cancel_leaves_nothing_behind(scene: Stage, *, paused: bool) -> None:
-    """S3 has thrown the parts away once `cancel` is done, and the browser remembers nothing."""
+    """S3 has deleted the parts once `cancel` resolves, and the browser has forgotten the upload."""
     tab = await scene.open()
     await half_way(scene, tab, asyncio.Event())
     assert len(await scene.unfinished()) == 1
@@ -139,8 +139,8 @@ async def test_cancel_leaves_nothing_behind(scene: Stage, *, paused: bool) -> No
     assert (await tab.told("states"))[-1] == "cancelled"
 
 
-async def test_urls_that_have_expired_are_asked_for_anew(scene: Stage) -> None:
-    """S3 itself refuses those that were signed an hour ago; the page takes them for good, as any would."""
+async def test_expired_urls_are_replaced(scene: Stage) -> None:
+    """S3 refuses URLs signed an hour ago, which the page believes to be valid."""
     tab = await scene.open()
     scene.clock.behind = timedelta(hours=1)
     refused: list[Exchange] = []
@@ -159,7 +159,7 @@ async def test_urls_that_have_expired_are_asked_for_anew(scene: Stage) -> None:
 
 
 async def test_each_url_expires_once(scene: Stage) -> None:
-    """Whatever the browser's clock says; it goes by what S3 answers."""
+    """Whatever the browser's clock says, S3's response decides."""
     tab = await scene.open()
     seen: set[int | None] = set()
 
@@ -177,7 +177,7 @@ async def test_each_url_expires_once(scene: Stage) -> None:
 
 
 async def test_s3_is_busy_at_every_third_part(scene: Stage) -> None:
-    """Each is sent again until S3 takes it."""
+    """Each refused part is sent again until S3 accepts it."""
     tab = await scene.open()
     count = 0
 
@@ -195,8 +195,8 @@ async def test_s3_is_busy_at_every_third_part(scene: Stage) -> None:
     assert {one["code"] for one in await tab.told("retries")} == {"storage_rejected"}
 
 
-async def test_answers_that_are_lost(scene: Stage) -> None:
-    """A part whose answer got lost is sent again; so is what the service is asked."""
+async def test_lost_responses(scene: Stage) -> None:
+    """The request is repeated, to S3 and to the service."""
     tab = await scene.open()
     lost: set[str] = set()
 
@@ -214,8 +214,8 @@ async def test_answers_that_are_lost(scene: Stage) -> None:
     assert [one["attempt"] for one in await tab.told("retries")] == [1, 1, 1]
 
 
-async def test_the_token_expires_half_way(scene: Stage) -> None:
-    """The service says so, the page is asked for another one, and the upload goes on."""
+async def test_the_token_expires_during_the_upload(scene: Stage) -> None:
+    """The service answers 401, the page supplies another token, and the upload continues."""
     tab = await scene.open()
     event = asyncio.Event()
     await half_way(scene, tab, event)

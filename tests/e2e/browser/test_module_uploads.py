@@ -1,4 +1,4 @@
-"""The browser module over SeaweedFS: every method, checksums, and what can go wrong besides."""
+"""The browser module over SeaweedFS: every method, checksums and failures."""
 
 import asyncio
 import base64
@@ -21,26 +21,26 @@ LARGE = 2 * PART_SIZE + 345
 
 @pytest.fixture
 def s3(seaweedfs: S3Server) -> S3Server:
-    """Run these on the server that refuses nearly all that AWS refuses."""
+    """Use SeaweedFS, which refuses nearly everything that AWS refuses."""
     return seaweedfs
 
 
 async def content(scene: Stage, key: str) -> bytes:
-    """Return what S3 itself holds under a key."""
+    """Read an object from S3."""
     async with scene.s3.client() as client:
         found = await client.get_object(Bucket=scene.s3.bucket, Key=key)
         return await found["Body"].read()
 
 
 async def assert_stored(scene: Stage, tab: Tab) -> dict[str, Any]:
-    """Hold the object to the file's bytes."""
+    """Assert that the object has the file's bytes, and return it."""
     stored = await tab.stored()
     assert await scene.digest(stored["key"]) == await tab.digest()
     return stored
 
 
 def for_once(fault: Fault, *, on: str) -> Any:  # noqa: ANN401 - a rule
-    """Return a rule that does something to the first request of a kind: of a method, or to an address."""
+    """Return a rule that applies a fault to the first request with a method, or to a path."""
     seen: list[Exchange] = []
 
     def rule(one: Exchange) -> Fault | None:
@@ -55,10 +55,8 @@ def for_once(fault: Fault, *, on: str) -> Any:  # noqa: ANN401 - a rule
 
 @pytest.mark.parametrize("method", ["put", "multipart"])
 @pytest.mark.parametrize("size", [0, 1, SMALL])
-async def test_a_small_file_takes_one_request_before_and_one_after(
-    scene: Stage, method: str, size: int
-) -> None:
-    """Whatever the method, the empty file too."""
+async def test_a_small_file_takes_one_call_before_and_one_after(scene: Stage, method: str, size: int) -> None:
+    """For every method, and for an empty file."""
     tab = await scene.open()
     await tab.begin(size, {"method": method, "metadata": {}, "filename": f"{method}.bin"})
     stored = await assert_stored(scene, tab)
@@ -69,8 +67,8 @@ async def test_a_small_file_takes_one_request_before_and_one_after(
     assert tab.complaints == []
 
 
-async def test_a_form_goes_where_no_preflight_is_answered(scene: Stage) -> None:
-    """SeaweedFS breaks off a preflight of a form's address; without progress, a form needs none."""
+async def test_a_form_is_sent_where_preflights_fail(scene: Stage) -> None:
+    """SeaweedFS drops the preflight of a form; without a progress listener there is none."""
     tab = await scene.open()
     await tab.begin(SMALL, {"method": "post"})
     await assert_stored(scene, tab)
@@ -84,7 +82,7 @@ async def test_a_form_goes_where_no_preflight_is_answered(scene: Stage) -> None:
     "fault", [SLOW_DOWN, Cut(), Cut(after=1000), LoseAnswer()], ids=["busy", "cut", "amid", "lost"]
 )
 async def test_a_file_in_one_request_is_sent_again(scene: Stage, method: str, fault: Fault) -> None:
-    """S3 refuses a PUT whose first answer was lost, for the object is there; completion finds it whole."""
+    """After a lost response S3 refuses the second PUT because the object exists; completion finds it."""
     tab = await scene.open()
     await tab.begin(1)
     await tab.stored()
@@ -100,8 +98,8 @@ async def test_a_file_in_one_request_is_sent_again(scene: Stage, method: str, fa
 
 
 @pytest.mark.parametrize("method", ["put", "post"])
-async def test_a_url_of_one_request_that_has_expired(scene: Stage, method: str) -> None:
-    """S3 itself refuses one that was signed an hour ago; another upload is created."""
+async def test_an_expired_url_of_a_single_request(scene: Stage, method: str) -> None:
+    """S3 refuses a URL signed an hour ago; the module creates another upload."""
     tab = await scene.open()
     scene.clock.behind = timedelta(hours=2)
 
@@ -116,8 +114,8 @@ async def test_a_url_of_one_request_that_has_expired(scene: Stage, method: str) 
     assert len(await scene.keys()) == 1
 
 
-async def test_a_url_that_has_expired_after_the_file_arrived(scene: Stage) -> None:
-    """The answer was lost, and the next try came too late: the first object counts."""
+async def test_a_url_that_expired_after_the_file_arrived(scene: Stage) -> None:
+    """The response was lost and the retry came too late: the first object is used."""
     tab = await scene.open()
     tries: list[Exchange] = []
 
@@ -134,8 +132,8 @@ async def test_a_url_that_has_expired_after_the_file_arrived(scene: Stage) -> No
     assert len(await scene.keys()) == 1
 
 
-async def test_what_s3_refuses_for_good_fails(scene: Stage) -> None:
-    """A refusal that fresh URLs do not mend is told as what it is, and soon."""
+async def test_a_permanent_refusal_by_s3_fails(scene: Stage) -> None:
+    """After new URLs are refused too, the upload fails with S3's reason."""
     tab = await scene.open()
     scene.line.rule = lambda _: s3_error(403, "AccessDenied", "Access Denied")
     for size in (SMALL, LARGE):
@@ -143,15 +141,15 @@ async def test_what_s3_refuses_for_good_fails(scene: Stage) -> None:
         assert await tab.failed() == "storage_rejected"
         assert await tab.told("retries") == []
     assert await tab.page.evaluate("told.task.state") == "failed"
-    # What may yet be mended can be gone on with: the file is chosen again.
+    # The failure may be temporary, so choosing the file again resumes the upload.
     scene.line.rule = lambda _: None
     (known,) = await tab.page.evaluate("page.client.unfinished()")
     await tab.begin(LARGE)
     assert (await assert_stored(scene, tab))["key"] == known["key"]
 
 
-async def test_there_is_an_object_already(scene: Stage) -> None:
-    """A PUT is refused, and what is there is not ours; in parts, S3 tells at the end."""
+async def test_an_object_exists_already(scene: Stage) -> None:
+    """S3 refuses a PUT at once, and a multipart upload at its completion."""
     tab = await scene.open()
     for seed, size in ((1, SMALL), (2, SMALL), (3, LARGE)):
         await tab.begin(size, {"relative_key": "taken"}, {"seed": seed})
@@ -166,8 +164,8 @@ async def test_there_is_an_object_already(scene: Stage) -> None:
     assert await tab.page.evaluate("localStorage.length") == 0
 
 
-async def test_parts_that_did_not_arrive_are_sent_again(scene: Stage) -> None:
-    """Though S3 seemed to have taken one: completion names it missing."""
+async def test_missing_parts_are_sent_again(scene: Stage) -> None:
+    """S3 seemed to accept a part that completion reports missing."""
     tab = await scene.open()
     scene.line.rule = for_once(Answer(status=200), on="PUT")
     await tab.begin(LARGE)
@@ -177,8 +175,8 @@ async def test_parts_that_did_not_arrive_are_sent_again(scene: Stage) -> None:
 
 
 @pytest.mark.parametrize("call", ["/v1/uploads", "/complete", "/parts"])
-async def test_the_service_is_asked_again(scene: Stage, call: str) -> None:
-    """When it is away, and when it says that it, or S3, will be back; then not sooner than it says."""
+async def test_calls_of_the_service_are_retried(scene: Stage, call: str) -> None:
+    """After a lost connection, a 503 and a 502; not before `Retry-After`."""
     tab = await scene.open()
     await tab.begin(1)
     await tab.stored()
@@ -202,7 +200,7 @@ async def test_the_service_is_asked_again(scene: Stage, call: str) -> None:
 
 
 async def test_s3_never_answers(scene: Stage) -> None:
-    """A store that does not let the page call it looks just so; the upload fails after some tries."""
+    """A store that does not allow the page looks the same; the upload fails after some retries."""
     tab = await scene.open()
     scene.line.rule = lambda _: Cut()
     await tab.begin(SMALL, {"retries": 1})
@@ -211,8 +209,8 @@ async def test_s3_never_answers(scene: Stage) -> None:
     assert [one["attempt"] for one in await tab.told("retries")] == [1]
 
 
-async def test_a_request_that_shows_no_sign_of_life(scene: Stage) -> None:
-    """Is given up and sent again; the line that hangs is not waited for."""
+async def test_a_request_without_activity_is_sent_again(scene: Stage) -> None:
+    """The stalled request is aborted."""
     tab = await scene.open()
     event = asyncio.Event()
     scene.line.rule = for_once(Hold(until=event, after=1 * MIB), on="PUT")
@@ -222,7 +220,7 @@ async def test_a_request_that_shows_no_sign_of_life(scene: Stage) -> None:
 
 
 async def test_the_page_cannot_get_a_token(scene: Stage) -> None:
-    """What its `getToken` threw is tried again, and told in the end."""
+    """`getToken` is called again, and its failure is reported in the end."""
     tab = await scene.open()
     await tab.page.evaluate("page.another({ getToken: () => { throw new TypeError('no'); } })")
     await tab.begin(1, {"retries": 1})
@@ -230,7 +228,7 @@ async def test_the_page_cannot_get_a_token(scene: Stage) -> None:
 
 
 async def test_a_file_that_changed_is_not_sent(scene: Stage, tmp_path: Path) -> None:
-    """The browser lets nobody read it any more; no try would mend that."""
+    """The browser no longer reads it, so there are no retries."""
     tab = await scene.open()
     path = tmp_path / "film.mp4"
     path.write_bytes(b"a" * SMALL)
@@ -244,7 +242,7 @@ async def test_a_file_that_changed_is_not_sent(scene: Stage, tmp_path: Path) -> 
 
 
 async def test_an_abort_signal_cancels(scene: Stage) -> None:
-    """As `cancel` does; one that was given before nothing is asked."""
+    """As `cancel` does; a signal aborted in advance prevents every request."""
     tab = await scene.open()
     start = """() => {
         globalThis.controller = new AbortController();
@@ -267,8 +265,8 @@ async def test_an_abort_signal_cancels(scene: Stage) -> None:
     assert await scene.unfinished() == []
 
 
-async def test_an_upload_is_given_up_while_it_is_created(scene: Stage) -> None:
-    """Its answer is waited for, since only then can it be given up."""
+async def test_an_upload_is_cancelled_while_it_is_created(scene: Stage) -> None:
+    """The module waits for the id and then aborts the upload."""
     tab = await scene.open()
     event = asyncio.Event()
     scene.service.rule = lambda one: Hold(until=event) if one.target == "/v1/uploads" else None
@@ -285,7 +283,7 @@ async def test_an_upload_is_given_up_while_it_is_created(scene: Stage) -> None:
 
 
 async def test_an_upload_is_paused_while_it_is_created(scene: Stage) -> None:
-    """It is created once all the same."""
+    """It is created only once."""
     tab = await scene.open()
     event = asyncio.Event()
     scene.service.rule = lambda one: Hold(until=event) if one.target == "/v1/uploads" else None
@@ -302,7 +300,7 @@ async def test_an_upload_is_paused_while_it_is_created(scene: Stage) -> None:
 
 
 async def left(scene: Stage, tab: Tab) -> str:
-    """Leave an upload behind of which nothing has arrived, and return its id."""
+    """Start an upload, leave it before anything arrives, and return its id."""
     scene.line.rule = lambda _: s3_error(403, "AccessDenied", "Access Denied")
     await tab.begin(LARGE)
     await tab.failed()
@@ -311,8 +309,8 @@ async def left(scene: Stage, tab: Tab) -> str:
     return str(known["id"])
 
 
-async def test_what_is_remembered_is_no_more(scene: Stage) -> None:
-    """Given up elsewhere, or of another service's making: the file is uploaded from the beginning."""
+async def test_a_saved_upload_no_longer_exists(scene: Stage) -> None:
+    """It was aborted elsewhere or belongs to another service: the upload starts afresh."""
     tab = await scene.open()
     upload_id = await left(scene, tab)
     assert (await scene.ask("DELETE", f"/v1/uploads/{upload_id}")).status_code == 204
@@ -331,8 +329,8 @@ async def test_what_is_remembered_is_no_more(scene: Stage) -> None:
     assert await tab.page.evaluate("localStorage.length") == 0
 
 
-async def test_what_is_remembered_was_stored(scene: Stage) -> None:
-    """The tab was closed before the answer came: the same object is found, and no byte sent."""
+async def test_a_saved_upload_was_stored(scene: Stage) -> None:
+    """The tab closed before the response: the same object is found and no byte is sent."""
     first = await scene.open()
     scene.service.rule = lambda one: LoseAnswer() if one.target.endswith("/complete") else None
     await first.begin(LARGE)
@@ -347,8 +345,8 @@ async def test_what_is_remembered_was_stored(scene: Stage) -> None:
     assert len(scene.line.exchanges) == before
 
 
-async def test_only_the_same_file_goes_on(scene: Stage) -> None:
-    """Not one of another name or size, nor one for another key or person; nor the same one twice at once."""
+async def test_only_the_same_file_resumes(scene: Stage) -> None:
+    """Not with another name, size, key or scope, nor twice at the same time."""
     tab = await scene.open()
     await left(scene, tab)
     (known,) = await tab.page.evaluate("page.client.unfinished()")
@@ -374,7 +372,7 @@ async def test_only_the_same_file_goes_on(scene: Stage) -> None:
 
 
 async def test_unfinished_uploads_are_forgotten_or_discarded(scene: Stage) -> None:
-    """Forgotten, S3 keeps the parts; discarded, it does not. What has expired is not offered."""
+    """S3 keeps the parts of a forgotten upload but not of a discarded one. Expired ones are not listed."""
     tab = await scene.open()
     upload_id = await left(scene, tab)
     await tab.page.evaluate("id => page.client.forget(id)", upload_id)
@@ -390,8 +388,7 @@ async def test_unfinished_uploads_are_forgotten_or_discarded(scene: Stage) -> No
 
 
 @pytest.mark.parametrize("storage", ["null", "{ get length() { throw new Error(); } }"])
-async def test_nothing_can_be_remembered(scene: Stage, storage: str) -> None:
-    """The upload goes on all the same."""
+async def test_uploads_work_without_storage(scene: Stage, storage: str) -> None:
     tab = await scene.open()
     await tab.page.evaluate(f"() => {{ page.another({{ storage: {storage} }}); }}")
     await tab.begin(LARGE)
@@ -399,8 +396,8 @@ async def test_nothing_can_be_remembered(scene: Stage, storage: str) -> None:
     assert await tab.page.evaluate("[page.client.unfinished().length, localStorage.length]") == [0, 0]
 
 
-async def test_so_many_uploads_at_a_time(scene: Stage) -> None:
-    """The others wait; one that is paused lets another one in."""
+async def test_max_uploads_limits_concurrent_uploads(scene: Stage) -> None:
+    """The others wait; pausing one starts the next."""
     tab = await scene.open()
     event = asyncio.Event()
     scene.line.rule = lambda _: Hold(until=event)
@@ -428,14 +425,14 @@ async def test_so_many_uploads_at_a_time(scene: Stage) -> None:
 
 
 def crc32(whole: bytes) -> str:
-    """Return a CRC-32 as S3 writes it."""
+    """Compute a CRC-32 in base64, as S3 writes it."""
     return base64.b64encode(zlib.crc32(whole).to_bytes(4, "big")).decode()
 
 
 @pytest.mark.parametrize("csp", ["", "worker-src 'none'"])
 @pytest.mark.parametrize(("algorithm", "size"), [("crc32", 3 * MIB + 7), ("sha256", SMALL), ("crc32", LARGE)])
 async def test_a_checksum_is_computed_in_a_worker(scene: Stage, algorithm: str, size: int, csp: str) -> None:
-    """In the page where its policy allows no worker; S3 compares it in any case."""
+    """Or in the page if its CSP forbids workers. S3 verifies the checksum."""
     scene.csp.extend([csp] if csp else [])
     tab = await scene.open()
     await tab.begin(size, {"checksum": algorithm})
@@ -447,8 +444,8 @@ async def test_a_checksum_is_computed_in_a_worker(scene: Stage, algorithm: str, 
     assert (await tab.told("states"))[0] == "hashing"
 
 
-async def test_a_page_that_breaks_off_parts_with_checksums(scene: Stage) -> None:
-    """Goes on with them; bytes that were changed on their way are refused by S3, and sent again."""
+async def test_resumes_parts_with_checksums(scene: Stage) -> None:
+    """S3 refuses a part damaged in transit, and the module sends it again."""
     tab = await scene.open()
     scene.line.rule = lambda one: s3_error(403, "AccessDenied", "no") if one.part_number != 1 else None
     await tab.begin(LARGE, {"checksum": "crc32"})

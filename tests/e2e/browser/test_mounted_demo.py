@@ -1,4 +1,4 @@
-"""The demo page under a path of another app: it finds its parts, its users and the service there."""
+"""The demo page mounted under a path of another app."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ async def mounted(server: S3Server) -> AsyncIterator[str]:
 
 
 async def test_the_demo_page_works_under_a_path(seaweedfs: S3Server, context: BrowserContext) -> None:
-    """Without the slash at its end, too, where the app redirects; nothing is asked for beside the path."""
+    """Also without the trailing slash, where the app redirects. Every request stays under the path."""
     async with mounted(seaweedfs) as url, httpx.AsyncClient(trust_env=False) as api, asyncio.timeout(60):
         page = await context.new_page()
         asked: list[str] = []

@@ -1,4 +1,4 @@
-// A page that does with the module what a test tells it, and writes down what the module told.
+// Runs the module as a test requests, and records its callbacks.
 import { createClient } from "/uploadsvc.js";
 
 const { service } = await (await fetch("/config")).json();
@@ -12,7 +12,7 @@ async function getToken({ refresh }) {
   return token;
 }
 
-/** The bytes of a seed, which are those of no other one. */
+/** Pseudo-random bytes that differ for each seed. */
 function bytesOf(seed, size) {
   const words = new Uint32Array(Math.ceil(size / 4));
   let state = seed;
@@ -36,7 +36,7 @@ globalThis.page = {
   file: (size, { seed = 1, name = "film.mp4", type = "video/mp4" } = {}) =>
     new File([bytesOf(seed, size)], name, { type, lastModified: 1_700_000_000_000 }),
   digest: async (file) => hex(await crypto.subtle.digest("SHA-256", await file.arrayBuffer())),
-  /** Starts an upload; what becomes of it is in `told`. */
+  /** Starts an upload and records its callbacks and result. */
   begin(file, options = {}) {
     const told = { states: [], progress: [], retries: [], result: null };
     const { signal, ...request } = options;
