@@ -14,7 +14,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no
 	--no-emit-index-url --no-emit-find-links $(LOCK_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check fix openapi docs bench lock clean
+.PHONY: help dev test check fix openapi docs bench web lock clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ fix: $(VENV)/.test  ## Mend what ruff can mend, and format.
 
 openapi: $(VENV)/.dev  ## Write openapi.json anew.
 	$(VENV)/bin/uploadsvc openapi > openapi.json
+
+web: $(CLIENTS_MODULES)/.ready  ## Write uploadsvc.d.ts anew, from the types in uploadsvc.js.
+	PATH="$(CURDIR)/$(CLIENTS_VENV)/bin:$$PATH" $(CLIENTS_MODULES)/.bin/tsc --project src/uploadsvc/web
 
 docs: $(VENV)/.dev  ## Write the tables of docs/settings.md and docs/providers.md anew.
 	$(VENV)/bin/python -m uploadsvc.settings.reference docs

@@ -20,9 +20,8 @@ from uploadsvc.api.problems import register_problems
 from uploadsvc.api.static import Demo, web_router
 from uploadsvc.api.v1.health import health_router
 from uploadsvc.api.v1.objects import objects_router
-from uploadsvc.api.v1.parts import parts_router
 from uploadsvc.api.v1.policies import policies_router
-from uploadsvc.api.v1.receipts import keys_router
+from uploadsvc.api.v1.receipts import receipts_router
 from uploadsvc.api.v1.tokens import tokens_router
 from uploadsvc.api.v1.uploads import uploads_router
 from uploadsvc.bootstrap.auth import build_authenticator
@@ -126,7 +125,6 @@ def create_router(settings: Settings, *, authenticate: Authenticate) -> APIRoute
 
 def _include(router: APIRouter, settings: Settings, services: Services, authenticate: Authenticate) -> None:
     router.include_router(uploads_router(services.creator, services.uploads, authenticate))
-    router.include_router(parts_router(services.uploads, authenticate))
     router.include_router(policies_router(services.policies, authenticate))
     router.include_router(objects_router(services.objects, authenticate))
     router.include_router(simple_router(services.creator, authenticate))
@@ -142,7 +140,7 @@ def _include(router: APIRouter, settings: Settings, services: Services, authenti
             public_url=settings.public_url,
         )
     )
-    router.include_router(keys_router(services.receipts))
+    router.include_router(receipts_router(services.receipts))
 
 
 def demo_mode(settings: Settings, *, clock: Clock = utc_now) -> Demo | None:

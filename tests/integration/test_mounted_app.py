@@ -1,4 +1,4 @@
-"""The whole service under a path of another app: docs/mounting.md, executed."""
+"""The whole service mounted in another app: docs/mounting.md, executed."""
 
 import json
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ ORIGIN: Final = "https://app.example.com"
 
 @pytest.fixture
 def app(moto_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
-    """Run the document's example as it stands, in an app that has an operation of its own."""
+    """Run the document's example in an app with an operation of its own."""
     more = {"UPLOADSVC_AUTH__JWT__COOKIE": "session", "UPLOADSVC_CORS__ALLOW_ORIGINS": ORIGIN}
     for name, value in environment_for(moto_server, **more).items():
         monkeypatch.setenv(name, value)
@@ -36,7 +36,7 @@ def app(moto_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
 
 @asynccontextmanager
 async def client_of(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """Run an app, its lifespan included."""
+    """Run an app with its lifespan."""
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
@@ -47,14 +47,13 @@ async def client_of(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """Call it; as nobody, unless a request says otherwise."""
+    """Call the app without a credential."""
     async with client_of(app) as client:
         yield client
 
 
 @pytest.mark.parametrize("size", [5, 70_000_000])
-async def test_the_example_uploads(client: httpx.AsyncClient, size: int) -> None:
-    """In one request or in parts, whose URLs are the bucket's; nobody else may look."""
+async def test_the_example_creates_uploads(client: httpx.AsyncClient, size: int) -> None:
     upload = created(await client.post("/files/v1/uploads", json={"size": size}, headers=authorization()))
     assert upload["key"].startswith("uploads/alice/")
     status = await client.get(f"/files/v1/uploads/{upload['id']}", headers=authorization())
@@ -63,8 +62,7 @@ async def test_the_example_uploads(client: httpx.AsyncClient, size: int) -> None
     assert_problem(hers, "not_found")
 
 
-async def test_from_asking_to_the_receipt(client: httpx.AsyncClient) -> None:
-    """By an upload token, as alone; and what it needs besides lies under the path."""
+async def test_an_upload_from_token_to_receipt(client: httpx.AsyncClient) -> None:
     minted = await client.post("/files/v1/tokens", json={}, headers=authorization())
     bearer = {"Authorization": f"Bearer {minted.json()['token']}"}
     upload = created(await client.post("/files/v1/uploads", json={"size": 5}, headers=bearer))
@@ -79,8 +77,7 @@ async def test_from_asking_to_the_receipt(client: httpx.AsyncClient) -> None:
     assert module.headers["content-type"].startswith("text/javascript")
 
 
-async def test_problems_end_at_the_path(client: httpx.AsyncClient) -> None:
-    """What is under it answers with problems, what is beside it as that app does."""
+async def test_only_paths_below_the_mount_answer_with_problems(client: httpx.AsyncClient) -> None:
     assert_problem(await client.post("/files/v1/uploads", json={}), "unauthenticated")
     assert_problem(await client.get("/files/nowhere"), "not_found")
     assert_problem(await client.get("/files/v1/uploads/batch", headers=authorization()), "not_found")
@@ -90,8 +87,7 @@ async def test_problems_end_at_the_path(client: httpx.AsyncClient) -> None:
     assert (await client.get("/v1/policies", headers=authorization())).status_code == 404
 
 
-async def test_the_document_names_the_path(client: httpx.AsyncClient) -> None:
-    """As its only server, so that what is tried out on its page arrives; else it is the committed one."""
+async def test_the_documents_server_is_the_mount_path(client: httpx.AsyncClient) -> None:
     document = (await client.get("/files/openapi.json")).json()
     committed = json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))
     assert document == {**committed, "servers": [{"url": "/files"}]}
@@ -100,14 +96,13 @@ async def test_the_document_names_the_path(client: httpx.AsyncClient) -> None:
     assert list((await client.get("/openapi.json")).json()["paths"]) == ["/own"]
 
 
-async def test_a_lifespan_that_is_not_run_is_told(app: FastAPI) -> None:
-    """What needs S3 fails, and the answer is a problem all the same."""
+async def test_without_its_lifespan_the_service_answers_with_problems(app: FastAPI) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client:
         assert_problem(await client.get("/files/v1/objects", headers=authorization()), "internal_error")
 
 
-async def test_a_cookie_of_the_apps_signs_in(client: httpx.AsyncClient) -> None:
-    """Where its path covers ours; writes must come from the same origin, or an allowed one."""
+async def test_a_cookie_of_the_app_authenticates(client: httpx.AsyncClient) -> None:
+    """Within its path. Writes must come from the same or an allowed origin."""
     client.cookies.set("session", token_for("carol"), path="/elsewhere")
     assert_problem(await client.get("/files/v1/policies"), "unauthenticated")
     client.cookies.set("session", token_for("carol"), path="/")
@@ -119,7 +114,7 @@ async def test_a_cookie_of_the_apps_signs_in(client: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize("doubled", [False, True], ids=["ours", "both"])
 async def test_pages_of_allowed_origins_may_call(app: FastAPI, doubled: bool) -> None:  # noqa: FBT001 - pytest's
-    """By our own CORS; and where the app has a middleware of its own, each answer still names one origin."""
+    """Even if the app has a CORS middleware too, each response names one origin."""
     if doubled:
         headers = ["Authorization", "Content-Type"]
         app.add_middleware(

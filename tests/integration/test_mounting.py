@@ -1,4 +1,4 @@
-"""The routes inside another app, under a path, with its own authentication: docs/mounting.md, executed."""
+"""The routes included in another app, with its own authentication: docs/mounting.md, executed."""
 
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -25,7 +25,7 @@ ANN = {"x-demo-session": "ann"}
 
 
 def environment(server: S3Server) -> dict[str, str]:
-    """Return the variables with which the example finds its bucket; none is about authentication."""
+    """Return the environment of the example: a bucket, and nothing about authentication."""
     s3 = settings_for(server)["s3"]
     variables = {
         f"UPLOADSVC_S3__{name.upper()}": str(value) for name, value in s3.items() if value is not None
@@ -35,11 +35,11 @@ def environment(server: S3Server) -> dict[str, str]:
 
 @pytest.fixture
 def example(moto_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
-    """Run the document's example as it stands."""
+    """Run the document's example."""
     for name, value in environment(moto_server).items():
         monkeypatch.setenv(name, value)
     names: dict[str, Any] = {}
-    # Annotations are looked up where the functions live.
+    # FastAPI resolves annotations in the globals of the functions.
     exec(compile(SNIPPET, "docs/mounting.md", "exec"), names)  # noqa: S102 - our own document
     app = names["app"]
     assert isinstance(app, FastAPI)
@@ -48,7 +48,7 @@ def example(moto_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
 
 @asynccontextmanager
 async def client_of(app: FastAPI, headers: Mapping[str, str] = ANN) -> AsyncIterator[httpx.AsyncClient]:
-    """Run an app, its lifespan included."""
+    """Run an app with its lifespan."""
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL, headers=headers) as client,
@@ -57,7 +57,7 @@ async def client_of(app: FastAPI, headers: Mapping[str, str] = ANN) -> AsyncIter
 
 
 def mounted(**policies: object) -> FastAPI:
-    """Return an app of another kind: its login is synchronous and knows what its users may."""
+    """Return an app whose authentication is synchronous and limits users to some policies."""
 
     def who(user: str | None = None) -> str:
         if user == "":
@@ -78,8 +78,7 @@ def mounted(**policies: object) -> FastAPI:
     return app
 
 
-async def test_the_example_uploads(example: FastAPI) -> None:
-    """From asking to the receipt, as whoever is signed in to that app."""
+async def test_the_example_uploads_and_completes(example: FastAPI) -> None:
     async with client_of(example) as client, httpx.AsyncClient() as s3:
         body = {"filename": "a.txt", "content_type": "text/plain", "size": 5}
         upload = created(await client.post("/files/v1/uploads", json=body))
@@ -96,8 +95,8 @@ async def test_the_example_uploads(example: FastAPI) -> None:
         assert (await client.get("/files/uploads")).status_code == 200
 
 
-async def test_what_the_login_raises_is_the_apps(example: FastAPI) -> None:
-    """And what is refused by us is a problem, though the app knows none."""
+async def test_errors_of_the_apps_authentication_are_left_to_the_app(example: FastAPI) -> None:
+    """Errors of the routes are problems, although the app has no handler for them."""
     async with client_of(example, headers={}) as client:
         answer = await client.post("/files/v1/uploads", json={})
         assert (answer.status_code, answer.json()) == (401, {"detail": "Sign in first"})
@@ -115,16 +114,15 @@ async def test_what_the_login_raises_is_the_apps(example: FastAPI) -> None:
         assert (await client.get("/nowhere")).json() == {"detail": "Not Found"}
 
 
-async def test_nothing_of_ours_is_beside_the_path(example: FastAPI) -> None:
-    """Neither health, nor pages, nor what only our own authentication takes."""
+async def test_health_pages_and_tokens_are_not_included(example: FastAPI) -> None:
     async with client_of(example) as client:
         for path in ("/v1/policies", "/files/healthz", "/files/readyz", "/files/", "/files/web/uploadsvc.js"):
             assert (await client.get(path)).status_code == 404
         assert (await client.post("/files/v1/tokens", json={})).status_code == 404
 
 
-async def test_any_dependency_can_say_who_calls() -> None:
-    """Synchronous, with parameters of its own, and narrowing what its users may."""
+async def test_any_dependency_can_authenticate() -> None:
+    """Also a synchronous one with parameters of its own."""
     async with client_of(mounted(small={"max_size": 10}), headers={}) as client:
         answer = await client.post("/api/files/v1/uploads", json={})
         assert answer.status_code == 401
@@ -141,7 +139,7 @@ async def test_any_dependency_can_say_who_calls() -> None:
 
 
 def test_the_apps_document_is_valid(example: FastAPI) -> None:
-    """Every reference in it is to what it holds, also where the app has a model of the same name."""
+    """Also if the app has a model with the same name."""
 
     class Problem(BaseModel):
         text: str
@@ -155,8 +153,8 @@ def test_the_apps_document_is_valid(example: FastAPI) -> None:
     assert referred <= document["components"]["schemas"].keys()
 
 
-async def test_two_can_be_mounted_beside_each_other() -> None:
-    """Each with its own settings: nothing is global."""
+async def test_two_routers_can_be_included_in_one_app() -> None:
+    """Each with its own settings."""
     app = mounted(small={"max_size": 10})
     other = Settings.model_validate(settings_for(s3_that_is_down(), auth={"jwt": {}}, key_prefix="other"))
     app.include_router(create_router(other, authenticate=lambda: Principal(user="pat")), prefix="/other")

@@ -1,4 +1,4 @@
-"""What the tests of the HTTP contract share: an S3 that is down, API keys, what a problem looks like."""
+"""Shared by tests of the HTTP API: an S3 that is down, API keys, problems."""
 
 import re
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ AUTH: Final = {
 
 
 def s3_that_is_down() -> S3Server:
-    """Return a server whose port nobody listens at."""
+    """Return a server at whose port nothing listens."""
     return S3Server(
         name="down",
         endpoint_url="http://127.0.0.1:9",
@@ -36,7 +36,7 @@ def s3_that_is_down() -> S3Server:
 
 
 def assert_problem(answer: httpx.Response, code: str, *fields: str) -> None:
-    """Assert that an answer is this problem, as RFC 9457 wants it, about these fields."""
+    """Assert that a response is this problem (RFC 9457) and names these fields."""
     body = answer.json()
     status, title = STATUS_TITLES[code]
     assert (body.get("code"), answer.status_code) == (code, status), body
@@ -49,20 +49,19 @@ def assert_problem(answer: httpx.Response, code: str, *fields: str) -> None:
 
 
 def query(url: str) -> Mapping[str, str]:
-    """Return a URL's query, where each name stands once."""
+    """Return the query of a URL in which no name is repeated."""
     parsed = parse_qs(urlsplit(url).query, strict_parsing=True)
     return {name: value for name, (value,) in parsed.items()}
 
 
 def created(answer: httpx.Response) -> dict[str, Any]:
-    """Assert that an upload was created, and return it."""
     assert answer.status_code == 201, answer.text
     body: dict[str, Any] = answer.json()
     return body
 
 
 async def send_bare(client: httpx.AsyncClient, method: str, path: str, **kwargs: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
-    """Send a request without the client's own bearer token."""
+    """Send a request without the client's bearer token."""
     request = client.build_request(method, path, **kwargs)
     if "authorization" not in {name.lower() for name in kwargs.get("headers") or {}}:
         request.headers.pop("authorization", None)

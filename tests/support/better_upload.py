@@ -1,4 +1,4 @@
-"""What Better Upload's client asks, and how it reads what it is answered."""
+"""Requests of Better Upload's client, and its view of the responses."""
 
 import json
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ async def offer(
     headers: Mapping[str, str] | None = None,
     **more: object,
 ) -> httpx.Response:
-    """Ask for the URLs of files; ``more`` is what the body has besides."""
+    """Request the URLs of files; ``more`` are additional fields of the body."""
     headers = {"Content-Type": "application/json", **(headers or {})}
     # As escapes, with which JSON carries lone surrogates too.
     body = json.dumps({"route": route, "files": list(files), **more})
@@ -37,7 +37,7 @@ async def granted(
     headers: Mapping[str, str] | None = None,
     **more: object,
 ) -> dict[str, Any]:
-    """Ask for the URLs of files, and get them."""
+    """Request the URLs of files; assert success."""
     answer = await offer(api, *files, route=route, headers=headers, **more)
     assert answer.status_code == 200, answer.text
     assert answer.headers["cache-control"] == "no-store"
@@ -52,7 +52,7 @@ async def begun(
     route: str = "default",
     headers: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Ask for one file's parts, and get them; ``id`` is the upload's."""
+    """Begin one file's multipart upload; ``id`` is that of the upload."""
     answer = await granted(api, file, route=route, headers=headers)
     (one,) = answer["multipart"]["files"]
     (upload_id,) = answer["metadata"]["ids"].values()
@@ -60,12 +60,12 @@ async def begun(
 
 
 def path_of(url: str) -> str:
-    """Return an address without its origin."""
+    """Return a URL without its origin."""
     return urlsplit(url).path
 
 
 async def send(one: Mapping[str, Any], *numbers: int, content: bytes | None = None) -> dict[int, str]:
-    """Send parts to S3, all of them by default; return their ETags as the client reads them."""
+    """Send parts to S3, by default all of them; return their ETags as the client reads them."""
     etags = {}
     async with httpx.AsyncClient(trust_env=False) as s3:
         for part in one["parts"]:
@@ -96,12 +96,12 @@ async def complete(
 
 
 async def abort(api: httpx.AsyncClient, one: Mapping[str, Any]) -> httpx.Response:
-    """Give an upload up as the client does."""
+    """Abort an upload as the client does."""
     return await api.delete(path_of(one["abortSignedUrl"]), headers={"Authorization": ""})
 
 
 def assert_refused(answer: httpx.Response, type_: str, status: int, message: str | None = None) -> str:
-    """Assert that an answer is an error as the client reads it, and return its message."""
+    """Assert that a response is an error as the client reads it; return its message."""
     assert answer.headers["content-type"] == "application/json"
     body = answer.json()
     assert body.keys() == {"error"}

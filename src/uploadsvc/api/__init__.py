@@ -1,1 +1,1 @@
-"""The HTTP contract: routes, wire schemas, problems."""
+"""HTTP: routes, schemas, problems, the OpenAPI document."""

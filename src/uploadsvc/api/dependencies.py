@@ -1,4 +1,4 @@
-"""Who calls, as a type that a handler's signature shows."""
+"""Authentication dependencies: they return the caller as a `Principal`."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -12,14 +12,14 @@ from uploadsvc.domain.principal import Principal
 from uploadsvc.tokens.jwts import ServiceTokens
 
 Authenticate = Callable[..., Principal | Awaitable[Principal]]
-"""A FastAPI dependency, with dependencies of its own if it likes, that returns the caller or raises."""
+"""A FastAPI dependency that returns the caller or raises. It may have dependencies of its own."""
 
 
 def authentication(authenticator: Authenticator, *, user_needed: bool = True) -> Authenticate:
-    """Return the dependency that asks this authenticator.
+    """Return the dependency for credentials in headers and cookies.
 
     Args:
-        authenticator: Ours.
+        authenticator: Verifies them.
         user_needed: Whether a service has to name a user.
     """
 
@@ -34,10 +34,10 @@ def authentication(authenticator: Authenticator, *, user_needed: bool = True) ->
 
 
 def path_authentication(tokens: ServiceTokens) -> Authenticate:
-    """Return the dependency that takes an upload token from the address, for clients that send no header.
+    """Return the dependency for an upload token in the path, for clients that cannot send headers.
 
     Args:
-        tokens: Opens them.
+        tokens: Verifies it.
     """
 
     async def authenticate(request: Request, token: Annotated[str, Path()]) -> Principal:

@@ -1,4 +1,4 @@
-"""What happens to every request: a name, a log line, safe headers. Plain ASGI, no tasks."""
+"""Middleware around every request: request id, access log, security headers. Plain ASGI, no extra tasks."""
 
 import re
 import time
@@ -10,20 +10,20 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from uploadsvc.api.problems import problem
-from uploadsvc.api.routing import harden
+from uploadsvc.api.problems import Problem
+from uploadsvc.api.routing import set_security_headers
 
 PRINCIPAL_KEY: Final = "uploadsvc.principal"
-"""Where the authentication leaves who calls, for the log."""
+"""Key of the scope under which authentication leaves the caller, for the access log."""
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _log = structlog.get_logger("uploadsvc.access")
 
 
 class RequestMiddleware:
-    """Wraps the app; answers what it lets slip with a problem, never with a trace.
+    """Wraps the app. Unexpected exceptions are logged and answered with a problem, without a trace.
 
-    The log names the route, not the address: addresses hold upload ids and queries.
+    The access log names the route in place of the path, because paths hold upload ids and tokens.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -35,27 +35,28 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        named = headers.get("x-request-id", "")
-        request_id = named if _REQUEST_ID.fullmatch(named) else uuid4().hex
+        sent_id = headers.get("x-request-id", "")
+        request_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else uuid4().hex
         started, status = time.perf_counter(), 0
 
-        async def hardened(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _harden(MutableHeaders(scope=message), request_id)
+                response_headers = MutableHeaders(scope=message)
+                response_headers["X-Request-ID"] = request_id
+                set_security_headers(response_headers)
             await send(message)
 
         try:
-            await self._app(scope, receive, hardened)
+            await self._app(scope, receive, send_with_headers)
         except Exception:
-            # As text: structlog's own traces show local variables, until an app that mounts us sets it up.
+            # As text: structlog's own traces show local variables unless the mounting app configures it.
             _log.error("unexpected_error", exception=traceback.format_exc(), request_id=request_id)
             if status:
                 raise
-            await problem("internal_error", f"Something went wrong here; request {request_id}.")(
-                scope, receive, hardened
-            )
+            detail = f"Something went wrong here; request {request_id}."
+            await Problem("internal_error", detail).response()(scope, receive, send_with_headers)
         finally:
             principal = scope.get(PRINCIPAL_KEY)
             _log.info(
@@ -68,8 +69,3 @@ class RequestMiddleware:
                 **({"service": principal.service} if principal and principal.service else {}),
                 request_id=request_id,
             )
-
-
-def _harden(headers: MutableHeaders, request_id: str) -> None:
-    headers["X-Request-ID"] = request_id
-    harden(headers)

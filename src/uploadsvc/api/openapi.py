@@ -1,6 +1,6 @@
-"""The OpenAPI document: what FastAPI derives, and what it cannot know."""
+"""The OpenAPI document: what FastAPI derives, with security schemes, problems and response examples."""
 
-import json
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
@@ -8,9 +8,9 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from starlette.routing import Route
 
-from uploadsvc.api.openapi_examples import add_answer_examples
-from uploadsvc.api.problems import FieldError, UploadsvcProblem
+from uploadsvc.api.problems import MEDIA_TYPE, UploadsvcProblem
 
+_SCHEMAS: Final = "#/components/schemas/"
 _DESCRIPTION: Final = (
     "Issues presigned S3 uploads under per-user key prefixes, so that browsers and services send bytes "
     "straight to S3. Every error is a problem (RFC 9457) with a stable `code`."
@@ -51,7 +51,7 @@ _PUBLIC: Final = frozenset({"/healthz", "/readyz", "/.well-known/jwks.json"})
 
 
 def set_document(app: FastAPI) -> None:
-    """Let the app serve the document that `build_document` makes, with the path under which it is mounted."""
+    """Serve the document of `build_document`, with the path under which the app is mounted as its server."""
     app.openapi = lambda: build_document(app)  # type: ignore[method-assign] # FastAPI's documented way
 
     async def serve(request: Request) -> Response:
@@ -75,34 +75,95 @@ def build_document(app: FastAPI) -> dict[str, Any]:
             license_info={"name": "MIT", "identifier": "MIT"},
             servers=[{"url": "/"}],
         )
-        schemas = document["components"]["schemas"]
-        for unused in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(unused, None)
-        for model in (UploadsvcProblem, FieldError):
-            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-            schema.pop("$defs", None)
-            schemas[model.__name__] = schema
-        document = _named_by_title(document)
-        document["components"]["securitySchemes"] = _SCHEMES
-        for path, operations in document["paths"].items():
-            if path not in _PUBLIC:
-                for operation in operations.values():
-                    operation["security"] = [{"bearer": []}, {"apiKey": [], "onBehalfOf": []}, {"cookie": []}]
-                    if operation["operationId"] == "createToken":
-                        # There the body can name the user.
-                        operation["security"].append({"apiKey": []})
-        add_answer_examples(document)
+        _name_problem(document)
+        _add_security(document)
+        _add_response_examples(document)
         app.openapi_schema = document
     return app.openapi_schema
 
 
-def _named_by_title(document: dict[str, Any]) -> dict[str, Any]:
-    """Name `ObjectModel` after its title, `StoredObject`: generators go by the name or by the title."""
+def _name_problem(document: dict[str, Any]) -> None:
+    """Name the schema of problems `Problem`, and drop FastAPI's own errors.
+
+    Its class has a longer name only for apps that mount the routes and may have a `Problem` themselves.
+    """
     schemas = document["components"]["schemas"]
-    titles = {name: schema.get("title", name) for name, schema in schemas.items()}
-    document["components"]["schemas"] = dict(sorted((titles[name], schemas[name]) for name in schemas))
-    text = json.dumps(document)
-    for name, title in titles.items():
-        text = text.replace(f'"#/components/schemas/{name}"', f'"#/components/schemas/{title}"')
-    named: dict[str, Any] = json.loads(text)
-    return named
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    del schemas[UploadsvcProblem.__name__]
+    schemas["Problem"] = UploadsvcProblem.model_json_schema(ref_template=_SCHEMAS + "{model}")
+    schemas.update(schemas["Problem"].pop("$defs"))
+    document["components"]["schemas"] = dict(sorted(schemas.items()))
+    reference = {"$ref": f"{_SCHEMAS}Problem"}
+    schemas["BatchProblem"]["properties"]["problem"] = reference
+    for operation in _operations(document):
+        for response in operation["responses"].values():
+            if MEDIA_TYPE in response.get("content", {}):
+                response["content"][MEDIA_TYPE]["schema"] = reference
+
+
+def _add_security(document: dict[str, Any]) -> None:
+    document["components"]["securitySchemes"] = _SCHEMES
+    for path, operations in document["paths"].items():
+        if path in _PUBLIC:
+            continue
+        for operation in operations.values():
+            operation["security"] = [{"bearer": []}, {"apiKey": [], "onBehalfOf": []}, {"cookie": []}]
+            if operation["operationId"] == "createToken":
+                # Its body can name the user in place of the header.
+                operation["security"].append({"apiKey": []})
+
+
+def _add_response_examples(document: dict[str, Any]) -> None:
+    """Give every successful response an example, put together from its fields' examples."""
+    schemas = document["components"]["schemas"]
+    for operation in _operations(document):
+        for status, response in operation["responses"].items():
+            media = response.get("content", {}).get("application/json")
+            if media is not None and status.startswith("2"):
+                media.update(_examples(media["schema"], schemas))
+
+
+def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for operations in document["paths"].values():
+        yield from operations.values()
+
+
+def _examples(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> dict[str, Any]:
+    variants = _resolve(schema, schemas).get("discriminator", {}).get("mapping")
+    if variants is None:
+        return {"example": _example(schema, schemas)}
+    return {
+        "examples": {
+            name: {"value": _example({"$ref": reference}, schemas)} for name, reference in variants.items()
+        }
+    }
+
+
+def _resolve(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = schemas[schema["$ref"].removeprefix(_SCHEMAS)] if "$ref" in schema else schema
+    return found
+
+
+def _example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:  # noqa: ANN401, PLR0911 - any JSON, of any kind
+    schema = _resolve(schema, schemas)
+    if "examples" in schema:
+        return schema["examples"][0]
+    if "const" in schema:
+        return schema["const"]
+    if "enum" in schema:
+        return schema["enum"][0]
+    for union in ("oneOf", "anyOf"):
+        # The first variant: null is always the last.
+        if union in schema:
+            return _example(schema[union][0], schemas)
+    if "properties" in schema:
+        return {name: _example(field, schemas) for name, field in schema["properties"].items()}
+    if "items" in schema:
+        item = _resolve(schema["items"], schemas)
+        variants = [item] if "discriminator" in item else item.get("oneOf", [item])
+        return [_example(variant, schemas) for variant in variants]
+    if schema["type"] == "boolean":
+        return False
+    message = f"a response field has no example: {schema}"
+    raise ValueError(message)

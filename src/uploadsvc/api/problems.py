@@ -1,6 +1,8 @@
 """Problem details (RFC 9457): the one table that maps domain errors to HTTP."""
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -14,49 +16,54 @@ from uploadsvc.domain.errors import Unavailable, UploadsvcError
 
 MEDIA_TYPE: Final = "application/problem+json"
 
-STATUS_TITLES: Final[dict[str, tuple[int, str]]] = {
-    "unauthenticated": (401, "No valid credential"),
-    "forbidden": (403, "Not allowed"),
-    "not_found": (404, "Not found"),
-    "policy_not_found": (404, "No such policy"),
-    "method_not_allowed": (405, "Method not allowed"),
-    "upload_incomplete": (409, "Upload incomplete"),
-    "upload_aborted": (409, "Upload aborted"),
-    "object_exists": (409, "Object exists"),
-    "upload_expired": (410, "Upload expired"),
-    "file_too_large": (413, "File too large"),
-    "body_too_large": (413, "Request body too large"),
-    "content_type_not_allowed": (415, "Content type not allowed"),
-    "validation_error": (422, "Invalid request"),
-    "size_required": (422, "Size required"),
-    "content_type_required": (422, "Content type required"),
-    "checksum_required": (422, "Checksum required"),
-    "file_too_small": (422, "File too small"),
-    "invalid_key": (422, "Invalid key"),
-    "metadata_not_allowed": (422, "Metadata not allowed"),
-    "method_not_available": (422, "Upload method not available"),
-    "verification_failed": (422, "Verification failed"),
-    "internal_error": (500, "Internal error"),
-    "storage_denied": (502, "Object store denied access"),
-    "storage_misconfigured": (502, "Object store misconfigured"),
-    "storage_unavailable": (503, "Unavailable for now"),
+STATUS_TITLES: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
+    "unauthenticated": (HTTPStatus.UNAUTHORIZED, "No valid credential"),
+    "forbidden": (HTTPStatus.FORBIDDEN, "Not allowed"),
+    "not_found": (HTTPStatus.NOT_FOUND, "Not found"),
+    "policy_not_found": (HTTPStatus.NOT_FOUND, "No such policy"),
+    "method_not_allowed": (HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed"),
+    "upload_incomplete": (HTTPStatus.CONFLICT, "Upload incomplete"),
+    "upload_aborted": (HTTPStatus.CONFLICT, "Upload aborted"),
+    "object_exists": (HTTPStatus.CONFLICT, "Object exists"),
+    "upload_expired": (HTTPStatus.GONE, "Upload expired"),
+    "file_too_large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "File too large"),
+    "body_too_large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request body too large"),
+    "content_type_not_allowed": (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content type not allowed"),
+    "validation_error": (HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid request"),
+    "size_required": (HTTPStatus.UNPROCESSABLE_ENTITY, "Size required"),
+    "content_type_required": (HTTPStatus.UNPROCESSABLE_ENTITY, "Content type required"),
+    "checksum_required": (HTTPStatus.UNPROCESSABLE_ENTITY, "Checksum required"),
+    "file_too_small": (HTTPStatus.UNPROCESSABLE_ENTITY, "File too small"),
+    "invalid_key": (HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid key"),
+    "metadata_not_allowed": (HTTPStatus.UNPROCESSABLE_ENTITY, "Metadata not allowed"),
+    "method_not_available": (HTTPStatus.UNPROCESSABLE_ENTITY, "Upload method not available"),
+    "verification_failed": (HTTPStatus.UNPROCESSABLE_ENTITY, "Verification failed"),
+    "internal_error": (HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error"),
+    "storage_denied": (HTTPStatus.BAD_GATEWAY, "Object store denied access"),
+    "storage_misconfigured": (HTTPStatus.BAD_GATEWAY, "Object store misconfigured"),
+    "storage_unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "Unavailable for now"),
 }
 
 IDENTITY: Final = ("unauthenticated", "validation_error", "internal_error", "storage_unavailable")
-"""What every operation with a caller can answer; the last, where the keys that check tokens are not there."""
+"""Codes of every authenticated operation; the last, where the keys that verify tokens cannot be fetched."""
 
 CALLER: Final = (*IDENTITY, "forbidden")
-"""What every operation with a caller can answer that writes, or works below the caller's prefix."""
+"""Codes of every authenticated operation that writes, or works below the caller's prefix."""
 
 STORAGE: Final = ("storage_denied", "storage_misconfigured", "storage_unavailable")
-"""What every operation can answer that asks S3, or signs by credentials that have to be fetched."""
+"""Codes of every operation that calls S3, or signs with credentials that have to be fetched."""
 
 MAX_FIELD_ERRORS: Final = 20
-"""A body can be wrong in tens of thousands of places; nobody reads them."""
+"""A body can be wrong in tens of thousands of places."""
 
 MAX_FIELD_CHARACTERS: Final = 200
 
-_BY_STATUS: Final = {401: "unauthenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
+_BY_STATUS: Final[Mapping[int, str]] = {
+    HTTPStatus.UNAUTHORIZED: "unauthenticated",
+    HTTPStatus.FORBIDDEN: "forbidden",
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+}
 _METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _OWN_DETAILS: Final = {
     "json_invalid": "The body is not JSON.",
@@ -77,7 +84,7 @@ class FieldError(BaseModel):
 class UploadsvcProblem(BaseModel, title="Problem"):
     """An error, as RFC 9457 has it."""
 
-    # Its own name is one that an app which mounts the routes does not have too.
+    # Not called Problem: apps that mount the routes may have a model of that name.
 
     type: str = Field(examples=["urn:uploadsvc:problem:file_too_large"])
     title: str = Field(examples=["File too large"])
@@ -87,53 +94,89 @@ class UploadsvcProblem(BaseModel, title="Problem"):
     errors: list[FieldError] = Field(description="The fields at fault; may be empty.")
 
 
-def problem_content(code: str, detail: str, *, errors: list[dict[str, str]] | None = None) -> dict[str, Any]:
-    """Return a problem as plain data.
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error that no client's format has been chosen for yet.
 
-    Args:
+    Attributes:
         code: A key of `STATUS_TITLES`.
         detail: One sentence for people.
-        errors: Fields at fault.
+        errors: Fields at fault, each with its ``field`` and ``detail``.
+        headers: Headers of the response, besides the media type.
     """
-    status, title = STATUS_TITLES[code]
-    return {
-        "type": f"urn:uploadsvc:problem:{code}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "errors": errors or [],
-    }
+
+    code: str
+    detail: str
+    errors: Sequence[Mapping[str, str]] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def status(self) -> int:
+        """HTTP status of the code."""
+        return STATUS_TITLES[self.code][0].value
+
+    def content(self) -> dict[str, Any]:
+        """Return the body as plain data."""
+        return {
+            "type": f"urn:uploadsvc:problem:{self.code}",
+            "title": STATUS_TITLES[self.code][1],
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "errors": list(self.errors),
+        }
+
+    def response(self) -> Response:
+        """Return the response as RFC 9457 defines it."""
+        # ASCII: field names come from the request and may hold lone surrogates.
+        body = json.dumps(self.content())
+        return Response(body, self.status, media_type=MEDIA_TYPE, headers=dict(self.headers))
 
 
-def error_content(error: UploadsvcError) -> dict[str, Any]:
-    """Return a domain error as plain data."""
-    errors = [{"field": error.field, "detail": error.detail}] if error.field else None
-    return problem_content(error.code, error.detail, errors=errors)
+def domain_problem(error: UploadsvcError) -> Problem:
+    """Return the problem that reports a domain error."""
+    headers = {}
+    if error.code == "unauthenticated":
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(error.retry_after)
+    errors = [{"field": error.field, "detail": error.detail}] if error.field else []
+    return Problem(error.code, error.detail, errors, headers)
 
 
-def response(content: dict[str, Any], *, headers: dict[str, str] | None = None) -> Response:
-    """Return a problem as a response."""
-    # ASCII, because a field's name comes from the request and may hold a lone surrogate.
-    return Response(json.dumps(content), content["status"], media_type=MEDIA_TYPE, headers=headers)
+def validation_problem(error: RequestValidationError) -> Problem:
+    """Return the problem that lists a request's malformed fields."""
+    # Places and reasons only: the input may hold secrets.
+    errors = [
+        {
+            "field": _field_name(item["loc"]),
+            "detail": _OWN_DETAILS.get(item["type"], f"{item['msg'].removeprefix('Value error, ')}."),
+        }
+        for item in error.errors()[:MAX_FIELD_ERRORS]
+    ]
+    first = errors[0]
+    return Problem("validation_error", f"{first['field']}: {first['detail']}", errors)
 
 
-def problem(code: str, detail: str, *, headers: dict[str, str] | None = None) -> Response:
-    """Return a problem about no field as a response."""
-    return response(problem_content(code, detail), headers=headers)
+def body_problem(error: HTTPException) -> Problem:
+    """Return the problem of a body that is too long, or is not JSON in UTF-8."""
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return Problem("body_too_large", str(error.detail), headers=headers)
+    return Problem("validation_error", "The body could not be read as JSON.", headers=headers)
 
 
-def document(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI responses of an operation that can answer with these problems."""
+def problem_responses(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI responses of an operation that can fail with these codes."""
     by_status: dict[int, list[str]] = {}
     for code in dict.fromkeys(codes):
-        by_status.setdefault(STATUS_TITLES[code][0], []).append(code)
+        by_status.setdefault(STATUS_TITLES[code][0].value, []).append(code)
     return {
         status: {
             "description": "; ".join(STATUS_TITLES[code][1] for code in listed),
             "content": {
                 MEDIA_TYPE: {
-                    "schema": {"$ref": "#/components/schemas/UploadsvcProblem"},
+                    "schema": {"$ref": f"#/components/schemas/{UploadsvcProblem.__name__}"},
                     "examples": {code: {"value": _example(code)} for code in listed},
                 }
             },
@@ -143,47 +186,8 @@ def document(*codes: str) -> dict[int | str, dict[str, Any]]:
 
 
 def register_problems(app: FastAPI) -> None:
-    """Answer as a problem what no route answers: addresses and methods that there are not."""
+    """Report unknown addresses and methods as problems."""
     app.add_exception_handler(HTTPException, _http_error)
-
-
-def domain_problem(error: UploadsvcError) -> Response:
-    """Return a refusal or a failure as a response."""
-    headers = {}
-    if error.code == "unauthenticated":
-        headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, Unavailable):
-        headers["Retry-After"] = str(error.retry_after)
-    return response(error_content(error), headers=headers)
-
-
-def validation_problem(error: RequestValidationError) -> Response:
-    """Return as a response what is wrong with a request's fields."""
-    # Only where and why: the input itself may be a secret, and is the caller's own anyway.
-    errors = [
-        {
-            "field": _field(item["loc"]),
-            "detail": _OWN_DETAILS.get(item["type"], f"{item['msg'].removeprefix('Value error, ')}."),
-        }
-        for item in error.errors()[:MAX_FIELD_ERRORS]
-    ]
-    first = errors[0]
-    detail = f"{first['field']}: {first['detail']}"
-    return response(problem_content("validation_error", detail, errors=errors))
-
-
-def _field(location: tuple[int | str, ...]) -> str:
-    # A field that there is not has a name of the caller's, of any length and any characters.
-    name = ".".join(str(part) for part in location[1:])[:MAX_FIELD_CHARACTERS] or "body"
-    return name if name.isprintable() else ascii(name)[1:-1]
-
-
-def unreadable_body(error: HTTPException) -> Response:
-    """Return as a response that a body is too long, or no JSON in UTF-8."""
-    headers = dict(error.headers or {})
-    if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return problem("body_too_large", str(error.detail), headers=headers)
-    return problem("validation_error", "The body could not be read as JSON.", headers=headers)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -191,16 +195,16 @@ async def _http_error(request: Request, error: Exception) -> Response:
         raise error
     code = _BY_STATUS.get(error.status_code)
     if code is None:
-        return unreadable_body(error)
+        return body_problem(error).response()
     details = {"not_found": "There is nothing at this address.", "method_not_allowed": "Not by this method."}
     headers = dict(error.headers or {})
     if code == "method_not_allowed":
         headers["Allow"] = ", ".join(_allowed(request))
-    return problem(code, details.get(code, str(error.detail)), headers=headers)
+    return Problem(code, details.get(code, str(error.detail)), headers=headers).response()
 
 
 def _allowed(request: Request) -> list[str]:
-    # RFC 9110 section 15.5.6: all methods of the address. The router names those of the first route alone.
+    # RFC 9110 section 15.5.6: all methods of the address. The router names only the first route's.
     routes = request.app.routes
     return [
         method
@@ -209,5 +213,11 @@ def _allowed(request: Request) -> list[str]:
     ]
 
 
+def _field_name(location: tuple[int | str, ...]) -> str:
+    # The name of an unknown field is the caller's: of any length, with any characters.
+    name = ".".join(str(part) for part in location[1:])[:MAX_FIELD_CHARACTERS] or "body"
+    return name if name.isprintable() else ascii(name)[1:-1]
+
+
 def _example(code: str) -> dict[str, Any]:
-    return problem_content(code, f"{STATUS_TITLES[code][1]}.")
+    return Problem(code, f"{STATUS_TITLES[code][1]}.").content()

@@ -1,6 +1,7 @@
-"""Routes that answer for themselves, whatever app they are part of: problems, a size limit, safe headers."""
+"""Routes that bring their own problems, body limit and security headers into whatever app includes them."""
 
 from collections.abc import Callable, Coroutine
+from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -10,7 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
-from uploadsvc.api.problems import domain_problem, unreadable_body, validation_problem
+from uploadsvc.api.problems import Problem, body_problem, domain_problem, validation_problem
 from uploadsvc.domain.errors import UploadsvcError
 
 MAX_BODY_BYTES: Final = 1024 * 1024
@@ -19,52 +20,52 @@ _UNREADABLE: Final = "There was an error parsing the body"
 
 
 class BodyTooLargeError(HTTPException):
-    """More bytes than a request may have. FastAPI lets only its own kind of exception through."""
+    """A body above `MAX_BODY_BYTES`. An HTTPException, because FastAPI turns any other into its own 400."""
 
     def __init__(self) -> None:
-        super().__init__(413, TOO_LARGE)
+        super().__init__(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE)
 
 
 class ProblemRoute(APIRoute):
-    """A route whose errors are problems (RFC 9457), also in an app that knows none.
+    """A route that answers errors with problems (RFC 9457), also in an app that does not.
 
-    What a dependency of that app's raises, its own authentication for one, stays that app's.
+    Exceptions of that app's own dependencies, such as its authentication, are left to the app.
     """
 
-    def shaped(self, problem: Response) -> Response:
-        """Return a problem as this route's callers read it: as it is, unless a subclass says otherwise."""
-        return problem
+    def render(self, problem: Problem) -> Response:
+        """Return the response for a problem. Override it for clients that expect another format."""
+        return problem.response()
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler that FastAPI calls."""
-        inner = super().get_route_handler()
+        """Wrap FastAPI's handler."""
+        handle = super().get_route_handler()
 
-        async def claims(request: Request) -> Response:
+        async def handle_or_render(request: Request) -> Response:
             try:
-                response = await inner(Request(request.scope, _limited(request.receive)))
+                response = await handle(Request(request.scope, _limited(request.receive)))
             except UploadsvcError as error:
-                response = self.shaped(domain_problem(error))
+                response = self.render(domain_problem(error))
             except RequestValidationError as error:
-                response = self.shaped(validation_problem(error))
+                response = self.render(validation_problem(error))
             except HTTPException as error:
                 if not isinstance(error, BodyTooLargeError) and not _is_unreadable(error):
                     raise
-                response = self.shaped(unreadable_body(error))
-            harden(response.headers)
+                response = self.render(body_problem(error))
+            set_security_headers(response.headers)
             return response
 
-        return claims
+        return handle_or_render
 
 
 def problem_router(*, prefix: str = "", tag: str) -> APIRouter:
-    """Return a router of such routes."""
+    """Return a router whose routes are `ProblemRoute`."""
     return APIRouter(prefix=prefix, tags=[tag], route_class=ProblemRoute)
 
 
-def harden(headers: MutableHeaders) -> None:
-    """Let nobody sniff, refer to or, unless the answer says otherwise, keep an answer.
+def set_security_headers(headers: MutableHeaders) -> None:
+    """Forbid sniffing, referrers and, unless the response sets its own rule, caching.
 
-    Most carry a credential or say what is whose.
+    Most responses carry a credential or name somebody's objects.
     """
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Referrer-Policy"] = "no-referrer"
@@ -73,8 +74,12 @@ def harden(headers: MutableHeaders) -> None:
 
 
 def _is_unreadable(error: HTTPException) -> bool:
-    # FastAPI's own 400, for a body that it could not read at all: bad UTF-8, for one.
-    return error.status_code == 400 and error.detail == _UNREADABLE and error.__cause__ is not None  # noqa: PLR2004 - Bad Request
+    # FastAPI's own 400 for a body that it could not decode, such as one in bad UTF-8.
+    return (
+        error.status_code == HTTPStatus.BAD_REQUEST
+        and error.detail == _UNREADABLE
+        and error.__cause__ is not None
+    )
 
 
 def _limited(receive: Receive) -> Receive:

@@ -1,9 +1,10 @@
-"""The browser module, and in demo mode the page that uses it."""
+"""Static files: the browser module, and the demo page in demo mode."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from http import HTTPStatus
 from importlib.resources import files
 from typing import Annotated, Final
 
@@ -21,8 +22,7 @@ _PAGE: Final = ("demo.js", "demo.css")
 _HASH_CHARACTERS: Final = 16
 
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
-"""For what is asked for by its content: a year, as long as caches may keep anything (RFC 2616 section 14.21),
-without a question meanwhile (RFC 8246)."""
+"""For URLs that name their content's hash: a year, never revalidated (RFC 8246)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +31,8 @@ class Demo:
 
     Attributes:
         tokens: Issues the demo users' tokens.
-        storage_origin: Where the page sends bytes, for its content security policy.
-        clock: The time now, aware.
+        storage_origin: Origin of the object store, for the page's content security policy.
+        clock: Returns the current time, aware.
     """
 
     tokens: ServiceTokens
@@ -40,21 +40,21 @@ class Demo:
     clock: Callable[[], datetime]
 
     def token(self, user: str) -> str:
-        """Return a fresh token of a demo user."""
+        """Issue a token for a demo user."""
         return self.tokens.issue(user, expires_at=self.clock() + timedelta(seconds=DEMO_TOKEN_SECONDS))
 
 
 def web_router(demo: Demo | None) -> APIRouter:
-    """Return the routes of what browsers load; none of them is part of the documented API."""
+    """Return the routes of static files. They are not part of the documented API."""
     router = APIRouter(include_in_schema=False)
     served = (_MODULE, *_PAGE) if demo else (_MODULE,)
 
     @router.get("/web/{name}")
     async def web_file(name: str, v: str = "", if_none_match: Annotated[str, Header()] = "") -> Response:
-        """Serve a file; one that is asked for with its hash (``?v=``) may be kept for good."""
+        """Serve a file. With its hash in ``?v=``, caches may keep it forever."""
         if name not in served:
-            raise HTTPException(404)
-        return _file(name, version=v, known=if_none_match)
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        return _file(name, version=v, if_none_match=if_none_match)
 
     if demo is not None:
         _add_demo(router, demo)
@@ -82,26 +82,26 @@ def _add_demo(router: APIRouter, demo: Demo) -> None:
 
 
 def _file(
-    name: str, headers: dict[str, str] | None = None, *, version: str = "", known: str = ""
+    name: str, headers: dict[str, str] | None = None, *, version: str = "", if_none_match: str = ""
 ) -> Response:
-    """Serve a file under its content's hash.
+    """Serve a file with its content's hash as ETag.
 
     Args:
-        name: Of a file in ``web/``.
-        headers: More of them.
-        version: The hash that the caller asks for. Another one than the content's gets the content all the
-            same, but not for good: the page that asks is from before an upgrade.
-        known: The caller's ``If-None-Match`` (RFC 9110 section 13.1.2).
+        name: A file in ``web/``.
+        headers: Additional headers.
+        version: Hash that the caller asks for. If it is outdated, because the page was loaded before an
+            upgrade, the current content is served for this once.
+        if_none_match: The caller's ``If-None-Match`` (RFC 9110 section 13.1.2).
     """
     content = files("uploadsvc").joinpath("web", name).read_bytes()
     digest = sha256(content).hexdigest()[:_HASH_CHARACTERS]
     etag = f'"{digest}"'
-    kept = {
+    all_headers = {
         "Cache-Control": IMMUTABLE if version == digest else "no-cache",
         "ETag": etag,
         **(headers or {}),
     }
-    # Proxies that compress make a weak tag of it; for this header they count as the same.
-    if etag in [tag.strip().removeprefix("W/") for tag in known.split(",")]:
-        return Response(status_code=304, headers=kept)
-    return Response(content, media_type=_TYPES[name.rpartition(".")[2]], headers=kept)
+    # Compressing proxies weaken the tag; here weak and strong tags compare as equal.
+    if etag in [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=all_headers)
+    return Response(content, media_type=_TYPES[name.rpartition(".")[2]], headers=all_headers)

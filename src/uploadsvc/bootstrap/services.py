@@ -125,7 +125,6 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
         may_delete=may_delete,
         download_expires_in=settings.downloads.expires_in,
         max_download_expires_in=settings.downloads.max_expires_in,
-        clock=clock,
     )
     token_issuer = UploadTokenIssuer(
         policies=settings.policies.keys(),
@@ -137,7 +136,7 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
     )
     request_signer = RequestSigner(
         creator=creator,
-        names=SignedUuids(secrets),
+        uuids=SignedUuids(secrets),
         namespace=namespace,
         presigner=presigner,
         multipart=multipart,

@@ -1,1 +1,1 @@
-"""The embedded S3 behind ``uploadsvc dev``: an extra that ``uploadsvc serve`` never imports."""
+"""The embedded S3 of ``uploadsvc dev``, which ``uploadsvc serve`` never imports."""

@@ -1,7 +1,7 @@
 """SeaweedFS as an embedded, strict S3: one child process on 127.0.0.1 over one directory.
 
-POSIX only: file locks say who uses a directory. In a directory: ``data/`` (what is stored), ``s3.json`` (the
-keys it takes), ``weed.log`` (of the latest start), ``run.lock`` and ``weed.lock``.
+POSIX only, for its file locks. A directory holds ``data/`` (stored objects), ``s3.json`` (access keys),
+``weed.log`` (of the latest start), ``run.lock`` and ``weed.lock``.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from uploadsvc.dev import weed
 from uploadsvc.domain.credentials import Credentials
 
 STOP_TIMEOUT: Final = 5.0
-"""Seconds that SeaweedFS gets to stop by itself; it takes about one."""
+"""Seconds that SeaweedFS has to stop by itself; it takes about one."""
 
 _POLL: Final = 0.05
 _LOG_TAIL: Final = 15
@@ -34,9 +34,9 @@ class SeaweedFS:
     """A running SeaweedFS.
 
     Attributes:
-        endpoint_url: Where its S3 listens.
-        log_path: What it has printed since its start.
-        pid: Its process.
+        endpoint_url: Address of its S3.
+        log_path: Its output since the start.
+        pid: Its process id.
     """
 
     endpoint_url: str
@@ -45,7 +45,7 @@ class SeaweedFS:
     _exited: asyncio.Future[int] = field(repr=False)
 
     async def wait(self) -> int:
-        """Wait until the process has ended, by itself or at the end of the context, for its exit status."""
+        """Wait for the end of the process; return its exit status."""
         return await asyncio.shield(self._exited)
 
 
@@ -58,20 +58,20 @@ async def run_seaweedfs(
     extra_arguments: Sequence[str] = (),
     start_timeout: float = 30.0,
 ) -> AsyncIterator[SeaweedFS]:
-    """Run SeaweedFS over a directory, and stop it at the end. What is stored stays for the next run.
+    """Run SeaweedFS over a directory, and stop it at the end. Stored objects stay for the next run.
 
     Args:
-        directory: Its own directory; made when it is not there.
-        credentials: The long-lived key that it takes, with all rights.
-        identities: More such keys, by name.
+        directory: Its own directory; created if missing.
+        credentials: Its access key, with all rights.
+        identities: More access keys, by name.
         extra_arguments: More flags of ``weed mini``.
-        start_timeout: Seconds until its S3 must answer.
+        start_timeout: Seconds within which its S3 must answer.
 
     Yields:
         The running server.
 
     Raises:
-        SeaweedFSError: It is not installed, did not start, or another process uses the directory.
+        SeaweedFSError: SeaweedFS is not installed, did not start, or another process uses the directory.
     """
     try:
         binary = weed.find_weed()
@@ -112,7 +112,7 @@ def _lock(file: IO[str]) -> bool:
 
 
 async def _end_orphan(directory: Path) -> None:
-    """End a SeaweedFS whose parent was killed: it holds ``weed.lock``, so the pid in there is its own."""
+    """Stop a SeaweedFS whose parent was killed: it still holds ``weed.lock``, which contains its pid."""
     with (directory / "weed.lock").open("a+") as lock:
         for signal_number in (signal.SIGTERM, signal.SIGKILL):
             if _lock(lock):
@@ -140,14 +140,14 @@ def _spawn(command: Sequence[str], *, directory: Path) -> subprocess.Popen[bytes
         process = subprocess.Popen(  # noqa: S603 - our own program and arguments
             command,
             cwd=directory,
-            # Nothing of ours: weed would take settings and keys from the environment and ~/.seaweedfs.
+            # An empty environment: weed reads settings and keys from it and from ~/.seaweedfs.
             env={"PATH": os.defpath, "HOME": str(directory)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            # The terminal's Ctrl-C is for the parent, which then stops this one in order.
+            # Ctrl-C is for the parent, which stops this process in order.
             start_new_session=True,
-            # Inherited, the lock is held for as long as the process lives, however its parent ends.
+            # The process inherits the lock, and holds it for as long as it lives.
             pass_fds=[lock.fileno()],
         )
         lock.write(str(process.pid))
@@ -159,7 +159,7 @@ async def _ready(server: SeaweedFS, *, port: int, exited: asyncio.Future[int], s
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while not exited.done():
-                # Unsigned, `GET /` is 403 as soon as the keys are read.
+                # An unsigned `GET /` gets 403 once the keys are read.
                 if await _status(port) == b"403":
                     return
                 await asyncio.sleep(_POLL)
@@ -170,7 +170,7 @@ async def _ready(server: SeaweedFS, *, port: int, exited: asyncio.Future[int], s
 
 
 async def _status(port: int) -> bytes | None:
-    """Ask for ``/``; the status of the answer, or nothing when there is none yet."""
+    """Return the status of ``GET /``, or ``None`` while nothing answers."""
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:
@@ -190,6 +190,6 @@ async def _stop(process: subprocess.Popen[bytes], exited: asyncio.Future[int]) -
         process.terminate()
         await asyncio.wait([exited], timeout=STOP_TIMEOUT)
     finally:
-        # Also when this wait is cancelled: no process stays behind.
+        # No process stays behind, even when this wait is cancelled.
         process.kill()
     await asyncio.shield(exited)

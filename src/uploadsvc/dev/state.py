@@ -1,4 +1,4 @@
-"""What ``uploadsvc dev`` keeps between two runs: its secret key and its S3's access key."""
+"""Keys that ``uploadsvc dev`` keeps between runs."""
 
 import json
 import secrets
@@ -10,7 +10,7 @@ _FILE = "keys.json"
 
 
 def load_keys(directory: Path) -> tuple[str, Credentials]:
-    """Return the secret key and the access key of this directory, made up at the first run.
+    """Return a directory's secret key and access key; the first run makes them up.
 
     Raises:
         OSError: The directory cannot be written.

@@ -83,9 +83,10 @@ async def _locked(target: Target) -> str:
             answer: Any = await target.storage.client.get_object_lock_configuration(Bucket=target.bucket)
     except ClientError as error:
         response = S3Response.of_error(error)
-        known = response.code in _NOT_LOCKED or response.status in _UNSUPPORTED | {HTTPStatus.NOT_FOUND}
-        return "" if known else f"whether the bucket locks objects may not be asked ({response})"
+        if response.code in _NOT_LOCKED or response.status in _UNSUPPORTED | {HTTPStatus.NOT_FOUND}:
+            return ""
+        return f"these credentials may not read whether the bucket locks objects ({response})"
     except UNANSWERED:
-        return "whether the bucket locks objects could not be asked"
+        return "whether the bucket locks objects is not known"
     rule = answer.get("ObjectLockConfiguration", {}).get("Rule", {})
     return "the bucket locks every new object for a time" if rule else ""

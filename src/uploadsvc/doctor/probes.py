@@ -189,7 +189,7 @@ class Prober:
 
 def _problem(outcome: Outcome) -> str:
     if outcome.stored:
-        return "the store keeps bytes that have another digest or size than was signed"
+        return "the store keeps bytes with another digest or size than was signed"
     response = outcome.response
     return f"S3 answers {response}" if response.status else f"no answer ({response.code})"
 

@@ -97,7 +97,7 @@ class Runner:
 
     def _cleanup_finding(self) -> Finding:
         if self.left:
-            fix = f"delete by hand what lies below {self._target.folder}/"
+            fix = f"delete everything below {self._target.folder}/ by hand"
             return failed(CLEANUP, f"left behind: {'; '.join(self.left)}", fix)
         stored = self._cleanup.stored
         done = f"{stored} canaries were stored and deleted" if stored else "nothing was stored"
@@ -169,18 +169,17 @@ class Runner:
             return [], []
         if cause is not None or contact.credentials is None or not route.reached:
             return [], [blocked(check, cause or public_endpoint.CHECK) for check in checks]
-        presigner = route.presigner.with_credentials(contact.credentials)
         probes: list[Probe] = []
 
         async def send() -> list[Finding]:
             permissions = await canary_permissions(self._target)
             if not self._store:
                 refused = permissions.abort_refused
-                permissions = Permissions(store=False, why_not="it was not asked for", abort_refused=refused)
+                permissions = Permissions(store=False, why_not="storing is turned off", abort_refused=refused)
             canaries = Canaries(
                 self._target,
                 http=self._http,
-                presigner=presigner,
+                presigner=route.presigner,
                 permissions=permissions,
                 cleanup=self._cleanup,
             )

@@ -1,4 +1,4 @@
-"""How a large file is cut into parts.
+"""Parts of a multipart upload: sizes, and checks of the parts that have arrived.
 
 Limits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 """
@@ -13,18 +13,18 @@ from uploadsvc.domain.checksums import Algorithm, Checksum, checksum_header
 MIB: Final = 1024**2
 MAX_PARTS: Final = 10_000
 MIN_PART_SIZE: Final = 5 * MIB
-"""Of every part but the last, in bytes."""
+"""Minimum size in bytes of every part but the last."""
 
 MAX_PART_SIZE: Final = 5 * 1024 * MIB
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Parts of equal size, but for the last, which may be smaller.
+    """A file in parts of equal size. Only the last part may be smaller.
 
     Attributes:
-        size: Of the whole file, in bytes.
-        part_size: In bytes.
+        size: Size of the file in bytes.
+        part_size: Size of a part in bytes.
     """
 
     size: int
@@ -32,11 +32,11 @@ class Parts:
 
     @property
     def count(self) -> int:
-        """How many; an empty file is one empty part."""
+        """Number of parts. An empty file has one empty part."""
         return max(1, -(-self.size // self.part_size))
 
     def size_of(self, part_number: int) -> int:
-        """Return the bytes of a part, counted from 1."""
+        """Return the size of a part in bytes; parts count from 1."""
         return min(self.part_size, self.size - (part_number - 1) * self.part_size)
 
 
@@ -45,10 +45,10 @@ class UploadedPart:
     """A part that S3 has.
 
     Attributes:
-        part_number: Counted from 1.
-        size: In bytes.
-        etag: Without quotes.
-        checksum: Its own, in base64, where the upload has them.
+        part_number: From 1.
+        size: Size in bytes.
+        etag: ETag without quotes.
+        checksum: Checksum of the part in base64, if the upload uses one.
     """
 
     part_number: int
@@ -58,11 +58,11 @@ class UploadedPart:
 
 
 def cut(size: int, *, least_part_size: int) -> Parts:
-    """Cut a file: the part size doubles until no more than 10,000 parts are needed.
+    """Cut a file into at most 10,000 parts. The part size is doubled as often as needed.
 
     Args:
-        size: Of the file, in bytes; at most what `MAX_PARTS` of `MAX_PART_SIZE` hold.
-        least_part_size: Where it starts, in bytes.
+        size: Size of the file in bytes; at most `MAX_PARTS` times `MAX_PART_SIZE`.
+        least_part_size: Part size to start with, in bytes.
     """
     part_size = least_part_size
     while size > part_size * MAX_PARTS:
@@ -71,14 +71,14 @@ def cut(size: int, *, least_part_size: int) -> Parts:
 
 
 def common_part_size(sizes: Iterable[int], *, least_part_size: int) -> int | None:
-    """Find one part size for several files: it doubles until they have 10,000 parts or fewer together.
+    """Find one part size by which several files have at most 10,000 parts together.
 
     Args:
-        sizes: Of the files, in bytes.
-        least_part_size: Where it starts, in bytes.
+        sizes: Sizes of the files in bytes.
+        least_part_size: Part size to start with, in bytes. It is doubled as often as needed.
 
     Returns:
-        The part size in bytes, or ``None`` where they have more parts even of the largest.
+        The part size in bytes, or ``None`` if even the largest gives too many parts.
     """
     files, part_size = list(sizes), least_part_size
     while sum(Parts(size, part_size).count for size in files) > MAX_PARTS:
@@ -89,7 +89,7 @@ def common_part_size(sizes: Iterable[int], *, least_part_size: int) -> int | Non
 
 
 def ranges(numbers: list[int], *, most: int = 10) -> str:
-    """Write part numbers for people: ``1, 3-5, 9``; cut after so many ranges."""
+    """Return part numbers as text, such as ``1, 3-5, 9``, with at most ``most`` ranges."""
     found: list[list[int]] = []
     for number in sorted(numbers):
         if found and number == found[-1][1] + 1:

@@ -26,7 +26,7 @@ def refused(error: ClientError) -> RuleState:
     failure = S3Failure.of_error(error)
     what = failure.code or failure.status
     if failure.code in _UNSUPPORTED or failure.status in _UNSUPPORTED_STATUSES:
-        return RuleState(state="unsupported", found=f"the store has no such thing ({what})")
+        return RuleState(state="unsupported", found=f"the store does not support this ({what})")
     reason = f": {failure.message}" if failure.message not in {"", failure.code} else ""
     denied = failure.status in _DENIED_STATUSES
     return RuleState(state="not allowed" if denied else "failed", found=f"S3 says {what}{reason}")
@@ -34,5 +34,5 @@ def refused(error: ClientError) -> RuleState:
 
 def unreadable(error: Exception) -> RuleState:
     """Return the state for an answer that is not S3's, without the error's message, which may hold it all."""
-    found = f"what answers is not S3, or answers something else ({type(error).__name__})"
+    found = f"the answer is not S3's, or not to this request ({type(error).__name__})"
     return RuleState(state="failed", found=found)

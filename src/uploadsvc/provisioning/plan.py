@@ -139,7 +139,7 @@ async def _read_back(client: "S3Client", requirements: BucketRequirements, steps
         if not unseen:
             break
     return [
-        replace(step, state="failed", found=f"the change was taken and is not there: {unseen[step.rule]}")
+        replace(step, state="failed", found=f"the change was accepted but did not last: {unseen[step.rule]}")
         if step.rule in unseen
         else step
         for step in steps

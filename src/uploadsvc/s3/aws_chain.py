@@ -1,4 +1,4 @@
-"""The AWS chain: environment, profile, role, container, instance."""
+"""Credentials of the AWS chain: environment, profile, role, container, instance."""
 
 import asyncio
 import inspect
@@ -35,30 +35,30 @@ _REFUSED: Final = frozenset({"AccessDenied", "InvalidClientTokenId", "SignatureD
 
 
 class AwsChain:
-    """Asks the AWS chain for credentials, anew at each call.
+    """Fetches credentials from the AWS chain, anew at each call.
 
     botocore's own credentials refresh themselves while a caller waits, at every call in their last 15
-    minutes: always, for a session of 15 minutes. So they are only read here, and asked for anew when
-    `CredentialSource` says so. Who answered first is asked from then on, as botocore does it.
+    minutes; for a session of 15 minutes, at every call. So they are only read here, and `CredentialSource`
+    decides when to refresh them. The provider that answered first is asked from then on, as botocore does.
 
     Args:
-        region: Where STS is asked, unless the environment or the profile says otherwise.
+        region: The region of STS, unless the environment or the profile says otherwise.
     """
 
     def __init__(self, *, region: str) -> None:
         self._region = region
         self._refresh: Callable[[], Any] | None = None
         self.method: str | None = None
-        """Who answered, by botocore's name for it: ``env``, ``iam-role`` …; ``None`` before anyone did."""
+        """Provider that answered, by botocore's name: ``env``, ``iam-role`` …; ``None`` until one did."""
 
     async def __call__(self) -> Credentials:
-        """Ask anew.
+        """Fetch credentials.
 
         Raises:
             StorageMisconfigured: There are none, or the profile is wrong.
             StorageDenied: STS refuses the role.
             StorageUnavailable: STS fails otherwise.
-            Exception: Whatever else botocore and its providers raise.
+            Exception: botocore and its providers may raise anything else.
         """
         try:
             return await (self._first() if self._refresh is None else _renewed(self._refresh))
@@ -78,12 +78,12 @@ class AwsChain:
 
     async def _first(self) -> Credentials:
         resolver = create_credential_resolver(get_session(), region_name=self._region)
-        # botocore gives an instance's session a later end than it has, when the metadata service is late with
-        # the next one. What is signed for that long would die early.
+        # botocore prolongs an instance's session if the metadata service is late with the next one; URLs
+        # signed until that end would die early.
         instance: Any = resolver.get_provider("iam-role")
         instance._role_fetcher._evaluate_expiration = lambda _credentials: None  # noqa: SLF001 - has no switch
         process: Any = resolver.get_provider("custom-process")
-        process._popen = _start  # noqa: SLF001 - a parameter of what botocore makes itself
+        process._popen = _start  # noqa: SLF001 - botocore creates the provider itself
         found: Any = await resolver.load_credentials()
         if found is None:
             raise NoCredentialsError
@@ -92,19 +92,19 @@ class AwsChain:
             frozen = await found.get_frozen_credentials()
             return _credentials(frozen.access_key, frozen.secret_key, frozen.token, None)
         session: Any = found
-        refresh = session._refresh_using  # noqa: SLF001 - its own refresh is what is avoided here
+        refresh = session._refresh_using  # noqa: SLF001 - the public way refreshes by itself
         if isinstance(found, AioDeferredRefreshableCredentials):
             credentials = await _renewed(refresh)
         else:
-            frozen = session._frozen_credentials  # noqa: SLF001 - to ask for them would refresh them
-            ends = session._expiry_time  # noqa: SLF001 - public nowhere
+            frozen = session._frozen_credentials  # noqa: SLF001 - the public way refreshes them
+            ends = session._expiry_time  # noqa: SLF001 - has no public name
             credentials = _credentials(frozen.access_key, frozen.secret_key, frozen.token, ends)
         self._refresh = refresh
         return credentials
 
 
 class _Process:
-    """A credential process that does not outlive the question."""
+    """A credential process that ends with its fetch."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -127,7 +127,7 @@ async def _start(*arguments: str, **options: Any) -> _Process:  # noqa: ANN401 -
 
 
 class SourcedCredentials(AioCredentials):
-    """Lets a botocore session sign with a source's credentials, and ask nobody itself.
+    """Lets a botocore session sign with the credentials of a `CredentialSource`.
 
     Register it as the session's ``credential_provider``.
     """
@@ -137,11 +137,11 @@ class SourcedCredentials(AioCredentials):
         self._source = source
 
     async def load_credentials(self) -> AioCredentials:
-        """Return itself, in place of what the chain would find."""
+        """Return itself, in place of the chain's credentials."""
         return self
 
     async def get_frozen_credentials(self) -> ReadOnlyCredentials:  # type: ignore[override] # as aiobotocore's own
-        """Return what signs the request at hand.
+        """Return the credentials for one request.
 
         Raises:
             UploadsvcError: As `CredentialSource.current`.
@@ -155,7 +155,7 @@ async def _renewed(refresh: Callable[[], Any]) -> Credentials:
     if inspect.isawaitable(answer):
         answer = await answer
     if not answer:
-        # A metadata service that does not answer, or has no role any more.
+        # The metadata service does not answer, or has no role any more.
         raise CredentialRetrievalError(provider="chain", error_msg="no answer")
     return _credentials(
         answer["access_key"], answer["secret_key"], answer["token"], parse_timestamp(answer["expiry_time"])
@@ -164,6 +164,6 @@ async def _renewed(refresh: Callable[[], Any]) -> Credentials:
 
 def _credentials(key: str, secret: str, token: str | None, ends: datetime | None) -> Credentials:
     if ends is not None:
-        # AWS's times are in UTC, also where they do not say so.
+        # AWS's times are in UTC, even without a zone.
         ends = ends.replace(tzinfo=ends.tzinfo or UTC).astimezone(UTC)
     return Credentials(access_key_id=key, secret_access_key=secret, session_token=token, expires_at=ends)

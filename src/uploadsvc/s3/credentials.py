@@ -1,4 +1,4 @@
-"""Credentials asked for ahead of their end, so that no request waits for them and nothing signed is dead."""
+"""Credentials that are renewed before they expire, so that no request waits and no signed URL dies early."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,51 +11,51 @@ from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.errors import StorageUnavailable, UploadsvcError
 
 EXPIRY_MARGIN: Final = timedelta(seconds=60)
-"""A URL ends this long before the credentials that signed it."""
+"""Time between the end of a URL and that of the credentials that signed it."""
 
 AHEAD: Final = timedelta(minutes=15)
-"""New credentials are asked for this long before the old ones end, or halfway where they live shorter."""
+"""Time before their end at which credentials are renewed; halfway, if they live shorter."""
 
 RETRY: Final = timedelta(seconds=10)
-"""Between two tries, while the old credentials still serve."""
+"""Pause between two fetches while the old credentials still work."""
 
 COLD_RETRY: Final = timedelta(seconds=2)
-"""After a try that failed, while none serve."""
+"""Pause after a failed fetch while no credentials work."""
 
 _FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 _log = structlog.get_logger("uploadsvc.credentials")
 
 
 def usable_until(credentials: Credentials) -> datetime | None:
-    """Return when all that they sign must have ended, in whole seconds; ``None`` for never."""
+    """Return the latest end of anything that they sign, in whole seconds; ``None`` for no limit."""
     if credentials.expires_at is None:
         return None
     return (credentials.expires_at - EXPIRY_MARGIN).replace(microsecond=0)
 
 
 def about_to_expire() -> StorageUnavailable:
-    """Return the refusal to sign with credentials at their end."""
+    """Return the error for credentials that are too close to their end."""
     return StorageUnavailable(
         "The credentials that sign are about to expire, and new ones are not there yet."
     )
 
 
 def not_there_yet() -> StorageUnavailable:
-    """Return the refusal to sign before there are any credentials."""
+    """Return the error for credentials that were never fetched."""
     return StorageUnavailable("The credentials that sign are not there yet.")
 
 
 class CredentialSource:
-    """Holds credentials, and asks for new ones in the background while the old ones still serve.
+    """Holds credentials, and fetches new ones in the background while the old ones still work.
 
-    However many call, one question is under way at most. Credentials without an end are never asked for
-    again, as in all AWS SDKs: a changed file of keys is read at the next start.
+    At most one fetch is under way. Credentials without an end are never fetched again, as in all AWS SDKs: a
+    changed credentials file is read at the next start.
 
     Args:
-        fetch: Asks for credentials anew; it may raise anything, and is cut off at the deadline.
+        fetch: Fetches credentials; it may raise anything, and is cancelled at the deadline.
         clock: The time now, aware.
-        deadline: Seconds that one question may take.
-        patience: Seconds that a caller waits for its answer, where no credentials are at hand.
+        deadline: Seconds that one fetch may take.
+        patience: Seconds that a caller waits for a fetch when there are no credentials.
     """
 
     def __init__(
@@ -79,39 +79,39 @@ class CredentialSource:
         self._timer: asyncio.TimerHandle | None = None
 
     async def current(self) -> Credentials:
-        """Return credentials that serve now; nothing is awaited while those at hand do.
+        """Return credentials that work now, without waiting if there are any.
 
         Raises:
-            StorageUnavailable: The old ones are at their end, and new ones could not be had.
-            UploadsvcError: There are none yet, for a reason that ``fetch`` gave.
+            StorageUnavailable: The old ones expire, and new ones could not be fetched.
+            UploadsvcError: There are none yet, for the reason that ``fetch`` raised.
         """
         now = self._clock()
         if self._held is not None and now < self._usable_until:
             if now >= self._ask_at:
                 self.ask()
             return self._held
-        # A clock set back must not make a long pause of this one.
+        # A clock that is set back must not prolong the pause.
         if self._failure is None or not timedelta(0) <= now - self._failed_at < COLD_RETRY:
-            # Waited for rather than awaited: a caller that gives up must not take the others' answer away.
+            # `wait` leaves the task alone when a caller is cancelled: others wait for it too.
             await asyncio.wait({self.ask()}, timeout=self._patience)
             if self._held is not None and self._serves(self._clock()):
                 return self._held
         failure = self._failure or (about_to_expire() if self._held else not_there_yet())
-        # Many callers raise it: one object would gather the tracebacks of all.
+        # A new object for each caller: a shared one would collect all tracebacks.
         raise type(failure)(failure.detail)
 
     def ask(self) -> "asyncio.Task[None]":
-        """Ask for new credentials in the background, unless that is under way.
+        """Fetch new credentials in the background, unless a fetch is under way.
 
         Returns:
-            What asks. It never fails; what came of it shows in `current`.
+            The fetch, which never raises; `current` tells its result.
         """
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask())
         return self._asking
 
     async def close(self) -> None:
-        """Stop asking."""
+        """Cancel the fetch and the timer."""
         if self._timer is not None:
             self._timer.cancel()
         if self._asking is not None:
@@ -124,7 +124,7 @@ class CredentialSource:
                 fetched = await self._fetch()
         except UploadsvcError as error:
             self._fail(error, cause=error.__cause__ or error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the old credentials still serve
+        except Exception as error:  # noqa: BLE001 - the old credentials still work
             self._fail(StorageUnavailable("The credentials that sign could not be fetched."), cause=error)
         else:
             self._take(fetched)
@@ -139,7 +139,7 @@ class CredentialSource:
             failure = about_to_expire()
             self._fail(failure, cause=failure)
         elif not newer:
-            # A metadata service has new ones only some minutes before the end.
+            # A metadata service offers new ones only a few minutes before the end.
             self._ask_again(now + RETRY)
         elif self._usable_until == _FOREVER:
             self._ask_again(_FOREVER)
@@ -151,7 +151,7 @@ class CredentialSource:
         held = self._held
         if held is None or held.expires_at is None or fetched.expires_at is None:
             return True
-        # A session's end is settled when it begins: the same token with a later end is somebody's guess.
+        # A session's end never changes: the same token with a later end is a guess.
         same = held.session_token is not None and held.session_token == fetched.session_token
         return not same and fetched.expires_at > held.expires_at
 
@@ -160,7 +160,7 @@ class CredentialSource:
 
     def _fail(self, failure: UploadsvcError, *, cause: BaseException) -> None:
         now = self._clock()
-        # Never the cause's own message: a credential process may print anything into it.
+        # Without the cause's message, into which a credential process may print anything.
         _log.warning(
             "credentials_not_refreshed",
             error=type(cause).__name__,
@@ -168,7 +168,7 @@ class CredentialSource:
             old_ones_serve=self._serves(now),
         )
         self._failure, self._failed_at = failure, now
-        # Without any yet, whoever needs some asks again.
+        # Without credentials, the next caller fetches again.
         self._ask_again(_FOREVER if self._held is None else now + RETRY)
 
     def _ask_again(self, at: datetime) -> None:
@@ -177,6 +177,6 @@ class CredentialSource:
             self._timer.cancel()
             self._timer = None
         if at != _FOREVER:
-            # For the time in which nobody calls: the next caller shall not wait either.
+            # Renews while nobody calls, so that the next caller does not wait.
             delay = (at - self._clock()).total_seconds()
             self._timer = asyncio.get_running_loop().call_later(delay, self.ask)

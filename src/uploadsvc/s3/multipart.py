@@ -1,4 +1,4 @@
-"""Multipart uploads as S3 knows them: begin, list, put together, abort."""
+"""Multipart uploads in S3: create, list, complete, abort."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -19,12 +19,12 @@ from uploadsvc.s3.errors import RefusedError, s3_errors
 from uploadsvc.s3.storage import Storage
 
 ASSEMBLY_DEADLINE: Final = 300.0
-"""Seconds that S3 may take to put parts together: it says itself that this can be minutes.
+"""Seconds that S3 may take to assemble the parts. Its documentation speaks of minutes.
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 """
 
 PATIENCE: Final = 3.0
-"""Seconds that a caller waits for it: some are left for listing the parts before, and for a look after."""
+"""Seconds that a caller waits for the assembly. It leaves time to list the parts before and look after."""
 
 _PARAMETERS: Final = {
     "Content-Type": "ContentType",
@@ -42,19 +42,28 @@ _PAGE: Final = 1000
 _NO_SUCH_UPLOAD: Final = frozenset({"NoSuchUpload"})
 _REFUSALS: Final[Mapping[str, tuple[type[UploadsvcError], str]]] = {
     "PreconditionFailed": (ObjectExists, "There is an object under this key already."),
-    "InvalidPart": (UploadIncomplete, "S3 does not have one of the parts any more; send it again."),
+    "InvalidPart": (UploadIncomplete, "S3 no longer has one of the parts; send it again."),
     "EntityTooSmall": (UploadIncomplete, "S3 says that one of the parts is too small; send it again."),
-    "BadDigest": (VerificationFailed, "The parts put together have another checksum than was promised."),
+    "BadDigest": (
+        VerificationFailed,
+        "The assembled object has a different checksum than the upload was created with.",
+    ),
 }
 
 
 class NoSuchUploadError(Exception):
-    """S3 does not know this multipart upload: it is complete, aborted, or never was."""
+    """S3 does not know the multipart upload: it is complete, was aborted or never existed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnfinishedUpload:
-    """One that was begun and is neither complete nor aborted: its key, S3's name for it, its start (UTC)."""
+    """A multipart upload that is neither complete nor aborted.
+
+    Attributes:
+        key: Key of the object.
+        upload_id: S3's upload id.
+        started_at: Time of its creation, in UTC.
+    """
 
     key: str
     upload_id: str
@@ -62,10 +71,10 @@ class UnfinishedUpload:
 
 
 class MultipartStorage:
-    """The multipart uploads of one bucket.
+    """Multipart uploads of one bucket.
 
     Args:
-        storage: The bucket, open.
+        storage: The bucket. It must be open when methods are called.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -73,12 +82,12 @@ class MultipartStorage:
         self._assembling: dict[str, asyncio.Task[None]] = {}
 
     async def create(self, key: str, headers: Mapping[str, str], *, checksum: Algorithm | None) -> str:
-        """Begin one, and return S3's name for it.
+        """Create an upload and return S3's id for it.
 
         Args:
-            key: The whole object key.
-            headers: What describes the object to be.
-            checksum: The checksum that its parts will bring, if any.
+            key: Key of the object.
+            headers: Headers that describe the object.
+            checksum: Checksum algorithm of the parts, if any.
 
         Raises:
             UploadsvcError: S3 denies, fails or does not answer.
@@ -96,16 +105,16 @@ class MultipartStorage:
         """Return the parts that have arrived, in order.
 
         Args:
-            key: The whole object key.
-            upload_id: S3's name for the upload.
-            checksum: What each of them has, if anything.
-            part_count: How many there will be; 0 where that is not known.
+            key: Key of the object.
+            upload_id: S3's upload id.
+            checksum: Checksum algorithm of the parts, if any.
+            part_count: Number of parts of the whole upload; 0 if unknown.
 
         Raises:
-            NoSuchUploadError: It is complete, aborted, or never was.
+            NoSuchUploadError: S3 does not know the upload.
             UploadsvcError: S3 denies, fails or does not answer.
         """
-        # A page has 1,000 parts, and starts behind any number: together they take no longer than the slowest.
+        # A page holds 1,000 parts and can start after any number, so all pages are requested at once.
         starts = range(0, part_count or 1, _PAGE)
         ranges = [(start, min(start + _PAGE, part_count) if part_count else MAX_PARTS) for start in starts]
         answers = await asyncio.gather(
@@ -116,18 +125,18 @@ class MultipartStorage:
             if isinstance(answer, BaseException):
                 raise answer
             for part in answer:
-                own = part.get(f"Checksum{checksum.upper()}") if checksum else None
+                value = part.get(f"Checksum{checksum.upper()}") if checksum else None
                 arrived = UploadedPart(
                     part_number=part["PartNumber"],
                     size=part["Size"],
                     etag=part["ETag"].strip('"'),
-                    checksum=own,
+                    checksum=value,
                 )
                 found.append((part.get("LastModified", _LONG_AGO), arrived))
         return _newest(found)
 
     async def _range(self, key: str, upload_id: str, start: int, end: int) -> list[dict[str, Any]]:
-        """Return what S3 has of the parts above ``start``, up to ``end``."""
+        """Return the parts in S3 with numbers above ``start``, up to ``end``."""
         found: list[dict[str, Any]] = []
         marker = start
         while True:
@@ -158,22 +167,22 @@ class MultipartStorage:
         checksum: Checksum | None,
         no_overwrite: bool,
     ) -> None:
-        """Put the parts together, in the background: who asks waits for it only so long.
+        """Assemble the parts in the background, and wait `PATIENCE` seconds for it.
 
         Args:
-            key: The whole object key.
-            upload_id: S3's name for the upload.
-            parts: All of them, in order.
-            part_checksum: What each of them has.
-            checksum: Of the whole, where it is known and S3 can compare it.
-            no_overwrite: Whether S3 is to refuse where an object is there.
+            key: Key of the object.
+            upload_id: S3's upload id.
+            parts: All parts, in order.
+            part_checksum: Checksum algorithm of the parts, if any.
+            checksum: Checksum of the whole object, if known. S3 compares it where it can.
+            no_overwrite: Whether S3 must refuse if the key has an object.
 
         Raises:
-            NoSuchUploadError: It is complete already, aborted, or never was.
-            ObjectExists: There is an object, and it is guarded.
-            UploadIncomplete: S3 lost a part.
-            VerificationFailed: The whole has another checksum.
-            StillAssembling: S3 is at it.
+            NoSuchUploadError: S3 does not know the upload.
+            ObjectExists: The key has an object, and ``no_overwrite`` is set.
+            UploadIncomplete: S3 no longer has one of the parts, or finds it too small.
+            VerificationFailed: The assembled object has a different checksum.
+            StillAssembling: S3 is not done yet.
             StorageUnavailable: S3 does not answer.
             UploadsvcError: S3 denies.
         """
@@ -185,10 +194,10 @@ class MultipartStorage:
         await self.joined(upload_id)
 
     async def joined(self, upload_id: str) -> bool:
-        """Wait for what is being put together already, and whoever asked for it.
+        """Wait for an assembly that another call has started.
 
         Returns:
-            Whether it was; it is done then.
+            Whether there was one. It is done then.
 
         Raises:
             UploadsvcError: As for `complete`.
@@ -198,7 +207,7 @@ class MultipartStorage:
             return False
         done, _ = await asyncio.wait({assembling}, timeout=PATIENCE)
         if not done or assembling.cancelled():
-            detail = "S3 is still putting the parts together; ask again."
+            detail = "S3 is still assembling the parts; ask again."
             raise StillAssembling(detail)
         failure = assembling.exception()
         if failure is not None:
@@ -208,7 +217,7 @@ class MultipartStorage:
     def _forget(self, upload_id: str, assembling: asyncio.Task[None]) -> None:
         del self._assembling[upload_id]
         if not assembling.cancelled():
-            # Looked at, even if nobody waits for it any more: asyncio would complain on its own.
+            # asyncio logs an exception that nobody has retrieved.
             assembling.exception()
 
     async def _assemble(self, key: str, upload_id: str, parameters: dict[str, Any]) -> None:
@@ -225,7 +234,7 @@ class MultipartStorage:
             raise kind(detail) from None
 
     async def abort(self, key: str, upload_id: str) -> None:
-        """Throw all parts away; one that S3 does not know is fine.
+        """Abort an upload. Does nothing if S3 does not know it.
 
         Raises:
             UploadsvcError: S3 denies, fails or does not answer.
@@ -241,15 +250,15 @@ class MultipartStorage:
     async def list_uploads(
         self, *, prefix: str, after: tuple[str, str], limit: int
     ) -> tuple[list[UnfinishedUpload], tuple[str, str] | None]:
-        """List what is unfinished, in the order of S3.
+        """List unfinished uploads, in S3's order.
 
         Args:
-            prefix: What every key starts with.
-            after: S3's own markers, key and name, from the page before; two empty texts for the beginning.
-            limit: At most so many, 1 to 1,000.
+            prefix: Prefix of the keys.
+            after: S3's markers from the previous page: key and upload id. Empty for the first page.
+            limit: Maximum number of uploads, 1 to 1,000.
 
         Returns:
-            The uploads, and where the next ones start; ``None`` at the end.
+            The uploads, and the markers for the next page; ``None`` on the last page.
 
         Raises:
             UploadsvcError: S3 denies, fails or does not answer.
@@ -269,16 +278,16 @@ class MultipartStorage:
         ]
         if not (listed and answer.get("IsTruncated")):
             return listed, None
-        # SeaweedFS goes by the upload's name alone, and gives no key.
+        # SeaweedFS gives no key marker: it continues from the upload id alone.
         return listed, (answer.get("NextKeyMarker", ""), answer.get("NextUploadIdMarker", ""))
 
 
 def creation_parameters(headers: Mapping[str, str], *, checksum: Algorithm | None) -> dict[str, Any]:
-    """Return the parameters by which an upload is begun, besides bucket and key.
+    """Return the parameters of CreateMultipartUpload, except bucket and key.
 
     Args:
-        headers: What describes the object to be.
-        checksum: The checksum that its parts will bring, if any.
+        headers: Headers that describe the object.
+        checksum: Checksum algorithm of the parts, if any.
     """
     parameters: dict[str, Any] = {
         _PARAMETERS[name]: value for name, value in headers.items() if not name.startswith(_METADATA)
@@ -293,10 +302,10 @@ def creation_parameters(headers: Mapping[str, str], *, checksum: Algorithm | Non
 
 
 def _newest(listed: Sequence[tuple[datetime, UploadedPart]]) -> list[UploadedPart]:
-    """Keep the newest of each part: SeaweedFS lists every one that was ever sent, in any order.
+    """Keep the newest version of each part. SeaweedFS lists every version that was sent, in any order.
 
-    Times are whole seconds. Of two in one second with other bytes nobody knows which counts, so that part
-    has not arrived: sent once more, it is the newest.
+    Times are in whole seconds. If two versions of one second differ, it is unknown which one S3 uses, so the
+    part counts as missing; the client sends it again, and that version is the newest.
     """
     by_number: dict[int, list[tuple[datetime, UploadedPart]]] = {}
     for entry in listed:

@@ -30,10 +30,10 @@ class Presigner:
     clock: Callable[[], datetime]
 
     async def start(self, *, expires_in: int, not_after: datetime | None = None) -> "SigningBatch":
-        """Fix credentials, time of signing and end for a batch of URLs and forms.
+        """Start a batch: fix credentials, time of signing and end for all its URLs and forms.
 
         Args:
-            expires_in: Lifetime in seconds. It is cut where the credentials end earlier.
+            expires_in: Lifetime in seconds, cut if the credentials end earlier.
             not_after: Latest end, aware.
 
         Raises:
@@ -44,16 +44,18 @@ class Presigner:
     def batch(
         self, credentials: Credentials, *, expires_in: int, not_after: datetime | None = None
     ) -> "SigningBatch":
-        """Return a batch for given credentials; as `start` in all else."""
+        """Start a batch like `start`, with credentials that have been awaited before."""
         now = self.clock().replace(microsecond=0)
-        ends = [now + timedelta(seconds=expires_in), not_after, usable_until(credentials)]
-        expires_at = min(end for end in ends if end is not None)
+        expires_at = now + timedelta(seconds=expires_in)
+        for limit in (not_after, usable_until(credentials)):
+            if limit is not None and limit < expires_at:
+                expires_at = limit
         if expires_at <= now:
             raise about_to_expire()
         return SigningBatch(presigner=self, credentials=credentials, now=now, expires_at=expires_at)
 
     def with_credentials(self, credentials: Credentials) -> "Presigner":
-        """Return a presigner that signs with fixed credentials."""
+        """Return a presigner that always signs with these credentials."""
 
         async def fixed() -> Credentials:
             return credentials
@@ -67,13 +69,13 @@ class Presigner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningBatch:
-    """Signs URLs and forms with the same credentials, at one time, until one end.
+    """Signs URLs and forms that share credentials, time of signing and end.
 
     Attributes:
-        presigner: The bucket.
+        presigner: Presigner that started the batch.
         credentials: Credentials that sign.
         now: Time of signing, in whole seconds.
-        expires_at: End of everything signed here, at least a minute before the credentials end.
+        expires_at: End of the URLs and forms, at least a minute before the credentials end.
     """
 
     presigner: Presigner
@@ -103,7 +105,7 @@ class SigningBatch:
         )
 
     def form(self, fields: Mapping[str, str], *, size_range: tuple[int, int]) -> dict[str, str]:
-        """Return all fields of a form for exactly ``fields`` and a file in ``size_range`` (bytes)."""
+        """Return all fields of a form for exactly ``fields`` and a file of ``size_range`` bytes."""
         conditions: list[Condition] = [
             {"bucket": self.presigner.bucket},
             *({name: value} for name, value in fields.items()),

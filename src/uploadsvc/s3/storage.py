@@ -1,4 +1,4 @@
-"""All that really talks to S3: one shared client, and its errors turned into ours."""
+"""The service's one S3 client."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -29,22 +29,23 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CREDENTIALS_DEADLINE: Final = 60.0
-"""Seconds that the AWS chain may take; a credential process may ask a person's single sign-on."""
+"""Seconds that the AWS chain may take: a credential process may wait for a person's single sign-on."""
 
 
 class Storage:
-    """One bucket. Enter it to open its client; it is shared by all requests of the process.
+    """One bucket. Enter it to open its client, which all requests of the process share.
 
     Args:
         bucket: The bucket's name.
         region: The bucket's region.
-        endpoint_url: Where the service itself reaches the store; ``None`` for AWS.
+        endpoint_url: The store's address for the service itself; ``None`` for AWS.
         addressing_style: ``path`` or ``virtual``.
         credentials: A fixed access key; ``None`` for the AWS chain (environment, profile, role …).
         clock: The time now, aware.
 
     Raises:
-        StorageMisconfigured: The profile that the environment names is not there, or a file is malformed.
+        StorageMisconfigured: The environment names a profile that does not exist, or AWS's configuration is
+            malformed.
     """
 
     def __init__(
@@ -55,16 +56,17 @@ class Storage:
         endpoint_url: str | None,
         addressing_style: str,
         credentials: Credentials | None,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime],
     ) -> None:
         self.bucket = bucket
+        self._clock = clock
         self._chain = AwsChain(region=region)
-        fetch = _always(credentials) if credentials else self._chain
+        fetch = _fixed(credentials) if credentials else self._chain
         self._source = CredentialSource(fetch, clock=clock, deadline=CREDENTIALS_DEADLINE, patience=DEADLINE)
         self._stack = AsyncExitStack()
         self._running: set[asyncio.Task[Any]] = set()
         self._client: S3Client | None = None
-        # With keys of one's own, a profile of the environment is nothing to look for.
+        # A fixed access key needs no profile of the environment.
         session = get_session({"profile": (None, None, None, None)} if credentials else None)
         session.register_component("credential_provider", SourcedCredentials(self._source))
         try:
@@ -79,21 +81,21 @@ class Storage:
             "config": AioConfig(
                 signature_version="s3v4",
                 s3={"addressing_style": addressing_style},
-                # Other stores refuse the checksums that newer SDKs add by themselves.
+                # Other stores refuse the checksums that newer SDKs add by default.
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
                 retries={"total_max_attempts": 3, "mode": "standard"},
                 connect_timeout=2,
-                # Every call has a deadline of its own; putting parts together may be silent for long.
+                # Each call has its own deadline; completing a multipart upload may be silent for long.
                 read_timeout=60,
                 max_pool_connections=64,
             ),
         }
 
     async def __aenter__(self) -> Self:
-        """Open the client, and ask for credentials in the background. S3 is not asked for anything yet."""
+        """Open the client, and fetch credentials in the background. Nothing is sent to S3 yet."""
         client: S3Client = await self._stack.enter_async_context(self._session.client("s3", **self._options))
-        client.meta.events.register("before-call.s3", _stay)
+        client.meta.events.register("before-call.s3", _disable_region_redirect)
         self._client = client
         self._stack.push_async_callback(self._source.close)
         self._source.ask()
@@ -102,7 +104,7 @@ class Storage:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give up what runs in the background; close the client and its connections."""
+        """Cancel background work; close the client and its connections."""
         for task in list(self._running):
             task.cancel()
         if self._running:
@@ -115,7 +117,7 @@ class Storage:
         """The open client.
 
         Raises:
-            RuntimeError: The storage has not been entered; the app's lifespan does that.
+            RuntimeError: The storage was not entered; the app's lifespan does that.
         """
         if self._client is None:
             message = "the storage is not open: run the app's lifespan"
@@ -123,22 +125,22 @@ class Storage:
         return self._client
 
     def client_of(self, service: str, **options: Any) -> Any:  # noqa: ANN401 - each service has a type of its own
-        """Return what opens a client of another service, with the same credentials."""
+        """Return a context manager for a client of another AWS service, with the same credentials."""
         config = AioConfig(retries={"total_max_attempts": 3, "mode": "standard"}, connect_timeout=2)
         return self._session.client(service, config=config, **options)
 
     def run(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
-        """Run something in the background, at the longest until the storage closes."""
+        """Run a coroutine in the background; closing the storage cancels it."""
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
 
     async def credentials(self) -> Credentials:
-        """Return the credentials that sign now; those of the AWS chain are renewed ahead of their end.
+        """Return credentials that can sign now; those of the AWS chain are renewed before they expire.
 
         Raises:
-            StorageMisconfigured: The chain has none.
+            StorageMisconfigured: The AWS chain has none.
             StorageDenied: STS refuses the role.
             StorageUnavailable: They could not be renewed.
         """
@@ -146,25 +148,25 @@ class Storage:
 
     @property
     def credentials_provider(self) -> str | None:
-        """Who of the AWS chain gave the credentials, by botocore's name; ``None`` before anyone did."""
+        """Source of the AWS chain's credentials, by botocore's name; ``None`` until there are any."""
         return self._chain.method
 
     async def check(self) -> datetime:
-        """Ask for the bucket, and return the time by S3's own clock.
+        """Check that the credentials reach the bucket; return the time of S3's clock.
 
         Raises:
-            UploadsvcError: Credentials or bucket do not answer as they should.
+            UploadsvcError: S3 denies the call, fails or does not answer.
         """
         async with s3_errors("head_bucket"):
             answer = await self.client.head_bucket(Bucket=self.bucket)
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-        return parsedate_to_datetime(date).astimezone(UTC) if date else datetime.now(UTC)
+        return parsedate_to_datetime(date).astimezone(UTC) if date else self._clock()
 
     async def head(self, key: str) -> StoredObject | None:
-        """Return an object's facts, or ``None`` where there is none.
+        """Return an object's properties, or ``None`` if it does not exist.
 
         Raises:
-            UploadsvcError: S3 denies, fails or does not answer.
+            UploadsvcError: S3 denies the call, fails or does not answer.
         """
         try:
             async with s3_errors("head_object", expected=MISSING):
@@ -174,10 +176,10 @@ class Storage:
             return None
 
     async def delete(self, key: str) -> None:
-        """Delete an object; one that is not there is fine.
+        """Delete an object, if it exists.
 
         Raises:
-            UploadsvcError: S3 denies, fails or does not answer.
+            UploadsvcError: S3 denies the call, fails or does not answer.
         """
         try:
             async with s3_errors("delete_object", expected=MISSING):
@@ -189,15 +191,15 @@ class Storage:
         """List objects in the order of their keys.
 
         Args:
-            prefix: What every key starts with.
-            after: Start behind this key; empty for the beginning.
-            limit: At most so many, 1 to 1,000.
+            prefix: Prefix of the keys.
+            after: Start after this key; empty for the beginning.
+            limit: Most objects to return, 1 to 1,000.
 
         Returns:
             The objects, and whether there are more.
 
         Raises:
-            UploadsvcError: S3 denies, fails or does not answer.
+            UploadsvcError: S3 denies the call, fails or does not answer.
         """
         async with s3_errors("list_objects_v2"):
             answer = await self.client.list_objects_v2(
@@ -215,16 +217,16 @@ class Storage:
             return listed, answer["IsTruncated"]
 
 
-def _always(credentials: Credentials) -> Callable[[], Awaitable[Credentials]]:
+def _fixed(credentials: Credentials) -> Callable[[], Awaitable[Credentials]]:
     async def fetch() -> Credentials:
         return credentials
 
     return fetch
 
 
-def _stay(context: dict[str, Any], **_: object) -> None:
-    # botocore would look for the bucket's region, by a call that can be redirected in turn without end; and
-    # what is signed for callers would stay in the wrong region, with nobody told.
+def _disable_region_redirect(context: dict[str, Any], **_: object) -> None:
+    # botocore would look up the bucket's region, by a call that may be redirected without end, and hide that
+    # presigned URLs name the wrong one.
     context.get("s3_redirect", {})["redirected"] = True
 
 
@@ -251,6 +253,6 @@ def _checksums(answer: dict[str, Any]) -> list[Checksum]:
         try:
             found.append(Checksum(algorithm, answer[f"Checksum{algorithm.upper()}"]))
         except (KeyError, ValueError):
-            # Not kept, or not as it should be.
+            # Absent or malformed.
             continue
     return found

@@ -1,4 +1,4 @@
-"""Temporary credentials from AWS's Security Token Service, or from a store that speaks like it."""
+"""Temporary credentials from AWS's Security Token Service, or a store's own."""
 
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -16,10 +16,10 @@ class Sts:
     """The token service. Enter it, after the storage, to open its client.
 
     Args:
-        storage: Whose credentials ask.
-        region: Where AWS's own is asked.
-        endpoint_url: Where the service is; ``None`` for AWS's own.
-        role_arn: The role that is assumed; ``None`` for federation, which takes an IAM user's own keys.
+        storage: Its credentials sign the calls.
+        region: The region of AWS's token service.
+        endpoint_url: The address of another token service; ``None`` for AWS's.
+        role_arn: The role to assume; ``None`` for federation, which needs an IAM user's own keys.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Sts:
         self._client: STSClient | None = None
 
     async def __aenter__(self) -> Self:
-        """Open the client. Nothing is asked yet."""
+        """Open the client. Nothing is sent yet."""
         opened = self._storage.client_of("sts", **self._options)
         self._client = await self._stack.enter_async_context(opened)
         return self
@@ -40,24 +40,24 @@ class Sts:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the client."""
+        """Close the client and its connections."""
         self._client = None
         await self._stack.__aexit__(kind, error, trace)
 
     async def session(self, *, name: str, policy: str, seconds: int) -> Credentials:
-        """Begin a session that may do no more than a policy says.
+        """Start a session that a policy limits.
 
         https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
         https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html
 
         Args:
-            name: The session's, for AWS's own logs: 2 to 64 of ``A-Z a-z 0-9 _ = , . @ -``; of a federated
-                user, the first 32 of them.
-            policy: A session policy, as JSON.
-            seconds: How long it shall last.
+            name: The session's name in AWS's logs: 2 to 64 of ``A-Z a-z 0-9 _ = , . @ -``; federation uses
+                the first 32.
+            policy: The session policy, as JSON.
+            seconds: The session's lifetime.
 
         Raises:
-            UploadsvcError: It is denied, or the service fails or does not answer.
+            UploadsvcError: The token service denies the call, fails or does not answer.
         """
         if self._client is None:
             message = "the token service is not open: run the app's lifespan"

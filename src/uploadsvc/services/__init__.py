@@ -1,1 +1,1 @@
-"""The use cases: no FastAPI, no boto."""
+"""Use cases, without FastAPI and boto."""

@@ -69,7 +69,7 @@ class UploadCreator:
         self._clock = clock
 
     async def create(self, caller: Principal, policy: str | None, request: UploadRequest) -> Grant:
-        """Create an upload. S3 is called for a multipart upload only; PUT and POST are signed locally.
+        """Create an upload. Only a multipart upload calls S3; a PUT or a form is signed locally.
 
         Raises:
             UploadsvcError: The policy is unknown or does not allow the upload.
@@ -87,8 +87,8 @@ class UploadCreator:
             One grant for each request, in the same order.
 
         Raises:
-            UploadsvcError: The policy is unknown or does not allow one of the uploads (the error names its
-                file), or S3 fails to create one; the others are aborted then.
+            UploadsvcError: The policy is unknown or does not allow one of the uploads; the error names the
+                file. Or S3 fails to create one; then the others are aborted.
         """
         planner = self.policies.choose(caller, policy)
         planned = []
@@ -116,10 +116,12 @@ class UploadCreator:
         )
 
     async def _begin(self, planner: Planner, upload_uuid: str, plan: Plan) -> Grant:
-        batch = await self._presigner.start(expires_in=plan.expires_in)
+        credentials = await self._presigner.credentials()
         upload_id = ""
         if plan.method == "multipart":
             upload_id = await self._multipart.create(plan.key, plan.headers, checksum=plan.part_checksum)
+        # S3 may have taken seconds, which must not count as lifetime of the URLs.
+        batch = self._presigner.batch(credentials, expires_in=plan.expires_in)
         upload_expires_at = batch.now + timedelta(seconds=plan.upload_expires_in)
         if plan.method != "multipart":
             upload_expires_at = max(upload_expires_at, batch.expires_at)
@@ -161,7 +163,7 @@ class UploadCreator:
         if plan.method == "post":
             fields = batch.form(plan.fields, size_range=(plan.min_size, plan.max_size))
             return self._presigner.endpoint.base_url, fields, []
-        # Checksums of parts are signed, so parts with checksums are requested later, together with them.
+        # Signing a part needs its checksum, so the client requests parts with checksums later.
         count = plan.parts.count if plan.parts and not plan.part_checksum else 0
         numbers = range(1, min(count, FIRST_PARTS) + 1)
         return "", {}, sign_parts(claims, numbers, checksums=None, batch=batch)
@@ -169,11 +171,11 @@ class UploadCreator:
     async def bare_put(
         self, caller: Principal, policy: str | None, request: UploadRequest
     ) -> tuple[str, str]:
-        """Return a presigned PUT that needs no headers except those that the request names, and its key.
+        """Return a presigned PUT that needs no other headers than the request names, and its key.
 
         Raises:
-            UploadsvcError: The policy restricts what the request leaves open, or sets what a bare URL
-                cannot carry.
+            UploadsvcError: The policy restricts something that the request leaves open, or sets something
+                that only a header can carry.
         """
         planner = self.policies.choose(caller, policy)
         today = self._clock().date()
@@ -187,7 +189,7 @@ class UploadCreator:
 
 
 def _about(filename: str | None, error: errors.UploadsvcError) -> errors.UploadsvcError:
-    """Return a refusal that names the file."""
+    """Return the error with the name of the file in its detail."""
     if not filename:
         return error
     return type(error)(f"{errors.shown(filename)}: {error.detail}", field=error.field)

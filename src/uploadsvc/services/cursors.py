@@ -30,7 +30,7 @@ def decode_cursor(cursor: str) -> str:
 
 
 def is_listed_key(text: str, *, max_bytes: int) -> bool:
-    """Return whether a listing can hold ``text`` as a key: S3 lists keys in XML 1.0.
+    """Return whether a listing can contain ``text`` as a key. S3 lists keys in XML 1.0.
 
     https://www.w3.org/TR/xml/#charsets
     """
@@ -38,5 +38,5 @@ def is_listed_key(text: str, *, max_bytes: int) -> bool:
 
 
 def malformed_cursor() -> ValidationFailed:
-    """Return the refusal of a cursor."""
+    """Return the error for a cursor that no listing returned."""
     return ValidationFailed("The cursor is not one that a listing returned.", field="cursor")

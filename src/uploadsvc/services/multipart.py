@@ -149,7 +149,9 @@ def check_resumable(claims: UploadClaims) -> None:
         MethodNotAvailable: The id comes from a listing, which knows neither sizes nor policy.
     """
     if claims.listed:
-        detail = "An id from a listing serves for status and DELETE; to go on, use the one from the creation."
+        detail = (
+            "An id from a listing allows status and DELETE only; to resume, use the id from the creation."
+        )
         raise errors.MethodNotAvailable(detail, field="id")
 
 
@@ -167,9 +169,9 @@ async def unfinished_uploads(
     """
     after = _decode(cursor, prefix) if cursor else ("", "")
     listed, last = await storage.list_uploads(prefix=prefix, after=after, limit=limit)
-    # Not every store honours the prefix.
+    # Some stores ignore the prefix.
     own = [upload for upload in listed if upload.key.startswith(prefix)]
-    # Anyone can read a cursor, so it never holds a key of another user.
+    # Cursors are readable, so they must not contain another user's key.
     more = last is not None and (not last[0] or last[0].startswith(prefix))
     return own, _encode(last, prefix) if last and more else None
 

@@ -1,6 +1,6 @@
-"""The use cases of stored objects: list, look, delete, download."""
+"""Stored objects: list, get, delete, download URLs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,28 +17,30 @@ from uploadsvc.services.cursors import decode_cursor, encode_cursor, is_listed_k
 MAX_LISTED = 1000
 """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html"""
 
-# XML 1.0 cannot carry these, and a listing that starts behind one comes back as XML.
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Some of the caller's objects; ``cursor`` asks for the next ones and is ``None`` at the end."""
+    """A page of a listing.
+
+    Attributes:
+        objects: The caller's objects.
+        cursor: Cursor of the next page; ``None`` on the last one.
+    """
 
     objects: Sequence[ListedObject]
     cursor: str | None
 
 
 class Objects:
-    """What lies under the callers' own prefixes.
+    """Objects under the caller's prefix.
 
     Args:
         namespace: The key prefix.
-        presigner: For download URLs.
+        presigner: Signs download URLs.
         storage: The bucket.
-        may_delete: Whether callers may delete their own objects.
-        download_expires_in: How long a download URL lives when a request does not say, in seconds.
-        max_download_expires_in: The most that a request may ask for, in seconds.
-        clock: The time now, aware.
+        may_delete: Whether callers may delete their objects.
+        download_expires_in: Default lifetime of a download URL, in seconds.
+        max_download_expires_in: Maximum lifetime of a download URL, in seconds.
     """
 
     def __init__(
@@ -50,7 +52,6 @@ class Objects:
         may_delete: bool,
         download_expires_in: int,
         max_download_expires_in: int,
-        clock: Callable[[], datetime],
     ) -> None:
         self._namespace = namespace
         self._presigner = presigner
@@ -58,35 +59,37 @@ class Objects:
         self._may_delete = may_delete
         self._expires_in = download_expires_in
         self._max_expires_in = max_download_expires_in
-        self._clock = clock
 
     async def list_page(self, caller: Principal, *, prefix: str, cursor: str | None, limit: int) -> Page:
         """List the caller's objects in the order of their keys.
 
         Args:
-            caller: Whose.
-            prefix: Below the caller's own; may end anywhere in a name.
-            cursor: From the page before.
-            limit: At most so many, 1 to `MAX_LISTED`.
+            caller: The caller.
+            prefix: Prefix below the caller's own. It may end anywhere in a name.
+            cursor: Cursor of the previous page.
+            limit: Maximum number of objects, 1 to `MAX_LISTED`.
 
         Raises:
             Forbidden: The credential is good for uploads only.
-            UploadsvcError: Prefix or cursor are malformed, or S3 does not answer.
+            UploadsvcError: The prefix or the cursor is malformed, or S3 does not answer.
         """
         caller.check_objects()
-        own = self._namespace.user_prefix(caller.user)
-        whole = self._namespace.listing_prefix(caller.user, prefix)
-        after = own + _decode(cursor, max_bytes=MAX_KEY_BYTES - len(own.encode())) if cursor else ""
-        listed, more = await self._storage.list_objects(prefix=whole, after=after, limit=limit)
-        last = listed[-1].key.removeprefix(own) if listed and more else None
+        own_prefix = self._namespace.user_prefix(caller.user)
+        after = ""
+        if cursor:
+            after = own_prefix + _decode(cursor, max_bytes=MAX_KEY_BYTES - len(own_prefix.encode()))
+        listed, more = await self._storage.list_objects(
+            prefix=self._namespace.listing_prefix(caller.user, prefix), after=after, limit=limit
+        )
+        last = listed[-1].key.removeprefix(own_prefix) if listed and more else None
         return Page(objects=listed, cursor=last and encode_cursor(last))
 
     async def get(self, caller: Principal, key: str) -> StoredObject:
-        """Return one object's facts.
+        """Return the metadata of an object.
 
         Raises:
             Forbidden: The credential is good for uploads only.
-            NotFound: There is none, or it is somebody else's.
+            NotFound: There is no such object, or it belongs to another user.
             UploadsvcError: The key is malformed, or S3 does not answer.
         """
         caller.check_objects()
@@ -97,11 +100,11 @@ class Objects:
         return stored
 
     async def delete(self, caller: Principal, key: str) -> None:
-        """Delete one object; one that is not there is fine.
+        """Delete an object. Does nothing if it does not exist.
 
         Raises:
-            Forbidden: This service does not let callers delete, or the credential is good for uploads only.
-            NotFound: It is somebody else's.
+            Forbidden: Callers may not delete, or the credential is good for uploads only.
+            NotFound: The object belongs to another user.
             UploadsvcError: The key is malformed, or S3 does not answer.
         """
         caller.check_objects()
@@ -120,24 +123,24 @@ class Objects:
         filename: str | None,
         expires_in: int | None,
     ) -> tuple[str, datetime]:
-        """Return a presigned GET and when it ends. Talks to nobody: S3 answers 404 where nothing is.
+        """Return a presigned GET and its end. S3 is not called, so the object may not exist.
 
         Args:
-            caller: Who asks.
-            key: The whole key.
-            disposition: ``attachment`` where it is left out, so that a browser runs nothing.
-            filename: What a browser shall call it; by default the key's last segment.
-            expires_in: In seconds; cut to the most that is allowed.
+            caller: The caller.
+            key: Key of the object.
+            disposition: ``attachment`` by default, so that a browser does not run the object.
+            filename: Name for the browser to save it under; by default the last segment of the key.
+            expires_in: Lifetime in seconds, cut to the maximum.
 
         Raises:
             Forbidden: The credential is good for uploads only.
-            NotFound: It is somebody else's.
+            NotFound: The object belongs to another user.
             UploadsvcError: The key is malformed, or there are no credentials to sign with.
         """
         caller.check_objects()
         key = self._namespace.owned_key(caller.user, key)
-        asked = min(expires_in or self._expires_in, self._max_expires_in)
-        batch = await self._presigner.start(expires_in=asked)
+        lifetime = min(expires_in or self._expires_in, self._max_expires_in)
+        batch = await self._presigner.start(expires_in=lifetime)
         header = content_disposition(disposition or "attachment", filename or key.rpartition("/")[2])
         url = batch.url("GET", key, query={"response-content-disposition": header})
         return url, batch.expires_at

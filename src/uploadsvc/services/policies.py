@@ -1,4 +1,4 @@
-"""Which policy a caller means, and which ones they may use."""
+"""Choose the policy of a request."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -11,29 +11,29 @@ DEFAULT_POLICY: Final = "default"
 
 
 class PolicyRegistry:
-    """The planners of all policies.
+    """All policies, each with its planner.
 
     Args:
-        planners: By their policies' names.
+        planners: Planners by the names of their policies.
     """
 
     def __init__(self, planners: Mapping[str, Planner]) -> None:
         self._planners = planners
 
     def usable(self, caller: Principal) -> list[Planner]:
-        """Return those that a caller may use, by name."""
+        """Return the planners of the policies that a caller may use, sorted by name."""
         return [self._planners[name] for name in caller.usable(self._planners)]
 
     def get(self, policy: str) -> Planner | None:
-        """Return a policy's planner, or ``None`` where the settings have no such policy (any more)."""
+        """Return the planner of a policy, or ``None`` if the settings have no such policy."""
         return self._planners.get(policy)
 
     def choose(self, caller: Principal, policy: str | None) -> Planner:
-        """Return the planner of the policy that a caller names; by default ``default``.
+        """Return the planner of the policy that a caller names, or of ``default``.
 
         Raises:
             PolicyNotFound: There is no such policy.
-            Forbidden: The credential does not reach it.
+            Forbidden: The caller may not use it.
         """
         name = policy or DEFAULT_POLICY
         planner = self._planners.get(name)
@@ -44,9 +44,9 @@ class PolicyRegistry:
         return planner
 
     def resolve(self, caller: Principal, policy: str | None) -> Planner:
-        """Return the planner for an uploader that may have no way to name a policy.
+        """Return the planner for a client that may be unable to name a policy.
 
-        Where it names none and its credential is good for just one, it means that one.
+        Without a name, a credential that is limited to one policy uses that one.
 
         Raises:
             UploadsvcError: As for `choose`.

@@ -1,4 +1,4 @@
-"""Whether the service can do its work."""
+"""Readiness of the service."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,19 +9,19 @@ from uploadsvc.domain.errors import StorageMisconfigured, UploadsvcError
 from uploadsvc.s3.storage import Storage
 
 MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
-"""S3 refuses what is signed further off: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"""
+"""Above 15 minutes S3 refuses signatures: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"""
 
 _RECHECK: Final = timedelta(seconds=10)
 _PATIENCE: Final = 0.5
-"""Seconds; Kubernetes gives a probe one."""
+"""Seconds. Kubernetes' probes time out after 1 s by default."""
 
 
 class Readiness:
-    """Ready once credentials and bucket have answered; a later outage is told, and takes nobody out.
+    """Ready once S3 has answered for the bucket. Later outages are reported, but the service stays ready.
 
     Args:
         storage: The bucket.
-        clock: The time now, aware.
+        clock: Returns the current time, aware.
     """
 
     def __init__(self, *, storage: Storage, clock: Callable[[], datetime]) -> None:
@@ -30,21 +30,21 @@ class Readiness:
         self._ready = False
         self._problem: UploadsvcError | None = None
         self._checked_at: datetime | None = None
-        self._asking: asyncio.Task[None] | None = None
+        self._refreshing: asyncio.Task[None] | None = None
 
     async def check(self) -> UploadsvcError | None:
-        """Return what is wrong with the store now, if anything, once it has answered since the start.
+        """Return the store's current problem, if any.
 
-        All callers share one question to the store. Once ready, they wait for its answer only so long as an
-        orchestrator waits for ours, and are told the last one otherwise.
+        All callers share one call to S3. Once the service is ready, they wait less for it than an
+        orchestrator's probe does, and get the previous result if it takes longer.
 
         Raises:
-            UploadsvcError: It has not answered yet.
+            UploadsvcError: S3 has not answered for the bucket since the start.
         """
-        if self._asking is None and self._is_stale():
-            self._asking = asyncio.create_task(self._refresh())
-        if self._asking is not None:
-            await asyncio.wait({self._asking}, timeout=_PATIENCE if self._ready else None)
+        if self._refreshing is None and self._is_stale():
+            self._refreshing = asyncio.create_task(self._refresh())
+        if self._refreshing is not None:
+            await asyncio.wait({self._refreshing}, timeout=_PATIENCE if self._ready else None)
         if self._problem is not None and not self._ready:
             raise self._problem
         return self._problem
@@ -56,13 +56,13 @@ class Readiness:
 
     async def _refresh(self) -> None:
         try:
-            self._problem = await self._ask()
+            self._problem = await self._find_problem()
             self._ready = self._ready or self._problem is None
             self._checked_at = self._clock()
         finally:
-            self._asking = None
+            self._refreshing = None
 
-    async def _ask(self) -> UploadsvcError | None:
+    async def _find_problem(self) -> UploadsvcError | None:
         try:
             skew = abs(await self._storage.check() - self._clock())
         except UploadsvcError as error:

@@ -1,7 +1,7 @@
-"""Requests of a browser that speaks S3 itself: each is signed by its own, and none leads back here.
+"""Sign single S3 requests, for browsers that speak S3's protocol themselves.
 
-Whose upload it is, the key's prefix says. S3 answers the browser, not this service, so nothing verifies what
-has landed: what the policy restricts must be in the signature, or is refused.
+The prefix of the key tells whose upload it is. S3 answers the browser, and the service verifies nothing
+afterwards. So each restriction of the policy must be part of the signature, or the request is refused.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,19 +25,19 @@ Method = Literal["GET", "PUT", "POST", "DELETE"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DirectRequest:
-    """What a browser is about to ask of S3.
+class S3Request:
+    """A request that a browser wants to send to S3.
 
     Attributes:
-        method: The HTTP method.
-        key: For a new object what the client would like it to be called, or a whole key of the caller's own.
-        upload_id: S3's own name for a multipart upload, once it has begun.
-        part_number: Of a part, counted from 1.
-        content_type: Of a new object; ``None`` where the client does not say.
-        size: Of a new object, in bytes; ``None`` where the client does not say.
-        takes_forms: Whether the client can send a form in place of a PUT.
-        policy: The policy's name; ``None`` leaves it to the credential.
-        expires_in: How long the URL shall live, in seconds; ``None`` leaves it to the policy.
+        method: HTTP method.
+        key: Filename of a new object, or a full key under the caller's prefix.
+        upload_id: S3's id of the multipart upload, once it is created.
+        part_number: Number of the part, from 1.
+        content_type: Media type of a new object; ``None`` if the client does not say.
+        size: Size of a new object in bytes; ``None`` if the client does not say.
+        takes_forms: Whether the client can send a form instead of a PUT.
+        policy: Name of the policy; ``None`` for the default of the credential.
+        expires_in: Lifetime of the URL in seconds; ``None`` for the default of the policy.
     """
 
     method: Method
@@ -53,14 +53,14 @@ class DirectRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedRequest:
-    """A request to be sent to S3 as it is.
+    """A request to send to S3.
 
     Attributes:
-        url: Where to.
-        key: The whole key.
-        headers: What must be sent with it.
-        fields: All fields of a form that is posted instead; ``None`` for no form.
-        upload: The sealed id of an upload by one request, with which it can be completed.
+        url: Presigned URL, or target of the form.
+        key: Key of the object.
+        headers: Headers that must be sent with it.
+        fields: All fields of a form; ``None`` if it is not a form.
+        upload: Signed id for completing an upload by one request.
     """
 
     url: str
@@ -71,55 +71,56 @@ class SignedRequest:
 
 
 class RequestSigner:
-    """Signs them.
+    """Signs single S3 requests.
 
     Args:
-        creator: Creates what goes by one request.
-        names: Tell the keys of these uploads from others.
+        creator: Creates uploads by one request.
+        uuids: Mark the keys of multipart uploads that are signed request by request.
         namespace: The key prefix.
-        presigner: For what callers are handed.
-        multipart: The bucket's multipart uploads.
-        clock: The time now, aware.
+        presigner: Signs the URLs.
+        multipart: Multipart uploads of the bucket.
+        clock: Returns the current time, aware.
     """
 
     def __init__(
         self,
         *,
         creator: UploadCreator,
-        names: SignedUuids,
+        uuids: SignedUuids,
         namespace: Namespace,
         presigner: Presigner,
         multipart: MultipartStorage,
         clock: Callable[[], datetime],
     ) -> None:
         self._creator = creator
-        self._names = names
+        self._uuids = uuids
         self._namespace = namespace
         self._presigner = presigner
         self._multipart = multipart
         self._clock = clock
 
-    async def sign(self, caller: Principal, request: DirectRequest) -> SignedRequest:
+    async def sign(self, caller: Principal, request: S3Request) -> SignedRequest:
         """Sign a request.
 
         Raises:
-            NotFound: The key is somebody else's, or S3 knows no such multipart upload.
-            MethodNotAvailable: There is no such request, or the policy does not let it be made unwatched.
-            FileTooLarge: The parts to be put together are above the policy's ``max_size``.
-            UploadsvcError: The policy does not allow it.
+            NotFound: The key belongs to another user, or S3 does not know the multipart upload.
+            MethodNotAvailable: The request is not one of an upload, or the policy's restrictions cannot be
+                signed into it.
+            FileTooLarge: The parts together are above the policy's ``max_size``.
+            UploadsvcError: The policy does not allow the upload.
         """
         planner = self._creator.policies.resolve(caller, request.policy)
         if request.upload_id is None:
             if request.method == "PUT":
                 return await self._put(caller, planner, request)
             if request.method == "POST":
-                return await self._begin(caller, planner, request)
+                return await self._create_multipart(caller, planner, request)
             detail = f"Without an uploadId, PUT and POST are signed; not {request.method}."
             raise errors.MethodNotAvailable(detail, field="method")
-        return await self._go_on(caller, planner, request, request.upload_id)
+        return await self._continue_multipart(caller, planner, request, request.upload_id)
 
-    async def _put(self, caller: Principal, planner: Planner, request: DirectRequest) -> SignedRequest:
-        policy, wanted = planner.policy.name, self._wanted(caller, request)
+    async def _put(self, caller: Principal, planner: Planner, request: S3Request) -> SignedRequest:
+        policy, wanted = planner.policy.name, self._upload_request(caller, request)
         forms = request.takes_forms and "post" in planner.methods
         if not forms and request.size is None:
             url, key = await self._creator.bare_put(caller, policy, wanted)
@@ -129,38 +130,42 @@ class RequestSigner:
         form = grant.fields if grant.plan.method == "post" else None
         return SignedRequest(url=grant.url, key=grant.plan.key, headers=headers, fields=form, upload=grant.id)
 
-    async def _begin(self, caller: Principal, planner: Planner, request: DirectRequest) -> SignedRequest:
-        _check_unwatched(planner)
-        wanted = self._wanted(caller, request, multipart=True)
+    async def _create_multipart(
+        self, caller: Principal, planner: Planner, request: S3Request
+    ) -> SignedRequest:
+        _check_unsized_parts(planner)
+        wanted = self._upload_request(caller, request, multipart=True)
         if wanted.relative_key is not None or not planner.policy.key.unique:
-            detail = "Signed by its own, a multipart upload has a key that the service makes, with a {uuid}."
+            detail = (
+                "A multipart upload that is signed request by request needs a key by the policy, with {uuid}."
+            )
             raise errors.MethodNotAvailable(detail, field="key")
         plan = planner.plan(
             wanted,
             user=caller.user,
             upload_uuid=uuid4().hex,
-            unique=self._names.issue(user=caller.user, policy=planner.policy.name),
+            unique=self._uuids.issue(user=caller.user, policy=planner.policy.name),
             today=self._clock().date(),
         )
         url = await self._url(planner, "POST", plan.key, request, headers=plan.headers, query={"uploads": ""})
         return SignedRequest(url=url, key=plan.key, headers=plan.headers)
 
-    async def _go_on(
-        self, caller: Principal, planner: Planner, request: DirectRequest, upload_id: str
+    async def _continue_multipart(
+        self, caller: Principal, planner: Planner, request: S3Request, upload_id: str
     ) -> SignedRequest:
-        _check_unwatched(planner)
+        _check_unsized_parts(planner)
         key = self._namespace.owned_key(caller.user, request.key)
         policy = planner.policy
-        rest = key.removeprefix(self._namespace.user_prefix(caller.user))
-        name = policy.key.unique_name(rest, policy=policy.name)
-        if name is None or not self._names.verify(name, user=caller.user, policy=policy.name):
-            # One that was begun otherwise is watched, and one of another policy is held to that.
-            detail = "There is no such upload by this policy."
+        relative_key = key.removeprefix(self._namespace.user_prefix(caller.user))
+        uuid = policy.key.unique_name(relative_key, policy=policy.name)
+        if uuid is None or not self._uuids.verify(uuid, user=caller.user, policy=policy.name):
+            # Created by another route, which signs the size of each part, or under another policy.
+            detail = "There is no such upload under this policy."
             raise errors.NotFound(detail)
         query, headers = {"uploadId": upload_id}, dict[str, str]()
         if request.method == "PUT":
             if request.part_number is None:
-                detail = "A part has a number; give partNumber."
+                detail = "Name the part: give partNumber."
                 raise errors.ValidationFailed(detail, field="partNumber")
             query = {"partNumber": str(request.part_number), **query}
         elif request.method == "POST":
@@ -173,16 +178,18 @@ class RequestSigner:
         try:
             parts = await self._multipart.list_parts(key, upload_id, checksum=None, part_count=0)
         except NoSuchUploadError:
-            detail = "S3 knows no such multipart upload: it is complete, was given up, or never was."
+            detail = "S3 does not know this multipart upload: it is complete, was aborted or never existed."
             raise errors.NotFound(detail) from None
         policy = planner.policy
         check_total(sum(part.size for part in parts), min_size=policy.min_size, max_size=planner.max_size)
 
-    def _wanted(self, caller: Principal, request: DirectRequest, *, multipart: bool = False) -> UploadRequest:
+    def _upload_request(
+        self, caller: Principal, request: S3Request, *, multipart: bool = False
+    ) -> UploadRequest:
         relative_key, filename = None, request.key
         if request.key.startswith(f"{self._namespace.key_prefix}/"):
-            own = self._namespace.owned_key(caller.user, request.key)
-            relative_key = own.removeprefix(self._namespace.user_prefix(caller.user))
+            key = self._namespace.owned_key(caller.user, request.key)
+            relative_key = key.removeprefix(self._namespace.user_prefix(caller.user))
             filename = relative_key
         return UploadRequest(
             filename=filename,
@@ -199,26 +206,26 @@ class RequestSigner:
         planner: Planner,
         method: Method,
         key: str,
-        request: DirectRequest,
+        request: S3Request,
         *,
         headers: Mapping[str, str],
         query: Mapping[str, str],
     ) -> str:
         policy = planner.policy
-        asked = min(request.expires_in or policy.expires_in, policy.max_expires_in)
-        batch = await self._presigner.start(expires_in=asked)
+        lifetime = min(request.expires_in or policy.expires_in, policy.max_expires_in)
+        batch = await self._presigner.start(expires_in=lifetime)
         return batch.url(method, key, headers=headers, query=query)
 
 
-def _check_unwatched(planner: Planner) -> None:
-    """Let multipart uploads go unwatched, or not.
+def _check_unsized_parts(planner: Planner) -> None:
+    """Check that the policy allows parts of any size.
 
     Raises:
-        MethodNotAvailable: The policy wants each part's size signed.
+        MethodNotAvailable: The policy requires that the size of each part is signed.
     """
     if not planner.policy.unsized_multipart:
         detail = (
-            f"Signed by its own, a part can have any size, and policy {planner.policy.name!r} does not allow "
-            "that (unsized_multipart)."
+            f"Signed request by request, a part can have any size, which policy {planner.policy.name!r} does "
+            "not allow (unsized_multipart)."
         )
         raise errors.MethodNotAvailable(detail, field="method")

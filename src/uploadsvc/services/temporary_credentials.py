@@ -1,4 +1,4 @@
-"""The use case of handing a caller S3 credentials of their own, good below their prefix alone."""
+"""Issue temporary S3 credentials for the caller's prefix."""
 
 import json
 from collections.abc import Callable
@@ -15,21 +15,22 @@ from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.sts import Sts
 
 _MAX_NAME: Final = 64
+"""Characters of a session's name."""
 
 MIN_SESSION_SECONDS: Final = 900
-"""https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html"""
+"""STS's minimum: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedCredentials:
-    """Credentials, and where they are good.
+    """Temporary credentials, and where they are valid.
 
     Attributes:
-        credentials: A session's.
-        bucket: The bucket.
-        region: The bucket's region.
-        endpoint_url: The bucket's address.
-        prefix: The caller's own, with its closing slash.
+        credentials: Session credentials.
+        bucket: Name of the bucket.
+        region: Region of the bucket.
+        endpoint_url: Address of the bucket.
+        prefix: Prefix of the caller's keys, with its slash at the end.
     """
 
     credentials: Credentials
@@ -40,14 +41,14 @@ class IssuedCredentials:
 
 
 class CredentialIssuer:
-    """Hands out credentials that upload below the caller's prefix, past what policies say of size and type.
+    """Issues credentials for uploads under the caller's prefix. Policies do not limit their size or type.
 
     Args:
         namespace: The key prefix.
         presigner: Knows the bucket.
-        sts: Begins sessions; ``None`` where this is off.
-        seconds: How long a session lasts, unless the caller's own credential ends before.
-        clock: The time now, aware.
+        sts: Starts sessions; ``None`` if the feature is off.
+        seconds: Lifetime of a session, unless the caller's credential ends earlier.
+        clock: Returns the current time, aware.
     """
 
     def __init__(
@@ -66,17 +67,17 @@ class CredentialIssuer:
         self._clock = clock
 
     async def credentials(self, caller: Principal) -> IssuedCredentials:
-        """Return credentials for the caller's own prefix.
+        """Return credentials for the caller's prefix.
 
         Raises:
-            Forbidden: This is off, or the caller's own credential is narrower than what would be handed out.
-            UploadsvcError: The token service denies, fails or does not answer.
+            Forbidden: The feature is off, or the caller's credential is more limited than these would be.
+            UploadsvcError: STS denies, fails or does not answer.
         """
         if self._sts is None:
-            detail = "This service hands out no S3 credentials (UPLOADSVC_UPPY__CREDENTIALS)."
+            detail = "This service does not issue S3 credentials (UPLOADSVC_UPPY__CREDENTIALS)."
             raise errors.Forbidden(detail)
         if caller.kind == "upload_token" or caller.policies is not None:
-            detail = "This credential is limited, and S3 credentials are not; call with your own login."
+            detail = "This credential is limited, and S3 credentials would not be; call with your own login."
             raise errors.Forbidden(detail)
         prefix = self._namespace.user_prefix(caller.user)
         resource = objects_arn(self._presigner.bucket, region=self._presigner.region, prefix=prefix)
@@ -84,14 +85,14 @@ class CredentialIssuer:
         policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
         name = f"uploadsvc-{encode_user(caller.user)}"[:_MAX_NAME]
         return IssuedCredentials(
-            credentials=await self._sts.session(name=name, policy=policy, seconds=self._lasting(caller)),
+            credentials=await self._sts.session(name=name, policy=policy, seconds=self._lifetime(caller)),
             bucket=self._presigner.bucket,
             region=self._presigner.region,
             endpoint_url=self._presigner.endpoint.base_url.rstrip("/"),
             prefix=prefix,
         )
 
-    def _lasting(self, caller: Principal) -> int:
+    def _lifetime(self, caller: Principal) -> int:
         if caller.expires_at is None:
             return self._seconds
         left = int((caller.expires_at - self._clock()).total_seconds())

@@ -1,4 +1,4 @@
-"""The use case of handing on a part of one's rights, as an upload token."""
+"""Issue upload tokens."""
 
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
@@ -10,15 +10,15 @@ from uploadsvc.tokens.jwts import ServiceTokens
 
 
 class UploadTokenIssuer:
-    """Upload tokens, never wider than the credential that asks for them.
+    """Issues upload tokens. A token never has more rights than the caller's credential.
 
     Args:
-        policies: The names of all policies.
-        namespace: The key prefix; it says which user ids can own one.
-        tokens: Mints.
-        expires_in: How long a token lives when a request does not say, in seconds.
-        max_expires_in: The most that a request may ask for, in seconds.
-        clock: The time now, aware.
+        policies: Names of all policies.
+        namespace: The key prefix. It checks user ids.
+        tokens: Signs the tokens.
+        expires_in: Default lifetime of a token, in seconds.
+        max_expires_in: Maximum lifetime of a token, in seconds.
+        clock: Returns the current time, aware.
     """
 
     def __init__(
@@ -41,22 +41,22 @@ class UploadTokenIssuer:
     def issue(
         self, caller: Principal, *, user: str | None, policies: Collection[str] | None, expires_in: int | None
     ) -> tuple[str, datetime]:
-        """Return an upload token and its end: never later than that of the caller's own credential.
+        """Return an upload token and its end, which is never after the end of the caller's credential.
 
         Args:
-            caller: Who asks.
-            user: Whom it speaks for; the caller by default. Only another service may name somebody else.
-            policies: Those that it may use; the caller's own by default.
-            expires_in: Seconds; cut to the most that is allowed.
+            caller: The caller.
+            user: User of the token, by default the caller. Only a service (API key) can name another user.
+            policies: Policies that the token may use, by default the caller's.
+            expires_in: Lifetime in seconds, cut to the maximum.
 
         Raises:
-            Forbidden: It would be wider than the caller's rights, or no such user can own a prefix.
+            Forbidden: The token would have more rights than the caller, or the user id cannot have a prefix.
             PolicyNotFound: There is no such policy.
-            ValidationFailed: A service names nobody, or two.
-            Unauthenticated: The caller's credential has ended.
+            ValidationFailed: A service names no user, or two.
+            Unauthenticated: The caller's credential has expired.
         """
         if caller.kind == "upload_token":
-            detail = "An upload token mints no other token."
+            detail = "An upload token cannot issue another token."
             raise errors.Forbidden(detail)
         subject = _subject(caller, user)
         self._namespace.user_prefix(subject)
@@ -85,9 +85,9 @@ def _subject(caller: Principal, user: str | None) -> str:
             raise errors.Forbidden(detail, field="user")
         return caller.user
     if user and caller.user and user != caller.user:
-        detail = "The user is another one than X-On-Behalf-Of names; send one of the two."
+        detail = "user and X-On-Behalf-Of name two users; send one of them."
         raise errors.ValidationFailed(detail, field="user")
     if not (user or caller.user):
-        detail = "With an API key, name the user whom the token speaks for."
+        detail = "With an API key, name the user of the token."
         raise errors.ValidationFailed(detail, field="user")
     return user or caller.user

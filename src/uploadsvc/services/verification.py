@@ -1,4 +1,4 @@
-"""Compare what landed with what was promised."""
+"""Compare a stored object with the upload that it belongs to."""
 
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
@@ -11,46 +11,41 @@ from uploadsvc.tokens.signed_ids import UploadClaims
 
 
 def verify(claims: UploadClaims, stored: StoredObject, *, guessed_types: AbstractSet[str]) -> Checksum | None:
-    """Return the checksum that S3 confirms, if any.
+    """Check size, content type and checksum, and return the checksum that S3 confirms, if any.
 
     Args:
-        claims: What was promised.
-        stored: What is there.
-        guessed_types: Media types that the store does not keep, but guesses another for.
+        claims: The upload.
+        stored: The stored object.
+        guessed_types: Media types that the store does not keep, but replaces with a guess.
 
     Raises:
-        VerificationFailed: Something else landed; the error names the field.
+        VerificationFailed: The object differs; the error names the field.
     """
     if not claims.min_size <= stored.size <= claims.max_size:
-        promised = (
-            str(claims.min_size)
-            if claims.min_size == claims.max_size
-            else f"{claims.min_size} to {claims.max_size}"
-        )
-        detail = f"S3 holds {stored.size} bytes; promised were {promised}."
+        fixed = claims.min_size == claims.max_size
+        allowed = str(claims.max_size) if fixed else f"{claims.min_size} to {claims.max_size}"
+        detail = f"S3 has {stored.size} bytes; this upload allows {allowed}."
         raise VerificationFailed(detail, field="size")
-    promised_type = _folded(claims.content_type)
-    stored_type = _folded(stored.content_type)
-    # What was left open, or may be guessed, is not what nobody may upload: a type that a browser would run.
-    left_open = not promised_type or promised_type in guessed_types
-    as_promised = stored_type == promised_type or (left_open and not media_types.is_active(stored_type))
-    if not as_promised:
-        detail = "S3 holds another content type than was promised."
+    signed_type, stored_type = _folded(claims.content_type), _folded(stored.content_type)
+    # If the type was left open, or the store guesses it, any type is right that a browser does not run.
+    is_open = not signed_type or signed_type in guessed_types
+    if stored_type != signed_type and not (is_open and not media_types.is_active(stored_type)):
+        detail = "S3 has a different content type than the upload was created with."
         raise VerificationFailed(detail, field="content_type")
     if claims.checksum is None:
         return next(iter(stored.checksums), None)
     for checksum in stored.checksums:
         if checksum.algorithm == claims.checksum.algorithm:
             if checksum.digest != claims.checksum.digest:
-                detail = f"S3 holds bytes with another {checksum.algorithm} than was promised."
+                detail = f"S3 has a different {checksum.algorithm} than the upload was created with."
                 raise VerificationFailed(detail, field="checksum")
             return checksum
-    # The store checked it on arrival (it was signed) and does not keep it: nothing to confirm now.
+    # The store does not keep checksums. It compared this one when the bytes arrived, because it was signed.
     return None
 
 
 def _folded(media_type: str) -> str:
-    # What a store says is not always one.
+    # A store may return something that is not a media type.
     with suppress(ValueError):
         media_type = media_types.parse(media_type)
     return "".join(media_type.split()).lower()

@@ -3,8 +3,8 @@ import { createClient } from "./uploadsvc.js";
 const CONCURRENT_UPLOADS = 3;
 const GONE = new Set(["not_found", "upload_expired"]);
 const OBJECTS_PER_PAGE = 50;
-const REFUSED = new Set([403, 413, 415, 422]); // by the policy: another try would end as this one
-const CHECKSUMS = ["crc32", "sha256"]; // those that the module computes, the cheaper first
+const REFUSED = new Set([403, 413, 415, 422]); // by the policy: retrying is pointless
+const CHECKSUMS = ["crc32", "sha256"]; // the module computes these; the cheaper comes first
 
 const $ = (id) => document.getElementById(id);
 
@@ -19,19 +19,19 @@ function fromTemplate(id, texts) {
   return element;
 }
 
-/** What cannot be seen at a glance is said once it matters, and all of a moment in one breath. */
-const toSay = [];
+/** Messages for screen readers. Those of the same half second are read out as one. */
+const messages = [];
 
 function announce(text) {
-  if (toSay.push(text) > 1) return;
+  if (messages.push(text) > 1) return;
   setTimeout(() => {
-    const count = toSay.length;
-    const shown = toSay.splice(0).slice(-3).join(". ");
+    const count = messages.length;
+    const shown = messages.splice(0).slice(-3).join(". ");
     $("status").textContent = count > 3 ? `${count} changes, the latest: ${shown}` : shown;
   }, 500);
 }
 
-// --- Amounts, in words ---
+// --- Formatting ---
 
 function formatSize(bytes, { base = 1000, units = ["B", "kB", "MB", "GB", "TB"] } = {}) {
   let power = 0;
@@ -40,7 +40,7 @@ function formatSize(bytes, { base = 1000, units = ["B", "kB", "MB", "GB", "TB"] 
   return `${amount} ${units[power]}`;
 }
 
-/** Policies are mostly written in powers of two. */
+/** Formats a policy's limit, which is usually a power of two. */
 function formatLimit(bytes) {
   const binary = bytes % 1024 === 0 && bytes % 1000 !== 0;
   return binary ? formatSize(bytes, { base: 1024, units: ["B", "KiB", "MiB", "GiB", "TiB"] }) : formatSize(bytes);
@@ -53,7 +53,7 @@ function formatDuration(seconds) {
   return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** How far, how fast, how long yet; rate and time are left out while nobody knows them. */
+/** Formats progress, rate and remaining time; the last two only when known. */
 function figures({ loaded, total, rate, remaining }) {
   const parts = [`${formatSize(loaded)} of ${formatSize(total)}`];
   if (rate > 0) parts.push(`${formatSize(rate)}/s`);
@@ -64,9 +64,9 @@ function figures({ loaded, total, rate, remaining }) {
 const timeParts = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 const formatTime = new Intl.DateTimeFormat("en", timeParts).format;
 
-// --- Users: each has a client of their own, so an upload goes on as the user who started it ---
+// --- Users: each has a client, so that an upload continues as the user who started it ---
 
-/** Where the service is: another app may have it under a path. */
+/** URL of the service, which may be mounted under a path of another app. */
 const baseUrl = new URL("..", import.meta.url).href;
 const tokens = new Map();
 const clients = new Map();
@@ -102,7 +102,7 @@ function showUser(user) {
   loadPage();
 }
 
-// --- Policies: what may be uploaded, said before anything is chosen ---
+// --- Policies: shown before files are chosen ---
 
 let policies = [];
 const policyNamed = (name) => policies.find((policy) => policy.name === name);
@@ -118,7 +118,7 @@ async function loadPolicies() {
     $("policy").value = (policyNamed(value) ?? policyNamed("default") ?? policies[0])?.name;
     showPolicy();
   } catch (error) {
-    if (view.user === user) notice(`What ${user} may upload could not be asked: ${error.message}`);
+    if (view.user === user) notice(`Could not load the upload policies of ${user}: ${error.message}`);
   }
 }
 
@@ -139,17 +139,17 @@ const sizesOf = ({ min_size, max_size }) =>
   min_size > 0 ? `${formatLimit(min_size)} to ${formatLimit(max_size)}` : `up to ${formatLimit(max_size)}`;
 const checksumFor = (policy) => CHECKSUMS.find((algorithm) => policy.checksum_algorithms.includes(algorithm));
 
-/** Why a policy does not take a file, as far as the page can tell; the service has the last word. */
+/** Returns why a policy refuses a file, as far as the page can tell, or null. The service decides. */
 function refusal(policy, { type, size }) {
   if (size > policy.max_size || size < policy.min_size) {
-    return `it has ${formatSize(size)}, and policy “${policy.name}” takes ${sizesOf(policy)}`;
+    return `it is ${formatSize(size)}, and policy “${policy.name}” allows ${sizesOf(policy)}`;
   }
   const patterns = policy.content_types.map((pattern) => pattern.replace("*/*", "").replace("/*", "/"));
-  const taken = patterns.some((pattern) => type === pattern || (/^$|\/$/.test(pattern) && type.startsWith(pattern)));
-  return !type || taken ? null : `it is ${type}, and policy “${policy.name}” takes ${policy.content_types.join(", ")}`;
+  const allowed = patterns.some((pattern) => type === pattern || (/^$|\/$/.test(pattern) && type.startsWith(pattern)));
+  return !type || allowed ? null : `it is ${type}, and policy “${policy.name}” allows ${policy.content_types.join(", ")}`;
 }
 
-// --- Uploads: the module keeps the queue; a few travel at a time, the others wait ---
+// --- Uploads: the module runs a few at a time and queues the others ---
 
 const uploads = [];
 const STATES = {
@@ -192,7 +192,7 @@ async function start(item) {
     checksum: item.checksum,
     onProgress: (progress) => update({ ...progress, note: "" }),
     onRetry: ({ error }) => update({ note: `trying again: ${error.message}`, rate: null }),
-    onState: (state) => over({ state }) || update({ state, note: "", rate: null }), // the end comes below
+    onState: (state) => over({ state }) || update({ state, note: "", rate: null }), // `finish` reports the end
   };
   update({ state: "queued", note: "" });
   item.task = clients.get(item.user).upload(item.file, options);
@@ -217,7 +217,7 @@ function finish(item, state, note = "") {
   announce(`${item.file.name}: ${stateText(item)}`);
 }
 
-// --- A row: what the item is, and what can be done with it ---
+// --- Rows: one upload and its buttons ---
 
 function uploadRow(item) {
   const { file, user } = item;
@@ -237,7 +237,7 @@ function uploadRow(item) {
 
 const extensionOf = (name) => /\.([^.]{1,4})$/.exec(name)?.[1].toUpperCase() ?? "";
 
-/** The picture itself, from the file that is here already, or the extension of its name. */
+/** Returns a preview of an image, from the local file, or the extension of another file. */
 function thumbnail(file) {
   const { name, type } = file;
   if (!type.startsWith("image/")) return extensionOf(name);
@@ -245,13 +245,13 @@ function thumbnail(file) {
   image.addEventListener("load", () => URL.revokeObjectURL(image.src));
   image.addEventListener("error", () => {
     URL.revokeObjectURL(image.src);
-    image.replaceWith(extensionOf(name)); // not a picture that this browser can show
+    image.replaceWith(extensionOf(name)); // not an image that this browser can show
   });
   return image;
 }
 
 function stateText({ state, note, loaded, total }) {
-  const percent = `${total ? Math.min(99, Math.floor((100 * loaded) / total)) : 0} %`; // 100 is told as “done”
+  const percent = `${total ? Math.min(99, Math.floor((100 * loaded) / total)) : 0} %`; // “done” stands for 100
   if (state === "failed") return `failed: ${note}`;
   if (state === "paused") return `paused at ${percent}`;
   if (state === "uploading") return `uploading ${percent}${note && `, ${note}`}`;
@@ -278,27 +278,27 @@ function label(button, action, name) {
   button.ariaLabel = `${action} ${name}`;
 }
 
-/** Hides a button; if it has the focus, another button takes that over. */
-function hide(button, hidden, heir) {
+/** Hides a button; if it has the focus, the other button gets it. */
+function hide(button, hidden, other) {
   const focused = document.activeElement === button;
   button.hidden = hidden;
-  if (hidden && focused) heir.focus();
+  if (hidden && focused) other.focus();
 }
 
 function dismiss(items) {
   const last = uploads.indexOf(items.at(-1));
   const others = [...uploads.slice(last + 1), ...uploads.slice(0, last).reverse()];
-  const heir = others.find((item) => !items.includes(item));
+  const next = others.find((item) => !items.includes(item));
   for (const item of items) {
     item.row.remove();
     uploads.splice(uploads.indexOf(item), 1);
   }
-  (heir?.row.querySelector(".end") ?? $("files")).focus();
+  (next?.row.querySelector(".end") ?? $("files")).focus();
   renderOverall();
   showUnfinished();
 }
 
-// --- All of it together ---
+// --- Overall progress ---
 
 function renderOverall() {
   const sum = (items, value) => items.reduce((all, item) => all + value(item), 0);
@@ -306,7 +306,7 @@ function renderOverall() {
   const counted = uploads.filter(({ state }) => state !== "cancelled" && state !== "failed");
   const total = sum(counted, (item) => item.total);
   const loaded = sum(counted, (item) => item.loaded);
-  // What is paused has no rate, and nobody waits for it.
+  // Paused uploads have no rate and do not count towards the remaining time.
   const running = counted.filter(active);
   const rate = sum(running, (item) => item.rate ?? 0);
   const remaining = sum(running, (item) => item.total - item.loaded) / rate;
@@ -320,7 +320,7 @@ function renderOverall() {
   hide($("pause-all"), uploads.every(over), $("clear"));
 }
 
-// --- Unfinished uploads: begun in this browser, and nobody here goes on with them ---
+// --- Unfinished uploads: started in this browser and not running in this page ---
 
 let offers = [];
 let wanted = null; // the offer whose file is being chosen
@@ -344,7 +344,7 @@ function showUnfinished() {
   $("unfinished").hidden = !offers.length;
 }
 
-/** Asks S3 how much of it is there; of what nobody can go on with, nobody is told. */
+/** Shows how much of an upload arrived. Removes the offer if the upload cannot be resumed. */
 async function showArrived({ id, size }, row, user) {
   const client = clients.get(user);
   try {
@@ -359,8 +359,8 @@ async function showArrived({ id, size }, row, user) {
 }
 
 function removeOffer(row) {
-  const heir = (row.nextElementSibling ?? row.previousElementSibling)?.querySelector(".choose");
-  if (row.contains(document.activeElement)) (heir ?? $("files")).focus();
+  const next = (row.nextElementSibling ?? row.previousElementSibling)?.querySelector(".choose");
+  if (row.contains(document.activeElement)) (next ?? $("files")).focus();
   row.remove();
 }
 
@@ -393,12 +393,12 @@ function offerRow(offer, user) {
 $("same-file").addEventListener("change", ({ target }) => {
   const [file] = target.files;
   const same = file && isSameFile(wanted, file);
-  notice(same ? "" : `That is another file than the ${wanted.filename} that was begun: choose the same one, unchanged.`);
+  notice(same ? "" : `That is another file. To resume ${wanted.filename}, choose the same file, unchanged.`);
   if (same) addFiles([file]);
   target.value = "";
 });
 
-// --- Objects: of one user at a time; an answer that arrives when the view has changed is dropped ---
+// --- Objects: of one user at a time; a response for a previous view is dropped ---
 
 let view = { user: null, objects: new Map(), cursor: null };
 
@@ -409,18 +409,18 @@ async function loadPage() {
     const client = clients.get(mine.user);
     const { objects, cursor } = await client.listObjects({ cursor: mine.cursor, limit: OBJECTS_PER_PAGE });
     if (mine !== view) return;
-    if (!mine.cursor) $("objects").replaceChildren(...view.objects.values()); // what was listed before goes
+    if (!mine.cursor) $("objects").replaceChildren(...view.objects.values()); // replaces the earlier list
     view.cursor = cursor;
     addObjects(objects);
   } catch (error) {
-    if (mine === view) notice(`The objects of ${mine.user} could not be listed: ${error.message}`);
+    if (mine === view) notice(`Could not list the objects of ${mine.user}: ${error.message}`);
   }
 }
 
 function addObjects(objects) {
   for (const object of objects) {
     if (view.objects.has(object.key)) removeObject(object.key);
-    // Put in its place, newest first, and no other row moved: a row that moves loses the focus.
+    // Insert the row, newest first, without moving others: a row that moves loses the focus.
     const stored = new Date(object.last_modified);
     const older = [...$("objects").rows].find((row) => new Date(row.querySelector("time").dateTime) < stored);
     const row = objectRow(object);
@@ -459,7 +459,7 @@ function objectRow({ key, size, last_modified }) {
 }
 
 async function openObject(user, key) {
-  const tab = window.open("about:blank"); // within the click: later it would be blocked as a pop-up
+  const tab = window.open("about:blank"); // during the click: later, it would be blocked as a pop-up
   if (!tab) throw new Error("the browser blocked the new tab");
   tab.opener = null;
   try {
@@ -475,8 +475,8 @@ async function deleteObject(user, key, row) {
   await clients.get(user).deleteObject(key);
   announce(`${key.split("/").pop()}: deleted`);
   if (view.user !== user) return;
-  const heir = (row.nextElementSibling ?? row.previousElementSibling)?.querySelector(".delete");
-  if (row.contains(document.activeElement)) (heir ?? $("objects-heading")).focus();
+  const next = (row.nextElementSibling ?? row.previousElementSibling)?.querySelector(".delete");
+  if (row.contains(document.activeElement)) (next ?? $("objects-heading")).focus();
   removeObject(key);
   showEnd();
 }
@@ -499,12 +499,12 @@ document.addEventListener("drop", (event) => {
   $("drop").classList.remove("over");
   const items = [...event.dataTransfer.items].filter((item) => item.kind === "file");
   const files = items.filter((item) => !item.webkitGetAsEntry()?.isDirectory).map((item) => item.getAsFile());
-  notice(files.length < items.length ? "Folders are left out: drop the files in them." : "");
+  notice(files.length < items.length ? "Folders are skipped. Drop the files in them instead." : "");
   addFiles(files);
 });
 $("files").addEventListener("change", ({ target }) => {
   addFiles(target.files);
-  target.value = ""; // so that the same file can be chosen again
+  target.value = ""; // allows choosing the same file again
 });
 $("clear").addEventListener("click", () => dismiss(uploads.filter(over)));
 $("pause-all").addEventListener("click", () => {
@@ -526,5 +526,5 @@ try {
   radio.click();
   for (const id of ["files", "refresh"]) $(id).disabled = false;
 } catch (error) {
-  notice(`The demo users could not be loaded: ${error.message}. Reload the page to try again.`);
+  notice(`Could not load the demo users: ${error.message}. Reload the page to try again.`);
 }

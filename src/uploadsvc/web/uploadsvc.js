@@ -1,31 +1,37 @@
 /**
- * Uploads from a browser, straight to S3, through an uploadsvc service. One module, no dependencies.
+ * Upload files from a browser straight to S3 through an uploadsvc service. One module, no dependencies.
  *
  *     import { createClient } from "./uploadsvc.js";
  *     const client = createClient({ baseUrl: "https://uploads.example.com", getToken });
  *     const { object, receipt } = await client.upload(file, { onProgress: ({ loaded, total }) => … });
  *
- * What `upload` returns can be awaited, and paused, resumed and cancelled meanwhile. A large file goes in
- * parts, several at a time; what fails on its way is tried again; and a file that was being uploaded when the
- * page went away goes on where it was when it is chosen again.
+ * Await what `upload` returns, or pause, resume and cancel it. A large file is sent in parts, several at a
+ * time. Failed requests are retried. If the page closes during an upload, choose the same file again to
+ * resume it.
  *
- * Requests and answers are those of the HTTP API, in its own words (`/docs` on the service describes them).
- * A page's content security policy needs the service and the bucket in `connect-src`, and, for checksums to
- * be computed beside the page and not in it, `blob:` in `worker-src`.
+ * Requests and responses have the field names of the HTTP API, which `/docs` on the service describes.
+ * A page's content security policy needs the service and the bucket in `connect-src`. With `blob:` in
+ * `worker-src`, checksums are computed in a worker; without it, in the page.
+ *
+ * Sections: types, limits, errors, waiting, the service's API, requests to S3, checksums, what is kept
+ * across reloads, concurrency and progress, retries, sending a file, creating an upload, running an upload,
+ * the task, the client.
  */
+
+// --- Types ---
 
 /**
  * @typedef {object} ClientOptions
- * @property {string} [baseUrl] where the service is; left out, this page's own origin
- * @property {(options: { refresh: boolean }) => string | null | Promise<string | null>} [getToken] the bearer
- *   token of the moment; asked again with `refresh: true`, once, when the service answers 401
- * @property {RequestCredentials} [credentials] "include" where a cookie says who calls, on another origin.
- *   S3 is never sent a cookie or the token.
- * @property {Memory | null} [storage] where unfinished uploads are remembered: `localStorage`, unless it
- *   cannot be used; null remembers nothing. Neither tokens nor URLs are written there.
- * @property {string} [scope] whose uploads these are, where several people use one browser: what is
- *   remembered for one is not offered to another
- * @property {number} [maxUploads] so many files at a time, the others wait; left out, all at once
+ * @property {string} [baseUrl] URL of the service; the page's own origin by default
+ * @property {(options: { refresh: boolean }) => string | null | Promise<string | null>} [getToken] returns the
+ *   current bearer token; called once more with `refresh: true` when the service answers 401
+ * @property {RequestCredentials} [credentials] "include" to send cookies to a service on another origin.
+ *   S3 never receives a cookie or the token.
+ * @property {Memory | null} [storage] where unfinished uploads are saved: `localStorage` by default, if
+ *   available; null saves nothing. Tokens and URLs are never saved.
+ * @property {string} [scope] name of the current user, where several people share a browser: uploads saved in
+ *   one scope are not offered in another
+ * @property {number} [maxUploads] files to upload at a time; unlimited by default
  *
  * @typedef {Pick<Storage, "getItem" | "setItem" | "removeItem" | "key" | "length">} Memory
  *
@@ -33,41 +39,41 @@
  *   | "cancelled"} UploadStatus the last three are final
  *
  * @typedef {object} Progress
- * @property {number} loaded bytes of the file; they are fewer than before when some must be sent again
+ * @property {number} loaded bytes of the file; may go down when some must be sent again
  * @property {number} total bytes; equal to `loaded` once all are sent
- * @property {number | null} rate bytes a second, of the last seconds; null until there is a figure
- * @property {number | null} remaining seconds, at that rate
+ * @property {number | null} rate bytes per second over the last seconds; null while unknown
+ * @property {number | null} remaining seconds at that rate; null while unknown
  *
- * @typedef {object} Retry a request that failed and will be tried again
- * @property {number} attempt how often it failed in a row
- * @property {number} delay seconds until it is tried again; sooner, should the browser come back online
+ * @typedef {object} Retry a failed request that will be sent again
+ * @property {number} attempt number of consecutive failures
+ * @property {number} delay seconds until the next try; less if the browser comes back online
  * @property {UploadError} error
  *
- * @typedef {"crc32" | "sha256"} OwnAlgorithm checksums that are computed here
+ * @typedef {"crc32" | "sha256"} OwnAlgorithm checksums that this module computes
  *
- * @typedef {object} UploadRequest what `POST /v1/uploads` is asked; the service decides what is left out
- * @property {string | null} [filename] left out, the file's
- * @property {string | null} [content_type] left out, the file's
+ * @typedef {object} UploadRequest body of `POST /v1/uploads`; the service chooses what is omitted
+ * @property {string | null} [filename] by default, the file's
+ * @property {string | null} [content_type] by default, the file's
  * @property {string | null} [policy]
  * @property {"auto" | "put" | "post" | "multipart" | null} [method]
  * @property {string | null} [relative_key]
  * @property {Record<string, string> | null} [metadata]
- * @property {OwnAlgorithm | Checksum | null} [checksum] that S3 shall compare: the name of one that is
- *   computed here, in a worker, or one that you computed (of the whole file; the parts' are computed here)
+ * @property {OwnAlgorithm | Checksum | null} [checksum] checksum for S3 to verify: an algorithm, to have it
+ *   computed here, or the value for the whole file (checksums of parts are computed here)
  * @property {boolean | null} [overwrite]
  * @property {number | null} [expires_in] seconds
  *
  * @typedef {object} TransferOptions
- * @property {AbortSignal} [signal] cancels, as `cancel` does
+ * @property {AbortSignal} [signal] cancels the upload, as `cancel` does
  * @property {(progress: Progress) => void} [onProgress]
  * @property {(state: UploadStatus) => void} [onState] called at each change
  * @property {(retry: Retry) => void} [onRetry]
- * @property {number} [concurrency] parts at a time; 4 by default
- * @property {number} [retries] how often a request is tried again, in a row, before the upload fails; 12 by
- *   default, which is some minutes. Tries while the browser is offline do not count.
- * @property {number} [timeout] seconds without a sign of life after which a request has failed; 60 by default
+ * @property {number} [concurrency] parts to send at a time; 4 by default
+ * @property {number} [retries] consecutive retries of a request before the upload fails; 12 by default, which
+ *   take some minutes. Retries while the browser is offline do not count.
+ * @property {number} [timeout] seconds without activity after which a request fails; 60 by default
  *
- * @typedef {{ algorithm: string, value: string }} Checksum its bytes in base64
+ * @typedef {{ algorithm: string, value: string }} Checksum the value is in base64
  * @typedef {{ key: string, size: number, etag: string, last_modified: string }} ListedObject
  * @typedef {ListedObject & { bucket: string, content_type: string, version_id: string | null,
  *   checksum: Checksum | null, metadata: Record<string, string> }} StoredObject
@@ -81,27 +87,27 @@
  *   parts: SignedPart[] }} MultipartUpload
  * @typedef {PutUpload | PostUpload | MultipartUpload} Upload
  *
- * @typedef {object} UploadState what `GET /v1/uploads/{id}` answers
+ * @typedef {object} UploadState response of `GET /v1/uploads/{id}`
  * @property {"pending" | "uploading" | "stored" | "aborted"} status
  * @property {string} key
  * @property {number | null} part_size
  * @property {number | null} part_count
- * @property {{ part_number: number, size: number, etag: string }[] | null} parts those that arrived
+ * @property {{ part_number: number, size: number, etag: string }[] | null} parts parts that arrived
  *
- * @typedef {object} Unfinished a multipart upload that was begun in this browser; upload the same file, with
- *   the same options, to go on with it
+ * @typedef {object} Unfinished a multipart upload started in this browser; upload the same file with the same
+ *   options to resume it
  * @property {string} id
  * @property {string} key the whole object key
  * @property {string} filename
  * @property {string} content_type
  * @property {number} size bytes
- * @property {number} last_modified of the file, in milliseconds as `File.lastModified` has it
+ * @property {number} last_modified `File.lastModified`, in milliseconds
  * @property {string | null} policy
- * @property {OwnAlgorithm | null} checksum where its name was given, to be given again
+ * @property {OwnAlgorithm | null} checksum the algorithm to pass again; null if none was named
  * @property {string} started_at
- * @property {string} expires_at until when one can go on
+ * @property {string} expires_at end of the time in which it can be resumed
  *
- * @typedef {object} Policy what one kind of upload may be; sizes are bytes, durations seconds
+ * @typedef {object} Policy rules for one kind of upload; sizes are in bytes, durations in seconds
  * @property {string} name
  * @property {number} min_size
  * @property {number} max_size
@@ -109,9 +115,9 @@
  * @property {("put" | "post" | "multipart")[]} methods
  * @property {number} expires_in
  * @property {number} max_expires_in
- * @property {boolean} client_keys whether `relative_key` may be given
+ * @property {boolean} client_keys whether requests may set `relative_key`
  * @property {boolean} overwrite
- * @property {string[]} metadata the names that may be given
+ * @property {string[]} metadata names that requests may set
  * @property {"off" | "optional" | "required"} checksum
  * @property {string[]} checksum_algorithms
  *
@@ -119,53 +125,79 @@
  *   errors?: { field: string, detail: string }[] }} Problem
  */
 
+/**
+ * @typedef {object} Service shared by a client and its uploads
+ * @property {Api} api
+ * @property {ResumeStore} resumeStore
+ * @property {ChecksumWorker} checksums
+ * @property {Semaphore} slots
+ * @property {Set<string>} answered origins, of the service and of S3, whose responses this page could read
+ *
+ * @typedef {object} TaskOptions `TransferOptions` with defaults filled in
+ * @property {((progress: Progress) => void) | undefined} onProgress
+ * @property {((state: UploadStatus) => void) | undefined} onState
+ * @property {((retry: Retry) => void) | undefined} onRetry
+ * @property {number} concurrency
+ * @property {number} retries
+ * @property {number} timeout
+ *
+ * @typedef {{ method: string, url: string, headers?: Record<string, string>,
+ *   body: Blob | FormData }} StorageRequest
+ */
+
+// --- Limits ---
+
 const MIB = 1024 ** 2;
 
-/** Parts at a time, and how many URLs are asked for at once. */
+/** Parts sent at a time. */
 const CONCURRENCY = 4;
+
+/** Part URLs requested at once. */
 const SIGNED_AT_ONCE = 100;
 
-/** How often in a row: some minutes, all in all. */
+/** Consecutive retries: some minutes in all. */
 const RETRIES = 12;
 
-/** A host that never answered is more likely one that does not let this page call it. */
+/** Retries of a host that has never answered: most likely it does not allow this page. */
 const RETRIES_AT_FIRST = 4;
 
-/** Milliseconds: the first retry comes after half a second or less, each next after twice as long. */
+/** Milliseconds before the first retry, at most; each later delay is twice as long. */
 const FIRST_DELAY = 500;
-const LONGEST_DELAY = 30_000;
+const MAX_DELAY = 30_000;
 
-/** S3 may take minutes to put parts together, and the service says so every few seconds. */
-const LEAST_COMPLETE_RETRIES = 60;
+/** S3 may take minutes to assemble the parts, and the service reports so every few seconds. */
+const MIN_COMPLETE_RETRIES = 60;
 
-/** Seconds without a sign of life. */
+/** Seconds without activity. */
 const TIMEOUT = 60;
 
-/** Milliseconds whose bytes make the rate. */
+/** Milliseconds over which the rate is measured. */
 const RATE_WINDOW = 8000;
 
-/** Up to this size a checksum is computed before the upload begins; above, part by part while it goes on. */
+/** Largest file whose checksum is computed before the upload; above it, each part's is computed on the way. */
 const HASHED_FIRST = 64 * MIB;
 
-/** The upload is no more; another one has to be created. */
+/** Times to send a file when completion reports that it is not stored. */
+const MAX_ROUNDS = 3;
+
+// --- Errors ---
+
+/** The upload no longer exists. */
 const GONE = new Set(["not_found", "upload_expired", "upload_aborted"]);
 
-/** S3's words for bytes that did not come through whole; sent again they may. */
-const DAMAGED_ON_THE_WAY = new Set(["RequestTimeout", "BadDigest", "IncompleteBody"]);
-
-/** So often is the whole sent again when the service says that it is not there. */
-const MOST_ROUNDS = 3;
-
-/** It can never be completed, however often one tries. */
+/** The upload can never be completed. */
 const LOST = new Set([...GONE, "object_exists", "verification_failed"]);
 
-/** Whatever went wrong, under a stable `code`. */
+/** S3's codes for bytes damaged or delayed in transit. */
+const DAMAGED_IN_TRANSIT = new Set(["RequestTimeout", "BadDigest", "IncompleteBody"]);
+
+/** Any failure, identified by a stable `code`. */
 export class UploadError extends Error {
   /**
-   * @param {string} code the problem's `code`, or "network_error", "aborted" (by you), "storage_rejected"
-   *   (by S3), "token_unavailable" (your `getToken` failed), "file_unreadable" (it changed or is gone),
-   *   "checksum_unavailable" (this browser cannot compute it here), "http_error" (something other than the
-   *   service answered)
+   * @param {string} code the problem's `code`, or "network_error", "aborted" (by the page),
+   *   "storage_rejected" (by S3), "token_unavailable" (`getToken` failed), "file_unreadable" (changed or
+   *   deleted), "checksum_unavailable" (not computable in this browser), "http_error" (response did not come
+   *   from the service)
    * @param {string} message
    * @param {{ status?: number, problem?: Problem | null, cause?: unknown, retryAfter?: number,
    *   reason?: string, origin?: string }} [details]
@@ -175,54 +207,89 @@ export class UploadError extends Error {
     super(message, { cause });
     this.name = "UploadError";
     this.code = code;
-    /** The HTTP status; 0 when there was no answer. */
+    /** HTTP status; 0 without a response. */
     this.status = status;
-    /** The whole `application/problem+json`, where the service sent one. */
+    /** The `application/problem+json` response, if there was one. */
     this.problem = problem;
-    /** Seconds that the service asks to wait. */
+    /** Seconds to wait, from the service's `Retry-After`. */
     this.retryAfter = retryAfter;
-    /** S3's own code, where it sent one. */
+    /** S3's error code, if there was one. */
     this.reason = reason;
-    /** Who did not answer, where nobody did. */
+    /** Origin that did not respond. */
     this.origin = origin;
   }
 }
 
 const aborted = () => new UploadError("aborted", "The upload was cancelled");
 
+/** @param {unknown} [cause] */
+const unreadable = (cause) =>
+  new UploadError("file_unreadable", "The file cannot be read: it was changed, moved or deleted", { cause });
+
+/** @template T @param {Promise<T>} reading @returns {Promise<T>} */
+async function readable(reading) {
+  try {
+    return await reading;
+  } catch (cause) {
+    throw unreadable(cause);
+  }
+}
+
 /** @param {unknown} error @returns {error is UploadError} whether the same request may succeed later */
 function isTransient(error) {
   if (!(error instanceof UploadError)) return false;
   const { code, status, reason } = error;
   if (code === "network_error" || code === "token_unavailable") return true;
-  // S3 answers 400 to a body that came too slowly, and 409 to two writes at once.
+  // S3 answers 400 to a slow body, and 409 to two simultaneous writes.
   if (code === "storage_rejected") {
-    return status >= 500 || [408, 409, 429].includes(status) || DAMAGED_ON_THE_WAY.has(reason);
+    return status >= 500 || [408, 409, 429].includes(status) || DAMAGED_IN_TRANSIT.has(reason);
   }
   return status === 429 || (status >= 500 && !["storage_denied", "storage_misconfigured"].includes(code));
 }
 
 /**
- * Waits; not longer than until the browser comes back online.
+ * Tells whether S3 refused a URL or form because it has expired. S3 servers differ in how they say so.
+ * @param {unknown} error @param {number} expiry expected time of expiry, in milliseconds
+ */
+function isExpired(error, expiry) {
+  if (!(error instanceof UploadError)) return false;
+  if (error.code === "network_error") return Date.now() >= expiry; // the page may not read the refusal
+  return error.code === "storage_rejected" && (error.status === 403 || /expired/i.test(error.reason));
+}
+
+/** @param {unknown} error whether the service needs the other kind of checksum: of the file, or of its parts */
+function needsOtherChecksum(error) {
+  if (!(error instanceof UploadError)) return false;
+  if (error.code === "method_not_available") return true;
+  return error.problem?.errors?.some(({ field }) => field === "checksum.value") ?? false;
+}
+
+// --- Waiting ---
+
+/**
+ * Waits until the time is over or the browser comes back online.
  * @param {number} milliseconds @param {AbortSignal} signal @returns {Promise<void>}
  */
 function pauseFor(milliseconds, signal) {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(aborted());
-    const over = () => {
+    const done = () => {
       clearTimeout(timer);
-      globalThis.removeEventListener("online", over);
-      signal.removeEventListener("abort", over);
+      globalThis.removeEventListener("online", done);
+      signal.removeEventListener("abort", done);
       if (signal.aborted) reject(aborted());
       else resolve();
     };
-    const timer = setTimeout(over, milliseconds);
-    globalThis.addEventListener("online", over);
-    signal.addEventListener("abort", over);
+    const timer = setTimeout(done, milliseconds);
+    globalThis.addEventListener("online", done);
+    signal.addEventListener("abort", done);
   });
 }
 
-/** @template T @param {Promise<T>} promise @param {AbortSignal} signal @returns {Promise<T>} or `aborted` */
+/**
+ * Waits for a promise, or throws "aborted" as soon as the signal is aborted.
+ * @template T @param {Promise<T>} promise @param {AbortSignal} signal @returns {Promise<T>}
+ */
 function unlessAborted(promise, signal) {
   return new Promise((resolve, reject) => {
     const abort = () => reject(aborted());
@@ -232,26 +299,111 @@ function unlessAborted(promise, signal) {
   });
 }
 
-/** @param {Function | undefined} callback @param {unknown} argument */
-function tell(callback, argument) {
+/** Calls one of the page's callbacks. @param {Function | undefined} callback @param {unknown} argument */
+function notify(callback, argument) {
   try {
     callback?.(argument);
   } catch (error) {
-    reportError(error); // the page's own fault; the upload goes on
+    reportError(error); // a bug in the page does not end the upload
   }
 }
 
-/**
- * @typedef {{ method: string, url: string, headers?: Record<string, string>,
- *   body: Blob | FormData }} StorageRequest
- */
+// --- The service's API ---
+
+/** @param {{ id: string }} upload */
+const pathOf = ({ id }) => `/v1/uploads/${encodeURIComponent(id)}`;
+
+/** Calls the service, and refreshes the token when it has expired. */
+class Api {
+  #getToken;
+  #credentials;
+  #answered;
+  #url;
+  #origin;
+
+  /** @param {ClientOptions} options @param {Set<string>} answered gains the service's origin */
+  constructor({ baseUrl = "", getToken, credentials = "same-origin" }, answered) {
+    this.#getToken = getToken;
+    this.#credentials = credentials;
+    this.#answered = answered;
+    this.#url = baseUrl.replace(/\/+$/, "");
+    this.#origin = new URL(this.#url || "/", globalThis.location.href).origin;
+  }
+
+  /** URL of the service. */
+  get base() {
+    return this.#url || this.#origin;
+  }
+
+  /**
+   * @param {string} method @param {string} path
+   * @param {{ body?: object, signal?: AbortSignal, timeout?: number, refresh?: boolean }} [options]
+   * @returns {Promise<any>}
+   */
+  async call(method, path, options = {}) {
+    const { response, answer } = await this.#fetch(method, path, options);
+    const { status } = response;
+    if (response.ok && (answer || status === 204)) return answer;
+    if (status === 401 && this.#getToken && !options.refresh) {
+      return this.call(method, path, { ...options, refresh: true });
+    }
+    const details = { status, retryAfter: Number(response.headers.get("Retry-After")) || 0 };
+    if (answer?.code) {
+      throw new UploadError(answer.code, answer.detail ?? answer.title, { ...details, problem: answer });
+    }
+    const message = `The response did not come from the upload service (${status})`;
+    throw new UploadError("http_error", message, details);
+  }
+
+  /**
+   * @param {string} method @param {string} path
+   * @param {{ body?: object, signal?: AbortSignal, timeout?: number, refresh?: boolean }} options
+   * @returns {Promise<{ response: Response, answer: any }>} `answer` is null unless it is JSON
+   */
+  async #fetch(method, path, { body, signal, timeout = TIMEOUT, refresh = false }) {
+    const token = await this.#token(refresh);
+    /** @type {Record<string, string>} */
+    const headers = { Accept: "application/json" };
+    if (token) headers.Authorization = `Bearer ${token}`;
+    if (body) headers["Content-Type"] = "application/json";
+    const deadline = AbortSignal.timeout(timeout * 1000);
+    const init = {
+      method,
+      headers,
+      credentials: this.#credentials,
+      signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
+      body: JSON.stringify(body),
+    };
+    try {
+      const response = await fetch(this.#url + path, init);
+      this.#answered.add(this.#origin);
+      const isJson = /^application\/(problem\+)?json\b/.test(response.headers.get("Content-Type") ?? "");
+      return { response, answer: isJson ? await response.json() : null };
+    } catch (cause) {
+      if (signal?.aborted) throw aborted();
+      const details = { cause, origin: this.#origin };
+      throw new UploadError("network_error", "The upload service could not be reached", details);
+    }
+  }
+
+  /** @param {boolean} refresh */
+  async #token(refresh) {
+    try {
+      return await this.#getToken?.({ refresh });
+    } catch (cause) {
+      throw new UploadError("token_unavailable", "getToken failed to return a token", { cause });
+    }
+  }
+}
+
+// --- Requests to S3 ---
 
 /**
- * Sends bytes to S3. By XMLHttpRequest, because fetch tells no upload progress.
+ * Sends bytes to S3, by XMLHttpRequest because fetch does not report upload progress.
  * @param {StorageRequest} request
  * @param {{ size: number, signal: AbortSignal, timeout: number, answered: Set<string>,
- *   onLoaded?: ((bytes: number) => void) | undefined }} options of the file in it, the bytes; the seconds that
- *   it may stay silent; without `onLoaded` nobody listens, and it may take its time
+ *   onLoaded?: ((bytes: number) => void) | undefined }} options `size` of the file in the request, in bytes;
+ *   `timeout` in seconds without progress, which applies only with `onLoaded`; `answered` gains S3's origin
  * @returns {Promise<void>}
  */
 function send({ method, url, headers = {}, body }, { size, signal, timeout, onLoaded, answered }) {
@@ -260,7 +412,7 @@ function send({ method, url, headers = {}, body }, { size, signal, timeout, onLo
     const xhr = new XMLHttpRequest();
     const abort = () => xhr.abort();
     let timer = 0;
-    const alive = () => {
+    const restartTimer = () => {
       clearTimeout(timer);
       timer = setTimeout(abort, timeout * 1000);
     };
@@ -268,13 +420,13 @@ function send({ method, url, headers = {}, body }, { size, signal, timeout, onLo
     const failed = () => new UploadError("network_error", "The connection to the storage failed", { origin });
     signal.addEventListener("abort", abort);
     xhr.open(method, url);
-    // Content-Type among them: it is signed, and for a file without a type the browser would send none.
+    // The headers include Content-Type: it is signed, and browsers omit it for a file without a type.
     for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
     if (onLoaded) {
-      alive();
+      restartTimer();
       xhr.upload.onprogress = ({ loaded, total }) => {
-        alive();
-        // A form's other fields come before the file, and are not progress.
+        restartTimer();
+        // A form's other fields precede the file and do not count.
         onLoaded(Math.max(0, loaded - (total - size)));
       };
     }
@@ -295,9 +447,11 @@ function send({ method, url, headers = {}, body }, { size, signal, timeout, onLo
   });
 }
 
+// --- Checksums ---
+
 /**
- * Computes a checksum as S3 writes it, in base64. Its source is also what the worker runs: it refers to
- * nothing around it.
+ * Computes a checksum in base64, as S3 writes it. The worker runs this function's source, so it uses nothing
+ * defined outside it.
  * @param {OwnAlgorithm} algorithm @param {Blob} blob @returns {Promise<string>}
  */
 async function digest(algorithm, blob) {
@@ -306,14 +460,14 @@ async function digest(algorithm, blob) {
   if (algorithm === "sha256") {
     return base64(new Uint8Array(await crypto.subtle.digest("SHA-256", await blob.arrayBuffer())));
   }
-  // https://www.rfc-editor.org/rfc/rfc1952#section-8: a table, and a byte at a time.
+  // https://www.rfc-editor.org/rfc/rfc1952#section-8: by table, one byte at a time.
   const table = new Uint32Array(256).map((_, index) => {
     let value = index;
     for (let bit = 0; bit < 8; bit += 1) value = value & 1 ? 0xedb88320 ^ (value >>> 1) : value >>> 1;
     return value;
   });
   let crc = 0xffffffff;
-  const block = 1024 * 1024; // a page that has to do this itself gets a breath between two
+  const block = 1024 * 1024; // yields between blocks when it runs in the page
   for (let start = 0; start < blob.size; start += block) {
     const bytes = new Uint8Array(await blob.slice(start, start + block).arrayBuffer());
     for (let index = 0; index < bytes.length; index += 1) {
@@ -325,21 +479,21 @@ async function digest(algorithm, blob) {
   return base64(whole);
 }
 
-/** Has checksums computed in a worker, or in the page where its security policy allows no worker. */
-class Digests {
-  /** @type {Worker | null | undefined} */
+/** Computes checksums in a worker, or in the page if its security policy forbids workers. */
+class ChecksumWorker {
+  /** Null if no worker can be started. @type {Worker | null | undefined} */
   #worker;
   /** @type {Map<number, { resolve: (value: string) => void, reject: (reason: unknown) => void }>} */
-  #asked = new Map();
+  #pending = new Map();
   #count = 0;
 
   /** @param {OwnAlgorithm} algorithm @param {Blob} blob @returns {Promise<string>} */
   async compute(algorithm, blob) {
     if (algorithm === "sha256" && !globalThis.crypto?.subtle) {
-      throw new UploadError("checksum_unavailable", "Browsers compute SHA-256 on pages of https alone");
+      throw new UploadError("checksum_unavailable", "Browsers compute SHA-256 on HTTPS pages only");
     }
     if (algorithm !== "sha256" && algorithm !== "crc32") {
-      throw new UploadError("checksum_unavailable", `${algorithm} cannot be computed here`);
+      throw new UploadError("checksum_unavailable", `The browser module cannot compute ${algorithm}`);
     }
     try {
       return await this.#inWorker(algorithm, blob);
@@ -351,16 +505,16 @@ class Digests {
 
   /** @param {OwnAlgorithm} algorithm @param {Blob} blob @returns {Promise<string>} */
   #inWorker(algorithm, blob) {
-    const worker = (this.#worker ??= this.#open());
+    const worker = (this.#worker ??= this.#start());
     return new Promise((resolve, reject) => {
       if (!worker) return reject();
       this.#count += 1;
-      this.#asked.set(this.#count, { resolve, reject });
+      this.#pending.set(this.#count, { resolve, reject });
       worker.postMessage({ number: this.#count, algorithm, blob });
     });
   }
 
-  #open() {
+  #start() {
     const listen = `onmessage = ({ data: { number, algorithm, blob } }) => digest(algorithm, blob).then(
       (value) => postMessage({ number, value }), () => postMessage({ number }));`;
     const source = `const digest = ${digest};\n${listen}`;
@@ -368,16 +522,16 @@ class Digests {
     try {
       const worker = new Worker(url);
       worker.onmessage = ({ data: { number, value } }) => {
-        const { resolve, reject } = this.#asked.get(number) ?? {};
-        this.#asked.delete(number);
+        const { resolve, reject } = this.#pending.get(number) ?? {};
+        this.#pending.delete(number);
         if (value === undefined) reject?.(null);
         else resolve?.(value);
       };
       worker.onerror = (event) => {
         event.preventDefault();
         this.#worker = null;
-        for (const { reject } of this.#asked.values()) reject(null);
-        this.#asked.clear();
+        for (const { reject } of this.#pending.values()) reject(null);
+        this.#pending.clear();
       };
       return worker;
     } catch {
@@ -386,69 +540,80 @@ class Digests {
   }
 }
 
-/** @param {unknown} [cause] */
-const unreadable = (cause) =>
-  new UploadError("file_unreadable", "The file cannot be read: it changed, moved or is gone", { cause });
+// --- What is kept across reloads ---
 
-/** @template T @param {Promise<T>} reading @returns {Promise<T>} */
-async function readable(reading) {
-  try {
-    return await reading;
-  } catch (cause) {
-    throw unreadable(cause);
-  }
+/**
+ * Returns a string by which to recognize a file and its options, or null: a blob without name and date cannot
+ * be told from another.
+ * @param {string} base @param {File | Blob} file @param {UploadRequest} request
+ */
+function fingerprintOf(base, file, request) {
+  if (!(file instanceof File)) return null;
+  const { expires_in, ...same } = request;
+  const facts = [file.webkitRelativePath || file.name, file.lastModified];
+  return JSON.stringify([base, facts, file.size, file.type, same]);
 }
 
-/** Remembers unfinished uploads, as far as the browser lets it. */
-class Notebook {
-  static #PREFIX = "uploadsvc:";
+/** Start of every name in the page's storage. */
+const STORAGE_PREFIX = "uploadsvc:";
+
+/** Saves unfinished uploads by the fingerprint of their file, as far as the browser permits. */
+class ResumeStore {
   #storage;
   #scope;
+  /** Fingerprints of files that this page is uploading. @type {Set<string>} */
+  #claimed = new Set();
 
   /** @param {Memory | null | undefined} storage @param {string} scope */
   constructor(storage, scope) {
     this.#storage = storage;
-    this.#scope = Notebook.#PREFIX + JSON.stringify([scope]);
+    this.#scope = STORAGE_PREFIX + JSON.stringify([scope]);
     if (storage === undefined) {
-      // Where cookies are blocked, to look at it is an error already.
-      this.#storage = this.#softly(() => globalThis.localStorage) ?? null;
+      // Merely reading `localStorage` throws where cookies are blocked.
+      this.#storage = this.#attempt(() => globalThis.localStorage) ?? null;
     }
   }
 
-  /** @template T @param {() => T} what @returns {T | null} */
-  #softly(what) {
-    try {
-      return what();
-    } catch {
-      return null; // full, or forbidden: then nothing is remembered
-    }
+  /**
+   * Reserves a fingerprint for one task: a file chosen twice at the same time is two uploads.
+   * @param {string} fingerprint @returns {boolean} whether it was free
+   */
+  claim(fingerprint) {
+    if (this.#claimed.has(fingerprint)) return false;
+    this.#claimed.add(fingerprint);
+    return true;
+  }
+
+  /** @param {string} fingerprint */
+  release(fingerprint) {
+    this.#claimed.delete(fingerprint);
   }
 
   /** @param {string} fingerprint @returns {Unfinished | null} */
   get(fingerprint) {
-    return this.#softly(() => JSON.parse(this.#storage?.getItem(this.#scope + fingerprint) ?? "null"));
+    return this.#attempt(() => JSON.parse(this.#storage?.getItem(this.#scope + fingerprint) ?? "null"));
   }
 
   /** @param {string} fingerprint @param {Unfinished} upload */
   set(fingerprint, upload) {
-    this.#softly(() => this.#storage?.setItem(this.#scope + fingerprint, JSON.stringify(upload)));
+    this.#attempt(() => this.#storage?.setItem(this.#scope + fingerprint, JSON.stringify(upload)));
   }
 
   /** @param {string} id */
   forget(id) {
     for (const [name, upload] of this.#entries()) {
-      if (upload.id === id) this.#softly(() => this.#storage?.removeItem(name));
+      if (upload.id === id) this.#attempt(() => this.#storage?.removeItem(name));
     }
   }
 
-  /** @param {Set<string>} active fingerprints to leave out @returns {Unfinished[]} the latest first */
-  list(active) {
-    const [live, dead] = [/** @type {Unfinished[]} */ ([]), /** @type {Unfinished[]} */ ([])];
+  /** Lists uploads that this page is not running, latest first; forgets expired ones. @returns {Unfinished[]} */
+  list() {
+    const [live, expired] = [/** @type {Unfinished[]} */ ([]), /** @type {Unfinished[]} */ ([])];
     for (const [name, upload] of this.#entries()) {
-      if (active.has(name.slice(this.#scope.length))) continue;
-      (Date.parse(upload.expires_at) > Date.now() ? live : dead).push(upload);
+      if (this.#claimed.has(name.slice(this.#scope.length))) continue;
+      (Date.parse(upload.expires_at) > Date.now() ? live : expired).push(upload);
     }
-    for (const { id } of dead) this.forget(id);
+    for (const { id } of expired) this.forget(id);
     return live.sort((a, b) => Date.parse(b.started_at) - Date.parse(a.started_at));
   }
 
@@ -456,7 +621,7 @@ class Notebook {
   #entries() {
     /** @type {[string, Unfinished][]} */
     const found = [];
-    this.#softly(() => {
+    this.#attempt(() => {
       for (let index = 0; index < (this.#storage?.length ?? 0); index += 1) {
         const name = this.#storage?.key(index);
         if (!name?.startsWith(this.#scope)) continue;
@@ -466,10 +631,21 @@ class Notebook {
     });
     return found;
   }
+
+  /** @template T @param {() => T} action @returns {T | null} */
+  #attempt(action) {
+    try {
+      return action();
+    } catch {
+      return null; // storage is full or forbidden; the upload works without it
+    }
+  }
 }
 
-/** Lets so many in at a time. */
-class Slots {
+// --- Concurrency and progress ---
+
+/** Limits how many run at a time. */
+class Semaphore {
   #free;
   /** @type {(() => void)[]} */
   #waiting = [];
@@ -480,7 +656,7 @@ class Slots {
   }
 
   /** @param {AbortSignal} signal @returns {Promise<void>} */
-  async take(signal) {
+  async acquire(signal) {
     if (this.#free > 0) {
       this.#free -= 1;
       return;
@@ -499,22 +675,22 @@ class Slots {
     });
   }
 
-  give() {
+  release() {
     const next = this.#waiting.shift();
     if (next) next();
     else this.#free += 1;
   }
 }
 
-/** Counts bytes, and how fast they go. */
-class Meter {
-  /** Those of what is done, and of what is on its way, by part. */
+/** Counts bytes and measures their rate. */
+class ProgressMeter {
+  /** Bytes of parts that arrived. */
   #done = 0;
-  /** @type {Map<number, number>} */
-  #underWay = new Map();
-  /** Bytes that went over the line, those sent in vain too. */
-  carried = 0;
-  /** @type {[number, number][]} times and the bytes carried by then */
+  /** Bytes sent of each part on its way. @type {Map<number, number>} */
+  #inFlight = new Map();
+  /** Bytes sent, including those sent in vain. */
+  sent = 0;
+  /** @type {[number, number][]} times, and the bytes sent by then */
   #samples = [];
 
   /** @param {number} total */
@@ -525,30 +701,30 @@ class Meter {
   /** @param {number} bytes that arrived before */
   start(bytes) {
     this.#done = bytes;
-    this.#underWay.clear();
+    this.#inFlight.clear();
     this.#samples = [];
   }
 
-  /** @param {number} part @param {number} bytes */
+  /** @param {number} part @param {number} bytes of it that were sent */
   move(part, bytes) {
-    this.carried += Math.max(0, bytes - (this.#underWay.get(part) ?? 0));
-    this.#underWay.set(part, bytes);
+    this.sent += Math.max(0, bytes - (this.#inFlight.get(part) ?? 0));
+    this.#inFlight.set(part, bytes);
     const now = performance.now();
-    this.#samples.push([now, this.carried]);
+    this.#samples.push([now, this.sent]);
     while (now - (this.#samples[0]?.[0] ?? now) > RATE_WINDOW) this.#samples.shift();
   }
 
-  /** @param {number} part @param {number} bytes that it had, all of them; 0 when it failed */
+  /** @param {number} part @param {number} bytes its size; 0 if it failed */
   end(part, bytes) {
     if (bytes) this.move(part, bytes);
-    this.#underWay.delete(part);
+    this.#inFlight.delete(part);
     this.#done += bytes;
   }
 
   /** @returns {Progress} */
   read() {
     let loaded = this.#done;
-    for (const bytes of this.#underWay.values()) loaded += bytes;
+    for (const bytes of this.#inFlight.values()) loaded += bytes;
     const [first, last] = [this.#samples[0], this.#samples.at(-1)];
     const seconds = first && last ? (last[0] - first[0]) / 1000 : 0;
     const rate = first && last && seconds > 0 ? (last[1] - first[1]) / seconds : null;
@@ -557,60 +733,646 @@ class Meter {
   }
 }
 
-/**
- * @typedef {object} Service what a client shares with its uploads
- * @property {(method: string, path: string, options?: { body?: object, signal?: AbortSignal,
- *   timeout?: number }) => Promise<any>} call
- * @property {string} base where it is
- * @property {Notebook} notebook
- * @property {Digests} digests
- * @property {Slots} slots
- * @property {Set<string>} active fingerprints of files that are being uploaded from this page
- * @property {Set<string>} answered origins, the service's and S3's, that let this page read an answer
- */
+// --- Retries ---
 
-/**
- * One upload: await it, or pause, resume and cancel it. `client.upload` makes them.
- * @implements {PromiseLike<Completed>}
- */
-export class UploadTask {
-  /** @type {Service} */
+/** Calls the service and retries whatever may succeed later. */
+class Retrier {
+  #service;
+  #file;
+  #options;
+
+  /** @param {Service} service @param {Blob} file @param {TaskOptions} options */
+  constructor(service, file, options) {
+    this.#service = service;
+    this.#file = file;
+    this.#options = options;
+  }
+
+  /**
+   * Calls the service once.
+   * @param {string} method @param {string} path
+   * @param {{ body?: object, signal?: AbortSignal }} [options]
+   * @returns {Promise<any>}
+   */
+  call(method, path, options) {
+    return this.#service.api.call(method, path, { ...options, timeout: this.#options.timeout });
+  }
+
+  /**
+   * Repeats `work` until it succeeds or should not be tried again.
+   * @template T @param {() => Promise<T>} work @param {AbortSignal} signal @param {number} [retries]
+   * @returns {Promise<T>}
+   */
+  async run(work, signal, retries) {
+    for (let failures = 0; ; ) {
+      try {
+        return await work();
+      } catch (error) {
+        failures = await this.recover(error, failures, signal, retries);
+      }
+    }
+  }
+
+  /**
+   * Waits before the next try, or throws the error if there should be none.
+   * @param {unknown} error @param {number} failures consecutive failures before this one
+   * @param {AbortSignal} signal @param {number} [retries]
+   * @returns {Promise<number>} consecutive failures
+   */
+  async recover(error, failures, signal, retries = this.#options.retries) {
+    if (signal.aborted) throw aborted();
+    if (!isTransient(error)) throw error;
+    const failed = /** @type {UploadError} */ (error);
+    if (failed.code === "network_error") await readable(this.#file.slice(0, 1).arrayBuffer());
+    const offline = navigator.onLine === false;
+    if (failures >= this.#limit(failed, retries) && !offline) throw error;
+    const longest = offline ? MAX_DELAY : Math.min(MAX_DELAY, FIRST_DELAY * 2 ** failures);
+    // Jitter spreads requests that failed together.
+    const delay = Math.max(longest * (0.5 + Math.random() / 2), failed.retryAfter * 1000);
+    const attempt = failures + (offline ? 0 : 1);
+    notify(this.#options.onRetry, { attempt, delay: delay / 1000, error: failed });
+    await pauseFor(delay, signal);
+    return attempt;
+  }
+
+  /** @param {UploadError} error @param {number} retries @returns {number} */
+  #limit(error, retries) {
+    // "storage_unavailable" may mean that S3 is still assembling the parts; only then the higher limit applies.
+    const limit = error.code === "storage_unavailable" ? retries : Math.min(retries, this.#options.retries);
+    const unknown = error.code === "network_error" && !this.#service.answered.has(error.origin);
+    return unknown ? Math.min(limit, RETRIES_AT_FIRST) : limit;
+  }
+}
+
+// --- Sending a file ---
+
+/** Sends requests for one file, and tracks which parts arrived and the progress. */
+class Transfer {
+  /** Parts that arrived. A file sent in one request is part 1. @type {Set<number>} */
+  arrived = new Set();
+  #meter;
+  #service;
+  #options;
+
+  /** @param {Service} service @param {Blob} file @param {TaskOptions} options */
+  constructor(service, file, options) {
+    this.file = file;
+    this.#service = service;
+    this.#options = options;
+    this.#meter = new ProgressMeter(file.size);
+  }
+
+  get progress() {
+    return this.#meter.read();
+  }
+
+  /** Bytes sent so far, including those sent in vain. */
+  get sent() {
+    return this.#meter.sent;
+  }
+
+  /** Calls `onProgress`. */
+  report() {
+    notify(this.#options.onProgress, this.progress);
+  }
+
+  /** Forgets which parts arrived. */
+  restart() {
+    this.arrived.clear();
+    this.#meter.start(0);
+  }
+
+  /** Continues from what S3 already has. @param {MultipartUpload} upload @param {UploadState} state */
+  restore(upload, state) {
+    let bytes = 0;
+    for (const { part_number, size } of state.parts ?? []) {
+      if (size !== this.slice(upload, part_number).size) continue;
+      this.arrived.add(part_number);
+      bytes += size;
+    }
+    if (state.status === "stored") {
+      for (let number = 1; number <= upload.part_count; number += 1) this.arrived.add(number);
+      bytes = this.file.size;
+    }
+    this.#meter.start(bytes);
+  }
+
+  /** @param {MultipartUpload} upload @param {number} number @returns {Blob} one part of the file */
+  slice({ part_size }, number) {
+    return this.file.slice((number - 1) * part_size, number * part_size);
+  }
+
+  /**
+   * Sends one request and counts its bytes as part `number`.
+   * @param {number} number @param {number} size
+   * @param {StorageRequest} request @param {AbortSignal} signal
+   * @param {boolean} [silent] count the bytes only once all have arrived
+   */
+  async send(number, size, request, signal, silent = false) {
+    /** @param {number} bytes */
+    const onLoaded = (bytes) => {
+      this.#meter.move(number, bytes);
+      // Report the last byte only when S3 has answered.
+      if (this.#meter.read().loaded < this.file.size) this.report();
+    };
+    try {
+      const { answered } = this.#service;
+      const listener = silent ? undefined : onLoaded;
+      await send(request, { size, signal, timeout: this.#options.timeout, onLoaded: listener, answered });
+      this.arrived.add(number);
+      this.#meter.end(number, size);
+    } catch (error) {
+      this.#meter.end(number, 0);
+      throw error;
+    } finally {
+      this.report();
+    }
+  }
+}
+
+/** Sends a file in one request: a PUT or a form. */
+class SingleSender {
+  /** Whether S3 refused a PUT because the key is taken: by this file, or by another. */
+  existed = false;
+  #transfer;
+  #retrier;
+
+  /** @param {Transfer} transfer @param {Retrier} retrier */
+  constructor(transfer, retrier) {
+    this.#transfer = transfer;
+    this.#retrier = retrier;
+  }
+
+  /**
+   * @param {Upload} upload
+   * @param {() => Promise<Upload>} recreate creates the upload again when its URL has expired
+   * @param {AbortSignal} signal
+   */
+  async send(upload, recreate, signal) {
+    const transfer = this.#transfer;
+    let failures = 0;
+    let refused = 0;
+    let tried = false;
+    let silent = false;
+    while (!transfer.arrived.has(1)) {
+      const { sent } = transfer;
+      try {
+        await transfer.send(1, transfer.file.size, this.#request(upload), signal, silent);
+      } catch (error) {
+        // Without a progress listener a form needs no preflight, which some stores do not answer.
+        silent = upload.method === "post" && transfer.sent === sent;
+        if (error instanceof UploadError && error.status === 412) {
+          // Either an earlier try arrived and its response was lost, or the key is taken. Completion tells.
+          this.existed = true;
+          transfer.arrived.add(1);
+        } else if (isExpired(error, Date.parse(upload.expires_at)) && refused < 2) {
+          refused += 1;
+          // An earlier try may have arrived with its response lost.
+          if (tried && (await this.#isStored(upload, signal))) transfer.arrived.add(1);
+          else upload = await recreate();
+        } else {
+          failures = await this.#retrier.recover(error, failures, signal);
+        }
+        tried = true;
+      }
+    }
+  }
+
+  /** @param {Upload} upload @param {AbortSignal} signal */
+  async #isStored(upload, signal) {
+    const ask = () => this.#retrier.call("GET", pathOf(upload), { signal });
+    /** @type {UploadState} */
+    const { status } = await this.#retrier.run(ask, signal);
+    return status === "stored";
+  }
+
+  /** @param {Upload} upload @returns {StorageRequest} */
+  #request(upload) {
+    const { file } = this.#transfer;
+    if (upload.method === "put") return { ...upload, method: "PUT", body: file };
+    if (upload.method !== "post") {
+      throw new UploadError("method_not_available", `Unknown method: ${upload.method}`);
+    }
+    const form = new FormData();
+    for (const [name, value] of Object.entries(upload.fields)) form.append(name, value);
+    form.append("file", file); // last: S3 ignores fields after it
+    return { url: upload.url, method: "POST", body: form };
+  }
+}
+
+/** Sends a file in parts, several at a time, and requests their URLs in batches. */
+class PartSender {
+  #transfer;
+  #retrier;
+  #checksums;
+  #algorithm;
+  #concurrency;
+  /** @type {Map<number, SignedPart>} */
+  #signed = new Map();
+  #signedUntil;
+  /** @type {Promise<unknown> | null} */
+  #signing = null;
+
+  /**
+   * @param {Transfer} transfer @param {Retrier} retrier @param {ChecksumWorker} checksums
+   * @param {MultipartUpload} upload
+   * @param {{ algorithm: OwnAlgorithm | null, concurrency: number }} options `algorithm` of the parts' checksums
+   */
+  constructor(transfer, retrier, checksums, upload, { algorithm, concurrency }) {
+    this.#transfer = transfer;
+    this.#retrier = retrier;
+    this.#checksums = checksums;
+    this.#algorithm = algorithm;
+    this.#concurrency = concurrency;
+    this.upload = upload;
+    this.#signedUntil = Date.parse(upload.expires_at);
+    for (const part of upload.parts) this.#signed.set(part.part_number, part);
+  }
+
+  /** Sends all parts that have not arrived. @param {AbortSignal} signal */
+  async send(signal) {
+    const missing = Array.from({ length: this.upload.part_count }, (_, index) => index + 1).filter(
+      (number) => !this.#transfer.arrived.has(number),
+    );
+    const stop = new AbortController();
+    const either = AbortSignal.any([signal, stop.signal]);
+    const sendNext = async () => {
+      for (let number = missing.shift(); number !== undefined; number = missing.shift()) {
+        if (await this.#sendPart(number, missing, either)) continue;
+        missing.length = 0; // S3 no longer knows the upload; completion tells whether it is stored or lost
+      }
+    };
+    const lanes = Array.from({ length: Math.min(this.#concurrency, missing.length) }, sendNext);
+    try {
+      await Promise.all(lanes);
+    } catch (error) {
+      stop.abort();
+      await Promise.allSettled(lanes);
+      throw error;
+    }
+  }
+
+  /**
+   * @param {number} number @param {readonly number[]} following @param {AbortSignal} signal
+   * @returns {Promise<boolean>} whether S3 still knows the upload
+   */
+  async #sendPart(number, following, signal) {
+    const body = this.#transfer.slice(this.upload, number);
+    for (let failures = 0, refused = 0; ; ) {
+      try {
+        const { url, headers } = await this.#signedPart(number, following, signal);
+        await this.#transfer.send(number, body.size, { method: "PUT", url, headers, body }, signal);
+        return true;
+      } catch (error) {
+        if (error instanceof UploadError && error.code === "storage_rejected") {
+          if (error.reason === "NoSuchUpload") return false;
+          if (isExpired(error, Infinity) && refused < 2) {
+            refused += 1;
+            this.#signed.delete(number);
+            continue;
+          }
+        }
+        failures = await this.#retrier.recover(error, failures, signal);
+      }
+    }
+  }
+
+  /**
+   * @param {number} number @param {readonly number[]} following @param {AbortSignal} signal
+   * @returns {Promise<SignedPart>}
+   */
+  async #signedPart(number, following, signal) {
+    if (this.#algorithm) {
+      const computing = this.#checksums.compute(this.#algorithm, this.#transfer.slice(this.upload, number));
+      return this.#sign([number], signal, [await unlessAborted(computing, signal)]);
+    }
+    // The browser's clock may be wrong. Then S3 refuses the URL, or URLs are requested more often.
+    if (Date.now() >= this.#signedUntil) this.#signed.clear();
+    for (;;) {
+      const part = this.#signed.get(number);
+      if (part) return part;
+      const numbers = [number, ...following.slice(0, SIGNED_AT_ONCE - 1)];
+      this.#signing ??= this.#sign(numbers, signal).finally(() => (this.#signing = null));
+      await this.#signing;
+    }
+  }
+
+  /**
+   * @param {number[]} part_numbers @param {AbortSignal} signal @param {string[]} [checksums]
+   * @returns {Promise<SignedPart>} the first of them
+   */
+  async #sign(part_numbers, signal, checksums) {
+    const body = { part_numbers, ...(checksums && { checksums }) };
+    const path = `${pathOf(this.upload)}/parts`;
+    /** @type {{ parts: SignedPart[], expires_at: string }} */
+    const { parts, expires_at } = await this.#retrier.call("POST", path, { body, signal });
+    if (!checksums) {
+      this.#signedUntil = Date.parse(expires_at);
+      for (const part of parts) this.#signed.set(part.part_number, part);
+    }
+    return /** @type {SignedPart} */ (parts[0]);
+  }
+}
+
+// --- Creating an upload ---
+
+/** Creates the upload of one file, or resumes the one that an earlier page started. */
+class UploadStarter {
   #service;
   #file;
   #request;
-  #options;
-  #meter;
+  #retrier;
+  #enter;
   #fingerprint;
-  #remembers = false;
+  #life;
+
+  /**
+   * @param {Service} service @param {Blob} file @param {UploadRequest} request @param {Retrier} retrier
+   * @param {{ enter: (state: UploadStatus) => void, fingerprint: string | null, life: AbortSignal }} task
+   *   as for `Uploader`
+   */
+  constructor(service, file, request, retrier, { enter, fingerprint, life }) {
+    this.#service = service;
+    this.#file = file;
+    this.#request = request;
+    this.#retrier = retrier;
+    this.#enter = enter;
+    this.#fingerprint = fingerprint;
+    this.#life = life;
+  }
+
+  /** Algorithm of the parts' checksums. @returns {OwnAlgorithm | null} */
+  get algorithm() {
+    const { checksum } = this.#request;
+    const algorithm = typeof checksum === "string" ? checksum : checksum?.algorithm;
+    return /** @type {OwnAlgorithm | undefined} */ (algorithm) ?? null;
+  }
+
+  /**
+   * Resumes a saved upload of the same file, if there is one.
+   * @returns {Promise<{ upload: MultipartUpload, state: UploadState } | null>}
+   */
+  async resume() {
+    const { resumeStore } = this.#service;
+    const saved = this.#fingerprint ? resumeStore.get(this.#fingerprint) : null;
+    if (!saved) return null;
+    this.#enter("creating");
+    try {
+      /** @type {UploadState} */
+      const state = await this.#retrier.run(() => this.#retrier.call("GET", pathOf(saved)), this.#life);
+      const { part_size, part_count } = state;
+      const fits = part_size && part_count === Math.max(1, Math.ceil(this.#file.size / part_size));
+      if (fits && state.status !== "aborted") {
+        /** @type {MultipartUpload} */
+        const upload = {
+          method: "multipart",
+          id: saved.id,
+          key: state.key,
+          expires_at: saved.started_at, // URLs are not saved; request new ones
+          upload_expires_at: saved.expires_at,
+          part_size,
+          part_count,
+          parts: [],
+        };
+        return { upload, state };
+      }
+    } catch (error) {
+      if (!(error instanceof UploadError) || !GONE.has(error.code)) throw error;
+    }
+    resumeStore.forget(saved.id);
+    return null;
+  }
+
+  /** @returns {Promise<Upload>} */
+  async create() {
+    const { checksum } = this.#request;
+    const computed = typeof checksum === "string";
+    const upload = await (computed ? this.#createWithChecksum(checksum) : this.#post(checksum));
+    if (upload.method === "multipart") this.#save(upload);
+    return upload;
+  }
+
+  /**
+   * Creates an upload with a checksum computed here: the file's in advance, or each part's when it is sent.
+   * @param {OwnAlgorithm} algorithm @returns {Promise<Upload>}
+   */
+  async #createWithChecksum(algorithm) {
+    const small = this.#file.size <= HASHED_FIRST;
+    const partwise = !small || this.#request.method === "multipart";
+    const ofParts = () => this.#post({ algorithm, value: null });
+    const ofFile = async () => this.#post(await this.#hashed(algorithm));
+    try {
+      return await (partwise ? ofParts() : ofFile());
+    } catch (error) {
+      if (!needsOtherChecksum(error)) throw error;
+      // Browsers need all bytes in memory for SHA-256: too many for a large file.
+      if (partwise && !small && algorithm === "sha256") throw error;
+      return await (partwise ? ofFile() : ofParts());
+    }
+  }
+
+  /**
+   * @param {{ algorithm: string, value: string | null } | null | undefined} checksum
+   * @returns {Promise<Upload>}
+   */
+  #post(checksum) {
+    this.#enter("creating");
+    const filename = this.#file instanceof File ? this.#file.name : null;
+    const { checksum: _, ...request } = this.#request;
+    const base = { filename, content_type: this.#file.type || null, size: this.#file.size, ...request };
+    const body = checksum ? { ...base, checksum } : base;
+    // Cancellation ends the retries but not the call: only an upload whose id is known can be aborted.
+    return this.#retrier.run(() => this.#retrier.call("POST", "/v1/uploads", { body }), this.#life);
+  }
+
+  /** @param {OwnAlgorithm} algorithm @returns {Promise<Checksum>} */
+  async #hashed(algorithm) {
+    this.#enter("hashing");
+    const value = await this.#service.checksums.compute(algorithm, this.#file);
+    return { algorithm, value };
+  }
+
+  /** @param {MultipartUpload} upload */
+  #save({ id, key, upload_expires_at }) {
+    if (!this.#fingerprint || !(this.#file instanceof File)) return;
+    const { name, type, size, lastModified } = this.#file;
+    this.#service.resumeStore.set(this.#fingerprint, {
+      id,
+      key,
+      filename: name,
+      content_type: type,
+      size,
+      last_modified: lastModified,
+      policy: this.#request.policy ?? null,
+      checksum: typeof this.#request.checksum === "string" ? this.#request.checksum : null,
+      started_at: new Date().toISOString(),
+      expires_at: upload_expires_at,
+    });
+  }
+}
+
+// --- Running an upload ---
+
+/** Runs one upload: creates or resumes it, sends the file, completes it. Running it again continues it. */
+class Uploader {
+  /** @type {Upload | null} */
+  upload = null;
+  #service;
+  #options;
+  #enter;
+  #retrier;
+  #transfer;
+  #starter;
+  #single;
+  /** @type {PartSender | null} of a multipart upload */
+  #parts = null;
+  /** @type {Promise<Upload> | null} */
+  #started = null;
+
+  /**
+   * @param {Service} service @param {File | Blob} file @param {UploadRequest} request
+   * @param {TaskOptions} options
+   * @param {{ enter: (state: UploadStatus) => void, fingerprint: string | null, life: AbortSignal }} task
+   *   `enter` reports a state; `fingerprint` is null to save nothing; `life` is aborted on cancellation
+   */
+  constructor(service, file, request, options, task) {
+    this.#service = service;
+    this.#options = options;
+    this.#enter = task.enter;
+    this.#retrier = new Retrier(service, file, options);
+    this.#transfer = new Transfer(service, file, options);
+    this.#starter = new UploadStarter(service, file, request, this.#retrier, task);
+    this.#single = new SingleSender(this.#transfer, this.#retrier);
+  }
+
+  get progress() {
+    return this.#transfer.progress;
+  }
+
+  /** @param {AbortSignal} signal aborted on pause and on cancellation @returns {Promise<Completed>} */
+  async run(signal) {
+    // Not aborted by a pause: a second request would create a second upload.
+    this.#started ??= this.#start().catch((error) => {
+      this.#started = null;
+      throw error;
+    });
+    await unlessAborted(this.#started, signal);
+    for (let rounds = 1; ; rounds += 1) {
+      this.#enter("uploading");
+      this.#transfer.report();
+      await this.#send(signal);
+      this.#enter("completing");
+      try {
+        return await this.#complete(signal);
+      } catch (error) {
+        if (!(error instanceof UploadError) || error.code !== "upload_incomplete") throw error;
+        if (this.#single.existed) {
+          const message = "An object with this key already exists";
+          throw new UploadError("object_exists", message, { status: 409 });
+        }
+        if (rounds >= Math.min(MAX_ROUNDS, this.#options.retries)) throw error;
+        await pauseFor(FIRST_DELAY * 2 ** rounds, signal);
+        await this.#reload(signal);
+      }
+    }
+  }
+
+  /** Aborts the upload at the service, once it is created. Failures are ignored: the upload expires. */
+  async abort() {
+    const upload = await this.#started?.catch(() => null);
+    if (!upload) return;
+    this.#service.resumeStore.forget(upload.id);
+    const never = new AbortController().signal;
+    await this.#retrier.run(() => this.#retrier.call("DELETE", pathOf(upload)), never).catch(() => {});
+  }
+
+  /** Cleans up if the upload can never be completed. @param {unknown} error why it failed */
+  abandon(error) {
+    const { upload } = this;
+    if (!upload || !(error instanceof UploadError) || !LOST.has(error.code)) return;
+    this.#service.resumeStore.forget(upload.id);
+    if (!GONE.has(error.code) && upload.method === "multipart") {
+      this.#service.api.call("DELETE", pathOf(upload)).catch(() => {});
+    }
+  }
+
+  /** @returns {Promise<Upload>} */
+  async #start() {
+    const resumed = await this.#starter.resume();
+    if (resumed) this.#transfer.restore(resumed.upload, resumed.state);
+    return this.#use(resumed?.upload ?? (await this.#starter.create()));
+  }
+
+  /** @param {Upload} upload */
+  #use(upload) {
+    this.upload = upload;
+    if (upload.method === "multipart") {
+      const options = { algorithm: this.#starter.algorithm, concurrency: this.#options.concurrency };
+      const { checksums } = this.#service;
+      this.#parts = new PartSender(this.#transfer, this.#retrier, checksums, upload, options);
+    }
+    return upload;
+  }
+
+  /** @param {AbortSignal} signal */
+  async #send(signal) {
+    if (this.#parts) return this.#parts.send(signal);
+    const recreate = () => {
+      this.#started = this.#starter.create().then((upload) => this.#use(upload));
+      return this.#started;
+    };
+    await this.#single.send(/** @type {Upload} */ (this.upload), recreate, signal);
+  }
+
+  /** @param {AbortSignal} signal @returns {Promise<Completed>} */
+  #complete(signal) {
+    const path = `${pathOf(/** @type {Upload} */ (this.upload))}/complete`;
+    const { retries: asked } = this.#options;
+    const retries = asked && Math.max(asked, MIN_COMPLETE_RETRIES);
+    return this.#retrier.run(() => this.#retrier.call("POST", path, { body: {}, signal }), signal, retries);
+  }
+
+  /** Asks the service again which parts arrived. @param {AbortSignal} signal */
+  async #reload(signal) {
+    this.#transfer.restart();
+    if (!this.#parts) return;
+    const { upload } = this.#parts;
+    const ask = () => this.#retrier.call("GET", pathOf(upload), { signal });
+    this.#transfer.restore(upload, await this.#retrier.run(ask, signal));
+  }
+}
+
+// --- The task ---
+
+/**
+ * One upload. Await it, or pause, resume and cancel it. `client.upload` returns one.
+ * @implements {PromiseLike<Completed>}
+ */
+export class UploadTask {
+  #service;
+  #file;
+  #onState;
+  #uploader;
+  /** Null if this task saves nothing. @type {string | null} */
+  #fingerprint;
   /** @type {UploadStatus} */
   #state = "queued";
-  /** Ends for good when the upload is cancelled; `#run` when it is paused too. */
+  /** Aborted on cancellation. */
   #life = new AbortController();
+  /** Aborted on cancellation and on pause; replaced on resume. */
   #run = new AbortController();
-  /** @type {{ open: () => void, opened: Promise<void> } | null} while paused */
+  /** Set while paused. @type {{ open: () => void, opened: Promise<void> } | null} */
   #gate = null;
-  /** @type {Promise<Upload> | null} */
-  #begun = null;
-  /** @type {Upload | null} */
-  #upload = null;
-  /** @type {OwnAlgorithm | null} of the parts */
-  #partChecksum = null;
-  /** Parts that arrived; of an upload by one request, "part 1" is the file. @type {Set<number>} */
-  #arrived = new Set();
-  /** @type {Map<number, SignedPart>} */
-  #signed = new Map();
-  #signedUntil = Infinity;
-  /** @type {Promise<unknown> | null} */
-  #signing = null;
-  #refusedAsThere = false;
 
   /** @param {Service} service @param {File | Blob} file @param {UploadRequest & TransferOptions} options */
   constructor(service, file, options) {
     const { signal, onProgress, onState, onRetry, concurrency, retries, timeout, ...request } = options;
     this.#service = service;
     this.#file = file;
-    this.#request = request;
-    this.#options = {
+    this.#onState = onState;
+    const fingerprint = fingerprintOf(service.api.base, file, request);
+    this.#fingerprint = fingerprint && service.resumeStore.claim(fingerprint) ? fingerprint : null;
+    const filled = {
       onProgress,
       onState,
       onRetry,
@@ -618,18 +1380,14 @@ export class UploadTask {
       retries: retries ?? RETRIES,
       timeout: timeout ?? TIMEOUT,
     };
-    this.#meter = new Meter(file.size);
-    const { expires_in, ...same } = request;
-    const facts = file instanceof File ? [file.webkitRelativePath || file.name, file.lastModified] : null;
-    this.#fingerprint = JSON.stringify([service.base, facts, file.size, file.type, same]);
-    // Without name and date one cannot tell it from another; and chosen twice at once, it is two uploads.
-    if (facts && !service.active.has(this.#fingerprint)) {
-      service.active.add(this.#fingerprint);
-      this.#remembers = true;
-    }
+    this.#uploader = new Uploader(service, file, request, filled, {
+      enter: (state) => this.#enter(state),
+      fingerprint: this.#fingerprint,
+      life: this.#life.signal,
+    });
     signal?.addEventListener("abort", () => this.cancel(), { signal: this.#life.signal });
     if (signal?.aborted) this.#life.abort();
-    /** What `then` speaks for. */
+    /** The promise behind `then`. */
     this.promise = this.#live();
   }
 
@@ -641,17 +1399,17 @@ export class UploadTask {
     return this.#state;
   }
 
-  /** How far it is now, as `onProgress` is told. */
+  /** Current progress, as passed to `onProgress`. */
   get progress() {
-    return this.#meter.read();
+    return this.#uploader.progress;
   }
 
-  /** The upload's id, once it has one; null before. */
+  /** Id of the upload; null until it is created. */
   get id() {
-    return this.#upload?.id ?? null;
+    return this.#uploader.upload?.id ?? null;
   }
 
-  /** Gives up what is on its way, and keeps what arrived. Of an upload that is over, does nothing. */
+  /** Stops sending and keeps what arrived. Does nothing once the upload has ended. */
   pause() {
     if (this.#gate || this.#isOver) return;
     let open = () => {};
@@ -661,7 +1419,7 @@ export class UploadTask {
     this.#run.abort();
   }
 
-  /** Goes on. */
+  /** Continues a paused upload. */
   resume() {
     const gate = this.#gate;
     if (!gate || this.#isOver) return;
@@ -671,8 +1429,8 @@ export class UploadTask {
   }
 
   /**
-   * Gives it up, and has S3 throw away what arrived; a failed one too. What awaits it is told "aborted".
-   * @returns {Promise<void>} settled once the service has answered; if it cannot be told, the upload expires
+   * Cancels the upload, even a failed one, and deletes the parts that arrived. Awaiting it throws "aborted".
+   * @returns {Promise<void>} settled once the service has answered; if it cannot be reached, the upload expires
    */
   async cancel() {
     if (this.#state === "stored" || this.#state === "cancelled") return;
@@ -682,12 +1440,7 @@ export class UploadTask {
     if (!wasOver) this.#enter("cancelled");
     this.#life.abort();
     this.#run.abort();
-    // One that is just being created must be known before it can be given up.
-    const upload = await this.#begun?.catch(() => null);
-    if (!upload) return;
-    this.#service.notebook.forget(upload.id);
-    const always = new AbortController().signal;
-    await this.#retrying(() => this.#call("DELETE", pathOf(upload)), always).catch(() => {});
+    await this.#uploader.abort();
   }
 
   /**
@@ -722,32 +1475,18 @@ export class UploadTask {
   #enter(state) {
     if (this.#state === state || this.#isOver || (this.#gate && state !== "cancelled")) return;
     this.#state = state;
-    tell(this.#options.onState, state);
-  }
-
-  #report() {
-    tell(this.#options.onProgress, this.#meter.read());
+    notify(this.#onState, state);
   }
 
   /** @returns {Promise<Completed>} */
   async #live() {
-    await null; // whoever asked for it holds it before it first tells anything
+    await null; // the page gets the task before the first callback
     try {
-      for (;;) {
-        await this.#gate?.opened;
-        if (this.#life.signal.aborted) throw aborted();
-        this.#run = new AbortController();
-        try {
-          const completed = await this.#attempt(this.#run.signal);
-          this.#gate = null;
-          this.#enter("stored");
-          this.#service.notebook.forget(this.#upload?.id ?? "");
-          return completed;
-        } catch (error) {
-          // Paused, or paused and resumed already.
-          if (!this.#run.signal.aborted || this.#life.signal.aborted) throw error;
-        }
-      }
+      const completed = await this.#runUntilDone();
+      this.#gate = null;
+      this.#enter("stored");
+      this.#service.resumeStore.forget(this.id ?? "");
+      return completed;
     } catch (error) {
       if (this.#life.signal.aborted) {
         this.#enter("cancelled");
@@ -755,609 +1494,143 @@ export class UploadTask {
       }
       this.#gate = null;
       this.#enter("failed");
-      this.#abandon(error);
+      this.#uploader.abandon(error);
       throw error;
     } finally {
-      if (this.#remembers) this.#service.active.delete(this.#fingerprint);
+      if (this.#fingerprint) this.#service.resumeStore.release(this.#fingerprint);
     }
   }
 
-  /** Leaves nothing behind of an upload that can never be completed. @param {unknown} error */
-  #abandon(error) {
-    const upload = this.#upload;
-    if (!upload || !(error instanceof UploadError) || !LOST.has(error.code)) return;
-    this.#service.notebook.forget(upload.id);
-    if (!GONE.has(error.code) && upload.method === "multipart") {
-      this.#service.call("DELETE", pathOf(upload)).catch(() => {});
+  /** Runs the upload, again after each pause. @returns {Promise<Completed>} */
+  async #runUntilDone() {
+    for (;;) {
+      await this.#gate?.opened;
+      if (this.#life.signal.aborted) throw aborted();
+      this.#run = new AbortController();
+      const { signal } = this.#run;
+      try {
+        return await this.#runInSlot(signal);
+      } catch (error) {
+        // An aborted run means a pause, perhaps resumed already.
+        if (!signal.aborted || this.#life.signal.aborted) throw error;
+      }
     }
   }
 
   /** @param {AbortSignal} signal @returns {Promise<Completed>} */
-  async #attempt(signal) {
-    await this.#service.slots.take(signal);
+  async #runInSlot(signal) {
+    const { slots } = this.#service;
+    await slots.acquire(signal);
     try {
-      // Not ended by a pause: what is asked for twice would be created twice.
-      this.#begun ??= this.#begin().catch((error) => {
-        this.#begun = null;
-        throw error;
-      });
-      await unlessAborted(this.#begun, signal);
-      for (let rounds = 1; ; rounds += 1) {
-        this.#enter("uploading");
-        this.#report();
-        if (this.#upload?.method === "multipart") await this.#sendParts(signal);
-        else await this.#sendWhole(signal);
-        this.#enter("completing");
-        try {
-          return await this.#complete(signal);
-        } catch (error) {
-          if (!(error instanceof UploadError) || error.code !== "upload_incomplete") throw error;
-          if (this.#refusedAsThere) {
-            const message = "There is an object under this key already";
-            throw new UploadError("object_exists", message, { status: 409 });
-          }
-          if (rounds >= Math.min(MOST_ROUNDS, this.#options.retries)) throw error;
-          await pauseFor(FIRST_DELAY * 2 ** rounds, signal);
-          await this.#lookAgain(signal);
-        }
-      }
+      return await this.#uploader.run(signal);
     } finally {
-      this.#service.slots.give();
+      slots.release();
     }
   }
+}
 
-  /** @param {AbortSignal} signal @returns {Promise<Completed>} */
-  #complete(signal) {
-    const path = `${pathOf(/** @type {Upload} */ (this.#upload))}/complete`;
-    const { retries: asked } = this.#options;
-    const retries = asked && Math.max(asked, LEAST_COMPLETE_RETRIES);
-    return this.#retrying(() => this.#call("POST", path, { body: {}, signal }), signal, retries);
+// --- The client ---
+
+/** Uploads files and manages the caller's uploads and objects. Its methods may be detached from it. */
+class Client {
+  /** @type {Service} */
+  #service;
+
+  /** @param {ClientOptions} options */
+  constructor(options) {
+    const { storage, scope = "", maxUploads } = options;
+    /** @type {Set<string>} */
+    const answered = new Set();
+    this.#service = {
+      api: new Api(options, answered),
+      resumeStore: new ResumeStore(storage, scope),
+      checksums: new ChecksumWorker(),
+      slots: new Semaphore(maxUploads ?? Infinity),
+      answered,
+    };
   }
 
-  /** @param {AbortSignal} signal */
-  async #lookAgain(signal) {
-    this.#arrived.clear();
-    this.#meter.start(0);
-    const upload = this.#upload;
-    if (upload?.method === "multipart") {
-      const state = await this.#retrying(() => this.#call("GET", pathOf(upload), { signal }), signal);
-      this.#takeDown(upload, state);
-    }
-  }
+  /**
+   * Uploads one file: creates an upload, sends the bytes to S3, and has the service verify the object.
+   * Resumes a multipart upload of the same file that this browser started before.
+   * @param {File | Blob} file
+   * @param {UploadRequest & TransferOptions} [options]
+   * @returns {UploadTask} resolves to the object and a `receipt`, a JWT that your backend can verify
+   */
+  upload = (file, options = {}) => new UploadTask(this.#service, file, options);
 
-  /** @param {MultipartUpload} upload @param {UploadState} state */
-  #takeDown(upload, state) {
-    let bytes = 0;
-    for (const { part_number, size } of state.parts ?? []) {
-      if (size !== this.#slice(upload, part_number).size) continue;
-      this.#arrived.add(part_number);
-      bytes += size;
-    }
-    if (state.status === "stored") {
-      for (let number = 1; number <= upload.part_count; number += 1) this.#arrived.add(number);
-      bytes = this.#file.size;
-    }
-    this.#meter.start(bytes);
-  }
+  /**
+   * Lists the uploads that this browser can resume and this page is not running, latest first.
+   * @returns {Unfinished[]}
+   */
+  unfinished = () => this.#service.resumeStore.list();
 
-  // --- How it begins ---
+  /**
+   * Stops offering an unfinished upload. Its parts stay in S3 until they expire.
+   * @param {string} id
+   * @returns {void}
+   */
+  forget = (id) => this.#service.resumeStore.forget(id);
 
-  /** @returns {Promise<Upload>} */
-  async #begin() {
-    const upload = (await this.#takeUp()) ?? (await this.#create());
-    this.#upload = upload;
-    if (upload.method === "multipart") {
-      this.#signedUntil = Date.parse(upload.expires_at);
-      for (const part of upload.parts) this.#signed.set(part.part_number, part);
-    }
-    return upload;
-  }
-
-  /** Goes on with an upload of the same file. @returns {Promise<MultipartUpload | null>} */
-  async #takeUp() {
-    const { notebook } = this.#service;
-    const known = this.#remembers ? notebook.get(this.#fingerprint) : null;
-    if (!known) return null;
-    this.#enter("creating");
+  /**
+   * Aborts an unfinished upload: S3 deletes its parts.
+   * @param {string} id
+   * @returns {Promise<void>}
+   */
+  discard = async (id) => {
     try {
-      /** @type {UploadState} */
-      const state = await this.#ask("GET", pathOf(known));
-      const { part_size, part_count } = state;
-      const fits = part_size && part_count === Math.max(1, Math.ceil(this.#file.size / part_size));
-      if (fits && state.status !== "aborted") {
-        /** @type {MultipartUpload} */
-        const upload = {
-          method: "multipart",
-          id: known.id,
-          key: state.key,
-          expires_at: known.started_at, // the URLs are gone; new ones are asked for
-          upload_expires_at: known.expires_at,
-          part_size,
-          part_count,
-          parts: [],
-        };
-        this.#partChecksum = this.#ownAlgorithm;
-        this.#takeDown(upload, state);
-        return upload;
-      }
+      await this.#service.api.call("DELETE", pathOf({ id }));
     } catch (error) {
       if (!(error instanceof UploadError) || !GONE.has(error.code)) throw error;
     }
-    notebook.forget(known.id);
-    return null;
-  }
-
-  /** @returns {OwnAlgorithm | null} the checksum asked for, in so far as it is to be computed of parts */
-  get #ownAlgorithm() {
-    const { checksum } = this.#request;
-    const algorithm = typeof checksum === "string" ? checksum : checksum?.algorithm;
-    return /** @type {OwnAlgorithm | undefined} */ (algorithm) ?? null;
-  }
-
-  /** @returns {Promise<Upload>} */
-  async #create() {
-    const { checksum } = this.#request;
-    const upload = await (typeof checksum === "string" ? this.#postWith(checksum) : this.#post(checksum));
-    if (upload.method === "multipart") {
-      this.#partChecksum = this.#ownAlgorithm;
-      this.#note(upload);
-    }
-    return upload;
-  }
+    this.#service.resumeStore.forget(id);
+  };
 
   /**
-   * Creates an upload with a checksum that is computed here: of the file before, or of the parts meanwhile.
-   * @param {OwnAlgorithm} algorithm @returns {Promise<Upload>}
+   * Lists the caller's upload policies, to show and check before sending a file.
+   * @param {{ signal?: AbortSignal }} [options]
+   * @returns {Promise<Policy[]>}
    */
-  async #postWith(algorithm) {
-    const small = this.#file.size <= HASHED_FIRST;
-    const partwise = !small || this.#request.method === "multipart";
-    const ofParts = () => this.#post({ algorithm, value: null });
-    const ofFile = async () => this.#post(await this.#hashed(algorithm));
-    try {
-      return await (partwise ? ofParts() : ofFile());
-    } catch (error) {
-      if (!isOtherwise(error)) throw error;
-      // A large file's SHA-256 cannot be computed: browsers want all of its bytes in memory at once.
-      if (partwise && !small && algorithm === "sha256") throw error;
-      return await (partwise ? ofFile() : ofParts());
-    }
-  }
+  listPolicies = async ({ signal } = {}) =>
+    (await this.#service.api.call("GET", "/v1/policies", signal && { signal })).policies;
 
   /**
-   * @param {{ algorithm: string, value: string | null } | null | undefined} checksum
-   * @returns {Promise<Upload>}
+   * Returns the current state of an upload.
+   * @param {string} id
+   * @returns {Promise<UploadState>}
    */
-  #post(checksum) {
-    this.#enter("creating");
-    const filename = this.#file instanceof File ? this.#file.name : null;
-    const { checksum: _, ...request } = this.#request;
-    const body = { filename, content_type: this.#file.type || null, size: this.#file.size, ...request };
-    return this.#ask("POST", "/v1/uploads", checksum ? { ...body, checksum } : body);
-  }
-
-  /** @param {OwnAlgorithm} algorithm @returns {Promise<Checksum>} */
-  async #hashed(algorithm) {
-    this.#enter("hashing");
-    const value = await this.#service.digests.compute(algorithm, this.#file);
-    return { algorithm, value };
-  }
-
-  /** @param {MultipartUpload} upload */
-  #note({ id, key, upload_expires_at }) {
-    if (!this.#remembers || !(this.#file instanceof File)) return;
-    const { name, type, size, lastModified } = this.#file;
-    this.#service.notebook.set(this.#fingerprint, {
-      id,
-      key,
-      filename: name,
-      content_type: type,
-      size,
-      last_modified: lastModified,
-      policy: this.#request.policy ?? null,
-      checksum: typeof this.#request.checksum === "string" ? this.#request.checksum : null,
-      started_at: new Date().toISOString(),
-      expires_at: upload_expires_at,
-    });
-  }
-
-  // --- How the bytes travel ---
-
-  /** In one request: a PUT, or a form. @param {AbortSignal} signal */
-  async #sendWhole(signal) {
-    let failures = 0;
-    let refused = 0;
-    let sent = false;
-    let silent = false;
-    while (!this.#arrived.has(1)) {
-      const upload = /** @type {PutUpload | PostUpload} */ (this.#upload);
-      const { carried } = this.#meter;
-      try {
-        await this.#sendOne(1, this.#file.size, this.#wholeRequest(upload), signal, silent);
-      } catch (error) {
-        // Where nobody listens to its progress, a form needs no preflight, which not all stores answer.
-        silent = upload.method === "post" && this.#meter.carried === carried;
-        if (error instanceof UploadError && error.status === 412) {
-          // The object is there: ours, whose answer was lost, or somebody's. Completion tells.
-          this.#refusedAsThere = true;
-          this.#arrived.add(1);
-        } else if (isExpired(error, Date.parse(upload.expires_at)) && refused < 2) {
-          refused += 1;
-          // An earlier try may have arrived, and only its answer been lost.
-          if (sent && (await this.#isThere(upload, signal))) this.#arrived.add(1);
-          else this.#upload = await this.#createAnew();
-        } else {
-          failures = await this.#recover(error, failures, signal);
-        }
-        sent = true;
-      }
-    }
-  }
-
-  /** @returns {Promise<Upload>} */
-  #createAnew() {
-    this.#begun = this.#create();
-    return this.#begun;
-  }
-
-  /** @param {Upload} upload @param {AbortSignal} signal */
-  async #isThere(upload, signal) {
-    /** @type {UploadState} */
-    const { status } = await this.#retrying(() => this.#call("GET", pathOf(upload), { signal }), signal);
-    return status === "stored";
-  }
-
-  /** @param {PutUpload | PostUpload} upload @returns {StorageRequest} */
-  #wholeRequest(upload) {
-    if (upload.method === "put") return { ...upload, method: "PUT", body: this.#file };
-    if (upload.method !== "post") {
-      const { method } = /** @type {{ method: string }} */ (upload);
-      throw new UploadError("method_not_available", `Unknown method: ${method}`);
-    }
-    const form = new FormData();
-    for (const [name, value] of Object.entries(upload.fields)) form.append(name, value);
-    form.append("file", this.#file); // last: S3 reads no field after it
-    return { url: upload.url, method: "POST", body: form };
-  }
-
-  /** In parts, several at a time. @param {AbortSignal} signal */
-  async #sendParts(signal) {
-    const upload = /** @type {MultipartUpload} */ (this.#upload);
-    const lacking = Array.from({ length: upload.part_count }, (_, index) => index + 1).filter(
-      (number) => !this.#arrived.has(number),
-    );
-    const stop = new AbortController();
-    const either = AbortSignal.any([signal, stop.signal]);
-    const sendNext = async () => {
-      for (let number = lacking.shift(); number !== undefined; number = lacking.shift()) {
-        if (await this.#sendPart(upload, number, lacking, either)) continue;
-        lacking.length = 0; // S3 knows the upload no more; completion tells whether it is stored or lost
-      }
-    };
-    const lanes = Array.from({ length: Math.min(this.#options.concurrency, lacking.length) }, sendNext);
-    try {
-      await Promise.all(lanes);
-    } catch (error) {
-      stop.abort();
-      await Promise.allSettled(lanes);
-      throw error;
-    }
-  }
+  getUpload = (id) => this.#service.api.call("GET", pathOf({ id }));
 
   /**
-   * @param {MultipartUpload} upload @param {number} number @param {readonly number[]} following
-   * @param {AbortSignal} signal
-   * @returns {Promise<boolean>} whether S3 still knows the upload
+   * Lists a page of the caller's objects. Pass `cursor` back for the next page, until it is null.
+   * @param {{ prefix?: string, cursor?: string | null, limit?: number, signal?: AbortSignal }} [options]
+   * @returns {Promise<{ objects: ListedObject[], cursor: string | null }>}
    */
-  async #sendPart(upload, number, following, signal) {
-    const body = this.#slice(upload, number);
-    for (let failures = 0, refused = 0; ; ) {
-      try {
-        const { url, headers } = await this.#signedPart(upload, number, following, signal);
-        await this.#sendOne(number, body.size, { method: "PUT", url, headers, body }, signal);
-        return true;
-      } catch (error) {
-        if (error instanceof UploadError && error.code === "storage_rejected") {
-          if (error.reason === "NoSuchUpload") return false;
-          if (isExpired(error, Infinity) && refused < 2) {
-            refused += 1;
-            this.#signed.delete(number);
-            continue;
-          }
-        }
-        failures = await this.#recover(error, failures, signal);
-      }
-    }
-  }
+  listObjects = ({ prefix, cursor, limit, signal } = {}) => {
+    const query = new URLSearchParams();
+    if (prefix) query.set("prefix", prefix);
+    if (cursor) query.set("cursor", cursor);
+    if (limit) query.set("limit", String(limit));
+    return this.#service.api.call("GET", `/v1/objects?${query}`, signal && { signal });
+  };
 
   /**
-   * @param {MultipartUpload} upload @param {number} number @param {readonly number[]} following
-   * @param {AbortSignal} signal
-   * @returns {Promise<SignedPart>}
+   * Deletes an object.
+   * @param {string} key the whole key
+   * @returns {Promise<void>}
    */
-  async #signedPart(upload, number, following, signal) {
-    const algorithm = this.#partChecksum;
-    if (algorithm) {
-      const computing = this.#service.digests.compute(algorithm, this.#slice(upload, number));
-      return this.#sign(upload, [number], signal, [await unlessAborted(computing, signal)]);
-    }
-    // By this browser's clock, which may be wrong: then S3 says so, or new ones are asked for in vain.
-    if (Date.now() >= this.#signedUntil) this.#signed.clear();
-    for (;;) {
-      const part = this.#signed.get(number);
-      if (part) return part;
-      const numbers = [number, ...following.slice(0, SIGNED_AT_ONCE - 1)];
-      this.#signing ??= this.#sign(upload, numbers, signal).finally(() => (this.#signing = null));
-      await this.#signing;
-    }
-  }
+  deleteObject = (key) => this.#service.api.call("DELETE", `/v1/object?${new URLSearchParams({ key })}`);
 
   /**
-   * @param {MultipartUpload} upload @param {number[]} part_numbers @param {AbortSignal} signal
-   * @param {string[]} [checksums]
-   * @returns {Promise<SignedPart>} the first of them
+   * Returns a temporary URL for one object, valid for anyone who has it.
+   * @param {string} key the whole key
+   * @param {{ disposition?: "inline" | "attachment", filename?: string, expires_in?: number }} [options]
+   * @returns {Promise<{ url: string, expires_at: string }>}
    */
-  async #sign(upload, part_numbers, signal, checksums) {
-    const body = { part_numbers, ...(checksums && { checksums }) };
-    /** @type {{ parts: SignedPart[], expires_at: string }} */
-    const { parts, expires_at } = await this.#call("POST", `${pathOf(upload)}/parts`, { body, signal });
-    if (!checksums) {
-      this.#signedUntil = Date.parse(expires_at);
-      for (const part of parts) this.#signed.set(part.part_number, part);
-    }
-    return /** @type {SignedPart} */ (parts[0]);
-  }
-
-  /** @param {MultipartUpload} upload @param {number} number @returns {Blob} */
-  #slice({ part_size }, number) {
-    return this.#file.slice((number - 1) * part_size, number * part_size);
-  }
-
-  /**
-   * Sends one request's bytes, and counts them.
-   * @param {number} number @param {number} size
-   * @param {StorageRequest} request @param {AbortSignal} signal
-   * @param {boolean} [silent] whether to count them only once they have arrived
-   */
-  async #sendOne(number, size, request, signal, silent = false) {
-    /** @param {number} bytes */
-    const onLoaded = (bytes) => {
-      this.#meter.move(number, bytes);
-      // All bytes of the file are told of only once S3 has them.
-      if (this.#meter.read().loaded < this.#file.size) this.#report();
-    };
-    try {
-      const { answered } = this.#service;
-      const listener = silent ? undefined : onLoaded;
-      await send(request, { size, signal, timeout: this.#options.timeout, onLoaded: listener, answered });
-      this.#arrived.add(number);
-      this.#meter.end(number, size);
-    } catch (error) {
-      this.#meter.end(number, 0);
-      throw error;
-    } finally {
-      this.#report();
-    }
-  }
-
-  // --- What is tried again ---
-
-  /**
-   * @param {string} method @param {string} path
-   * @param {{ body?: object, signal?: AbortSignal }} [options]
-   */
-  #call(method, path, options) {
-    return this.#service.call(method, path, { ...options, timeout: this.#options.timeout });
-  }
-
-  /**
-   * Asks the service, for as long as the upload lives.
-   * @param {string} method @param {string} path @param {object} [body]
-   */
-  #ask(method, path, body) {
-    // Without the signal: an upload whose creation is not waited for could not be given up.
-    return this.#retrying(() => this.#call(method, path, body && { body }), this.#life.signal);
-  }
-
-  /**
-   * @template T @param {() => Promise<T>} work @param {AbortSignal} signal @param {number} [retries]
-   * @returns {Promise<T>}
-   */
-  async #retrying(work, signal, retries) {
-    for (let failures = 0; ; ) {
-      try {
-        return await work();
-      } catch (error) {
-        failures = await this.#recover(error, failures, signal, retries);
-      }
-    }
-  }
-
-  /**
-   * Waits for the next try, or throws what there is no use in trying again.
-   * @param {unknown} error @param {number} failures in a row, before this one
-   * @param {AbortSignal} signal @param {number} [retries]
-   * @returns {Promise<number>} failures in a row
-   */
-  async #recover(error, failures, signal, retries = this.#options.retries) {
-    if (signal.aborted) throw aborted();
-    if (!isTransient(error)) throw error;
-    const failed = /** @type {UploadError} */ (error);
-    if (failed.code === "network_error") await readable(this.#file.slice(0, 1).arrayBuffer());
-    const offline = navigator.onLine === false;
-    const strange = failed.code === "network_error" && !this.#service.answered.has(failed.origin);
-    // Only who says to be still at it is given longer than others.
-    const patient = failed.code === "storage_unavailable" ? retries : Math.min(retries, this.#options.retries);
-    const most = strange ? Math.min(patient, RETRIES_AT_FIRST) : patient;
-    if (failures >= most && !offline) throw error;
-    const longest = offline ? LONGEST_DELAY : Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** failures);
-    // Jitter, so that what failed together does not come back together.
-    const delay = Math.max(longest * (0.5 + Math.random() / 2), failed.retryAfter * 1000);
-    const attempt = failures + (offline ? 0 : 1);
-    tell(this.#options.onRetry, { attempt, delay: delay / 1000, error: failed });
-    await pauseFor(delay, signal);
-    return attempt;
-  }
+  download = (key, options) => this.#service.api.call("POST", "/v1/downloads", { body: { key, ...options } });
 }
 
-/** @param {{ id: string }} upload */
-const pathOf = ({ id }) => `/v1/uploads/${encodeURIComponent(id)}`;
-
-/**
- * Whether a URL or form was refused because its time was up. S3 servers differ in how they say it.
- * @param {unknown} error @param {number} ends when it should be, in milliseconds
- */
-function isExpired(error, ends) {
-  if (!(error instanceof UploadError)) return false;
-  if (error.code === "network_error") return Date.now() >= ends; // a refusal that the page may not read
-  return error.code === "storage_rejected" && (error.status === 403 || /expired/i.test(error.reason));
-}
-
-/** @param {unknown} error whether the service would take a checksum, but not so */
-function isOtherwise(error) {
-  if (!(error instanceof UploadError)) return false;
-  if (error.code === "method_not_available") return true;
-  return error.problem?.errors?.some(({ field }) => field === "checksum.value") ?? false;
-}
-
-/** @param {ClientOptions} [options] */
+/** Creates a client of one service. @param {ClientOptions} [options] */
 export function createClient(options = {}) {
-  const { baseUrl = "", getToken, credentials = "same-origin", storage, scope = "", maxUploads } = options;
-  const base = baseUrl.replace(/\/+$/, "");
-  const { origin } = new URL(base || "/", globalThis.location.href);
-  /** @type {Set<string>} */
-  const answered = new Set();
-
-  /** @param {boolean} refresh */
-  async function token(refresh) {
-    try {
-      return await getToken?.({ refresh });
-    } catch (cause) {
-      throw new UploadError("token_unavailable", "There is no token to call the service with", { cause });
-    }
-  }
-
-  /**
-   * @param {string} method @param {string} path
-   * @param {{ body?: object, signal?: AbortSignal, timeout?: number, refresh?: boolean }} [options]
-   * @returns {Promise<any>}
-   */
-  async function call(method, path, options = {}) {
-    const { body, signal, timeout = TIMEOUT, refresh = false } = options;
-    const bearer = await token(refresh);
-    /** @type {Record<string, string>} */
-    const headers = { Accept: "application/json" };
-    if (bearer) headers.Authorization = `Bearer ${bearer}`;
-    if (body) headers["Content-Type"] = "application/json";
-    const patience = AbortSignal.timeout(timeout * 1000);
-    const init = {
-      method,
-      headers,
-      credentials,
-      signal: signal ? AbortSignal.any([signal, patience]) : patience,
-      body: JSON.stringify(body),
-    };
-    let response, answer;
-    try {
-      response = await fetch(base + path, init);
-      answered.add(origin);
-      const isJson = /^application\/(problem\+)?json\b/.test(response.headers.get("Content-Type") ?? "");
-      answer = isJson ? await response.json() : null;
-    } catch (cause) {
-      if (signal?.aborted) throw aborted();
-      throw new UploadError("network_error", "The upload service could not be reached", { cause, origin });
-    }
-    const { status } = response;
-    if (response.ok && (answer || status === 204)) return answer;
-    if (status === 401 && getToken && !refresh) return call(method, path, { ...options, refresh: true });
-    const details = { status, retryAfter: Number(response.headers.get("Retry-After")) || 0 };
-    if (answer?.code) {
-      throw new UploadError(answer.code, answer.detail ?? answer.title, { ...details, problem: answer });
-    }
-    throw new UploadError("http_error", `Not an answer of the upload service (${status})`, details);
-  }
-
-  const notebook = new Notebook(storage, scope);
-  /** @type {Service} */
-  const service = {
-    call,
-    base: base || origin,
-    notebook,
-    digests: new Digests(),
-    slots: new Slots(maxUploads ?? Infinity),
-    active: new Set(),
-    answered,
-  };
-
-  return {
-    /**
-     * Uploads one file: asks for a place, sends the bytes to S3, and has the service verify what landed.
-     *
-     * A large file that was being uploaded from this browser before goes on where it was.
-     * @param {File | Blob} file
-     * @param {UploadRequest & TransferOptions} [options]
-     * @returns {UploadTask} to be awaited: `receipt` is a JWT that your own backend can check
-     */
-    upload: (file, options = {}) => new UploadTask(service, file, options),
-
-    /**
-     * What this browser began and did not finish, but for what is under way from this page, the latest first.
-     * A page can offer to go on with it.
-     * @returns {Unfinished[]}
-     */
-    unfinished: () => notebook.list(service.active),
-
-    /** Offers an unfinished upload no more. Its parts stay in S3 until they expire. @param {string} id */
-    forget: (id) => notebook.forget(id),
-
-    /**
-     * Gives an unfinished upload up: S3 throws its parts away.
-     * @param {string} id
-     * @returns {Promise<void>}
-     */
-    async discard(id) {
-      try {
-        await call("DELETE", pathOf({ id }));
-      } catch (error) {
-        if (!(error instanceof UploadError) || !GONE.has(error.code)) throw error;
-      }
-      notebook.forget(id);
-    },
-
-    /**
-     * What the caller may upload, to be told and checked before a file is sent.
-     * @param {{ signal?: AbortSignal }} [options]
-     * @returns {Promise<Policy[]>}
-     */
-    async listPolicies({ signal } = {}) {
-      return (await call("GET", "/v1/policies", { signal })).policies;
-    },
-
-    /** What S3 says of an upload now. @param {string} id @returns {Promise<UploadState>} */
-    getUpload: (id) => call("GET", pathOf({ id })),
-
-    /**
-     * The caller's own objects, a page at a time: hand `cursor` back for the next, until it is null.
-     * @param {{ prefix?: string, cursor?: string | null, limit?: number, signal?: AbortSignal }} [options]
-     * @returns {Promise<{ objects: ListedObject[], cursor: string | null }>}
-     */
-    listObjects({ prefix, cursor, limit, signal } = {}) {
-      const query = new URLSearchParams();
-      if (prefix) query.set("prefix", prefix);
-      if (cursor) query.set("cursor", cursor);
-      if (limit) query.set("limit", String(limit));
-      return call("GET", `/v1/objects?${query}`, { signal });
-    },
-
-    /** @param {string} key the whole key @returns {Promise<void>} */
-    deleteObject: (key) => call("DELETE", `/v1/object?${new URLSearchParams({ key })}`),
-
-    /**
-     * A URL that serves one object for a while, to anyone who has it.
-     * @param {string} key the whole key
-     * @param {{ disposition?: "inline" | "attachment", filename?: string, expires_in?: number }} [options]
-     * @returns {Promise<{ url: string, expires_at: string }>}
-     */
-    download: (key, options) => call("POST", "/v1/downloads", { body: { key, ...options } }),
-  };
+  return new Client(options);
 }

@@ -231,9 +231,9 @@ async def test_the_policy_is_told_before_and_after(busy: BusyPage, name: str) ->
     wrong, large = busy.row_state(name), busy.row_state(f"large-{name}")
     await expect(busy.page.get_by_test_id("upload")).to_have_count(2)
     await expect(wrong).to_have_text(
-        "failed: it is text/plain, and policy “pictures” takes image/jpeg, image/png"
+        "failed: it is text/plain, and policy “pictures” allows image/jpeg, image/png"
     )
-    await expect(large).to_have_text("failed: it has 2.1 MB, and policy “pictures” takes up to 1 MiB")
+    await expect(large).to_have_text("failed: it is 2.1 MB, and policy “pictures” allows up to 1 MiB")
     await expect(busy.button("Retry", name)).to_have_count(0)
     assert [url for url in asked if not url.startswith("blob:")] == []
 

@@ -1,31 +1,18 @@
-"""The browser module's types hold, as strictly as tsc can look, for itself and for those who use it."""
+"""The browser module and its declarations pass tsc's strict checks, and so does code that uses them."""
 
 import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from tests.support.browser.module_stage import MODULE
 from tests.support.clients.tools import NODE_MODULES, STAMP, run
+from tests.support.servers import ROOT
 
-CONFIG: Final[dict[str, Any]] = {
-    "compilerOptions": {
-        "allowJs": True,
-        "checkJs": True,
-        "strict": True,
-        "noEmit": True,
-        "noImplicitReturns": True,
-        "noUncheckedIndexedAccess": True,
-        "noUnusedLocals": True,
-        "target": "es2022",
-        "lib": ["es2023", "dom", "dom.iterable"],
-        "module": "nodenext",
-        "types": [],
-    },
-    "include": ["*.js", "*.ts"],
-}
+PROJECT: Final = MODULE.with_name("tsconfig.json")
+DECLARATIONS: Final = MODULE.with_name("uploadsvc.d.ts")
 PACKAGE: Final = '{"type": "module"}'
 
 USAGE: Final = """
@@ -60,45 +47,55 @@ WRONG: Final = {
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """Put the module where tsc can be run over it."""
+    """Make a TypeScript project with the options that the module itself is compiled with."""
     if not STAMP.exists():
-        pytest.skip("tsc is not installed: make tests/clients/node_modules/.ready")
-    shutil.copy(MODULE, tmp_path)
-    (tmp_path / "tsconfig.json").write_text(json.dumps(CONFIG), encoding="utf-8")
+        pytest.skip(f"tsc is not installed: make {STAMP.relative_to(ROOT)}")
+    options = json.loads(PROJECT.read_text(encoding="utf-8"))["compilerOptions"]
+    options |= {"declaration": False, "emitDeclarationOnly": False, "noEmit": True}
+    config = {"compilerOptions": options, "include": ["*.js", "*.ts"]}
+    (tmp_path / "tsconfig.json").write_text(json.dumps(config), encoding="utf-8")
     (tmp_path / "package.json").write_text(PACKAGE, encoding="utf-8")
     (tmp_path / "node_modules").symlink_to(NODE_MODULES)
     return tmp_path
 
 
-async def errors(directory: Path) -> list[str]:
-    """Return what tsc has to say."""
-    done = await run(directory / "node_modules" / ".bin" / "tsc", "--pretty", "false", directory=directory)
+async def tsc(directory: Path, *arguments: str | Path) -> list[str]:
+    """Run the compiler and return its messages."""
+    command = directory / "node_modules" / ".bin" / "tsc"
+    done = await run(command, "--pretty", "false", *arguments, directory=directory)
     return (done.stdout + done.stderr).splitlines()
 
 
-async def test_the_module_and_its_use_are_sound(directory: Path) -> None:
-    """Not one error, nor anything that is not used."""
+@pytest.mark.parametrize("source", [MODULE, DECLARATIONS], ids=["module", "declarations"])
+async def test_only_correct_use_compiles(directory: Path, source: Path) -> None:
+    """The module itself compiles too, with nothing unused; a copy with a wrong return value does not."""
+    shutil.copy(source, directory)
     (directory / "usage.ts").write_text(USAGE, encoding="utf-8")
-    assert await errors(directory) == []
-
-
-async def test_the_types_refuse_what_is_wrong(directory: Path) -> None:
-    """Were they loose, soundness would prove nothing; in a use of the module, and in itself."""
+    expected = {f"{name}.ts": code for name, (_, _, code) in WRONG.items()}
     for name, (right, wrong, _) in WRONG.items():
         assert USAGE.count(right) == 1
         (directory / f"{name}.ts").write_text(USAGE.replace(right, wrong), encoding="utf-8")
-    source = MODULE.read_text(encoding="utf-8")
-    assert "{ algorithm, value }" in source
-    broken = source.replace("return { algorithm, value }", "return { algorithm, value: 1 }", 1)
-    (directory / "broken.js").write_text(broken, encoding="utf-8")
-    found = await errors(directory)
-    for name, (_, _, code) in WRONG.items():
-        assert any(line.startswith(f"{name}.ts") and f"error {code}:" in line for line in found), found
-    assert any(line.startswith("broken.js") and "error TS2322:" in line for line in found), found
+    if source == MODULE:
+        right = "return { algorithm, value }"
+        text = MODULE.read_text(encoding="utf-8")
+        assert text.count(right) == 1
+        (directory / "broken.js").write_text(text.replace(right, f"{right[:-2]}: 1 }}"), encoding="utf-8")
+        expected["broken.js"] = "TS2322"
+    found = await tsc(directory)
+    for name, code in expected.items():
+        assert any(line.startswith(name) and f"error {code}:" in line for line in found), found
+    assert [line for line in found if not line.startswith((*expected, " "))] == []
+
+
+async def test_the_declarations_are_up_to_date(directory: Path) -> None:
+    """`make web` writes them from the module; nobody edits them."""
+    assert await tsc(directory, "--project", PROJECT, "--outDir", directory / "written") == []
+    written = (directory / "written" / DECLARATIONS.name).read_text(encoding="utf-8")
+    assert written == DECLARATIONS.read_text(encoding="utf-8"), "uploadsvc.d.ts is out of date: make web"
 
 
 def test_the_module_depends_on_nothing() -> None:
-    """One file, that any page may load from here or from a copy."""
+    """It imports nothing, so a page may load it from the service or from a copy."""
     source = MODULE.read_text(encoding="utf-8")
     assert re.findall(r"^\s*(?:import\b|export .* from\b).*$", source, re.MULTILINE) == []
     assert "import(" not in source

@@ -46,8 +46,8 @@ def assert_no_secret(server: S3Server, *printed: str) -> None:
     assert [secret for secret in secrets if secret in "".join(printed)] == []
 
 
-async def test_people_get_a_table(tmp_path: Path, server: S3Server) -> None:
-    """Symbols and words, no colour where nobody looks; and 0, as nothing failed."""
+async def test_it_prints_a_table(tmp_path: Path, server: S3Server) -> None:
+    """Symbols and words, no colour outside a terminal, and exit status 0."""
     status, out, err = await doctor(tmp_path, environment(server))
     assert (status, err) == (0, "")
     assert "\x1b" not in out
@@ -59,8 +59,8 @@ async def test_people_get_a_table(tmp_path: Path, server: S3Server) -> None:
     assert await traces(server) == []
 
 
-async def test_what_failed_is_told_with_how_to_mend_it(tmp_path: Path, server: S3Server) -> None:
-    """And the status is 1."""
+async def test_a_failure_is_printed_with_its_fix(tmp_path: Path, server: S3Server) -> None:
+    """The exit status is 1."""
     async with server.client() as client:
         await client.delete_bucket_lifecycle(Bucket=server.bucket)
     status, out, err = await doctor(tmp_path, environment(server))
@@ -71,8 +71,8 @@ async def test_what_failed_is_told_with_how_to_mend_it(tmp_path: Path, server: S
     assert_no_secret(server, out, err)
 
 
-async def test_machines_get_json(tmp_path: Path, server: S3Server) -> None:
-    """One document: all findings with their status, what was found, and how to mend it."""
+async def test_it_prints_json(tmp_path: Path, server: S3Server) -> None:
+    """One document with all findings."""
     async with server.client() as client:
         await client.delete_bucket_cors(Bucket=server.bucket)
     status, out, err = await doctor(tmp_path, environment(server), "--json")
@@ -89,8 +89,8 @@ async def test_machines_get_json(tmp_path: Path, server: S3Server) -> None:
     assert_no_secret(server, out, err)
 
 
-async def test_some_checks_alone(tmp_path: Path, server: S3Server) -> None:
-    """By name or kind; what is left out decides nothing."""
+async def test_only_and_skip_choose_checks(tmp_path: Path, server: S3Server) -> None:
+    """By name or kind; checks left out do not affect the exit status."""
     async with server.client() as client:
         await client.delete_bucket_lifecycle(Bucket=server.bucket)
     arguments = ("--json", "--only", "cors", "--only", "lifecycle", "--skip", "lifecycle", "--no-store")
@@ -99,8 +99,8 @@ async def test_some_checks_alone(tmp_path: Path, server: S3Server) -> None:
     assert [finding["check"] for finding in json.loads(out)["findings"]] == [f"cors:{ORIGIN}"]
 
 
-async def test_warnings_count_where_they_are_to(tmp_path: Path, server: S3Server) -> None:
-    """With --strict the status is 1, and `healthy` false."""
+async def test_strict_makes_warnings_failures(tmp_path: Path, server: S3Server) -> None:
+    """The exit status is 1, and `healthy` is false."""
     more = {"UPLOADSVC_S3__PUBLIC_ENDPOINT_URL": "http://127.0.0.1:9"}
     only = ("--json", "--only", "public-endpoint")
     status, out, _ = await doctor(tmp_path, environment(server, **more), *only)
@@ -138,10 +138,10 @@ async def test_warnings_count_where_they_are_to(tmp_path: Path, server: S3Server
         ({}, ("--skip", "policy:other"), "--skip policy:other: there is no such check"),
     ],
 )
-async def test_what_stops_the_service_or_cannot_be_examined_is_one_line(
+async def test_unusable_settings_and_options_are_one_line(
     tmp_path: Path, server: S3Server, changed: dict[str, str], arguments: tuple[str, ...], named: str
 ) -> None:
-    """The status is 2, the line says what is wrong, and nothing was asked of S3."""
+    """The exit status is 2, and S3 gets no request."""
     status, out, err = await doctor(tmp_path, environment(server) | changed, *arguments)
     assert (status, out) == (2, "")
     (line,) = err.splitlines()
@@ -149,8 +149,8 @@ async def test_what_stops_the_service_or_cannot_be_examined_is_one_line(
     assert named in line
 
 
-async def test_secrets_need_not_be_there(tmp_path: Path, server: S3Server) -> None:
-    """The bucket can be examined where the service's own are not kept."""
+async def test_it_runs_without_the_services_secrets(tmp_path: Path, server: S3Server) -> None:
+    """The bucket can be checked from another machine."""
     without = environment(server)
     del without["UPLOADSVC_SECRET_KEY"], without["UPLOADSVC_AUTH__JWT__SECRET"]
     status, out, err = await doctor(tmp_path, without, "--only", "bucket")
@@ -159,10 +159,10 @@ async def test_secrets_need_not_be_there(tmp_path: Path, server: S3Server) -> No
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-async def test_stopped_it_cleans_up(
+async def test_a_stopped_run_cleans_up(
     tmp_path: Path, server: S3Server, number: signal.Signals, status: int
 ) -> None:
-    """In the middle of a canary that hangs: what is stored is deleted, and what is begun is aborted."""
+    """While a canary hangs: stored objects are deleted, multipart uploads aborted."""
     go_on = asyncio.Event()
 
     def rule(exchange: Exchange) -> Fault | None:
@@ -183,8 +183,8 @@ async def test_stopped_it_cleans_up(
     assert await traces(server) == []
 
 
-async def test_what_lands_after_the_stop_is_deleted_too(tmp_path: Path, server: S3Server) -> None:
-    """A canary that was on its way when the doctor was stopped is waited for."""
+async def test_a_canary_that_lands_after_the_stop_is_deleted(tmp_path: Path, server: S3Server) -> None:
+    """The run waits for requests under way."""
     go_on = asyncio.Event()
 
     def rule(exchange: Exchange) -> Fault | None:

@@ -83,21 +83,21 @@ def by_method(head: Canned, get: Canned) -> Script:
     ],
 )
 async def test_another_region_is_named(head: Canned, get: Canned) -> None:
-    """However S3 tells it: by a redirect, a refusal, a header or a body."""
+    """By a redirect, a refusal, a header or a body."""
     found = await examined(by_method(head, get))
     assert_cause(found, "region")
     assert found["region"].found == "UPLOADSVC_S3__REGION is eu-west-1, the bucket is in eu-central-1"
     assert found["region"].mend == "set UPLOADSVC_S3__REGION=eu-central-1"
 
 
-async def test_a_redirect_without_a_region_is_one_all_the_same() -> None:
-    """S3 tells so where the bucket is at another endpoint."""
+async def test_a_redirect_without_a_region_fails_the_region() -> None:
+    """S3 redirects when the bucket is at another endpoint."""
     moved = Canned(status=301, code="PermanentRedirect")
     assert_cause(await examined(by_method(Canned(status=301), moved)), "region")
 
 
-async def test_a_region_that_a_store_does_not_mind_is_odd(localstack: S3Server) -> None:
-    """LocalStack takes any; AWS would not."""
+async def test_a_wrong_region_that_the_store_accepts_is_a_warning(localstack: S3Server) -> None:
+    """LocalStack accepts any region; AWS does not."""
     own = replace(localstack, bucket=await localstack.create_bucket(), region=REGION)
     found = await examine(settings_of(own), only=["region", "canary:put"])
     assert found["region"].status == "warning"
@@ -111,8 +111,8 @@ def dated(minutes: float, *, status: int = 403, code: str = "RequestTimeTooSkewe
 
 
 @pytest.mark.parametrize(("minutes", "said"), [(20, "behind"), (-20, "ahead of"), (6, "behind")])
-async def test_a_clock_that_is_off_is_named(minutes: float, said: str) -> None:
-    """By how much and which way; whatever S3 says of the signature follows from it."""
+async def test_a_wrong_clock_is_named(minutes: float, said: str) -> None:
+    """With the difference and its direction, whatever S3 says of the signature."""
     found = await examined(dated(minutes, code="AccessDenied"))
     assert_cause(found, "clock")
     match = re.search(r"(\d+) s (\w+(?: of)?) the store's", found["clock"].found)
@@ -121,16 +121,16 @@ async def test_a_clock_that_is_off_is_named(minutes: float, said: str) -> None:
     assert match[2] == said
 
 
-async def test_a_clock_that_is_a_little_off_is_odd(localstack: S3Server) -> None:
-    """Past a minute it is worth a word."""
+async def test_a_slightly_wrong_clock_is_a_warning(localstack: S3Server) -> None:
+    """From one minute on."""
     found = await examined(dated(2, code="AccessDenied"))
     assert found["clock"].status == "warning"
     assert (await examine(settings_of(localstack), only=["clock"]))["clock"].status == "ok"
 
 
 @pytest.mark.parametrize("code", ["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"])
-async def test_a_key_that_s3_does_not_know_is_named(code: str) -> None:
-    """With S3's own words, and without the secret."""
+async def test_an_unknown_key_is_named(code: str) -> None:
+    """With S3's message, without the secret."""
     found = await examined(by_method(Canned(status=403), Canned(status=403, code=code)))
     assert_cause(found, "credentials")
     assert f"403 {code} (Canned.)" in found["credentials"].found
@@ -139,22 +139,22 @@ async def test_a_key_that_s3_does_not_know_is_named(code: str) -> None:
 
 
 async def test_a_wrong_secret_is_named(seaweedfs: S3Server) -> None:
-    """By a real store; nothing was written."""
+    """By a real store."""
     found = await examine(settings_of(replace(seaweedfs, secret_access_key="wrong" * 8), **NO_PAGES))
     assert_cause(found, "credentials")
     assert "SignatureDoesNotMatch" in found["credentials"].found
 
 
 async def test_a_missing_bucket_is_named(s3: S3Server) -> None:
-    """And not made."""
+    """It is not created."""
     found = await examine(settings_of(replace(s3, bucket=f"missing-{uuid4().hex}")))
     assert_cause(found, "bucket")
     assert "NoSuchBucket" in found["bucket"].found
     assert "uploadsvc bucket apply" in found["bucket"].mend
 
 
-async def test_no_credentials_are_named(localstack: S3Server) -> None:
-    """Preflights carry none, and are asked all the same."""
+async def test_missing_credentials_are_named(localstack: S3Server) -> None:
+    """Preflights need none, and are still sent."""
     settings = settings_of(localstack)
     settings["s3"] = {**settings["s3"], "access_key_id": None, "secret_access_key": None}
     found = await examine(settings)
@@ -164,8 +164,8 @@ async def test_no_credentials_are_named(localstack: S3Server) -> None:
     assert found["endpoint"].status == "ok"
 
 
-async def test_who_may_not_list_is_told_so() -> None:
-    """S3 knows the key, and does not let it ask for the bucket."""
+async def test_missing_rights_on_the_bucket_are_named() -> None:
+    """S3 knows the key, but denies HeadBucket."""
     found = await examined(Canned(status=403, code="AccessDenied"))
     assert {"bucket", "canary:put"} <= of_status(found, "failed")
     assert "uploadsvc iam-policy" in found["bucket"].mend
@@ -188,8 +188,8 @@ async def speaking_plain() -> AsyncIterator[int]:
         await server.wait_closed()
 
 
-async def test_the_step_that_does_not_work_is_named() -> None:
-    """The name, the connection, or TLS."""
+async def test_the_failing_step_of_a_connection_is_named() -> None:
+    """DNS, the connection, or TLS."""
     async with speaking_plain() as port:
         cases = {
             "http://s3.nowhere.invalid": "DNS does not know s3.nowhere.invalid",
@@ -203,30 +203,29 @@ async def test_the_step_that_does_not_work_is_named() -> None:
             assert found["public-endpoint"].because == "endpoint"
 
 
-async def test_a_store_that_fails_is_named() -> None:
-    """Its 5xx is no fault of settings or rules."""
+async def test_a_failing_store_is_named() -> None:
+    """A 5xx is not the fault of settings or rules."""
     assert_cause(await examined(Canned(status=503, code="SlowDown")), "endpoint")
 
 
-async def test_a_check_that_was_asked_for_brings_its_cause(seaweedfs: S3Server) -> None:
-    """Or a pipeline would take for well what was not looked at."""
+async def test_a_blocked_check_is_shown_with_its_cause(seaweedfs: S3Server) -> None:
+    """Otherwise a pipeline would see no failure."""
     found = await examine(settings_of(replace(seaweedfs, secret_access_key="wrong" * 8)), only=["etag"])
     assert of_status(found, "failed") == {"credentials"}
     assert found.keys() == {"credentials", "etag"}
 
 
-async def test_one_check_alone(s3: S3Server) -> None:
-    """Only it is told."""
+async def test_only_the_chosen_checks_are_shown(s3: S3Server) -> None:
     own = replace(s3, bucket=await s3.create_bucket())
     found = await examine(settings_of(own), only=["canary:put", "clock"])
     assert list(found) == ["clock", "canary:put"]
     assert await traces(own) == []
 
 
-async def test_sts_says_whose_the_credentials_are(
+async def test_sts_names_the_owner_of_the_credentials(
     moto_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On AWS, with credentials from the chain; moto stands in for both of its services."""
+    """On AWS, with credentials from the chain; moto stands in for S3 and STS."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", moto_server.endpoint_url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
@@ -238,10 +237,8 @@ async def test_sts_says_whose_the_credentials_are(
     assert "of account 123456789012" in found.found
 
 
-async def test_a_network_without_sts_is_no_fault(
-    moto_server: S3Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Uploads need none."""
+async def test_sts_need_not_be_reachable(moto_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uploads do not need it."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{free_port()}")
     settings: Any = settings_of(moto_server)
     settings["s3"]["provider"] = "aws"

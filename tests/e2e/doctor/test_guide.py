@@ -23,8 +23,8 @@ COMMANDS: Final = [
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-async def test_a_command_that_is_shown_runs(tmp_path: Path, seaweedfs: S3Server, command: str) -> None:
-    """On a bucket that is well it ends with 0."""
+async def test_the_guides_commands_run(tmp_path: Path, seaweedfs: S3Server, command: str) -> None:
+    """With exit status 0 on a healthy bucket."""
     own = replace(seaweedfs, bucket=await seaweedfs.create_bucket())
     await prepare(settings_of(own, cors={"allow_origins": [ORIGIN]}))
     name, *arguments = shlex.split(command)
@@ -37,8 +37,7 @@ async def test_a_command_that_is_shown_runs(tmp_path: Path, seaweedfs: S3Server,
     assert await traces(own) == []
 
 
-def test_every_check_is_described(seaweedfs: S3Server) -> None:
-    """And no other."""
+def test_the_guide_describes_every_check(seaweedfs: S3Server) -> None:
     uppy = {"credentials": True, "role_arn": ROLE_ARN}
     settings = settings_of(seaweedfs, cors={"allow_origins": [ORIGIN]}, uppy=uppy)
     target = doctor_target(Settings.model_validate(settings))

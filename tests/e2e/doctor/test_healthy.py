@@ -37,8 +37,8 @@ def known(server: S3Server) -> set[str]:
     return {"signatures"} if server.name == "localstack" else set()
 
 
-async def test_all_is_well(server: S3Server) -> None:
-    """Every check that the store has something for is ok, for every policy and origin; nothing is left."""
+async def test_a_healthy_bucket_passes_every_check(server: S3Server) -> None:
+    """For every policy and origin; nothing is left behind."""
     found = await examine(settings_of(server, policies=POLICIES))
     assert of_status(found, "failed", "warning") == known(server)
     unsupported = {"public-access", "bucket-policy"} if server.name == "seaweedfs" else set()
@@ -48,8 +48,8 @@ async def test_all_is_well(server: S3Server) -> None:
     assert await traces(server) == []
 
 
-async def test_nothing_is_stored_where_it_is_not_asked_for(server: S3Server) -> None:
-    """Signatures, rights and CORS are proved all the same, by what S3 refuses for its bytes alone."""
+async def test_no_store_stores_nothing(server: S3Server) -> None:
+    """Refused canaries still prove signatures, rights and CORS."""
     found = await examine(settings_of(server, policies=POLICIES), store=False)
     assert of_status(found, "failed", "warning") == known(server)
     assert "nothing was stored" in found["canary:put"].found
@@ -63,7 +63,7 @@ async def test_nothing_is_stored_where_it_is_not_asked_for(server: S3Server) -> 
 
 @pytest.mark.parametrize("status", ["Enabled", "Suspended"])
 async def test_no_version_and_no_marker_stays(server: S3Server, status: Any) -> None:  # noqa: ANN401 - a literal of the stubs
-    """In a versioned bucket, and in one that was versioned once."""
+    """In a bucket with enabled or suspended versioning."""
     async with server.client() as client:
         for state in ("Enabled", status):
             await client.put_bucket_versioning(
@@ -75,8 +75,7 @@ async def test_no_version_and_no_marker_stays(server: S3Server, status: Any) -> 
     assert await traces(server) == []
 
 
-async def test_objects_of_users_stay(server: S3Server) -> None:
-    """What lies there already is neither read nor touched."""
+async def test_users_objects_are_left_alone(server: S3Server) -> None:
     async with server.client() as client:
         for key in ("uploads/alice/photo.jpg", "uploads/photo.jpg", "other"):
             await client.put_object(Bucket=server.bucket, Key=key, Body=b"mine")
@@ -86,8 +85,8 @@ async def test_objects_of_users_stay(server: S3Server) -> None:
     assert await traces(server) == before
 
 
-async def test_a_session_signs_too(session_s3: S3Server) -> None:
-    """A session's key in the settings works, and the doctor says that it ends; forms, SeaweedFS refuses."""
+async def test_a_session_token_in_the_settings_works(session_s3: S3Server) -> None:
+    """The doctor warns that it ends. SeaweedFS refuses forms signed with one."""
     own = replace(session_s3, bucket=await session_s3.create_bucket())
     settings = settings_of(own, policies={"default": {"methods": ["put", "multipart"]}})
     await prepare(settings)
@@ -98,7 +97,7 @@ async def test_a_session_signs_too(session_s3: S3Server) -> None:
     assert await traces(own) == []
 
 
-async def test_without_origins_no_page_is_looked_for(s3: S3Server) -> None:
+async def test_without_origins_cors_is_skipped(s3: S3Server) -> None:
     """A service that only other services call needs no CORS rule."""
     own = replace(s3, bucket=await s3.create_bucket())
     settings = settings_of(own, cors={"allow_origins": []})
@@ -109,7 +108,7 @@ async def test_without_origins_no_page_is_looked_for(s3: S3Server) -> None:
 
 
 async def test_any_origin_may_be_allowed(s3: S3Server) -> None:
-    """A star in the settings is asked for by some origin."""
+    """A ``*`` in the settings is checked with some origin."""
     own = replace(s3, bucket=await s3.create_bucket())
     settings = settings_of(own, cors={"allow_origins": ["*"]})
     await prepare(settings)

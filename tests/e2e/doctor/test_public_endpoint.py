@@ -27,8 +27,8 @@ async def examined(server: S3Server, public: str, **sections: Any) -> Findings: 
     return found
 
 
-async def test_a_proxy_that_passes_all_on_is_well(server: S3Server) -> None:
-    """It is what canaries and preflights go through."""
+async def test_a_transparent_proxy_passes(server: S3Server) -> None:
+    """Canaries and preflights go through it."""
     async with fault_proxy(server.endpoint_url) as proxy:
         found = await examined(server, proxy.url)
     assert of_status(found, "failed", "warning") == set()
@@ -59,7 +59,7 @@ async def rewriting(upstream: str) -> AsyncIterator[str]:
 
 
 async def test_a_proxy_that_rewrites_host_is_named(server: S3Server) -> None:
-    """Host is signed: every URL would be refused. The store itself is examined past it."""
+    """Host is signed, so S3 refuses every URL. The store itself is still checked."""
     async with rewriting(server.endpoint_url) as url:
         found = await examined(server, url)
     assert of_status(found, "failed", "warning") == {"public-endpoint"}
@@ -68,16 +68,16 @@ async def test_a_proxy_that_rewrites_host_is_named(server: S3Server) -> None:
     assert {"canary:put", "etag"} <= of_status(found, "ok")
 
 
-async def test_something_else_that_answers_there_is_named(server: S3Server) -> None:
-    """A web server, say, that knows nothing of buckets."""
+async def test_another_server_at_the_address_is_named(server: S3Server) -> None:
+    """Such as a web server."""
     async with fault_proxy(server.endpoint_url) as proxy:
         proxy.rule = lambda _: Answer(status=200, body=b"<html>welcome</html>")
         found = await examined(server, proxy.url)
     assert of_status(found, "failed", "warning") == {"public-endpoint"}
 
 
-async def test_an_address_out_of_reach_is_odd(server: S3Server) -> None:
-    """Browsers may be elsewhere; the store itself is examined by its inner address."""
+async def test_an_unreachable_address_is_a_warning(server: S3Server) -> None:
+    """Browsers may be elsewhere; the store is checked at its inner address."""
     found = await examined(server, f"http://localhost:{free_port()}")
     assert of_status(found, "failed", "warning") == {"public-endpoint"}
     assert found["public-endpoint"].status == "warning"
@@ -86,7 +86,7 @@ async def test_an_address_out_of_reach_is_odd(server: S3Server) -> None:
 
 
 async def test_mixed_content_is_named(server: S3Server) -> None:
-    """A page by HTTPS may not send to HTTP; but to the visitor's own machine it may."""
+    """An HTTPS page may send plain HTTP only to the visitor's own machine."""
     pages = {"allow_origins": ["https://app.example.com"]}
     found = await examined(server, "http://store.invalid", cors=pages)
     assert of_status(found, "failed", "warning") == {"public-endpoint"}

@@ -86,7 +86,7 @@ async def newly_bad(server: S3Server, remove: Removal, **settings: Any) -> dict[
 
 @pytest.mark.parametrize("rule", CORS)
 async def test_a_missing_part_of_cors_is_named(s3: S3Server, rule: str) -> None:
-    """By what a browser meets: which origin, method or header it is that S3 refuses."""
+    """The origin, method or header that S3 refuses."""
     remove, expected, said = CORS[rule]
     bad = await newly_bad(await own_bucket(s3), remove)
     assert bad.keys() == expected
@@ -95,7 +95,7 @@ async def test_a_missing_part_of_cors_is_named(s3: S3Server, rule: str) -> None:
 
 @pytest.mark.parametrize("rule", OTHERS)
 async def test_a_missing_rule_is_named(localstack: S3Server, rule: str) -> None:
-    """The rule by itself, and nothing else."""
+    """And no other."""
     remove, said = OTHERS[rule]
     bad = await newly_bad(await own_bucket(localstack), remove)
     assert bad.keys() == {rule}
@@ -105,13 +105,11 @@ async def test_a_missing_rule_is_named(localstack: S3Server, rule: str) -> None:
 
 @pytest.mark.parametrize("rule", ["lifecycle", "public-access", "ownership"])
 async def test_a_missing_rule_is_named_on_moto(moto_server: S3Server, rule: str) -> None:
-    """Moto keeps these as S3 does."""
     await prepare(settings_of(moto_server, policies=POLICIES))
     assert (await newly_bad(moto_server, OTHERS[rule][0])).keys() == {rule}
 
 
 async def test_a_missing_lifecycle_is_named_on_seaweedfs(seaweedfs: S3Server) -> None:
-    """It has that rule too."""
     bad = await newly_bad(await own_bucket(seaweedfs), OTHERS["lifecycle"][0])
     assert bad.keys() == {"lifecycle"}
 
@@ -121,8 +119,8 @@ async def checked(settings: dict[str, Any], status: Status) -> set[str]:
     return of_status(await examine(settings, only=list(PAGES)), status)
 
 
-async def test_methods_of_browsers_that_speak_s3_are_asked_for(s3: S3Server) -> None:
-    """Where a policy lets them begin uploads without a size, they abort some, too."""
+async def test_methods_of_browsers_with_credentials_are_checked(s3: S3Server) -> None:
+    """With `unsized_multipart` browsers also abort uploads."""
     own = replace(s3, bucket=await s3.create_bucket())
     settings = settings_of(own, policies={"default": {"unsized_multipart": True}})
     await prepare(settings)
@@ -132,8 +130,8 @@ async def test_methods_of_browsers_that_speak_s3_are_asked_for(s3: S3Server) -> 
     assert await checked(settings, "failed") == PAGES
 
 
-async def test_a_rule_of_others_that_serves_is_enough(s3: S3Server) -> None:
-    """What counts is what a browser meets, not whose rule it is."""
+async def test_another_sufficient_rule_passes(s3: S3Server) -> None:
+    """The check sees what a browser sees."""
     own = await own_bucket(s3)
 
     async def anothers(client: "S3Client", bucket: str) -> None:
@@ -142,8 +140,8 @@ async def test_a_rule_of_others_that_serves_is_enough(s3: S3Server) -> None:
     assert await newly_bad(own, anothers) == {}
 
 
-async def test_a_rule_that_lets_all_in_is_odd(s3: S3Server) -> None:
-    """Uploads work, and so would they from any site."""
+async def test_a_rule_for_all_origins_is_a_warning(s3: S3Server) -> None:
+    """Uploads work, from any site."""
     own = await own_bucket(s3)
     async with own.client() as client:
         await change_cors(client, own.bucket, AllowedOrigins=["*"])
@@ -152,8 +150,8 @@ async def test_a_rule_that_lets_all_in_is_odd(s3: S3Server) -> None:
     assert of_status(found, "ok") >= PAGES
 
 
-async def test_what_may_not_be_read_is_left_out(localstack: S3Server) -> None:
-    """The service's own credentials need not read rules; what they can see is judged all the same."""
+async def test_unreadable_rules_are_skipped(localstack: S3Server) -> None:
+    """The service's own credentials need not read them."""
     own = await own_bucket(localstack)
     subresources = ("?cors", "?lifecycle", "?publicAccessBlock", "?ownershipControls", "?policy")
 
@@ -171,8 +169,8 @@ async def test_what_may_not_be_read_is_left_out(localstack: S3Server) -> None:
 
 
 @pytest.mark.parametrize("body", [b"<html><body>Log in", b"<html><body>Log in</body></html>", b""])
-async def test_what_is_no_answer_of_s3_is_told(localstack: S3Server, body: bytes) -> None:
-    """Such as a page that asks for a login, where a rule should be."""
+async def test_an_answer_that_is_not_s3s_fails_the_rule(localstack: S3Server, body: bytes) -> None:
+    """Such as a login page."""
     own = await own_bucket(localstack)
     page = Answer(status=200, body=body, headers={"Content-Type": "text/html"})
     async with fault_proxy(own.endpoint_url) as proxy:
@@ -180,12 +178,12 @@ async def test_what_is_no_answer_of_s3_is_told(localstack: S3Server, body: bytes
         found = await examine(settings_of(replace(own, endpoint_url=proxy.url)), only=["bucket-policy"])
     (finding,) = found.values()
     assert finding.status == "failed"
-    assert finding.found == "what answers is not S3, or answers something else (JSONDecodeError)"
+    assert finding.found == "the answer is not S3's, or not to this request (JSONDecodeError)"
 
 
 @pytest.mark.parametrize("check", ["credentials", "lifecycle", "canary:put", "canary:multipart"])
-async def test_what_repeats_the_request_gives_nothing_away(session_s3: S3Server, check: str) -> None:
-    """Neither a signed URL nor the session's token, whoever is told what S3 has said."""
+async def test_a_repeated_request_reveals_no_secret(session_s3: S3Server, check: str) -> None:
+    """Neither a signed URL nor the session token, in any finding."""
     own = replace(session_s3, bucket=await session_s3.create_bucket())
 
     def reflect(exchange: Exchange) -> Fault | None:

@@ -36,12 +36,12 @@ async def found(
     return findings[CHECK].status, findings[CHECK].found, findings["cleanup"].found
 
 
-async def test_a_session_is_held_to_its_prefix(server: S3Server) -> None:
-    """Inside a PUT is let in, outside it is refused; neither is stored."""
+async def test_a_session_is_limited_to_its_prefix(server: S3Server) -> None:
+    """A PUT passes inside and is refused outside; neither is stored."""
     status, told, cleanup = await found(server)
     assert (status, told) == (
         "ok",
-        "a session's PUT is let in below the caller's own prefix, and refused elsewhere",
+        "a session's PUT is accepted below the caller's own prefix, and refused elsewhere",
     )
     assert cleanup == "nothing is left: nothing was stored"
     assert await traces(server) == []
@@ -56,8 +56,8 @@ def is_canary(exchange: Exchange, *, inside: bool) -> bool:
 
 
 @pytest.mark.parametrize("answer", [DIGEST, Answer(status=200)])
-async def test_a_store_that_does_not_hold_it_to_that_is_named(server: S3Server, answer: Answer) -> None:
-    """Whether it keeps what was sent or minds its bytes alone."""
+async def test_a_store_that_does_not_limit_sessions_is_named(server: S3Server, answer: Answer) -> None:
+    """Whether it stores the canary or refuses only its bytes."""
 
     def rule(exchange: Exchange) -> Fault | None:
         return answer if is_canary(exchange, inside=False) else None
@@ -70,7 +70,6 @@ async def test_a_store_that_does_not_hold_it_to_that_is_named(server: S3Server, 
 
 
 async def test_a_role_that_may_not_upload_is_named(server: S3Server) -> None:
-    """What callers are handed is of no use then."""
 
     def rule(exchange: Exchange) -> Fault | None:
         return DENIED if is_canary(exchange, inside=True) else None
@@ -83,14 +82,13 @@ async def test_a_role_that_may_not_upload_is_named(server: S3Server) -> None:
 
 
 async def test_a_role_that_cannot_be_assumed_is_named(server: S3Server) -> None:
-    """No session, no credentials."""
     status, told, _ = await found(server, role_arn="arn:aws:iam::000000000000:role/nobody")
     assert status == "failed"
-    assert told.startswith("no session could be begun: The object store ")
+    assert told.startswith("no session could be started: The object store ")
 
 
-async def test_what_such_a_store_keeps_is_taken_away(moto_server: S3Server) -> None:
-    """Moto lets everyone do everything, and checks no digest: it is named, and nothing stays."""
+async def test_stored_canaries_of_a_session_are_deleted(moto_server: S3Server) -> None:
+    """Moto checks neither rights nor digests."""
 
     async def begin(_request: str, _headers: object) -> tuple[int, str]:
         return 200, SESSION
@@ -103,8 +101,8 @@ async def test_what_such_a_store_keeps_is_taken_away(moto_server: S3Server) -> N
     assert await traces(moto_server) == []
 
 
-async def test_a_token_service_that_is_none_is_named(server: S3Server) -> None:
-    """Such as a page that asks for a login."""
+async def test_an_answer_that_is_not_a_token_services_is_named(server: S3Server) -> None:
+    """Such as a login page."""
 
     async def page(_request: str, _headers: object) -> tuple[int, str]:
         return 200, "<html><body>Log in</body></html>"
@@ -112,9 +110,8 @@ async def test_a_token_service_that_is_none_is_named(server: S3Server) -> None:
     async with answering(page) as url:
         status, told, _ = await found(server, sts_endpoint_url=url)
     assert status == "failed"
-    assert told.startswith("no session could be begun: What answers ")
+    assert told.startswith("no session could be started: What answers ")
 
 
-async def test_it_is_looked_at_only_where_it_is_on(server: S3Server) -> None:
-    """There is no such check elsewhere."""
+async def test_the_check_exists_only_when_sessions_are_on(server: S3Server) -> None:
     assert CHECK not in await examine(settings_of(server), only=["cleanup"])

@@ -47,8 +47,8 @@ def is_delete(exchange: Exchange) -> bool:
     return exchange.method == "DELETE" and "uploadId" not in exchange.target
 
 
-async def test_who_may_not_delete_stores_nothing(server: S3Server) -> None:
-    """The least rights of a service that lets nobody delete: all is proved by what S3 refuses."""
+async def test_without_the_right_to_delete_nothing_is_stored(server: S3Server) -> None:
+    """Refused canaries still prove everything else."""
     found, _ = await examined(server, lambda exchange: DENIED if is_delete(exchange) else None)
     assert of_status(found, "failed", "warning") == set()
     why = "these credentials may not delete (403 AccessDenied"
@@ -61,8 +61,8 @@ async def test_who_may_not_delete_stores_nothing(server: S3Server) -> None:
     assert await traces(server) == []
 
 
-async def test_who_may_not_delete_versions_stores_none(server: S3Server) -> None:
-    """A delete would only hide it behind a marker."""
+async def test_without_the_right_to_delete_versions_nothing_is_stored(server: S3Server) -> None:
+    """A delete would only hide the object behind a marker."""
     async with server.client() as client:
         await client.put_bucket_versioning(
             Bucket=server.bucket, VersioningConfiguration={"Status": "Enabled"}
@@ -78,8 +78,8 @@ async def test_who_may_not_delete_versions_stores_none(server: S3Server) -> None
 
 
 @pytest.mark.parametrize("question", ["?versioning", "?object-lock"])
-async def test_what_may_not_be_known_is_taken_for_the_worst(server: S3Server, question: str) -> None:
-    """Whether versions are kept, or locked, decides whether a canary could be taken away."""
+async def test_unknown_versioning_or_locking_stores_nothing(server: S3Server, question: str) -> None:
+    """A canary might not be deletable."""
     if question == "?object-lock":
         async with server.client() as client:
             await client.put_bucket_versioning(
@@ -97,7 +97,7 @@ async def test_what_may_not_be_known_is_taken_for_the_worst(server: S3Server, qu
 
 
 async def test_nothing_is_stored_where_objects_are_locked(s3: S3Server) -> None:
-    """What is locked by default could not be deleted for as long."""
+    """A locked object cannot be deleted."""
     bucket = f"locked-{uuid4().hex}"
     async with s3.client() as client:
         await client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
@@ -116,8 +116,8 @@ async def test_nothing_is_stored_where_objects_are_locked(s3: S3Server) -> None:
     assert await traces(own) == []
 
 
-async def test_a_store_that_keeps_what_it_should_refuse_gets_no_more(server: S3Server) -> None:
-    """A wrong digest that is not looked at is found out by one canary, and that one is named."""
+async def test_no_more_canaries_follow_one_that_was_wrongly_stored(server: S3Server) -> None:
+    """One shows that the store ignores a wrong digest, and is named."""
     kept: list[Exchange] = []
 
     def rule(exchange: Exchange) -> Fault | None:
@@ -132,11 +132,11 @@ async def test_a_store_that_keeps_what_it_should_refuse_gets_no_more(server: S3S
     found, _ = await examined(server, rule, policies=policies)
     assert len(kept) == 1
     assert "canary:put" in of_status(found, "failed")
-    assert "keeps bytes that have another digest" in found["canary:put"].found
+    assert "keeps bytes with another digest" in found["canary:put"].found
 
 
-async def test_what_cannot_be_taken_away_is_named(server: S3Server) -> None:
-    """Deleting worked when it was tried, and then no longer."""
+async def test_leftovers_are_named(server: S3Server) -> None:
+    """Deleting worked in the check of rights, and failed later."""
 
     def rule(exchange: Exchange) -> Fault | None:
         return DENIED if is_delete(exchange) and "canary.txt" in exchange.target else None
@@ -146,11 +146,10 @@ async def test_what_cannot_be_taken_away_is_named(server: S3Server) -> None:
     left = {one.split()[1] for one in await traces(server)}
     assert left
     assert all(f"{key} (403 AccessDenied" in found["cleanup"].found for key in left)
-    assert found["cleanup"].mend == "delete by hand what lies below uploads/.doctor/"
+    assert found["cleanup"].mend == "delete everything below uploads/.doctor/ by hand"
 
 
-async def test_nothing_is_begun_that_cannot_be_aborted(server: S3Server) -> None:
-    """The right to abort is asked for before an upload is begun."""
+async def test_without_the_right_to_abort_no_upload_is_started(server: S3Server) -> None:
     found, proxy = await examined(
         server,
         lambda exchange: DENIED if "uploadId" in exchange.target and exchange.method == "DELETE" else None,
@@ -163,7 +162,7 @@ async def test_nothing_is_begun_that_cannot_be_aborted(server: S3Server) -> None
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
 async def test_a_lost_answer_leaves_nothing(server: S3Server, method: str) -> None:
-    """What was stored, or begun, without our hearing of it is looked for."""
+    """Objects and uploads without an answer are looked for."""
 
     def rule(exchange: Exchange) -> Fault | None:
         return LoseAnswer() if exchange.method == method and "partNumber" not in exchange.target else None
@@ -174,8 +173,8 @@ async def test_a_lost_answer_leaves_nothing(server: S3Server, method: str) -> No
     assert await traces(server) == []
 
 
-async def test_rights_that_are_missing_are_told_by_the_method(server: S3Server) -> None:
-    """All policies meet with it, so it is no fault of theirs."""
+async def test_missing_rights_fail_the_method(server: S3Server) -> None:
+    """All policies are affected, so none is blamed."""
     found, _ = await examined(
         server,
         lambda one: DENIED if one.method == "PUT" and "uploadId" not in one.target else None,
@@ -195,10 +194,8 @@ async def test_rights_that_are_missing_are_told_by_the_method(server: S3Server) 
         ({"acl": "public-read"}, "with acl public-read: S3 answers 403 AccessDenied"),
     ],
 )
-async def test_a_policys_own_wish_is_told_by_the_policy(
-    server: S3Server, wish: dict[str, Any], named: str
-) -> None:
-    """The same without it works, and so do the others."""
+async def test_a_refused_option_fails_its_policy(server: S3Server, wish: dict[str, Any], named: str) -> None:
+    """The same upload without the option works, and so do other policies."""
 
     def rule(exchange: Exchange) -> Fault | None:
         wished = exchange.headers.keys() & {"x-amz-tagging", "x-amz-acl"}
@@ -214,8 +211,8 @@ async def test_a_policys_own_wish_is_told_by_the_policy(
     assert await traces(server) == []
 
 
-async def test_conditions_that_a_store_does_not_hold_to_are_named(server: S3Server) -> None:
-    """A provider that is taken for more than it is loses objects."""
+async def test_ignored_conditions_are_named(server: S3Server) -> None:
+    """A wrong provider setting could lose objects."""
 
     def rule(exchange: Exchange) -> Fault | None:
         conditional = exchange.method == "PUT" and "if-none-match" in exchange.headers
@@ -227,8 +224,8 @@ async def test_conditions_that_a_store_does_not_hold_to_are_named(server: S3Serv
     assert "UPLOADSVC_S3__PROVIDER" in found["conditional-writes"].mend
 
 
-async def test_a_store_that_can_more_than_is_said_of_it_is_told(server: S3Server) -> None:
-    """It is no fault; the operator may want to use it."""
+async def test_a_store_that_can_do_more_than_its_provider_passes(server: S3Server) -> None:
+    """The operator may want to use it."""
     found = await examine(settings_of(server, s3={"provider": "b2"}))
     assert "though provider 'b2' need not" in found["conditional-writes"].found
     assert "yet it refuses a wrong sha256" in found["checksums"].found
@@ -237,16 +234,16 @@ async def test_a_store_that_can_more_than_is_said_of_it_is_told(server: S3Server
     assert await traces(server) == []
 
 
-async def test_checksums_that_a_store_does_not_check_are_named(moto_server: S3Server) -> None:
-    """Moto checks none, nor any signature: both are said, and what it has kept is gone."""
+async def test_unverified_checksums_are_named(moto_server: S3Server) -> None:
+    """Moto verifies neither checksums nor signatures; stored canaries are deleted."""
     found = await examine(settings_of(moto_server))
     assert {"checksums", "signatures"} <= of_status(found, "failed")
     assert "a wrong crc32, crc32c, crc64nvme, sha256" in found["checksums"].found
     assert await traces(moto_server) == []
 
 
-async def test_a_policy_that_nobody_can_use_is_odd(server: S3Server) -> None:
-    """Where only services call, each with policies of its own."""
+async def test_a_policy_that_nobody_can_use_is_a_warning(server: S3Server) -> None:
+    """With API keys that are limited to other policies."""
     keys = [
         {"name": "billing", "sha256": sha256(b"1").hexdigest(), "policies": ["default"]},
         {"name": "photos", "sha256": sha256(b"2").hexdigest(), "policies": ["default", "avatars"]},

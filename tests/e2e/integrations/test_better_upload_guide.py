@@ -1,4 +1,4 @@
-"""The settings that `docs/better-upload.md` shows are taken; its JavaScript runs in `tests/uploaders`."""
+"""The settings in `docs/better-upload.md` are valid; its JavaScript runs in `tests/e2e/uploaders`."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ SNIPPETS: Final = re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
 
 
 def loaded(snippet: str, directory: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Load a snippet, with what every service needs besides."""
+    """Load a snippet together with the required settings."""
     file = directory / "uploadsvc.toml"
     file.write_text(snippet, encoding="utf-8")
     variables = {
@@ -31,8 +31,7 @@ def loaded(snippet: str, directory: Path, monkeypatch: pytest.MonkeyPatch) -> Se
     return load_settings()
 
 
-def test_the_settings_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And do what the page says of them."""
+def test_the_guides_settings_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     policies, proxied = (loaded(snippet, tmp_path, monkeypatch) for snippet in SNIPPETS)
     create_app(policies)
     assert policies.cors.allow_origins == ("https://app.example.com",)

@@ -1,4 +1,4 @@
-"""S3 credentials for an app's ``getCredentials`` function: to whom, and for what."""
+"""`GET /uppy/credentials`: S3 credentials for an app's ``getCredentials`` function."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ ANSWER: Final = """<{0}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/
 
 
 async def granted(api: httpx.AsyncClient, user: str) -> dict[str, Any]:
-    """Get credentials that are expected to be handed out."""
+    """Get credentials; assert success."""
     answer = await api.get("/uppy/credentials", headers=authorization(user))
     assert answer.status_code == 200, answer.text
     assert answer.headers["cache-control"] == "no-store"
@@ -40,8 +40,7 @@ async def granted(api: httpx.AsyncClient, user: str) -> dict[str, Any]:
     return body
 
 
-async def test_they_are_good_for_the_caller_s_own_prefix(sts_s3: S3Server) -> None:
-    """And for nothing else that S3 has."""
+async def test_credentials_are_limited_to_the_callers_prefix(sts_s3: S3Server) -> None:
     async with service_client(settings_for(sts_s3, uppy={**ON, "credentials_expires_in": 900})) as api:
         told = await granted(api, "alice")
     assert told.keys() == {"credentials", "region", "bucket", "endpoint", "prefix"}
@@ -72,8 +71,8 @@ async def test_they_are_good_for_the_caller_s_own_prefix(sts_s3: S3Server) -> No
 
 
 @pytest.mark.parametrize(("lives", "lasts"), [(20, 900), (1000, 1000), (7200, 3600)])
-async def test_they_end_with_the_caller_s_own_credential(sts_s3: S3Server, lives: int, lasts: int) -> None:
-    """As far as a token service can: it begins none for less than a quarter of an hour."""
+async def test_credentials_expire_with_the_callers_own(sts_s3: S3Server, lives: int, lasts: int) -> None:
+    """But STS issues none for less than 15 minutes."""
     async with service_client(settings_for(sts_s3, uppy=ON)) as api:
         token = {"Authorization": f"Bearer {token_for('alice', expires_in=lives)}"}
         session = (await api.get("/uppy/credentials", headers=token)).json()["credentials"]
@@ -81,23 +80,21 @@ async def test_they_end_with_the_caller_s_own_credential(sts_s3: S3Server, lives
     assert lasts - 60 < left.total_seconds() <= lasts
 
 
-async def test_a_user_whose_name_looks_like_a_wildcard_is_no_wildcard(sts_s3: S3Server) -> None:
-    """Its letters are written out in the prefix."""
+async def test_wildcards_in_user_names_are_encoded(sts_s3: S3Server) -> None:
     async with service_client(settings_for(sts_s3, uppy=ON)) as api:
         told = await granted(api, "*")
     assert told["prefix"] == "uploads/=2A/"
 
 
-async def test_they_are_off_by_default(sts_s3: S3Server) -> None:
-    """They go past what policies say."""
+async def test_credentials_are_off_by_default(sts_s3: S3Server) -> None:
     async with service_client(settings_for(sts_s3)) as api:
         answer = await api.get("/uppy/credentials")
     assert (answer.status_code, answer.json()["error"]) == (403, "forbidden")
     assert "UPLOADSVC_UPPY__CREDENTIALS" in answer.json()["message"]
 
 
-async def test_a_limited_credential_gets_none(sts_s3: S3Server) -> None:
-    """They would be wider than what asks for them."""
+async def test_a_credential_with_limits_gets_none(sts_s3: S3Server) -> None:
+    """They would have more rights than the caller's own."""
     narrow = {"name": "narrow", "sha256": sha256(API_KEY.encode()).hexdigest(), "policies": ["default"]}
     auth = {"jwt": {"secret": JWT_SECRET}, "api_keys": [narrow]}
     async with service_client(settings_for(sts_s3, uppy=ON, auth=auth)) as api:
@@ -115,9 +112,7 @@ async def test_a_limited_credential_gets_none(sts_s3: S3Server) -> None:
             assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
 
 
-async def test_the_token_service_may_be_elsewhere() -> None:
-    """It is asked at its own address."""
-
+async def test_sts_may_have_its_own_endpoint() -> None:
     async def answer(_request: str, _headers: object) -> tuple[int, str]:
         return 200, ANSWER.format("AssumeRole")
 
@@ -129,10 +124,10 @@ async def test_the_token_service_may_be_elsewhere() -> None:
 
 
 @pytest.mark.parametrize(("status", "code"), [(403, "storage_denied"), (503, "storage_unavailable")])
-async def test_a_token_service_that_fails_is_told_as_s3_is(
+async def test_failures_of_sts_are_reported_like_those_of_s3(
     monkeypatch: pytest.MonkeyPatch, status: int, code: str
 ) -> None:
-    """And tells nothing of the policy that it was asked for."""
+    """Without the session policy."""
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
 
     async def answer(_request: str, _headers: object) -> tuple[int, str]:
@@ -158,18 +153,18 @@ async def test_a_token_service_that_fails_is_told_as_s3_is(
         ({**ON, "sts_endpoint_url": "sts.example.com"}, HOLDS_SESSIONS, "UPLOADSVC_UPPY__STS_ENDPOINT_URL: "),
     ],
 )
-def test_what_does_not_go_together_stops_the_start(
+def test_contradictory_settings_stop_the_start(
     uppy: dict[str, Any], s3: dict[str, Any], variable: str
 ) -> None:
-    """With one line that names the variable."""
+    """The error names the variable."""
     with pytest.raises(SettingsError) as refused:
         create_app(Settings.model_validate(settings_for(SERVER, s3=s3, uppy=uppy)))
     assert str(refused.value).startswith(variable)
     assert "\n" not in str(refused.value)
 
 
-def test_a_prefix_is_written_as_policies_write_it() -> None:
-    """What they would take for wildcards and variables is written out."""
+def test_prefixes_are_escaped_for_iam_policies() -> None:
+    """IAM's wildcards and variables are escaped."""
     arn = objects_arn("b", region="eu-central-1", prefix="a*b?${c}/alice/")
     assert arn == "arn:aws:s3:::b/a${*}b${?}${$}{c}/alice/*"
     regions = ("us-east-1", "cn-north-1", "us-gov-west-1")

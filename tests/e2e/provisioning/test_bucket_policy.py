@@ -65,8 +65,8 @@ def matches(condition: dict[str, dict[str, str]], context: dict[str, str]) -> bo
     )
 
 
-async def test_these_are_the_two_denials(moto_server: S3Server) -> None:
-    """Of everything, to everybody, on the bucket and on its objects."""
+async def test_the_policy_has_two_denials(moto_server: S3Server) -> None:
+    """Of all actions, for everybody, on the bucket and its objects."""
     assert await applied(moto_server, tls=True) == "made"
     policy = await policy_of(moto_server)
     arn = f"arn:aws:s3:::{moto_server.bucket}"
@@ -86,20 +86,20 @@ async def test_these_are_the_two_denials(moto_server: S3Server) -> None:
         ({"aws:SecureTransport": "false"}, True),
     ],
 )
-async def test_a_signature_of_another_version_is_denied_and_none_is_not(
+async def test_other_signature_versions_are_denied_and_unsigned_requests_are_not(
     moto_server: S3Server, context: dict[str, str], *, denied: bool
 ) -> None:
-    """Whoever reads what a public ACL gives signs nothing, which is not our denial's to refuse."""
+    """A public ACL may allow unsigned requests."""
     await applied(moto_server, tls=True)
     statements = (await policy_of(moto_server))["Statement"]
     assert any(matches(one["Condition"], context) for one in statements) is denied
 
 
 @pytest.mark.parametrize("name", ["moto_server", "localstack"])
-async def test_without_tls_only_signatures_are_looked_at(
+async def test_without_tls_only_signatures_are_denied(
     name: str, moto_server: S3Server, localstack: S3Server
 ) -> None:
-    """A store that is reached by http would lock everybody out; the plan says so."""
+    """Denying plain HTTP would lock out a store with an http endpoint; the plan says so."""
     found = {"moto_server": moto_server, "localstack": localstack}[name]
     server = replace(found, bucket=await found.create_bucket())
     async with server.client() as client:
@@ -111,7 +111,7 @@ async def test_without_tls_only_signatures_are_looked_at(
 
 
 @pytest.mark.parametrize("region", ["cn-north-1", "us-gov-west-1"])
-async def test_arns_are_of_the_regions_partition(moto_server: S3Server, region: str) -> None:
+async def test_arns_have_the_regions_partition(moto_server: S3Server, region: str) -> None:
     """China and GovCloud have their own."""
     await applied(moto_server, region=region)
     (statement,) = (await policy_of(moto_server))["Statement"]
@@ -120,8 +120,8 @@ async def test_arns_are_of_the_regions_partition(moto_server: S3Server, region: 
 
 
 @pytest.mark.parametrize("one", [THEIRS, [THEIRS], [THEIRS, {**THEIRS, "Sid": "Another"}]])
-async def test_foreign_statements_stay(moto_server: S3Server, one: object) -> None:
-    """Also one that is not in a list; and so do the policy's id and its old version."""
+async def test_other_statements_stay(moto_server: S3Server, one: object) -> None:
+    """Even one outside a list, and the policy's id and version."""
     await put_policy(moto_server, {"Version": "2008-10-17", "Id": "theirs", "Statement": one})
     assert await applied(moto_server, tls=True) == "made"
     policy = await policy_of(moto_server)
@@ -131,8 +131,8 @@ async def test_foreign_statements_stay(moto_server: S3Server, one: object) -> No
     assert (policy["Version"], policy["Id"]) == ("2008-10-17", "theirs")
 
 
-async def test_ours_is_put_right(moto_server: S3Server) -> None:
-    """Where somebody changed it, and where TLS is asked for later."""
+async def test_our_statements_are_restored(moto_server: S3Server) -> None:
+    """After someone changed them, or when TLS is added later."""
     await applied(moto_server)
     assert await applied(moto_server, tls=True) == "changed"
     policy = await policy_of(moto_server)
@@ -142,8 +142,8 @@ async def test_ours_is_put_right(moto_server: S3Server) -> None:
     assert {one["Effect"] for one in (await policy_of(moto_server))["Statement"]} == {"Deny"}
 
 
-async def test_another_spelling_of_ours_is_ours(moto_server: S3Server) -> None:
-    """AWS gives lists in an order of its own, and a list of one as its only member."""
+async def test_another_spelling_of_our_policy_is_in_place(moto_server: S3Server) -> None:
+    """AWS reorders lists, and unwraps single values."""
     await applied(moto_server, tls=True)
     policy = await policy_of(moto_server)
     for statement in policy["Statement"]:
@@ -157,8 +157,8 @@ async def test_another_spelling_of_ours_is_ours(moto_server: S3Server) -> None:
     assert s3.writes == []
 
 
-async def test_a_store_that_takes_the_conditions_otherwise_is_left_alone(seaweedfs: S3Server) -> None:
-    """SeaweedFS would refuse every request after it, and the line says why there is none."""
+async def test_a_store_with_other_conditions_gets_no_policy(seaweedfs: S3Server) -> None:
+    """SeaweedFS would refuse every request; the plan says why."""
     server = replace(seaweedfs, bucket=await seaweedfs.create_bucket())
     async with server.client() as client:
         done = the("bucket-policy", await apply(client, required(server)))
@@ -168,8 +168,8 @@ async def test_a_store_that_takes_the_conditions_otherwise_is_left_alone(seaweed
     assert not PROVIDERS["generic"].policy_conditions
 
 
-async def test_a_request_of_which_the_version_is_not_known_is_not_denied(seaweedfs: S3Server) -> None:
-    """As an independent engine has it: SeaweedFS evaluates the statement, and knows no such key."""
+async def test_a_request_without_a_signature_version_is_not_denied(seaweedfs: S3Server) -> None:
+    """Checked by an independent engine: SeaweedFS does not know that key."""
     server = replace(seaweedfs, bucket=await seaweedfs.create_bucket())
     assert await applied(server, provider=PROVIDERS["aws"]) == "made"
     async with server.client() as client:

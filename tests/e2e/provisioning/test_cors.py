@@ -55,8 +55,8 @@ async def preflight(
         )
 
 
-async def test_a_browser_of_a_named_origin_may_upload_and_others_may_not(s3: S3Server) -> None:
-    """Before the rule nobody may; with it exactly the named origins, by exactly the named methods."""
+async def test_only_the_named_origins_may_upload(s3: S3Server) -> None:
+    """By exactly the named methods; without the rule, none may."""
     server = replace(s3, bucket=await s3.create_bucket())
     assert (await preflight(server)).status_code == 403
     async with server.client() as client:
@@ -77,8 +77,8 @@ async def test_a_browser_of_a_named_origin_may_upload_and_others_may_not(s3: S3S
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-async def test_our_rule_is_changed_where_it_stands(moto_server: S3Server, place: int) -> None:
-    """One that an older version has made, for any header, too; theirs are as they were, in their order."""
+async def test_our_rule_keeps_its_place(moto_server: S3Server, place: int) -> None:
+    """Even one of an older version; other rules stay, in their order."""
     await put_rules(moto_server, [*FOREIGN[:place], OLD, *FOREIGN[place:]])
     async with moto_server.client() as client:
         planned = the("cors", await plan(client, required(moto_server)))
@@ -99,27 +99,27 @@ async def test_our_rule_is_changed_where_it_stands(moto_server: S3Server, place:
     }
 
 
-async def test_a_new_rule_comes_behind_theirs(s3: S3Server) -> None:
-    """S3 takes the first that fits, which stays theirs."""
+async def test_a_new_rule_is_appended(s3: S3Server) -> None:
+    """S3 applies the first rule that matches."""
     server = replace(s3, bucket=await s3.create_bucket())
     await put_rules(server, FOREIGN)
     async with server.client() as client:
         done = the("cors", await apply(client, required(server), rules=["cors"]))
-    assert (done.state, done.found) == ("made", "2 of others")
+    assert (done.state, done.found) == ("made", "2 other rules")
     rules = await rules_of(server)
     assert [rule.get("ID") for rule in rules] == ["theirs", None, RULE_ID]
     assert [rule["AllowedOrigins"] for rule in rules[:2]] == [rule["AllowedOrigins"] for rule in FOREIGN]
 
 
-async def test_without_origins_our_rule_goes(s3: S3Server) -> None:
-    """Theirs stay; a bucket that had only ours has none, and there is nothing to do the second time."""
+async def test_without_origins_our_rule_is_removed(s3: S3Server) -> None:
+    """Other rules stay; a second time there is nothing to do."""
     for others in (FOREIGN, []):
         server = replace(s3, bucket=await s3.create_bucket())
         await put_rules(server, [*others, OLD])
         async with recorded(server) as client:
             requirements = required(server, origins=())
             done = the("cors", await apply(client.client, requirements, rules=["cors"]))
-            assert (done.state, done.wanted) == ("changed", "no rule of ours: no origins are set")
+            assert (done.state, done.wanted) == ("changed", "no rule: no origins are set")
             client.writes.clear()
             assert the("cors", await apply(client.client, requirements, rules=["cors"])).state == "in place"
             assert client.writes == []
@@ -129,8 +129,8 @@ async def test_without_origins_our_rule_goes(s3: S3Server) -> None:
             assert (await preflight(server)).status_code == 403
 
 
-async def test_a_store_that_keeps_no_ids_is_not_written_to_for_ever(moto_server: S3Server) -> None:
-    """A rule that is ours but for its id counts, and so does another order or case."""
+async def test_our_rule_is_recognised_without_its_id(moto_server: S3Server) -> None:
+    """And in another order or case."""
     ours: CORSRuleTypeDef = {
         "AllowedOrigins": [ORIGIN],
         "AllowedMethods": ["PUT", "HEAD", "GET"],
@@ -152,8 +152,8 @@ async def test_a_store_that_keeps_no_ids_is_not_written_to_for_ever(moto_server:
         ("cors_headers", frozenset({"content-type"})),
     ],
 )
-async def test_whatever_differs_is_changed(moto_server: S3Server, name: str, value: object) -> None:
-    """Origins, methods or headers, be they more or fewer."""
+async def test_any_difference_is_changed(moto_server: S3Server, name: str, value: object) -> None:
+    """Origins, methods or headers, more or fewer."""
     async with moto_server.client() as client:
         await apply(client, required(moto_server), rules=["cors"])
         other = required(moto_server, **{name: value})
@@ -163,10 +163,8 @@ async def test_whatever_differs_is_changed(moto_server: S3Server, name: str, val
 
 
 @pytest.mark.parametrize(("name", "value"), [("ExposeHeaders", []), ("MaxAgeSeconds", 5)])
-async def test_a_rule_that_somebody_changed_is_put_right(
-    moto_server: S3Server, name: str, value: object
-) -> None:
-    """Without the exposed ETag some clients cannot put parts together."""
+async def test_a_changed_rule_is_restored(moto_server: S3Server, name: str, value: object) -> None:
+    """Some clients complete multipart uploads with the exposed ETag."""
     async with moto_server.client() as client:
         await apply(client, required(moto_server), rules=["cors"])
         (rule,) = await rules_of(moto_server)

@@ -140,8 +140,8 @@ async def bucket_at(session_s3: S3Server) -> AsyncIterator[S3Server]:
     yield replace(admin, bucket=await admin.create_bucket())
 
 
-async def test_all_that_callers_can_do_works_with_the_printed_policy(session_s3: S3Server) -> None:
-    """What they are handed included: URLs can do no more than who signed them."""
+async def test_callers_can_do_everything_with_the_printed_policy(session_s3: S3Server) -> None:
+    """Presigned URLs included."""
     async with bucket_at(session_s3) as server:
         document = service_policy(access(server.bucket))
         assert tuple(sorted(actions_of(document))) == tuple(sorted(SERVICE))
@@ -158,17 +158,15 @@ async def test_all_that_callers_can_do_works_with_the_printed_policy(session_s3:
         ("s3:ListBucketMultipartUploads", {"unfinished"}),
     ],
 )
-async def test_without_one_right_something_is_refused(
-    session_s3: S3Server, action: str, failed: set[str]
-) -> None:
-    """Those that SeaweedFS tells apart; two others, which it does not, are moto's."""
+async def test_each_right_is_needed(session_s3: S3Server, action: str, failed: set[str]) -> None:
+    """Those that SeaweedFS tells apart; moto checks two others."""
     async with bucket_at(session_s3) as server:
         document = without(service_policy(access(server.bucket)), action)
         assert failed <= await failing_at_seaweedfs(server, document)
 
 
 async def test_other_prefixes_and_buckets_are_out_of_reach(session_s3: S3Server) -> None:
-    """Objects are, by name; that others are there can be listed, since that right knows no prefix."""
+    """Their objects are; keys can be listed, since that right has no prefix."""
     async with bucket_at(session_s3) as server:
         document = service_policy(access("other-bucket", key_prefix="uploads"))
         assert "put" in await failing_at_seaweedfs(server, document)
@@ -233,7 +231,7 @@ async def failing_at_moto(moto_server: S3Server, document: dict[str, Any]) -> se
 
 @pytest.mark.parametrize("missing", [None, *SERVICE])
 async def test_the_services_own_calls_need_each_right(moto_server: S3Server, missing: str | None) -> None:
-    """With all of them nothing is refused; without one, what it is for."""
+    """With all rights nothing is refused; without one, its call is."""
     document = service_policy(access(moto_server.bucket))
     expected = {
         None: set(),
@@ -284,7 +282,7 @@ async def refused_uploads(server: S3Server, upload_id: str) -> set[str]:
 BEYOND: Final = {"get", "list", "elsewhere"}
 
 
-async def test_the_role_can_upload_below_the_prefix_and_nothing_else(session_s3: S3Server) -> None:
+async def test_the_role_can_only_upload_below_the_prefix(session_s3: S3Server) -> None:
     """In one piece and in parts."""
     async with bucket_at(session_s3) as server:
         document = role_policy(access(server.bucket, sessions=True, role_arn=ROLE_ARN))
@@ -310,7 +308,6 @@ async def test_the_role_can_upload_below_the_prefix_and_nothing_else(session_s3:
 async def test_the_role_needs_each_right(
     moto_server: S3Server, missing: str | None, failed: set[str]
 ) -> None:
-    """Without one, what it is for is refused."""
     document = role_policy(access(moto_server.bucket, sessions=True, role_arn=ROLE_ARN))
     assert actions_of(document) == list(TEMPORARY_ACTIONS)
     begun = await begun_at(moto_server)
@@ -318,13 +315,11 @@ async def test_the_role_needs_each_right(
         assert await refused_uploads(server, begun) == failed | BEYOND
 
 
-def test_the_role_s_rights_are_aws_s_own() -> None:
-    """Each exists, and goes with objects."""
+def test_the_roles_actions_exist() -> None:
     assert findings(role_policy(access(sessions=True, role_arn=ROLE_ARN))) == []
 
 
-def test_what_is_off_is_not_allowed() -> None:
-    """A service that only puts, and lets nobody delete."""
+def test_unused_features_get_no_rights() -> None:
     document = service_policy(access(multipart=False, delete=False))
     assert sorted(actions_of(document)) == ["s3:GetObject", "s3:ListBucket", "s3:PutObject"]
 
@@ -346,15 +341,13 @@ def test_what_is_off_is_not_allowed() -> None:
         ({"sessions": True, "role_arn": ROLE_ARN}, "sts:AssumeRole"),
     ],
 )
-def test_what_is_on_is_allowed(changed: dict[str, Any], action: str) -> None:
-    """Each by its own setting, and by no other."""
+def test_each_feature_gets_its_rights(changed: dict[str, Any], action: str) -> None:
     off: dict[str, Any] = {"multipart": False, "delete": False}
     assert action not in actions_of(service_policy(access(**off)))
     assert action in actions_of(service_policy(access(**{**off, **changed})))
 
 
-def test_sessions_are_of_the_one_role() -> None:
-    """No other may be assumed."""
+def test_only_the_configured_role_may_be_assumed() -> None:
     document = service_policy(access(sessions=True, role_arn=ROLE_ARN))
     (statement,) = [one for one in document["Statement"] if one["Sid"] == "Sessions"]
     assert (statement["Action"], statement["Resource"]) == (["sts:AssumeRole"], ROLE_ARN)
@@ -369,8 +362,8 @@ def test_sessions_are_of_the_one_role() -> None:
         ("arn:aws:kms:us-east-1:1:alias/media", "arn:aws:kms:us-east-1:1:key/*", "alias/media"),
     ],
 )
-def test_kms_keys_are_allowed_by_what_iam_knows(key: str, resource: str, alias: str | None) -> None:
-    """A key by its ARN, an alias by a condition: IAM takes an alias for no key."""
+def test_kms_keys_are_allowed_by_arn_or_alias(key: str, resource: str, alias: str | None) -> None:
+    """An alias needs a condition."""
     *_, statement = service_policy(access(kms_keys=frozenset({key})))["Statement"]
     assert statement["Action"] == ["kms:GenerateDataKey", "kms:Decrypt"]
     assert statement["Resource"] == resource
@@ -382,15 +375,14 @@ def test_kms_keys_are_allowed_by_what_iam_knows(key: str, resource: str, alias: 
     ("region", "partition"),
     [("eu-central-1", "aws"), ("cn-northwest-1", "aws-cn"), ("us-gov-east-1", "aws-us-gov")],
 )
-def test_arns_are_of_the_regions_partition(region: str, partition: str) -> None:
+def test_arns_have_the_regions_partition(region: str, partition: str) -> None:
     """Of buckets, objects and keys."""
     document = service_policy(access(region=region, kms_keys=frozenset({KEY_ID, "alias/a"})))
     resources = json.dumps([one["Resource"] for one in document["Statement"]])
     assert resources.count(f"arn:{partition}:") == resources.count("arn:") == 4
 
 
-def test_a_prefix_means_itself() -> None:
-    """Not what IAM would make of its characters."""
+def test_wildcards_in_a_prefix_are_literal() -> None:
     objects, _ = service_policy(access(key_prefix="a*b?c$d"))["Statement"]
     assert objects["Resource"] == "arn:aws:s3:::media/a${*}b${?}c${$}d/*"
 
@@ -411,7 +403,7 @@ def findings(document: dict[str, Any]) -> list[str]:
 
 
 def test_each_action_exists_and_goes_with_its_resource(document: Iterator[dict[str, Any]]) -> None:
-    """By AWS's own list; a word that is misspelt or on the wrong line would be found."""
+    """By AWS's own list."""
     (printed,) = document
     assert findings(printed) == []
     objects, *_ = printed["Statement"]
@@ -420,7 +412,7 @@ def test_each_action_exists_and_goes_with_its_resource(document: Iterator[dict[s
 
 
 @pytest.mark.parametrize("name", sorted(name for name, store in PROVIDERS.items() if store.iam))
-def test_the_bucket_policy_asks_for_what_the_store_has(name: str, moto_server: S3Server) -> None:
+def test_the_provisioners_policy_covers_the_stores_features(name: str, moto_server: S3Server) -> None:
     """Each action exists, and goes with a bucket."""
     printed = provisioner_policy(required(moto_server, provider=PROVIDERS[name]))
     assert findings(printed) == []
@@ -441,8 +433,8 @@ MOTO_KNOWS: Final = (
 
 
 @pytest.mark.parametrize("missing", [None, *MOTO_KNOWS])
-async def test_whoever_applies_needs_each_right(moto_server: S3Server, missing: str | None) -> None:
-    """With all of them everything is made; without one, its rule cannot be, and the others are."""
+async def test_applying_needs_each_right(moto_server: S3Server, missing: str | None) -> None:
+    """Without one, its rule fails, and the others are made."""
     server = replace(moto_server, bucket=f"test-{uuid4().hex}")
     requirements = required(server)
     printed = without(provisioner_policy(requirements), missing)

@@ -42,8 +42,8 @@ def server(request: pytest.FixtureRequest) -> S3Server:
     return new_bucket(found)
 
 
-async def test_applying_twice_changes_nothing_the_second_time(server: S3Server) -> None:
-    """Not one request that writes is sent by it, nor by a plan before or after."""
+async def test_applying_twice_changes_nothing(server: S3Server) -> None:
+    """Neither the second time nor a plan sends a write."""
     requirements = required(server)
     async with recorded(server) as s3:
         planned = await plan(s3.client, requirements)
@@ -62,8 +62,7 @@ async def test_applying_twice_changes_nothing_the_second_time(server: S3Server) 
     assert [step.rule for step in planned] == [step.rule for step in again] == list(RULES)
 
 
-async def test_only_what_differs_is_written(server: S3Server) -> None:
-    """One other origin is one write, of the CORS rules."""
+async def test_only_differences_are_written(server: S3Server) -> None:
     async with recorded(server) as s3:
         await apply(s3.client, required(server))
         s3.writes.clear()
@@ -73,8 +72,8 @@ async def test_only_what_differs_is_written(server: S3Server) -> None:
     assert write.endswith("?cors")
 
 
-async def test_only_the_named_rules_are_looked_at_and_made(moto_server: S3Server) -> None:
-    """What is left out is neither shown nor touched."""
+async def test_only_the_chosen_rules_are_made(moto_server: S3Server) -> None:
+    """Others are neither shown nor changed."""
     async with recorded(moto_server) as s3:
         assert list(states(await plan(s3.client, required(moto_server), rules=["cors"]))) == ["cors"]
         assert states(await apply(s3.client, required(moto_server), rules=["cors"])) == {"cors": "made"}
@@ -83,8 +82,8 @@ async def test_only_the_named_rules_are_looked_at_and_made(moto_server: S3Server
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
-async def test_a_bucket_is_made_where_it_is_to_be(s3: S3Server, region: str) -> None:
-    """In the first region, which is no constraint to S3, and in others."""
+async def test_a_bucket_is_created_in_its_region(s3: S3Server, region: str) -> None:
+    """S3 refuses its first region as a constraint."""
     server = new_bucket(replace(s3, region=region))
     async with server.client() as client:
         done = await apply(client, required(server), rules=["bucket"])
@@ -98,8 +97,8 @@ async def test_a_bucket_is_made_where_it_is_to_be(s3: S3Server, region: str) -> 
             )
 
 
-async def test_what_is_none_of_ours_is_left_alone(moto_server: S3Server) -> None:
-    """Notifications, versioning, encryption, tags and logging are as they were."""
+async def test_other_configuration_is_left_alone(moto_server: S3Server) -> None:
+    """Notifications, versioning, encryption, tags and logging."""
     bucket = moto_server.bucket
     async with moto_server.client() as client:
         queue = {"QueueArn": "arn:aws:sqs:us-east-1:123456789012:q", "Events": ["s3:ObjectCreated:*"]}
@@ -129,8 +128,8 @@ async def test_what_is_none_of_ours_is_left_alone(moto_server: S3Server) -> None
         assert await others() == before
 
 
-async def test_event_notifications_go_on_at_localstack(localstack: S3Server) -> None:
-    """Which checks them as S3 does."""
+async def test_event_notifications_stay_on_localstack(localstack: S3Server) -> None:
+    """Which validates them as S3 does."""
     bucket = await localstack.create_bucket()
     server = replace(localstack, bucket=bucket)
     async with server.client() as client:
@@ -168,15 +167,15 @@ def answering(refused: str, answer: Answer, *, method: str = "GET") -> Callable[
     ("answer", "state", "found"),
     [
         (s3_error(403, "AccessDenied", "Canned."), "not allowed", "S3 says AccessDenied: Canned."),
-        (s3_error(501, "NotImplemented", "No."), "unsupported", "no such thing (NotImplemented)"),
-        (s3_error(405, "MethodNotAllowed", "No."), "unsupported", "no such thing (MethodNotAllowed)"),
+        (s3_error(501, "NotImplemented", "No."), "unsupported", "does not support this (NotImplemented)"),
+        (s3_error(405, "MethodNotAllowed", "No."), "unsupported", "does not support this (MethodNotAllowed)"),
         (s3_error(400, "MalformedXML", "Canned."), "failed", "S3 says MalformedXML: Canned."),
     ],
 )
-async def test_one_rule_that_is_refused_leaves_the_others(  # noqa: PLR0917 - pytest names them
+async def test_a_refused_rule_does_not_stop_the_others(  # noqa: PLR0917 - pytest names them
     moto_server: S3Server, subresource: str, rule: str, answer: Answer, state: str, found: str
 ) -> None:
-    """Its line says why, whether it was refused while looking or while writing."""
+    """Refused while reading or writing, it says why."""
     for method in ("GET", "PUT"):
         server = replace(moto_server, bucket=await moto_server.create_bucket())
         chosen = answering(subresource, answer, method=method)
@@ -194,10 +193,10 @@ async def test_one_rule_that_is_refused_leaves_the_others(  # noqa: PLR0917 - py
 
 @pytest.mark.parametrize("body", [b"", b"<html><body>Log in", b"<html><body>Log in</body></html>", b"[]"])
 @pytest.mark.parametrize("act", [plan, apply])
-async def test_what_is_no_answer_of_s3_is_a_failure(
+async def test_an_answer_that_is_not_s3s_is_a_failure(
     moto_server: S3Server, act: Callable[..., Awaitable[list[Step]]], body: bytes
 ) -> None:
-    """Such as a page that asks for a login where the bucket policy should be; the other rules are told."""
+    """Such as a login page; other rules are still compared."""
     page = Answer(status=200, body=body, headers={"Content-Type": "text/html"})
     async with fault_proxy(moto_server.endpoint_url) as proxy:
         proxy.rule = answering("policy", page)
@@ -205,13 +204,13 @@ async def test_what_is_no_answer_of_s3_is_a_failure(
             found = await act(client, required(moto_server))
     failed = the("bucket-policy", found)
     assert failed.state == "failed"
-    assert failed.found.startswith("what answers is not S3, or answers something else (")
+    assert failed.found.startswith("the answer is not S3's, or not to this request (")
     assert "Log in" not in failed.found
     assert len(found) == len(RULES)
 
 
-async def test_a_change_that_is_taken_and_not_kept_is_a_failure() -> None:
-    """What answers 200 to everything is no bucket."""
+async def test_a_change_that_does_not_last_is_a_failure() -> None:
+    """A server that answers 200 to everything is not a bucket."""
     page = Canned(status=200, body="<html><body>Log in</body></html>", content_type="text/html")
     async with stub_s3(page) as stub:
         server = replace(NOWHERE, endpoint_url=stub.endpoint_url)
@@ -219,11 +218,11 @@ async def test_a_change_that_is_taken_and_not_kept_is_a_failure() -> None:
             done = await apply(client, required(server, provider=PROVIDERS["generic"]))
     told = {step.rule: step for step in done}
     assert {told[rule].state for rule in ("cors", "lifecycle")} == {"failed"}
-    assert told["cors"].found == "the change was taken and is not there: no rules"
+    assert told["cors"].found == "the change was accepted but did not last: no rules"
 
 
-async def test_a_change_that_shows_late_is_looked_for_again(moto_server: S3Server) -> None:
-    """S3 may answer with what was there before, for a moment."""
+async def test_a_late_change_is_read_again(moto_server: S3Server) -> None:
+    """S3 may return the old configuration for a moment."""
     stale = 2
     absent = s3_error(404, "NoSuchCORSConfiguration", "None.")
 
@@ -240,10 +239,9 @@ async def test_a_change_that_shows_late_is_looked_for_again(moto_server: S3Serve
 
 @pytest.mark.parametrize("message", ["", "  \n "])
 @pytest.mark.parametrize("act", [plan, apply])
-async def test_a_refusal_without_words_is_told_all_the_same(
+async def test_a_refusal_without_a_message_is_reported(
     act: Callable[..., Awaitable[list[Step]]], message: str
 ) -> None:
-    """S3 need not say why."""
     body = f"<Error><Code>AccessDenied</Code><Message>{message}</Message></Error>"
     async with stub_s3(Canned(status=403, body=body)) as stub:
         server = replace(NOWHERE, endpoint_url=stub.endpoint_url)
@@ -256,8 +254,8 @@ async def test_a_refusal_without_words_is_told_all_the_same(
 @pytest.mark.parametrize("status", [400, 403])
 @pytest.mark.parametrize("name", ["x-amz-security-token", "authorization"])
 @pytest.mark.parametrize("named", ["{0}: {1}", "'{0}': '{1}'", "{0}={1}", "{1}"])
-async def test_what_repeats_the_request_gives_nothing_away(status: int, name: str, named: str) -> None:
-    """Neither the session's token nor the signature, with or without their names; and it is short."""
+async def test_a_repeated_request_reveals_no_secret(status: int, name: str, named: str) -> None:
+    """Neither session token nor signature, with or without names."""
     seen: list[str] = []
 
     async def reflect(request: str, headers: Mapping[str, str]) -> tuple[int, str]:
@@ -280,8 +278,8 @@ async def test_what_repeats_the_request_gives_nothing_away(status: int, name: st
 
 
 @pytest.mark.parametrize("rule", ["public-access", "ownership"])
-async def test_an_answer_to_another_question_is_none(moto_server: S3Server, rule: str) -> None:
-    """A store that takes the question for a listing has no such thing, and is not written to."""
+async def test_an_answer_to_another_request_is_unsupported(moto_server: S3Server, rule: str) -> None:
+    """The rule is not written."""
     subresource = {"public-access": "publicAccessBlock", "ownership": "ownershipControls"}[rule]
     listing = Answer(status=200, body=b"<ListBucketResult><Name>any-bucket</Name></ListBucketResult>")
     async with fault_proxy(moto_server.endpoint_url) as proxy:
@@ -292,8 +290,7 @@ async def test_an_answer_to_another_question_is_none(moto_server: S3Server, rule
 
 
 @pytest.mark.parametrize("name", sorted(PROVIDERS))
-async def test_what_a_store_has_none_of_is_not_asked_for(name: str, moto_server: S3Server) -> None:
-    """Nor planned: it is told, and is no reason to fail."""
+async def test_unsupported_rules_are_not_requested(name: str, moto_server: S3Server) -> None:
     provider = PROVIDERS[name]
     lacks = {
         "public-access": not provider.public_access_block,
@@ -311,8 +308,8 @@ async def test_what_a_store_has_none_of_is_not_asked_for(name: str, moto_server:
     assert len(s3.writes) == 6 - sum(lacks.values())
 
 
-async def test_a_bucket_that_cannot_be_made_ends_it(s3: S3Server) -> None:
-    """Its line has S3's own reason; the others are still to be made, and nobody has tried."""
+async def test_without_a_bucket_no_rule_is_made(s3: S3Server) -> None:
+    """The bucket's step has S3's reason."""
     server = replace(s3, bucket="UP.Loads")
     async with recorded(server) as client:
         done = await apply(client.client, required(server))
@@ -322,19 +319,19 @@ async def test_a_bucket_that_cannot_be_made_ends_it(s3: S3Server) -> None:
     assert {step.state for step in done if step.rule != "bucket"} <= {"missing", "unsupported"}
 
 
-async def test_somebody_elses_bucket_is_refused() -> None:
-    """It is there, and S3 tells no more; it is not taken for one that is missing, and nothing is made."""
+async def test_someone_elses_bucket_is_not_allowed() -> None:
+    """It is not taken for a missing one."""
     async with stub_s3(Canned(status=403, code="AccessDenied")) as stub:
         server = replace(NOWHERE, endpoint_url=stub.endpoint_url)
         async with server.client() as client:
             done = await apply(client, required(server, provider=PROVIDERS["aws"]))
     assert set(states(done).values()) == {"not allowed"}
-    assert "another's bucket" in the("bucket", done).found
+    assert "someone else's bucket" in the("bucket", done).found
     assert {request.split()[0] for request in stub.requests} == {"HEAD", "GET"}
 
 
 async def test_a_bucket_in_another_region_is_a_conflict(localstack: S3Server) -> None:
-    """The line names the region where it is."""
+    """The step names its region."""
     server = new_bucket(replace(localstack, region="eu-central-1"))
     headers = [("x-amz-bucket-region", "eu-west-3")]
     async with stub_s3(Canned(status=301, headers=headers)) as stub:
@@ -346,7 +343,7 @@ async def test_a_bucket_in_another_region_is_a_conflict(localstack: S3Server) ->
 
 
 @pytest.mark.parametrize("act", [plan, apply])
-async def test_an_s3_that_is_down_is_said_so(act: Callable[..., Awaitable[object]]) -> None:
+async def test_an_unreachable_s3_is_reported(act: Callable[..., Awaitable[object]]) -> None:
     """In one line that names the bucket."""
     server = replace(NOWHERE, endpoint_url=f"http://127.0.0.1:{free_port()}")
     async with server.client() as client:

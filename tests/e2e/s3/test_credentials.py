@@ -82,7 +82,14 @@ async def in_a_container(
 
 def a_storage(region: str = "us-east-1") -> Storage:
     """Return a storage that asks the AWS chain, and is never opened."""
-    return Storage(bucket="b", region=region, endpoint_url=None, addressing_style="path", credentials=None)
+    return Storage(
+        bucket="b",
+        region=region,
+        endpoint_url=None,
+        addressing_style="path",
+        credentials=None,
+        clock=lambda: datetime.now(UTC),
+    )
 
 
 def check_url(url: str, expires_at: str, running: Container) -> None:

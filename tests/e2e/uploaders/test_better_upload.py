@@ -344,7 +344,7 @@ async def test_while_s3_puts_parts_together_the_client_waits(
     s3: S3Server, context: BrowserContext, bundled: Bundled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is sent round and round, however long S3 takes, and takes nothing for a failure."""
-    monkeypatch.setattr(routes, "PATIENCE", 0.2)
+    monkeypatch.setattr(routes, "COMPLETE_WAIT", 0.2)
     monkeypatch.setattr("uploadsvc.s3.multipart.PATIENCE", 0.1)
     script = await bundled("better-upload")
     async with asyncio.timeout(90), fault_proxy(s3.endpoint_url) as line:

@@ -1,4 +1,4 @@
-"""Alive, and ready: what an orchestrator is told when S3 is there, down, or keeps another time."""
+"""`/healthz` and `/readyz` while S3 is up, down, or has another time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -23,7 +23,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 class ScriptedStorage(Storage):
-    """A storage whose answer to ``check`` a test sets."""
+    """Storage whose answer to ``check`` a test sets."""
 
     def __init__(self) -> None:
         self.answer: datetime | UploadsvcError = NOON
@@ -32,7 +32,7 @@ class ScriptedStorage(Storage):
         self.silent: asyncio.Event | None = None
 
     async def check(self) -> datetime:
-        """Give what was set."""
+        """Return the answer, or raise it."""
         self.asked += 1
         self.was_asked.set()
         if self.silent is not None:
@@ -52,8 +52,7 @@ async def probed(storage: Storage, clock: Callable[[], datetime]) -> AsyncIterat
         yield client
 
 
-async def test_alive_needs_neither_s3_nor_a_credential() -> None:
-    """As long as the process answers, it is alive; before S3 has answered, it is not ready."""
+async def test_liveness_needs_neither_s3_nor_a_credential() -> None:
     async with service_client(settings_for(s3_that_is_down()), user=None) as client:
         alive = await client.get("/healthz")
         ready = await client.get("/readyz")
@@ -63,22 +62,21 @@ async def test_alive_needs_neither_s3_nor_a_credential() -> None:
 
 
 async def test_ready_once_the_bucket_has_answered(moto_server: S3Server) -> None:
-    """Credentials and bucket are there."""
     async with service_client(settings_for(moto_server), user=None) as client:
         answer = await client.get("/readyz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ready", "storage": "ok"})
 
 
-async def test_a_bucket_that_is_not_there_is_a_mistake_of_the_settings(moto_server: S3Server) -> None:
-    """Not ready, and it will not mend itself; yet what is signed needs no bucket to answer."""
+async def test_a_missing_bucket_is_a_mistake_in_the_settings(moto_server: S3Server) -> None:
+    """The service is not ready, but signs all the same."""
     settings = settings_for(replace(moto_server, bucket="no-such-bucket"))
     async with service_client(settings) as client:
         assert_problem(await client.get("/readyz"), "storage_misconfigured")
         created(await client.post("/v1/uploads", json={}))
 
 
-async def test_a_later_outage_shows_and_takes_nobody_out() -> None:
-    """Signing still works, so the answer stays 200; the body says that the store fails."""
+async def test_a_later_outage_leaves_the_service_ready() -> None:
+    """Signing still works; the body reports the outage."""
     storage, times = ScriptedStorage(), [NOON]
     async with probed(storage, lambda: times[0]) as client:
         storage.answer = StorageDenied("Denied.")
@@ -94,8 +92,8 @@ async def test_a_later_outage_shows_and_takes_nobody_out() -> None:
         assert (await client.get("/readyz")).json() == {"status": "ready", "storage": "ok"}
 
 
-async def test_probes_do_not_storm_the_store() -> None:
-    """Once ready, S3 is asked at most every ten seconds; until then, each time."""
+async def test_probes_ask_s3_at_most_every_ten_seconds() -> None:
+    """Until S3 has answered once, every probe asks it."""
     storage, times = ScriptedStorage(), [NOON]
     storage.answer = StorageUnavailable("Down.")
     async with probed(storage, lambda: times[0]) as client:
@@ -111,8 +109,8 @@ async def test_probes_do_not_storm_the_store() -> None:
     assert storage.asked == 5
 
 
-async def test_probes_share_one_question_and_do_not_hang_with_the_store() -> None:
-    """Before it is ready, all wait for one answer; after that, a silent store holds no probe up."""
+async def test_concurrent_probes_share_one_call_to_s3() -> None:
+    """Once the service is ready, they do not wait for a store that hangs."""
     storage, times = ScriptedStorage(), [NOON]
     storage.silent = asyncio.Event()
     async with probed(storage, lambda: times[0]) as client:
@@ -131,7 +129,7 @@ async def test_probes_share_one_question_and_do_not_hang_with_the_store() -> Non
 
 @pytest.mark.parametrize("sign", [1, -1])
 async def test_a_clock_more_than_five_minutes_off_is_not_ready(sign: int) -> None:
-    """S3 would refuse whatever is signed; the problem says how far off the clock is."""
+    """S3 would refuse every signature."""
     storage = ScriptedStorage()
     async with probed(storage, lambda: NOON) as client:
         storage.answer = NOON + sign * (MAX_CLOCK_SKEW + timedelta(seconds=1))

@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is never a 5xx, and every error is a problem."""
+"""Hostile requests: the answer is never a 5xx, and every error is a problem."""
 
 import json
 from collections.abc import AsyncIterator
@@ -46,15 +46,15 @@ MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCh
 
 @pytest.fixture(scope="module")
 async def api(_moto: S3Server) -> AsyncIterator[httpx.AsyncClient]:
-    """Run the app over moto, where even what talks to S3 gets an answer."""
+    """Serve an app over moto, so that calls to S3 are answered."""
     given_ = settings_for(_moto, auth=AUTH, policies=POLICIES, objects={"delete": True})
     await _moto.create_bucket(_moto.bucket)
     async with service_client(given_) as client:
         yield client
 
 
-def check(answer: httpx.Response) -> None:
-    """Assert that an answer is no 5xx, and a problem where it is an error."""
+def assert_no_failure(answer: httpx.Response) -> None:
+    """Assert that the status is below 500, and that errors are problems."""
     assert answer.status_code < 500, answer.text
     if answer.status_code >= 400:
         assert_problem(answer, answer.json()["code"], *[error["field"] for error in answer.json()["errors"]])
@@ -73,10 +73,10 @@ def check(answer: httpx.Response) -> None:
 @example(body={"filename": "\u0301\u0316" * 80_000})  # normalised whole, it would take minutes
 @example(body={f"unknown{n}": n for n in range(40_000)})
 async def test_any_json(api: httpx.AsyncClient, body: Any) -> None:  # noqa: ANN401 - any JSON
-    """Whatever the JSON says, it is signed under the caller's prefix or refused."""
+    """It is signed below the caller's prefix or refused."""
     content = json.dumps(body)
     answer = await api.post("/v1/uploads", content=content, headers={"Content-Type": "application/json"})
-    check(answer)
+    assert_no_failure(answer)
     if answer.status_code == 201:
         assert answer.json()["key"].startswith("uploads/alice/")
 
@@ -90,9 +90,9 @@ async def test_any_json(api: httpx.AsyncClient, body: Any) -> None:  # noqa: ANN
 @example(body=b'{"metadata":' * 80_000, content_type=b"application/json")
 @example(body=b"{}", content_type=b"application/json; charset=nonsense")
 async def test_any_bytes(api: httpx.AsyncClient, body: bytes, content_type: bytes) -> None:
-    """What is no JSON, not UTF-8 or nested without end is refused."""
+    """Bodies that are not JSON, not UTF-8, or endlessly nested are refused."""
     for path in ("/v1/uploads", "/v1/downloads"):
-        check(await api.post(path, content=body, headers=[(b"Content-Type", content_type)]))
+        assert_no_failure(await api.post(path, content=body, headers=[(b"Content-Type", content_type)]))
 
 
 @MANY
@@ -104,17 +104,17 @@ async def test_any_bytes(api: httpx.AsyncClient, body: bytes, content_type: byte
 @example(raw="9" * 5000, names=["size"])
 @example(raw="uploads/alice/" + "é" * 2000, names=["key"])
 async def test_any_query(api: httpx.AsyncClient, raw: str, names: list[str]) -> None:
-    """Any value of any parameter, once or repeated, is served or refused."""
+    """Any value of any parameter, once or repeated, is accepted or refused."""
     query = "&".join(f"{name}={quote(raw)}" for name in names) or quote(raw)
     for path in ("/v1/objects", "/v1/object", "/v1/uploads", "/uploads"):
-        check(await api.get(f"{path}?{query}"))
+        assert_no_failure(await api.get(f"{path}?{query}"))
 
 
 @MANY
 @given(raw=st.binary())
 @example(raw=b"a?b=%FF&\xff\xfe")
-async def test_any_raw_address(api: httpx.AsyncClient, raw: bytes) -> None:
-    """Bytes that are not UTF-8, escaped in a query, are served or refused."""
+async def test_any_bytes_in_the_path_and_query(api: httpx.AsyncClient, raw: bytes) -> None:
+    """Bytes that are not UTF-8 are accepted or refused."""
     for path in (
         "/v1/object?key=",
         "/v1/objects?prefix=",
@@ -122,7 +122,7 @@ async def test_any_raw_address(api: httpx.AsyncClient, raw: bytes) -> None:
         "/uploads?filename=",
         "/web/",
     ):
-        check(await api.get(path + quote(raw)))
+        assert_no_failure(await api.get(path + quote(raw)))
 
 
 @MANY
@@ -131,14 +131,14 @@ async def test_any_raw_address(api: httpx.AsyncClient, raw: bytes) -> None:
 @example(upload_id="-" * 64)
 @example(upload_id="/")
 async def test_any_id(api: httpx.AsyncClient, upload_id: str | bytes) -> None:
-    """An id that nobody sealed is an unknown upload, whatever it is made of."""
-    # RFC 3986 section 5.2.4: with these a client asks for another address.
+    """An id that was not signed is an unknown upload."""
+    # RFC 3986 section 5.2.4: clients remove these segments from the path.
     assume(upload_id not in {".", "..", b".", b".."})
     path = f"/v1/uploads/{quote(upload_id, safe='')}"
     for method, end in (("GET", ""), ("POST", "/complete"), ("POST", "/parts"), ("DELETE", "")):
         body = {"part_numbers": [1]} if end == "/parts" else None
         answer = await api.request(method, path + end, json=body)
-        check(answer)
+        assert_no_failure(answer)
         assert answer.status_code in {404, 405}
 
 
@@ -154,15 +154,14 @@ async def test_any_id(api: httpx.AsyncClient, upload_id: str | bytes) -> None:
 @example(name="Content-Length", value=b"-1")
 @example(name="Content-Length", value=b"9" * 5000)
 async def test_any_header(api: httpx.AsyncClient, name: str, value: bytes) -> None:
-    """Any bytes that a server lets through as a header's value are served or refused."""
+    """Any bytes that servers allow as a header's value are accepted or refused."""
     headers = [(b"Content-Type", b"application/json"), (name.encode(), value)]
     answer = await send_bare(api, "POST", "/v1/uploads", content=b"{}", headers=dict(headers))
-    check(answer)
+    assert_no_failure(answer)
     assert len(answer.content) < 100_000
 
 
-async def test_20_mb_are_refused_declared_or_not(api: httpx.AsyncClient) -> None:
-    """A body over the limit is 413, whether its length is declared or it comes in chunks."""
+async def test_20_mb_are_refused_with_and_without_content_length(api: httpx.AsyncClient) -> None:
     sent = 0
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -179,8 +178,7 @@ async def test_20_mb_are_refused_declared_or_not(api: httpx.AsyncClient) -> None
     assert sent <= MAX_BODY_BYTES + 65_536
 
 
-async def test_a_header_of_100_kb_is_no_credential(api: httpx.AsyncClient) -> None:
-    """A token of that length is refused before anything is hashed."""
+async def test_a_credential_of_100_kb_is_refused(api: httpx.AsyncClient) -> None:
     headers = {"Authorization": "Bearer " + "a" * 100_000}
     assert_problem(await api.post("/v1/uploads", json={}, headers=headers), "unauthenticated")
 
@@ -201,8 +199,8 @@ async def test_a_header_of_100_kb_is_no_credential(api: httpx.AsyncClient) -> No
         f"{SECRET}",
     ],
 )
-async def test_what_was_sent_is_not_said_back(api: httpx.AsyncClient, body: object) -> None:
-    """A problem names the field and the rule, never the value."""
+async def test_problems_do_not_repeat_the_input(api: httpx.AsyncClient, body: object) -> None:
+    """They name the field and the rule."""
     answer = await api.post("/v1/uploads", json=body)
     assert answer.status_code in {404, 422}
     assert SECRET not in answer.text

@@ -1,4 +1,4 @@
-"""What every answer carries, what happens to the unexpected, and what the log does not say."""
+"""The middleware: headers of every response, unexpected errors, the access log."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,14 +26,14 @@ DOWN = settings_for(s3_that_is_down(), cors={"allow_origins": [ORIGIN]})
 
 @pytest.fixture(scope="module")
 async def api() -> AsyncIterator[httpx.AsyncClient]:
-    """Run the app with an S3 that is down."""
+    """Serve an app whose S3 is down."""
     async with service_client(DOWN) as client:
         yield client
 
 
 @asynccontextmanager
 async def broken() -> AsyncIterator[tuple[FastAPI, httpx.AsyncClient]]:
-    """Run an app whose use cases fail as only a bug does."""
+    """Serve an app with a bug in a service."""
 
     async def fail(*_: object) -> None:
         message = "the secret detail of a bug"
@@ -49,8 +49,8 @@ async def broken() -> AsyncIterator[tuple[FastAPI, httpx.AsyncClient]]:
 @pytest.mark.parametrize(
     "path", ["/healthz", "/v1/objects", "/nowhere", "/uploads", "/openapi.json", "/docs"]
 )
-async def test_every_answer_is_hardened(api: httpx.AsyncClient, path: str) -> None:
-    """No sniffing, no referrer, no cache unless the answer says so, and a name of its own."""
+async def test_every_response_has_security_headers(api: httpx.AsyncClient, path: str) -> None:
+    """And a request id of its own."""
     first, second = await api.get(path), await api.get(path)
     for answer in (first, second):
         assert answer.headers["x-content-type-options"] == "nosniff"
@@ -63,8 +63,7 @@ async def test_every_answer_is_hardened(api: httpx.AsyncClient, path: str) -> No
     ("sent", "kept"),
     [("abc-1.2_3", True), ("x" * 64, True), ("x" * 65, False), ("a b", False), ("", False), ("é", False)],
 )
-async def test_a_plain_request_id_is_kept(api: httpx.AsyncClient, sent: str, kept: bool) -> None:  # noqa: FBT001 - pytest's
-    """The caller's own name for a request is used when it is plain and short; another is made otherwise."""
+async def test_short_plain_request_ids_are_kept(api: httpx.AsyncClient, sent: str, kept: bool) -> None:  # noqa: FBT001 - pytest's
     headers = [(b"X-Request-ID", sent.encode())]
     named = (await api.get("/healthz", headers=headers)).headers["x-request-id"]
     assert (named == sent) is kept
@@ -72,8 +71,8 @@ async def test_a_plain_request_id_is_kept(api: httpx.AsyncClient, sent: str, kep
     assert 0 < len(named) <= 64
 
 
-async def test_a_bug_is_a_problem_without_a_trace() -> None:
-    """The answer names the request and nothing else; the log has the trace; browsers may read it."""
+async def test_an_unexpected_error_is_a_problem_without_a_trace() -> None:
+    """The response has the request id, the log has the trace."""
     async with broken() as (_, client):
         headers = {**authorization(), "Origin": ORIGIN, "X-Request-ID": "one"}
         with capture_logs() as logs:
@@ -93,8 +92,8 @@ async def test_a_bug_is_a_problem_without_a_trace() -> None:
     assert (logs[1]["status"], logs[1]["route"], logs[1]["user"]) == (500, "/v1/uploads", "alice")
 
 
-async def test_a_trace_shows_no_local_variable(capsys: pytest.CaptureFixture[str]) -> None:
-    """Also where nobody has set up the logs, as in an app that mounts this one: tokens are such variables."""
+async def test_a_trace_shows_no_local_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    """They hold tokens, and an app that mounts this one may not have configured the log."""
     async with broken() as (_, client):
         await client.post("/v1/uploads", json={}, headers=authorization())
     written = capsys.readouterr()
@@ -102,8 +101,7 @@ async def test_a_trace_shows_no_local_variable(capsys: pytest.CaptureFixture[str
     assert authorization()["Authorization"].partition(".")[0].removeprefix("Bearer ") not in written.out
 
 
-async def test_an_answer_that_has_begun_is_broken_off() -> None:
-    """Where the status is out already, no problem is put behind it."""
+async def test_a_response_that_has_begun_is_broken_off() -> None:
     async with broken() as (app, client):
 
         async def half() -> AsyncIterator[bytes]:
@@ -115,8 +113,8 @@ async def test_an_answer_that_has_begun_is_broken_off() -> None:
             await client.get("/half")
 
 
-async def test_the_log_names_the_route_and_no_secret(moto_server: S3Server) -> None:
-    """A line per request, from which nobody can upload, look or call."""
+async def test_the_access_log_holds_no_secrets(moto_server: S3Server) -> None:
+    """It names routes in place of paths."""
     async with service_client(settings_for(moto_server)) as client:
         with capture_logs() as logs:
             put = created(await client.post("/v1/uploads", json={"size": 1}))
@@ -151,7 +149,6 @@ async def test_the_log_names_the_route_and_no_secret(moto_server: S3Server) -> N
         ("nothing here", "nothing here"),
     ],
 )
-def test_what_libraries_log_is_redacted(logged: str, kept: str) -> None:
-    """Signatures and tokens are blacked out, whoever logged them."""
+def test_logs_of_libraries_are_redacted(logged: str, kept: str) -> None:
     event: dict[str, Any] = {"event": logged, "number": 5}
     assert redact(structlog.get_logger(), "info", event) == {"event": kept, "number": 5}

@@ -1,4 +1,4 @@
-"""Uploads in parts, asked for in ways that nobody means well by."""
+"""Multipart uploads over HTTP, with mistaken and hostile requests."""
 
 import base64
 import json
@@ -32,7 +32,7 @@ NOTE: Final = {"size": 4, "method": "multipart", "filename": "note.txt"}
 
 @asynccontextmanager
 async def running(server: S3Server) -> AsyncIterator[httpx.AsyncClient]:
-    """Run the app over an S3 that takes every checksum."""
+    """Serve an app whose S3 supports every checksum."""
     settings = settings_for(server, auth=AUTH, policies=POLICIES, s3={"provider": "aws"})
     async with service_client(settings) as client:
         yield client
@@ -40,40 +40,40 @@ async def running(server: S3Server) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def api(moto_server: S3Server) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a test a bucket of its own."""
+    """Serve an app over a bucket for one test."""
     async with running(moto_server) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 async def shared(_moto: S3Server) -> AsyncIterator[httpx.AsyncClient]:
-    """Give one to all tests that only look at what is refused."""
+    """Serve an app for all tests whose requests are refused."""
     async with running(replace(_moto, bucket=await _moto.create_bucket())) as client:
         yield client
 
 
 async def begin(api: httpx.AsyncClient, **fields: object) -> dict[str, Any]:
-    """Begin an upload in parts, of eleven mebibytes by default; its ``path`` is its address."""
+    """Create a multipart upload, of 11 MiB by default. Its ``path`` is that of the upload."""
     upload = created(await api.post("/v1/uploads", json={**FILM, **fields}))
     assert upload["method"] == "multipart"
     return {**upload, "path": f"/v1/uploads/{upload['id']}"}
 
 
 async def send(upload: dict[str, Any], content: bytes = b"note") -> str:
-    """Send the first part of an upload; return its ETag."""
+    """Send the first part; return its ETag."""
     async with httpx.AsyncClient(trust_env=False) as s3:
         (part, *_) = upload["parts"]
         answer = await s3.put(part["url"], content=content, headers=part["headers"])
         return answer.raise_for_status().headers["etag"].strip('"')
 
 
-def packed(value: object) -> str:
-    """Return JSON as a cursor has it."""
+def as_cursor(value: object) -> str:
+    """Encode JSON as a cursor."""
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
 async def test_the_first_hundred_parts_are_signed_and_the_rest_on_demand(api: httpx.AsyncClient) -> None:
-    """A thousand at once, the last for what is left of the file."""
+    """Up to a thousand per request."""
     upload = await begin(api, size=5000 * MIB + 1)
     assert (upload["part_size"], upload["part_count"]) == (5 * MIB, 1001)
     assert [part["part_number"] for part in upload["parts"]] == list(range(1, 101))
@@ -88,7 +88,7 @@ async def test_the_first_hundred_parts_are_signed_and_the_rest_on_demand(api: ht
 
 
 async def test_a_part_asked_for_twice_is_signed_twice(api: httpx.AsyncClient) -> None:
-    """Each by the checksum that stands in its own place."""
+    """Each with the checksum at its own index."""
     upload = await begin(api, checksum={"algorithm": "crc32"})
     assert upload["parts"] == []
     checksums = ["AAAAAA==", "AAAAAQ==", "AAAAAA=="]
@@ -127,10 +127,9 @@ async def test_a_part_asked_for_twice_is_signed_twice(api: httpx.AsyncClient) ->
         ("sha256", {"part_numbers": [1], "checksums": [f"{'A' * 43}=-1"]}, "checksums"),
     ],
 )
-async def test_what_cannot_be_signed_is_refused_by_name(
+async def test_a_refusal_names_the_field(
     shared: httpx.AsyncClient, algorithm: str | None, asked: dict[str, Any], field: str
 ) -> None:
-    """No part is signed where one of them is wrong."""
     upload = await begin(shared, checksum={"algorithm": algorithm} if algorithm else None)
     assert_problem(await shared.post(f"{upload['path']}/parts", json=asked), "validation_error", field)
 
@@ -145,16 +144,14 @@ async def test_what_cannot_be_signed_is_refused_by_name(
         (None, "sure", "checksum_required", "checksum"),
     ],
 )
-async def test_a_checksum_that_cannot_be_kept_is_refused_at_the_start(
+async def test_an_unusable_checksum_is_refused_at_creation(
     shared: httpx.AsyncClient, checksum: object, policy: str, code: str, field: str
 ) -> None:
-    """Where it is malformed, unasked or lacking."""
     answer = await shared.post("/v1/uploads", json={**FILM, "checksum": checksum, "policy": policy})
     assert_problem(answer, code, field)
 
 
 async def test_an_empty_file_is_one_empty_part(api: httpx.AsyncClient) -> None:
-    """Of no bytes; there is no second one."""
     upload = await begin(api, size=0)
     assert [(part["part_number"], part["size"]) for part in upload["parts"]] == [(1, 0)]
     answer = await api.post(f"{upload['path']}/parts", json={"part_numbers": [2]})
@@ -175,10 +172,10 @@ async def test_an_empty_file_is_one_empty_part(api: httpx.AsyncClient) -> None:
         ("x", "validation_error", "parts", ""),
     ],
 )
-async def test_what_a_client_believes_to_have_sent_is_compared(
+async def test_etags_of_the_client_are_compared_with_those_of_s3(
     shared: httpx.AsyncClient, *, parts: object, code: str, field: str, words: str
 ) -> None:
-    """Unknown parts, wrong ETags, none at all; then the right ones, quoted or not."""
+    """With or without quotes."""
     upload = await begin(shared, **NOTE)
     etag = await send(upload)
     refused = await shared.post(f"{upload['path']}/complete", json={"parts": parts})
@@ -189,8 +186,7 @@ async def test_what_a_client_believes_to_have_sent_is_compared(
 
 
 @pytest.mark.parametrize("body", ["[]", "5", '"text"', '{"part": []}', "{"])
-async def test_a_completions_body_is_an_object_or_nothing(shared: httpx.AsyncClient, body: str) -> None:
-    """Null, an empty object and no body at all say the same."""
+async def test_the_body_of_a_completion_is_optional(shared: httpx.AsyncClient, body: str) -> None:
     upload = await begin(shared, **NOTE)
     headers = {"Content-Type": "application/json"}
     answer = await shared.post(f"{upload['path']}/complete", content=body, headers=headers)
@@ -202,7 +198,6 @@ async def test_a_completions_body_is_an_object_or_nothing(shared: httpx.AsyncCli
 
 
 async def test_ten_thousand_etags_fit_into_a_request(api: httpx.AsyncClient) -> None:
-    """Quoted as S3 answers them."""
     upload = await begin(api, size=50_000 * MIB)
     assert upload["part_count"] == 10_000
     named = [{"part_number": number, "etag": f'"{"f" * 32}-10000"'} for number in range(1, 10_001)]
@@ -235,13 +230,12 @@ async def test_ten_thousand_etags_fit_into_a_request(api: httpx.AsyncClient) -> 
         [["a"], "b"],
     ],
 )
-async def test_a_made_up_cursor_is_refused_or_finds_only_ones_own(
+async def test_a_forged_cursor_is_refused_or_lists_the_callers_uploads_only(
     shared: httpx.AsyncClient, value: object
 ) -> None:
-    """It never reaches S3 as it is."""
     await begin(shared)
     bob = authorization("bob")
-    answer = await shared.get("/v1/uploads", params={"cursor": packed(value)}, headers=bob)
+    answer = await shared.get("/v1/uploads", params={"cursor": as_cursor(value)}, headers=bob)
     if answer.status_code == 200:
         assert value == "ab"
         assert answer.json()["uploads"] == []
@@ -250,19 +244,17 @@ async def test_a_made_up_cursor_is_refused_or_finds_only_ones_own(
 
 
 @pytest.mark.parametrize("cursor", ["x", "!", "W10", "=", "WyJhIiwiYiJd\n", "é", "A" * 10_000, "W" * 60_000])
-async def test_no_cursor_at_all(shared: httpx.AsyncClient, cursor: str) -> None:
-    """Nor any other text."""
+async def test_any_text_as_a_cursor(shared: httpx.AsyncClient, cursor: str) -> None:
     answer = await shared.get("/v1/uploads", params={"cursor": cursor})
     assert_problem(answer, "validation_error", "cursor")
 
 
 @pytest.mark.parametrize("relative", ["", "../bob/", "/", "../../uploads/bob/a", "uploads/bob/"])
-async def test_a_cursor_leads_nobody_to_others(api: httpx.AsyncClient, relative: str) -> None:
-    """Whatever stands in it is below the caller's own prefix; of one, another's is no part."""
+async def test_a_cursor_stays_below_the_callers_prefix(api: httpx.AsyncClient, relative: str) -> None:
     for user in ("bob", "alice", "alice2", "alic", "al"):
         headers = authorization(user)
         created(await api.post("/v1/uploads", json={**FILM, "filename": "z"}, headers=headers))
-    answer = await api.get("/v1/uploads", params={"cursor": packed([relative, "0"])})
+    answer = await api.get("/v1/uploads", params={"cursor": as_cursor([relative, "0"])})
     keys = [upload["key"] for upload in answer.json()["uploads"]]
     assert all(key.startswith("uploads/alice/") for key in keys)
     (mine,) = (await api.get("/v1/uploads")).json()["uploads"]
@@ -271,16 +263,15 @@ async def test_a_cursor_leads_nobody_to_others(api: httpx.AsyncClient, relative:
 
 @pytest.mark.parametrize("limit", ["0", "-1", "1001", "x", "1.5"])
 async def test_a_page_has_a_limit(shared: httpx.AsyncClient, limit: str) -> None:
-    """As a listing of objects has."""
     assert_problem(await shared.get("/v1/uploads", params={"limit": limit}), "validation_error", "limit")
 
 
-async def test_a_narrow_credential_reaches_its_own_policys_parts(api: httpx.AsyncClient) -> None:
-    """An upload token or an API key for one policy: others' uploads, and the list of all, are not for it."""
+async def test_a_credential_for_one_policy_reaches_its_uploads_only(api: httpx.AsyncClient) -> None:
+    """Neither other uploads of the user, nor the list."""
     minted = (await api.post("/v1/tokens", json={"policies": ["small"]})).json()["token"]
     token = {"Authorization": f"Bearer {minted}"}
     key = {"X-API-Key": NARROW_API_KEY, "X-On-Behalf-Of": "alice"}
-    # From here on, each request brings its own credential.
+    # From here on, each request has its own credential.
     del api.headers["Authorization"]
     mine = created(await api.post("/v1/uploads", json={**NOTE, "policy": "small"}, headers=token))
     other = created(await api.post("/v1/uploads", json=NOTE, headers=authorization()))
@@ -306,13 +297,13 @@ async def test_a_narrow_credential_reaches_its_own_policys_parts(api: httpx.Asyn
     assert (await api.post(f"/v1/uploads/{mine['id']}/complete", headers=token)).status_code == 200
 
 
-async def test_one_kind_of_id_is_no_other(api: httpx.AsyncClient) -> None:
-    """S3's own name, a key, a cursor, a token: none is an upload's id. That of a PUT has no parts."""
+async def test_only_upload_ids_are_accepted_as_ids(api: httpx.AsyncClient) -> None:
+    """Not S3's own ids, keys, cursors or tokens. The id of a PUT upload has no parts."""
     upload = await begin(api)
     token = (await api.post("/v1/tokens", json={})).json()["token"]
     s3_name = query(upload["parts"][0]["url"])["uploadId"]
     body = {"part_numbers": [1]}
-    for foreign in (s3_name, packed(["a", s3_name]), token, token_for(), upload["id"][:-2]):
+    for foreign in (s3_name, as_cursor(["a", s3_name]), token, token_for(), upload["id"][:-2]):
         assert_problem(await api.post(f"/v1/uploads/{foreign}/parts", json=body), "not_found")
         assert_problem(await api.delete(f"/v1/uploads/{foreign}"), "not_found")
     put = created(await api.post("/v1/uploads", json={"size": 1}))
@@ -321,8 +312,8 @@ async def test_one_kind_of_id_is_no_other(api: httpx.AsyncClient) -> None:
     assert_problem(answer, "validation_error", "cursor")
 
 
-async def test_an_id_of_a_listing_seals_no_more_than_it_knows(api: httpx.AsyncClient) -> None:
-    """It gives up the one that it names; once that is complete, it finds nothing and deletes nothing."""
+async def test_an_id_of_a_listing_can_only_abort(api: httpx.AsyncClient) -> None:
+    """Once the upload is complete, it finds and deletes nothing."""
     upload = await begin(api, **NOTE)
     await send(upload)
     (listed,) = (await api.get("/v1/uploads")).json()["uploads"]
@@ -335,8 +326,7 @@ async def test_an_id_of_a_listing_seals_no_more_than_it_knows(api: httpx.AsyncCl
     assert (await api.get(upload["path"])).json()["status"] == "stored"
 
 
-async def test_nothing_lives_longer_than_the_upload(api: httpx.AsyncClient, moto_server: S3Server) -> None:
-    """Neither the first URLs, nor those asked for at the last moment; after it, the id says so."""
+async def test_urls_do_not_outlive_the_upload(api: httpx.AsyncClient, moto_server: S3Server) -> None:
     upload = await begin(api, policy="brief", expires_in=3600)
     assert upload["expires_at"] == upload["upload_expires_at"]
     settings = settings_for(moto_server, auth=AUTH, policies=POLICIES)
@@ -356,7 +346,7 @@ async def test_nothing_lives_longer_than_the_upload(api: httpx.AsyncClient, moto
         if alive:
             assert signed.json()["expires_at"] == upload["upload_expires_at"]
             assert int(query(signed.json()["parts"][0]["url"])["X-Amz-Expires"]) <= 21
-            # Of the service that began it nothing is left to give up.
+            # The DELETE above has aborted the first.
             upload = await begin(api, policy="brief", expires_in=3600)
         else:
             for answer in (signed, *others):
@@ -364,7 +354,7 @@ async def test_nothing_lives_longer_than_the_upload(api: httpx.AsyncClient, moto
 
 
 async def test_an_upload_outlives_its_policy(api: httpx.AsyncClient, moto_server: S3Server) -> None:
-    """An operator takes a policy out of the settings: what was begun by it goes on."""
+    """An upload continues after its policy is removed from the settings."""
     upload = await begin(api, **NOTE, policy="keyed", relative_key="a.txt")
     async with service_client(settings_for(moto_server)) as later:
         signed = await later.post(f"{upload['path']}/parts", json={"part_numbers": [1]})
@@ -374,8 +364,7 @@ async def test_an_upload_outlives_its_policy(api: httpx.AsyncClient, moto_server
         assert (await later.post(f"{upload['path']}/complete")).status_code == 200
 
 
-async def test_what_cannot_wait_is_not_begun(api: httpx.AsyncClient) -> None:
-    """What a policy refuses leaves nothing unfinished in S3."""
+async def test_a_refused_upload_leaves_nothing_in_s3(api: httpx.AsyncClient) -> None:
     for wrong in ({"size": 6 * 1024**4}, {"overwrite": True}, {"metadata": {"a": "b"}}, {"policy": "none"}):
         assert (await api.post("/v1/uploads", json={**FILM, **wrong})).status_code >= 400
     batch = {"uploads": [{**FILM, "overwrite": True}, FILM]}
@@ -385,8 +374,8 @@ async def test_what_cannot_wait_is_not_begun(api: httpx.AsyncClient) -> None:
     assert [one["key"] for one in listed] == [results[1]["upload"]["key"]]
 
 
-async def test_a_key_that_is_taken_leaves_the_parts_to_the_client(api: httpx.AsyncClient) -> None:
-    """It may look, and give up; what is there stays, as it is another upload's."""
+async def test_a_taken_key_leaves_the_parts_in_place(api: httpx.AsyncClient) -> None:
+    """The client can look at them and abort; the other object stays."""
     first, second = [await begin(api, **NOTE, policy="fixed") for _ in range(2)]
     await send(first)
     await send(second, b"late")
@@ -407,7 +396,7 @@ async def test_a_key_that_is_taken_leaves_the_parts_to_the_client(api: httpx.Asy
 async def test_a_later_put_under_the_key_is_not_the_upload(
     api: httpx.AsyncClient, moto_server: S3Server
 ) -> None:
-    """Of the same size and type, by whom ever: without the mark, the upload is not stored."""
+    """Even with the same size and type, it lacks the mark of the upload."""
     upload = await begin(api, **NOTE, policy="keyed", relative_key="a.txt")
     await send(upload)
     assert (await api.delete(upload["path"])).status_code == 204

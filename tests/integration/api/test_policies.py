@@ -1,4 +1,4 @@
-"""What a front end can know before it asks."""
+"""`GET /v1/policies`: rules that a front end can check in advance."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -33,27 +33,26 @@ SETTINGS = settings_for(s3_that_is_down(), auth=AUTH, policies=POLICIES)
 
 @pytest.fixture(scope="module")
 async def api() -> AsyncIterator[httpx.AsyncClient]:
-    """Run the app with an S3 that is down: nobody asks it."""
+    """Serve an app whose S3 is down."""
     async with service_client(SETTINGS) as client:
         yield client
 
 
 @pytest.fixture
 async def whole_api(moto_server: S3Server) -> AsyncIterator[httpx.AsyncClient]:
-    """Run the app over moto, in which a multipart upload can be begun."""
+    """Serve an app over moto, which can begin multipart uploads."""
     async with service_client(settings_for(moto_server, auth=AUTH, policies=POLICIES)) as client:
         yield client
 
 
 async def by_name(api: httpx.AsyncClient) -> dict[str, Any]:
-    """Return the policies that the caller may use."""
     answer = await api.get("/v1/policies")
     assert answer.status_code == 200
     return {policy["name"]: policy for policy in answer.json()["policies"]}
 
 
-async def test_a_policy_tells_what_it_allows(api: httpx.AsyncClient) -> None:
-    """All that a request can run into, and the defaults where the operator said nothing."""
+async def test_a_policy_lists_its_rules(api: httpx.AsyncClient) -> None:
+    """With the defaults of the settings."""
     policies = await by_name(api)
     assert list(policies) == ["default", "fixed", "secretive", "small"]
     assert policies["small"] == {
@@ -73,27 +72,25 @@ async def test_a_policy_tells_what_it_allows(api: httpx.AsyncClient) -> None:
     assert policies["default"]["methods"] == ["multipart", "post", "put"]
     assert policies["default"]["content_types"] == ["*/*"]
     assert policies["default"]["max_size"] == 5 * 1024**3
-    # A form cannot be told not to overwrite, and this key is not a new one each time.
+    # A form cannot forbid overwriting, and this key is the same each time.
     assert policies["fixed"]["methods"] == ["put"]
     assert policies["fixed"]["checksum_algorithms"] == []
 
 
-async def test_what_is_the_operators_stays_theirs(api: httpx.AsyncClient) -> None:
-    """Keys of encryption, tags, fixed metadata."""
+async def test_a_policy_does_not_list_what_only_the_operator_needs_to_know(api: httpx.AsyncClient) -> None:
+    """Encryption keys, tags, fixed metadata."""
     text = (await api.get("/v1/policies")).text
     assert not [word for word in ("kms", "arn:", "media", "acl", "web") if word in text]
 
 
-async def test_a_caller_sees_their_own(api: httpx.AsyncClient) -> None:
-    """A credential that reaches one policy is told of one."""
+async def test_a_credential_sees_its_own_policies_only(api: httpx.AsyncClient) -> None:
     headers = {"X-API-Key": NARROW_API_KEY, "X-On-Behalf-Of": "bob"}
     answer = await send_bare(api, "GET", "/v1/policies", headers=headers)
     assert [policy["name"] for policy in answer.json()["policies"]] == ["small"]
     assert_problem(await send_bare(api, "GET", "/v1/policies"), "unauthenticated")
 
 
-async def test_the_methods_told_are_those_that_work(whole_api: httpx.AsyncClient) -> None:
-    """Each one named can be asked for, and no other can."""
+async def test_listed_methods_work_and_others_do_not(whole_api: httpx.AsyncClient) -> None:
     for name, policy in (await by_name(whole_api)).items():
         for method in ("put", "post", "multipart"):
             body: dict[str, Any] = {"policy": name, "method": method, "size": 5, "filename": "a.png"}
@@ -107,8 +104,8 @@ async def test_the_methods_told_are_those_that_work(whole_api: httpx.AsyncClient
 
 
 @pytest.mark.parametrize("name", ["default", "vast"])
-async def test_the_largest_size_told_is_taken_and_one_more_is_not(moto_server: S3Server, name: str) -> None:
-    """So that a front end can say so without asking: 5 GiB unless the operator says more."""
+async def test_the_listed_maximum_is_exact(moto_server: S3Server, name: str) -> None:
+    """5 GiB unless the settings say more."""
     vast = {"vast": {"max_size": "5TiB"}}
     async with service_client(settings_for(moto_server, policies=vast)) as api:
         size = (await by_name(api))[name]["max_size"]
@@ -119,8 +116,7 @@ async def test_the_largest_size_told_is_taken_and_one_more_is_not(moto_server: S
         assert_problem(refused, "file_too_large", "size")
 
 
-async def test_without_parts_the_largest_size_is_that_of_one_request(moto_server: S3Server) -> None:
-    """Whatever more the policy allows."""
+async def test_without_multipart_the_maximum_is_that_of_one_request(moto_server: S3Server) -> None:
     single = {"single": {"max_size": "6GiB", "methods": ["put", "post"]}}
     async with service_client(settings_for(moto_server, policies=single)) as api:
         assert (await by_name(api))["single"]["max_size"] == 5 * 1024**3

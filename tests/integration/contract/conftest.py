@@ -1,4 +1,4 @@
-"""What the tests of the contract play with."""
+"""Fixtures of the contract tests."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -13,13 +13,13 @@ from tests.support.service import service_client
 
 @pytest.fixture(scope="module")
 async def server(_moto: S3Server) -> S3Server:
-    """Give these tests a bucket of their own."""
+    """Provide a bucket for these tests."""
     return replace(_moto, bucket=await _moto.create_bucket())
 
 
 @pytest.fixture(scope="module")
 async def plain(server: S3Server) -> AsyncIterator[httpx.AsyncClient]:
-    """Open a service in which nothing is wrong."""
+    """Serve the app without any fault."""
     async with service_client(plain_settings(server)) as client:
         yield client
 
@@ -28,6 +28,5 @@ async def plain(server: S3Server) -> AsyncIterator[httpx.AsyncClient]:
 async def stage(
     plain: httpx.AsyncClient, server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Stage]:
-    """Give a scenario what it plays with."""
     async with AsyncExitStack() as stack:
         yield Stage(plain, server, monkeypatch, stack)

@@ -1,6 +1,6 @@
-"""Schemathesis against the whole API: whoever calls, whatever is sent, the document holds.
+"""Schemathesis against the whole API, with every kind of credential.
 
-All of Schemathesis' checks are on, but for those that a comment here says cannot be.
+All of its checks are on, except where a comment says why not.
 """
 
 from collections import Counter
@@ -24,13 +24,13 @@ from tests.support.contract.stage import UPPY, WITH_SESSIONS
 from tests.support.servers import S3Server
 from tests.support.service import authorization, settings_for
 
+from uploadsvc.api.v1.schemas import EXAMPLE_KEY
+
 Case = schemathesis.Case[Any]
 Answers = Counter[tuple[str, int]]
 
 EXAMPLE_ID: Final = "aGFuZGxl"
-"""The document's example of an id; a real one stands in for it."""
-
-EXAMPLE_KEY: Final = "uploads/alice/7f9c24e5-2f4c-4a5e-9d53-0a1a1c5b9d10/photo.jpg"
+"""Example id in the document."""
 
 ASK_S3: Final = frozenset(
     {
@@ -46,34 +46,32 @@ ASK_S3: Final = frozenset(
     }
 )
 MAY_ASK_S3: Final = frozenset({"createUpload", "signUppyRequest"})
-"""To begin an upload in parts, or to see what has arrived of one."""
+"""For multipart uploads only."""
 
 
-def loaded(**checks: object) -> OpenApiSchema:
-    """Load the document, with checks set as Schemathesis' own configuration sets them."""
+def load_document(**checks: object) -> OpenApiSchema:
+    """Load the document with these settings of Schemathesis' checks."""
     config = {
         "seed": 20261123,
         "generation": {
             "deterministic": True,
             "database": "none",
-            # The caller's own credential decides, not a made-up one in its place.
+            # Made-up credentials would replace the caller's.
             "with-security-parameters": False,
         },
-        # What a failure prints are the tests' own keys and tokens, and "key" is the name of a field here.
+        # The tests' keys and tokens are no secrets, and "key" is the name of a field.
         "output": {"sanitization": {"enabled": False}},
         "checks": {
-            # What a policy refuses (a size, a type, a key, a method) no schema can say; `test_statuses.py`
-            # reaches each such refusal.
+            # A schema cannot express what policies refuse; `test_statuses.py` reaches each refusal.
             "positive_data_acceptance": {"enabled": False},
-            # It compares two users whom its own configuration signs in; `tests/api/test_hostile.py` asks for
-            # another user's uploads and objects instead.
+            # It needs two users in its own configuration; `test_statuses.py` asks for targets of other users.
             "object_level_authorization": {"enabled": False},
             **checks,
         },
-        # By another method than POST, "batch" is an upload's id, though of none that there is.
+        # With methods other than POST, "batch" is an unknown upload id.
         "operations": [
             {"include-path": "/v1/uploads/batch", "checks": {"allow_header_conformance": {"enabled": False}}},
-            # A body of null is taken for none, as FastAPI does; generated clients must not be told of it.
+            # FastAPI accepts null as no body, which generated clients must not know.
             {
                 "include-path": "/v1/uploads/{id}/complete",
                 "checks": {"negative_data_rejection": {"enabled": False}},
@@ -83,78 +81,78 @@ def loaded(**checks: object) -> OpenApiSchema:
     return schemathesis.openapi.from_dict(DOCUMENT, config=schemathesis.Config.from_dict(config))
 
 
-everything = loaded()
-# What a store that is down leads to is documented; all other failures stay faults.
-without_s3 = loaded(not_a_server_error={"expected-statuses": ["2xx", "4xx", "502", "503"]})
-# An upload that was given up is pending again, by contract: its id goes on, and there is no 404 to wait for.
-# That what was created is there (`ensure_resource_availability`) is asked.
-workflow = loaded(use_after_free={"enabled": False})
+everything = load_document()
+# Failures of a store that is down are documented; all others are errors.
+without_s3 = load_document(not_a_server_error={"expected-statuses": ["2xx", "4xx", "502", "503"]})
+# A deleted upload is pending again by contract, so there is no 404 to expect. The existence of new uploads
+# (`ensure_resource_availability`) is checked.
+workflow = load_document(use_after_free={"enabled": False})
 
 bounded = hypothesis.settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
-    """An upload of alice's whose bytes have landed, and one of hers in parts that is unfinished."""
+class Targets:
+    """A stored upload of alice's, and an unfinished multipart upload."""
 
     id: str
     key: str
     in_parts: str
 
 
-def granting(server: S3Server) -> dict[str, Any]:
-    """Return settings that let every kind of caller in, and let them all that there is."""
+def permissive_settings(server: S3Server) -> dict[str, Any]:
+    """Return settings that accept every kind of credential and enable every operation."""
     return settings_for(server, auth=AUTH, objects={"delete": True}, s3=WITH_SESSIONS, uppy=UPPY)
 
 
 @pytest.fixture(scope="module")
 def base_url(server: S3Server) -> Iterator[str]:
-    """Run a service that lets every kind of caller in, and lets them delete."""
-    with running_service(granting(server)) as url:
+    """Run a service that accepts every kind of credential."""
+    with running_service(permissive_settings(server)) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def base_url_without_s3() -> Iterator[str]:
-    """Run the same service with nobody at the other end."""
-    settings = granting(s3_that_is_down())
+    """Run the same service with an S3 that is down."""
+    settings = permissive_settings(s3_that_is_down())
     with (
         pytest.MonkeyPatch.context() as patch,
         running_service(settings) as url,
     ):
-        # Between its tries the S3 client waits, and a test has hundreds of requests.
+        # A test has hundreds of requests, so the S3 client must not wait between retries.
         patch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
         yield url
 
 
 @pytest.fixture(scope="module", params=CALLERS)
 def who(request: pytest.FixtureRequest, base_url: str) -> Caller:
-    """Run a test as every kind of caller."""
+    """Run a test with every kind of credential."""
     return caller(request.param, base_url)
 
 
 @pytest.fixture
-def stored(base_url: str) -> Stored:
-    """Store a file, for the operations that ask for one."""
+def stored(base_url: str) -> Targets:
+    """Store a file for operations that need one."""
     content = b"the bytes of a photo"
     upload = created(base_url, size=len(content), method="put")
     sent = httpx.put(upload["url"], content=content, headers=upload["headers"], trust_env=False)
     sent.raise_for_status()
-    # Part 3 of the document's example is its last.
+    # The document's example has three parts.
     in_parts = created(base_url, size=17 * 1024**2, method="multipart")
-    return Stored(id=upload["id"], key=upload["key"], in_parts=in_parts["id"])
+    return Targets(id=upload["id"], key=upload["key"], in_parts=in_parts["id"])
 
 
 @pytest.fixture
-def promised(base_url_without_s3: str) -> Stored:
-    """Create an upload, which takes no S3; nothing is stored."""
+def promised(base_url_without_s3: str) -> Targets:
+    """Create an upload without storing anything, which needs no S3."""
     upload = created(base_url_without_s3, size=1, method="put")
-    return Stored(id=upload["id"], key=upload["key"], in_parts=upload["id"])
+    return Targets(id=upload["id"], key=upload["key"], in_parts=upload["id"])
 
 
 @pytest.fixture
 def answers(who: Caller) -> Iterator[Answers]:
-    """Count an operation's answers by status; at the end, assert that some requests were granted, or none."""
+    """Count responses by status; finally assert that some or none were granted, as the credential allows."""
     counted: Answers = Counter()
     yield counted
     for operation in {operation for operation, _ in counted}:
@@ -164,7 +162,7 @@ def answers(who: Caller) -> Iterator[Answers]:
 
 @pytest.fixture
 def answers_without_s3() -> Iterator[Answers]:
-    """Count likewise; at the end, assert that what asks S3 said that it is down, and nothing else did."""
+    """Count responses by status; finally assert that exactly the operations that call S3 answered 503."""
     counted: Answers = Counter()
     yield counted
     for operation in {operation for operation, _ in counted}:
@@ -176,7 +174,7 @@ def answers_without_s3() -> Iterator[Answers]:
 
 
 def created(base_url: str, *, size: int, method: str) -> dict[str, Any]:
-    """Create an upload of alice's."""
+    """Create an upload as alice."""
     asked = {"filename": "photo.jpg", "size": size, "method": method}
     answer = httpx.post(f"{base_url}/v1/uploads", json=asked, headers=authorization(), trust_env=False)
     upload: dict[str, Any] = answer.raise_for_status().json()
@@ -184,16 +182,16 @@ def created(base_url: str, *, size: int, method: str) -> dict[str, Any]:
 
 
 def count(answers: Answers, case: Case, answer: schemathesis.Response) -> None:
-    """Count an answer, and assert that a problem's code is one that the document names."""
+    """Count a response, and assert that the document names a problem's code."""
     operation = OPERATIONS[case.operation.definition.raw["operationId"]]
     answers[operation.id, answer.status_code] += 1
-    # By a method that it does not have, an address is another operation's or nobody's.
+    # With another method, the path is another operation's, or none.
     if answer.status_code >= 400 and answer.request.method == operation.method.upper():
         assert answer.json()["code"] in operation.outcomes(), answer.text
 
 
-def put_in(case: Case, stored: Stored) -> None:
-    """Let what is there stand where the document names an example."""
+def use_existing_targets(case: Case, stored: Targets) -> None:
+    """Replace the document's example id and key with existing ones."""
     if case.path_parameters.get("id") == EXAMPLE_ID:
         in_parts = case.operation.definition.raw["operationId"] == "signParts"
         case.path_parameters["id"] = stored.in_parts if in_parts else stored.id
@@ -205,12 +203,11 @@ def put_in(case: Case, stored: Stored) -> None:
 
 @everything.parametrize()
 @bounded
-def test_every_answer_is_documented(
-    case: Case, who: Caller, base_url: str, stored: Stored, answers: Answers
+def test_every_response_is_documented(
+    case: Case, who: Caller, base_url: str, stored: Targets, answers: Answers
 ) -> None:
-    """Whoever calls; never with a failure, and never without the credential that the document asks for."""
-    put_in(case, stored)
-    # The document cannot name the header of a proxy, so the check takes such a caller for nobody.
+    use_existing_targets(case, stored)
+    # The document does not name the proxy's header, so the check would see no credential.
     excluded = [] if who.documented else [ignored_auth]
     answer = case.call_and_validate(base_url, headers=dict(who.headers), excluded_checks=excluded)
     count(answers, case, answer)
@@ -218,18 +215,15 @@ def test_every_answer_is_documented(
 
 @without_s3.parametrize()
 @bounded
-def test_every_answer_is_documented_while_s3_is_down(
-    case: Case, base_url_without_s3: str, promised: Stored, answers_without_s3: Answers
+def test_every_response_is_documented_while_s3_is_down(
+    case: Case, base_url_without_s3: str, promised: Targets, answers_without_s3: Answers
 ) -> None:
-    """A failure is one that says that S3 is at fault."""
-    put_in(case, promised)
+    use_existing_targets(case, promised)
     answer = case.call_and_validate(base_url_without_s3, headers=authorization())
     count(answers_without_s3, case, answer)
 
 
-def test_what_was_created_is_there(base_url: str) -> None:
-    """Whatever the order of looking, completing and giving up: an id goes from answer to request."""
-
+def test_ids_of_new_uploads_work_in_every_order_of_calls(base_url: str) -> None:
     class Workflow(workflow.as_state_machine()):  # type: ignore[misc] # made at run time
         def get_call_kwargs(self, _case: Case) -> dict[str, Any]:
             return {"base_url": base_url, "headers": authorization()}

@@ -1,4 +1,4 @@
-"""Every end that the document names for an operation is reached, and is as the document says."""
+"""Every documented outcome of every operation is reached, and matches the document."""
 
 import pytest
 from tests.support.contract.document import OPERATIONS, assert_documented
@@ -13,9 +13,8 @@ DOCUMENTED = [
 
 
 @pytest.mark.parametrize(("name", "outcome"), DOCUMENTED)
-async def test_a_documented_end_is_reached(name: str, outcome: str, stage: Stage) -> None:
-    """By the status and the code that the document names, with a body by its schema."""
-    assert (name, outcome) in SCENARIOS, "documented, and no scenario reaches it"
+async def test_every_documented_outcome_is_reached(name: str, outcome: str, stage: Stage) -> None:
+    assert (name, outcome) in SCENARIOS, "documented, but not reached by any scenario"
     operation = OPERATIONS[name]
     answer = await SCENARIOS[name, outcome](stage, operation)
     assert_documented(operation, answer)
@@ -23,7 +22,7 @@ async def test_a_documented_end_is_reached(name: str, outcome: str, stage: Stage
         assert (answer.json()["code"], answer.status_code) == (outcome, STATUS_TITLES[outcome][0]), (
             answer.text
         )
-        # RFC 9110 sections 11.6.1 and 10.2.3: how to come in, and when to come back.
+        # RFC 9110 sections 11.6.1 and 10.2.3.
         assert ("www-authenticate" in answer.headers) is (answer.status_code == 401)
         assert ("retry-after" in answer.headers) is (answer.status_code == 503)
     else:
@@ -31,5 +30,4 @@ async def test_a_documented_end_is_reached(name: str, outcome: str, stage: Stage
 
 
 def test_every_scenario_is_documented() -> None:
-    """An end that an operation can come to is in the document."""
     assert SCENARIOS.keys() <= set(DOCUMENTED), sorted(SCENARIOS.keys() - set(DOCUMENTED))

@@ -37,15 +37,15 @@ def after_a_form(
 
 
 @pytest.mark.parametrize("allowed", [None, OTHER_ORIGIN])
-def test_an_answer_that_a_page_may_not_read_is_named(moto_server: S3Server, allowed: str | None) -> None:
-    """Preflights passed, and the page would still not know that its file is stored."""
+def test_an_unreadable_answer_is_named(moto_server: S3Server, allowed: str | None) -> None:
+    """The page would not know that its file is stored."""
     finding = after_a_form(moto_server, WELL, allowed)
     assert finding.status == "failed"
     assert finding.found.startswith("pages may not read the answer to a form (")
 
 
-def test_what_is_known_already_stays(moto_server: S3Server) -> None:
-    """An answer that may be read, one that stored nothing, another origin's, and what failed before."""
+def test_other_findings_stay(moto_server: S3Server) -> None:
+    """A readable answer, a refused form, another origin, and an earlier failure."""
     assert after_a_form(moto_server, WELL, ORIGIN) == WELL
     assert after_a_form(moto_server, WELL, None, status=403) == WELL
     other = ok(f"cors:{OTHER_ORIGIN}", "preflights pass")
@@ -54,8 +54,8 @@ def test_what_is_known_already_stays(moto_server: S3Server) -> None:
     assert after_a_form(moto_server, worse, None) == worse
 
 
-def test_a_page_that_may_not_read_where_its_file_is_is_odd(moto_server: S3Server) -> None:
-    """Uploads work; Uppy 5 takes the file's address from there."""
+def test_a_hidden_location_is_a_warning(moto_server: S3Server) -> None:
+    """Uploads work, but Uppy 5 reads the file's address there."""
     hidden = after_a_form(moto_server, WELL, ORIGIN, {"Location": "http://127.0.0.1/key"})
     assert hidden.status == "warning"
     assert "Location" in hidden.found

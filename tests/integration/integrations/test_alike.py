@@ -1,4 +1,4 @@
-"""One table of what policies refuse, asked in every dialect: each gives the same reason, in its own shape."""
+"""Policies refuse the same requests for the same reasons in every integration."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -20,60 +20,60 @@ POLICIES: Final[dict[str, dict[str, Any]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """What a client wants to upload: by which policy, of what size and type."""
+    """A file to upload under a policy."""
 
     policy: str = "default"
     size: int = 100
     type: str = "video/mp4"
 
 
-Dialect = Callable[[httpx.AsyncClient, File], Awaitable[str]]
+Integration = Callable[[httpx.AsyncClient, File], Awaitable[str]]
 
 
 async def v1(api: httpx.AsyncClient, file: File) -> str:
-    """Ask in our own words."""
+    """Use `POST /v1/uploads`."""
     asked = {"filename": "a.mp4", "size": file.size, "content_type": file.type, "policy": file.policy}
     answer = await api.post("/v1/uploads", json=asked)
     return str(answer.json().get("code", "granted"))
 
 
 async def batch(api: httpx.AsyncClient, file: File) -> str:
-    """Ask for it among others."""
+    """Use a batch with other uploads."""
     asked = {"filename": "a.mp4", "size": file.size, "content_type": file.type, "policy": file.policy}
     (result,) = (await api.post("/v1/uploads/batch", json={"uploads": [asked]})).json()["results"]
     return str(result.get("problem", {}).get("code", "granted"))
 
 
 async def simple(api: httpx.AsyncClient, file: File) -> str:
-    """Ask for a bare URL."""
+    """Use `GET /uploads`."""
     query: dict[str, str | int] = {"filename": "a.mp4", "size": file.size, "content_type": file.type}
     answer = await api.get("/uploads", params={**query, "policy": file.policy})
     return str(answer.json().get("code", "granted"))
 
 
 async def uppy_form(api: httpx.AsyncClient, file: File) -> str:
-    """Ask as Uppy asks Companion for a file in one piece."""
+    """Use Companion's form, as Uppy does for single requests."""
     metadata = {"metadata[size]": str(file.size), "metadata[policy]": file.policy}
     answer = await api.get("/uppy/s3/params", params={"filename": "a.mp4", "type": file.type, **metadata})
     return str(answer.json().get("error", "granted"))
 
 
 async def uppy_parts(api: httpx.AsyncClient, file: File) -> str:
-    """Ask as Uppy asks Companion for a file in parts."""
+    """Use Companion's multipart uploads, as Uppy does."""
     metadata = {"size": file.size, "policy": file.policy}
     asked = {"filename": "a.mp4", "type": file.type, "metadata": metadata}
     return str((await api.post("/uppy/s3/multipart", json=asked)).json().get("error", "granted"))
 
 
 async def uppy_sign(api: httpx.AsyncClient, file: File) -> str:
-    """Ask as an app's function for Uppy does."""
+    """Use signed requests, as an app's function for Uppy does."""
     asked = {"method": "PUT", "key": "a.mp4", "contentType": file.type, "size": file.size}
     answer = await api.post("/uppy/sign", json={**asked, "policy": file.policy})
     return str(answer.json().get("error", "granted"))
 
 
 async def better_upload(api: httpx.AsyncClient, file: File) -> str:
-    """Ask as Better Upload's client does; its errors have but five types, so the message tells."""
+    """Use Better Upload. It has five types of errors only, so the message tells the reason."""
     asked = {"name": "a.mp4", "size": file.size, "type": file.type}
     answer = await api.post("/better-upload", json={"route": file.policy, "files": [asked]})
     if answer.is_success:
@@ -88,7 +88,7 @@ async def better_upload(api: httpx.AsyncClient, file: File) -> str:
     return str(told.json()["code"])
 
 
-DIALECTS: Final[tuple[Dialect, ...]] = (
+INTEGRATIONS: Final[tuple[Integration, ...]] = (
     *(v1, batch, simple),
     *(uppy_form, uppy_parts, uppy_sign, better_upload),
 )
@@ -96,12 +96,12 @@ DIALECTS: Final[tuple[Dialect, ...]] = (
 
 @pytest.fixture
 async def api(moto_server: S3Server) -> AsyncIterator[httpx.AsyncClient]:
-    """Run the app, alice calling."""
+    """Serve an app that alice calls."""
     async with service_client(settings_for(moto_server, policies=POLICIES)) as client:
         yield client
 
 
-@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.__name__)
+@pytest.mark.parametrize("integration", INTEGRATIONS, ids=lambda integration: integration.__name__)
 @pytest.mark.parametrize(
     ("file", "reason"),
     [
@@ -121,8 +121,7 @@ async def api(moto_server: S3Server) -> AsyncIterator[httpx.AsyncClient]:
     ],
     ids=str,
 )
-async def test_a_policy_refuses_alike_in_every_dialect(
-    api: httpx.AsyncClient, dialect: Dialect, file: File, reason: str
+async def test_a_policy_refuses_alike_in_every_integration(
+    api: httpx.AsyncClient, integration: Integration, file: File, reason: str
 ) -> None:
-    """Whoever asks, and however."""
-    assert await dialect(api, file) == reason
+    assert await integration(api, file) == reason

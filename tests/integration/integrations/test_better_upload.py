@@ -1,4 +1,4 @@
-"""Better Upload's wire format: what its client is answered, and what it is refused."""
+"""Better Upload's protocol: responses and refusals."""
 
 import json
 from collections.abc import AsyncIterator
@@ -13,8 +13,8 @@ from tests.support.better_upload import FILM, NOTE, TYPES, assert_refused, begun
 from tests.support.servers import S3Server
 from tests.support.service import BASE_URL, authorization, service_client, settings_for
 
-from uploadsvc.api.integrations.better_upload.errors import BetterUploadRoute
-from uploadsvc.api.problems import STATUS_TITLES, domain_problem, problem
+from uploadsvc.api.integrations.better_upload.routes import BetterUploadRoute
+from uploadsvc.api.problems import STATUS_TITLES, Problem, domain_problem
 from uploadsvc.app import create_router
 from uploadsvc.domain import errors
 from uploadsvc.domain.parts import MIB
@@ -45,26 +45,26 @@ POLICIES: Final[dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 async def local() -> AsyncIterator[httpx.AsyncClient]:
-    """Run the app with an S3 that is down: signing is local."""
+    """Serve an app whose S3 is down. Signing needs no S3."""
     async with service_client(settings_for(s3_that_is_down(), auth=AUTH, policies=POLICIES)) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 async def api(_moto: S3Server) -> AsyncIterator[httpx.AsyncClient]:
-    """Run the app over moto."""
+    """Serve an app over moto."""
     server = replace(_moto, bucket=await _moto.create_bucket())
     async with service_client(settings_for(server, auth=AUTH, policies=POLICIES)) as client:
         yield client
 
 
 async def unfinished(api: httpx.AsyncClient) -> list[str]:
-    """Return the keys of the uploads that S3 holds unfinished."""
+    """Return the keys of unfinished uploads in S3."""
     return [one["key"] for one in (await api.get("/v1/uploads")).json()["uploads"]]
 
 
-async def test_one_file_goes_by_one_put(local: httpx.AsyncClient) -> None:
-    """The whole answer; what the client sends by itself is not among the headers."""
+async def test_one_file_is_sent_by_one_put(local: httpx.AsyncClient) -> None:
+    """The headers leave out what the client sends itself."""
     answer = await granted(local, NOTE, metadata={"any": "thing"})
     (one,) = answer["files"]
     url, key = one["signedUrl"], one["file"]["objectInfo"]["key"]
@@ -84,8 +84,8 @@ async def test_one_file_goes_by_one_put(local: httpx.AsyncClient) -> None:
     assert query(url)["X-Amz-Expires"] == "900"
 
 
-async def test_all_that_a_policy_adds_comes_by_one_way(local: httpx.AsyncClient) -> None:
-    """Cache control and metadata by the object's facts, the rest as headers: together what is signed."""
+async def test_every_signed_header_comes_by_exactly_one_way(local: httpx.AsyncClient) -> None:
+    """Cache control and metadata in `objectInfo`, the others as headers."""
     metadata = {"album": "naïve", "source": "mine", "secret": "x", "size": 5}
     (one,) = (await granted(local, NOTE, route="noted", metadata=metadata))["files"]
     info = one["file"]["objectInfo"]
@@ -106,14 +106,14 @@ async def test_all_that_a_policy_adds_comes_by_one_way(local: httpx.AsyncClient)
 
 
 @pytest.mark.parametrize("metadata", [None, "text", 5, [], {"album": 5}, {"Album": "x"}, {"album": None}])
-async def test_metadata_of_any_shape_is_taken(local: httpx.AsyncClient, metadata: object) -> None:
-    """What the policy does not list, or is no text, is dropped."""
+async def test_metadata_of_any_shape_is_accepted(local: httpx.AsyncClient, metadata: object) -> None:
+    """Names outside the policy and values other than text are dropped."""
     (one,) = (await granted(local, NOTE, route="noted", metadata=metadata))["files"]
     assert "album" not in one["file"]["objectInfo"]["metadata"]
 
 
 async def test_urls_live_long_enough_for_the_last_file(local: httpx.AsyncClient) -> None:
-    """One file has the policy's usual time; of several, the last is sent when the others are."""
+    """Several files are sent one after the other, so their URLs have the policy's maximum lifetime."""
     one = await granted(local, NOTE, route="noted")
     several = await granted(local, NOTE, {**NOTE, "size": 5}, route="noted")
     expected = {"60": one, "600": several}
@@ -126,15 +126,15 @@ async def test_urls_live_long_enough_for_the_last_file(local: httpx.AsyncClient)
     [("", False), ("text/plain;charset=utf-8", True), ("Text/Plain", True), (" text/plain ", True)],
 )
 async def test_a_type_is_signed_as_it_is_sent(local: httpx.AsyncClient, type_: str, signed: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """Its spelling is the client's, and comes back so; an empty one is not signed."""
+    """In the client's spelling. An empty type is not signed."""
     (one,) = (await granted(local, {**NOTE, "type": type_}))["files"]
     assert one["file"]["type"] == type_
     names = query(one["signedUrl"])["X-Amz-SignedHeaders"].split(";")
     assert ("content-type" in names) == signed
 
 
-async def test_a_large_file_goes_in_parts(api: httpx.AsyncClient) -> None:
-    """The whole answer: every part is signed for its size, and lives as long as the policy lets it."""
+async def test_a_large_file_is_sent_in_parts(api: httpx.AsyncClient) -> None:
+    """Each part is signed for its size, with the policy's maximum lifetime."""
     answer = await granted(api, FILM)
     (one,) = answer["multipart"]["files"]
     key = one["file"]["objectInfo"]["key"]
@@ -171,7 +171,7 @@ async def test_a_large_file_goes_in_parts(api: httpx.AsyncClient) -> None:
 
 
 async def test_all_parts_of_a_huge_file_are_signed(api: httpx.AsyncClient) -> None:
-    """The client cannot ask for more of them; all end together."""
+    """The client cannot ask for more, so all are signed with the same end."""
     size = 5 * MIB * 2500 + 1
     one = await begun(api, {**FILM, "size": size})
     assert [part["partNumber"] for part in one["parts"]] == list(range(1, 2502))
@@ -182,8 +182,7 @@ async def test_all_parts_of_a_huge_file_are_signed(api: httpx.AsyncClient) -> No
         assert asked["X-Amz-Expires"] in {"3600", "3599"}
 
 
-async def test_files_in_parts_have_one_part_size(api: httpx.AsyncClient) -> None:
-    """The client cuts all by one: large enough for all together, also for those that are small or empty."""
+async def test_multipart_files_share_one_part_size(api: httpx.AsyncClient) -> None:
     sizes = [5 * MIB * 9_998, 5 * MIB, 3, 0]
     files = [{**FILM, "name": f"{size}.mp4", "size": size} for size in sizes]
     answer = await granted(api, *files)
@@ -203,13 +202,13 @@ async def test_files_in_parts_have_one_part_size(api: httpx.AsyncClient) -> None
         ("puts", 99 * MIB, False),
     ],
 )
-async def test_the_policy_says_what_goes_in_parts(
+async def test_the_policy_decides_what_is_sent_in_parts(
     api: httpx.AsyncClient,
     route: str,
     size: int,
     in_parts: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
-    """What is above its threshold, and all of it where it has no PUT."""
+    """Files above its threshold, or all files if it has no PUT."""
     answer = await granted(api, {**FILM, "size": size}, route=route)
     assert ("multipart" in answer) == in_parts
 
@@ -229,10 +228,10 @@ async def test_the_policy_says_what_goes_in_parts(
         ("puts", {"size": 5 * 1024**3 + 1}, "file_too_large", "file_too_large"),
     ],
 )
-async def test_a_policy_refuses_as_it_does_everywhere(
+async def test_refusals_have_the_clients_format(
     local: httpx.AsyncClient, route: str, file: dict[str, Any], code: str, type_: str
 ) -> None:
-    """In the same words, with the same status: in this client's shape, and by the file's name."""
+    """With the status and words of `/v1`, and the name of the file."""
     asked = {"name": "photo.png", "size": 5, "type": "image/png", **file}
     names = {"filename": asked["name"], "content_type": asked["type"], "size": asked["size"]}
     method = "auto" if asked["size"] > 6 * MIB else "put"
@@ -245,15 +244,15 @@ async def test_a_policy_refuses_as_it_does_everywhere(
         assert_refused(answer, type_, STATUS_TITLES[code][0], f"photo.png: {plain['detail']}")
 
 
-async def test_a_file_without_a_type_needs_a_policy_for_all(local: httpx.AsyncClient) -> None:
-    """What its name stands for is not what the client sends."""
+async def test_a_file_without_a_type_needs_a_policy_for_all_types(local: httpx.AsyncClient) -> None:
+    """The client sends no type, whatever the filename stands for."""
     message = "a.png: The browser knows no type for this file; policy 'small' allows image/*."
     answer = await offer(local, {"name": "a.png", "size": 5, "type": ""}, route="small")
     assert_refused(answer, "invalid_file_type", 415, message)
 
 
-async def test_who_may_not_is_rejected(local: httpx.AsyncClient) -> None:
-    """Nobody, a policy that there is not, and one that the credential does not reach."""
+async def test_unauthorized_callers_are_rejected(local: httpx.AsyncClient) -> None:
+    """Without a credential, for an unknown policy, or for one outside the credential."""
     bare = await send_bare(local, "POST", "/better-upload", json={"route": "default", "files": [NOTE]})
     assert_refused(bare, "rejected", 401)
     assert bare.headers["www-authenticate"] == "Bearer"
@@ -279,20 +278,18 @@ async def test_who_may_not_is_rejected(local: httpx.AsyncClient) -> None:
         ({"route": "default", "files": [{"name": "a", "size": 1}]}, "files.0.type: It has to be given."),
     ],
 )
-async def test_what_is_malformed_is_named(
+async def test_malformed_fields_are_named(
     local: httpx.AsyncClient, body: dict[str, Any], message: str | None
 ) -> None:
-    """By the field, in one line."""
     assert_refused(await local.post("/better-upload", json=body), "invalid_request", 422, message)
 
 
-async def test_more_than_a_client_needs_is_no_reason(local: httpx.AsyncClient) -> None:
-    """Fields of a later release, and ours that it does not know, are let through."""
+async def test_unknown_fields_are_ignored(local: httpx.AsyncClient) -> None:
+    """Later releases of the client may send more."""
     await granted(local, {**NOTE, "lastModified": 5}, more={"a": 1})
 
 
 async def test_a_long_body_is_refused(local: httpx.AsyncClient) -> None:
-    """As everywhere, in this client's shape."""
     answer = await offer(local, {**NOTE, "name": "x" * 2_000_000})
     assert_refused(answer, "invalid_request", 413)
     answer = await local.post(
@@ -301,8 +298,7 @@ async def test_a_long_body_is_refused(local: httpx.AsyncClient) -> None:
     assert_refused(answer, "invalid_request", 422)
 
 
-async def test_a_hundred_files_at_once_and_no_more(local: httpx.AsyncClient) -> None:
-    """Nor more parts than one upload can have."""
+async def test_at_most_a_hundred_files_and_ten_thousand_parts_at_once(local: httpx.AsyncClient) -> None:
     files = [{**NOTE, "name": f"{number}.txt"} for number in range(101)]
     assert len((await granted(local, *files[:100]))["files"]) == 100
     message = "These are 101 files; ask for at most 100 at once."
@@ -313,23 +309,21 @@ async def test_a_hundred_files_at_once_and_no_more(local: httpx.AsyncClient) -> 
 
 
 async def test_files_that_the_client_cannot_tell_apart_are_refused(local: httpx.AsyncClient) -> None:
-    """It would send the second to the address of the first. One that differs in anything is another."""
+    """It would send both to the URL of the first."""
     other = [{**NOTE, "name": "n.txt"}, {**NOTE, "size": 5}, {**NOTE, "type": "text/csv"}]
     assert len((await granted(local, NOTE, *other))["files"]) == 4
     told = assert_refused(await offer(local, NOTE, *other, NOTE), "invalid_request", 422)
     assert told.startswith("note.txt: ")
 
 
-async def test_a_name_in_a_message_is_one_line(local: httpx.AsyncClient) -> None:
-    """Whatever it is made of, and however long."""
+async def test_filenames_in_messages_are_short_and_on_one_line(local: httpx.AsyncClient) -> None:
     for name, shown in (("a\nb\u2028é", r"a\nb\u2028\xe9"), ("x" * 5000, "x" * 200)):
         for type_ in ("text/plain", ""):
             answer = await offer(local, {"name": name, "size": 5, "type": type_}, route="small")
             assert assert_refused(answer, "invalid_file_type", 415).startswith(f"{shown}: ")
 
 
-async def test_nothing_is_begun_where_one_is_refused(api: httpx.AsyncClient) -> None:
-    """Whatever its place among those that would go in parts."""
+async def test_one_refused_file_leaves_nothing_in_s3(api: httpx.AsyncClient) -> None:
     before = await unfinished(api)
     wrong = {"name": "page.html", "size": 1, "type": "text/html"}
     for files in ([wrong, FILM], [FILM, wrong], [FILM, {**FILM, "size": 6 * 1024**4}]):
@@ -338,30 +332,29 @@ async def test_nothing_is_begun_where_one_is_refused(api: httpx.AsyncClient) -> 
     assert await unfinished(api) == before
 
 
-async def test_with_s3_down_parts_are_refused_in_time(local: httpx.AsyncClient) -> None:
-    """And a client is told when to come back."""
+async def test_with_s3_down_the_client_is_told_when_to_retry(local: httpx.AsyncClient) -> None:
     answer = await offer(local, FILM, {**FILM, "size": 12 * MIB})
     assert_refused(answer, "invalid_request", 503)
     assert answer.headers["retry-after"] == "2"
 
 
-def test_every_problem_has_the_clients_shape() -> None:
-    """Each code of the contract is of a type that the client lists, with its own status and words."""
+def test_every_problem_has_the_clients_format() -> None:
     route = BetterUploadRoute("/x", lambda: None)
     kinds = [kind for kind in _subclasses(errors.UploadsvcError) if "code" in vars(kind)]
     assert len(kinds) > 20
-    made = [domain_problem(kind("A reason.")) for kind in kinds]
-    made += [problem(code, "A reason.") for code in STATUS_TITLES]
-    for one in made:
-        code = json.loads(bytes(one.body))["code"]
-        shaped = route.shaped(one)
-        assert shaped.status_code == STATUS_TITLES[code][0]
-        error = json.loads(bytes(shaped.body))["error"]
+    problems = [domain_problem(kind("A reason.")) for kind in kinds]
+    problems += [Problem(code, "A reason.") for code in STATUS_TITLES]
+    for problem in problems:
+        code = problem.code
+        answer = route.render(problem)
+        assert answer.status_code == STATUS_TITLES[code][0]
+        error = json.loads(bytes(answer.body))["error"]
         assert error["message"] == "A reason."
         assert error["type"] in TYPES
         refused = code in {"unauthenticated", "forbidden", "not_found", "policy_not_found"}
         assert (error["type"] == "rejected") == refused
-        assert shaped.headers.get("retry-after") == one.headers.get("retry-after")
+        for header in ("Retry-After", "WWW-Authenticate"):
+            assert answer.headers.get(header) == problem.headers.get(header)
 
 
 def _subclasses(kind: type[errors.UploadsvcError]) -> list[type[errors.UploadsvcError]]:
@@ -376,10 +369,10 @@ def _subclasses(kind: type[errors.UploadsvcError]) -> list[type[errors.Uploadsvc
         ("[::1]:8000", "http://[::1]:8000"),
     ],
 )
-async def test_addresses_are_those_by_which_the_caller_came(
+async def test_action_urls_use_the_requests_own_address(
     api: httpx.AsyncClient, host: str, expected: str
 ) -> None:
-    """Scheme, host, port and path as the request named them."""
+    """Its scheme, host, port and path."""
     one = await begun(api, headers={"Host": host})
     assert one["completeSignedUrl"].startswith(f"{expected}/better-upload/complete/")
     assert one["abortSignedUrl"].startswith(f"{expected}/better-upload/abort/")
@@ -389,8 +382,7 @@ async def test_addresses_are_those_by_which_the_caller_came(
     "host",
     ["", "a b", "a/b", "a@b", "a?b", "a#b", "a:b", "a:99999", "a:0", "[::1", "é", "a\\b", "a,b", "a:80:80"],
 )
-async def test_a_host_that_is_none_is_refused(api: httpx.AsyncClient, host: str) -> None:
-    """No address is made of it."""
+async def test_a_malformed_host_is_refused(api: httpx.AsyncClient, host: str) -> None:
     answer = await api.post(
         "/better-upload",
         json={"route": "default", "files": [FILM]},
@@ -399,8 +391,7 @@ async def test_a_host_that_is_none_is_refused(api: httpx.AsyncClient, host: str)
     assert_refused(answer, "invalid_request", 422)
 
 
-async def test_the_operator_may_name_the_address(moto_server: S3Server) -> None:
-    """Then the request's own does not matter."""
+async def test_a_public_url_overrides_the_requests_address(moto_server: S3Server) -> None:
     for public_url in ("https://uploads.example.com", "https://example.com/files/"):
         given = settings_for(moto_server, policies=POLICIES, public_url=public_url)
         async with service_client(given) as client:
@@ -410,8 +401,8 @@ async def test_the_operator_may_name_the_address(moto_server: S3Server) -> None:
         assert one["abortSignedUrl"].startswith(f"{base}/better-upload/abort/")
 
 
-async def test_mounted_routes_know_their_place(moto_server: S3Server) -> None:
-    """Under a prefix, two beside each other, in a mounted app, and below the server's own root path."""
+async def test_mounted_routes_know_their_path(moto_server: S3Server) -> None:
+    """With a prefix, twice in one app, in a mounted app, and below the server's root path."""
     settings = Settings.model_validate(settings_for(moto_server, auth={"jwt": {}}, policies=POLICIES))
     inner, app = FastAPI(), FastAPI()
     app.include_router(create_router(settings, authenticate=lambda: Principal(user="pat")), prefix="/files")
@@ -421,7 +412,7 @@ async def test_mounted_routes_know_their_place(moto_server: S3Server) -> None:
     async with app.router.lifespan_context(app), inner.router.lifespan_context(inner):
         for path in ("/files", "/a%20b", "/sub/in"):
             await _works_at(app, path, path)
-        # Some servers leave their own prefix in the path that they tell of, as ASGI wants it, some do not.
+        # ASGI wants servers to leave their root path in the path, but not all do.
         await _works_at(app, "/files", "/api/files", root_path="/api")
         await _works_at(app, "/api/files", "/api/files", root_path="/api")
 

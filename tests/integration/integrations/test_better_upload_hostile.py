@@ -1,4 +1,4 @@
-"""Whatever Better Upload's routes are sent, the answer is never a 5xx, and in the client's own shape."""
+"""Hostile requests to Better Upload's routes: never a 5xx, and errors in the client's format."""
 
 import json
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCh
 
 @pytest.fixture(scope="module")
 async def shared(_moto: S3Server) -> AsyncIterator[httpx.AsyncClient]:
-    """Run the app over moto, where even what talks to S3 gets an answer."""
+    """Serve an app over moto, so that calls to S3 are answered."""
     server = replace(_moto, bucket=await _moto.create_bucket())
     async with service_client(settings_for(server, policies=POLICIES)) as client:
         yield client
@@ -33,10 +33,7 @@ async def shared(_moto: S3Server) -> AsyncIterator[httpx.AsyncClient]:
 @MANY
 @given(body=st.binary(), token=st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1))
 @example(body=b"<CompleteMultipartUpload>\xff</CompleteMultipartUpload>", token="a.b.c")
-async def test_whatever_is_sent_is_no_failure_of_ours(
-    shared: httpx.AsyncClient, body: bytes, token: str
-) -> None:
-    """Any body at a good address, and any address."""
+async def test_any_body_and_any_token(shared: httpx.AsyncClient, body: bytes, token: str) -> None:
     one = await begun(shared)
     good = path_of(one["completeSignedUrl"])
     assert_refused(await shared.post(good, content=body), "invalid_request", 422)
@@ -69,11 +66,11 @@ NEAR = st.fixed_dictionaries(
 @example(body={"route": "default", "files": [{**FILM, "name": "\ud800"}]})
 @example(body={"route": "default", "files": [{**FILM, "size": 2**63 - 1}]})
 @example(body={"route": "parts", "files": [{**FILM, "type": "\r\nx-evil: 1"}]})
-async def test_whatever_is_asked_for_is_granted_or_refused(
+async def test_any_offer_is_granted_or_refused(
     shared: httpx.AsyncClient,
     body: Any,  # noqa: ANN401 - any JSON
 ) -> None:
-    """Under the caller's own prefix, each as it was named; or in the client's own shape."""
+    """Granted files are below the caller's prefix and keep their names."""
     headers = {"Content-Type": "application/json"}
     answer = await shared.post("/better-upload", content=json.dumps(body), headers=headers)
     assert answer.status_code < 500, answer.text

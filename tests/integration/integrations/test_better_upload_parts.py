@@ -1,4 +1,4 @@
-"""Better Upload's multipart uploads: completed by the service, or given up, at addresses for that alone."""
+"""Better Upload's multipart uploads: completed and aborted at URLs that carry a token."""
 
 import asyncio
 import json
@@ -57,27 +57,27 @@ OBJECTS: Final = {"delete": True}
 
 @pytest.fixture
 async def api(moto_server: S3Server) -> AsyncIterator[httpx.AsyncClient]:
-    """Run the app over a bucket of its own; callers may delete what is stored."""
+    """Serve an app over a bucket for one test; callers may delete objects."""
     async with service_client(settings_for(moto_server, policies=POLICIES, objects=OBJECTS)) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 async def shared(_moto: S3Server) -> AsyncIterator[httpx.AsyncClient]:
-    """Run one for all tests that only look at what is refused."""
+    """Serve an app for all tests whose requests are refused."""
     server = replace(_moto, bucket=await _moto.create_bucket())
     async with service_client(settings_for(server, policies=POLICIES, objects=OBJECTS)) as client:
         yield client
 
 
 async def state(api: httpx.AsyncClient, one: dict[str, Any]) -> dict[str, Any]:
-    """Return what the service says of an upload."""
+    """Return the state of an upload by `/v1`."""
     found: dict[str, Any] = (await api.get(f"/v1/uploads/{one['id']}")).json()
     return found
 
 
-async def test_an_upload_is_completed_once_and_stays(api: httpx.AsyncClient) -> None:
-    """A repeated call, after a lost answer, is a success too; to give it up then takes nothing away."""
+async def test_completion_can_be_repeated(api: httpx.AsyncClient) -> None:
+    """An abort afterwards deletes nothing."""
     one = await begun(api)
     etags = await send(one)
     for _ in range(2):
@@ -101,14 +101,13 @@ async def test_an_upload_is_completed_once_and_stays(api: httpx.AsyncClient) -> 
         ((), {4: "0" * 32}, 422, "There is no part 4; the upload has 1 to 3."),
     ],
 )
-async def test_other_parts_than_s3_has_are_not_put_together(
+async def test_parts_that_differ_from_those_in_s3_are_not_assembled(
     api: httpx.AsyncClient,
     sent: tuple[int, ...],
     altered: dict[int, str | None],
     status: int,
     message: str,
 ) -> None:
-    """One that did not arrive, one that is not named, one that is another, one too many."""
     one = await begun(api)
     etags = {**await send(one, *sent), **altered}
     answer = await complete(api, one, {number: etag for number, etag in etags.items() if etag})
@@ -118,8 +117,8 @@ async def test_other_parts_than_s3_has_are_not_put_together(
     assert (await state(api, one))["status"] == "aborted"
 
 
-async def test_whoever_gives_up_leaves_nothing(api: httpx.AsyncClient) -> None:
-    """Twice is fine, and nothing can be completed after."""
+async def test_an_aborted_upload_leaves_nothing(api: httpx.AsyncClient) -> None:
+    """Aborting twice is fine; completing afterwards is not."""
     one = await begun(api)
     etags = await send(one)
     for _ in range(2):
@@ -128,8 +127,7 @@ async def test_whoever_gives_up_leaves_nothing(api: httpx.AsyncClient) -> None:
     assert_refused(await complete(api, one, etags), "invalid_request", 409)
 
 
-async def test_what_an_older_object_proves_is_nothing(api: httpx.AsyncClient) -> None:
-    """Where the key is taken, the upload is refused, and the object there stays."""
+async def test_an_older_object_under_the_key_is_not_the_upload(api: httpx.AsyncClient) -> None:
     first, second = await begun(api), await begun(api)
     assert (await complete(api, first, await send(first))).status_code == 204
     assert_refused(await complete(api, second, await send(second)), "invalid_request", 409)
@@ -138,25 +136,24 @@ async def test_what_an_older_object_proves_is_nothing(api: httpx.AsyncClient) ->
 
 
 async def test_an_empty_file_is_one_empty_part(api: httpx.AsyncClient) -> None:
-    """As the client sends it."""
     one = await begun(api, {**NOTE, "size": 0}, route="brief")
     assert [(part["partNumber"], part["size"]) for part in one["parts"]] == [(1, 0)]
     assert (await complete(api, one, await send(one))).status_code == 204
     assert (await state(api, one))["object"]["size"] == 0
 
 
-async def test_an_address_is_for_one_act_alone(api: httpx.AsyncClient) -> None:
-    """Neither token does the other's work, and neither is an id, a credential, or the other way round."""
+async def test_a_token_is_for_one_action_only(api: httpx.AsyncClient) -> None:
+    """And no token is an id or a credential, or the other way round."""
     one, single = await begun(api), (await granted(api, NOTE))["metadata"]["ids"]
     etags = await send(one)
     to_complete, to_abort = (one[name].rpartition("/")[2] for name in ("completeSignedUrl", "abortSignedUrl"))
-    minted = (await api.post("/v1/tokens", json={})).json()["token"]
+    issued = (await api.post("/v1/tokens", json={})).json()["token"]
     (single_id,) = single.values()
-    for token in (to_abort, minted, one["id"], single_id, "x", to_complete[:-1], to_complete + "A"):
+    for token in (to_abort, issued, one["id"], single_id, "x", to_complete[:-1], to_complete + "A"):
         body = completion(etags)
         answer = await api.post(f"/better-upload/complete/{token}", content=body)
         assert_refused(answer, "rejected", 404, "There is no such upload.")
-    for token in (to_complete, minted, one["id"], single_id, "x"):
+    for token in (to_complete, issued, one["id"], single_id, "x"):
         answer = await api.delete(f"/better-upload/abort/{token}")
         assert_refused(answer, "rejected", 404, "There is no such upload.")
     for token in (to_complete, to_abort):
@@ -167,8 +164,7 @@ async def test_an_address_is_for_one_act_alone(api: httpx.AsyncClient) -> None:
     assert (await complete(api, one, etags)).status_code == 204
 
 
-async def test_a_receipt_is_no_address(api: httpx.AsyncClient) -> None:
-    """Nor is an address a receipt: each has a key of its own."""
+async def test_receipts_and_action_tokens_have_different_keys(api: httpx.AsyncClient) -> None:
     one = await begun(api)
     await complete(api, one, await send(one))
     receipt = (await api.post(f"/v1/uploads/{one['id']}/complete")).json()["receipt"]
@@ -176,8 +172,7 @@ async def test_a_receipt_is_no_address(api: httpx.AsyncClient) -> None:
     assert_refused(answer, "rejected", 404)
 
 
-async def test_anothers_upload_is_not_there(api: httpx.AsyncClient) -> None:
-    """Neither by its id, nor at another's address: an address is bound to its own upload."""
+async def test_another_users_upload_is_not_found(api: httpx.AsyncClient) -> None:
     hers = await begun(api)
     his = await begun(api, headers=authorization("bob"))
     etags = await send(hers)
@@ -187,7 +182,7 @@ async def test_anothers_upload_is_not_there(api: httpx.AsyncClient) -> None:
         for method, end in (("GET", ""), ("POST", "/complete"), ("DELETE", "")):
             answer = await api.request(method, f"/v1/uploads/{upload_id}{end}", headers=stranger)
             assert_problem(answer, "not_found")
-    # What is hers is decided by the token alone, whoever sends it and with whatever credential.
+    # The token alone decides; credentials beside it are ignored.
     assert (
         await api.delete(path_of(his["abortSignedUrl"]), headers=authorization("alice"))
     ).status_code == 204
@@ -200,18 +195,17 @@ async def test_anothers_upload_is_not_there(api: httpx.AsyncClient) -> None:
     assert (await complete(api, hers, etags)).status_code == 204
 
 
-async def test_a_narrow_credential_makes_narrow_addresses(api: httpx.AsyncClient) -> None:
-    """They work for its own policy."""
-    minted = await api.post("/v1/tokens", json={"policies": ["brief"]})
-    bearer = {"Authorization": f"Bearer {minted.json()['token']}"}
+async def test_action_urls_have_the_rights_of_the_credential(api: httpx.AsyncClient) -> None:
+    issued = await api.post("/v1/tokens", json={"policies": ["brief"]})
+    bearer = {"Authorization": f"Bearer {issued.json()['token']}"}
     assert_refused(await offer(api, FILM, headers=bearer), "rejected", 403)
     one = await begun(api, route="brief", headers=bearer)
     assert (await complete(api, one, await send(one))).status_code == 204
 
 
 @pytest.mark.parametrize(("route", "seconds"), [("default", 2 * 3600), ("brief", 60)])
-async def test_addresses_end(moto_server: S3Server, route: str, seconds: int) -> None:
-    """An hour after the parts' URLs, or with the upload itself."""
+async def test_action_urls_expire(moto_server: S3Server, route: str, seconds: int) -> None:
+    """An hour after the part URLs, or with the upload."""
     noon = datetime.now(UTC).replace(microsecond=0)
     passed = timedelta()
     settings = settings_for(moto_server, policies=POLICIES)
@@ -227,7 +221,6 @@ async def test_addresses_end(moto_server: S3Server, route: str, seconds: int) ->
 
 
 async def test_a_body_that_is_too_long_is_refused(shared: httpx.AsyncClient) -> None:
-    """In this client's shape."""
     one = await begun(shared)
     answer = await shared.post(path_of(one["completeSignedUrl"]), content=b" " * (MAX_BODY_BYTES + 1))
     assert_refused(answer, "invalid_request", 413)
@@ -235,7 +228,7 @@ async def test_a_body_that_is_too_long_is_refused(shared: httpx.AsyncClient) -> 
 
 @pytest.fixture
 async def scripted(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
-    """Give a test an S3 that plays by its script, and a service that loses patience soon."""
+    """Serve an app whose S3 follows a script, and which waits briefly."""
     monkeypatch.setattr(routes, "COMPLETE_WAIT", 0.3)
     monkeypatch.setattr("uploadsvc.services.uploads.RETRY_PAUSE", 0.01)
     monkeypatch.setattr("uploadsvc.s3.multipart.PATIENCE", 0.05)
@@ -244,13 +237,13 @@ async def scripted(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
 
 
 async def in_parts(stage: Stage) -> tuple[dict[str, Any], str]:
-    """Begin an upload in parts; return it and its mark."""
+    """Begin a multipart upload; return it and its mark."""
     one = await begun(stage.api, {**FILM, "size": 65 * MIB})
     return one, SignedIds([SECRET_KEY.encode()]).verify(one["id"]).upload_uuid
 
 
 def all_parts(count: int = 13) -> Canned:
-    """Return a page of all parts of five mebibytes."""
+    """Return a listing of all parts, 5 MiB each."""
     return parts(*((number, 5 * MIB) for number in range(1, count + 1)))
 
 
@@ -258,10 +251,8 @@ SENT: Final = {number: f"e{number}" for number in range(1, 14)}
 BUSY: Final = Canned(status=503, code="SlowDown")
 
 
-async def test_what_s3_cannot_do_now_is_asked_for_again(
-    scripted: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The client would not: it would throw away all that it sent."""
+async def test_completion_retries_while_s3_fails(scripted: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client would abort the upload."""
     monkeypatch.setattr(routes, "COMPLETE_WAIT", 3.0)
     monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
     one, mark = await in_parts(scripted)
@@ -273,8 +264,8 @@ async def test_what_s3_cannot_do_now_is_asked_for_again(
     assert (await complete(scripted.api, one, SENT)).status_code == 204
 
 
-async def test_while_s3_is_at_it_the_client_is_sent_round(scripted: Stage) -> None:
-    """To the same address, by a redirect that keeps method and body; nothing is put together twice."""
+async def test_while_s3_assembles_the_client_is_redirected(scripted: Stage) -> None:
+    """To the same URL, with method and body; nothing is assembled twice."""
     one, mark = await in_parts(scripted)
     late: asyncio.Future[Canned] = asyncio.get_running_loop().create_future()
     scripted.script |= {
@@ -297,8 +288,7 @@ async def test_while_s3_is_at_it_the_client_is_sent_round(scripted: Stage) -> No
     assert len(scripted.asked("complete")) == 1
 
 
-async def test_what_will_not_change_is_told_at_once(scripted: Stage) -> None:
-    """A denial, and parts that are not there."""
+async def test_permanent_failures_are_not_retried(scripted: Stage) -> None:
     one, _ = await in_parts(scripted)
     scripted.script |= {"parts": [DENIED]}
     assert_refused(await complete(scripted.api, one, SENT), "invalid_request", 502)
@@ -307,13 +297,12 @@ async def test_what_will_not_change_is_told_at_once(scripted: Stage) -> None:
     assert len(scripted.asked("parts")) == 2
 
 
-def test_a_wait_is_shorter_than_what_ends_it() -> None:
-    """A process that is told to stop, and the proxies that are in use."""
+def test_the_wait_is_shorter_than_timeouts() -> None:
+    """Those of proxies, and of a process that drains."""
     assert routes.COMPLETE_WAIT + DEADLINE < GRACE_SECONDS < 60
 
 
-async def test_if_one_cannot_begin_the_others_are_given_up(scripted: Stage) -> None:
-    """The client gets one answer for all; nothing is left in S3 that it knows nothing of."""
+async def test_if_one_upload_cannot_begin_the_others_are_aborted(scripted: Stage) -> None:
     scripted.script |= {"create": [BEGUN, DENIED, BEGUN], "abort": [Canned(status=204)], "head": [NOTHING]}
     files = [{**FILM, "name": f"{number}.mp4", "size": 65 * MIB} for number in range(3)]
     assert_refused(await offer(scripted.api, *files), "invalid_request", 502)
@@ -321,8 +310,8 @@ async def test_if_one_cannot_begin_the_others_are_given_up(scripted: Stage) -> N
     assert len(scripted.asked("abort")) == 2
 
 
-async def test_no_address_is_in_the_log(api: httpx.AsyncClient) -> None:
-    """It is a credential, as a signed URL is."""
+async def test_action_urls_are_not_logged(api: httpx.AsyncClient) -> None:
+    """They are credentials."""
     with capture_logs() as logs:
         one = await begun(api)
         answers = [await complete(api, one, {1: ETAG}), await abort(api, one)]

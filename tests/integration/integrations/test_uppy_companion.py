@@ -1,4 +1,4 @@
-"""What Companion's routes answer, and to whom."""
+"""Companion's routes."""
 
 import base64
 import json
@@ -34,7 +34,7 @@ POLICIES: Final[dict[str, dict[str, Any]]] = {
 def token(
     *policies: str, user: str = "alice", ends: timedelta = timedelta(minutes=5), secret: str = SECRET_KEY
 ) -> str:
-    """Return an upload token; without policies, for all."""
+    """Return an upload token, by default for all policies."""
     now = datetime.now(UTC)
     tokens = ServiceTokens([secret.encode()], kind=UPLOAD, clock=lambda: now)
     return tokens.issue(user, frozenset(policies) or None, expires_at=now + ends)
@@ -42,7 +42,7 @@ def token(
 
 @pytest.fixture
 async def api(moto_server: S3Server) -> AsyncIterator[httpx.AsyncClient]:
-    """Run the app, alice calling."""
+    """Serve an app that alice calls."""
     async with service_client(settings_for(moto_server, policies=POLICIES)) as client:
         yield client
 
@@ -67,7 +67,7 @@ async def sent(api: httpx.AsyncClient, upload_id: str, key: str, number: int, co
 
 
 def refused(answer: httpx.Response) -> tuple[int, str]:
-    """Assert that an answer is a refusal as Uppy and as everybody else reads it; return status and code."""
+    """Assert that a response is a refusal, as a problem and as Uppy reads it; return status and code."""
     body = answer.json()
     assert (body["error"], body["message"]) == (body["code"], body["detail"])
     assert body["status"] == answer.status_code
@@ -82,8 +82,8 @@ def policy_of(fields: dict[str, str]) -> list[Any]:
     return conditions
 
 
-async def test_a_form_is_as_uppy_wants_it(api: httpx.AsyncClient) -> None:
-    """A POST to an address that ends in a slash, with a key of the caller's and 201 for an answer."""
+async def test_a_form_suits_uppy(api: httpx.AsyncClient) -> None:
+    """It posts to a URL with a slash at its end, and S3 answers 201."""
     params = {"filename": "a b.txt", "type": "text/plain", "metadata[name]": "a b.txt", "metadata[x]": "1"}
     answer = await api.get("/uppy/s3/params", params=params)
     assert answer.status_code == 200
@@ -103,8 +103,8 @@ async def test_a_form_is_as_uppy_wants_it(api: httpx.AsyncClient) -> None:
     assert ["content-length-range", 0, 5 * 1024**3] in conditions
 
 
-async def test_what_the_page_says_of_size_and_policy_counts(api: httpx.AsyncClient) -> None:
-    """As metadata, since Uppy has no other place for them; metadata that a policy lists is kept."""
+async def test_size_and_policy_come_as_metadata(api: httpx.AsyncClient) -> None:
+    """Uppy has no other place for them. Metadata that the policy lists is stored."""
     params = {"filename": "a.txt", "metadata[size]": "7", "metadata[policy]": "named", "metadata[name]": "A"}
     fields = (await api.get("/uppy/s3/params", params=params)).json()["fields"]
     assert ["content-length-range", 7, 7] in policy_of(fields)
@@ -114,8 +114,8 @@ async def test_what_the_page_says_of_size_and_policy_counts(api: httpx.AsyncClie
     }
 
 
-async def test_an_upload_in_parts_from_end_to_end(api: httpx.AsyncClient) -> None:
-    """Sized: the parts that Uppy cuts, each signed for its length, listed, and put together."""
+async def test_a_multipart_upload_from_end_to_end(api: httpx.AsyncClient) -> None:
+    """With a size, each of Uppy's parts is signed for its length."""
     size = 5 * MIB + 3
     upload_id, key = await begun(api, size=size)
     signed = await api.get(f"/uppy/s3/multipart/{upload_id}/2", params={"key": key})
@@ -137,19 +137,18 @@ async def test_an_upload_in_parts_from_end_to_end(api: httpx.AsyncClient) -> Non
     assert done.json().keys() == {"location", "key", "bucket"}
     assert done.json()["key"] == key
     assert done.json()["location"].endswith(key)
-    # Its answer may have been lost: what goes on then comes to the same end.
+    # The response may have been lost: a client that continues gets the same result.
     again = await api.get(f"/uppy/s3/multipart/{upload_id}", params={"key": key})
     assert [part["PartNumber"] for part in again.json()] == [1, 2]
     parts = [{"PartNumber": part["PartNumber"], "ETag": part["ETag"]} for part in again.json()]
     assert (await api.post(url, params={"key": key}, json={"parts": parts})).json() == done.json()
-    # The same id serves for what Uppy has no room for.
+    # The same id gets the receipt, for which Uppy has no place.
     completed = await api.post(f"/v1/uploads/{upload_id}/complete")
     assert completed.json()["object"]["size"] == size
     assert completed.json()["receipt"]
 
 
-async def test_giving_up_never_takes_what_is_stored(moto_server: S3Server) -> None:
-    """Uppy gives up parts; an object that is there stays, even where callers may delete."""
+async def test_aborting_never_deletes_an_object(moto_server: S3Server) -> None:
     config = settings_for(moto_server, policies=POLICIES, objects={"delete": True})
     async with service_client(config) as api:
         upload_id, key = await begun(api, size=3)
@@ -162,8 +161,8 @@ async def test_giving_up_never_takes_what_is_stored(moto_server: S3Server) -> No
         assert (await api.get("/v1/object", params={"key": key})).json()["size"] == 3
 
 
-async def test_what_was_given_up_is_over(api: httpx.AsyncClient) -> None:
-    """Twice is fine; nothing goes on from there."""
+async def test_an_aborted_upload_is_over(api: httpx.AsyncClient) -> None:
+    """Aborting twice is fine."""
     upload_id, key = await begun(api, size=3)
     for _ in range(2):
         assert (await api.delete(f"/uppy/s3/multipart/{upload_id}", params={"key": key})).json() == {}
@@ -178,10 +177,9 @@ async def test_what_was_given_up_is_over(api: httpx.AsyncClient) -> None:
         ([b"a" * 5 * MIB, b"b" * MIB, b"c"], 413, "file_too_large"),
     ],
 )
-async def test_an_open_size_is_measured_at_the_end(
+async def test_an_unknown_size_is_checked_before_assembly(
     api: httpx.AsyncClient, contents: list[bytes], status: int, code: str
 ) -> None:
-    """Before the parts are put together; nothing is lost of them."""
     upload_id, key = await begun(api, policy="open")
     etags = [await sent(api, upload_id, key, number, part) for number, part in enumerate(contents, 1)]
     body = {"parts": [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]}
@@ -199,10 +197,9 @@ async def test_an_open_size_is_measured_at_the_end(
         ({1: True, 2: True, 3: True}, "upload_incomplete"),
     ],
 )
-async def test_of_an_open_size_just_what_was_named_counts(
+async def test_with_an_unknown_size_the_client_must_name_the_parts_of_s3(
     api: httpx.AsyncClient, named: dict[int, bool], code: str
 ) -> None:
-    """Neither more parts, nor fewer, nor others."""
     upload_id, key = await begun(api, policy="open")
     etags = {
         n: await sent(api, upload_id, key, n, content) for n, content in ((1, b"a" * 5 * MIB), (2, b"b"))
@@ -221,8 +218,8 @@ async def test_of_an_open_size_just_what_was_named_counts(
     assert done.status_code == 200
 
 
-async def test_an_open_size_s_parts_are_signed_here_alone(api: httpx.AsyncClient) -> None:
-    """Of no size, which `/v1` promises of each part; status and completion serve there, too."""
+async def test_parts_of_unknown_size_are_signed_by_companion_only(api: httpx.AsyncClient) -> None:
+    """`/v1` promises the size of each part."""
     upload_id, key = await begun(api, policy="open")
     answer = await api.post(f"/v1/uploads/{upload_id}/parts", json={"part_numbers": [1]})
     assert (answer.status_code, answer.json()["code"]) == (422, "method_not_available")
@@ -256,10 +253,9 @@ async def test_an_open_size_s_parts_are_signed_here_alone(api: httpx.AsyncClient
         ({"size": 1}, "video", "validation_error"),
     ],
 )
-async def test_a_policy_refuses_an_upload_in_parts_as_it_does_elsewhere(
+async def test_a_policy_refuses_multipart_uploads_with_the_codes_of_v1(
     api: httpx.AsyncClient, metadata: dict[str, object], kind: str, code: str
 ) -> None:
-    """By the same codes."""
     body = {"filename": "film.mp4", "type": kind, "metadata": metadata}
     assert refused(await api.post("/uppy/s3/multipart", json=body))[1] == code
 
@@ -277,15 +273,14 @@ async def test_a_policy_refuses_an_upload_in_parts_as_it_does_elsewhere(
         ({"metadata[size]": "undefined"}, "validation_error"),
     ],
 )
-async def test_a_policy_refuses_a_form_as_it_does_elsewhere(
+async def test_a_policy_refuses_forms_with_the_codes_of_v1(
     api: httpx.AsyncClient, params: dict[str, str], code: str
 ) -> None:
-    """By the same codes."""
     assert refused(await api.get("/uppy/s3/params", params=params))[1] == code
 
 
-async def test_a_store_without_forms_says_so(moto_server: S3Server) -> None:
-    """Companion's client always posts one."""
+async def test_a_store_without_forms_refuses(moto_server: S3Server) -> None:
+    """Companion's client always posts a form."""
     async with service_client(settings_for(moto_server, s3={"provider": "r2"})) as api:
         answer = await api.get("/uppy/s3/params", params={"filename": "a.txt"})
         assert refused(answer) == (422, "method_not_available")
@@ -294,8 +289,8 @@ async def test_a_store_without_forms_says_so(moto_server: S3Server) -> None:
 
 
 @pytest.mark.parametrize("method", ["get", "delete", "complete", "part", "batch"])
-async def test_nobody_reaches_somebody_else_s_upload(api: httpx.AsyncClient, method: str) -> None:
-    """By whatever name, and with whatever key beside it; the words are those for an id that never was."""
+async def test_another_users_upload_is_not_found(api: httpx.AsyncClient, method: str) -> None:
+    """The response is that for an unknown id."""
     upload_id, key = await begun(api, size=3)
     bob, _ = await begun_as_bob(api)
 
@@ -328,12 +323,12 @@ async def test_nobody_reaches_somebody_else_s_upload(api: httpx.AsyncClient, met
 
 
 async def begun_as_bob(api: httpx.AsyncClient) -> tuple[str, str]:
-    """Begin an upload of bob's."""
+    """Begin an upload as bob."""
     return await begun(api, f"/uppy/{token(user='bob')}", size=3)
 
 
-async def test_a_token_may_stand_in_the_address(api: httpx.AsyncClient) -> None:
-    """It decides alone: neither a header beside it nor a cookie counts."""
+async def test_the_path_may_hold_a_token(api: httpx.AsyncClient) -> None:
+    """It decides alone: headers and cookies are ignored."""
     base = f"/uppy/{token('small', user='bob')}"
     form = await api.get(f"{base}/s3/params", params={"filename": "a.txt"})
     assert form.json()["fields"]["key"].startswith("uploads/bob/")
@@ -343,8 +338,7 @@ async def test_a_token_may_stand_in_the_address(api: httpx.AsyncClient) -> None:
     assert (await api.get(two, params={"metadata[policy]": "small"})).status_code == 200
 
 
-async def test_no_other_token_stands_there(api: httpx.AsyncClient) -> None:
-    """Neither the app's own, nor one that has ended, nor somebody else's, nor an upload's id."""
+async def test_the_path_accepts_upload_tokens_only(api: httpx.AsyncClient) -> None:
     upload_id, _ = await begun(api, size=3)
     others = [
         authorization()["Authorization"].removeprefix("Bearer "),
@@ -369,10 +363,9 @@ anything = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.te
     kind=st.text(max_size=20) | st.just("image/png") | st.none(),
     metadata=st.dictionaries(st.sampled_from(["size", "policy", "name", "partSize", "x"]), anything),
 )
-async def test_whatever_is_asked_is_granted_below_the_caller_s_prefix_or_refused(
+async def test_any_request_is_granted_below_the_callers_prefix_or_refused(
     api: httpx.AsyncClient, filename: str | None, kind: str | None, metadata: dict[str, object]
 ) -> None:
-    """And is never the service's own fault."""
     try:
         content = json.dumps({"filename": filename, "type": kind, "metadata": metadata}).encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Requests that an app's ``signRequest`` function passes on."""
+"""`POST /uppy/sign`: requests of an app's ``signRequest`` function."""
 
 import re
 from collections.abc import AsyncIterator
@@ -34,13 +34,13 @@ MINE: Final = "uploads/alice/film.mp4"
 
 @pytest.fixture
 async def api(moto_server: S3Server) -> AsyncIterator[httpx.AsyncClient]:
-    """Run the app, alice calling."""
+    """Serve an app that alice calls."""
     async with service_client(settings_for(moto_server, policies=POLICIES)) as client:
         yield client
 
 
 async def signed(api: httpx.AsyncClient, **request: object) -> dict[str, Any]:
-    """Have a request signed that is expected to be."""
+    """Have a request signed; assert success."""
     answer = await api.post("/uppy/sign", json=request)
     assert answer.status_code == 200, answer.text
     assert answer.headers["cache-control"] == "no-store"
@@ -59,12 +59,12 @@ async def refused(api: httpx.AsyncClient, **request: object) -> str:
 
 
 def signed_headers(url: str) -> str:
-    """Return which headers a URL is signed with."""
+    """Return the names of a URL's signed headers."""
     return query(url)["X-Amz-SignedHeaders"]
 
 
 async def begun(api: httpx.AsyncClient, server: S3Server, policy: str) -> tuple[str, str]:
-    """Begin a multipart upload as Uppy does; return its key and S3's name for it."""
+    """Begin a multipart upload as Uppy does; return its key and S3's id."""
     begin = await signed(api, method="POST", key="film.mp4", policy=policy)
     async with httpx.AsyncClient(trust_env=False) as s3:
         answer = await s3.post(begin["url"], headers=begin["headers"])
@@ -75,14 +75,14 @@ async def begun(api: httpx.AsyncClient, server: S3Server, policy: str) -> tuple[
 
 
 async def send_part(api: httpx.AsyncClient, key: str, upload_id: str, size: int, number: int = 1) -> None:
-    """Send a part of so many bytes."""
+    """Send a part of this size."""
     part = await signed(api, method="PUT", key=key, uploadId=upload_id, partNumber=number, policy="open")
     async with httpx.AsyncClient(trust_env=False) as s3:
         assert (await s3.put(part["url"], content=b"x" * size)).status_code == 200
 
 
-async def test_a_new_object_is_a_form_that_holds_it_to_the_policy(api: httpx.AsyncClient) -> None:
-    """The key is the service's own, made of what Uppy proposes."""
+async def test_a_new_object_gets_a_form_that_enforces_the_policy(api: httpx.AsyncClient) -> None:
+    """Uppy's key becomes the filename in a key of the service."""
     put = await signed(api, method="PUT", key="a b.txt", contentType="text/plain", policy="small")
     assert re.fullmatch(NEW_KEY, put["key"])
     assert put["fields"]["key"] == put["key"]
@@ -93,8 +93,7 @@ async def test_a_new_object_is_a_form_that_holds_it_to_the_policy(api: httpx.Asy
     assert (state["key"], state["status"]) == (put["key"], "pending"), "the app may complete it"
 
 
-async def test_with_its_size_it_is_an_exact_put(api: httpx.AsyncClient) -> None:
-    """Which the app may add."""
+async def test_with_a_size_it_gets_an_exact_put(api: httpx.AsyncClient) -> None:
     put = await signed(api, method="PUT", key="a b.txt", contentType="text/plain", size=5, policy="small")
     assert put["fields"] is None
     assert put["headers"] == {"Content-Type": "text/plain", "If-None-Match": "*"}
@@ -102,7 +101,7 @@ async def test_with_its_size_it_is_an_exact_put(api: httpx.AsyncClient) -> None:
 
 
 async def test_an_older_uppy_gets_a_bare_url(api: httpx.AsyncClient) -> None:
-    """It says no type, and knows neither forms nor headers; where the policy restricts nothing."""
+    """It sends no type, and supports neither forms nor headers."""
     put = await signed(api, method="PUT", key="a b.txt")
     assert (put["headers"], put["fields"], put["id"]) == ({}, None, None)
     assert signed_headers(put["url"]) == "host"
@@ -111,8 +110,8 @@ async def test_an_older_uppy_gets_a_bare_url(api: httpx.AsyncClient) -> None:
     assert await refused(api, method="PUT", key="a.png", policy="images") == "content_type_required"
 
 
-async def test_a_whole_key_of_one_s_own_is_meant_as_it_is(api: httpx.AsyncClient) -> None:
-    """Where the policy lets callers choose, and without a form, which cannot be told not to overwrite."""
+async def test_a_key_below_the_callers_prefix_is_used_as_it_is(api: httpx.AsyncClient) -> None:
+    """If the policy allows it, and by PUT, because a form cannot forbid overwriting."""
     asked = {"method": "PUT", "key": MINE, "contentType": "video/mp4"}
     put = await signed(api, **asked, size=3, policy="keyed")
     assert put["key"] == MINE
@@ -123,24 +122,22 @@ async def test_a_whole_key_of_one_s_own_is_meant_as_it_is(api: httpx.AsyncClient
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
 @pytest.mark.parametrize("key", ["uploads/bob/film.mp4", "uploads/alice2/x", "uploads/x", "uploads/alice"])
-async def test_nobody_puts_anything_below_another_prefix(
+async def test_a_key_below_another_users_prefix_is_refused(
     api: httpx.AsyncClient, method: str, key: str
 ) -> None:
-    """A key that begins like one of ours has to be the caller's."""
     assert await refused(api, method=method, key=key, contentType="video/mp4", policy="open") == "not_found"
 
 
 @pytest.mark.parametrize(
     "key", ["uploads/alice/../bob/x", "uploads/alice//x", "uploads/alice/a\\b", "uploads/alice/${filename}"]
 )
-async def test_a_bad_key_is_refused(api: httpx.AsyncClient, key: str) -> None:
-    """As everywhere."""
+async def test_a_malformed_key_is_refused(api: httpx.AsyncClient, key: str) -> None:
     assert await refused(api, method="PUT", key=key, contentType="a/b", policy="keyed") == "invalid_key"
     assert await refused(api, method="GET", key=key, uploadId="x", policy="open") == "invalid_key"
 
 
-async def test_a_multipart_upload_is_begun_with_all_that_the_policy_sets(api: httpx.AsyncClient) -> None:
-    """As headers, which Uppy sends; a type that it does not say is the filename's."""
+async def test_a_multipart_upload_begins_with_the_policys_headers(api: httpx.AsyncClient) -> None:
+    """A missing type is guessed from the filename."""
     begin = await signed(api, method="POST", key="a.png", policy="rich")
     assert begin["headers"].pop("x-amz-meta-uploadsvc-upload")
     assert begin["headers"] == {
@@ -156,10 +153,9 @@ async def test_a_multipart_upload_is_begun_with_all_that_the_policy_sets(api: ht
     assert await refused(api, method="POST", key="a.txt", policy="rich") == "content_type_not_allowed"
 
 
-async def test_each_later_request_is_about_this_upload_alone(
+async def test_later_requests_are_signed_for_this_upload_only(
     api: httpx.AsyncClient, moto_server: S3Server
 ) -> None:
-    """Part, list, complete, abort, each by its own method."""
     key, upload_id = await begun(api, moto_server, "open")
     asked = {"key": key, "uploadId": upload_id, "policy": "open"}
     assert await refused(api, method="PUT", **asked) == "validation_error", "a part has a number"
@@ -178,10 +174,10 @@ async def test_each_later_request_is_about_this_upload_alone(
     assert await refused(api, method="POST", **asked) == "not_found"
 
 
-async def test_parts_are_measured_before_they_are_put_together(
+async def test_sizes_are_checked_before_a_completion_is_signed(
     api: httpx.AsyncClient, moto_server: S3Server
 ) -> None:
-    """Nothing else would: S3 answers Uppy."""
+    """Nothing is verified afterwards: S3 answers Uppy itself."""
     key, upload_id = await begun(api, moto_server, "open")
     asked = {"method": "POST", "key": key, "uploadId": upload_id, "policy": "open"}
     assert await refused(api, **asked) == "file_too_small"
@@ -192,20 +188,20 @@ async def test_parts_are_measured_before_they_are_put_together(
 
 
 @pytest.mark.parametrize("method", ["PUT", "GET", "POST", "DELETE"])
-async def test_somebody_else_s_multipart_upload_is_not_there(
+async def test_another_users_multipart_upload_is_not_found(
     api: httpx.AsyncClient, moto_server: S3Server, method: str
 ) -> None:
-    """To whom knows its key and S3's own name for it."""
+    """Even to callers who know its key and S3's id."""
     key, upload_id = await begun(api, moto_server, "open")
     asked = {"method": method, "key": key, "uploadId": upload_id, "partNumber": 1, "policy": "open"}
     answer = await api.post("/uppy/sign", json=asked, headers=authorization("bob"))
     assert (answer.status_code, answer.json()["message"]) == (404, "There is no such object.")
 
 
-async def test_nobody_goes_on_with_an_upload_that_is_watched(
+async def test_tracked_uploads_cannot_be_continued_here(
     api: httpx.AsyncClient, moto_server: S3Server
 ) -> None:
-    """Not with one of another policy or of `/v1`, though S3's own name for it stands in every part's URL."""
+    """Nor those of another policy, although part URLs show S3's id."""
     key, upload_id = await begun(api, moto_server, "replaced")
     asked = {"key": key, "uploadId": upload_id, "partNumber": 1}
     await signed(api, method="PUT", policy="replaced", **asked)
@@ -220,8 +216,8 @@ async def test_nobody_goes_on_with_an_upload_that_is_watched(
             assert await refused(api, **again, policy="open") == "not_found"
 
 
-async def test_an_object_that_is_there_is_not_replaced(api: httpx.AsyncClient) -> None:
-    """A bare URL cannot be told not to, so a key of one's own gets none, unless the policy lets it."""
+async def test_existing_objects_are_not_replaced(api: httpx.AsyncClient) -> None:
+    """A bare URL cannot forbid overwriting, so a chosen key gets none unless the policy allows it."""
     assert await refused(api, method="PUT", key=MINE, policy="keyed") == "method_not_available"
     put = await signed(api, method="PUT", key=MINE, policy="free")
     assert (put["key"], signed_headers(put["url"])) == (MINE, "host")
@@ -229,7 +225,7 @@ async def test_an_object_that_is_there_is_not_replaced(api: httpx.AsyncClient) -
 
 
 async def test_a_store_without_forms_gets_bare_urls(moto_server: S3Server) -> None:
-    """Where the policy restricts nothing; Uppy cannot say the size."""
+    """For policies without restrictions, because Uppy does not tell the size."""
     policies = {"default": {}, "small": {"max_size": 10}}
     config = settings_for(moto_server, s3={"provider": "r2"}, policies=policies)
     async with service_client(config) as api:
@@ -240,8 +236,7 @@ async def test_a_store_without_forms_gets_bare_urls(moto_server: S3Server) -> No
 
 
 @pytest.mark.parametrize("policy", ["default", "summed", "puts"])
-async def test_a_policy_that_watches_parts_has_none_signed(api: httpx.AsyncClient, policy: str) -> None:
-    """Neither to begin nor to go on."""
+async def test_policies_that_check_parts_have_no_multipart_here(api: httpx.AsyncClient, policy: str) -> None:
     assert await refused(api, method="POST", key="film.mp4", policy=policy) == "method_not_available"
     asked = {"method": "PUT", "key": MINE, "uploadId": "x", "partNumber": 1}
     assert await refused(api, **asked, policy=policy) == "method_not_available"
@@ -274,20 +269,17 @@ async def test_a_policy_that_watches_parts_has_none_signed(api: httpx.AsyncClien
         ({"method": "POST", "key": "a", "policy": "open", "size": 7 * MIB}, "file_too_large"),
     ],
 )
-async def test_what_cannot_be_signed_is_refused_by_name(
+async def test_a_refusal_names_the_field_as_uppy_spells_it(
     api: httpx.AsyncClient, request_: dict[str, object], code: str
 ) -> None:
-    """In Uppy's words and in ours."""
     assert await refused(api, **request_) == code
 
 
-async def test_what_a_later_uppy_adds_is_let_be(api: httpx.AsyncClient) -> None:
-    """It would be signed by nobody."""
+async def test_unknown_fields_are_ignored(api: httpx.AsyncClient) -> None:
     await signed(api, method="PUT", key="a", contentType="a/b", more={"of": "it"})
 
 
-async def test_a_url_lives_as_long_as_was_asked_and_the_policy_allows(api: httpx.AsyncClient) -> None:
-    """By default as long as the policy says."""
+async def test_expires_in_is_cut_to_the_policys_maximum(api: httpx.AsyncClient) -> None:
     begin = await signed(api, method="POST", key="a", policy="open")
     asked = {"method": "GET", "key": begin["key"], "uploadId": "x", "policy": "open"}
     for given, lives in ((None, "900"), (60, "60"), (5000, "1000")):

@@ -332,7 +332,7 @@ async def test_who_asks_again_waits_for_the_same_assembly(
     async with asyncio.timeout(4):
         first = await stage.api.post(f"{path}/complete")
     assert_problem(first, "storage_unavailable")
-    assert "still putting the parts together" in first.json()["detail"]
+    assert "still assembling the parts" in first.json()["detail"]
     assert int(first.headers["retry-after"]) > 0
     second = await stage.api.post(f"{path}/complete")
     assert second.status_code == 200, second.text

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from unittest.mock import patch
 
 import httpx
@@ -54,8 +55,8 @@ async def over(answer: Canned | None) -> AsyncIterator[tuple[Stub, httpx.AsyncCl
         (Canned(status=400, code="InvalidArgument"), "storage_misconfigured"),
     ],
 )
-async def test_a_refusal_is_told_apart_and_logged(call: Call, answer: Canned, code: str) -> None:
-    """Nothing is tried again; the log has S3's own request id, for its support to look up."""
+async def test_a_refusal_is_classified_and_logged(call: Call, answer: Canned, code: str) -> None:
+    """Without retries, and with S3's request id."""
     async with over(answer) as (stub, client):
         with capture_logs() as logs:
             assert_problem(await call(client), code)
@@ -71,14 +72,14 @@ async def beginning(client: httpx.AsyncClient) -> httpx.Response:
 
 @pytest.mark.parametrize("call", [listing, head, beginning])
 @pytest.mark.parametrize("body", ["<html>Sign in first</html>", ""])
-async def test_what_is_no_s3_is_a_mistake_of_the_settings(call: Call, body: str) -> None:
-    """A page that a proxy or a wrong address gives with 200 is no fault of the service."""
+async def test_an_answer_that_is_not_s3s_is_misconfiguration(call: Call, body: str) -> None:
+    """Such as a proxy's page with the status 200."""
     async with over(Canned(status=200, body=body, content_type="text/html")) as (_, client):
         assert_problem(await call(client), "storage_misconfigured")
 
 
-async def test_a_missing_bucket_is_a_mistake_of_the_settings() -> None:
-    """It is not the caller's 404."""
+async def test_a_missing_bucket_is_misconfiguration() -> None:
+    """Not the caller's 404."""
     async with over(Canned(status=404, code="NoSuchBucket")) as (_, client):
         assert_problem(await listing(client), "storage_misconfigured")
         assert_problem(await client.get("/readyz"), "storage_misconfigured")
@@ -87,10 +88,10 @@ async def test_a_missing_bucket_is_a_mistake_of_the_settings() -> None:
 @pytest.mark.parametrize("headers", [[], [("x-amz-bucket-region", "eu-west-1")]])
 @pytest.mark.parametrize("status", [301, 307])
 @pytest.mark.parametrize("call", [listing, head])
-async def test_another_region_is_a_mistake_of_the_settings(
+async def test_another_region_is_misconfiguration(
     call: Call, status: int, headers: list[tuple[str, str]]
 ) -> None:
-    """A redirect is not followed: what is signed for callers would still name the wrong region."""
+    """Redirects are not followed: presigned URLs would still name the wrong region."""
     async with over(Canned(status=status, code="PermanentRedirect", headers=headers)) as (stub, client):
         assert_problem(await call(client), "storage_misconfigured")
     assert len(stub.requests) == 1
@@ -105,7 +106,7 @@ async def test_another_region_is_a_mistake_of_the_settings(
     ],
 )
 async def test_a_failure_is_tried_three_times_at_most(call: Call, answer: Canned) -> None:
-    """Then the caller is told when to come back."""
+    """Then the caller is told when to retry."""
     async with over(answer) as (stub, client):
         told = await call(client)
     assert_problem(told, "storage_unavailable")
@@ -114,8 +115,8 @@ async def test_a_failure_is_tried_three_times_at_most(call: Call, answer: Canned
 
 
 @pytest.mark.parametrize("call", [listing, head])
-async def test_a_closed_port_is_told_in_bounded_time(call: Call) -> None:
-    """All tries together stay within the deadline, which leaves a caller an answer within five seconds."""
+async def test_a_closed_port_fails_within_the_deadline(call: Call) -> None:
+    """All attempts together."""
     assert DEADLINE < 5
     async with service_client(settings_for(s3_that_is_down())) as client:
         async with asyncio.timeout(5):
@@ -125,8 +126,7 @@ async def test_a_closed_port_is_told_in_bounded_time(call: Call) -> None:
 
 
 @pytest.mark.parametrize("call", [listing, head])
-async def test_an_s3_that_never_answers_is_cut_off_by_the_deadline(call: Call) -> None:
-    """However long its silence: here after a fifth of a second, though the client would wait for four."""
+async def test_a_silent_s3_is_cut_off_by_the_deadline(call: Call) -> None:
     async with over(None) as (stub, client):
         with patch.object(storage_errors, "DEADLINE", 0.2), capture_logs() as logs:
             async with asyncio.timeout(2):
@@ -138,7 +138,7 @@ async def test_an_s3_that_never_answers_is_cut_off_by_the_deadline(call: Call) -
 
 
 async def test_the_head_of_a_missing_object_is_none(moto_server: S3Server) -> None:
-    """Not an error: there is just nothing. Deleting nothing is none either."""
+    """And deleting one is no error."""
     async with opened(moto_server.endpoint_url, moto_server.credentials, moto_server.bucket) as storage:
         assert await storage.head("uploads/alice/nothing") is None
         await storage.delete("uploads/alice/nothing")
@@ -149,8 +149,8 @@ async def test_the_head_of_a_missing_object_is_none(moto_server: S3Server) -> No
     assert stored.size == 5
 
 
-async def test_a_bare_404_to_a_head_is_nothing_there() -> None:
-    """S3 gives a HEAD no code, only the status."""
+async def test_a_bare_404_to_a_head_is_a_missing_object() -> None:
+    """The answer to a HEAD has no code."""
     async with over(Canned(status=404)) as (_, client):
         assert_problem(await head(client), "not_found")
 
@@ -164,22 +164,27 @@ async def opened(endpoint_url: str, credentials: Credentials | None, bucket: str
         endpoint_url=endpoint_url,
         addressing_style="path",
         credentials=credentials,
+        clock=lambda: datetime.now(UTC),
     )
     async with storage:
         yield storage
 
 
 async def test_a_storage_that_is_not_open_says_so() -> None:
-    """A mistake in the wiring, not a fault of S3's."""
     storage = Storage(
-        bucket="b", region="us-east-1", endpoint_url=None, addressing_style="path", credentials=None
+        bucket="b",
+        region="us-east-1",
+        endpoint_url=None,
+        addressing_style="path",
+        credentials=None,
+        clock=lambda: datetime.now(UTC),
     )
     with pytest.raises(RuntimeError, match="lifespan"):
         await storage.head("a")
 
 
-async def test_opening_waits_for_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are asked for in the background, by the deadline; closing ends the question."""
+async def test_opening_does_not_wait_for_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are fetched in the background; closing cancels the fetch."""
     async with stub_s3(None) as stub:
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{stub.endpoint_url}/credentials")
         async with asyncio.timeout(5), opened(stub.endpoint_url, None, "b"):

@@ -1,4 +1,4 @@
-"""Every kind of caller that there is, as the headers that it sends."""
+"""Every kind of caller, as request headers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,13 +18,12 @@ AUTH: Final[dict[str, Any]] = {
     "trusted_header": TRUSTED_HEADER,
     "trusted_proxies": ["127.0.0.1/32"],
 }
-"""All of them at once: the credential that a caller sends decides."""
-
+"""Every kind of credential is accepted."""
 
 CALLERS: Final = ("nobody", "bearer", "api_key", "upload_token", "cookie", "trusted_header")
 
 _PUBLIC: Final = frozenset({"getHealth", "getReadiness", "getReceiptKeys"})
-# An upload token is good for uploads of its own only.
+# Not allowed with an upload token.
 _NOT_UPLOADS: Final = frozenset(
     {
         *("listObjects", "listUploads", "getObject", "deleteObject", "createDownload", "createToken"),
@@ -35,11 +34,11 @@ _NOT_UPLOADS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who calls: alice, or nobody.
+    """Alice, or a caller without a credential.
 
     Attributes:
         name: One of `CALLERS`.
-        headers: What proves who it is.
+        headers: The credential.
     """
 
     name: str
@@ -47,11 +46,11 @@ class Caller:
 
     @property
     def documented(self) -> bool:
-        """Whether the document names this credential: only its operator knows a proxy's header."""
+        """Whether the document names this credential. A proxy's header is known to its operator only."""
         return self.name != "trusted_header"
 
     def is_refused(self, operation: str) -> bool:
-        """Tell whether an operation grants such a caller nothing, whatever it asks."""
+        """Return whether an operation grants such a caller nothing."""
         if self.name == "nobody":
             return operation not in _PUBLIC
         return self.name == "upload_token" and operation in _NOT_UPLOADS
@@ -62,7 +61,7 @@ def caller(name: str, base_url: str) -> Caller:
 
     Args:
         name: One of `CALLERS`.
-        base_url: The service's, which mints the upload token.
+        base_url: URL of the service, which issues the upload token.
     """
     bearer = {"Authorization": f"Bearer {token_for('alice', expires_in=3600)}"}
     same_origin = {"Sec-Fetch-Site": "same-origin"}
@@ -74,8 +73,8 @@ def caller(name: str, base_url: str) -> Caller:
             headers = {"X-API-Key": API_KEY, "X-On-Behalf-Of": "alice"}
         case "upload_token":
             url = f"{base_url}/v1/tokens"
-            minted = httpx.post(url, json={"expires_in": 3600}, headers=bearer, trust_env=False)
-            headers = {"Authorization": f"Bearer {minted.raise_for_status().json()['token']}"}
+            issued = httpx.post(url, json={"expires_in": 3600}, headers=bearer, trust_env=False)
+            headers = {"Authorization": f"Bearer {issued.raise_for_status().json()['token']}"}
         case "cookie":
             headers = {"Cookie": f"{COOKIE}={token_for('alice', expires_in=3600)}", **same_origin}
         case "trusted_header":

@@ -1,4 +1,4 @@
-"""The committed document: its operations, and whether an answer is one that it promises."""
+"""The committed document: its operations, and whether a response matches it."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,10 +17,10 @@ class Operation:
     """One operation of the document.
 
     Attributes:
-        id: Its ``operationId``.
-        method: In lower case.
-        path: With its parameters in braces.
-        definition: All that the document says of it.
+        id: The ``operationId``.
+        method: HTTP method in lower case.
+        path: Path with its parameters in braces.
+        definition: The operation object.
     """
 
     id: str
@@ -29,7 +29,7 @@ class Operation:
     definition: Mapping[str, Any]
 
     def outcomes(self) -> Iterator[str]:
-        """Give each way in which it can end: the code of a problem, or the status of a success."""
+        """Yield the possible outcomes: codes of problems, and statuses of success."""
         for status, response in self.definition["responses"].items():
             if status.startswith("2"):
                 yield status
@@ -46,16 +46,16 @@ def _operations() -> Iterator[Operation]:
 OPERATIONS: Final = {operation.id: operation for operation in _operations()}
 
 
-def faults(schema: Mapping[str, Any], value: object) -> list[str]:
-    """Return what is wrong with a value by a schema of the document, formats too."""
-    # References are looked up from the root: "#/components/…".
+def schema_errors(schema: Mapping[str, Any], value: object) -> list[str]:
+    """Return how a value violates a schema of the document, formats included."""
+    # References start at the root: "#/components/…".
     rooted = {**schema, "components": DOCUMENT["components"]}
     validator = OAS31Validator(rooted, format_checker=oas31_format_checker)
     return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
 
 
 def assert_documented(operation: Operation, answer: httpx.Response) -> None:
-    """Assert that the document promises an answer: its status, its content type, its body and its code."""
+    """Assert that the document has a response's status, content type, body and code."""
     response = operation.definition["responses"].get(str(answer.status_code))
     assert response is not None, f"{operation.id} answers {answer.status_code}, undocumented: {answer.text}"
     content = response.get("content", {})
@@ -64,6 +64,6 @@ def assert_documented(operation: Operation, answer: httpx.Response) -> None:
         return
     media_type = answer.headers["content-type"]
     assert media_type in content
-    assert not faults(content[media_type]["schema"], answer.json())
+    assert not schema_errors(content[media_type]["schema"], answer.json())
     if not answer.is_success:
         assert answer.json()["code"] in content[media_type]["examples"]

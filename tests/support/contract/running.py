@@ -1,4 +1,4 @@
-"""The service on a port of 127.0.0.1, on a thread of its own, for a client that does not await."""
+"""The service on a port of 127.0.0.1 in a thread of its own, for synchronous clients."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -15,24 +15,24 @@ _DEADLINE: Final = 30.0
 
 
 class _Server(uvicorn.Server):
-    """Tells when it has started."""
+    """Signals when it listens."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.listens = threading.Event()
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
-        """Open the app's lifespan and the port."""
+        """Open the port, and signal."""
         await super().startup(sockets)
         self.listens.set()
 
 
 @contextmanager
 def running_service(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Run the service, and give its base URL.
+    """Run the service; yield its base URL.
 
     Args:
-        settings: As `tests.support.service.settings_for` returns them.
+        settings: Settings of `tests.support.service.settings_for`.
     """
     app = create_app(Settings.model_validate(dict(settings)))
     server = _Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, proxy_headers=False))

@@ -1,4 +1,4 @@
-"""Where a scenario plays: services as it needs them, and requests that would be granted."""
+"""Services and requests for the scenarios of the contract tests."""
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -24,7 +24,7 @@ POLICIES: Final = {
 }
 UPPY: Final = {"credentials": True, "role_arn": "arn:aws:iam::123456789012:role/uploader"}
 WITH_SESSIONS: Final = {"provider": "minio"}
-"""A store of which we believe that it holds a session to its policy."""
+"""A store that is known to enforce session policies."""
 
 BODIES: Final[dict[str, dict[str, Any]]] = {
     "createUpload": {"filename": "photo.jpg", "size": 5},
@@ -34,16 +34,16 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "signParts": {"part_numbers": [1]},
     "signUppyRequest": {"method": "PUT", "key": "photo.jpg", "contentType": "image/jpeg"},
 }
-"""What each operation takes that takes a body, but for the one that names an object."""
+"""A valid body for each operation with one, except `createDownload`, which names an object."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What an operation is about.
+    """The upload or object of a request.
 
     Attributes:
-        id: An upload's id.
-        key: An object's key.
+        id: Id of the upload.
+        key: Key of the object.
     """
 
     id: str = "aGFuZGxl"
@@ -54,7 +54,7 @@ NOTHING: Final = Target()
 
 
 def plain_settings(server: S3Server, **sections: object) -> dict[str, Any]:
-    """Return settings that let every kind of caller in, and let them delete; ``sections`` replace some."""
+    """Return settings that accept every credential and let callers delete; ``sections`` replace some."""
     plain = {"auth": AUTH, "policies": POLICIES, "objects": {"delete": True}, "uppy": UPPY}
     s3 = sections.pop("s3", {})
     assert isinstance(s3, dict)
@@ -62,13 +62,13 @@ def plain_settings(server: S3Server, **sections: object) -> dict[str, Any]:
 
 
 class Stage:
-    """What one scenario plays with; the services that it opens are closed after it.
+    """Services of one scenario. Those that it opens are closed after it.
 
     Args:
-        plain: A service in which nothing is wrong, alice calling; all scenarios share it.
-        server: The S3 that works.
-        patch: For what a scenario breaks.
-        stack: What closes the services.
+        plain: Service without any fault, shared by all scenarios; alice calls it.
+        server: S3 that works.
+        patch: Undone after the scenario.
+        stack: Closes the services.
     """
 
     def __init__(
@@ -82,19 +82,19 @@ class Stage:
     async def service(
         self, server: S3Server | None = None, *, clock: Clock = utc_now, **sections: object
     ) -> httpx.AsyncClient:
-        """Open a service that differs from the plain one; ``sections`` as for `settings_for`."""
+        """Serve an app with other settings; ``sections`` as for `settings_for`."""
         settings = plain_settings(server or self.server, **sections)
         return await self._stack.enter_async_context(service_client(settings, clock=clock))
 
     async def target(
         self, client: httpx.AsyncClient, content: bytes | None = None, **fields: object
     ) -> Target:
-        """Create an upload of five bytes; send ``content`` for it, if any, whatever was promised.
+        """Create an upload of five bytes, and send ``content`` if there is any.
 
         Args:
-            client: Of the service that is asked for it.
-            content: What is sent.
-            **fields: Of the request.
+            client: Client of the service that creates it.
+            content: Bytes to send, of any length.
+            **fields: Fields of the request.
         """
         asked = {"size": 5, "content_type": "image/jpeg", **fields}
         upload = created(await client.post("/v1/uploads", json=asked))
@@ -115,14 +115,14 @@ async def ask(
     headers: dict[str, str] | None = None,
     changes: Mapping[str, object] | None = None,
 ) -> httpx.Response:
-    """Send a request that would be granted.
+    """Send a request that is valid except for ``headers`` and ``changes``.
 
     Args:
-        client: Who sends it.
-        operation: What is asked for.
-        target: What it is about.
-        headers: What proves who calls, instead of the client's own token; empty for nothing.
-        changes: Fields of the body or of the query that differ.
+        client: Client of the service.
+        operation: Operation to call.
+        target: Upload or object of the request.
+        headers: Credentials in place of the client's token; empty for none.
+        changes: Fields to replace in the body or the query.
     """
     body = BODIES.get(operation.id)
     query: dict[str, object] = {}

@@ -1,4 +1,4 @@
-"""Several uploads at once: each result as the single call gives it, in order."""
+"""`POST /v1/uploads/batch`: results in order, each as the single call would give it."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,13 +14,12 @@ SETTINGS = settings_for(s3_that_is_down(), auth=AUTH, policies=POLICIES)
 
 @pytest.fixture(scope="module")
 async def api() -> AsyncIterator[httpx.AsyncClient]:
-    """Run the app with an S3 that is down: signing is local."""
+    """Serve an app whose S3 is down. Signing needs no S3."""
     async with service_client(SETTINGS) as client:
         yield client
 
 
 async def results(api: httpx.AsyncClient, *uploads: Any, **kwargs: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - any JSON
-    """Return the results of a batch."""
     answer = await api.post("/v1/uploads/batch", json={"uploads": uploads}, **kwargs)
     assert answer.status_code == 200, answer.text
     assert answer.headers["cache-control"] == "no-store"
@@ -28,8 +27,7 @@ async def results(api: httpx.AsyncClient, *uploads: Any, **kwargs: Any) -> list[
     return found
 
 
-async def test_the_results_are_in_order(api: httpx.AsyncClient) -> None:
-    """Methods may differ; every id is one of its own, and serves."""
+async def test_results_come_in_the_order_of_the_uploads(api: httpx.AsyncClient) -> None:
     found = await results(api, *({"filename": f"{n}.txt", "size": n or None} for n in range(100)))
     uploads = [result["upload"] for result in found]
     assert [upload["key"].rpartition("/")[2] for upload in uploads] == [f"{n}.txt" for n in range(100)]
@@ -38,8 +36,8 @@ async def test_the_results_are_in_order(api: httpx.AsyncClient) -> None:
     assert_problem(await api.get(f"/v1/uploads/{uploads[0]['id']}"), "storage_unavailable")
 
 
-async def test_a_refusal_leaves_the_others_alone(api: httpx.AsyncClient) -> None:
-    """It is the problem that the single call would have answered."""
+async def test_one_refused_upload_does_not_affect_the_others(api: httpx.AsyncClient) -> None:
+    """Its problem is the one that the single call would return."""
     bad: list[dict[str, Any]] = [
         {"size": 11, "policy": "small", "content_type": "image/png"},
         {"policy": "small", "filename": "a.txt"},
@@ -70,12 +68,11 @@ async def test_a_refusal_leaves_the_others_alone(api: httpx.AsyncClient) -> None
     ],
 )
 async def test_a_malformed_batch_is_refused_whole(api: httpx.AsyncClient, body: object, field: str) -> None:
-    """The problem names the upload at fault by its place."""
+    """The problem names the malformed upload by its index."""
     assert_problem(await api.post("/v1/uploads/batch", json=body), "validation_error", field)
 
 
-async def test_each_upload_is_the_callers_own(api: httpx.AsyncClient) -> None:
-    """A batch reaches no further than its credential."""
+async def test_a_batch_has_the_rights_of_its_credential(api: httpx.AsyncClient) -> None:
     assert_problem(
         await send_bare(api, "POST", "/v1/uploads/batch", json={"uploads": [{}]}), "unauthenticated"
     )

@@ -1,4 +1,4 @@
-"""Which web pages may call this API from a browser."""
+"""CORS: which web pages may call the API from a browser."""
 
 from collections.abc import AsyncIterator
 
@@ -24,13 +24,13 @@ PREFLIGHT = {
 
 @pytest.fixture(scope="module")
 async def api() -> AsyncIterator[httpx.AsyncClient]:
-    """Run the app for one origin."""
+    """Serve an app that allows one origin."""
     async with service_client(settings_for(s3_that_is_down(), cors={"allow_origins": [ORIGIN]})) as client:
         yield client
 
 
 async def test_a_preflight_of_the_allowed_origin_needs_no_credential(api: httpx.AsyncClient) -> None:
-    """Browsers send preflights bare; the answer names origin, methods and headers."""
+    """Browsers send preflights without one. The response names the origin, methods and headers."""
     del api.headers["authorization"]
     answer = await api.options("/v1/uploads", headers={"Origin": ORIGIN, **PREFLIGHT})
     assert answer.status_code == 200
@@ -44,8 +44,8 @@ async def test_a_preflight_of_the_allowed_origin_needs_no_credential(api: httpx.
 
 
 @pytest.mark.parametrize("origin", OTHERS)
-async def test_another_origin_is_told_nothing(api: httpx.AsyncClient, origin: str) -> None:
-    """Neither a preflight nor an answer allows it, however near its name comes."""
+async def test_other_origins_are_not_allowed(api: httpx.AsyncClient, origin: str) -> None:
+    """However similar the name, neither a preflight nor a response allows it."""
     preflight = await api.options("/v1/uploads", headers={"Origin": origin, **PREFLIGHT})
     answer = await api.get("/healthz", headers={"Origin": origin})
     assert preflight.status_code == 400
@@ -55,14 +55,13 @@ async def test_another_origin_is_told_nothing(api: httpx.AsyncClient, origin: st
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-async def test_a_preflight_of_another_method_is_refused(api: httpx.AsyncClient, method: str) -> None:
-    """Only the methods that the API has are allowed."""
+async def test_preflights_of_unused_methods_are_refused(api: httpx.AsyncClient, method: str) -> None:
     headers = {"Origin": ORIGIN, "Access-Control-Request-Method": method}
     assert (await api.options("/v1/uploads", headers=headers)).status_code == 400
 
 
 async def test_the_allowed_origin_may_read_errors_and_their_headers(api: httpx.AsyncClient) -> None:
-    """A single-page app sees the problem, the request's id and when to come back."""
+    """A single-page app can read the problem, the request id and `Retry-After`."""
     answer = await api.get("/nowhere", headers={"Origin": ORIGIN})
     assert_problem(answer, "not_found")
     assert answer.headers["access-control-allow-origin"] == ORIGIN
@@ -70,16 +69,15 @@ async def test_the_allowed_origin_may_read_errors_and_their_headers(api: httpx.A
     assert "origin" in answer.headers["vary"].lower()
 
 
-async def test_without_origins_no_page_may_call() -> None:
-    """By default there is no CORS at all: a preflight is a method that no route has."""
+async def test_cors_is_off_by_default() -> None:
     async with service_client(settings_for(s3_that_is_down())) as client:
         answer = await client.options("/v1/uploads", headers={"Origin": ORIGIN, **PREFLIGHT})
     assert_problem(answer, "method_not_allowed")
     assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
-async def test_credentials_are_allowed_where_the_settings_say_so() -> None:
-    """With ``allow_credentials`` the answer says so, and names the origin, not ``*``."""
+async def test_credentials_can_be_allowed() -> None:
+    """The response then names the origin in place of `*`."""
     cors = {"allow_origins": [ORIGIN], "allow_credentials": True}
     async with service_client(settings_for(s3_that_is_down(), cors=cors)) as client:
         answer = await client.get("/healthz", headers={"Origin": ORIGIN, "Cookie": "a=b"})

@@ -1,4 +1,4 @@
-"""The demo page is there in demo mode and nowhere else; the browser module is there always."""
+"""The demo page is served in demo mode only; the browser module always."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -16,20 +16,20 @@ MODULE = "/web/uploadsvc.js"
 
 @pytest.fixture(scope="module")
 async def demo() -> AsyncIterator[httpx.AsyncClient]:
-    """Run the app in demo mode, called by nobody."""
+    """Serve an app in demo mode, without a credential."""
     async with service_client(settings_for(S3, demo=True), user=None) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 async def plain() -> AsyncIterator[httpx.AsyncClient]:
-    """Run the app as in production, called by nobody."""
+    """Serve an app without demo mode, without a credential."""
     async with service_client(settings_for(S3), user=None) as client:
         yield client
 
 
 async def test_the_browser_module_is_always_served(demo: httpx.AsyncClient, plain: httpx.AsyncClient) -> None:
-    """As a module script whose name says nothing of its content, so it is asked for anew each time."""
+    """As a JavaScript module. Its URL names no version, so browsers revalidate it."""
     for client in (demo, plain):
         answer = await client.get(MODULE)
         assert answer.status_code == 200
@@ -39,8 +39,8 @@ async def test_the_browser_module_is_always_served(demo: httpx.AsyncClient, plai
         assert "export" in answer.text
 
 
-async def test_the_browser_module_is_kept_by_its_hash(plain: httpx.AsyncClient) -> None:
-    """The hash is its ETag. In the address, caches need not ask for a year; an old one does not count."""
+async def test_the_browser_module_is_immutable_under_its_hash(plain: httpx.AsyncClient) -> None:
+    """The hash is also the ETag. With an old hash, the current module is served, but not as immutable."""
     answer = await plain.get(MODULE)
     digest = answer.headers["etag"].strip('"')
     assert sha256(answer.content).hexdigest().startswith(digest)
@@ -52,10 +52,7 @@ async def test_the_browser_module_is_kept_by_its_hash(plain: httpx.AsyncClient) 
 
 
 @pytest.mark.parametrize("known", ["{}", "W/{}", '"other", {}', '"other",W/{}'])
-async def test_whoever_has_the_browser_module_is_not_sent_it_again(
-    plain: httpx.AsyncClient, known: str
-) -> None:
-    """The answer says for how long that holds."""
+async def test_a_matching_etag_gets_304(plain: httpx.AsyncClient, known: str) -> None:
     etag = (await plain.get(MODULE)).headers["etag"]
     for query, kept in (("", "no-cache"), (f"?v={etag.strip(chr(34))}", "immutable")):
         answer = await plain.get(MODULE + query, headers={"If-None-Match": known.format(etag)})
@@ -66,8 +63,7 @@ async def test_whoever_has_the_browser_module_is_not_sent_it_again(
     assert other.status_code == 200
 
 
-async def test_only_apps_that_are_allowed_may_load_the_browser_module() -> None:
-    """Other origins' pages are told nothing that would let them."""
+async def test_only_allowed_origins_may_load_the_browser_module() -> None:
     settings = settings_for(S3, cors={"allow_origins": ["https://app.example.com"]})
     async with service_client(settings, user=None) as client:
         for origin, allowed in (("https://app.example.com", True), ("https://other.example.com", False)):
@@ -82,7 +78,7 @@ async def test_only_apps_that_are_allowed_may_load_the_browser_module() -> None:
 
 
 async def test_the_page_may_reach_only_the_service_and_the_store(demo: httpx.AsyncClient) -> None:
-    """Its content security policy runs no inline script and lets nobody frame it."""
+    """Its content security policy forbids inline scripts and framing."""
     answer = await demo.get("/")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/html")
@@ -103,8 +99,8 @@ async def test_the_page_may_reach_only_the_service_and_the_store(demo: httpx.Asy
         assert (await demo.get(f"/web/{name}")).headers["content-type"].startswith(media_type)
 
 
-async def test_each_demo_user_can_call(demo: httpx.AsyncClient) -> None:
-    """The page is given a token for each, which works under that user's prefix and ends within a day."""
+async def test_each_demo_user_gets_a_token(demo: httpx.AsyncClient) -> None:
+    """It works for that user's prefix and expires within a day."""
     answer = await demo.get("/demo/users")
     assert answer.headers["cache-control"] == "no-store"
     users = answer.json()["users"]
@@ -118,15 +114,14 @@ async def test_each_demo_user_can_call(demo: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/demo/users", "/web/demo.js", "/web/demo.css", "/web/index.html"])
-async def test_without_demo_mode_there_is_no_demo(plain: httpx.AsyncClient, path: str) -> None:
-    """Neither the page, nor its parts, nor its users."""
+async def test_the_demo_is_served_in_demo_mode_only(plain: httpx.AsyncClient, path: str) -> None:
     assert_problem(await plain.get(path), "not_found")
 
 
-async def test_a_demo_token_is_worth_nothing_outside_demo_mode(
+async def test_a_demo_token_is_refused_outside_demo_mode(
     demo: httpx.AsyncClient, plain: httpx.AsyncClient
 ) -> None:
-    """Though both services have the same secret key."""
+    """Even by a service with the same secret key."""
     token = (await demo.get("/demo/users")).json()["users"][0]["token"]
     headers = {"Authorization": f"Bearer {token}"}
     answer = await plain.post("/v1/uploads", json={}, headers=headers)
@@ -134,15 +129,13 @@ async def test_a_demo_token_is_worth_nothing_outside_demo_mode(
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-async def test_other_tokens_count_beside_the_demo_ones(demo: httpx.AsyncClient) -> None:
-    """Demo mode adds two users; it does not replace the configured authentication."""
+async def test_demo_mode_keeps_the_configured_authentication(demo: httpx.AsyncClient) -> None:
     upload = created(await demo.post("/v1/uploads", json={}, headers=authorization("carol")))
     assert upload["key"].startswith("uploads/carol/")
     assert_problem(await demo.post("/v1/uploads", json={}), "unauthenticated")
 
 
-async def test_demo_mode_says_so_at_the_start() -> None:
-    """A warning in the log, and only in demo mode."""
+async def test_demo_mode_logs_a_warning_at_startup() -> None:
     for on in (True, False):
         with capture_logs() as logs:
             async with service_client(settings_for(S3, demo=on)):

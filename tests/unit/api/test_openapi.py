@@ -1,4 +1,4 @@
-"""The OpenAPI document: up to date, valid, and fit for generating clients."""
+"""The OpenAPI document: up to date, valid, and fit for client generators."""
 
 import json
 import re
@@ -30,43 +30,39 @@ each_operation = pytest.mark.parametrize(("method", "path", "operation"), OPERAT
 
 
 def printed() -> str:
-    """Return what ``uploadsvc openapi`` prints."""
     result = CliRunner().invoke(commands, ["openapi"], catch_exceptions=False)
     assert result.exit_code == 0
     return result.stdout
 
 
-def referred(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema that a reference names, or the one given."""
+def resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema itself, or the one that it references."""
     if "$ref" not in schema:
         return schema
     found: dict[str, Any] = SCHEMAS[schema["$ref"].removeprefix("#/components/schemas/")]
     return found
 
 
-def inside(schema: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any JSON
-    """Give every object in a piece of the document, references followed."""
+def objects_in(schema: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any JSON
+    """Yield every object within a part of the document, with references followed."""
     if isinstance(schema, dict):
         yield schema
-        schema = [referred(schema)] if "$ref" in schema else list(schema.values())
+        schema = [resolved(schema)] if "$ref" in schema else list(schema.values())
     if isinstance(schema, list):
         for one in schema:
-            yield from inside(one)
+            yield from objects_in(one)
 
 
 def test_the_committed_document_is_up_to_date() -> None:
-    """What is committed is what the code gives."""
     assert printed() == COMMITTED, "openapi.json is out of date: make openapi"
 
 
 def test_the_document_is_valid() -> None:
-    """By the schema of OpenAPI 3.1."""
     assert DOCUMENT["openapi"].startswith("3.1")
     assert not [error.message for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()]
 
 
 def test_the_document_does_not_depend_on_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither on the environment, nor on what is on or off, nor on the policies."""
     settings = settings_for(
         s3_that_is_down(),
         auth=AUTH,
@@ -83,8 +79,8 @@ def test_the_document_does_not_depend_on_the_settings(monkeypatch: pytest.Monkey
     assert printed() == COMMITTED
 
 
-def test_every_operation_has_a_name_of_its_own() -> None:
-    """Generators make methods of them."""
+def test_operation_ids_are_unique_and_in_camel_case() -> None:
+    """Generators turn them into method names."""
     paths = DOCUMENT["paths"].values()
     names = [operation["operationId"] for methods in paths for operation in methods.values()]
     assert all(re.fullmatch(r"[a-z]+(?:[A-Z][a-z]+)+", name) for name in names), names
@@ -92,9 +88,9 @@ def test_every_operation_has_a_name_of_its_own() -> None:
 
 
 @each_operation
-def test_an_operation_says_what_it_is(method: str, path: str, operation: dict[str, Any]) -> None:
-    """It has a documented tag, a summary, a description and documented answers."""
-    # One, because OpenAPI Generator would make what has two twice, and export both by one name.
+def test_every_operation_is_described(method: str, path: str, operation: dict[str, Any]) -> None:
+    """It has one known tag, a summary, a description and described responses."""
+    # One: for two, OpenAPI Generator makes two classes of one name.
     (tag,) = operation["tags"]
     assert tag in {tag["name"] for tag in DOCUMENT["tags"]}
     assert operation["summary"]
@@ -104,25 +100,24 @@ def test_an_operation_says_what_it_is(method: str, path: str, operation: dict[st
 
 
 @each_operation
-def test_a_request_has_an_example_and_no_defaults(method: str, path: str, operation: dict[str, Any]) -> None:
-    """A default makes generators take a field for required; optional fields are nullable instead."""
+def test_requests_have_examples_and_no_defaults(method: str, path: str, operation: dict[str, Any]) -> None:
+    """Generators treat a field with a default as required, so optional fields are nullable instead."""
     parameters = operation.get("parameters", [])
     bodies = [media["schema"] for media in operation.get("requestBody", {}).get("content", {}).values()]
     for schema in [*bodies, *(parameter["schema"] for parameter in parameters)]:
-        assert not [part for part in inside(schema) if "default" in part], (method, path)
+        assert not [part for part in objects_in(schema) if "default" in part], (method, path)
     for body in bodies:
         assert body.get("examples")
-        for name, field in referred(body)["properties"].items():
+        for name, field in resolved(body)["properties"].items():
             nullable = {"type": "null"} in field.get("anyOf", [])
-            assert nullable is (name not in referred(body).get("required", [])), (path, name)
+            assert nullable is (name not in resolved(body).get("required", [])), (path, name)
     for parameter in parameters:
         nullable = {"type": "null"} in parameter["schema"].get("anyOf", [])
         assert nullable is (not parameter.get("required", False)), (path, parameter["name"])
 
 
 @each_operation
-def test_every_error_is_a_documented_problem(method: str, path: str, operation: dict[str, Any]) -> None:
-    """As application/problem+json, with an example for each code; a status and code of our table."""
+def test_every_error_is_a_problem_with_examples(method: str, path: str, operation: dict[str, Any]) -> None:
     errors = {status: r for status, r in operation["responses"].items() if not status.startswith("2")}
     assert errors.keys() <= STATUSES, (method, path)
     assert "500" in errors
@@ -138,15 +133,15 @@ def test_every_error_is_a_documented_problem(method: str, path: str, operation: 
 
 
 @each_operation
-def test_only_health_and_keys_want_no_credential(method: str, path: str, operation: dict[str, Any]) -> None:
-    """All else documents how to prove who calls, and the 401 that comes without."""
+def test_only_health_and_keys_need_no_credential(method: str, path: str, operation: dict[str, Any]) -> None:
+    """Every other operation documents its credentials and the 401."""
     public = path in {"/healthz", "/readyz", "/.well-known/jwks.json"}
     assert ("security" not in operation) is public, method
     assert ("401" not in operation["responses"]) is public, method
 
 
 def test_an_upload_is_a_named_union() -> None:
-    """With a discriminator on ``method``, of which each variant has one value."""
+    """Discriminated by `method`."""
     created = DOCUMENT["paths"]["/v1/uploads"]["post"]["responses"]["201"]["content"]
     assert created["application/json"]["schema"] == {"$ref": "#/components/schemas/Upload"}
     upload = SCHEMAS["Upload"]
@@ -156,13 +151,13 @@ def test_an_upload_is_a_named_union() -> None:
     assert upload["discriminator"] == {"propertyName": "method", "mapping": variants}
     assert [one["$ref"] for one in upload["oneOf"]] == list(variants.values())
     for method, reference in variants.items():
-        variant = referred({"$ref": reference})
+        variant = resolved({"$ref": reference})
         assert variant["properties"]["method"]["const"] == method
         assert set(variant["required"]) == variant["properties"].keys()
 
 
-def test_a_batch_result_is_one_of_two() -> None:
-    """A named ``oneOf``: of ``anyOf`` OpenAPI Generator makes a type that has both fields."""
+def test_a_batch_result_is_a_named_one_of() -> None:
+    """From `anyOf` OpenAPI Generator would make one type with both fields."""
     results = SCHEMAS["BatchResults"]["properties"]["results"]
     assert results["items"] == {"$ref": "#/components/schemas/BatchResult"}
     variants = [{"$ref": f"#/components/schemas/{name}"} for name in ("BatchUpload", "BatchProblem")]
@@ -171,7 +166,6 @@ def test_a_batch_result_is_one_of_two() -> None:
     assert [one.keys() for one in media["example"]["results"]] == [{"upload"}, {"problem"}]
 
 
-def test_the_framework_own_errors_are_not_in_it() -> None:
-    """FastAPI's validation error is no answer of this service."""
+def test_fastapis_own_errors_are_left_out() -> None:
     assert "HTTPValidationError" not in COMMITTED
     assert SCHEMAS.keys().isdisjoint({"ValidationError"})

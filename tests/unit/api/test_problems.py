@@ -1,4 +1,4 @@
-"""Every error is a problem (RFC 9457), whoever raised it."""
+"""Every error is a problem (RFC 9457), whatever raised it."""
 
 from collections.abc import AsyncIterator
 
@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from tests.support.api import assert_problem, s3_that_is_down
 from tests.support.service import BASE_URL, service_client, settings_for
 
-from uploadsvc.api.problems import STATUS_TITLES, document, problem_content, register_problems, response
+from uploadsvc.api.problems import STATUS_TITLES, Problem, problem_responses, register_problems
 from uploadsvc.api.routing import problem_router
 from uploadsvc.domain import errors
 
@@ -22,13 +22,13 @@ CODES = {
 
 @pytest.fixture(scope="module")
 async def api() -> AsyncIterator[httpx.AsyncClient]:
-    """Run the app with an S3 that is down."""
+    """Serve an app whose S3 is down."""
     async with service_client(settings_for(s3_that_is_down())) as client:
         yield client
 
 
-async def raised(error: Exception) -> httpx.Response:
-    """Return what an app answers whose only route raises."""
+async def response_to(error: Exception) -> httpx.Response:
+    """Return the response of a route that raises this error."""
     app, router = FastAPI(), problem_router(tag="test")
     register_problems(app)
 
@@ -41,19 +41,18 @@ async def raised(error: Exception) -> httpx.Response:
         return await client.get("/")
 
 
-def test_the_table_has_every_error_of_the_domain() -> None:
-    """What the domain raises, and three that only HTTP knows."""
+def test_every_domain_error_has_a_status() -> None:
+    """Three more codes exist for HTTP only."""
     only_http = {"method_not_allowed", "body_too_large", "internal_error"}
     assert STATUS_TITLES.keys() == CODES.keys() | only_http
     assert not CODES.keys() & only_http
 
 
 @pytest.mark.parametrize("code", sorted(CODES))
-async def test_a_domain_error_becomes_its_problem(code: str) -> None:
-    """Code, status, title, detail and field are the error's own."""
+async def test_domain_errors_become_problems(code: str) -> None:
     error = CODES[code]("It went wrong.")
     error.field = "size"
-    answer = await raised(error)
+    answer = await response_to(error)
     assert_problem(answer, code, "size")
     assert answer.json()["detail"] == "It went wrong."
     assert answer.json()["errors"][0]["detail"] == "It went wrong."
@@ -61,9 +60,8 @@ async def test_a_domain_error_becomes_its_problem(code: str) -> None:
     assert ("retry-after" in answer.headers) is (code == "storage_unavailable")
 
 
-async def test_retry_after_is_the_errors_own() -> None:
-    """A caller is told in how many seconds to come back."""
-    answer = await raised(errors.StorageUnavailable("Down.", retry_after=7))
+async def test_retry_after_comes_from_the_error() -> None:
+    answer = await response_to(errors.StorageUnavailable("Down.", retry_after=7))
     assert answer.headers["retry-after"] == "7"
 
 
@@ -78,9 +76,9 @@ async def test_retry_after_is_the_errors_own() -> None:
         (413, "body_too_large"),
     ],
 )
-async def test_an_error_of_the_framework_becomes_a_problem(status: int, code: str) -> None:
-    """Its headers stay with it."""
-    answer = await raised(HTTPException(status, "Its detail.", headers={"X-Kept": "yes"}))
+async def test_framework_errors_become_problems(status: int, code: str) -> None:
+    """Their headers are kept."""
+    answer = await response_to(HTTPException(status, "Its detail.", headers={"X-Kept": "yes"}))
     assert_problem(answer, code)
     assert answer.headers["x-kept"] == "yes"
 
@@ -88,23 +86,21 @@ async def test_an_error_of_the_framework_becomes_a_problem(status: int, code: st
 @pytest.mark.parametrize(
     "path", ["/nowhere", "/v1", "/v1/uploads/a/b/c", "/web/nothing.js", "/web/../app.py"]
 )
-async def test_an_unknown_address_is_not_found(api: httpx.AsyncClient, path: str) -> None:
-    """A problem, not the framework's own JSON."""
+async def test_unknown_paths_are_problems(api: httpx.AsyncClient, path: str) -> None:
     assert_problem(await api.get(path), "not_found")
 
 
 @pytest.mark.parametrize(
     ("method", "path"), [("PUT", "/v1/uploads"), ("POST", "/healthz"), ("PATCH", "/uploads")]
 )
-async def test_another_method_is_not_allowed(api: httpx.AsyncClient, method: str, path: str) -> None:
-    """The answer lists those that are."""
+async def test_unknown_methods_are_problems(api: httpx.AsyncClient, method: str, path: str) -> None:
     answer = await api.request(method, path)
     assert_problem(answer, "method_not_allowed")
     assert answer.headers["allow"]
 
 
-async def test_every_field_at_fault_is_named(api: httpx.AsyncClient) -> None:
-    """All of them at once, each by the name and in the words of a person who reads the contract."""
+async def test_every_malformed_field_is_named(api: httpx.AsyncClient) -> None:
+    """All at once, as the contract spells them."""
     body = {"size": -1, "expires_in": "soon", "method": "ftp", "other": 1, "checksum": {}}
     answer = await api.post("/v1/uploads", json=body)
     fields = ["size", "method", "checksum.algorithm", "expires_in", "other"]
@@ -115,25 +111,20 @@ async def test_every_field_at_fault_is_named(api: httpx.AsyncClient) -> None:
     assert all(detail.endswith(".") for detail in details.values())
 
 
-def test_a_name_that_is_no_unicode_can_be_answered() -> None:
-    """A lone surrogate from the request's JSON is escaped, as it came."""
-    answer = response(
-        problem_content("validation_error", "No.", errors=[{"field": "\ud800", "detail": "No."}])
-    )
-    assert b"\\ud800" in bytes(answer.body)
+def test_field_names_with_lone_surrogates_are_escaped() -> None:
+    problem = Problem("validation_error", "No.", [{"field": "\ud800", "detail": "No."}])
+    assert b"\\ud800" in bytes(problem.response().body)
 
 
-async def test_a_callers_own_name_for_a_field_is_made_plain(api: httpx.AsyncClient) -> None:
-    """It stays on one line, and is cut."""
+async def test_unknown_field_names_are_escaped_and_cut(api: httpx.AsyncClient) -> None:
     answer = await api.post("/v1/uploads", json={"a\nb": 1})
     assert_problem(answer, "validation_error", "a\\nb")
     answer = await api.post("/v1/uploads", json={"x" * 500: 1})
     assert_problem(answer, "validation_error", "x" * 200)
 
 
-def test_the_document_groups_codes_by_status() -> None:
-    """One response for each status, with an example for each code."""
-    responses = document("size_required", "not_found", "validation_error")
+def test_documented_problems_are_grouped_by_status() -> None:
+    responses = problem_responses("size_required", "not_found", "validation_error")
     assert list(responses) == [404, 422]
     examples = responses[422]["content"]["application/problem+json"]["examples"]
     assert examples.keys() == {"size_required", "validation_error"}

@@ -1,4 +1,4 @@
-"""``GET /uploads`` gives a URL that needs no header but those of what the query named."""
+"""`GET /uploads`: a URL that needs no headers except those that the query names."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -29,7 +29,7 @@ POLICIES: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 async def api() -> AsyncIterator[httpx.AsyncClient]:
-    """Run the app with an S3 that is down: signing is local."""
+    """Serve an app whose S3 is down. Signing needs no S3."""
     async with service_client(settings_for(s3_that_is_down(), policies=POLICIES)) as client:
         yield client
 
@@ -48,10 +48,9 @@ async def api() -> AsyncIterator[httpx.AsyncClient]:
         ({"policy": "replaced", "filename": "a.txt"}, "host"),
     ],
 )
-async def test_only_what_is_named_is_signed(
+async def test_only_what_the_query_names_is_signed(
     api: httpx.AsyncClient, asked: dict[str, Any], signed: str
 ) -> None:
-    """The answer is a URL and nothing else, never cached."""
     answer = await api.get("/uploads", params=asked)
     assert answer.status_code == 200, answer.text
     assert answer.headers["cache-control"] == "no-store"
@@ -62,8 +61,7 @@ async def test_only_what_is_named_is_signed(
     assert "/uploads/alice/" in url
 
 
-async def test_the_url_lives_as_long_as_the_policy_says(api: httpx.AsyncClient) -> None:
-    """The policy's ``expires_in``, since the query cannot name one."""
+async def test_the_policy_sets_the_lifetime(api: httpx.AsyncClient) -> None:
     for policy, seconds in (("default", "900"), ("short", "60")):
         url = (await api.get("/uploads", params={"policy": policy})).json()["url"]
         assert query(url)["X-Amz-Expires"] == seconds
@@ -92,15 +90,14 @@ async def test_the_url_lives_as_long_as_the_policy_says(api: httpx.AsyncClient) 
         ),
     ],
 )
-async def test_what_a_bare_url_cannot_hold_is_refused(
+async def test_requests_that_a_bare_url_cannot_hold_to_the_policy_are_refused(
     api: httpx.AsyncClient, asked: dict[str, Any], code: str, field: str
 ) -> None:
-    """What the policy restricts must be named; what it adds needs ``POST /v1/uploads``."""
+    """What the policy restricts must be named; what it adds needs `POST /v1/uploads`."""
     assert_problem(await api.get("/uploads", params=asked), code, field)
 
 
-async def test_nobody_gets_a_url(api: httpx.AsyncClient) -> None:
-    """The smallest contract wants a credential too."""
+async def test_a_credential_is_required(api: httpx.AsyncClient) -> None:
     answer = await send_bare(api, "GET", "/uploads")
     assert_problem(answer, "unauthenticated")
     assert answer.headers["www-authenticate"] == "Bearer"

@@ -1,4 +1,4 @@
-"""Upload tokens over HTTP: who gets which, and how far they reach."""
+"""`POST /v1/tokens`: who gets an upload token, and what it is good for."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -24,27 +24,25 @@ SETTINGS = settings_for(
 
 @pytest.fixture(scope="module")
 async def api() -> AsyncIterator[httpx.AsyncClient]:
-    """Run the app with an S3 that is down: nobody asks it."""
+    """Serve an app whose S3 is down."""
     async with service_client(SETTINGS) as client:
         yield client
 
 
 def bearer(token: str) -> dict[str, str]:
-    """Return the header that carries a token."""
     return {"Authorization": f"Bearer {token}"}
 
 
-async def minted(api: httpx.AsyncClient, headers: dict[str, str] | None = None, **body: Any) -> str:  # noqa: ANN401 - any JSON
-    """Return an upload token."""
+async def issued(api: httpx.AsyncClient, headers: dict[str, str] | None = None, **body: Any) -> str:  # noqa: ANN401 - any JSON
+    """Return a new upload token."""
     answer = await send_bare(api, "POST", "/v1/tokens", json=body, headers=headers or bearer(token_for()))
     token: str = created(answer)["token"]
     assert answer.headers["cache-control"] == "no-store"
     return token
 
 
-async def test_a_user_narrows_their_own_rights(api: httpx.AsyncClient) -> None:
-    """The token uploads as them, by the policies named."""
-    headers = bearer(await minted(api, policies=["small"]))
+async def test_a_user_can_narrow_their_own_rights(api: httpx.AsyncClient) -> None:
+    headers = bearer(await issued(api, policies=["small"]))
     upload = created(await api.post("/v1/uploads", json={"policy": "small", "size": 1}, headers=headers))
     assert upload["key"].startswith("uploads/alice/")
     assert_problem(await api.post("/v1/uploads", json={"size": 1}, headers=headers), "forbidden", "policy")
@@ -53,15 +51,15 @@ async def test_a_user_narrows_their_own_rights(api: httpx.AsyncClient) -> None:
     assert (await api.get("/uploads?policy=small&size=5", headers=headers)).status_code == 200
 
 
-async def test_a_service_gets_one_for_a_user(api: httpx.AsyncClient) -> None:
-    """By the body alone, or by the header; never beyond its own policies."""
+async def test_a_service_gets_a_token_for_a_user(api: httpx.AsyncClient) -> None:
+    """Named in the body or in the header; never beyond the service's own policies."""
     key = {"X-API-Key": API_KEY}
     for headers, body in ((key, {"user": "zoë/1"}), ({**key, "X-On-Behalf-Of": "zo%C3%AB%2F1"}, {})):
-        token = await minted(api, headers, **body)
+        token = await issued(api, headers, **body)
         upload = created(await api.post("/v1/uploads", json={"size": 1}, headers=bearer(token)))
         assert upload["key"].startswith("uploads/zo=C3=AB=2F1/")
     narrow = {"X-API-Key": NARROW_API_KEY}
-    token = await minted(api, narrow, user="ann")
+    token = await issued(api, narrow, user="ann")
     answer = await api.post("/v1/uploads", json={"size": 1}, headers=bearer(token))
     assert_problem(answer, "forbidden", "policy")
     answer = await send_bare(
@@ -73,14 +71,13 @@ async def test_a_service_gets_one_for_a_user(api: httpx.AsyncClient) -> None:
     )
 
 
-async def test_a_user_names_nobody_else(api: httpx.AsyncClient) -> None:
-    """Only an API key may."""
+async def test_only_a_service_may_name_another_user(api: httpx.AsyncClient) -> None:
     assert_problem(await api.post("/v1/tokens", json={"user": "bob"}), "forbidden", "user")
     assert_problem(await api.post("/v1/tokens", json={"policies": ["x"]}), "policy_not_found", "policies")
 
 
 async def test_a_token_does_not_outlive_the_credential(api: httpx.AsyncClient) -> None:
-    """Nor the most that is allowed."""
+    """Nor the maximum of the settings."""
     asked = bearer(token_for(expires_in=100))
     answer = created(await send_bare(api, "POST", "/v1/tokens", json={"expires_in": 3000}, headers=asked))
     left = datetime.fromisoformat(answer["expires_at"]) - datetime.now(UTC)
@@ -92,8 +89,8 @@ async def test_a_token_does_not_outlive_the_credential(api: httpx.AsyncClient) -
 
 
 async def test_a_token_is_good_for_uploads_only(api: httpx.AsyncClient) -> None:
-    """It mints nothing, and neither lists, reads nor deletes what its user has."""
-    headers = bearer(await minted(api))
+    """It neither issues tokens nor lists, reads or deletes objects."""
+    headers = bearer(await issued(api))
     key = "uploads/alice/a"
     for method, path, body in (
         ("POST", "/v1/tokens", {}),
@@ -105,8 +102,8 @@ async def test_a_token_is_good_for_uploads_only(api: httpx.AsyncClient) -> None:
         assert_problem(await api.request(method, path, json=body, headers=headers), "forbidden")
 
 
-async def test_so_is_a_narrow_api_key(api: httpx.AsyncClient) -> None:
-    """An object does not say by which policy it came."""
+async def test_an_api_key_for_some_policies_is_good_for_uploads_only(api: httpx.AsyncClient) -> None:
+    """An object does not tell by which policy it was uploaded."""
     headers = {"X-API-Key": NARROW_API_KEY, "X-On-Behalf-Of": "alice"}
     for path in ("/v1/objects", "/v1/object?key=uploads/alice/a"):
         assert_problem(await send_bare(api, "GET", path, headers=headers), "forbidden")
@@ -117,14 +114,14 @@ async def test_so_is_a_narrow_api_key(api: httpx.AsyncClient) -> None:
 
 
 async def test_a_token_reaches_uploads_of_its_policies_only(api: httpx.AsyncClient) -> None:
-    """Also those that its user began by another credential; and nobody else's at all."""
+    """Including those that its user created with another credential."""
     ids = {
         name: created(await api.post("/v1/uploads", json={"policy": name, "size": 1}))["id"]
         for name in ("default", "small")
     }
     own, others = (
-        bearer(await minted(api, policies=["small"])),
-        bearer(await minted(api, {"X-API-Key": API_KEY}, user="bob")),
+        bearer(await issued(api, policies=["small"])),
+        bearer(await issued(api, {"X-API-Key": API_KEY}, user="bob")),
     )
     for method, tail in (("GET", ""), ("POST", "/complete"), ("DELETE", "")):
         path = f"/v1/uploads/{ids['small']}{tail}"
@@ -134,17 +131,17 @@ async def test_a_token_reaches_uploads_of_its_policies_only(api: httpx.AsyncClie
         assert_problem(await api.request(method, path, headers=own), "forbidden", "policy")
 
 
-async def test_tokens_survive_a_rotation() -> None:
-    """With the old key second in the list; without it they are refused."""
+async def test_tokens_and_ids_survive_a_key_rotation() -> None:
+    """As long as the old key is in the list."""
     new = "another secret key of the service, 32 bytes or more"
     async with service_client(SETTINGS) as api:
-        headers = bearer(await minted(api))
+        headers = bearer(await issued(api))
         upload_id = created(await api.post("/v1/uploads", json={"size": 1}))["id"]
     rotated = {**SETTINGS, "secret_key": None, "secret_keys": [new, SECRET_KEY]}
     async with service_client(rotated) as api:
         assert created(await api.post("/v1/uploads", json={"size": 1}, headers=headers))
         assert_problem(await api.get(f"/v1/uploads/{upload_id}"), "storage_unavailable")
-        fresh = bearer(await minted(api))
+        fresh = bearer(await issued(api))
     async with service_client({**SETTINGS, "secret_key": new}) as api:
         assert_problem(await api.post("/v1/uploads", json={}, headers=headers), "unauthenticated")
         assert_problem(await api.get(f"/v1/uploads/{upload_id}"), "not_found")
@@ -163,8 +160,7 @@ async def test_tokens_survive_a_rotation() -> None:
         ({"ttl": 60}, "ttl"),
     ],
 )
-async def test_a_malformed_request_names_the_field(
+async def test_malformed_requests_name_the_field(
     api: httpx.AsyncClient, body: dict[str, Any], field: str
 ) -> None:
-    """As everywhere."""
     assert_problem(await api.post("/v1/tokens", json=body), "validation_error", field)

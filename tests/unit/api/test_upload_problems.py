@@ -1,4 +1,4 @@
-"""Each way in which ``POST /v1/uploads`` says no, with the field at fault."""
+"""Every refusal of `POST /v1/uploads`, with the field that it names."""
 
 import base64
 import json
@@ -32,7 +32,7 @@ SEVEN_DAYS = 604_800
 
 @pytest.fixture(scope="module")
 async def api() -> AsyncIterator[httpx.AsyncClient]:
-    """Run the app with an S3 that is down, which none of these refusals needs."""
+    """Serve an app whose S3 is down, which none of these refusals needs."""
     async with service_client(settings_for(s3_that_is_down(), auth=AUTH, policies=POLICIES)) as client:
         yield client
 
@@ -81,23 +81,21 @@ async def api() -> AsyncIterator[httpx.AsyncClient]:
         ({"folder": "x"}, "validation_error", "folder"),
     ],
 )
-async def test_what_cannot_be_signed_is_refused_by_name(
+async def test_a_refusal_names_its_code_and_field(
     api: httpx.AsyncClient, body: dict[str, Any], code: str, field: str
 ) -> None:
-    """The problem has its own code and status, and names the field as the caller wrote it."""
     assert_problem(await api.post("/v1/uploads", json=body), code, field)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"nonsense", b"[]", b'"text"', b"null", b"5"])
-async def test_a_body_that_is_no_object_is_refused(api: httpx.AsyncClient, body: bytes) -> None:
-    """The body itself is at fault, or the place in it where JSON ends."""
+async def test_a_body_that_is_not_an_object_is_refused(api: httpx.AsyncClient, body: bytes) -> None:
     answer = await api.post("/v1/uploads", content=body, headers={"Content-Type": "application/json"})
     assert answer.json()["errors"]
     assert_problem(answer, "validation_error", answer.json()["errors"][0]["field"])
 
 
-async def test_json_must_say_that_it_is_json(api: httpx.AsyncClient) -> None:
-    """A form of another site cannot send a body that is taken for JSON."""
+async def test_json_needs_its_content_type(api: httpx.AsyncClient) -> None:
+    """Otherwise a form of another site could send it."""
     for content_type in ("text/plain", "application/x-www-form-urlencoded"):
         answer = await api.post(
             "/v1/uploads", content=json.dumps({"size": 1}), headers={"Content-Type": content_type}
@@ -105,8 +103,7 @@ async def test_json_must_say_that_it_is_json(api: httpx.AsyncClient) -> None:
         assert_problem(answer, "validation_error", "body")
 
 
-async def test_nobody_is_told_how_to_prove_who_they_are(api: httpx.AsyncClient) -> None:
-    """Without a credential the answer is 401 with the challenge of RFC 9110."""
+async def test_without_a_credential_the_answer_is_a_challenge(api: httpx.AsyncClient) -> None:
     answer = await send_bare(api, "POST", "/v1/uploads", json={})
     assert_problem(answer, "unauthenticated")
     assert answer.headers["www-authenticate"] == "Bearer"
@@ -125,23 +122,19 @@ async def test_nobody_is_told_how_to_prove_who_they_are(api: httpx.AsyncClient) 
         {"X-API-Key": "made up", "X-On-Behalf-Of": "alice"},
     ],
 )
-async def test_a_credential_that_does_not_hold_is_refused(
-    api: httpx.AsyncClient, headers: dict[str, str]
-) -> None:
-    """The first credential present decides: a bad one does not fall through to a good one."""
+async def test_an_invalid_credential_is_refused(api: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    """The first credential decides: an invalid one does not fall through to a valid one."""
     answer = await send_bare(api, "POST", "/v1/uploads", json={}, headers=headers)
     assert_problem(answer, "unauthenticated")
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-async def test_a_caller_is_known_before_the_body_is_judged(api: httpx.AsyncClient) -> None:
-    """Who may not call learns nothing of what the body should be."""
+async def test_authentication_precedes_validation(api: httpx.AsyncClient) -> None:
     answer = await send_bare(api, "POST", "/v1/uploads", json={"size": "x"})
     assert_problem(answer, "unauthenticated")
 
 
-async def test_an_api_key_reaches_only_its_policies(api: httpx.AsyncClient) -> None:
-    """Another policy than the key's own is forbidden, the default one included."""
+async def test_an_api_key_is_limited_to_its_policies(api: httpx.AsyncClient) -> None:
     headers = {"X-API-Key": NARROW_API_KEY, "X-On-Behalf-Of": "alice"}
     for body in ({}, {"policy": "forms"}):
         answer = await send_bare(api, "POST", "/v1/uploads", json=body, headers=headers)
@@ -151,8 +144,8 @@ async def test_an_api_key_reaches_only_its_policies(api: httpx.AsyncClient) -> N
 
 
 @pytest.mark.parametrize("user", [None, "", "%FF", "%C3"])
-async def test_an_api_key_must_say_for_whom(api: httpx.AsyncClient, user: str | None) -> None:
-    """A good key without a good user is a mistake in the request, not in the credential."""
+async def test_an_api_key_must_name_a_user(api: httpx.AsyncClient, user: str | None) -> None:
+    """A missing user is a mistake in the request, not in the credential."""
     headers = {"X-API-Key": API_KEY, **({} if user is None else {"X-On-Behalf-Of": user})}
     answer = await send_bare(api, "POST", "/v1/uploads", json={}, headers=headers)
     assert_problem(answer, "validation_error", "X-On-Behalf-Of")

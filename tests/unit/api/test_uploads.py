@@ -1,4 +1,4 @@
-"""``POST /v1/uploads`` answers what the contract says, and talks to nobody."""
+"""`POST /v1/uploads`: the response for each method, without a call to S3."""
 
 import base64
 import json
@@ -30,13 +30,13 @@ SHA256 = {"algorithm": "sha256", "value": base64.b64encode(bytes(32)).decode()}
 
 @pytest.fixture(scope="module")
 async def api() -> AsyncIterator[httpx.AsyncClient]:
-    """Run the app with an S3 that is down: nothing listens at its port."""
+    """Serve an app whose S3 is down."""
     async with service_client(settings_for(s3_that_is_down(), auth=AUTH, policies=POLICIES)) as client:
         yield client
 
 
 async def test_a_put_has_a_url_and_the_headers_to_send(api: httpx.AsyncClient) -> None:
-    """Type and no-overwrite are the client's to send; length and host are the browser's."""
+    """The client sends the type and the no-overwrite header; the browser adds length and host."""
     request = {"filename": "photo.jpg", "content_type": "image/jpeg", "size": 123, "method": "put"}
     answer = await api.post("/v1/uploads", json=request)
     upload = created(answer)
@@ -56,8 +56,8 @@ async def test_a_put_has_a_url_and_the_headers_to_send(api: httpx.AsyncClient) -
     assert signed["X-Amz-Expires"] == "900"
 
 
-async def test_an_id_lives_as_long_as_its_url(api: httpx.AsyncClient) -> None:
-    """What can still be uploaded can still be completed; 24 hours at the least."""
+async def test_an_id_outlives_its_urls(api: httpx.AsyncClient) -> None:
+    """For 24 hours at least, so that what can be uploaded can be completed."""
     for policy, seconds in (("default", 86_400), ("patient", 604_800)):
         upload = created(await api.post("/v1/uploads", json={"size": 1, "policy": policy}))
         ends = datetime.fromisoformat(upload["upload_expires_at"])
@@ -65,8 +65,7 @@ async def test_an_id_lives_as_long_as_its_url(api: httpx.AsyncClient) -> None:
         assert abs((ends - datetime.now(UTC)).total_seconds() - seconds) < 60
 
 
-async def test_the_headers_never_hold_what_browsers_set(api: httpx.AsyncClient) -> None:
-    """Whatever a policy signs, ``Host`` and ``Content-Length`` are not the client's to send."""
+async def test_headers_that_browsers_set_are_not_returned(api: httpx.AsyncClient) -> None:
     for policy in POLICIES:
         request = {"filename": "a.txt", "size": 5, "method": "put", "policy": policy, "checksum": SHA256}
         upload = created(await api.post("/v1/uploads", json=request))
@@ -77,8 +76,8 @@ async def test_the_headers_never_hold_what_browsers_set(api: httpx.AsyncClient) 
         )
 
 
-async def test_a_post_has_a_form_whose_policy_is_exact(api: httpx.AsyncClient) -> None:
-    """The signed document names every field by its exact value, and the sizes the policy takes."""
+async def test_the_policy_document_of_a_form_is_exact(api: httpx.AsyncClient) -> None:
+    """It names every field's value, and the sizes that the policy allows."""
     request = {"filename": "a.txt", "method": "post", "metadata": {"album": "été"}}
     answer = await api.post("/v1/uploads", json=request)
     upload = created(answer)
@@ -108,8 +107,7 @@ async def test_a_post_has_a_form_whose_policy_is_exact(api: httpx.AsyncClient) -
     assert fields.keys() - {"policy", "x-amz-signature"} == named - {"bucket"}
 
 
-async def test_a_form_of_a_known_size_takes_no_other(api: httpx.AsyncClient) -> None:
-    """The range is ``[size, size]`` where the size is known."""
+async def test_a_form_accepts_only_the_declared_size(api: httpx.AsyncClient) -> None:
     request = {"size": 7, "method": "post", "policy": "rich"}
     fields = created(await api.post("/v1/uploads", json=request))["fields"]
     conditions = json.loads(base64.b64decode(fields["policy"]))["conditions"]
@@ -130,7 +128,7 @@ async def test_a_form_of_a_known_size_takes_no_other(api: httpx.AsyncClient) -> 
         ({"method": "auto", "size": 5, "relative_key": "a/b.txt", "policy": "named"}, "put"),
     ],
 )
-async def test_auto_takes_the_method_that_can_enforce_the_policy(
+async def test_auto_chooses_the_method_that_can_enforce_the_policy(
     api: httpx.AsyncClient, request_: dict[str, Any], method: str
 ) -> None:
     """A known size is signed into a PUT; a range of sizes needs a form."""
@@ -138,10 +136,9 @@ async def test_auto_takes_the_method_that_can_enforce_the_policy(
 
 
 @pytest.mark.parametrize(("asked", "given"), [(None, 60), (90, 90), (120, 120), (604800, 120)])
-async def test_expires_in_is_cut_to_the_most_of_the_policy(
+async def test_expires_in_is_cut_to_the_policys_maximum(
     api: httpx.AsyncClient, asked: int | None, given: int
 ) -> None:
-    """More than ``max_expires_in`` is cut, not refused, and ``expires_at`` says so."""
     request = {"size": 5, "policy": "small", "expires_in": asked}
     before = datetime.now(UTC).replace(microsecond=0)
     upload = created(await api.post("/v1/uploads", json=request))
@@ -153,8 +150,8 @@ async def test_expires_in_is_cut_to_the_most_of_the_policy(
     assert ends_at - expires_at == timedelta(hours=24) - timedelta(seconds=given)
 
 
-async def test_a_chosen_key_lies_below_the_callers_prefix(api: httpx.AsyncClient) -> None:
-    """The user of an API key is the one it names; the object says which upload it came from."""
+async def test_a_relative_key_is_below_the_users_prefix(api: httpx.AsyncClient) -> None:
+    """Also for a user whom an API key names; the object is marked with its upload."""
     request = {"relative_key": "2026/a.txt", "size": 1, "policy": "named"}
     headers = {"X-API-Key": API_KEY, "X-On-Behalf-Of": "b%C3%B6b"}
     upload = created(await send_bare(api, "POST", "/v1/uploads", json=request, headers=headers))

@@ -1,18 +1,24 @@
-"""A file of any size that a store takes is cut into parts that S3 takes."""
+"""Files are cut into parts that S3 accepts, and arrived parts are checked before they are assembled."""
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from uploadsvc.domain.checksums import Algorithm
+from uploadsvc.domain.errors import FileTooLarge, FileTooSmall, UploadIncomplete, ValidationFailed
 from uploadsvc.domain.parts import (
     MAX_PART_SIZE,
     MAX_PARTS,
     MIB,
     MIN_PART_SIZE,
     Parts,
+    UploadedPart,
     common_part_size,
     cut,
+    part_headers,
+    planned_parts,
     ranges,
+    sent_parts,
 )
 from uploadsvc.domain.providers import GIB, PROVIDERS, TIB
 
@@ -130,3 +136,106 @@ def test_files_together_have_no_more_parts_than_one(sizes: list[int], least: int
     steps = [min(least * 2**step, MAX_PART_SIZE) for step in range(12)]
     fitting = [step for step in steps if count(step) <= MAX_PARTS]
     assert common_part_size(sizes, least_part_size=least) == (fitting[0] if fitting else None)
+
+
+def arrived(*sizes: int) -> list[UploadedPart]:
+    """Return parts of these sizes, from part 1; their ETags are e1, e2, …; a size of -1 leaves one out."""
+    return [
+        UploadedPart(part_number=number, size=size, etag=f"e{number}", checksum=None)
+        for number, size in enumerate(sizes, start=1)
+        if size >= 0
+    ]
+
+
+THREE = Parts(25, 10)
+
+
+@pytest.mark.parametrize("etags", [None, {1: "e1", 2: '"e2"', 3: "e3"}])
+def test_all_planned_parts_are_returned_in_order(etags: dict[int, str] | None) -> None:
+    parts = arrived(10, 10, 5, 10)
+    assert planned_parts(THREE, parts[::-1], etags) == parts[:3]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "etags", "message"),
+    [
+        ((), None, "3 of 3 parts have not arrived: 1-3"),
+        ((10, -1, 5), None, "1 of 3 parts have not arrived: 2"),
+        ((10, 9, 5), None, "1 of 3 parts have not arrived: 2"),
+        ((10, 10, 6), None, "1 of 3 parts have not arrived: 3"),
+        ((10, 10, 5), {1: "e1", 2: "e2"}, "other parts than those that were named: 3"),
+        ((10, 10, 5), {1: "x", 2: "e2", 3: "e2"}, "other parts than those that were named: 1, 3"),
+        ((10, 10, 5), {}, "other parts than those that were named: 1-3"),
+    ],
+)
+def test_missing_and_different_planned_parts_are_named(
+    sizes: tuple[int, ...], etags: dict[int, str] | None, message: str
+) -> None:
+    with pytest.raises(UploadIncomplete, match=message) as caught:
+        planned_parts(THREE, arrived(*sizes), etags)
+    assert caught.value.field == "parts"
+
+
+def test_a_caller_cannot_name_a_part_beyond_the_last() -> None:
+    with pytest.raises(ValidationFailed, match="There is no part 4; the upload has 1 to 3"):
+        planned_parts(THREE, arrived(10, 10, 5), {1: "e1", 2: "e2", 3: "e3", 4: "e4"})
+
+
+@pytest.mark.parametrize(
+    ("sizes", "etags"),
+    [((3, 4), None), ((3, 4), {1: "e1", 2: "e2"}), ((-1, 7), {2: '"e2"'})],
+)
+def test_the_parts_of_an_unsized_upload_are_those_that_the_caller_names(
+    sizes: tuple[int, ...], etags: dict[int, str] | None
+) -> None:
+    parts = arrived(*sizes)
+    assert sent_parts(parts[::-1], etags, min_size=7, max_size=7) == parts
+
+
+@pytest.mark.parametrize(
+    ("sizes", "etags", "message"),
+    [
+        ((), None, "No part has arrived"),
+        ((), {1: "e1"}, "No part has arrived"),
+        ((3, -1, 4), None, "Parts have not arrived: 2"),
+        ((3,), {1: "e1", 2: "e2", 3: "e3"}, "Parts have not arrived: 2-3"),
+        ((3, 4), {1: "e1"}, "other parts than those that were named: 2"),
+        ((3, 4), {1: "e1", 2: "e1"}, "other parts than those that were named: 2"),
+    ],
+)
+def test_missing_and_different_parts_of_an_unsized_upload_are_named(
+    sizes: tuple[int, ...], etags: dict[int, str] | None, message: str
+) -> None:
+    with pytest.raises(UploadIncomplete, match=message) as caught:
+        sent_parts(arrived(*sizes), etags, min_size=0, max_size=99)
+    assert caught.value.field == "parts"
+
+
+def test_an_unsized_upload_is_held_to_the_limits_of_its_policy() -> None:
+    with pytest.raises(FileTooLarge, match="7 bytes; the policy allows 6"):
+        sent_parts(arrived(3, 4), None, min_size=0, max_size=6)
+    with pytest.raises(FileTooSmall, match="7 bytes; the policy wants 8"):
+        sent_parts(arrived(3, 4), None, min_size=8, max_size=99)
+
+
+def test_a_part_is_signed_with_its_checksum() -> None:
+    assert part_headers("crc32", 1, "AAAAAA==") == {"x-amz-checksum-crc32": "AAAAAA=="}
+    assert part_headers(None, 1, None) == {}
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "value", "message"),
+    [
+        (None, "AAAAAA==", "created without a checksum"),
+        ("crc32", None, "created with crc32; give that of part 7"),
+        ("crc32", "AAAAAA", "The checksum "),
+        ("sha256", "AAAAAA==", "The checksum "),
+        ("sha256", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=-2", "no number of parts"),
+    ],
+)
+def test_a_part_needs_exactly_the_checksum_of_its_upload(
+    algorithm: Algorithm | None, value: str | None, message: str
+) -> None:
+    with pytest.raises(ValidationFailed, match=message) as caught:
+        part_headers(algorithm, 7, value)
+    assert caught.value.field == "checksums"

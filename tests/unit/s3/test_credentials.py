@@ -208,8 +208,8 @@ def check_rate(chain: Chain) -> None:
         (timedelta(hours=12), timedelta(hours=11, minutes=45)),
     ],
 )
-async def test_new_ones_are_asked_for_ahead(life: timedelta, asked_after: timedelta) -> None:
-    """Fifteen minutes before the end, or halfway to the last URL of a short session; then they serve."""
+async def test_credentials_are_renewed_before_their_end(life: timedelta, asked_after: timedelta) -> None:
+    """Fifteen minutes before, or halfway through a short session."""
     chain = Chain(says=life)
     source = chain.source()
     first = await source.current()
@@ -230,8 +230,8 @@ async def test_new_ones_are_asked_for_ahead(life: timedelta, asked_after: timede
     await source.close()
 
 
-async def test_a_cold_start_asks_once() -> None:
-    """However many callers come at once, and whoever gives up."""
+async def test_a_cold_start_fetches_once() -> None:
+    """However many callers come, and whoever of them is cancelled."""
     chain = Chain()
     chain.answers.clear()
     source = chain.source()
@@ -249,8 +249,8 @@ async def test_a_cold_start_asks_once() -> None:
 
 
 @pytest.mark.parametrize("says", [StorageUnavailable("Down."), "same", "stretched", timedelta(minutes=1)])
-async def test_what_serves_goes_on_serving(says: LivesOrFault) -> None:
-    """While the chain fails or has nothing new, it is asked every ten seconds, up to the last moment."""
+async def test_working_credentials_stay_while_fetches_fail(says: LivesOrFault) -> None:
+    """They are fetched every ten seconds, until the old ones end."""
     chain = Chain()
     source = chain.source()
     first = await source.current()
@@ -270,8 +270,8 @@ async def test_what_serves_goes_on_serving(says: LivesOrFault) -> None:
     await source.close()
 
 
-async def test_a_dead_chain_is_not_hammered() -> None:
-    """With none that serve, callers ask again after two seconds, and between are told the same at once."""
+async def test_failed_fetches_are_not_repeated_at_once() -> None:
+    """Without credentials, callers fetch after two seconds, and get the same error before."""
     chain = Chain(says=StorageMisconfigured("No AWS credentials were found."))
     source = chain.source()
     for _ in range(100):
@@ -285,8 +285,8 @@ async def test_a_dead_chain_is_not_hammered() -> None:
     await source.close()
 
 
-async def test_what_was_mended_is_forgotten() -> None:
-    """An old failure is no answer once there were credentials again."""
+async def test_an_old_failure_is_forgotten() -> None:
+    """Once there were credentials again."""
     chain = Chain(says=StorageMisconfigured("No AWS credentials were found."))
     source = chain.source()
     await asyncio.wait({source.ask()})
@@ -299,8 +299,7 @@ async def test_what_was_mended_is_forgotten() -> None:
     await source.close()
 
 
-async def test_a_clock_set_back_does_not_shut_the_door() -> None:
-    """The pause after a failure is one by the clock; an hour's correction must not make it an hour."""
+async def test_a_clock_that_is_set_back_does_not_prolong_the_pause() -> None:
     chain = Chain(says=StorageUnavailable("Down."))
     source = chain.source()
     with pytest.raises(StorageUnavailable):
@@ -312,7 +311,7 @@ async def test_a_clock_set_back_does_not_shut_the_door() -> None:
 
 
 async def test_credentials_without_an_end_are_kept() -> None:
-    """Static keys are asked for once in the life of the process."""
+    """Static keys are fetched once."""
     chain = Chain(says=None)
     source = chain.source()
     first = await source.current()
@@ -323,8 +322,8 @@ async def test_credentials_without_an_end_are_kept() -> None:
     await source.close()
 
 
-async def test_a_service_without_callers_has_fresh_ones_too() -> None:
-    """New ones are asked for though nobody calls, so that the next caller does not wait."""
+async def test_credentials_are_renewed_without_callers() -> None:
+    """So that the next caller does not wait."""
     chain = Chain(says=timedelta(seconds=61))
     source = chain.source()
     await source.current()
@@ -335,8 +334,8 @@ async def test_a_service_without_callers_has_fresh_ones_too() -> None:
     assert len(chain.asked_at) == 2
 
 
-async def test_only_the_last_alarm_is_set() -> None:
-    """A question that a caller brought about puts off the one that was to come by itself."""
+async def test_only_the_last_timer_is_set() -> None:
+    """A caller's fetch replaces the one that was due."""
     chain = Chain()
     source = chain.source()
     await source.current()
@@ -352,8 +351,8 @@ async def test_only_the_last_alarm_is_set() -> None:
     assert source._timer.cancelled()
 
 
-async def test_a_chain_that_hangs_is_cut_off() -> None:
-    """Callers are told to come back, and the next question is a new one."""
+async def test_a_hanging_fetch_is_cancelled() -> None:
+    """Callers get 503, and the next fetch is a new one."""
     chain = Chain()
     chain.answers.clear()
     source = chain.source(deadline=0.01)
@@ -369,8 +368,8 @@ async def test_a_chain_that_hangs_is_cut_off() -> None:
     await source.close()
 
 
-async def test_a_slow_chain_is_waited_for_by_nobody_and_cut_off_by_nobody() -> None:
-    """Callers are told to come back; what was begun goes on, and its answer serves."""
+async def test_a_slow_fetch_outlives_its_callers() -> None:
+    """They get 503, and the fetch's result is used."""
     chain = Chain()
     chain.answers.clear()
     source = chain.source(patience=0.01)
@@ -385,7 +384,7 @@ async def test_a_slow_chain_is_waited_for_by_nobody_and_cut_off_by_nobody() -> N
 
 
 async def test_a_failure_is_one_line_without_secrets() -> None:
-    """One per try, whoever waits; and asyncio has nothing to complain of."""
+    """One line per fetch, and no complaint of asyncio."""
     gc.collect()
     complaints: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()
@@ -412,8 +411,8 @@ async def test_a_failure_is_one_line_without_secrets() -> None:
     assert complaints == []
 
 
-async def test_closing_ends_the_question() -> None:
-    """Under way or just begun; whoever waits is told to come back."""
+async def test_closing_cancels_the_fetch() -> None:
+    """Callers that wait get 503."""
     for begun in (True, False):
         chain = Chain()
         chain.answers.clear()

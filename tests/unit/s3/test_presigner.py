@@ -1,4 +1,4 @@
-"""URLs and forms never outlive the credentials that signed them, and hold exactly what was planned."""
+"""URLs and forms end before the credentials that sign them, and contain exactly what was planned."""
 
 import base64
 import json
@@ -48,8 +48,9 @@ def a_session(expires_at: datetime | None) -> Credentials:
     left=st.timedeltas(min_value=timedelta(minutes=-5), max_value=timedelta(hours=12)),
     expires_in=st.integers(1, 604_800),
 )
-def test_no_url_outlives_its_credentials(left: timedelta, expires_in: int) -> None:
-    """A URL ends a minute before the credentials do, or there is none; the URL itself says the same."""
+def test_a_url_ends_a_minute_before_its_credentials_or_is_not_signed(
+    left: timedelta, expires_in: int
+) -> None:
     credentials = a_session(NOW + left)
     try:
         batch = PRESIGNER.batch(credentials, expires_in=expires_in)
@@ -80,22 +81,21 @@ def test_no_url_outlives_its_credentials(left: timedelta, expires_in: int) -> No
         (timedelta(seconds=61, microseconds=999_999), 900, 1),
     ],
 )
-def test_a_url_lives_as_long_as_it_can(left: timedelta | None, expires_in: int, lives: int) -> None:
-    """What was asked for, unless the credentials end before, less a minute."""
+def test_a_url_lives_as_long_as_asked_unless_its_credentials_end_earlier(
+    left: timedelta | None, expires_in: int, lives: int
+) -> None:
     credentials = a_session(None if left is None else NOW + left)
     batch = PRESIGNER.batch(credentials, expires_in=expires_in)
     assert batch.expires_at == NOW + timedelta(seconds=lives)
 
 
 @pytest.mark.parametrize("seconds", [60.9, 60, 30, 0, -1])
-def test_no_dead_url_is_signed(seconds: float) -> None:
-    """Credentials at their end sign nothing."""
+def test_credentials_about_to_expire_sign_nothing(seconds: float) -> None:
     with pytest.raises(StorageUnavailable, match="about to expire"):
         PRESIGNER.batch(a_session(NOW + timedelta(seconds=seconds)), expires_in=900)
 
 
 def test_a_form_is_signed_over_exactly_its_fields() -> None:
-    """The policy's conditions are equalities and one size range, and it ends when it is said to."""
     batch = PRESIGNER.batch(a_session(NOW + timedelta(hours=1)), expires_in=900)
     fields = {"key": "uploads/ann/a", "Content-Type": "image/png"}
     form = batch.form(fields, size_range=(1, 9))
@@ -118,7 +118,6 @@ def test_a_form_is_signed_over_exactly_its_fields() -> None:
 
 
 def test_every_header_is_signed() -> None:
-    """What a client must send is in the signature, the length and the guard included."""
     headers = {
         "Content-Type": "image/png",
         "Content-Length": "5",
@@ -131,7 +130,6 @@ def test_every_header_is_signed() -> None:
 
 
 async def test_a_batch_signs_everything_at_one_time_with_one_set_of_credentials() -> None:
-    """Credentials are asked for once and the clock is read once, after they have arrived."""
     ticks = iter([NOW, NOW + timedelta(hours=1)])
     asked = []
 
@@ -147,7 +145,36 @@ async def test_a_batch_signs_everything_at_one_time_with_one_set_of_credentials(
     assert len(asked) == 1
 
 
-def test_a_batch_ends_no_later_than_told() -> None:
-    """Part URLs end with the id of their upload."""
-    end = NOW + timedelta(seconds=7)
-    assert PRESIGNER.batch(a_session(None), expires_in=900, not_after=end).expires_at == end
+def test_a_batch_ends_at_not_after_at_the_latest() -> None:
+    credentials = a_session(NOW + timedelta(seconds=260))
+    for not_after, lives in ((7, 7), (200, 200), (201, 200), (5000, 200)):
+        latest = NOW + timedelta(seconds=not_after)
+        batch = PRESIGNER.batch(credentials, expires_in=900, not_after=latest)
+        assert batch.expires_at == NOW + timedelta(seconds=lives)
+
+
+def test_a_batch_starts_and_ends_on_whole_seconds() -> None:
+    presigner = replace(PRESIGNER, clock=lambda: NOW + timedelta(microseconds=999_999))
+    batch = presigner.batch(a_session(None), expires_in=900)
+    assert (batch.now, batch.expires_at) == (NOW, NOW + timedelta(seconds=900))
+
+
+async def test_credentials_are_awaited_before_the_clock_is_read() -> None:
+    time = NOW
+
+    async def slow_credentials() -> Credentials:
+        nonlocal time
+        time += timedelta(seconds=4)
+        return a_session(None)
+
+    presigner = replace(PRESIGNER, credentials=slow_credentials, clock=lambda: time)
+    batch = await presigner.start(expires_in=900)
+    assert batch.now == NOW + timedelta(seconds=4)
+
+
+async def test_a_presigner_with_credentials_of_its_own_never_asks_for_others() -> None:
+    session = a_session(NOW + timedelta(hours=1))
+    batch = await PRESIGNER.with_credentials(session).start(expires_in=900)
+    assert batch.credentials == session
+    assert batch.presigner.endpoint == PRESIGNER.endpoint
+    assert parse_qs(urlsplit(batch.url("PUT", "a")).query)["X-Amz-Security-Token"] == [TOKEN]

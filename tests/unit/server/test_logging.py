@@ -23,6 +23,8 @@ SECRETS = [
     "{'x-amz-signature': 'hunter2', 'x-amz-credential': 'hunter2', 'X-Amz-Security-Token': 'hunter2'}",
     '{"x-amz-signature": "hunter2"}',
     "X-Amz-Security-Token: hunter2",
+    "('x-amz-security-token', 'hunter2')",
+    "SignedHeaders=host, Signature=hunter2",
 ]
 
 
@@ -111,3 +113,22 @@ def test_a_bearer_of_news_is_let_be(lines: Callable[..., str]) -> None:
     detail = "send 'Authorization: Bearer <token>'"
     written = lines(lambda: structlog.get_logger().warning(detail), terminal=False)
     assert json.loads(written)["event"] == detail
+
+
+@pytest.mark.parametrize("way", ["event", "library", "exception"])
+def test_a_secret_key_needs_no_name_in_free_text(lines: Callable[..., str], way: str) -> None:
+    """A library may put it into its message."""
+    key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+    written = lines(lambda: WAYS[way](f"it was {key}"), terminal=False)
+    assert "it was [redacted]" in written
+    assert key not in written
+
+
+def test_ids_that_look_like_keys_stay(lines: Callable[..., str]) -> None:
+    """A user or a request may be called so, and is looked for in a log."""
+    user, request_id = "0123456789abcdef" * 4, "Abc1" * 10
+    written = lines(
+        lambda: structlog.get_logger().info("request", user=user, request_id=request_id), terminal=False
+    )
+    event = json.loads(written)
+    assert (event["user"], event["request_id"]) == (user, request_id)

@@ -80,7 +80,7 @@ def test_a_user_who_can_own_nothing_gets_no_token(user: str) -> None:
 
 def test_an_upload_token_mints_nothing() -> None:
     """Neither for itself nor narrower; else a short life could be prolonged."""
-    with pytest.raises(Forbidden, match="mints no other"):
+    with pytest.raises(Forbidden, match="cannot issue another"):
         minted(Principal(user="ann", kind="upload_token"))
 
 

@@ -1,1 +1,1 @@
-"""Other clients' wire formats, over the same use cases."""
+"""Other clients' protocols over the same services."""

@@ -1,20 +1,27 @@
-"""The smallest contract there is: ``GET /uploads`` gives ``{"url": …}``, a presigned PUT."""
+"""``GET /uploads``: a presigned PUT as ``{"url": …}``, for scripts and curl."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, Field
 
 from uploadsvc.api.dependencies import Authenticate
-from uploadsvc.api.problems import STORAGE, document
+from uploadsvc.api.problems import STORAGE, problem_responses
 from uploadsvc.api.routing import problem_router
-from uploadsvc.api.v1.schemas import UploadUrl
+from uploadsvc.api.v1.schemas import EXAMPLE_URL
 from uploadsvc.domain.plan import UploadRequest
 from uploadsvc.domain.principal import Principal
 from uploadsvc.services.create_upload import UploadCreator
 
 
+class UploadUrl(BaseModel):
+    """A presigned PUT."""
+
+    url: str = Field(examples=[EXAMPLE_URL])
+
+
 def simple_router(creator: UploadCreator, authenticate: Authenticate) -> APIRouter:
-    """Return the one route."""
+    """Return the route that gives bare URLs."""
     router = problem_router(tag="simple")
 
     @router.get(
@@ -22,7 +29,7 @@ def simple_router(creator: UploadCreator, authenticate: Authenticate) -> APIRout
         operation_id="getUploadUrl",
         summary="Get a presigned PUT, and nothing else",
         response_description="The URL.",
-        responses=document(
+        responses=problem_responses(
             "unauthenticated",
             "forbidden",
             "policy_not_found",
@@ -53,7 +60,7 @@ def simple_router(creator: UploadCreator, authenticate: Authenticate) -> APIRout
         ] = None,
     ) -> UploadUrl:
         """The PUT needs no header but those of what you name; what the policy restricts must be named."""
-        # The browser sends the type as it spells it.
+        # Browsers send the type as the page spells it, so it is signed as it was given.
         request = UploadRequest(filename=filename, content_type=content_type, size=size, type_as_sent=True)
         url, _key = await creator.bare_put(caller, policy, request)
         return UploadUrl(url=url)

@@ -1,1 +1,1 @@
-"""The documented HTTP API."""
+"""The documented HTTP API, version 1."""

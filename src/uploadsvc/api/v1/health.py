@@ -1,15 +1,15 @@
-"""Whether the process lives, and whether it can work."""
+"""``/healthz`` and ``/readyz``, for orchestrators."""
 
 from fastapi import APIRouter
 
-from uploadsvc.api.problems import document
+from uploadsvc.api.problems import problem_responses
 from uploadsvc.api.routing import problem_router
 from uploadsvc.api.v1.schemas import Health, Ready
 from uploadsvc.services.readiness import Readiness
 
 
 def health_router(readiness: Readiness) -> APIRouter:
-    """Return the routes that an orchestrator asks. They want no credential."""
+    """Return the health routes. They need no credential."""
     router = problem_router(tag="health")
 
     @router.get(
@@ -17,7 +17,7 @@ def health_router(readiness: Readiness) -> APIRouter:
         operation_id="getHealth",
         summary="Alive?",
         response_description="The process answers.",
-        responses=document("internal_error"),
+        responses=problem_responses("internal_error"),
     )
     async def get_health() -> Health:
         """Answer as long as the process lives; S3 is not asked."""
@@ -28,7 +28,7 @@ def health_router(readiness: Readiness) -> APIRouter:
         operation_id="getReadiness",
         summary="Ready?",
         response_description="Credentials and bucket have answered since the start.",
-        responses=document(
+        responses=problem_responses(
             "internal_error", "storage_denied", "storage_misconfigured", "storage_unavailable"
         ),
     )

@@ -1,29 +1,24 @@
-"""From domain values to the wire."""
+"""Domain values as the bodies of ``/v1`` responses."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from uploadsvc.api.v1.schemas import (
-    ArrivedPart,
-    ChecksumModel,
-    CompletedUpload,
-    ListedObjectModel,
-    ObjectModel,
-    ObjectPage,
-    UploadState,
-)
+from uploadsvc.api.v1 import schemas
 from uploadsvc.domain.checksums import Checksum
 from uploadsvc.domain.objects import StoredObject
+from uploadsvc.domain.planner import Planner
+from uploadsvc.s3.multipart import UnfinishedUpload
 from uploadsvc.services.create_upload import Grant
 from uploadsvc.services.multipart import SignedPart
 from uploadsvc.services.objects import Page
 from uploadsvc.services.uploads import Completion, UploadStatus
 
 
-def upload_answer(grant: Grant) -> dict[str, Any]:
-    """Return an `Upload` as plain data."""
+def upload_json(grant: Grant) -> dict[str, Any]:
+    """Return an `Upload` as plain data, which saves the hot path a validation."""
     plan = grant.plan
-    answer: dict[str, Any] = {
+    body: dict[str, Any] = {
         "id": grant.id,
         "key": plan.key,
         "bucket": grant.bucket,
@@ -32,78 +27,116 @@ def upload_answer(grant: Grant) -> dict[str, Any]:
         "upload_expires_at": rfc3339(grant.upload_expires_at),
     }
     if plan.parts is not None:
-        answer["part_size"] = plan.parts.part_size
-        answer["part_count"] = plan.parts.count
-        answer["parts"] = [part_answer(part) for part in grant.parts]
-        return answer
-    answer["url"] = grant.url
+        body["part_size"] = plan.parts.part_size
+        body["part_count"] = plan.parts.count
+        body["parts"] = [part_json(part) for part in grant.parts]
+        return body
+    body["url"] = grant.url
     if plan.method == "put":
-        answer["headers"] = {k: v for k, v in plan.headers.items() if k != "Content-Length"}
+        body["headers"] = {k: v for k, v in plan.headers.items() if k != "Content-Length"}
     else:
-        answer["fields"] = grant.fields
-    return answer
+        body["fields"] = grant.fields
+    return body
 
 
-def part_answer(part: SignedPart) -> dict[str, Any]:
-    """Return a `SignedPartModel` as plain data."""
+def part_json(part: SignedPart) -> dict[str, Any]:
+    """Return a `SignedPart` as plain data."""
     return {"part_number": part.part_number, "size": part.size, "url": part.url, "headers": part.headers}
 
 
-def object_model(stored: StoredObject, checksum: Checksum | None = None) -> ObjectModel:
-    """Return an object for the wire, with the checksum that was confirmed or else the first that is kept."""
+def signed_parts_json(parts: Iterable[SignedPart], expires_at: datetime) -> dict[str, Any]:
+    """Return a `SignedParts` as plain data."""
+    return {"parts": [part_json(part) for part in parts], "expires_at": rfc3339(expires_at)}
+
+
+def stored_object(stored: StoredObject, checksum: Checksum | None = None) -> schemas.StoredObject:
+    """Return an object with the checksum that was verified, or else the first that S3 keeps."""
     checksum = checksum or next(iter(stored.checksums), None)
-    return ObjectModel(
+    return schemas.StoredObject(
         key=stored.key,
         bucket=stored.bucket,
         size=stored.size,
         content_type=stored.content_type,
         etag=stored.etag,
         version_id=stored.version_id,
-        checksum=ChecksumModel(algorithm=checksum.algorithm, value=checksum.value) if checksum else None,
+        checksum=schemas.Checksum(algorithm=checksum.algorithm, value=checksum.value) if checksum else None,
         last_modified=stored.last_modified,
         metadata=dict(stored.metadata),
     )
 
 
-def state_model(upload_id: str, state: UploadStatus) -> UploadState:
-    """Return an upload's state for the wire."""
+def upload_state(upload_id: str, state: UploadStatus) -> schemas.UploadState:
+    """Return the state of an upload under the id that the caller used."""
     claims, stored = state.claims, state.stored
-    under_way = claims.method == "multipart" and state.status in {"pending", "uploading"}
-    arrived = [ArrivedPart(part_number=p.part_number, size=p.size, etag=p.etag) for p in state.parts]
-    return UploadState(
+    in_progress = claims.method == "multipart" and state.status in {"pending", "uploading"}
+    arrived = [
+        schemas.ArrivedPart(part_number=part.part_number, size=part.size, etag=part.etag)
+        for part in state.parts
+    ]
+    return schemas.UploadState(
         id=upload_id,
         key=claims.key,
         bucket=claims.bucket,
         method=claims.method,
         status=state.status,
         upload_expires_at=datetime.fromtimestamp(claims.expires_at, UTC),
-        object=object_model(stored) if stored else None,
+        object=stored_object(stored) if stored else None,
         part_size=claims.part_size or None,
         part_count=claims.parts.count if claims.part_size else None,
-        parts=arrived if under_way else None,
+        parts=arrived if in_progress else None,
     )
 
 
-def completed_model(completion: Completion) -> CompletedUpload:
-    """Return a completed upload for the wire."""
-    return CompletedUpload(
-        object=object_model(completion.stored, completion.checksum),
+def upload_page(unfinished: Iterable[tuple[str, UnfinishedUpload]], cursor: str | None) -> schemas.UploadPage:
+    """Return one page of unfinished uploads, each with its id."""
+    return schemas.UploadPage(
+        uploads=[
+            schemas.UnfinishedUpload(id=upload_id, key=upload.key, started_at=upload.started_at)
+            for upload_id, upload in unfinished
+        ],
+        cursor=cursor,
+    )
+
+
+def completed_upload(completion: Completion) -> schemas.CompletedUpload:
+    """Return a completed upload with its receipt."""
+    return schemas.CompletedUpload(
+        object=stored_object(completion.stored, completion.checksum),
         receipt=completion.receipt,
         replaceable_until=completion.replaceable_until,
     )
 
 
-def page_model(page: Page) -> ObjectPage:
-    """Return a listing for the wire."""
-    return ObjectPage(
+def object_page(page: Page) -> schemas.ObjectPage:
+    """Return one page of a listing."""
+    return schemas.ObjectPage(
         objects=[
-            ListedObjectModel(key=o.key, size=o.size, etag=o.etag, last_modified=o.last_modified)
+            schemas.ListedObject(key=o.key, size=o.size, etag=o.etag, last_modified=o.last_modified)
             for o in page.objects
         ],
         cursor=page.cursor,
     )
 
 
-def rfc3339(moment: datetime) -> str:
-    """Write a time in UTC, to the second."""
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+def usable_policy(planner: Planner) -> schemas.Policy:
+    """Return what uploads of a policy can use at this store."""
+    policy = planner.policy
+    return schemas.Policy(
+        name=policy.name,
+        min_size=policy.min_size,
+        max_size=planner.max_size,
+        content_types=sorted(policy.content_types),
+        methods=sorted(planner.methods),
+        expires_in=policy.expires_in,
+        max_expires_in=policy.max_expires_in,
+        client_keys=policy.client_keys,
+        overwrite=policy.overwrite,
+        metadata=sorted(planner.metadata_names),
+        checksum=policy.checksum,
+        checksum_algorithms=sorted(planner.checksum_algorithms),
+    )
+
+
+def rfc3339(time: datetime) -> str:
+    """Return a time in UTC, to the second."""
+    return f"{time:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,56 +1,36 @@
-"""Upload tokens: a part of one's rights, to be handed on."""
+"""``POST /v1/tokens``: upload tokens."""
 
-from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends
-from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from uploadsvc.api.dependencies import Authenticate
-from uploadsvc.api.problems import CALLER, document
+from uploadsvc.api.problems import CALLER, problem_responses
 from uploadsvc.api.routing import problem_router
+from uploadsvc.api.v1.schemas import CreateToken, Token
 from uploadsvc.domain.principal import Principal
 from uploadsvc.services.upload_tokens import UploadTokenIssuer
 
 _EXAMPLE = {"policies": ["default"], "expires_in": 600}
 
 
-class CreateToken(BaseModel):
-    """What the token shall be good for. Every field may be left out."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    user: str | None = Field(
-        default=None,
-        description="Whom it speaks for; by default you. Only an API key may name somebody else.",
-    )
-    policies: Annotated[list[str], Field(min_length=1, max_length=50)] | None = Field(
-        default=None, description="The policies that it may use; by default all of yours."
-    )
-    expires_in: Annotated[StrictInt, Field(ge=1)] | None = Field(
-        default=None,
-        description="Seconds; cut to the most that is allowed, and to the end of your credential.",
-    )
-
-
-class Token(BaseModel):
-    """An upload token."""
-
-    token: str = Field(description="Sent as `Authorization: Bearer`.", examples=["eyJhbGciOi…"])
-    expires_at: datetime = Field(examples=["2026-11-23T12:10:00Z"])
-
-
 def tokens_router(tokens: UploadTokenIssuer, authenticate: Authenticate) -> APIRouter:
-    """Return the one route. Its authentication lets a service leave out whom it speaks for."""
+    """Return the route of upload tokens.
+
+    Args:
+        tokens: Issues them.
+        authenticate: Returns the caller. A service need not name its user, since the body can.
+    """
     router = problem_router(prefix="/v1", tag="tokens")
 
     @router.post(
         "/tokens",
         operation_id="createToken",
         summary="Get a short-lived upload token",
-        status_code=201,
+        status_code=HTTPStatus.CREATED,
         response_description="A token that is good for uploads only.",
-        responses=document(*CALLER, "policy_not_found", "body_too_large"),
+        responses=problem_responses(*CALLER, "policy_not_found", "body_too_large"),
     )
     async def create_token(
         caller: Annotated[Principal, Depends(authenticate)],

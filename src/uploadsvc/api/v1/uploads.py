@@ -1,29 +1,22 @@
-"""Uploads: create, look, complete, give up."""
+"""``/v1/uploads``: create, list, sign parts, status, complete, delete."""
 
 import asyncio
 import json
+from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Path, Response
+from fastapi import APIRouter, Body, Depends, Path, Query, Response
 from pydantic import GetJsonSchemaHandler
 from pydantic_core import CoreSchema
 
 from uploadsvc.api.dependencies import Authenticate
-from uploadsvc.api.problems import CALLER, STORAGE, document, error_content
+from uploadsvc.api.problems import CALLER, STORAGE, domain_problem, problem_responses
 from uploadsvc.api.routing import problem_router
-from uploadsvc.api.v1.schemas import (
-    BatchResults,
-    CompletedUpload,
-    CompleteUpload,
-    CreateUpload,
-    CreateUploads,
-    Upload,
-    UploadState,
-)
-from uploadsvc.api.v1.serializers import completed_model, state_model, upload_answer
+from uploadsvc.api.v1 import schemas, serializers
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.principal import Principal
 from uploadsvc.services.create_upload import UploadCreator
+from uploadsvc.services.objects import MAX_LISTED
 from uploadsvc.services.uploads import Uploads
 
 _CREATE_EXAMPLE = {"filename": "photo.jpg", "content_type": "image/jpeg", "size": 123456}
@@ -32,29 +25,35 @@ _BATCH_EXAMPLE = {"uploads": [_CREATE_EXAMPLE, {"filename": "notes.txt", "size":
 UploadId = Annotated[str, Path(description="The upload's `id`.", examples=["aGFuZGxl"])]
 
 
-class _MayBeLeftOut:
-    """Takes null from a body's schema: a generated client would try to send its mark of what is left out."""
+class _WithoutNull:
+    """Removes null from a body's schema, because generated clients would send it for a body left out."""
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         schema = dict(handler(core_schema))
-        named, _null = schema.pop("anyOf")
-        return {**schema, **named}
+        body, _null = schema.pop("anyOf")
+        return {**schema, **body}
 
 
 def uploads_router(creator: UploadCreator, uploads: Uploads, authenticate: Authenticate) -> APIRouter:
     """Return the routes under ``/v1/uploads``."""
     router = problem_router(prefix="/v1/uploads", tag="uploads")
+    _add_create(router, creator, authenticate)
+    _add_one(router, uploads, authenticate)
+    _add_multipart(router, uploads, authenticate)
+    return router
 
+
+def _add_create(router: APIRouter, creator: UploadCreator, authenticate: Authenticate) -> None:
     @router.post(
         "",
         operation_id="createUpload",
         summary="Create an upload",
-        status_code=201,
-        response_model=Upload,
+        status_code=HTTPStatus.CREATED,
+        response_model=schemas.Upload,
         response_description="What it takes to send the bytes straight to S3.",
-        responses=document(
+        responses=problem_responses(
             *CALLER,
             "policy_not_found",
             "file_too_large",
@@ -71,50 +70,58 @@ def uploads_router(creator: UploadCreator, uploads: Uploads, authenticate: Authe
     )
     async def create_upload(
         caller: Annotated[Principal, Depends(authenticate)],
-        body: Annotated[CreateUpload, Body(examples=[_CREATE_EXAMPLE])],
+        body: Annotated[schemas.CreateUpload, Body(examples=[_CREATE_EXAMPLE])],
     ) -> Response:
         """Say what you want to upload; get what it takes to send it, under your own key prefix."""
         grant = await creator.create(caller, body.policy, body.request())
-        # Built by us from values that were just checked: to validate it once more is work for nothing.
-        return Response(json.dumps(upload_answer(grant)), status_code=201, media_type="application/json")
+        return _json(serializers.upload_json(grant), HTTPStatus.CREATED)
 
     @router.post(
         "/batch",
         operation_id="createUploads",
         summary="Create several uploads",
-        response_model=BatchResults,
+        response_model=schemas.BatchResults,
         response_description="One result for each, in their order.",
-        responses=document(*CALLER, "body_too_large"),
+        responses=problem_responses(*CALLER, "body_too_large"),
     )
     async def create_uploads(
         caller: Annotated[Principal, Depends(authenticate)],
-        body: Annotated[CreateUploads, Body(examples=[_BATCH_EXAMPLE])],
+        body: Annotated[schemas.CreateUploads, Body(examples=[_BATCH_EXAMPLE])],
     ) -> Response:
         """Create up to 100 uploads. One that is refused has a problem for a result; the others go on."""
-        # Together, because a multipart upload is begun in S3.
-        results = await asyncio.gather(*(_result(creator, caller, one) for one in body.uploads))
-        return Response(json.dumps({"results": results}), media_type="application/json")
 
+        async def result(requested: schemas.CreateUpload) -> dict[str, Any]:
+            try:
+                grant = await creator.create(caller, requested.policy, requested.request())
+            except UploadsvcError as error:
+                return {"problem": domain_problem(error).content()}
+            return {"upload": serializers.upload_json(grant)}
+
+        # Concurrently, because multipart uploads wait for S3.
+        return _json({"results": await asyncio.gather(*map(result, body.uploads))})
+
+
+def _add_one(router: APIRouter, uploads: Uploads, authenticate: Authenticate) -> None:
     @router.get(
         "/{id}",
         operation_id="getUpload",
         summary="See how far an upload is",
         response_description="What S3 says of it now.",
-        responses=document(*CALLER, "not_found", "upload_expired", *STORAGE),
+        responses=problem_responses(*CALLER, "not_found", "upload_expired", *STORAGE),
     )
     async def get_upload(
         caller: Annotated[Principal, Depends(authenticate)],
         id: UploadId,  # noqa: A002 - the name is the contract's
-    ) -> UploadState:
+    ) -> schemas.UploadState:
         """Ask S3 whether the bytes have landed, or which parts have."""
-        return state_model(id, await uploads.status(caller, id))
+        return serializers.upload_state(id, await uploads.status(caller, id))
 
     @router.post(
         "/{id}/complete",
         operation_id="completeUpload",
         summary="Complete and verify an upload",
         response_description="What S3 holds, verified, and a receipt for it.",
-        responses=document(
+        responses=problem_responses(
             *CALLER,
             "not_found",
             "upload_incomplete",
@@ -130,19 +137,20 @@ def uploads_router(creator: UploadCreator, uploads: Uploads, authenticate: Authe
     async def complete_upload(
         caller: Annotated[Principal, Depends(authenticate)],
         id: UploadId,  # noqa: A002 - the name is the contract's
-        body: Annotated[CompleteUpload | None, Body(examples=[{}]), _MayBeLeftOut()] = None,
-    ) -> CompletedUpload:
+        body: Annotated[schemas.CompleteUpload | None, Body(examples=[{}]), _WithoutNull()] = None,
+    ) -> schemas.CompletedUpload:
         """Put parts together, and compare what landed in S3 with what was promised. Safe to repeat."""
-        return completed_model(await uploads.complete(caller, id, body.etags() if body else None))
+        completion = await uploads.complete(caller, id, body.etags() if body else None)
+        return serializers.completed_upload(completion)
 
     @router.delete(
         "/{id}",
         operation_id="deleteUpload",
         summary="Give an upload up",
-        status_code=204,
+        status_code=HTTPStatus.NO_CONTENT,
         response_class=Response,
         response_description="Gone, or never there.",
-        responses=document(*CALLER, "not_found", "upload_expired", *STORAGE),
+        responses=problem_responses(*CALLER, "not_found", "upload_expired", *STORAGE),
     )
     async def delete_upload(
         caller: Annotated[Principal, Depends(authenticate)],
@@ -151,11 +159,49 @@ def uploads_router(creator: UploadCreator, uploads: Uploads, authenticate: Authe
         """Throw away the parts of an upload, or what it stored, where that is allowed. Twice is fine."""
         await uploads.delete(caller, id)
 
-    return router
+
+def _add_multipart(router: APIRouter, uploads: Uploads, authenticate: Authenticate) -> None:
+    @router.get(
+        "",
+        operation_id="listUploads",
+        summary="List your unfinished uploads",
+        response_description="Some of them, as far as S3 remembers.",
+        responses=problem_responses(*CALLER, *STORAGE),
+    )
+    async def list_uploads(
+        caller: Annotated[Principal, Depends(authenticate)],
+        cursor: Annotated[
+            str | None,
+            Query(description="From the page before.", examples=[schemas.EXAMPLE_UPLOAD_CURSOR]),
+        ] = None,
+        limit: Annotated[
+            int | None, Query(ge=1, le=MAX_LISTED, description="By default 100.", examples=[100])
+        ] = None,
+    ) -> schemas.UploadPage:
+        """List the multipart uploads that were begun under your key prefix and left unfinished."""
+        unfinished, cursor = await uploads.unfinished(caller, cursor=cursor, limit=limit or 100)
+        return serializers.upload_page(unfinished, cursor)
+
+    @router.post(
+        "/{id}/parts",
+        operation_id="signParts",
+        summary="Sign parts of a multipart upload",
+        response_model=schemas.SignedParts,
+        response_description="Presigned PUTs.",
+        responses=problem_responses(
+            *CALLER, "not_found", "upload_expired", "body_too_large", "method_not_available", *STORAGE
+        ),
+    )
+    async def sign_parts(
+        caller: Annotated[Principal, Depends(authenticate)],
+        id: UploadId,  # noqa: A002 - the name is the contract's
+        body: Annotated[schemas.SignParts, Body(examples=[{"part_numbers": [2, 3]}])],
+    ) -> Response:
+        """Get fresh URLs for parts, as often as it takes while the upload's id counts."""
+        parts, expires_at = await uploads.sign_parts(caller, id, body.part_numbers, body.checksums)
+        return _json(serializers.signed_parts_json(parts, expires_at))
 
 
-async def _result(creator: UploadCreator, caller: Principal, body: CreateUpload) -> dict[str, Any]:
-    try:
-        return {"upload": upload_answer(await creator.create(caller, body.policy, body.request()))}
-    except UploadsvcError as error:
-        return {"problem": error_content(error)}
+def _json(body: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> Response:
+    # Plain data of our own: FastAPI would validate it against the model once more.
+    return Response(json.dumps(body), status, media_type="application/json")

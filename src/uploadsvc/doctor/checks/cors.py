@@ -203,4 +203,4 @@ class Browser:
         if await self._refusal(Preflight(origin=ANY_ORIGIN, method="PUT")) is not None:
             return ok(FOREIGN, "pages of other origins are refused")
         fix = "name the origins in the bucket's CORS rules, in place of *"
-        return warning(FOREIGN, "pages of any origin may use a URL that they get hold of", fix)
+        return warning(FOREIGN, "pages of any origin may use a presigned URL", fix)

@@ -40,7 +40,7 @@ async def session_findings(
         async with target.sts:
             issued = await target.credential_issuer.credentials(caller)
     except UploadsvcError as error:
-        return [failed(CHECK, f"no session could be begun: {error.detail}", _TRUST)]
+        return [failed(CHECK, f"no session could be started: {error.detail}", _TRUST)]
     headers = {"Content-Length": str(len(BODY))}
     headers |= spoiled(headers, target.provider.checksum_algorithms)
 
@@ -62,4 +62,4 @@ async def session_findings(
     if outside.response.status != HTTPStatus.FORBIDDEN:
         found = f"outside the caller's own prefix a PUT is not refused: S3 answers {outside.response}"
         return [failed(CHECK, found, _TURN_OFF)]
-    return [ok(CHECK, "a session's PUT is let in below the caller's own prefix, and refused elsewhere")]
+    return [ok(CHECK, "a session's PUT is accepted below the caller's own prefix, and refused elsewhere")]

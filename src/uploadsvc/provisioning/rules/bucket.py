@@ -28,9 +28,11 @@ async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleSta
         if failure.status == HTTPStatus.NOT_FOUND:
             return RuleState(state="missing", found="no bucket", change=lambda: _create(client, requirements))
         if region != requirements.region:
-            return RuleState(state="conflict", found=f"the bucket is in {region}; set the region to that")
+            return RuleState(state="conflict", found=f"the bucket is in {region}; set that region")
         if failure.status == HTTPStatus.FORBIDDEN:
-            return RuleState(state="not allowed", found="S3 says 403: another's bucket, or no s3:ListBucket")
+            return RuleState(
+                state="not allowed", found="S3 says 403: someone else's bucket, or no right to s3:ListBucket"
+            )
         raise
     return RuleState(state="in place", found=_wanted(requirements))
 

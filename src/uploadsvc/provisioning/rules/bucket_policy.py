@@ -96,7 +96,7 @@ def _comparable(value: Any) -> object:  # noqa: ANN401 - JSON
 
 def _found(own: Sequence[Mapping[str, Any]], others: Sequence[object]) -> str:
     sids = [str(statement["Sid"]) for statement in own]
-    kept = f"{len(others)} statement{'s' if len(others) > 1 else ''} of others" if others else ""
+    kept = f"{len(others)} other statement{'s' if len(others) > 1 else ''}" if others else ""
     return "; ".join(filter(None, [", ".join(sids), kept])) or "no policy"
 
 

@@ -37,7 +37,7 @@ def _rule(requirements: BucketRequirements) -> "CORSRuleTypeDef":
 
 
 def _wanted(requirements: BucketRequirements) -> str:
-    return _shown(_rule(requirements)) if requirements.origins else "no rule of ours: no origins are set"
+    return _shown(_rule(requirements)) if requirements.origins else "no rule: no origins are set"
 
 
 async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleState:
@@ -101,7 +101,7 @@ def _replaced(
 
 def _found(own: "Sequence[CORSRuleTypeDef]", present: "Sequence[CORSRuleTypeDef]") -> str:
     others = len(present) - len(own)
-    kept = f"{others} of others" if others else ""
+    kept = f"{others} other rule{'s' if others > 1 else ''}" if others else ""
     return "; ".join(filter(None, [*(_shown(rule) for rule in own), kept])) or "no rules"
 
 

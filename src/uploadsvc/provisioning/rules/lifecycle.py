@@ -55,7 +55,8 @@ async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleSta
             Bucket=requirements.bucket, LifecycleConfiguration={"Rules": _replaced(present, ours)}, **options
         )
 
-    found = _found(own[0]) if own else f"{len(others)} rules of others" if others else "no rules"
+    kept = f"{len(others)} other rule{'s' if len(others) > 1 else ''}" if others else "no rules"
+    found = _found(own[0]) if own else kept
     return RuleState(state="differs" if own else "missing", found=found, change=change)
 
 

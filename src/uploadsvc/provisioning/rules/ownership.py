@@ -43,7 +43,7 @@ async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleSta
     # A store without this feature answers another request, such as a listing.
     found = [rule["ObjectOwnership"] for rule in answer["OwnershipControls"].get("Rules", [])]
     if not found:
-        return RuleState(state="unsupported", found="the store answers with something else")
+        return RuleState(state="unsupported", found="the store answers another request than this")
     enough = _WITH_ACLS if requirements.needs_acls else (_ownership(requirements),)
     state: State = "in place" if found[0] in enough else "differs"
     return RuleState(state=state, found=found[0], change=None if state == "in place" else change)

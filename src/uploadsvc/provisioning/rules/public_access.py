@@ -54,7 +54,7 @@ async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleSta
     # A store without this feature answers another request, such as a listing.
     found = answer["PublicAccessBlockConfiguration"]
     if not found:
-        return RuleState(state="unsupported", found="the store answers with something else")
+        return RuleState(state="unsupported", found="the store answers another request than this")
     if all(bool(found.get(name)) is on for name, on in switches.items()):
         return RuleState(state="in place", found=_shown(found))
     return RuleState(state="differs", found=_shown(found), change=change)

@@ -1,4 +1,4 @@
-"""The list of parts by which Better Upload's client completes an upload is read strictly, and soon."""
+"""The XML with which Better Upload's client completes an upload: read strictly, and in bounded time."""
 
 from typing import Final
 
@@ -22,13 +22,11 @@ from uploadsvc.domain.parts import MAX_PARTS
         ),
     ],
 )
-def test_parts_are_read_as_clients_write_them(body: str) -> None:
-    """With and without quotes, in either order."""
+def test_etags_with_and_without_quotes_are_read_in_either_order(body: str) -> None:
     assert read_parts(body.encode()) == {1: ETAG, 2: f"{ETAG}-5"}
 
 
-def test_no_part_is_no_part() -> None:
-    """The list may be empty; what S3 has is then missing from it."""
+def test_the_list_may_be_empty() -> None:
     assert read_parts(completion({}).encode()) == {}
 
 
@@ -57,11 +55,16 @@ PART: Final = f"<Part><ETag>{ETAG}</ETag><PartNumber>1</PartNumber></Part>"
         f"<!-- {PART} -->",
         f"<![CDATA[{PART}]]>",
         PART + "</CompleteMultipartUpload><CompleteMultipartUpload>",
+        PART.replace("<Part>", "<Part><Size>5</Size>"),
+        PART.replace("<Part>", f"<Part><ETag>{ETAG}</ETag>"),
+        PART.replace(ETAG, f"{ETAG}<!-- -->"),
+        PART.replace("<Part>", "<Part>text"),
+        f"<?php {PART} ?>{PART}",
+        f"<Part>{PART}</Part>",
         "\x00",
     ],
 )
-def test_what_is_no_list_of_parts_is_refused(inner: str) -> None:
-    """Named twice, beyond what there can be, or anything else in it."""
+def test_lists_with_anything_but_distinct_parts_are_refused(inner: str) -> None:
     with pytest.raises(ValidationFailed):
         read_parts(f"<CompleteMultipartUpload>{inner}</CompleteMultipartUpload>".encode())
 
@@ -75,20 +78,32 @@ def test_what_is_no_list_of_parts_is_refused(inner: str) -> None:
         "<CompleteMultipartUpload>",
         completion({1: ETAG}) + PART,
         f'<!DOCTYPE a [<!ENTITY xxe SYSTEM "file:///etc/passwd">]>{completion({1: ETAG})}',
+        f"<!DOCTYPE CompleteMultipartUpload>{completion({1: ETAG})}",
+        f'<!DOCTYPE CompleteMultipartUpload SYSTEM "http://localhost/a.dtd">{completion({1: ETAG})}',
+        f'<!DOCTYPE a [<!ENTITY e "{"e" * 1000}">]>{completion({1: "&e;" * 100})}',
+        f"<!-- before -->{completion({1: ETAG})}",
+        f"{completion({1: ETAG})}<!-- after -->",
+        f"<?pi before?>{completion({1: ETAG})}",
+        f"<CompleteMultipartUpload>{PART}é</CompleteMultipartUpload>",
         f"<CompleteMultipartUpload{' ' * 100_000}{completion({1: ETAG})}",
         " " * MAX_BODY_BYTES,
         f"<CompleteMultipartUpload>{'<Part>' * 170_000}",
         f"<CompleteMultipartUpload>{('<Part>' + ' ' * 1000) * 1000}",
     ],
 )
-def test_what_is_no_completion_is_refused(body: str) -> None:
-    """No document types, no entities, and nothing that takes long to read."""
+def test_other_documents_are_refused(body: str) -> None:
     with pytest.raises(ValidationFailed, match="not the XML"):
         read_parts(body.encode())
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_other_encodings_are_refused(encoding: str) -> None:
+    body = f'<?xml version="1.0" encoding="{encoding}"?>{completion({1: ETAG})}é'
+    with pytest.raises(ValidationFailed, match="not the XML"):
+        read_parts(body.encode(encoding))
+
+
 def test_ten_thousand_parts_fit_into_a_request() -> None:
-    """As the client writes them, with ETags of S3's length."""
     etags = dict.fromkeys(range(1, MAX_PARTS + 1), ETAG)
     body = completion(etags).encode()
     assert len(body) <= MAX_BODY_BYTES

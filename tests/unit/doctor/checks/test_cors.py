@@ -14,8 +14,8 @@ ALLOWED = {
 }
 
 
-def test_it_is_sent_as_a_browser_sends_it() -> None:
-    """Names in lower case and order, between commas alone; no list where there is nothing to ask."""
+def test_a_preflight_is_sent_as_browsers_send_it() -> None:
+    """Sorted lower-case names, commas without spaces; no header without names."""
     assert PUT.request_headers == {
         "Accept": "*/*",
         "Origin": ORIGIN,
@@ -35,8 +35,8 @@ def test_it_is_sent_as_a_browser_sends_it() -> None:
         {"Access-Control-Allow-Headers": "CONTENT-TYPE,x-amz-meta-note"},
     ],
 )
-def test_a_browser_goes_on(changed: dict[str, str]) -> None:
-    """The origin or a star, and method and headers named in any case or by a star."""
+def test_a_browser_accepts(changed: dict[str, str]) -> None:
+    """The origin or ``*``, and method and headers by name in any case or ``*``."""
     assert PUT.refusal(204, httpx.Headers({**ALLOWED, **changed})) is None
 
 
@@ -53,25 +53,24 @@ def test_a_browser_goes_on(changed: dict[str, str]) -> None:
         ({"Access-Control-Allow-Headers": "x-amz-meta-*,content-type"}, "lacks x-amz-meta-note"),
     ],
 )
-def test_a_browser_stops(changed: dict[str, str | None], named: str) -> None:
-    """Methods count by case, headers do not; a star stands alone."""
+def test_a_browser_refuses(changed: dict[str, str | None], named: str) -> None:
+    """Methods are case-sensitive, headers are not; ``*`` is no pattern."""
     headers = {name: value for name, value in {**ALLOWED, **changed}.items() if value is not None}
     assert named in (PUT.refusal(200, httpx.Headers(headers)) or "")
 
 
-def test_the_status_counts_too() -> None:
-    """Right headers on a refusal are no permission."""
+def test_a_failure_status_refuses() -> None:
+    """Even with the right headers."""
     assert PUT.refusal(403, httpx.Headers(ALLOWED)) == "the status is 403"
 
 
-def test_a_post_needs_no_name() -> None:
-    """POST is a method that every browser may send; only the origin has to be let in."""
+def test_post_is_always_allowed() -> None:
+    """Only the origin matters."""
     post = Preflight(origin=ORIGIN, method="POST")
     assert post.refusal(200, httpx.Headers({"Access-Control-Allow-Origin": "*"})) is None
 
 
-def test_headers_in_several_lines_count_together() -> None:
-    """As they do for a browser."""
+def test_repeated_headers_are_joined() -> None:
     lines = [
         ("Access-Control-Allow-Origin", ORIGIN),
         ("Access-Control-Allow-Methods", "GET"),
@@ -82,8 +81,7 @@ def test_headers_in_several_lines_count_together() -> None:
     assert PUT.refusal(200, httpx.Headers(lines)) is None
 
 
-def test_a_page_may_read_an_answer() -> None:
-    """By its origin or a star; and of its headers those that are exposed."""
+def test_an_allowed_origin_reads_exposed_headers() -> None:
     assert closed_to(ORIGIN, httpx.Headers({"Access-Control-Allow-Origin": ORIGIN})) is None
     assert closed_to(ORIGIN, httpx.Headers({"Access-Control-Allow-Origin": "null"})) is not None
     assert exposes("etag", httpx.Headers({"Access-Control-Expose-Headers": "x-amz-id-2, ETag"}))
@@ -100,7 +98,7 @@ def test_a_page_may_read_an_answer() -> None:
         ({"text/plain", "image/png"}, True),
     ],
 )
-def test_a_type_that_needs_no_question(types: set[str], *, asked: bool) -> None:
-    """Content-Type is asked about unless every type that the policy allows goes without."""
+def test_safe_types_need_no_preflight(types: set[str], *, asked: bool) -> None:
+    """Only if every type of the policy is one."""
     names = headers_to_allow({"content-type", "if-none-match"}, content_types=types)
     assert names == ({"content-type", "if-none-match"} if asked else {"if-none-match"})

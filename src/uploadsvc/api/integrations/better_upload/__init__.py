@@ -1,4 +1,4 @@
-"""Better Upload's wire format (``@better-upload/client`` 3) over the same use cases."""
+"""Better Upload's protocol (``@better-upload/client`` 3)."""
 
 from uploadsvc.api.integrations.better_upload.routes import better_upload_router
 

@@ -1,52 +1,105 @@
-"""The list of parts with which the client completes an upload: S3's own XML, as the client writes it.
+"""Reads the XML with which Better Upload's client completes an upload.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 """
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Never
+from xml.etree.ElementTree import ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import DefusedXMLParser
 
 from uploadsvc.domain.errors import ValidationFailed
 from uploadsvc.domain.parts import MAX_PARTS
 
-# No XML parser: there is one document to read, without entities, declarations or nesting of any depth.
-_QUOTE: Final = r'(?:"|&quot;|&#34;)?'
-_ETAG: Final = rf"<ETag>{_QUOTE}([!#-%'-;=?-~]{{1,128}}){_QUOTE}</ETag>"
-_NUMBER: Final = r"<PartNumber>([0-9]{1,5})</PartNumber>"
-_PART: Final = re.compile(
-    rf"\s*+<Part>\s*+(?:{_ETAG}\s*+{_NUMBER}|{_NUMBER}\s*+{_ETAG})\s*+</Part>", re.ASCII
+_ELEMENTS: Final = (
+    frozenset({"CompleteMultipartUpload"}),
+    frozenset({"Part"}),
+    frozenset({"ETag", "PartNumber"}),
 )
-_START: Final = re.compile(
-    r'\s*+(?:<\?xml[^<>?]{0,100}\?>\s*+)?<CompleteMultipartUpload(?: xmlns="[^<>"&]{0,100}")?>', re.ASCII
-)
-_END: Final = re.compile(r"\s*+</CompleteMultipartUpload>\s*+", re.ASCII)
+"""Elements that may stand at each depth."""
+
+_ETAG: Final = re.compile(r'"?([!#-%\'-;=?-~]{1,128})"?')
+_PART_NUMBER: Final = re.compile(r"[0-9]{1,5}")
 
 
 def read_parts(body: bytes) -> dict[int, str]:
     """Return the ETags by part number, without quotes.
 
     Raises:
-        ValidationFailed: It is no such list, names a part twice, or one beyond the 10,000 that there can be.
+        ValidationFailed: It is not such a document, or it names a part twice or one above `MAX_PARTS`.
     """
-    text = body.decode("ascii", errors="replace")
-    found = _START.match(text)
-    if found is None:
+    reader = _PartsReader()
+    parser = DefusedXMLParser(target=reader, forbid_dtd=True)
+    try:
+        parser.feed(body.decode("ascii").strip())
+        parser.close()
+    except (ParseError, DefusedXmlException, UnicodeDecodeError) as error:
+        raise _malformed() from error
+    return reader.etags
+
+
+class _PartsReader:
+    """Receives the parser's events. Builds no tree and stops at the first event that it does not expect."""
+
+    def __init__(self) -> None:
+        self.etags: dict[int, str] = {}
+        self._depth = 0
+        self._part: dict[str, str] = {}
+        self._text = ""
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        name = _local_name(tag)
+        if attributes or self._depth == len(_ELEMENTS) or name not in _ELEMENTS[self._depth]:
+            raise _malformed()
+        self._take_blank()
+        self._depth += 1
+
+    def data(self, text: str) -> None:
+        self._text += text
+
+    def end(self, tag: str) -> None:
+        self._depth -= 1
+        name = _local_name(tag)
+        if name in _ELEMENTS[2]:
+            if name in self._part:
+                raise _malformed()
+            self._part[name], self._text = self._text, ""
+            return
+        self._take_blank()
+        if name == "Part":
+            self._add(self._part)
+            self._part = {}
+
+    def comment(self, _text: str) -> Never:
         raise _malformed()
-    etags: dict[int, str] = {}
-    position = found.end()
-    while part := _PART.match(text, position):
-        number, etag = int(part[2] or part[3]), part[1] or part[4]
+
+    def pi(self, _target: str, _data: str) -> Never:
+        raise _malformed()
+
+    def _take_blank(self) -> None:
+        if self._text and not self._text.isspace():
+            raise _malformed()
+        self._text = ""
+
+    def _add(self, part: Mapping[str, str]) -> None:
+        number_text, etag = part.get("PartNumber", ""), _ETAG.fullmatch(part.get("ETag", ""))
+        if etag is None or not _PART_NUMBER.fullmatch(number_text):
+            raise _malformed()
+        number = int(number_text)
         if not 1 <= number <= MAX_PARTS:
             detail = f"There is no part {number}; an upload has 1 to {MAX_PARTS}."
             raise ValidationFailed(detail, field="PartNumber")
-        if number in etags:
+        if number in self.etags:
             detail = f"Part {number} is named twice."
             raise ValidationFailed(detail, field="PartNumber")
-        etags[number] = etag
-        position = part.end()
-    if not _END.fullmatch(text, position):
-        raise _malformed()
-    return etags
+        self.etags[number] = etag[1]
+
+
+def _local_name(tag: str) -> str:
+    return tag.rpartition("}")[2]
 
 
 def _malformed() -> ValidationFailed:

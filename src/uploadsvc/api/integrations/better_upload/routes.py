@@ -1,32 +1,39 @@
-"""``POST /better-upload``, and where the client completes or gives up what it sends in parts."""
+"""``POST /better-upload``, and the URLs at which the client completes or aborts multipart uploads."""
 
 import asyncio
 import json
+from collections.abc import Mapping
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from uploadsvc.api.dependencies import Authenticate
-from uploadsvc.api.integrations.better_upload.addresses import PREFIX, own_address
-from uploadsvc.api.integrations.better_upload.errors import BetterUploadRoute, refusal
 from uploadsvc.api.integrations.better_upload.parts_xml import read_parts
-from uploadsvc.api.integrations.better_upload.requests import TooManyFilesError, upload_requests
 from uploadsvc.api.integrations.better_upload.schemas import (
     Offer,
-    multipart_answer,
-    part_answer,
-    single_answer,
+    TooManyFilesError,
+    multipart_json,
+    part_json,
+    single_json,
+    upload_requests,
 )
-from uploadsvc.domain.errors import StorageUnavailable
+from uploadsvc.api.problems import Problem
+from uploadsvc.api.routing import ProblemRoute
+from uploadsvc.domain.endpoints import base_url
+from uploadsvc.domain.errors import StorageUnavailable, ValidationFailed
 from uploadsvc.domain.principal import Principal
 from uploadsvc.services.create_upload import Grant, UploadCreator
 from uploadsvc.services.multipart import MAX_SIGNED_PARTS
 from uploadsvc.services.uploads import Uploads
 from uploadsvc.tokens.jwts import ServiceTokens
 
+PREFIX: Final = "/better-upload"
+
 TIME_TO_COMPLETE: Final = timedelta(hours=1)
-"""How long after the end of its parts' URLs an upload can still be completed: the last may be under way."""
+"""Time to complete an upload after its part URLs have expired, for parts that are still being sent."""
 
 COMPLETE_WAIT: Final = 14.0
 """Seconds that one completion request waits for S3 before it redirects the client to itself.
@@ -34,6 +41,26 @@ COMPLETE_WAIT: Final = 14.0
 The client treats any failure as final and aborts the upload, while S3 may take minutes. A browser follows
 20 redirects. One wait is shorter than the timeouts of proxies (60 s) and than the drain time of a process.
 """
+
+_ERROR_TYPES: Final[Mapping[str, str]] = {
+    "file_too_large": "file_too_large",
+    "content_type_not_allowed": "invalid_file_type",
+    "content_type_required": "invalid_file_type",
+    "unauthenticated": "rejected",
+    "forbidden": "rejected",
+    "not_found": "rejected",
+    "policy_not_found": "rejected",
+}
+_OTHER_ERROR_TYPE: Final = "invalid_request"
+
+
+class BetterUploadRoute(ProblemRoute):
+    """A route whose problems have the client's format, with their own status."""
+
+    def render(self, problem: Problem) -> Response:
+        """Return an error whose message the client shows to its user."""
+        kind = _ERROR_TYPES.get(problem.code, _OTHER_ERROR_TYPE)
+        return _error(kind, problem.detail, status=problem.status, headers=problem.headers)
 
 
 def better_upload_router(
@@ -44,61 +71,59 @@ def better_upload_router(
     *,
     public_url: str | None,
 ) -> APIRouter:
-    """Return the routes. They are another product's wire format, so the document does not list them.
+    """Return the routes. They are not in the document, because the format is another product's.
 
     Args:
         creator: Creates uploads.
-        uploads: Completes them and gives them up.
-        authenticate: Who calls.
-        actions: For the addresses at which the client sends no credential.
-        public_url: Where callers reach the service, if the settings say so.
+        uploads: Completes and aborts them.
+        authenticate: Returns the caller.
+        actions: Issues and verifies the tokens in URLs to which the client sends no credential.
+        public_url: Public URL of the service, if the settings have one; without a slash at its end.
     """
     router = APIRouter(
         prefix=PREFIX, tags=["better-upload"], route_class=BetterUploadRoute, include_in_schema=False
     )
 
     @router.post("")
-    async def offer_files(
+    async def create_uploads(
         caller: Annotated[Principal, Depends(authenticate)], request: Request, offer: Offer
     ) -> Response:
-        """Sign all that the client will need, or nothing: it can ask only once."""
+        """Sign all URLs of all files, or none: the client asks only once."""
         planner = creator.policies.choose(caller, offer.route)
         try:
             requests = upload_requests(offer, planner)
         except TooManyFilesError as error:
-            return refusal("too_many_files", str(error), status=422)
+            return _error("too_many_files", str(error), status=HTTPStatus.UNPROCESSABLE_ENTITY)
         part_size = requests[0].part_size
         if part_size is None:
             grants = await creator.create_all(caller, offer.route, requests)
-            return _answer(single_answer(offer.files, grants))
-        address = own_address(request, public_url=public_url)
+            return _json(single_json(offer.files, grants))
+        address = _router_url(request, public_url=public_url)
         grants = await creator.create_all(caller, offer.route, requests)
         expires_in = planner.policy.max_expires_in
         parts = [await _all_parts(uploads, caller, grant, expires_in=expires_in) for grant in grants]
-        addresses = [_addresses(address, actions, caller, grant) for grant in grants]
-        return _answer(
-            multipart_answer(offer.files, grants, parts=parts, addresses=addresses, part_size=part_size)
-        )
+        urls = [_action_urls(address, actions, caller, grant) for grant in grants]
+        return _json(multipart_json(offer.files, grants, parts=parts, action_urls=urls, part_size=part_size))
 
     @router.post("/complete/{token}")
     async def complete(token: str, request: Request) -> Response:
-        """Put the parts together if S3 has those that the client sent, and verify the whole."""
+        """Assemble the parts if S3 has those that the client sent, and verify the object."""
         action = actions.verify(token, act="complete")
         caller, upload_id = action.principal, action.claims["upload"]
         etags = read_parts(await request.body())
         try:
             await uploads.complete(caller, upload_id, etags, wait=COMPLETE_WAIT)
         except StorageUnavailable:
-            # Relative, so that it holds behind any proxy.
-            return Response(status_code=307, headers={"Location": token})
-        return Response(status_code=204)
+            # Relative, so that it is right behind any proxy.
+            return Response(status_code=HTTPStatus.TEMPORARY_REDIRECT, headers={"Location": token})
+        return Response(status_code=HTTPStatus.NO_CONTENT)
 
     @router.delete("/abort/{token}")
     async def abort(token: str) -> Response:
-        """Throw the parts away; an object that is stored stays."""
+        """Abort the multipart upload. An object that is already stored stays."""
         action = actions.verify(token, act="abort")
         await uploads.abort(action.principal, action.claims["upload"])
-        return Response(status_code=204)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
 
     return router
 
@@ -106,26 +131,62 @@ def better_upload_router(
 async def _all_parts(
     uploads: Uploads, caller: Principal, grant: Grant, *, expires_in: int
 ) -> list[dict[str, Any]]:
-    # Others have their turn: ten thousand signatures take a good part of a second.
+    # Other requests get a turn: ten thousand signatures take a large part of a second.
     await asyncio.sleep(0)
-    signed = [part_answer(part) for part in grant.parts]
+    signed = [part_json(part) for part in grant.parts]
     count = grant.plan.parts.count if grant.plan.parts else 0
     for start in range(len(signed) + 1, count + 1, MAX_SIGNED_PARTS):
         await asyncio.sleep(0)
         numbers = range(start, min(start + MAX_SIGNED_PARTS, count + 1))
         more, _ = await uploads.sign_parts(caller, grant.id, numbers, None, expires_in=expires_in)
-        signed += [part_answer(part) for part in more]
+        signed += [part_json(part) for part in more]
     return signed
 
 
-def _addresses(address: str, actions: ServiceTokens, caller: Principal, grant: Grant) -> tuple[str, str]:
-    ends = min(grant.expires_at + TIME_TO_COMPLETE, grant.upload_expires_at)
+def _action_urls(address: str, actions: ServiceTokens, caller: Principal, grant: Grant) -> tuple[str, str]:
+    """Return the URLs that complete and abort an upload."""
+    end = min(grant.expires_at + TIME_TO_COMPLETE, grant.upload_expires_at)
     complete, abort = (
-        actions.issue(caller.user, caller.policies, expires_at=ends, act=act, upload=grant.id)
+        actions.issue(caller.user, caller.policies, expires_at=end, act=act, upload=grant.id)
         for act in ("complete", "abort")
     )
     return f"{address}/complete/{complete}", f"{address}/abort/{abort}"
 
 
-def _answer(content: dict[str, Any]) -> Response:
-    return Response(json.dumps(content), media_type="application/json")
+def _router_url(request: Request, *, public_url: str | None) -> str:
+    """Return the absolute URL of these routes, from the settings or else from the request.
+
+    Args:
+        request: A request to ``PREFIX`` itself.
+        public_url: Public URL of the service, if the settings have one.
+
+    Raises:
+        ValidationFailed: The request's ``Host`` cannot be part of a URL.
+    """
+    if public_url is not None:
+        return public_url + PREFIX
+    scope = request.scope
+    root, path = scope.get("root_path", ""), scope["path"]
+    # A mount leaves its prefix in the path; a proxy that strips one does not.
+    full_path = path if path.startswith(f"{root}/") else root + path
+    return _origin(scope["scheme"], request.headers.get("host", "")) + quote(full_path)
+
+
+def _origin(scheme: str, host: str) -> str:
+    try:
+        if "/" not in host:
+            return base_url(f"{scheme}://{host}", name="Host")
+    except ValueError:
+        pass
+    detail = "The request's Host is not a host name or IP address, with at most a port."
+    raise ValidationFailed(detail, field="Host")
+
+
+def _error(kind: str, message: str, *, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    return _json({"error": {"type": kind, "message": message}}, status, headers)
+
+
+def _json(
+    body: dict[str, Any], status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> Response:
+    return Response(json.dumps(body), status, media_type="application/json", headers=headers)

@@ -1,17 +1,25 @@
-"""What the client sends, and what it is answered. Names, sizes and types come back as they were sent.
+"""Bodies of Better Upload's requests and responses, and the uploads that its requests ask for.
 
-The client finds a file's answer by these three.
+The client finds a file in the response by its name, size and type, so they are returned as they were sent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field, StrictInt
 
+from uploadsvc.domain.errors import ContentTypeNotAllowed, ValidationFailed, shown
+from uploadsvc.domain.parts import MAX_PARTS, common_part_size
+from uploadsvc.domain.plan import UploadRequest
+from uploadsvc.domain.planner import Planner
+from uploadsvc.domain.providers import MAX_SINGLE_PUT
 from uploadsvc.services.create_upload import Grant
 from uploadsvc.services.multipart import SignedPart
 
-_METADATA: Final = "x-amz-meta-"
+MAX_FILES: Final = 100
+"""Files per request."""
+
+_METADATA_HEADER: Final = "x-amz-meta-"
 
 
 class OfferedFile(BaseModel):
@@ -23,49 +31,131 @@ class OfferedFile(BaseModel):
 
 
 class Offer(BaseModel):
-    """Files to be uploaded by one policy, which the client calls a route."""
+    """Files to upload under one policy, which the client calls a route."""
 
     route: str
     files: Annotated[list[OfferedFile], Field(min_length=1)]
     metadata: object = None
 
 
-def single_answer(files: Sequence[OfferedFile], grants: Sequence[Grant]) -> dict[str, Any]:
-    """Return the answer where each file goes by one PUT."""
-    granted = [
+class TooManyFilesError(Exception):
+    """More files or parts than one request may ask for; the message names the limit."""
+
+
+def upload_requests(offer: Offer, planner: Planner) -> list[UploadRequest]:
+    """Return one upload request for each file: all by PUT, or all multipart with one part size.
+
+    The client expects one method and one part size for all files. All are multipart if one of them has to be.
+
+    Raises:
+        TooManyFilesError: There are more than `MAX_FILES` files, or more than `MAX_PARTS` parts altogether.
+        ValidationFailed: Two files have the same name, size and type.
+        ContentTypeNotAllowed: A file has no type, and the policy restricts types.
+    """
+    files, policy = offer.files, planner.policy
+    if len(files) > MAX_FILES:
+        message = f"These are {len(files)} files; ask for at most {MAX_FILES} at once."
+        raise TooManyFilesError(message)
+    _check_distinct(files)
+    threshold = min(policy.multipart_threshold, MAX_SINGLE_PUT)
+    multipart = "multipart" in planner.methods and (
+        "put" not in planner.methods or any(file.size > threshold for file in files)
+    )
+    part_size = None
+    if multipart:
+        # A file above the policy's limit is refused later, with its own problem.
+        sizes = [min(file.size, policy.max_size) for file in files]
+        part_size = common_part_size(sizes, least_part_size=policy.part_size)
+        if part_size is None:
+            message = f"These files have over {MAX_PARTS} parts together; ask for fewer at once."
+            raise TooManyFilesError(message)
+    metadata = _text_metadata(offer.metadata)
+    return [
+        UploadRequest(
+            filename=file.name,
+            content_type=_content_type(file, planner),
+            size=file.size,
+            method="multipart" if multipart else "put",
+            metadata=metadata,
+            drop_metadata=True,
+            # The client asks once, and may send the last file or part long afterwards.
+            expires_in=policy.max_expires_in if multipart or len(files) > 1 else None,
+            part_size=part_size,
+            type_open=not file.type,
+            type_as_sent=True,
+        )
+        for file in files
+    ]
+
+
+def _check_distinct(files: list[OfferedFile]) -> None:
+    seen = set[tuple[str, int, str]]()
+    for file in files:
+        identity = (file.name, file.size, file.type)
+        if identity in seen:
+            # The client would send both to the URL of the first.
+            detail = (
+                f"{shown(file.name)}: Another file has this name, size and type too, and the client cannot"
+                " tell them apart; upload one after the other."
+            )
+            raise ValidationFailed(detail, field="files")
+        seen.add(identity)
+
+
+def _content_type(file: OfferedFile, planner: Planner) -> str:
+    # The client sends the empty type to S3, so the type cannot be guessed from the filename.
+    if not file.type and not planner.policy.all_types:
+        listed = ", ".join(sorted(planner.policy.content_types))
+        detail = (
+            f"{shown(file.name)}: The browser knows no type for this file; policy"
+            f" {planner.policy.name!r} allows {listed}."
+        )
+        raise ContentTypeNotAllowed(detail, field="type")
+    return file.type
+
+
+def _text_metadata(offered: object) -> Mapping[str, str]:
+    if not isinstance(offered, dict):
+        return {}
+    return {name: value for name, value in offered.items() if isinstance(value, str)}
+
+
+def single_json(files: Sequence[OfferedFile], grants: Sequence[Grant]) -> dict[str, Any]:
+    """Return the response for files that are each sent by one PUT."""
+    entries = [
         {
             "signedUrl": grant.url,
             "file": _file(file, grant),
-            "headers": {name: value for name, value in grant.plan.headers.items() if _is_left(name)},
+            "headers": {name: value for name, value in grant.plan.headers.items() if _client_lacks(name)},
         }
         for file, grant in zip(files, grants, strict=True)
     ]
-    return {"files": granted, "metadata": _metadata(grants)}
+    return {"files": entries, "metadata": _metadata(grants)}
 
 
-def part_answer(part: SignedPart) -> dict[str, Any]:
-    """Return one part."""
+def part_json(part: SignedPart) -> dict[str, Any]:
+    """Return one part of a file as plain data."""
     return {"signedUrl": part.url, "partNumber": part.part_number, "size": part.size}
 
 
-def multipart_answer(
+def multipart_json(
     files: Sequence[OfferedFile],
     grants: Sequence[Grant],
     *,
     parts: Sequence[Sequence[dict[str, Any]]],
-    addresses: Sequence[tuple[str, str]],
+    action_urls: Sequence[tuple[str, str]],
     part_size: int,
 ) -> dict[str, Any]:
-    """Return the answer where each file goes in parts.
+    """Return the response for files that are sent in parts.
 
     Args:
-        files: What was asked for.
-        grants: Theirs.
-        parts: All parts of each.
-        addresses: Where each is completed, and where it is given up.
-        part_size: Of every part of every file but its last, in bytes.
+        files: Files of the request.
+        grants: One upload for each file.
+        parts: All signed parts of each file.
+        action_urls: URLs that complete and abort each upload.
+        part_size: Size in bytes of every part but a file's last.
     """
-    granted = [
+    entries = [
         {
             "file": _file(file, grant),
             "parts": signed,
@@ -73,9 +163,9 @@ def multipart_answer(
             "completeSignedUrl": complete,
             "abortSignedUrl": abort,
         }
-        for file, grant, signed, (complete, abort) in zip(files, grants, parts, addresses, strict=True)
+        for file, grant, signed, (complete, abort) in zip(files, grants, parts, action_urls, strict=True)
     ]
-    return {"multipart": {"files": granted, "partSize": part_size}, "metadata": _metadata(grants)}
+    return {"multipart": {"files": entries, "partSize": part_size}, "metadata": _metadata(grants)}
 
 
 def _file(file: OfferedFile, grant: Grant) -> dict[str, Any]:
@@ -83,9 +173,9 @@ def _file(file: OfferedFile, grant: Grant) -> dict[str, Any]:
     info: dict[str, Any] = {
         "key": grant.plan.key,
         "metadata": {
-            name.removeprefix(_METADATA): value
+            name.removeprefix(_METADATA_HEADER): value
             for name, value in headers.items()
-            if name.startswith(_METADATA)
+            if name.startswith(_METADATA_HEADER)
         },
     }
     if "Cache-Control" in headers:
@@ -93,12 +183,16 @@ def _file(file: OfferedFile, grant: Grant) -> dict[str, Any]:
     return {"name": file.name, "size": file.size, "type": file.type, "objectInfo": info}
 
 
-def _is_left(name: str) -> bool:
-    # The client sends these by itself, and the browser the length; one given twice would be joined to one
+def _client_lacks(name: str) -> bool:
+    # The client sends these itself, and the browser the length; given twice, they would be joined into a
     # value that was not signed.
-    return not name.startswith(_METADATA) and name not in {"Content-Type", "Content-Length", "Cache-Control"}
+    return not name.startswith(_METADATA_HEADER) and name not in {
+        "Content-Type",
+        "Content-Length",
+        "Cache-Control",
+    }
 
 
 def _metadata(grants: Sequence[Grant]) -> dict[str, Any]:
-    """Return what the app is told besides: the ids by which it gets its receipts."""
+    """Return the upload ids by key, with which the app gets its receipts."""
     return {"ids": {grant.plan.key: grant.id for grant in grants}}

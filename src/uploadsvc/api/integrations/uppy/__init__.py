@@ -1,1 +1,1 @@
-"""Uppy's wire formats: Companion's, signed requests, temporary credentials."""
+"""Uppy's protocols: Companion, signed requests, temporary credentials."""

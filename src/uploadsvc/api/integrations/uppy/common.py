@@ -1,4 +1,4 @@
-"""How Uppy reads refusals, and what it says of a file."""
+"""Shared by Uppy's protocols: how errors are rendered, forms addressed and metadata read."""
 
 import json
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from typing import Final
 
 from fastapi import APIRouter, Response
 
+from uploadsvc.api.problems import MEDIA_TYPE, Problem
 from uploadsvc.api.routing import ProblemRoute
 from uploadsvc.domain.errors import ValidationFailed
 
@@ -13,32 +14,31 @@ MAX_BYTES: Final = 2**63 - 1
 
 
 class UppyRoute(ProblemRoute):
-    """A route whose problems have, beside their own members, the two that Companion's errors have."""
+    """A route whose problems also have the members of Companion's errors: ``error`` and ``message``."""
 
-    def shaped(self, problem: Response) -> Response:
-        """Return a problem with ``error`` and ``message`` in it."""
-        content = json.loads(bytes(problem.body))
-        told = {"error": content["code"], "message": content["detail"]}
-        headers = {name: value for name, value in problem.headers.items() if name != "content-length"}
-        return Response(json.dumps({**told, **content}), problem.status_code, headers=headers)
+    def render(self, problem: Problem) -> Response:
+        """Return a problem with Companion's members."""
+        body = {"error": problem.code, "message": problem.detail, **problem.content()}
+        headers = dict(problem.headers)
+        return Response(json.dumps(body), problem.status, media_type=MEDIA_TYPE, headers=headers)
 
 
 def uppy_router(*, prefix: str = "", documented: bool) -> APIRouter:
-    """Return a router of such routes."""
+    """Return a router whose routes are `UppyRoute`."""
     return APIRouter(prefix=prefix, tags=["uppy"], route_class=UppyRoute, include_in_schema=documented)
 
 
 def form_url(url: str) -> str:
-    """Return where a form is posted to, with a slash at its end.
+    """Return the URL of a form with a slash at its end.
 
-    Uppy before 6.3 puts the key behind it; and since Uppy watches the progress, the browser asks first, which
-    not every store answers at a bucket's address without one.
+    Uppy before 6.3 appends the key. Uppy also watches progress, so the browser sends a preflight, which some
+    stores answer at a bucket's URL only with a slash.
     """
     return f"{url.rstrip('/')}/"
 
 
-def texts(metadata: Mapping[str, object]) -> dict[str, str]:
-    """Return metadata as text: a page may have set numbers and truths; what is null or nested is left out."""
+def text_metadata(metadata: Mapping[str, object]) -> dict[str, str]:
+    """Return metadata as text. Pages may set numbers and booleans; null and nested values are dropped."""
     return {
         name: value if isinstance(value, str) else json.dumps(value)
         for name, value in metadata.items()
@@ -46,11 +46,11 @@ def texts(metadata: Mapping[str, object]) -> dict[str, str]:
     }
 
 
-def bytes_of(metadata: Mapping[str, str], name: str) -> int | None:
-    """Return a number of bytes that the page has set as metadata, or ``None``.
+def size_in(metadata: Mapping[str, str], name: str) -> int | None:
+    """Return a size in bytes that the page has set as metadata, or ``None``.
 
     Raises:
-        ValidationFailed: It is none.
+        ValidationFailed: It is not a number of bytes.
     """
     text = metadata.get(name)
     if text is None:

@@ -1,18 +1,19 @@
-"""What Uppy asks of Companion to upload to S3: a form, or a multipart upload part by part.
+"""Companion's S3 routes, as Uppy 5 and 6 call them: a form, or a multipart upload.
 
-Unlike Companion's, an ``uploadId`` is the upload's sealed id, so that each call knows whose upload it is, and
-the last one verifies what landed. Written after Uppy's client, versions 5 and 6.
+Unlike Companion's, an ``uploadId`` is the signed id of the upload. It tells whose upload it is, and lets the
+last call verify the object.
 """
 
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from uploadsvc.api.dependencies import Authenticate
-from uploadsvc.api.integrations.uppy.common import bytes_of, form_url, texts, uppy_router
+from uploadsvc.api.integrations.uppy.common import form_url, size_in, text_metadata, uppy_router
 from uploadsvc.domain.errors import UploadAborted
 from uploadsvc.domain.parts import MAX_PARTS, MIN_PART_SIZE
 from uploadsvc.domain.plan import UploadRequest
@@ -20,19 +21,19 @@ from uploadsvc.domain.principal import Principal
 from uploadsvc.services.create_upload import UploadCreator
 from uploadsvc.services.uploads import Uploads, UploadStatus
 
-_METADATA: Final = re.compile(r"metadata\[([^\[\]]+)\]")
-_NUMBERS: Final = re.compile(r"[0-9]{1,5}(,[0-9]{1,5}){0,999}")
+_METADATA_PARAMETER: Final = re.compile(r"metadata\[([^\[\]]+)\]")
+_PART_NUMBERS: Final = re.compile(r"[0-9]{1,5}(,[0-9]{1,5}){0,999}")
 COMPLETE_WAIT: Final = 50.0
-"""Seconds that a completion waits for S3: Uppy does not ask again, and proxies give up after 60 s."""
+"""Seconds that a completion waits for S3. Uppy does not retry it, and proxies time out after 60 s."""
 
-_FORM_STATUS: Final = 201
-"""With it S3 tells a form's location, which Uppy reads."""
+_FORM_STATUS: Final = HTTPStatus.CREATED.value
+"""With this status S3 returns the object's location, which Uppy reads."""
 
 UploadId = Annotated[str, Path()]
 Key = Annotated[str, Query()]
 
 
-class _Begin(BaseModel):
+class _CreateMultipart(BaseModel):
     filename: str | None = None
     type: str | None = None
     metadata: dict[str, Any] | None = None
@@ -56,9 +57,9 @@ def companion_router(
 
     Args:
         creator: Creates uploads.
-        uploads: Goes on with them.
-        authenticate: Who calls.
-        prefix: What Uppy is given as its endpoint.
+        uploads: Signs parts, completes and aborts.
+        authenticate: Returns the caller.
+        prefix: Path that Uppy uses as its Companion endpoint.
     """
     router = uppy_router(prefix=f"{prefix}/s3", documented=False)
     _add_form(router, creator, authenticate)
@@ -75,10 +76,13 @@ def _add_form(router: APIRouter, creator: UploadCreator, authenticate: Authentic
         filename: str | None = None,
         type: str | None = None,  # noqa: A002 - Uppy's name
     ) -> dict[str, Any]:
-        named = ((_METADATA.fullmatch(name), value) for name, value in request.query_params.items())
-        metadata = {match[1]: value for match, value in named if match}
-        asked = _asked(filename, type, metadata, method="post")
-        grant = await creator.create(caller, _policy(creator, caller, metadata), asked)
+        metadata = {
+            match[1]: value
+            for name, value in request.query_params.items()
+            if (match := _METADATA_PARAMETER.fullmatch(name))
+        }
+        upload = _upload_request(filename, type, metadata, method="post")
+        grant = await creator.create(caller, _policy(creator, caller, metadata), upload)
         return {
             "method": "POST",
             "url": form_url(grant.url),
@@ -93,7 +97,7 @@ def _add_parts(router: APIRouter, uploads: Uploads, authenticate: Authenticate) 
         caller: Annotated[Principal, Depends(authenticate)],
         upload_id: UploadId,
         key: Key,
-        part_numbers: Annotated[str, Query(alias="partNumbers", pattern=f"^{_NUMBERS.pattern}$")],
+        part_numbers: Annotated[str, Query(alias="partNumbers", pattern=f"^{_PART_NUMBERS.pattern}$")],
     ) -> dict[str, Any]:
         uploads.check_key(caller, upload_id, key)
         numbers = [int(number) for number in part_numbers.split(",")]
@@ -113,17 +117,19 @@ def _add_parts(router: APIRouter, uploads: Uploads, authenticate: Authenticate) 
         caller: Annotated[Principal, Depends(authenticate)], upload_id: UploadId, key: Key
     ) -> list[dict[str, Any]]:
         uploads.check_key(caller, upload_id, key)
-        return _arrived(await uploads.status(caller, upload_id))
+        return _arrived_parts(await uploads.status(caller, upload_id))
 
 
 def _add_multipart(
     router: APIRouter, creator: UploadCreator, uploads: Uploads, authenticate: Authenticate
 ) -> None:
     @router.post("/multipart")
-    async def begin(caller: Annotated[Principal, Depends(authenticate)], body: _Begin) -> dict[str, Any]:
-        metadata = texts(body.metadata or {})
-        asked = _asked(body.filename, body.type, metadata, method="multipart")
-        grant = await creator.create(caller, _policy(creator, caller, metadata), asked)
+    async def create_multipart(
+        caller: Annotated[Principal, Depends(authenticate)], body: _CreateMultipart
+    ) -> dict[str, Any]:
+        metadata = text_metadata(body.metadata or {})
+        upload = _upload_request(body.filename, body.type, metadata, method="multipart")
+        grant = await creator.create(caller, _policy(creator, caller, metadata), upload)
         return {"key": grant.plan.key, "uploadId": grant.id, "bucket": grant.bucket}
 
     @router.post("/multipart/{upload_id}/complete")
@@ -148,18 +154,18 @@ def _policy(creator: UploadCreator, caller: Principal, metadata: Mapping[str, st
     return creator.policies.resolve(caller, metadata.get("policy")).policy.name
 
 
-def _asked(
+def _upload_request(
     filename: str | None,
     content_type: str | None,
     metadata: Mapping[str, str],
     *,
     method: Literal["post", "multipart"],
 ) -> UploadRequest:
-    """Return what is asked for; size and part size come as metadata, where the page has set them."""
-    size, part_size = bytes_of(metadata, "size"), None
+    """Return the upload that Uppy asks for, with the sizes that the page may have set as metadata."""
+    size, part_size = size_in(metadata, "size"), None
     if method == "multipart" and size is not None:
-        # How Uppy cuts, unless the page has it cut otherwise.
-        part_size = bytes_of(metadata, "partSize") or max(MIN_PART_SIZE, -(-size // MAX_PARTS))
+        # Uppy's own part size, unless the page sets another.
+        part_size = size_in(metadata, "partSize") or max(MIN_PART_SIZE, -(-size // MAX_PARTS))
     return UploadRequest(
         filename=filename,
         content_type=content_type,
@@ -173,20 +179,22 @@ def _asked(
     )
 
 
-def _arrived(state: UploadStatus) -> list[dict[str, Any]]:
+def _arrived_parts(state: UploadStatus) -> list[dict[str, Any]]:
     """Return the parts that have arrived.
 
-    Of an upload whose completion was not heard of: all, so that the client completes it once more, which does
-    no harm. S3 names a multipart object by its parts' number: ``…-3``.
+    A stored upload lists all of its parts, so that a client that missed the completion repeats it. The ETag
+    of a multipart object ends with the number of its parts: ``…-3``.
 
     Raises:
-        UploadAborted: It was given up.
+        UploadAborted: It was aborted.
     """
     if state.status == "aborted":
         detail = "This multipart upload was given up, or its parts have been cleaned away."
         raise UploadAborted(detail)
     if state.stored is None:
-        return [{"PartNumber": one.part_number, "ETag": one.etag, "Size": one.size} for one in state.parts]
+        return [
+            {"PartNumber": part.part_number, "ETag": part.etag, "Size": part.size} for part in state.parts
+        ]
     etag, claims = state.stored.etag, state.claims
     tail = etag.rpartition("-")[2]
     count = claims.parts.count if claims.part_size else int(tail) if tail.isdigit() else 1

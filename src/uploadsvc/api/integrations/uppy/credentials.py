@@ -1,4 +1,4 @@
-"""What an app's ``getCredentials`` function returns: S3 credentials for the caller's own prefix."""
+"""``GET /uppy/credentials``: S3 credentials for the caller's prefix, for an app's ``getCredentials``."""
 
 from datetime import datetime
 from typing import Annotated
@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from uploadsvc.api.dependencies import Authenticate
 from uploadsvc.api.integrations.uppy.common import uppy_router
-from uploadsvc.api.problems import CALLER, STORAGE, document
+from uploadsvc.api.problems import CALLER, STORAGE, problem_responses
 from uploadsvc.domain.principal import Principal
 from uploadsvc.services.temporary_credentials import CredentialIssuer, IssuedCredentials
 
@@ -39,7 +39,7 @@ class UppyCredentials(BaseModel):
 
 
 def credentials_router(credential_issuer: CredentialIssuer, authenticate: Authenticate) -> APIRouter:
-    """Return the one route."""
+    """Return the route of temporary credentials."""
     router = uppy_router(prefix="/uppy", documented=True)
 
     @router.get(
@@ -47,7 +47,7 @@ def credentials_router(credential_issuer: CredentialIssuer, authenticate: Authen
         operation_id="getUppyCredentials",
         summary="Get S3 credentials for your own prefix",
         response_description="A session's credentials.",
-        responses=document(*CALLER, *STORAGE),
+        responses=problem_responses(*CALLER, *STORAGE),
     )
     async def get_uppy_credentials(
         caller: Annotated[Principal, Depends(authenticate)],
@@ -56,15 +56,15 @@ def credentials_router(credential_issuer: CredentialIssuer, authenticate: Authen
 
         S3 holds them to the prefix, and to nothing that a policy says.
         """
-        return _model(await credential_issuer.credentials(caller))
+        return _uppy_credentials(await credential_issuer.credentials(caller))
 
     return router
 
 
-def _model(delegated: IssuedCredentials) -> UppyCredentials:
-    session = delegated.credentials
+def _uppy_credentials(issued: IssuedCredentials) -> UppyCredentials:
+    session = issued.credentials
     if session.session_token is None or session.expires_at is None:
-        message = "a session has a token and an end"
+        message = "temporary credentials without a session token or an end"
         raise RuntimeError(message)
     return UppyCredentials(
         credentials=TemporaryCredentials(
@@ -73,8 +73,8 @@ def _model(delegated: IssuedCredentials) -> UppyCredentials:
             session_token=session.session_token,
             expiration=session.expires_at,
         ),
-        region=delegated.region,
-        bucket=delegated.bucket,
-        endpoint=delegated.endpoint_url,
-        prefix=delegated.prefix,
+        region=issued.region,
+        bucket=issued.bucket,
+        endpoint=issued.endpoint_url,
+        prefix=issued.prefix,
     )

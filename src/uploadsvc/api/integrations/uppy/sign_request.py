@@ -1,4 +1,4 @@
-"""What an app's ``signRequest`` function passes on: Uppy 6's requests of S3, signed one by one."""
+"""``POST /uppy/sign``: signs single S3 requests, for the ``signRequest`` function of an app with Uppy 6."""
 
 from typing import Annotated, Literal
 
@@ -8,24 +8,23 @@ from typing_extensions import TypeAliasType
 
 from uploadsvc.api.dependencies import Authenticate
 from uploadsvc.api.integrations.uppy.common import MAX_BYTES, form_url, uppy_router
-from uploadsvc.api.problems import CALLER, STORAGE, document
+from uploadsvc.api.problems import CALLER, STORAGE, problem_responses
+from uploadsvc.api.v1.schemas import EXAMPLE_KEY, EXAMPLE_URL
 from uploadsvc.domain.parts import MAX_PARTS
 from uploadsvc.domain.policy import MAX_EXPIRES_IN
 from uploadsvc.domain.principal import Principal
-from uploadsvc.services.request_signing import DirectRequest, RequestSigner
+from uploadsvc.services.request_signing import RequestSigner, S3Request
 
-# A schema of its own in the document: of what is nullable and has no name, generators make names.
+# Named, so that generators of clients need not invent a name.
 FormFields = TypeAliasType("FormFields", Annotated[dict[str, str], Field(examples=[{"key": "photo.jpg"}])])
 
 _EXAMPLE = {"method": "PUT", "key": "photo.jpg", "contentType": "image/jpeg"}
-_KEY = "uploads/alice/7f9c24e5-2f4c-4a5e-9d53-0a1a1c5b9d10/photo.jpg"
-_URL = "https://example-bucket.s3.eu-central-1.amazonaws.com/"
 
 
 class SignUppyRequest(BaseModel):
     """A request as Uppy gives it, and what the app may add: ``size`` and ``policy``."""
 
-    # What later versions of Uppy add is theirs, and nothing that would be signed.
+    # Later versions of Uppy may add fields, which are never signed.
     model_config = ConfigDict(extra="ignore")
 
     method: Literal["PUT", "POST", "GET", "DELETE"] = Field(
@@ -58,16 +57,16 @@ class SignUppyRequest(BaseModel):
         default=None, description="By default the only one of the credential, else `default`."
     )
 
-    def request(self) -> DirectRequest:
-        """Return the domain's value."""
-        return DirectRequest(
+    def request(self) -> S3Request:
+        """Return the request as the service's value."""
+        return S3Request(
             method=self.method,
             key=self.key,
             upload_id=self.upload_id,
             part_number=self.part_number,
             content_type=self.content_type,
             size=self.size,
-            # Uppy says the type since it takes forms, and not before.
+            # Uppy sends the type since 6.3, the version that takes forms.
             takes_forms=self.content_type is not None,
             policy=self.policy,
             expires_in=self.expires_in,
@@ -77,11 +76,12 @@ class SignUppyRequest(BaseModel):
 class SignedUppyRequest(BaseModel):
     """What Uppy sends to S3."""
 
-    url: str = Field(examples=[_URL])
-    key: str = Field(description="The whole object key, which Uppy goes on with.", examples=[_KEY])
+    url: str = Field(examples=[EXAMPLE_URL])
+    key: str = Field(description="The whole object key, which Uppy goes on with.", examples=[EXAMPLE_KEY])
     headers: dict[str, str] = Field(description="To be sent exactly so.", examples=[{}])
     fields: FormFields | None = Field(
-        description="Of a form that Uppy posts in place of a PUT; null for none.", examples=[{"key": _KEY}]
+        description="Of a form that Uppy posts in place of a PUT; null for none.",
+        examples=[{"key": EXAMPLE_KEY}],
     )
     id: str | None = Field(
         description="Of an upload by one request: names it for `completeUpload`. Uppy has no use for it.",
@@ -90,7 +90,7 @@ class SignedUppyRequest(BaseModel):
 
 
 def sign_router(request_signer: RequestSigner, authenticate: Authenticate) -> APIRouter:
-    """Return the one route."""
+    """Return the route that signs requests."""
     router = uppy_router(prefix="/uppy", documented=True)
 
     @router.post(
@@ -98,7 +98,7 @@ def sign_router(request_signer: RequestSigner, authenticate: Authenticate) -> AP
         operation_id="signUppyRequest",
         summary="Sign a request of Uppy's to S3",
         response_description="The signed request.",
-        responses=document(
+        responses=problem_responses(
             *CALLER,
             "not_found",
             "policy_not_found",

@@ -1,4 +1,4 @@
-"""The published keys: enough to check a receipt with, for anyone; a secret is never among them."""
+"""`/.well-known/jwks.json`: the public keys that verify receipts, and never a secret."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ from tests.support.service import BASE_URL, service_client, settings_for
 
 from uploadsvc.api.middleware import RequestMiddleware
 from uploadsvc.api.problems import register_problems
-from uploadsvc.api.v1.receipts import keys_router
+from uploadsvc.api.v1.receipts import receipts_router
 from uploadsvc.tokens.receipt_keys import (
     ReceiptPrivateKey,
     ReceiptPublicKey,
@@ -30,35 +30,34 @@ from uploadsvc.tokens.receipts import Receipts
 ADDRESS = "/.well-known/jwks.json"
 
 
-def receipts_by(
+def receipts_with(
     key: bytes | ReceiptPrivateKey, others: Sequence[ReceiptPublicKey | SharedKey] = ()
 ) -> Receipts:
-    """Return what signs with a key."""
     return Receipts(key=key, others=others, issuer="uploadsvc", audience="backend", expires_in=600)
 
 
 def app_of(receipts: Receipts) -> FastAPI:
-    """Return an app with this one route."""
+    """Return an app with this route only."""
     app = FastAPI()
-    app.include_router(keys_router(receipts))
+    app.include_router(receipts_router(receipts))
     register_problems(app)
     app.add_middleware(RequestMiddleware)
     return app
 
 
 @asynccontextmanager
-async def published(receipts: Receipts) -> AsyncIterator[httpx.AsyncClient]:
-    """Call it as nobody."""
+async def client_for(receipts: Receipts) -> AsyncIterator[httpx.AsyncClient]:
+    """Serve the keys, without a credential."""
     transport = httpx.ASGITransport(app_of(receipts))
     async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client:
         yield client
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS.keys())
-async def test_a_receipt_checks_by_what_is_published(key: PrivateKeyTypes) -> None:
-    """No credential is asked for; nothing private is in the answer; caches may keep it."""
-    receipts = receipts_by(private_key(private_pem(key)))
-    async with published(receipts) as client:
+async def test_a_receipt_verifies_with_the_published_key(key: PrivateKeyTypes) -> None:
+    """The route needs no credential, publishes nothing private and can be cached."""
+    receipts = receipts_with(private_key(private_pem(key)))
+    async with client_for(receipts) as client:
         answer = await client.get(ADDRESS)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
@@ -73,24 +72,24 @@ async def test_a_receipt_checks_by_what_is_published(key: PrivateKeyTypes) -> No
     assert claims["size"] == 5
 
 
-async def test_the_signing_key_comes_first_and_each_once() -> None:
-    """Retired and coming keys follow, in the operator's order."""
+async def test_the_signing_key_comes_first_and_no_key_twice() -> None:
+    """The other keys follow in the order of the settings."""
     others = [public_key(public_pem(key)) for key in (RSA, ED25519, EC, RSA)]
-    async with published(receipts_by(private_key(private_pem(EC)), others)) as client:
+    async with client_for(receipts_with(private_key(private_pem(EC)), others)) as client:
         answer = await client.get(ADDRESS)
     assert [key["kty"] for key in answer.json()["keys"]] == ["EC", "RSA", "OKP"]
 
 
 async def test_a_secret_is_never_published() -> None:
-    """Neither the one that signs, nor one from before."""
-    async with published(receipts_by(b"r" * 32, [SharedKey(b"q" * 32)])) as client:
+    """Neither the signing secret nor an earlier one."""
+    async with client_for(receipts_with(b"r" * 32, [SharedKey(b"q" * 32)])) as client:
         answer = await client.get(ADDRESS)
     assert (answer.status_code, answer.json()) == (200, {"keys": []})
     assert answer.headers["cache-control"] == "public, max-age=300"
 
 
-async def test_the_service_publishes_its_own_keys_to_anyone() -> None:
-    """By the settings: the private key's public half, then the others; with a secret, none."""
+async def test_the_service_publishes_the_keys_of_its_settings() -> None:
+    """First the private key's public half. A shared secret is not published."""
     keys = {"secret": None, "private_key": private_pem(ED25519), "public_keys": [public_pem(RSA)]}
     settings = settings_for(s3_that_is_down(), receipts=keys)
     async with service_client(settings, user=None) as client:
@@ -102,25 +101,25 @@ async def test_the_service_publishes_its_own_keys_to_anyone() -> None:
         assert (await client.get(ADDRESS)).json() == {"keys": []}
 
 
-async def test_the_route_only_tells() -> None:
-    """There is nothing to write, and an error is not kept by caches."""
-    async with published(receipts_by(b"r" * 32)) as client:
+async def test_the_route_only_reads() -> None:
+    """Errors are not cached."""
+    async with client_for(receipts_with(b"r" * 32)) as client:
         answer = await client.post(ADDRESS)
     assert_problem(answer, "method_not_allowed")
     assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_the_document_describes_what_is_answered() -> None:
-    """The schema takes the whole set, and no key with a private member's place or another type."""
+async def test_the_schema_matches_published_keys_only() -> None:
+    """It rejects keys with null members, and symmetric keys."""
     others = [public_key(public_pem(key)) for key in (EC, RSA)]
-    receipts = receipts_by(private_key(private_pem(ED25519)), others)
+    receipts = receipts_with(private_key(private_pem(ED25519)), others)
     document = app_of(receipts).openapi()
     operation = document["paths"][ADDRESS]["get"]
     assert (operation["operationId"], operation["tags"]) == ("getReceiptKeys", ["receipts"])
     assert operation["responses"].keys() == {"200", "500"}
     schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
     validator = OAS31Validator({**schema, "components": document["components"]})
-    async with published(receipts) as client:
+    async with client_for(receipts) as client:
         answered: dict[str, Any] = (await client.get(ADDRESS)).json()
     assert len(answered["keys"]) == 3
     assert validator.is_valid(answered)

@@ -98,7 +98,7 @@ async def fresh(server: S3Server) -> S3Server:
 
 
 async def test_an_empty_bucket_gets_our_rule(server: S3Server) -> None:
-    """For the keys of this service alone."""
+    """For the key prefix."""
     server = await fresh(server)
     assert (await applied(server, key_prefix="media/in")).state == "made"
     (rule,) = (await configuration_of(server))["Rules"]
@@ -110,13 +110,13 @@ async def test_an_empty_bucket_gets_our_rule(server: S3Server) -> None:
     }
 
 
-async def test_foreign_rules_stay(server: S3Server) -> None:
-    """Whatever is in them; ours comes behind them, and is changed where it stands."""
+async def test_other_rules_stay(server: S3Server) -> None:
+    """Ours is appended, and keeps its place when changed."""
     server = await fresh(server)
     await put_rules(server, deepcopy(FOREIGN))
     before = (await configuration_of(server))["Rules"]
     assert len(before) == 2
-    assert (await applied(server)).found == "2 rules of others"
+    assert (await applied(server)).found == "2 other rules"
     *others, ours = (await configuration_of(server))["Rules"]
     assert others == before
     await put_rules(server, [others[0], ours, others[1]])
@@ -126,8 +126,8 @@ async def test_foreign_rules_stay(server: S3Server) -> None:
     assert ours["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 3}
 
 
-async def test_rules_in_the_old_spelling_stay_so(old_style_server: S3Server) -> None:
-    """And ours is spelt like them: S3 takes no mixture."""
+async def test_old_style_rules_stay(old_style_server: S3Server) -> None:
+    """Ours is written in the same style, since S3 refuses a mixture."""
     server = await fresh(old_style_server)
     await put_rules(server, deepcopy(OLD_STYLE))
     before = (await configuration_of(server))["Rules"]
@@ -137,8 +137,8 @@ async def test_rules_in_the_old_spelling_stay_so(old_style_server: S3Server) -> 
     assert (ours["Prefix"], "Filter" in ours) == ("uploads/", False)
 
 
-async def test_what_goes_with_the_rules_stays(moto_server: S3Server) -> None:
-    """The least size of transitions is one setting of the whole, and falls back where it is left out."""
+async def test_options_beside_the_rules_stay(moto_server: S3Server) -> None:
+    """A write without the minimum size of transitions would reset it."""
     size = "varies_by_storage_class"
     await put_rules(moto_server, deepcopy(FOREIGN), TransitionDefaultMinimumObjectSize=size)
     sent = []
@@ -164,10 +164,10 @@ async def test_what_goes_with_the_rules_stays(moto_server: S3Server) -> None:
         (abort(30), 30),
     ],
 )
-async def test_a_rule_of_theirs_that_does_it_is_enough(
+async def test_another_sufficient_rule_is_enough(
     moto_server: S3Server, rule: dict[str, Any], days: int
 ) -> None:
-    """For all keys or ours, and not later than a week or the longest upload; the line says which it is."""
+    """For all keys or ours, within a week or the longest upload."""
     await put_rules(moto_server, [rule])
     done = await applied(moto_server, abort_days=days)
     assert done.state == "in place"
@@ -186,10 +186,10 @@ async def test_a_rule_of_theirs_that_does_it_is_enough(
         (abort(1, status="Disabled"), 7),
     ],
 )
-async def test_a_rule_of_theirs_that_does_not_is_not_enough(
+async def test_another_insufficient_rule_is_not_enough(
     moto_server: S3Server, rule: dict[str, Any], days: int
 ) -> None:
-    """Too late, off, for a part of our keys, or for others: ours comes beside it."""
+    """Too late, off, or for other keys: ours is added."""
     await put_rules(moto_server, [rule])
     assert (await applied(moto_server, abort_days=days)).state == "made"
     assert len((await configuration_of(moto_server))["Rules"]) == 2
@@ -199,10 +199,10 @@ async def test_a_rule_of_theirs_that_does_not_is_not_enough(
     "where", [{"Filter": {"Prefix": ""}}, {"Filter": {"Prefix": "uploads/a"}}, {"Prefix": "uploads/"}]
 )
 @pytest.mark.parametrize("with_ours", [True, False])
-async def test_a_rule_of_theirs_that_is_too_early_is_a_conflict(
+async def test_another_rule_that_aborts_too_early_is_a_conflict(
     moto_server: S3Server, where: dict[str, Any], *, with_ours: bool
 ) -> None:
-    """S3 goes by the earliest, so a rule of ours would not help; theirs is left for somebody to decide."""
+    """S3 applies the earliest, so ours would not help."""
     own = {"Prefix": "uploads/"} if "Prefix" in where else {"Filter": {"Prefix": "uploads/"}}
     ours = [abort(7, name=RULE_ID, **own)] if with_ours else []
     await put_rules(moto_server, [*ours, abort(1, **where)])
@@ -213,17 +213,15 @@ async def test_a_rule_of_theirs_that_is_too_early_is_a_conflict(
     assert "multipart_expires_in" in done.found
 
 
-async def test_without_uploads_in_parts_there_is_no_need(moto_server: S3Server) -> None:
-    """And nothing is asked."""
+async def test_without_multipart_no_rule_is_needed(moto_server: S3Server) -> None:
+    """And S3 is not asked."""
     done = await applied(moto_server, abort_days=None)
     assert (done.state, done.wanted) == ("in place", "no rule: no policy uploads in parts")
 
 
 @pytest.mark.parametrize("change", [{"Status": "Disabled"}, {"Filter": {"Prefix": "upload"}}])
-async def test_a_rule_that_somebody_changed_is_put_right(
-    moto_server: S3Server, change: dict[str, Any]
-) -> None:
-    """Switched off, or for other keys."""
+async def test_a_changed_rule_is_restored(moto_server: S3Server, change: dict[str, Any]) -> None:
+    """Turned off, or for other keys."""
     await applied(moto_server)
     (rule,) = (await configuration_of(moto_server))["Rules"]
     await put_rules(moto_server, [{**rule, **change}])

@@ -1,0 +1,184 @@
+"""A clock that tests move, and a bucket in memory, for unit tests of the use cases."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from uploadsvc.domain.checksums import Algorithm
+from uploadsvc.domain.credentials import Credentials
+from uploadsvc.domain.endpoints import bucket_endpoint
+from uploadsvc.domain.errors import UploadsvcError
+from uploadsvc.domain.keys import Namespace
+from uploadsvc.domain.objects import StoredObject
+from uploadsvc.domain.parts import UploadedPart
+from uploadsvc.domain.planner import Planner
+from uploadsvc.domain.policy import Policy
+from uploadsvc.domain.providers import PROVIDERS
+from uploadsvc.s3.multipart import MultipartStorage, NoSuchUploadError
+from uploadsvc.s3.presigner import Presigner
+from uploadsvc.s3.storage import Storage
+from uploadsvc.services.create_upload import UploadCreator
+from uploadsvc.services.policies import PolicyRegistry
+from uploadsvc.services.uploads import Uploads
+from uploadsvc.tokens.receipts import Receipts
+from uploadsvc.tokens.signed_ids import SignedIds
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+BUCKET = "media"
+
+
+class Clock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> datetime:
+        """Return the time."""
+        return self.now
+
+    def move(self, seconds: float) -> None:
+        """Move the clock forward."""
+        self.now += timedelta(seconds=seconds)
+
+
+class FakeStorage(Storage):
+    """Objects in memory.
+
+    Attributes:
+        objects: Objects by key.
+        failures: Errors that the next calls raise, in order.
+        on_call: Runs at each call.
+    """
+
+    def __init__(self) -> None:
+        self.bucket = BUCKET
+        self.objects: dict[str, StoredObject] = {}
+        self.failures: list[UploadsvcError] = []
+        self.calls = 0
+        self.on_call: Callable[[], None] = lambda: None
+
+    async def head(self, key: str) -> StoredObject | None:
+        """Return an object, or raise the next failure."""
+        self.calls += 1
+        self.on_call()
+        if self.failures:
+            raise self.failures.pop(0)
+        return self.objects.get(key)
+
+
+class FakeMultipart(MultipartStorage):
+    """Multipart uploads in memory.
+
+    Attributes:
+        uploads: Keys of the uploads by id, without those that were aborted.
+        aborted: Ids of aborted uploads.
+        failures: Errors by the number of the creation that they stop, from 0.
+        on_create: Runs at each creation.
+    """
+
+    def __init__(self) -> None:
+        self.uploads: dict[str, str] = {}
+        self.aborted: list[str] = []
+        self.failures: dict[int, UploadsvcError] = {}
+        self.created = 0
+        self.on_create: Callable[[], None] = lambda: None
+
+    async def create(self, key: str, headers: Mapping[str, str], *, checksum: Algorithm | None) -> str:
+        """Create an upload, or raise the failure of this creation."""
+        del headers, checksum
+        self.on_create()
+        number, self.created = self.created, self.created + 1
+        if number in self.failures:
+            raise self.failures[number]
+        self.uploads[f"upload-{number}"] = key
+        return f"upload-{number}"
+
+    async def list_parts(
+        self, key: str, upload_id: str, *, checksum: Algorithm | None, part_count: int
+    ) -> list[UploadedPart]:
+        """Know an upload, but none of its parts."""
+        del checksum, part_count
+        if self.uploads.get(upload_id) != key:
+            raise NoSuchUploadError
+        return []
+
+    async def joined(self, upload_id: str) -> bool:
+        """Know of no assembly."""
+        del upload_id
+        return False
+
+    async def abort(self, key: str, upload_id: str) -> None:
+        """Forget an upload."""
+        assert self.uploads.pop(upload_id) == key
+        self.aborted.append(upload_id)
+
+
+class FakeBucket:
+    """The use cases over a bucket in memory, with one policy named ``default``.
+
+    Attributes:
+        clock: The clock of everything.
+        credentials: The credentials that sign; an error is raised.
+        asked: Number of times that credentials were asked for.
+    """
+
+    def __init__(self, policy: Policy | None = None) -> None:
+        self.clock = Clock()
+        self.storage = FakeStorage()
+        self.multipart = FakeMultipart()
+        self.credentials: Credentials | UploadsvcError = Credentials(
+            access_key_id="AKIAEXAMPLE", secret_access_key="s" * 40
+        )
+        self.asked = 0
+        namespace = Namespace("uploads")
+        planner = Planner(
+            policy=policy or Policy(name="default"), provider=PROVIDERS["aws"], namespace=namespace
+        )
+        self.presigner = Presigner(
+            endpoint=bucket_endpoint(endpoint_url="https://s3.example.com", bucket=BUCKET, style="path"),
+            bucket=BUCKET,
+            region="eu-central-1",
+            credentials=self._credentials,
+            clock=self.clock,
+        )
+        policies, ids = PolicyRegistry({"default": planner}), SignedIds([b"s" * 32])
+        self.creator = UploadCreator(
+            policies=policies,
+            presigner=self.presigner,
+            multipart=self.multipart,
+            ids=ids,
+            clock=self.clock,
+        )
+        self.uploads = Uploads(
+            policies=policies,
+            namespace=namespace,
+            presigner=self.presigner,
+            storage=self.storage,
+            multipart=self.multipart,
+            ids=ids,
+            receipts=Receipts(key=b"r" * 32, issuer="uploadsvc", audience="backend", expires_in=600),
+            keeps_octet_stream=True,
+            may_delete=False,
+            clock=self.clock,
+        )
+
+    async def _credentials(self) -> Credentials:
+        self.asked += 1
+        if isinstance(self.credentials, UploadsvcError):
+            raise self.credentials
+        return self.credentials
+
+    def store(self, key: str, *, size: int) -> None:
+        """Put an object into the bucket."""
+        self.storage.objects[key] = StoredObject(
+            key=key,
+            bucket=BUCKET,
+            size=size,
+            content_type="text/plain",
+            etag="e",
+            version_id=None,
+            checksums=(),
+            last_modified=self.clock(),
+            metadata={},
+            upload=None,
+        )

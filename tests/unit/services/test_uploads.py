@@ -1,0 +1,108 @@
+"""Completion waits for S3 as long as the caller asks, and part URLs end with their upload."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from tests.support.fakes import NOON, FakeBucket
+
+from uploadsvc.domain.errors import (
+    NotFound,
+    StillAssembling,
+    StorageUnavailable,
+    UploadExpired,
+    UploadIncomplete,
+)
+from uploadsvc.domain.parts import MIB
+from uploadsvc.domain.plan import UploadRequest
+from uploadsvc.domain.policy import Policy
+from uploadsvc.domain.principal import Principal
+
+ANN = Principal(user="ann")
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> FakeBucket:
+    """Return a bucket whose completions retry without a pause."""
+    monkeypatch.setattr("uploadsvc.services.uploads.RETRY_PAUSE", 0.0)
+    return FakeBucket()
+
+
+async def stored_upload(bucket: FakeBucket) -> str:
+    """Create an upload of 5 bytes, store its object and return its id."""
+    grant = await bucket.creator.create(ANN, None, UploadRequest(filename="a.txt", size=5))
+    bucket.store(grant.plan.key, size=5)
+    return grant.id
+
+
+async def test_a_completion_that_waits_tries_until_s3_answers(bucket: FakeBucket) -> None:
+    upload_id = await stored_upload(bucket)
+    bucket.storage.failures = [
+        StorageUnavailable("down"),
+        StillAssembling("busy"),
+        StorageUnavailable("down"),
+    ]
+    completion = await bucket.uploads.complete(ANN, upload_id, wait=60)
+    assert completion.stored.size == 5
+    assert bucket.storage.calls == 4
+
+
+async def test_a_completion_that_does_not_wait_tries_once(bucket: FakeBucket) -> None:
+    upload_id = await stored_upload(bucket)
+    for failure in (StorageUnavailable, StillAssembling):
+        bucket.storage.failures = [failure("now")]
+        with pytest.raises(failure):
+            await bucket.uploads.complete(ANN, upload_id)
+    assert bucket.storage.calls == 2
+    assert (await bucket.uploads.complete(ANN, upload_id)).receipt
+
+
+@pytest.mark.parametrize(("failure", "tries"), [(StorageUnavailable, 3), (StillAssembling, 3)])
+async def test_a_completion_waits_no_longer_than_asked(
+    bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch, failure: type[StorageUnavailable], tries: int
+) -> None:
+    upload_id = await stored_upload(bucket)
+    loop, passed = asyncio.get_running_loop(), 0.0
+    real = loop.time
+    monkeypatch.setattr(loop, "time", lambda: real() + passed)
+
+    def pass_time() -> None:
+        nonlocal passed
+        passed += 20
+
+    bucket.storage.on_call = pass_time
+    bucket.storage.failures = [failure("down") for _ in range(9)]
+    with pytest.raises(failure):
+        await bucket.uploads.complete(ANN, upload_id, wait=50)
+    assert bucket.storage.calls == tries
+
+
+async def test_what_waiting_cannot_change_is_told_at_once(bucket: FakeBucket) -> None:
+    grant = await bucket.creator.create(ANN, None, UploadRequest(filename="a.txt", size=5))
+    with pytest.raises(UploadIncomplete):
+        await bucket.uploads.complete(ANN, grant.id, wait=60)
+    assert bucket.storage.calls == 1
+
+
+async def test_part_urls_end_with_their_upload() -> None:
+    bucket = FakeBucket(Policy(name="default", multipart_expires_in=1000))
+    film = UploadRequest(filename="film.mp4", size=20 * MIB, method="multipart")
+    grant = await bucket.creator.create(ANN, None, film)
+    end = NOON + timedelta(seconds=1000)
+    for passed, expires_in, lives in ((0, None, 900), (100, 60, 60), (99, None, 801), (800, 300, 1)):
+        bucket.clock.move(passed)
+        parts, expires_at = await bucket.uploads.sign_parts(
+            ANN, grant.id, [1, 2], None, expires_in=expires_in
+        )
+        assert expires_at == bucket.clock() + timedelta(seconds=lives) <= end
+        assert all(f"X-Amz-Expires={lives}&" in part.url for part in parts)
+    bucket.clock.move(1)
+    with pytest.raises(UploadExpired):
+        await bucket.uploads.sign_parts(ANN, grant.id, [1], None)
+
+
+async def test_another_user_has_no_such_upload(bucket: FakeBucket) -> None:
+    upload_id = await stored_upload(bucket)
+    with pytest.raises(NotFound):
+        await bucket.uploads.status(Principal(user="bob"), upload_id)
+    assert bucket.storage.calls == 0
