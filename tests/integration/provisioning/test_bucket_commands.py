@@ -129,9 +129,8 @@ async def test_policies_are_printed(tmp_path: Path) -> None:
     _, out, _ = await ran(tmp_path, "iam-policy", "--for", "bucket", environment=environment)
     (rules,) = json.loads(out)["Statement"]
     assert "s3:PutBucketCORS" in rules["Action"]
-    status, out, err = await ran(
-        tmp_path, "iam-policy", environment=environment | {"UPLOADSVC_S3__PROVIDER": "r2"}
-    )
+    r2 = {"UPLOADSVC_S3__PROVIDER": "r2", "UPLOADSVC_S3__ENDPOINT_URL": "https://r2.example.com"}
+    status, out, err = await ran(tmp_path, "iam-policy", environment=environment | r2)
     assert (status, out) == (1, "")
     assert err.startswith("uploadsvc: UPLOADSVC_S3__PROVIDER: r2 has no IAM policies; docs/bucket.md")
 
