@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 from tests.support.servers import S3Server
-from tests.support.service import JWT_SECRET
+from tests.support.service import JWT_SECRET, token_for
 
 from uploadsvc.api.problems import STATUS_TITLES
 
@@ -66,3 +66,16 @@ async def send_bare(client: httpx.AsyncClient, method: str, path: str, **kwargs:
     if "authorization" not in {name.lower() for name in kwargs.get("headers") or {}}:
         request.headers.pop("authorization", None)
     return await client.send(request)
+
+
+def bearer(token: str) -> dict[str, str]:
+    """Return the header that carries a token."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def issued(client: httpx.AsyncClient, headers: dict[str, str] | None = None, **body: Any) -> str:  # noqa: ANN401 - any JSON
+    """Return a new upload token."""
+    answer = await send_bare(client, "POST", "/v1/tokens", json=body, headers=headers or bearer(token_for()))
+    token: str = created(answer)["token"]
+    assert answer.headers["cache-control"] == "no-store"
+    return token

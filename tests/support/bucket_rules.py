@@ -1,4 +1,4 @@
-"""What a bucket needs in these tests, what S3 was asked, and what it answered."""
+"""Requirements of the tests on a bucket, and a client that records its writes."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ ORIGIN: Final = "https://app.example.com"
 
 
 def required(server: S3Server, **changed: Any) -> BucketRequirements:  # noqa: ANN401 - any of its fields
-    """Return what plain settings ask of a server's bucket; moto passes for AWS."""
+    """Return the requirements of plain settings; moto passes for AWS."""
     fields: dict[str, Any] = {
         "bucket": server.bucket,
         "region": server.region,
@@ -44,7 +44,7 @@ class Recorded:
 
 @asynccontextmanager
 async def recorded(server: S3Server) -> AsyncIterator[Recorded]:
-    """Open a client whose requests are written down as they are sent."""
+    """Open a client that records its writes."""
     async with server.client() as client:
         record = Recorded(client)
 
@@ -57,7 +57,7 @@ async def recorded(server: S3Server) -> AsyncIterator[Recorded]:
 
 
 def states(steps: list[Step]) -> dict[str, str]:
-    """Return how each rule stands."""
+    """Return the state of each rule."""
     return {step.rule: step.state for step in steps}
 
 

@@ -1,4 +1,4 @@
-"""A bucket set up as an operator does it: by what the settings call for."""
+"""Set up a bucket as an operator does."""
 
 from collections.abc import Mapping
 from typing import Any

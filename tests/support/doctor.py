@@ -1,4 +1,4 @@
-"""The doctor under test: run over settings, in this process; and what it has left in a bucket."""
+"""Run the doctor in this process, and list what it leaves in a bucket."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final
@@ -27,7 +27,7 @@ def settings_of(server: S3Server, /, **sections: object) -> dict[str, Any]:
 async def examine(
     settings: Mapping[str, Any], *, only: Collection[str] = (), store: bool = True
 ) -> dict[str, Finding]:
-    """Run all checks, or some; give the findings by their checks."""
+    """Run all checks, or some; return the findings by check."""
     target = doctor_target(Settings.model_validate(dict(settings)))
     async with target.storage, browser(target) as http:
         chosen = only or check_names(target)
@@ -44,19 +44,19 @@ async def examine(
 
 
 async def prepare(settings: Mapping[str, Any]) -> None:
-    """Make the bucket's rules as the settings call for."""
+    """Make the bucket's rules."""
     target = doctor_target(Settings.model_validate(dict(settings)))
     async with target.storage:
         await apply(target.storage.client, target.requirements)
 
 
 def of_status(found: Findings, *statuses: Status) -> set[str]:
-    """Return the checks that ended so."""
+    """Return the checks with these statuses."""
     return {check for check, finding in found.items() if finding.status in statuses}
 
 
 async def traces(server: S3Server) -> list[str]:
-    """List all that lies in a bucket: objects, versions, delete markers, unfinished uploads."""
+    """List everything in a bucket: objects, versions, delete markers, unfinished uploads."""
     async with server.client() as client:
         versions: Any = await client.list_object_versions(Bucket=server.bucket)
         objects: Any = await client.list_objects_v2(Bucket=server.bucket)

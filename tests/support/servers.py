@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 from uuid import uuid4
@@ -63,7 +64,7 @@ class S3Server:
 
     def client(self) -> "AbstractAsyncContextManager[S3Client]":
         """Open a client of it, as an independent witness."""
-        client = aioboto3.Session().client(
+        client = _session().client(
             "s3",
             endpoint_url=self.endpoint_url,
             aws_access_key_id=self.access_key_id,
@@ -86,6 +87,11 @@ class S3Server:
         async with self.client() as client:
             await client.create_bucket(Bucket=bucket)
         return bucket
+
+
+@cache
+def _session() -> aioboto3.Session:
+    return aioboto3.Session()
 
 
 @asynccontextmanager

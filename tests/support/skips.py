@@ -1,8 +1,7 @@
 """In CI nothing may be skipped: a test that did not run proved nothing."""
 
-import os
-
 import pytest
+from tests.support.ci import in_ci
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
@@ -18,7 +17,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _skipped(config: pytest.Config) -> int:
-    if os.environ.get("CI", "").lower() in {"", "0", "false", "no"}:
+    if not in_ci():
         return 0
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     return len(reporter.stats.get("skipped", [])) if reporter else 0

@@ -1,4 +1,4 @@
-"""Keys of a session, and who hands them out: an STS in SeaweedFS (LocalStack has none without moto)."""
+"""Session credentials, and the STS in SeaweedFS that issues them (LocalStack has none without moto)."""
 
 import asyncio
 import base64

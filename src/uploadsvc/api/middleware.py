@@ -42,7 +42,8 @@ class RequestMiddleware:
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                # Starlette passes on whatever a handler gave, such as an HTTPStatus.
+                status = int(message["status"])
                 response_headers = MutableHeaders(scope=message)
                 response_headers["X-Request-ID"] = request_id
                 set_security_headers(response_headers)

@@ -1,4 +1,4 @@
-"""What a caller wants to upload, and what is decided about it before anything is signed."""
+"""Requests for uploads, and plans: everything that is decided before anything is signed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,18 +10,33 @@ from uploadsvc.domain.policy import Method
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClientTraits:
+    """Differences between another uploader's protocol and the service's own.
+
+    Attributes:
+        part_size: Part size that the client uses, in bytes.
+        size_open: Allow a multipart upload to start without its size, if the policy does.
+        type_open: The client may send any content type, or none, with a PUT. None is signed then, if the
+            policy allows all types.
+        type_as_sent: Sign the content type as the client spells it.
+        drop_metadata: Ignore metadata that the policy does not list, instead of refusing it.
+        form_status: HTTP status that S3 answers to a form.
+    """
+
+    part_size: int | None = None
+    size_open: bool = False
+    type_open: bool = False
+    type_as_sent: bool = False
+    drop_metadata: bool = False
+    form_status: Literal[200, 201, 204] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UploadRequest:
-    """What a caller wants to upload, in bytes and seconds; ``None`` leaves a thing to the policy.
+    """A request for an upload, in bytes and seconds; ``None`` leaves a choice to the policy.
 
-    A ``checksum`` comes with its ``checksum_algorithm``; the latter alone is for a multipart upload whose
-    checksum is not known when it begins.
-
-    The last six are for uploaders whose own format differs from ours. ``part_size`` is that by which such a
-    client cuts. ``size_open`` says that a multipart upload may begin without a size, where the policy lets
-    it; ``type_open``, that no content type will be sent with a PUT, so that none can be signed, where the
-    policy allows all; ``type_as_sent``, that the client sends the content type as it spells it, so that it is
-    signed so; ``drop_metadata``, that what the policy does not list is left out rather than refused.
-    ``form_status`` is what S3 shall answer to a form.
+    A ``checksum`` comes with its ``checksum_algorithm``. The algorithm alone is for a multipart upload whose
+    checksum is not known yet.
     """
 
     filename: str | None = None
@@ -34,12 +49,7 @@ class UploadRequest:
     checksum_algorithm: Algorithm | None = None
     overwrite: bool | None = None
     expires_in: int | None = None
-    part_size: int | None = None
-    size_open: bool = False
-    type_open: bool = False
-    type_as_sent: bool = False
-    drop_metadata: bool = False
-    form_status: Literal[200, 201, 204] | None = None
+    client: ClientTraits = ClientTraits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +60,6 @@ class Plan:
         method: How the bytes will be sent.
         key: The whole object key.
         content_type: The media type, parsed; empty where it is left open.
-        size: Exact size in bytes, where it was named.
         min_size: Least size in bytes that will be taken.
         max_size: Most size in bytes that will be taken.
         checksum: What the bytes must hash to, where it was named.
@@ -70,7 +79,6 @@ class Plan:
     method: Method
     key: str
     content_type: str
-    size: int | None
     min_size: int
     max_size: int
     checksum: Checksum | None

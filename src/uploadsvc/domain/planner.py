@@ -1,4 +1,4 @@
-"""From a policy and a request to a plan."""
+"""Plan uploads: from a policy and a request to everything that will be signed."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -17,11 +17,11 @@ from uploadsvc.domain.policy import Method, Policy
 from uploadsvc.domain.providers import MAX_SINGLE_PUT, Provider
 
 UPLOAD_EXPIRES_IN: Final = 86_400
-"""How long the id of an upload by one request counts, in seconds, unless its URL lives longer."""
+"""Lifetime of the id of a PUT or POST upload in seconds, unless its URL lives longer."""
 
 
 class Planner:
-    """Plans uploads by one policy. What does not depend on the request is worked out here, once."""
+    """Plans uploads by one policy. Everything that does not depend on the request is computed once, here."""
 
     def __init__(self, *, policy: Policy, provider: Provider, namespace: Namespace) -> None:
         self.policy = policy
@@ -33,80 +33,80 @@ class Planner:
 
     @property
     def methods(self) -> frozenset[Method]:
-        """The methods by which an upload can be done whose key the policy chooses."""
+        """Methods for uploads whose key the policy chooses."""
         return self._usable[self.policy.key.unique or self.policy.overwrite]
 
     @property
     def max_size(self) -> int:
-        """The largest file that can be uploaded, in bytes."""
+        """Largest file that can be uploaded, in bytes."""
         if "multipart" in self.methods:
             return self.policy.max_size
         return min(self.policy.max_size, MAX_SINGLE_PUT)
 
     @property
     def guard(self) -> dict[str, str]:
-        """What tells S3 not to overwrite, where the policy forbids it and the store knows how."""
+        """Header that tells S3 not to overwrite, if the policy forbids it and the store supports it."""
         no_overwrite = not self.policy.overwrite and self._provider.conditional_writes
         return {"If-None-Match": "*"} if no_overwrite else {}
 
     @property
     def checksum_algorithms(self) -> frozenset[str]:
-        """The checksums that a request may bring."""
+        """Checksum algorithms that a request may use."""
         if self.policy.checksum == "off":
             return frozenset()
         return self._provider.checksum_algorithms | self._provider.part_checksums
 
     @property
     def metadata_names(self) -> frozenset[str]:
-        """The metadata that a request may bring."""
+        """Metadata names that a request may use."""
         return frozenset(self.policy.metadata.keys() - self._fixed_metadata.keys())
 
     @property
     def browser_headers(self) -> frozenset[str]:
-        """The names, in lower case, of all headers that a client sends to S3 for uploads by this policy.
+        """Lower-case names of all headers that clients send to S3 for uploads by this policy.
 
-        With a PUT of a file or of a part; and, where multipart uploads may go unwatched, with the requests
-        that begin and complete one.
+        These are the headers of a PUT of a file or a part, and, with ``unsized_multipart``, of the requests
+        that create and complete a multipart upload.
         """
         names = set[str]()
-        unwatched = self.policy.unsized_multipart
-        if "put" in self.methods or unwatched:
-            tags_object = self.policy.client_keys or not self.policy.key.unique or unwatched
+        unsized = self.policy.unsized_multipart
+        if "put" in self.methods or unsized:
+            tags_object = self.policy.client_keys or not self.policy.key.unique or unsized
             metadata = {
                 **dict.fromkeys(self.policy.metadata, ""),
                 **({UPLOAD_MARK: ""} if tags_object else {}),
             }
             described = self._describe(UploadRequest(), media_types.DEFAULT, metadata)
             if "put" in self.methods and self.policy.all_types:
-                # A file may have no type then, and has a disposition.
+                # A file without a type gets a disposition.
                 described |= self._describe(UploadRequest(), "", metadata)
-            # A request may ask for the guard also where the policy lets it overwrite.
+            # A request may ask not to overwrite even if the policy allows it.
             no_overwrite = self._provider.conditional_writes
             names |= _put_headers(described, size=0, tags=self.policy.tags, no_overwrite=no_overwrite).keys()
             names |= self._checksum_headers(self._provider.checksum_algorithms)
         if "multipart" in self.methods:
             names |= self._checksum_headers(self._provider.part_checksums)
-        # Browsers set the length themselves, and ask nobody.
+        # Browsers set the length themselves, without a preflight.
         return frozenset(name.lower() for name in names - {"Content-Length"})
 
     def _checksum_headers(self, checked: frozenset[str]) -> set[str]:
         return {checksum_header(name) for name in ALGORITHMS if name in checked & self.checksum_algorithms}
 
     def plan(self, request: UploadRequest, *, user: str, upload_uuid: str, unique: str, today: date) -> Plan:
-        """Decide an upload.
+        """Plan an upload.
 
         Args:
-            request: What the caller asked for.
-            user: Whose prefix it goes to.
-            upload_uuid: The upload's own name.
-            unique: What ``{uuid}`` stands for.
-            today: What ``{date}`` stands for, UTC.
+            request: The request.
+            user: The caller's user id.
+            upload_uuid: UUID of the upload.
+            unique: Value of ``{uuid}``.
+            today: Value of ``{date}``, UTC.
 
         Raises:
             UploadsvcError: The policy or the store does not allow it; the error names the field.
         """
         policy = self.policy
-        type_open = request.type_open and policy.all_types
+        type_open = request.client.type_open and policy.all_types
         content_type = "" if type_open else self._content_type(request)
         self._check_size(request.size)
         self._check_checksum(request.checksum_algorithm)
@@ -114,56 +114,82 @@ class Planner:
         key = self._key(request, user=user, unique=unique, today=today)
         key_is_new = request.relative_key is None and policy.key.unique
         method = self._method(request, may_replace=key_is_new or overwrite)
-        multipart = method == "multipart"
         if type_open and method != "put":
-            # Only who sends a PUT sends a type, or none, with it.
+            # Only the client of a PUT sends a content type of its own.
             content_type = self._content_type(request)
-        # A multipart upload has no name of its own in S3 once it is done, so its object always carries ours.
-        tags_object = not key_is_new or multipart
-        metadata = self._metadata(request, {UPLOAD_MARK: upload_uuid} if tags_object else {})
+        # S3 forgets the id of a finished multipart upload, so its object always carries the UUID.
+        tags_object = not key_is_new or method == "multipart"
         no_overwrite = method != "post" and not overwrite and self._provider.conditional_writes
+        metadata = self._metadata(request, {UPLOAD_MARK: upload_uuid} if tags_object else {})
         described = self._describe(request, content_type, metadata)
-        if request.checksum is not None and not multipart:
-            described[request.checksum.header] = request.checksum.value
-        parts: Parts | None = None
-        fields: dict[str, str] = {}
-        if multipart:
-            parts = self._cut(request)
-            headers = _multipart_headers(described, tags=policy.tags)
-        elif method == "put":
-            headers = _put_headers(described, size=request.size, tags=policy.tags, no_overwrite=no_overwrite)
-        else:
-            headers, fields = {}, _form_fields(described, key=key, tags=policy.tags)
-            if request.form_status is not None:
-                fields["success_action_status"] = str(request.form_status)
-        expires_in = min(request.expires_in or policy.expires_in, policy.max_expires_in)
+        headers, fields, parts = self._by_method(
+            method, request, described, key=key, no_overwrite=no_overwrite
+        )
+        min_size, max_size = self._size_range(request, method)
+        expires_in, upload_expires_in = self._lifetimes(request, method)
         return Plan(
             method=method,
             key=key,
             content_type=content_type,
-            size=request.size,
-            min_size=policy.min_size if request.size is None else request.size,
-            max_size=self._most(method) if request.size is None else request.size,
+            min_size=min_size,
+            max_size=max_size,
             checksum=request.checksum,
             headers=headers,
             fields=fields,
-            # A part is of no use once its upload has expired.
-            expires_in=min(expires_in, policy.multipart_expires_in) if multipart else expires_in,
+            expires_in=expires_in,
             tags_object=tags_object,
             no_overwrite=no_overwrite,
-            # The URLs of parts are dead once the upload is complete.
+            # URLs of parts are dead once the upload is complete.
             replaceable=method == "post" or (method == "put" and not no_overwrite),
             parts=parts,
-            upload_expires_in=policy.multipart_expires_in if multipart else UPLOAD_EXPIRES_IN,
-            part_checksum=request.checksum_algorithm if multipart else None,
+            upload_expires_in=upload_expires_in,
+            part_checksum=request.checksum_algorithm if method == "multipart" else None,
         )
+
+    def _by_method(
+        self,
+        method: Method,
+        request: UploadRequest,
+        described: dict[str, str],
+        *,
+        key: str,
+        no_overwrite: bool,
+    ) -> tuple[dict[str, str], dict[str, str], Parts | None]:
+        """Return headers, form fields and parts."""
+        tags = self.policy.tags
+        if method == "multipart":
+            parts = self._cut(request)
+            return _multipart_headers(described, tags=tags), {}, parts
+        if request.checksum is not None:
+            described[request.checksum.header] = request.checksum.value
+        if method == "put":
+            return _put_headers(described, size=request.size, tags=tags, no_overwrite=no_overwrite), {}, None
+        fields = _form_fields(described, key=key, tags=tags)
+        if request.client.form_status is not None:
+            fields["success_action_status"] = str(request.client.form_status)
+        return {}, fields, None
+
+    def _size_range(self, request: UploadRequest, method: Method) -> tuple[int, int]:
+        if request.size is not None:
+            return request.size, request.size
+        most = self.max_size if method == "multipart" else min(self.max_size, MAX_SINGLE_PUT)
+        return self.policy.min_size, most
+
+    def _lifetimes(self, request: UploadRequest, method: Method) -> tuple[int, int]:
+        """Return the lifetimes of URLs and of the id, in seconds."""
+        policy = self.policy
+        expires_in = min(request.expires_in or policy.expires_in, policy.max_expires_in)
+        if method != "multipart":
+            return expires_in, UPLOAD_EXPIRES_IN
+        # A part is useless once its upload has expired.
+        return min(expires_in, policy.multipart_expires_in), policy.multipart_expires_in
 
     def plan_bare(
         self, request: UploadRequest, *, user: str, unique: str, today: date
     ) -> tuple[str, dict[str, str]]:
-        """Decide an upload by a PUT that carries no header but those of what the request names.
+        """Plan a PUT that carries only the headers that the request names.
 
-        Only what is named is signed, so what the policy restricts must be named.
+        Only those are signed, so the request must name everything that the policy restricts.
 
         Returns:
             The key and the headers to be signed.
@@ -196,11 +222,11 @@ class Planner:
         return key, headers
 
     def check_content_type(self, value: str, *, field: str = "content_type") -> str:
-        """Return a media type, parsed, if the policy allows it.
+        """Return a media type, parsed.
 
         Raises:
             ValidationFailed: It is not a media type.
-            ContentTypeNotAllowed: The policy does not list it.
+            ContentTypeNotAllowed: The policy does not allow it.
         """
         try:
             parsed = media_types.parse(value)
@@ -216,18 +242,16 @@ class Planner:
             raise errors.ContentTypeNotAllowed(detail, field=field)
         return parsed
 
-    def _most(self, method: Method) -> int:
-        return self.max_size if method == "multipart" else min(self.max_size, MAX_SINGLE_PUT)
-
     def _cut(self, request: UploadRequest) -> Parts | None:
         if request.size is None:
             return None
-        least = request.part_size or self.policy.part_size
+        wanted = request.client.part_size
+        least = wanted or self.policy.part_size
         if not MIN_PART_SIZE <= least <= MAX_PART_SIZE:
             detail = f"A part may have {MIN_PART_SIZE} to {MAX_PART_SIZE} bytes."
             raise errors.ValidationFailed(detail, field="part_size")
         parts = cut(request.size, least_part_size=least)
-        if request.part_size is not None and parts.part_size != request.part_size:
+        if wanted is not None and parts.part_size != wanted:
             detail = f"A file of {request.size} bytes would have more than {MAX_PARTS} parts of this size."
             raise errors.ValidationFailed(detail, field="part_size")
         return parts
@@ -281,22 +305,13 @@ class Planner:
             "date": f"{today:%Y/%m/%d}",
             "policy": self.policy.name,
         }
-        # Template and prefix were checked at the start, the user by the prefix, the filename just now.
+        # Template and prefix were checked at start, and the user segment and the filename are safe.
         return self._namespace.user_prefix(user) + self.policy.key.expand(values)
 
     def _method(self, request: UploadRequest, *, may_replace: bool) -> Method:
-        usable = self._usable[may_replace] - self._without_checksum(request)
-        cuttable = request.size is not None or (request.size_open and self.policy.unsized_multipart)
-        if not cuttable:
-            usable -= {"multipart"}
-        if request.size is not None and request.size > MAX_SINGLE_PUT:
-            if "multipart" not in usable:
-                self._check_one_request(request.size)
-            usable -= {"put", "post"}
-        wanted = request.method
-        if wanted == "auto":
-            wanted = self._automatic(request, usable)
-        if wanted == "multipart" and not cuttable and "multipart" in self._usable[may_replace]:
+        usable = self._usable_methods(request, may_replace=may_replace)
+        wanted = self._automatic(request, usable) if request.method == "auto" else request.method
+        if wanted == "multipart" and not self._can_cut(request) and "multipart" in self._usable[may_replace]:
             detail = "A multipart upload is cut into parts beforehand; say how many bytes the file has."
             raise errors.SizeRequired(detail, field="size")
         if request.checksum_algorithm and request.checksum is None and wanted in {"put", "post"}:
@@ -311,10 +326,23 @@ class Planner:
             raise errors.SizeRequired(detail, field="size")
         return wanted
 
+    def _usable_methods(self, request: UploadRequest, *, may_replace: bool) -> frozenset[Method]:
+        usable = self._usable[may_replace] - self._without_checksum(request)
+        if not self._can_cut(request):
+            usable -= {"multipart"}
+        if request.size is not None and request.size > MAX_SINGLE_PUT:
+            if "multipart" not in usable:
+                self._check_one_request(request.size)
+            usable -= {"put", "post"}
+        return usable
+
+    def _can_cut(self, request: UploadRequest) -> bool:
+        return request.size is not None or (request.client.size_open and self.policy.unsized_multipart)
+
     def _automatic(self, request: UploadRequest, usable: frozenset[Method]) -> Method:
         size, checksum = request.size, request.checksum
         if checksum is not None and is_composite(checksum.algorithm):
-            # Whoever leaves the method open gives the checksum of the file, not one over parts.
+            # With an open method the checksum is that of the file, not of parts.
             usable -= {"multipart"}
         if size is not None and size > self.policy.multipart_threshold and "multipart" in usable:
             return "multipart"
@@ -322,7 +350,7 @@ class Planner:
         return next((method for method in preferred if method in usable), "put")
 
     def _without_checksum(self, request: UploadRequest) -> frozenset[Method]:
-        """Return the methods by which the checksum asked for would not be checked."""
+        """Return the methods that would not check the requested checksum."""
         algorithm, lacking = request.checksum_algorithm, set[Method]()
         if algorithm is None:
             return frozenset()
@@ -342,7 +370,7 @@ class Planner:
 
     def _metadata(self, request: UploadRequest, mark: Mapping[str, str]) -> dict[str, str]:
         given = request.metadata
-        if request.drop_metadata:
+        if request.client.drop_metadata:
             given = {name: value for name, value in given.items() if name in self.metadata_names}
         for name, value in given.items():
             if not is_text(value):
@@ -364,7 +392,7 @@ class Planner:
         headers = dict(self._headers)
         if content_type:
             headers["Content-Type"] = _as_sent(request, content_type)
-        # What may turn out to be a page is for no browser to open.
+        # Without a type the object may be a page, which browsers must not open.
         disposition = self.policy.content_disposition or (None if content_type else "attachment")
         if disposition is not None:
             headers["Content-Disposition"] = content_disposition(disposition, request.filename)
@@ -374,8 +402,8 @@ class Planner:
 
 
 def _as_sent(request: UploadRequest, content_type: str) -> str:
-    if request.type_as_sent and request.content_type:
-        # A client trims it, as every header's value is trimmed.
+    if request.client.type_as_sent and request.content_type:
+        # HTTP clients trim header values.
         return request.content_type.strip(" \t")
     return content_type
 
@@ -409,7 +437,7 @@ def _multipart_headers(headers: dict[str, str], *, tags: Mapping[str, str]) -> d
 
 
 def _form_fields(headers: dict[str, str], *, key: str, tags: Mapping[str, str]) -> dict[str, str]:
-    # A form spells two of them differently:
+    # A form has other names for two of them:
     # https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
     fields = {"key": key, **headers}
     if "x-amz-acl" in fields:

@@ -13,7 +13,7 @@ from uuid import uuid4
 from uploadsvc.domain import errors
 from uploadsvc.domain.keys import Namespace
 from uploadsvc.domain.parts import check_total
-from uploadsvc.domain.plan import UploadRequest
+from uploadsvc.domain.plan import ClientTraits, UploadRequest
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.principal import Principal
 from uploadsvc.s3.multipart import MultipartStorage, NoSuchUploadError
@@ -197,8 +197,8 @@ class RequestSigner:
             content_type=request.content_type,
             size=request.size,
             method="multipart" if multipart else "auto" if request.size is None else "put",
-            size_open=multipart,
             expires_in=request.expires_in,
+            client=ClientTraits(size_open=multipart),
         )
 
     async def _url(

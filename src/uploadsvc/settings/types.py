@@ -7,11 +7,13 @@ from typing import Annotated, Final
 from pydantic import (
     BaseModel,
     BeforeValidator,
+    ByteSize,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     SecretStr,
+    TypeAdapter,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
@@ -22,19 +24,9 @@ ENV_DELIMITER: Final = "__"
 FORM: Final = "x-form"
 """Key of a value's JSON Schema that describes its form in words."""
 
-_SIZE = re.compile(r"\s*(\d{1,18})\s*([KMGT]?i?B)?\s*", re.IGNORECASE)
-_UNITS: Final = {
-    "": 1,
-    "b": 1,
-    "kb": 10**3,
-    "mb": 10**6,
-    "gb": 10**9,
-    "tb": 10**12,
-    "kib": 2**10,
-    "mib": 2**20,
-    "gib": 2**30,
-    "tib": 2**40,
-}
+# Stricter than ByteSize, which also takes bits and fractions, and ignores text behind the unit.
+_SIZE: Final = re.compile(r"\s*\d{1,18}\s*([KMGT]?B|[KMGT]iB)?\s*", re.IGNORECASE)
+_BYTE_SIZE: Final = TypeAdapter(ByteSize)
 
 
 class SettingsError(ValueError):
@@ -78,11 +70,10 @@ def parse_size(value: object) -> object:
     """
     if not isinstance(value, str):
         return value
-    match = _SIZE.fullmatch(value)
-    if match is None or (unit := (match[2] or "").lower()) not in _UNITS:
+    if not _SIZE.fullmatch(value):
         message = "not a size; write bytes (5242880), '5MB' or '5MiB'"
         raise ValueError(message)
-    return int(match[1]) * _UNITS[unit]
+    return int(_BYTE_SIZE.validate_python(value))
 
 
 def split_list(value: object) -> object:

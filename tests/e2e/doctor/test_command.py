@@ -1,4 +1,4 @@
-"""``uploadsvc doctor`` as people and pipelines run it: what it prints, how it ends, how it is stopped."""
+"""``uploadsvc doctor`` as a process: its output, its exit status, its signals."""
 
 import asyncio
 import json

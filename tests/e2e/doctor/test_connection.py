@@ -1,4 +1,4 @@
-"""What keeps everything from working is named by itself; all that waits for it says so."""
+"""One failed check blocks the others, which name it."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""What `docs/doctor.md` shows runs, and its table has every check."""
+"""The commands of `docs/doctor.md` run, and its table has every check."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""The address that browsers are sent to is tried as they will meet it."""
+"""The public address is checked as browsers meet it."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Take one rule away, and the doctor names exactly that."""
+"""The doctor names exactly the rule that is missing."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace

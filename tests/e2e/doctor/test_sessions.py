@@ -1,4 +1,4 @@
-"""S3 credentials that callers are handed are held to their prefix, or the doctor says so."""
+"""The doctor checks that callers' S3 credentials are limited to their prefix."""
 
 from dataclasses import replace
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Canaries meet what a caller's upload would meet, policy by policy."""
+"""Canaries show what callers' uploads meet, policy by policy."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""The bucket denies what is not TLS and what is not Signature Version 4, and nothing else by us."""
+"""The bucket policy denies plain HTTP and signatures other than Version 4, and nothing else."""
 
 import json
 from dataclasses import replace

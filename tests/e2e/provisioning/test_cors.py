@@ -1,4 +1,4 @@
-"""Browsers of exactly the named origins may send exactly the named headers; others' rules stay."""
+"""The CORS rule allows exactly the named origins and headers; other rules stay."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING

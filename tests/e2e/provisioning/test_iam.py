@@ -1,4 +1,4 @@
-"""The policies that are printed are enough for all that is done, and without any one right something fails.
+"""The printed policies suffice, and each of their rights is needed.
 
 What is proved how: SeaweedFS evaluates the printed policy for presigned URLs and for the service's own
 calls, signatures included; moto does so for the service's own calls only, but knows each right by its name.

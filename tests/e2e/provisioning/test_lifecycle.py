@@ -1,4 +1,4 @@
-"""Unfinished uploads are cleared away once they are of no use, no sooner; others' rules stay as they are."""
+"""Unfinished uploads are aborted once they have expired; other rules stay."""
 
 from copy import deepcopy
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A plan changes nothing, applying it changes what it says, and applying it again changes nothing."""
+"""A plan changes nothing, `apply` makes the plan's changes, and a second `apply` changes nothing."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping

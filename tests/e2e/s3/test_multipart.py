@@ -77,7 +77,7 @@ async def content_of(s3: S3Server, key: str) -> bytes:
 async def test_a_file_arrives_in_parts(
     api: httpx.AsyncClient, s3_http: httpx.AsyncClient, s3: S3Server
 ) -> None:
-    """Created, looked at, sent, completed twice; S3 holds the very bytes, and nothing is left unfinished."""
+    """Create, check the status, send, complete twice: S3 has the same bytes and no unfinished upload."""
     upload = created(await api.post("/v1/uploads", json=body(method="auto")))
     assert (upload["method"], upload["part_size"], upload["part_count"]) == ("multipart", 5 * MIB, 3)
     assert [part["size"] for part in upload["parts"]] == [5 * MIB, 5 * MIB, len(CONTENT) - 10 * MIB]
@@ -113,7 +113,7 @@ async def test_a_file_arrives_in_parts(
 
 @pytest.mark.parametrize("content", [b"", b"x", b"y" * 5 * MIB], ids=["empty", "byte", "part"])
 async def test_one_part_is_enough(api: httpx.AsyncClient, s3_http: httpx.AsyncClient, content: bytes) -> None:
-    """An empty file too is one part."""
+    """An empty file also has one part."""
     upload = created(await api.post("/v1/uploads", json=body(content)))
     assert upload["part_count"] == 1
     await send_all(s3_http, upload, content)
@@ -121,10 +121,9 @@ async def test_one_part_is_enough(api: httpx.AsyncClient, s3_http: httpx.AsyncCl
     assert answer.json()["object"]["size"] == len(content), answer.text
 
 
-async def test_a_part_has_the_bytes_that_were_signed(
+async def test_a_part_has_the_size_and_number_that_were_signed(
     api: httpx.AsyncClient, s3_http: httpx.AsyncClient
 ) -> None:
-    """Neither more nor fewer, nor under another number."""
     upload = created(await api.post("/v1/uploads", json=body()))
     part = upload["parts"][2]
     for content in (b"x" * (part["size"] + 1), b"x" * (part["size"] - 1)):
@@ -133,8 +132,9 @@ async def test_a_part_has_the_bytes_that_were_signed(
     assert (await s3_http.put(other, content=b"x" * part["size"])).status_code == 403
 
 
-async def test_parts_are_signed_anew(api: httpx.AsyncClient, s3_http: httpx.AsyncClient) -> None:
-    """As often as it takes; what there is not is not signed."""
+async def test_parts_are_signed_again_any_number_of_times(
+    api: httpx.AsyncClient, s3_http: httpx.AsyncClient
+) -> None:
     upload = created(await api.post("/v1/uploads", json=body()))
     path = f"/v1/uploads/{upload['id']}/parts"
     answer = (await api.post(path, json={"part_numbers": [3, 1]})).json()
@@ -160,10 +160,10 @@ def sha256(content: bytes) -> str:
     return base64.b64encode(hashlib.sha256(content).digest()).decode()
 
 
-async def test_a_checksum_of_the_whole_is_compared(
+async def test_s3_compares_the_checksum_of_the_whole_file(
     api: httpx.AsyncClient, s3_http: httpx.AsyncClient
 ) -> None:
-    """S3 puts the parts' CRCs together, and refuses where the whole is another."""
+    """S3 combines the CRCs of the parts."""
     for promised, code in ((crc32(CONTENT), None), (crc32(b"other"), "verification_failed")):
         request = body(checksum={"algorithm": "crc32", "value": promised})
         upload = created(await api.post("/v1/uploads", json=request))
@@ -185,10 +185,10 @@ async def test_a_checksum_of_the_whole_is_compared(
         assert answer.json()["object"]["checksum"] == {"algorithm": "crc32", "value": promised}
 
 
-async def test_sha256_is_over_the_parts(
+async def test_sha256_is_a_composite_of_the_parts(
     api: httpx.AsyncClient, s3_http: httpx.AsyncClient, s3: S3Server
 ) -> None:
-    """The composite checksum of S3; it may be unknown when the upload begins. Not every store has it."""
+    """It may be unknown at creation. Not every store has it."""
     if s3.name == "seaweedfs":
         answer = await api.post("/v1/uploads", json=body(checksum={"algorithm": "sha256"}))
         assert_problem(answer, "method_not_available", "method")
@@ -207,10 +207,8 @@ async def test_sha256_is_over_the_parts(
         assert answer.json()["object"]["checksum"] == {"algorithm": "sha256", "value": f"{whole}-3"}
 
 
-async def test_an_upload_that_was_given_up_is_aborted(
-    api: httpx.AsyncClient, s3_http: httpx.AsyncClient
-) -> None:
-    """Its parts are gone, its URLs are dead, and an older object of the same key proves nothing."""
+async def test_a_deleted_upload_is_aborted(api: httpx.AsyncClient, s3_http: httpx.AsyncClient) -> None:
+    """Its parts are gone, its URLs do not work, and an older object under the key does not complete it."""
     small = b"older"
     older = created(await api.post("/v1/uploads", json=body(small, method="put", relative_key="a")))
     await s3_http.put(older["url"], content=small, headers=older["headers"])
@@ -226,10 +224,10 @@ async def test_an_upload_that_was_given_up_is_aborted(
     assert (await api.get("/v1/object", params={"key": older["key"]})).json()["size"] == len(small)
 
 
-async def test_one_may_replace_where_the_policy_lets_it(
+async def test_an_upload_replaces_an_object_if_the_policy_allows_it(
     api: httpx.AsyncClient, s3_http: httpx.AsyncClient
 ) -> None:
-    """The later one wins, and the earlier id no longer speaks for the object."""
+    """The later upload wins, and the earlier id no longer refers to the object."""
     paths = []
     for content in (b"first", b"second"):
         request = body(content, policy="replacing", relative_key="b")
@@ -242,8 +240,8 @@ async def test_one_may_replace_where_the_policy_lets_it(
     assert (await api.get(paths[1])).json()["status"] == "stored"
 
 
-async def test_unfinished_uploads_are_listed(api: httpx.AsyncClient) -> None:
-    """Each user's own, a page at a time; the id serves for status and for giving up, and nothing else."""
+async def test_each_user_lists_their_unfinished_uploads(api: httpx.AsyncClient) -> None:
+    """Page by page, with ids for status and DELETE only."""
     carol, dave = authorization("carol"), authorization("dave")
     keys = set()
     for name in ("a", "b", "c"):
@@ -274,10 +272,8 @@ async def test_unfinished_uploads_are_listed(api: httpx.AsyncClient) -> None:
     assert_problem(await api.get("/v1/uploads?cursor=x", headers=carol), "validation_error", "cursor")
 
 
-async def test_nobody_else_can_do_anything_with_an_id(
-    api: httpx.AsyncClient, s3_http: httpx.AsyncClient
-) -> None:
-    """It looks like one that nobody sealed; the owner's upload is untouched."""
+async def test_another_user_cannot_use_an_id(api: httpx.AsyncClient, s3_http: httpx.AsyncClient) -> None:
+    """It is refused like a forged one, and the owner's upload stays as it is."""
     upload = created(await api.post("/v1/uploads", json=body()))
     await send_all(s3_http, upload)
     path, bob = f"/v1/uploads/{upload['id']}", authorization("bob")
@@ -291,10 +287,10 @@ async def test_nobody_else_can_do_anything_with_an_id(
     assert (await api.post(f"{path}/complete")).status_code == 200
 
 
-async def test_a_part_sent_again_replaces_the_one_before(
+async def test_a_part_that_is_sent_again_replaces_the_first(
     api: httpx.AsyncClient, s3_http: httpx.AsyncClient, s3: S3Server
 ) -> None:
-    """The later bytes count, and the ETag tells them apart. Where nobody can tell, the part is asked for."""
+    """If the store cannot tell the two apart, the part is requested again."""
     upload = created(await api.post("/v1/uploads", json=body()))
     path = f"/v1/uploads/{upload['id']}"
     wrong = await send(s3_http, upload["parts"][0], b"z" * 5 * MIB)
@@ -311,10 +307,9 @@ async def test_a_part_sent_again_replaces_the_one_before(
     assert await content_of(s3, upload["key"]) == CONTENT
 
 
-async def test_what_the_policy_says_of_objects_is_said_of_this_one(
+async def test_the_object_has_the_metadata_tags_and_headers_of_the_policy(
     api: httpx.AsyncClient, s3_http: httpx.AsyncClient, s3: S3Server
 ) -> None:
-    """Metadata, tags and headers are given at the beginning, and are there at the end."""
     request = body(b"film", policy="described", filename="naïve.mp4", metadata={"note": "grün, 50 %"})
     upload = created(await api.post("/v1/uploads", json=request))
     await send_all(s3_http, upload, b"film")
@@ -331,10 +326,9 @@ async def test_what_the_policy_says_of_objects_is_said_of_this_one(
     assert tags["TagSet"] == [{"Key": "kind", "Value": "a b+c"}]
 
 
-async def test_a_type_that_nobody_named_is_kept_or_guessed(
+async def test_an_open_content_type_is_kept_or_guessed_by_the_store(
     api: httpx.AsyncClient, s3_http: httpx.AsyncClient
 ) -> None:
-    """As with one request."""
     request = {"size": 4, "method": "multipart", "policy": "video"}
     upload = created(await api.post("/v1/uploads", json=request))
     await send_all(s3_http, upload, b"film")
@@ -342,10 +336,9 @@ async def test_a_type_that_nobody_named_is_kept_or_guessed(
     assert answer.status_code == 200, answer.text
 
 
-async def test_a_key_may_be_of_any_characters(
+async def test_a_key_may_have_any_characters(
     api: httpx.AsyncClient, s3_http: httpx.AsyncClient, s3: S3Server
 ) -> None:
-    """It is signed, listed page by page, and found again at the end."""
     names = ["写真 #1/naïve+100%&=;.mp4", "写真 #1/\u3000\u200b'\"<🎞>.mp4", "写真 #1/~*()!@$,:[]{}|^`.mp4"]
     erin = authorization("erin")
     uploads = {}
@@ -368,8 +361,9 @@ async def test_a_key_may_be_of_any_characters(
         assert await content_of(s3, key) == b"film"
 
 
-async def test_credentials_of_a_session_sign_parts(session_s3: S3Server, s3_http: httpx.AsyncClient) -> None:
-    """Their token is in every URL, and S3 wants it there."""
+async def test_session_credentials_sign_parts_with_their_token(
+    session_s3: S3Server, s3_http: httpx.AsyncClient
+) -> None:
     async with service_client(settings_for(session_s3, policies=POLICIES)) as api:
         upload = created(await api.post("/v1/uploads", json=body()))
         path = f"/v1/uploads/{upload['id']}"

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from tests.support.api import AUTH, assert_problem, send_bare
+from tests.support.properties import examples
 from tests.support.servers import S3Server
 from tests.support.service import service_client, settings_for
 
@@ -41,7 +42,7 @@ NEAR = st.fixed_dictionaries(
 HEADER_VALUE = st.binary(max_size=40).map(
     lambda raw: bytes(byte for byte in raw if byte >= 32 and byte != 127)
 )
-MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(examples(0.5), suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A form needs no preflight, so it is its answer that a page may read, or not."""
+"""A form needs no preflight; its answer shows whether pages may read it."""
 
 from collections.abc import Mapping
 

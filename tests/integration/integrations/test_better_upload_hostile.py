@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.support.better_upload import FILM, abort, assert_refused, begun, path_of
+from tests.support.properties import examples
 from tests.support.servers import S3Server
 from tests.support.service import service_client, settings_for
 
@@ -19,7 +20,7 @@ POLICIES: Final[dict[str, Any]] = {
     "default": {"part_size": "5MiB", "multipart_threshold": "6MiB", "key": "{filename}"},
     "parts": {"part_size": "5MiB", "methods": ["multipart"]},
 }
-MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(examples(0.5), suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module")

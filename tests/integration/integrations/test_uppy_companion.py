@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.api import query, send_bare
+from tests.support.properties import examples
 from tests.support.servers import S3Server
 from tests.support.service import SECRET_KEY, authorization, service_client, settings_for
 
@@ -357,7 +358,7 @@ async def test_the_path_accepts_upload_tokens_only(api: httpx.AsyncClient) -> No
 anything = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.text()))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(0.2), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     filename=st.text(max_size=40) | st.none(),
     kind=st.text(max_size=20) | st.just("image/png") | st.none(),

@@ -1,4 +1,4 @@
-"""``uploadsvc bucket`` and ``iam-policy`` as operators run them: a process with the service's settings."""
+"""``uploadsvc bucket`` and ``iam-policy`` as processes."""
 
 import json
 import re
@@ -17,7 +17,7 @@ GUIDE: Final = (ROOT / "docs" / "bucket.md").read_text(encoding="utf-8")
 
 
 async def ran(directory: Path, *arguments: str, environment: dict[str, str]) -> tuple[int, str, str]:
-    """Run a command to its end; give its status, its output and what it said besides."""
+    """Run a command; return its status, standard output and standard error."""
     async with program(*arguments, directory=directory, environment=environment) as running:
         status = await running.ended(seconds=60)
         return status, running.out, running.err
@@ -25,7 +25,7 @@ async def ran(directory: Path, *arguments: str, environment: dict[str, str]) -> 
 
 @pytest.fixture
 def environment(moto_server: S3Server) -> dict[str, str]:
-    """Settings of a service whose bucket is not there yet."""
+    """Settings of a service whose bucket does not exist yet."""
     return environment_for(
         moto_server,
         UPLOADSVC_S3__BUCKET=f"test-{uuid4().hex}",
@@ -33,10 +33,8 @@ def environment(moto_server: S3Server) -> dict[str, str]:
     )
 
 
-async def test_a_bucket_is_planned_and_made_and_then_there_is_nothing_to_make(
-    tmp_path: Path, environment: dict[str, str]
-) -> None:
-    """The statuses say so to scripts: 2 for something to make, 0 for nothing."""
+async def test_a_bucket_is_planned_and_made_once(tmp_path: Path, environment: dict[str, str]) -> None:
+    """The exit status is 2 if there is something to make, else 0."""
     status, out, err = await ran(tmp_path, "bucket", "plan", environment=environment)
     assert status == 2
     assert err == "uploadsvc: 5 to make: uploadsvc bucket apply\n"
@@ -52,8 +50,8 @@ async def test_a_bucket_is_planned_and_made_and_then_there_is_nothing_to_make(
         assert len(re.findall(r"^\S+ +in place ", out, re.MULTILINE)) == 5
 
 
-async def test_json_is_for_machines(tmp_path: Path, environment: dict[str, str]) -> None:
-    """All that the table shows, and nothing else, on standard output."""
+async def test_json_holds_the_whole_table(tmp_path: Path, environment: dict[str, str]) -> None:
+    """Nothing else is on standard output."""
     bucket = environment["UPLOADSVC_S3__BUCKET"]
     for verb, state in (("plan", "missing"), ("apply", "made"), ("plan", "in place")):
         _, out, _ = await ran(tmp_path, "bucket", verb, "--json", environment=environment)
@@ -65,8 +63,8 @@ async def test_json_is_for_machines(tmp_path: Path, environment: dict[str, str])
         assert first.keys() == {"rule", "state", "found", "wanted"}
 
 
-async def test_a_rule_can_be_left_alone(tmp_path: Path, environment: dict[str, str]) -> None:
-    """By its name; another name is refused with those that there are."""
+async def test_a_rule_can_be_skipped(tmp_path: Path, environment: dict[str, str]) -> None:
+    """By its name; the error for another name lists all."""
     skipped = ("--skip", "cors", "--skip", "public-access")
     _, out, _ = await ran(tmp_path, "bucket", "apply", "--json", *skipped, environment=environment)
     rules = {step["rule"] for step in json.loads(out)["steps"]}
@@ -76,10 +74,10 @@ async def test_a_rule_can_be_left_alone(tmp_path: Path, environment: dict[str, s
     assert "there is no rule 'colour'; there are bucket," in re.sub(r"[\s│]+", " ", err)
 
 
-async def test_what_somebody_has_to_look_at_is_status_1(
+async def test_a_conflict_is_status_1(
     tmp_path: Path, environment: dict[str, str], moto_server: S3Server
 ) -> None:
-    """A rule of theirs that stands against ours."""
+    """Such as another rule that aborts too early."""
     bucket = environment["UPLOADSVC_S3__BUCKET"]
     await moto_server.create_bucket(bucket)
     async with moto_server.client() as client:
@@ -99,8 +97,8 @@ async def test_what_somebody_has_to_look_at_is_status_1(
         assert "uploadsvc: 1 that somebody has to look at, see above\n" in err
 
 
-async def test_what_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
-    """No S3, and no credentials: status 1, and no trace."""
+async def test_an_unreachable_s3_is_one_line(tmp_path: Path) -> None:
+    """Without S3 or credentials: status 1, no traceback."""
     for environment, named in (
         (environment_for(s3_that_is_down()), "bucket 'example-bucket' could not be looked at: "),
         (
@@ -119,7 +117,7 @@ async def test_what_cannot_be_reached_is_one_line(tmp_path: Path) -> None:
 
 
 async def test_policies_are_printed(tmp_path: Path) -> None:
-    """Without a secret, credentials or a bucket: for the service, and for whoever looks after the bucket."""
+    """Without secrets, credentials or a bucket: for the service and for the operator."""
     environment = {"UPLOADSVC_S3__BUCKET": "media", "UPLOADSVC_S3__REGION": "cn-north-1"}
     status, out, err = await ran(tmp_path, "iam-policy", environment=environment)
     assert (status, err) == (0, "")
@@ -129,15 +127,14 @@ async def test_policies_are_printed(tmp_path: Path) -> None:
     _, out, _ = await ran(tmp_path, "iam-policy", "--for", "bucket", environment=environment)
     (rules,) = json.loads(out)["Statement"]
     assert "s3:PutBucketCORS" in rules["Action"]
-    status, out, err = await ran(
-        tmp_path, "iam-policy", environment=environment | {"UPLOADSVC_S3__PROVIDER": "r2"}
-    )
+    r2 = {"UPLOADSVC_S3__PROVIDER": "r2", "UPLOADSVC_S3__ENDPOINT_URL": "https://r2.example.com"}
+    status, out, err = await ran(tmp_path, "iam-policy", environment=environment | r2)
     assert (status, out) == (1, "")
     assert err.startswith("uploadsvc: UPLOADSVC_S3__PROVIDER: r2 has no IAM policies; docs/bucket.md")
 
 
-async def test_the_policy_of_the_role_is_printed_where_one_is_assumed(tmp_path: Path) -> None:
-    """And refused in one line elsewhere."""
+async def test_the_roles_policy_is_printed(tmp_path: Path) -> None:
+    """Without a role it is refused in one line."""
     off = {"UPLOADSVC_S3__BUCKET": "media", "UPLOADSVC_S3__REGION": "eu-central-1"}
     federated = off | {"UPLOADSVC_UPPY__CREDENTIALS": "true"}
     role = federated | {"UPLOADSVC_UPPY__ROLE_ARN": ROLE_ARN}
@@ -155,8 +152,8 @@ async def test_the_policy_of_the_role_is_printed_where_one_is_assumed(tmp_path: 
         assert line.startswith(f"uploadsvc: {named}")
 
 
-async def test_the_commands_of_the_guide_run(tmp_path: Path, environment: dict[str, str]) -> None:
-    """Each of them, in the page's order; the bucket is ready afterwards."""
+async def test_the_guides_commands_run(tmp_path: Path, environment: dict[str, str]) -> None:
+    """In the page's order; then the bucket is ready."""
     (shown,) = re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL)
     commands = [line.partition("#")[0].partition(">")[0].split() for line in shown.splitlines()]
     statuses = []
@@ -169,7 +166,6 @@ async def test_the_commands_of_the_guide_run(tmp_path: Path, environment: dict[s
 
 
 def test_the_guide_names_every_rule_and_status() -> None:
-    """Those of the code."""
     from uploadsvc.provisioning.plan import RULES  # noqa: PLC0415 - beside what it is compared with
 
     table = GUIDE.partition("| rule |")[2].partition("\n\n")[0]

@@ -1,4 +1,4 @@
-"""Nothing is public and ACLs are off, unless a policy sets an ACL that needs it otherwise."""
+"""Public access is blocked and ACLs are disabled, unless a policy sets an ACL."""
 
 from typing import TYPE_CHECKING
 
@@ -36,8 +36,7 @@ async def ownership_of(server: S3Server) -> str:
 
 
 @pytest.mark.parametrize("off", [None, *ALL_ON])
-async def test_all_four_are_put_on(moto_server: S3Server, off: str | None) -> None:
-    """Whichever is off, or where nothing is set."""
+async def test_all_four_switches_are_turned_on(moto_server: S3Server, off: str | None) -> None:
     async with moto_server.client() as client:
         if off:
             before: PublicAccessBlockConfigurationTypeDef = {**ALL_ON, off: False}  # type: ignore[misc] # one of the four
@@ -52,8 +51,8 @@ async def test_all_four_are_put_on(moto_server: S3Server, off: str | None) -> No
     assert await switches_of(moto_server) == ALL_ON
 
 
-async def test_a_public_acl_needs_two_of_them_off(moto_server: S3Server) -> None:
-    """The two that are about ACLs; a public bucket policy is still refused."""
+async def test_a_public_acl_turns_two_switches_off(moto_server: S3Server) -> None:
+    """A public bucket policy is still refused."""
     async with moto_server.client() as client:
         await apply(client, required(moto_server))
         public = required(moto_server, needs_acls=True, allows_public_acl=True)
@@ -85,10 +84,10 @@ async def test_a_public_acl_needs_two_of_them_off(moto_server: S3Server) -> None
         ("ObjectWriter", True, "ObjectWriter"),
     ],
 )
-async def test_acls_count_only_where_a_policy_sets_one(
+async def test_acls_apply_only_if_a_policy_sets_one(
     moto_server: S3Server, before: "ObjectOwnershipType | None", after: str, *, needs_acls: bool
 ) -> None:
-    """Off by default; of the two ways in which they count, the bucket's own stays."""
+    """A bucket keeps either mode in which they apply."""
     async with moto_server.client() as client:
         if before:
             await client.put_bucket_ownership_controls(

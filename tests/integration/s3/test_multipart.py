@@ -1,4 +1,4 @@
-"""Whatever S3 says of a multipart upload or does not say, a caller gets the right answer, in time."""
+"""Multipart uploads over an S3 that answers by a script: late, wrongly, or not at all."""
 
 import asyncio
 import gc
@@ -55,7 +55,7 @@ def parts(*listed: tuple[int, int], more: bool = False) -> Canned:
 
 
 def unfinished(*keys: str, following: tuple[str, str] | None = None) -> Canned:
-    """Return a page of uploads, by their keys."""
+    """Return a page of unfinished uploads with these keys."""
     entries = "".join(
         f"<Upload><Key>{escape(key)}</Key><UploadId>U-1</UploadId>"
         "<Initiated>2026-11-23T12:00:00.000Z</Initiated></Upload>"
@@ -73,7 +73,7 @@ def unfinished(*keys: str, following: tuple[str, str] | None = None) -> Canned:
 
 
 def stored(mark: str | None, *, size: int = 11 * MIB) -> Canned:
-    """Return the facts of an object that came from an upload, or from none."""
+    """Return the HEAD of an object that names an upload, or none."""
     headers = [("ETag", '"e"'), ("Last-Modified", "Mon, 23 Nov 2026 12:00:00 GMT")]
     if mark is not None:
         headers.append(("x-amz-meta-uploadsvc-upload", mark))
@@ -81,7 +81,7 @@ def stored(mark: str | None, *, size: int = 11 * MIB) -> Canned:
 
 
 def operation(request: str) -> str:
-    """Return what a request asks for, in one word."""
+    """Return the operation of a request, in one word."""
     method, _, target = request.partition(" ")
     query = parse_qs(urlsplit(target).query, keep_blank_values=True)
     if method == "GET":
@@ -157,7 +157,7 @@ def _no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def assembling() -> list["asyncio.Task[object]"]:
-    """Return what is being put together now."""
+    """Return the assemblies in progress."""
     return [
         task
         for task in asyncio.all_tasks()
@@ -180,7 +180,7 @@ def assembling() -> list["asyncio.Task[object]"]:
 async def test_of_a_part_that_was_sent_twice_the_newest_counts(
     stage: Stage, listed: list[tuple[int, str, int | None]], counted: dict[int, str]
 ) -> None:
-    """S3 lists that alone, but not every store does. Where nobody can say which it is, it is sent again."""
+    """Some stores list every version. A part with two different versions of one second is sent again."""
     path, _ = await stage.upload()
     entries = "".join(
         f"<Part><PartNumber>{number}</PartNumber><Size>5</Size><ETag>{etag}</ETag>"
@@ -195,8 +195,8 @@ async def test_of_a_part_that_was_sent_twice_the_newest_counts(
     assert state["status"] == ("uploading" if counted else "pending")
 
 
-async def test_s3_is_told_all_that_describes_the_object(stage: Stage) -> None:
-    """An upload begins by one request; parts are signed without any."""
+async def test_the_creation_carries_everything_that_describes_the_object(stage: Stage) -> None:
+    """Only the creation calls S3; parts are signed locally."""
     path, handle = await stage.upload()
     assert stage.stub.requests == [f"POST /example-bucket/{handle.key}?uploads"]
     assert (await stage.api.post(f"{path}/parts", json={"part_numbers": [3]})).status_code == 200
@@ -213,8 +213,8 @@ async def test_s3_is_told_all_that_describes_the_object(stage: Stage) -> None:
     ],
 )
 @pytest.mark.usefixtures("_no_backoff")
-async def test_an_upload_that_s3_does_not_begin_is_none(stage: Stage, answer: Canned, code: str) -> None:
-    """The caller is told why, and gets no id; in a batch, the others go on."""
+async def test_an_upload_that_s3_refuses_to_create_has_no_id(stage: Stage, answer: Canned, code: str) -> None:
+    """In a batch, the other uploads are created."""
     stage.script["create"] = [answer]
     assert_problem(await stage.api.post("/v1/uploads", json=FILM), code)
     batch = await stage.api.post("/v1/uploads/batch", json={"uploads": [FILM, {"size": 1}]})
@@ -223,8 +223,7 @@ async def test_an_upload_that_s3_does_not_begin_is_none(stage: Stage, answer: Ca
     assert second["upload"]["method"] == "put"
 
 
-async def test_while_s3_is_down_one_request_is_still_signed() -> None:
-    """An upload in parts has to be begun there, and is refused within five seconds."""
+async def test_while_s3_is_down_puts_are_signed_and_multipart_uploads_fail() -> None:
     async with service_client(settings_for(s3_that_is_down())) as api:
         created(await api.post("/v1/uploads", json={"size": 5}))
         async with asyncio.timeout(5):
@@ -234,7 +233,6 @@ async def test_while_s3_is_down_one_request_is_still_signed() -> None:
 
 
 async def test_parts_are_listed_page_by_page(stage: Stage) -> None:
-    """S3 lists a thousand at once; here it is one."""
     path, _ = await stage.upload()
     pages = [parts(one, more=one[0] < 3) for one in PARTS]
     stage.script["parts"] = [*pages, *pages, *pages[:1], parts(PARTS[2])]
@@ -251,8 +249,7 @@ async def test_parts_are_listed_page_by_page(stage: Stage) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_listing_without_end_is_cut_off(stage: Stage) -> None:
-    """However fast each page comes: a caller does not wait for all of them."""
+async def test_an_endless_listing_of_parts_is_cut_off(stage: Stage) -> None:
     path, _ = await stage.upload()
 
     class Endless(list[Answer]):
@@ -267,8 +264,7 @@ async def test_a_listing_without_end_is_cut_off(stage: Stage) -> None:
 
 @pytest.mark.parametrize("silent", ["create", "parts", "head", "uploads", "abort"])
 @pytest.mark.usefixtures("impatient")
-async def test_a_silent_s3_is_told_in_time(stage: Stage, silent: str) -> None:
-    """Whichever answer it owes."""
+async def test_a_silent_s3_becomes_a_503_in_time(stage: Stage, silent: str) -> None:
     path, handle = await stage.upload()
     stage.script |= {
         "complete": [DONE],
@@ -290,8 +286,8 @@ async def test_a_silent_s3_is_told_in_time(stage: Stage, silent: str) -> None:
 
 
 @pytest.mark.usefixtures("_no_backoff")
-async def test_a_200_with_an_error_is_a_failure(stage: Stage) -> None:
-    """S3 says 200 before it has put the parts together. The request is tried again, and then given up."""
+async def test_a_completion_with_status_200_and_an_error_is_retried_and_then_fails(stage: Stage) -> None:
+    """S3 sends the status before it has assembled the parts."""
     path, handle = await stage.upload()
     stage.script["complete"] = [FAILED]
     assert_problem(await stage.api.post(f"{path}/complete"), "storage_unavailable")
@@ -323,10 +319,10 @@ async def late(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator["asyncio.Future
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_who_asks_again_waits_for_the_same_assembly(
+async def test_a_repeated_completion_waits_for_the_same_assembly(
     stage: Stage, late: "asyncio.Future[Canned]"
 ) -> None:
-    """S3 may take minutes. The parts are not listed meanwhile, and nothing is put together twice."""
+    """Meanwhile the parts are not listed again, and nothing is assembled twice."""
     path, handle = await stage.upload()
     stage.script |= {"parts": [parts(*PARTS), None], "complete": [late], "head": [stored(handle.upload_uuid)]}
     async with asyncio.timeout(4):
@@ -340,10 +336,9 @@ async def test_who_asks_again_waits_for_the_same_assembly(
     assert assembling() == []
 
 
-async def test_two_who_ask_at_once_wait_for_one_assembly(
+async def test_two_completions_at_once_wait_for_one_assembly(
     stage: Stage, late: "asyncio.Future[Canned]"
 ) -> None:
-    """Both have seen all parts there."""
     path, handle = await stage.upload()
     both = asyncio.Barrier(2)
 
@@ -358,13 +353,12 @@ async def test_two_who_ask_at_once_wait_for_one_assembly(
 
 
 def test_a_caller_has_an_answer_within_five_seconds() -> None:
-    """Whatever has to be asked of S3 for it."""
     assert multipart_storage.PATIENCE < storage_errors.DEADLINE < 5
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_an_assembly_that_fails_unseen_makes_no_noise(stage: Stage) -> None:
-    """It is in the log, once; the next one who asks begins it anew."""
+async def test_an_assembly_that_fails_while_no_one_waits_is_logged_once(stage: Stage) -> None:
+    """The next completion starts it again."""
     path, handle = await stage.upload()
     answer: asyncio.Future[Canned] = asyncio.get_running_loop().create_future()
     stage.script |= {"complete": [answer, DONE], "head": [stored(handle.upload_uuid)]}
@@ -388,8 +382,7 @@ async def test_an_assembly_that_fails_unseen_makes_no_noise(stage: Stage) -> Non
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_closing_leaves_no_assembly() -> None:
-    """It ends with the app, without a word."""
+async def test_closing_the_app_cancels_an_assembly_silently() -> None:
     async with performance() as stage:
         path, _ = await stage.upload()
         stage.script["complete"] = [None]
@@ -400,8 +393,10 @@ async def test_closing_leaves_no_assembly() -> None:
 
 @pytest.mark.parametrize("answer", [GONE, TAKEN], ids=["gone", "taken"])
 @pytest.mark.usefixtures("_no_backoff")
-async def test_a_lost_answer_is_found_again(stage: Stage, answer: Canned) -> None:
-    """What S3 had put together before its answer was lost carries the upload's mark."""
+async def test_a_completion_whose_answer_was_lost_succeeds_when_repeated(
+    stage: Stage, answer: Canned
+) -> None:
+    """The object names the upload in its metadata."""
     path, handle = await stage.upload()
     stage.script |= {"complete": [Canned(status=500), answer], "head": [stored(handle.upload_uuid)]}
     done = await stage.api.post(f"{path}/complete")
@@ -413,8 +408,8 @@ async def test_a_lost_answer_is_found_again(stage: Stage, answer: Canned) -> Non
 
 
 @pytest.mark.parametrize("mark", [None, "0" * 32, ""])
-async def test_an_older_object_proves_nothing(stage: Stage, mark: str | None) -> None:
-    """The same key and size; it is of another upload, or of none."""
+async def test_an_object_of_another_upload_completes_nothing(stage: Stage, mark: str | None) -> None:
+    """Even with the same key and size."""
     path, _ = await stage.upload()
     stage.script |= {"parts": [GONE], "head": [stored(mark)], "abort": [GONE]}
     assert_problem(await stage.api.post(f"{path}/complete"), "upload_aborted")
@@ -437,16 +432,15 @@ async def test_an_older_object_proves_nothing(stage: Stage, mark: str | None) ->
     ],
 )
 @pytest.mark.usefixtures("_no_backoff")
-async def test_a_refusal_to_assemble_is_told_apart(stage: Stage, answer: Canned, code: str) -> None:
-    """Each is something else to do for a client."""
+async def test_each_refusal_to_assemble_has_its_own_code(stage: Stage, answer: Canned, code: str) -> None:
     path, _ = await stage.upload()
     stage.script |= {"complete": [answer], "head": [stored("0" * 32)]}
     assert_problem(await stage.api.post(f"{path}/complete"), code)
 
 
 @pytest.mark.parametrize("size", [0, 5 * MIB - 1, 5 * MIB + 1])
-async def test_a_part_of_another_size_has_not_arrived(stage: Stage, size: int) -> None:
-    """A store that does not hold to the length that was signed has nothing that could be put together."""
+async def test_a_part_of_another_size_counts_as_missing(stage: Stage, size: int) -> None:
+    """Some stores do not enforce the signed length."""
     path, _ = await stage.upload()
     stage.script |= {"parts": [parts(PARTS[0], (2, size), PARTS[2])], "head": [NOTHING]}
     answer = await stage.api.post(f"{path}/complete")
@@ -455,15 +449,13 @@ async def test_a_part_of_another_size_has_not_arrived(stage: Stage, size: int) -
     assert stage.asked("complete") == []
 
 
-async def test_what_was_put_together_is_compared(stage: Stage) -> None:
-    """As what came by one request is."""
+async def test_the_assembled_object_is_verified(stage: Stage) -> None:
     path, handle = await stage.upload()
     stage.script |= {"complete": [DONE], "head": [stored(handle.upload_uuid, size=11 * MIB + 1)]}
     assert_problem(await stage.api.post(f"{path}/complete"), "verification_failed", "size")
 
 
-async def test_what_is_stored_stays_where_callers_may_not_delete(stage: Stage) -> None:
-    """Giving up throws parts away; an object is more."""
+async def test_aborting_keeps_a_stored_object_if_callers_may_not_delete(stage: Stage) -> None:
     path, handle = await stage.upload()
     stage.script |= {"abort": [GONE], "head": [stored(handle.upload_uuid)]}
     assert_problem(await stage.api.delete(path), "forbidden")
@@ -471,8 +463,8 @@ async def test_what_is_stored_stays_where_callers_may_not_delete(stage: Stage) -
 
 
 @pytest.mark.parametrize("name", ["a b.mp4", "写真\u3000\u200b1.mp4", "\U0001fae9 new.mp4", "&<>\"'+%.mp4"])
-async def test_a_cursor_goes_on_where_the_page_ended(stage: Stage, name: str) -> None:
-    """Whatever a key is made of."""
+async def test_a_cursor_continues_where_the_page_ended(stage: Stage, name: str) -> None:
+    """Whatever characters the key has."""
     key = f"uploads/alice/{name}"
     stage.script["uploads"] = [unfinished(key, following=(key, "U-1")), unfinished()]
     page = (await stage.api.get("/v1/uploads", params={"limit": 1})).json()
@@ -485,8 +477,8 @@ async def test_a_cursor_goes_on_where_the_page_ended(stage: Stage, name: str) ->
     assert second["prefix"] == ["uploads/alice/"]
 
 
-async def test_a_store_that_ignores_the_prefix_tells_nobody_of_others(stage: Stage) -> None:
-    """Neither in the list, nor in the cursor, which anyone can read."""
+async def test_a_store_that_ignores_the_prefix_reveals_no_other_users(stage: Stage) -> None:
+    """Neither in the list nor in the cursor, which is readable."""
     mine, others = "uploads/alice/a", "uploads/bob/secret"
     stage.script["uploads"] = [unfinished(mine, others, following=(others, "U-1"))]
     page = (await stage.api.get("/v1/uploads")).json()

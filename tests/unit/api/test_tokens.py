@@ -11,11 +11,13 @@ from tests.support.api import (
     AUTH,
     NARROW_API_KEY,
     assert_problem,
+    bearer,
     created,
+    issued,
     s3_that_is_down,
     send_bare,
 )
-from tests.support.service import SECRET_KEY, service_client, settings_for, token_for
+from tests.support.service import service_client, settings_for, token_for
 
 SETTINGS = settings_for(
     s3_that_is_down(), auth=AUTH, policies={"small": {"max_size": 10}}, objects={"delete": True}
@@ -27,18 +29,6 @@ async def api() -> AsyncIterator[httpx.AsyncClient]:
     """Serve an app whose S3 is down."""
     async with service_client(SETTINGS) as client:
         yield client
-
-
-def bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
-
-
-async def issued(api: httpx.AsyncClient, headers: dict[str, str] | None = None, **body: Any) -> str:  # noqa: ANN401 - any JSON
-    """Return a new upload token."""
-    answer = await send_bare(api, "POST", "/v1/tokens", json=body, headers=headers or bearer(token_for()))
-    token: str = created(answer)["token"]
-    assert answer.headers["cache-control"] == "no-store"
-    return token
 
 
 async def test_a_user_can_narrow_their_own_rights(api: httpx.AsyncClient) -> None:
@@ -111,41 +101,6 @@ async def test_an_api_key_for_some_policies_is_good_for_uploads_only(api: httpx.
     assert_problem(answer, "policy_not_found", "policy")
     assert "default" not in answer.json()["detail"]
     assert "small" in answer.json()["detail"]
-
-
-async def test_a_token_reaches_uploads_of_its_policies_only(api: httpx.AsyncClient) -> None:
-    """Including those that its user created with another credential."""
-    ids = {
-        name: created(await api.post("/v1/uploads", json={"policy": name, "size": 1}))["id"]
-        for name in ("default", "small")
-    }
-    own, others = (
-        bearer(await issued(api, policies=["small"])),
-        bearer(await issued(api, {"X-API-Key": API_KEY}, user="bob")),
-    )
-    for method, tail in (("GET", ""), ("POST", "/complete"), ("DELETE", "")):
-        path = f"/v1/uploads/{ids['small']}{tail}"
-        assert_problem(await api.request(method, path, headers=own), "storage_unavailable")
-        assert_problem(await api.request(method, path, headers=others), "not_found")
-        path = f"/v1/uploads/{ids['default']}{tail}"
-        assert_problem(await api.request(method, path, headers=own), "forbidden", "policy")
-
-
-async def test_tokens_and_ids_survive_a_key_rotation() -> None:
-    """As long as the old key is in the list."""
-    new = "another secret key of the service, 32 bytes or more"
-    async with service_client(SETTINGS) as api:
-        headers = bearer(await issued(api))
-        upload_id = created(await api.post("/v1/uploads", json={"size": 1}))["id"]
-    rotated = {**SETTINGS, "secret_key": None, "secret_keys": [new, SECRET_KEY]}
-    async with service_client(rotated) as api:
-        assert created(await api.post("/v1/uploads", json={"size": 1}, headers=headers))
-        assert_problem(await api.get(f"/v1/uploads/{upload_id}"), "storage_unavailable")
-        fresh = bearer(await issued(api))
-    async with service_client({**SETTINGS, "secret_key": new}) as api:
-        assert_problem(await api.post("/v1/uploads", json={}, headers=headers), "unauthenticated")
-        assert_problem(await api.get(f"/v1/uploads/{upload_id}"), "not_found")
-        assert created(await api.post("/v1/uploads", json={"size": 1}, headers=fresh))
 
 
 @pytest.mark.parametrize(

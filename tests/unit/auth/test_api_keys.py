@@ -4,7 +4,7 @@ from hashlib import sha256
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from uploadsvc.auth.api_keys import ON_BEHALF_OF, ApiKey, api_key_principal
@@ -49,7 +49,6 @@ def test_an_empty_key_is_none() -> None:
         api_key_principal(keys, "", "ann")
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.text(min_size=1))
 def test_any_user_can_be_named(user: str) -> None:
     """Percent-encoded UTF-8 carries every id."""

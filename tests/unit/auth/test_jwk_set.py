@@ -9,7 +9,7 @@ import pytest
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from jwt.utils import base64url_encode
@@ -244,7 +244,6 @@ ENTRIES = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
 @given(st.lists(ENTRIES | JSON, max_size=4) | JSON)
 def test_any_json_is_read(entries: object) -> None:
     """Whatever a set holds, nothing is raised, and a good key in it is found."""

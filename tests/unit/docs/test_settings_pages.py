@@ -103,7 +103,8 @@ def assignments(script: str) -> dict[str, str]:
     script = re.sub(r"\$\(.*?\)|=…", lambda found: found[0][: found[0] == "=…"] + "x" * 44, script)
     words = shlex.split(script, comments=True)
     pairs = (word.partition("=") for word in words if re.match(r"UPLOADSVC_[A-Z0-9_]+=", word))
-    return {name: value for name, _, value in pairs}
+    # A page leaves secrets out as an ellipsis, which is too short to be one.
+    return {name: value.replace("…", "…" * 32) for name, _, value in pairs}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

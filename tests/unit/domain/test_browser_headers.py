@@ -3,8 +3,9 @@
 from typing import Any, Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.properties import examples
 from tests.unit.domain.test_planner import RICH, TODAY, UNIQUE, a_planner
 
 from uploadsvc.domain.checksums import ALGORITHMS, Checksum, checksum_header
@@ -48,7 +49,7 @@ def planner_of(provider: str, fields: dict[str, Any]) -> Planner | None:
         return None
 
 
-@settings(max_examples=1000)
+@examples(3)
 @given(
     provider=st.sampled_from(sorted(PROVIDERS)),
     fields=POLICIES,

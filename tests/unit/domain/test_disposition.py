@@ -5,7 +5,7 @@ import unicodedata
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from uploadsvc.domain.disposition import content_disposition
@@ -22,7 +22,6 @@ def read_back(header: str) -> str:
     return unquote(extended, errors="strict") if extended is not None else plain or ""
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
 @given(ANY)
 @example('a"; filename="b')
 @example("a\r\nSet-Cookie: x")
@@ -41,7 +40,6 @@ def test_a_header_is_always_one_disposition_and_one_name(filename: str) -> None:
     assert len(name) <= 200
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
 @given(
     st.text(st.characters(categories=("L", "N", "P", "S"), exclude_characters="/\\"), min_size=1, max_size=60)
 )

@@ -1,7 +1,7 @@
 """Media types are parsed and compared exactly, so that no near miss passes for what it is not."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from uploadsvc.domain import media_types
@@ -91,7 +91,6 @@ def test_what_is_no_media_type_is_refused(value: str) -> None:
         parse(value)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
 @given(
     st.one_of(
         st.text(max_size=30),

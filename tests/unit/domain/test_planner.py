@@ -1,5 +1,6 @@
 """A plan holds all that is signed, for the one method that can enforce the policy."""
 
+import dataclasses
 from collections.abc import Mapping
 from datetime import date
 from typing import Any, Literal
@@ -10,7 +11,7 @@ from uploadsvc.domain import errors
 from uploadsvc.domain.checksums import Checksum
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.keys import KeyTemplate, Namespace
-from uploadsvc.domain.plan import Plan, UploadRequest
+from uploadsvc.domain.plan import ClientTraits, Plan, UploadRequest
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.policy import Policy
 from uploadsvc.domain.providers import GIB, PROVIDERS
@@ -30,6 +31,7 @@ RICH: dict[str, Any] = {
     "tags": {"project": "a b", "team": "x+y/z"},
     "metadata": {"origin": "upload", "title": None},
 }
+TRAITS = {one.name for one in dataclasses.fields(ClientTraits)}
 
 
 def a_planner(provider: str = "aws", **fields: Any) -> Planner:  # noqa: ANN401 - any field of a policy
@@ -41,7 +43,9 @@ def a_planner(provider: str = "aws", **fields: Any) -> Planner:  # noqa: ANN401 
 
 
 def a_plan(planner: Planner, **fields: Any) -> Plan:  # noqa: ANN401 - any field of a request
-    """Plan an upload of ann's; a checksum brings its algorithm."""
+    """Plan an upload of ann's; a checksum brings its algorithm, and traits of the client are gathered."""
+    traits = {name: fields.pop(name) for name in TRAITS & fields.keys()}
+    fields["client"] = ClientTraits(**traits)
     if "checksum" in fields:
         fields = {"checksum_algorithm": fields["checksum"].algorithm, **fields}
     return planner.plan(UploadRequest(**fields), user="ann", upload_uuid="J", unique=UNIQUE, today=TODAY)
@@ -124,7 +128,7 @@ def test_a_plain_policy_signs_little(size: int, headers: Mapping[str, str]) -> N
     """Type, size and the guard are always signed."""
     plan = a_plan(a_planner(), size=size)
     assert plan.headers == {"Content-Type": "application/octet-stream", "If-None-Match": "*", **headers}
-    assert (plan.min_size, plan.max_size, plan.size) == (size, size, size)
+    assert (plan.min_size, plan.max_size) == (size, size)
     assert not plan.tags_object
     assert not plan.replaceable
 
@@ -133,7 +137,7 @@ def test_a_plain_form_signs_little() -> None:
     """Key and type are always fields; the size range is the policy's."""
     plan = a_plan(a_planner(min_size=1, max_size=9))
     assert plan.fields == {"key": f"uploads/ann/{UNIQUE}/file", "Content-Type": "application/octet-stream"}
-    assert (plan.min_size, plan.max_size, plan.size) == (1, 9, None)
+    assert (plan.min_size, plan.max_size) == (1, 9)
     assert plan.replaceable
 
 

@@ -38,7 +38,7 @@ def test_exactly_this_describes_the_object() -> None:
     }
     assert (plan.checksum, plan.part_checksum) == (CRC32, "crc32")
     assert plan.parts == Parts(5, 8 * MIB)
-    assert (plan.size, plan.min_size, plan.max_size) == (5, 5, 5)
+    assert (plan.min_size, plan.max_size) == (5, 5)
 
 
 @pytest.mark.parametrize("key", ["{uuid}/{filename}", "fixed"])
@@ -156,9 +156,8 @@ def test_a_size_may_be_open_where_both_sides_say_so() -> None:
     """The uploader has no room for one, and the policy lets it; what lands is held to the policy's range."""
     lets = a_planner(unsized_multipart=True, min_size=2, max_size=7 * GIB)
     plan = a_plan(lets, method="multipart", size_open=True)
-    assert (plan.method, plan.parts, plan.size, plan.min_size, plan.max_size) == (
+    assert (plan.method, plan.parts, plan.min_size, plan.max_size) == (
         "multipart",
-        None,
         None,
         2,
         7 * GIB,

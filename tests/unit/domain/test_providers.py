@@ -5,13 +5,14 @@ from datetime import date
 from typing import Any, Final, get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.properties import examples
 
 from uploadsvc.domain.checksums import Algorithm, Checksum
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.keys import KeyTemplate, Namespace
-from uploadsvc.domain.plan import Plan, UploadRequest
+from uploadsvc.domain.plan import ClientTraits, Plan, UploadRequest
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.policy import ChecksumRule, Policy, PolicyError
 from uploadsvc.domain.providers import GIB, PROVIDERS, Provider
@@ -75,12 +76,12 @@ requests = st.fixed_dictionaries(
         "relative_key": st.sampled_from([None, None, "a.txt"]),
         "overwrite": st.sampled_from([None, None, True, False]),
         "checksum": st.sampled_from([*[None] * len(CHECKSUMS), *CHECKSUMS]),
-        "size_open": st.booleans(),
+        "client": st.booleans().map(lambda size_open: ClientTraits(size_open=size_open)),
     }
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@examples(4)
 @given(name=st.sampled_from(sorted(PROVIDERS)), fields=policies, asked=requests)
 def test_nothing_is_planned_that_the_store_lacks(
     name: str, fields: dict[str, Any], asked: dict[str, Any]

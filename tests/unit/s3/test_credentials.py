@@ -1,4 +1,4 @@
-"""New credentials are there before the old ones end, by one question at a time, and nobody waits for it."""
+"""Credentials are renewed before they end, by one fetch at a time, without making callers wait."""
 
 import asyncio
 import gc
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -139,7 +139,6 @@ STEPS = st.tuples(
 )
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
 @given(steps=st.lists(STEPS, min_size=1, max_size=25))
 async def test_any_history(
     steps: list[tuple[timedelta, timedelta | UploadsvcError | str, bool, int]],

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from uploadsvc.domain.credentials import Credentials
@@ -43,7 +43,6 @@ def a_session(expires_at: datetime | None) -> Credentials:
     )
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
 @given(
     left=st.timedeltas(min_value=timedelta(minutes=-5), max_value=timedelta(hours=12)),
     expires_in=st.integers(1, 604_800),

@@ -1,4 +1,4 @@
-"""Nobody hands on more than they have."""
+"""An upload token never has more rights than the credential that it was issued for."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -26,14 +26,14 @@ NARROW = Principal(user="ann", policies=frozenset({"avatars", "docs"}))
 SERVICE = Principal(user="", kind="service")
 
 
-def minted(
+def issued(
     caller: Principal,
     *,
     user: str | None = None,
     policies: list[str] | None = None,
     expires_in: int | None = None,
 ) -> Principal:
-    """Return who holds the token that a caller gets."""
+    """Issue a token and return its holder."""
     token, expires_at = TOKENS.issue(caller, user=user, policies=policies, expires_in=expires_in)
     holder = OURS.verify(token).principal
     assert holder.expires_at == expires_at
@@ -41,47 +41,45 @@ def minted(
     return holder
 
 
-def test_a_caller_hands_on_their_own_rights() -> None:
-    """All of them by default, never more."""
-    assert (minted(ANN).user, minted(ANN).policies) == ("ann", None)
-    assert minted(NARROW).policies == frozenset({"avatars", "docs"})
-    assert minted(ANN, policies=["avatars"]).policies == frozenset({"avatars"})
-    assert minted(NARROW, policies=["docs"], user="ann").policies == frozenset({"docs"})
+def test_a_token_has_the_rights_of_the_caller_or_fewer() -> None:
+    assert (issued(ANN).user, issued(ANN).policies) == ("ann", None)
+    assert issued(NARROW).policies == frozenset({"avatars", "docs"})
+    assert issued(ANN, policies=["avatars"]).policies == frozenset({"avatars"})
+    assert issued(NARROW, policies=["docs"], user="ann").policies == frozenset({"docs"})
     with pytest.raises(Forbidden) as caught:
-        minted(NARROW, policies=["docs", "default"])
+        issued(NARROW, policies=["docs", "default"])
     assert caught.value.field == "policies"
     for caller in (ANN, NARROW):
         with pytest.raises(PolicyNotFound) as unknown:
-            minted(caller, policies=["nothing"])
+            issued(caller, policies=["nothing"])
         assert unknown.value.field == "policies"
 
 
 def test_only_a_service_names_another_user() -> None:
-    """In the header or in the body, or the same in both."""
+    """In the header, in the body, or the same user in both."""
     with pytest.raises(Forbidden, match="API key") as caught:
-        minted(ANN, user="bob")
+        issued(ANN, user="bob")
     assert caught.value.field == "user"
-    assert minted(SERVICE, user="bob").user == "bob"
+    assert issued(SERVICE, user="bob").user == "bob"
     on_behalf = Principal(user="bob", kind="service")
-    assert minted(on_behalf).user == "bob"
-    assert minted(on_behalf, user="bob").user == "bob"
+    assert issued(on_behalf).user == "bob"
+    assert issued(on_behalf, user="bob").user == "bob"
     for service, user in ((on_behalf, "ann"), (SERVICE, None), (SERVICE, "")):
         with pytest.raises(ValidationFailed) as wrong:
-            minted(service, user=user)
+            issued(service, user=user)
         assert wrong.value.field == "user"
 
 
 @pytest.mark.parametrize("user", ["u" * 256, "\ud800"])
-def test_a_user_who_can_own_nothing_gets_no_token(user: str) -> None:
-    """It would be refused wherever it is used."""
+def test_a_user_id_that_cannot_have_a_prefix_gets_no_token(user: str) -> None:
     with pytest.raises(Forbidden):
-        minted(SERVICE, user=user)
+        issued(SERVICE, user=user)
 
 
-def test_an_upload_token_mints_nothing() -> None:
-    """Neither for itself nor narrower; else a short life could be prolonged."""
+def test_an_upload_token_issues_no_other_token() -> None:
+    """Otherwise a short lifetime could be extended."""
     with pytest.raises(Forbidden, match="cannot issue another"):
-        minted(Principal(user="ann", kind="upload_token"))
+        issued(Principal(user="ann", kind="upload_token"))
 
 
 @pytest.mark.parametrize(
@@ -96,18 +94,17 @@ def test_an_upload_token_mints_nothing() -> None:
         (None, 1.3, 2),
     ],
 )
-def test_a_token_ends_with_the_credential_it_came_from(
+def test_a_token_ends_with_the_credential_of_its_caller(
     asked: int | None, left: float | None, given: int
 ) -> None:
-    """And at the most that is allowed; the answer says when."""
     ends = None if left is None else NOON + timedelta(seconds=left)
-    holder = minted(Principal(user="ann", expires_at=ends), expires_in=asked)
+    holder = issued(Principal(user="ann", expires_at=ends), expires_in=asked)
     assert holder.expires_at == WHOLE + timedelta(seconds=given)
     assert ends is None or holder.expires_at <= ends
 
 
 @pytest.mark.parametrize("left", [0.2, 0, -20])
-def test_a_credential_that_has_ended_hands_on_nothing(left: float) -> None:
-    """Also where clock skew is forgiven."""
+def test_an_expired_credential_gets_no_token(left: float) -> None:
+    """Even within the leeway for clock skew."""
     with pytest.raises(Unauthenticated, match="expired"):
-        minted(Principal(user="ann", expires_at=NOON + timedelta(seconds=left)))
+        issued(Principal(user="ann", expires_at=NOON + timedelta(seconds=left)))

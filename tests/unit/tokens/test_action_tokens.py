@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 import jwt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from uploadsvc.domain.errors import NotFound, Unauthenticated, UploadExpired
@@ -53,7 +53,6 @@ def refused(token: str, act: str = "complete", tokens: ServiceTokens = TOKENS) -
         tokens.verify(token, act=act)
 
 
-@settings(deadline=None, derandomize=True)
 @given(
     act=st.sampled_from(ACTS),
     user=st.text(),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from uploadsvc.domain.checksums import Checksum
@@ -68,7 +68,6 @@ def refuse(upload_id: str) -> None:
         IDS.verify(upload_id)
 
 
-@settings(deadline=None, derandomize=True)
 @given(HANDLES)
 def test_a_handle_comes_back_as_it_was(handle: UploadClaims) -> None:
     """What is sealed is what is opened, and the id can stand in a URL as it is."""
@@ -77,7 +76,6 @@ def test_a_handle_comes_back_as_it_was(handle: UploadClaims) -> None:
     assert IDS.verify(upload_id) == handle
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.data())
 def test_an_altered_id_is_nobodys(data: st.DataObject) -> None:
     """Another character in any place makes it no id."""
@@ -97,7 +95,6 @@ def test_a_shortened_id_is_nobodys() -> None:
         refuse(upload_id[len(upload_id) - length :] if length else "")
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.text(st.characters(exclude_categories=()), max_size=200))
 def test_a_made_up_id_is_nobodys(text: str) -> None:
     """Whatever is sent is answered with the same refusal."""

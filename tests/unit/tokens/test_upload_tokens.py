@@ -5,7 +5,7 @@ from typing import Any
 
 import jwt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from uploadsvc.domain.errors import Unauthenticated
@@ -40,7 +40,6 @@ def refused(token: str, tokens: ServiceTokens = TOKENS) -> str:
     return caught.value.detail
 
 
-@settings(deadline=None, derandomize=True)
 @given(user=st.text(), policies=st.none() | st.frozensets(st.from_regex(r"[a-z]{1,9}", fullmatch=True)))
 def test_a_token_carries_who_and_what_for(user: str, policies: frozenset[str] | None) -> None:
     """Any user id, and all policies or a limit, which may be none at all."""

@@ -9,7 +9,7 @@ from uploadsvc.api.dependencies import Authenticate
 from uploadsvc.api.problems import STORAGE, problem_responses
 from uploadsvc.api.routing import problem_router
 from uploadsvc.api.v1.schemas import EXAMPLE_URL
-from uploadsvc.domain.plan import UploadRequest
+from uploadsvc.domain.plan import ClientTraits, UploadRequest
 from uploadsvc.domain.principal import Principal
 from uploadsvc.services.create_upload import UploadCreator
 
@@ -61,7 +61,8 @@ def simple_router(creator: UploadCreator, authenticate: Authenticate) -> APIRout
     ) -> UploadUrl:
         """The PUT needs no header but those of what you name; what the policy restricts must be named."""
         # Browsers send the type as the page spells it, so it is signed as it was given.
-        request = UploadRequest(filename=filename, content_type=content_type, size=size, type_as_sent=True)
+        traits = ClientTraits(type_as_sent=True)
+        request = UploadRequest(filename=filename, content_type=content_type, size=size, client=traits)
         url, _key = await creator.bare_put(caller, policy, request)
         return UploadUrl(url=url)
 

@@ -1,4 +1,4 @@
-"""Preflights are asked and judged as the Fetch standard says."""
+"""Preflights are sent and judged by the Fetch standard."""
 
 import httpx
 import pytest

@@ -94,7 +94,7 @@ def better_upload_router(
             requests = upload_requests(offer, planner)
         except TooManyFilesError as error:
             return _error("too_many_files", str(error), status=HTTPStatus.UNPROCESSABLE_ENTITY)
-        part_size = requests[0].part_size
+        part_size = requests[0].client.part_size
         if part_size is None:
             grants = await creator.create_all(caller, offer.route, requests)
             return _json(single_json(offer.files, grants))

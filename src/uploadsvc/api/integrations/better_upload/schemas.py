@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, StrictInt
 
 from uploadsvc.domain.errors import ContentTypeNotAllowed, ValidationFailed, shown
 from uploadsvc.domain.parts import MAX_PARTS, common_part_size
-from uploadsvc.domain.plan import UploadRequest
+from uploadsvc.domain.plan import ClientTraits, UploadRequest
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.providers import MAX_SINGLE_PUT
 from uploadsvc.services.create_upload import Grant
@@ -77,12 +77,11 @@ def upload_requests(offer: Offer, planner: Planner) -> list[UploadRequest]:
             size=file.size,
             method="multipart" if multipart else "put",
             metadata=metadata,
-            drop_metadata=True,
             # The client asks once, and may send the last file or part long afterwards.
             expires_in=policy.max_expires_in if multipart or len(files) > 1 else None,
-            part_size=part_size,
-            type_open=not file.type,
-            type_as_sent=True,
+            client=ClientTraits(
+                part_size=part_size, type_open=not file.type, type_as_sent=True, drop_metadata=True
+            ),
         )
         for file in files
     ]

@@ -16,7 +16,7 @@ from uploadsvc.api.dependencies import Authenticate
 from uploadsvc.api.integrations.uppy.common import form_url, size_in, text_metadata, uppy_router
 from uploadsvc.domain.errors import UploadAborted
 from uploadsvc.domain.parts import MAX_PARTS, MIN_PART_SIZE
-from uploadsvc.domain.plan import UploadRequest
+from uploadsvc.domain.plan import ClientTraits, UploadRequest
 from uploadsvc.domain.principal import Principal
 from uploadsvc.services.create_upload import UploadCreator
 from uploadsvc.services.uploads import Uploads, UploadStatus
@@ -172,10 +172,12 @@ def _upload_request(
         size=size,
         method=method,
         metadata=metadata,
-        drop_metadata=True,
-        part_size=part_size,
-        size_open=True,
-        form_status=_FORM_STATUS if method == "post" else None,
+        client=ClientTraits(
+            part_size=part_size,
+            size_open=True,
+            drop_metadata=True,
+            form_status=_FORM_STATUS if method == "post" else None,
+        ),
     )
 
 
