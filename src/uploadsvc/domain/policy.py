@@ -26,10 +26,12 @@ Encryption = Literal["AES256", "aws:kms", "aws:kms:dsse"]
 Disposition = Literal["attachment", "inline"]
 
 MAX_EXPIRES_IN = 604_800
-"""Seven days, in seconds: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html"""
+"""Seven days, in seconds: no signature outlives its signing key. ``X-Amz-Expires`` in
+https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+"""
 
 MAX_MULTIPART_EXPIRES_IN = 2_592_000
-"""Thirty days, in seconds: parts that nobody puts together cost money all the while."""
+"""Thirty days, in seconds: parts of an upload that is never completed cost money until then."""
 
 MAX_TAGS = 10
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html"""
