@@ -42,7 +42,7 @@ web: $(CLIENTS_MODULES)/.ready  ## Write uploadsvc.d.ts anew, from the types in 
 	PATH="$(CURDIR)/$(CLIENTS_VENV)/bin:$$PATH" $(CLIENTS_MODULES)/.bin/tsc --project src/uploadsvc/web
 
 docs: $(VENV)/.dev  ## Write the tables of docs/settings.md and docs/providers.md anew.
-	$(VENV)/bin/python -m uploadsvc.settings.reference docs
+	$(VENV)/bin/python -m tools.settings_reference docs
 
 bench: $(VENV)/.test  ## Measure the signer, the signing of parts and the terminal client against others.
 	$(VENV)/bin/python -m benchmarks.signing

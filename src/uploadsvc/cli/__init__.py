@@ -1,4 +1,4 @@
-"""The command line's way in. It imports the commands late, so that Ctrl-C is quiet from the first moment."""
+"""Entry point of the command line. It handles signals first, and imports commands late."""
 
 import os
 import signal
@@ -9,14 +9,14 @@ from types import FrameType
 def main() -> None:
     """Run ``uploadsvc``."""
     if os.getpid() == 1:
-        # The kernel keeps from a container's first process whatever it has no handler for: pid_namespaces(7).
+        # Process 1 of a container receives only signals that it has handlers for: pid_namespaces(7).
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _end)
     else:
-        # Python's own handler would print a trace while the commands are imported; the loop sets another.
+        # Python's own handler would print a trace while commands are imported. The event loop sets its own.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.argv[1:2] == ["upload"]:
-        # By itself: what serves is not loaded, which takes longer and more memory than a small file.
+        # Without the service, whose import takes longer than a small upload.
         from uploadsvc.client.command import run as upload  # noqa: PLC0415 - see above
 
         upload(sys.argv[2:])

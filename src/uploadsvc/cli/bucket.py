@@ -1,4 +1,4 @@
-"""``uploadsvc bucket plan``, ``bucket apply`` and ``iam-policy``: for whoever looks after the bucket."""
+"""``uploadsvc bucket plan``, ``bucket apply`` and ``iam-policy``, for operators of the bucket."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from uploadsvc.provisioning.plan import CHANGES, PROBLEMS, RULES, apply, plan
 from uploadsvc.server.logging import silence_logs
 from uploadsvc.settings import Settings, SettingsError, load_settings
 
-app = typer.Typer(help="Show what the bucket needs, and make it so.", no_args_is_help=True)
+app = typer.Typer(help="Show or apply the configuration that the bucket needs.", no_args_is_help=True)
 
 _DONE: Final[frozenset[State]] = frozenset({"made", "changed"})
 _STYLES: Final[dict[State, str]] = {
@@ -31,7 +31,7 @@ _STYLES: Final[dict[State, str]] = {
     "unsupported": "dim",
 }
 _WIDTH: Final = 160
-"""Columns where nobody's terminal says how many there are."""
+"""Columns of the output, if it is not a terminal."""
 
 
 class _For(StrEnum):
@@ -40,7 +40,7 @@ class _For(StrEnum):
     ROLE = "role"
 
 
-def _skipped(names: list[str]) -> list[str]:
+def _check_rules(names: list[str]) -> list[str]:
     for name in names:
         if name not in RULES:
             message = f"there is no rule {name!r}; there are {', '.join(RULES)}"
@@ -51,19 +51,18 @@ def _skipped(names: list[str]) -> list[str]:
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Skip = Annotated[
     list[str],
-    typer.Option(metavar="RULE", callback=_skipped, help=f"Leave a rule alone: {', '.join(RULES)}."),
+    typer.Option(metavar="RULE", callback=_check_rules, help=f"Skip a rule: {', '.join(RULES)}."),
 ]
 
 
 @app.command("plan")
 def bucket_plan(*, as_json: _Json = False, skip: _Skip = []) -> None:  # noqa: B006 - typer's way; never changed
-    """Show what is there and what has to be; change nothing.
+    """Show the bucket's configuration and the changes that it needs; change nothing.
 
-    Ends with 0 where all is in place, 2 where there is something to make, 1 where something could not be
-    read or stands against it.
+    Exit status: 0 all is in place, 2 changes are needed, 1 something cannot be read or stands in the way.
     """
     settings = load_settings()
-    steps = asyncio.run(_planned(settings, _rules(skip)))
+    steps = asyncio.run(_plan(settings, _rules(skip)))
     _show(settings, steps, as_json=as_json)
     changes = _count(steps, CHANGES)
     _say(f"{changes} to make: uploadsvc bucket apply" if changes else "nothing to make")
@@ -72,24 +71,26 @@ def bucket_plan(*, as_json: _Json = False, skip: _Skip = []) -> None:  # noqa: B
 
 @app.command("apply")
 def bucket_apply(*, as_json: _Json = False, skip: _Skip = []) -> None:  # noqa: B006 - typer's way; never changed
-    """Make what is missing, change what differs; what others have set is kept.
+    """Apply the changes that `bucket plan` shows. Rules that others have set are kept.
 
-    Ends with 0 where all is in place now, 1 where something could not be made.
+    Exit status: 0 all is in place, 1 a change failed.
     """
     settings = load_settings()
-    steps = asyncio.run(_applied(settings, _rules(skip)))
+    steps = asyncio.run(_apply(settings, _rules(skip)))
     _show(settings, steps, as_json=as_json)
     _say(f"{done} made" if (done := _count(steps, _DONE)) else "nothing to make")
     raise typer.Exit(_status(steps))
 
 
-def iam_policy(*, whom: Annotated[_For, typer.Option("--for", help="Whose policy.")] = _For.SERVICE) -> None:
-    """Print the least IAM policy: of the service, of whoever runs `uploadsvc bucket`, or of a role.
+def iam_policy(
+    *, whom: Annotated[_For, typer.Option("--for", help="Holder of the policy.")] = _For.SERVICE
+) -> None:
+    """Print the least-privilege IAM policy of the service, of `uploadsvc bucket`, or of a role.
 
-    The role is the one that the service assumes to hand out S3 credentials.
+    The service assumes the role to issue S3 credentials.
     """
     settings = load_settings()
-    # Asked for in any case: it refuses a store without IAM policies.
+    # Needed in any case: it refuses stores without IAM policies.
     access = access_requirements(settings)
     if whom is _For.SERVICE:
         document = iam.service_policy(access)
@@ -109,13 +110,13 @@ def _check_role(access: AccessRequirements) -> None:
         raise SettingsError(("uppy", "role_arn"), message)
 
 
-async def _planned(settings: Settings, rules: Collection[Rule]) -> list[Step]:
+async def _plan(settings: Settings, rules: Collection[Rule]) -> list[Step]:
     silence_logs()
     async with bucket_client(settings) as client:
         return await plan(client, bucket_requirements(settings), rules=rules)
 
 
-async def _applied(settings: Settings, rules: Collection[Rule]) -> list[Step]:
+async def _apply(settings: Settings, rules: Collection[Rule]) -> list[Step]:
     silence_logs()
     async with bucket_client(settings) as client:
         return await apply(client, bucket_requirements(settings), rules=rules)
@@ -132,14 +133,14 @@ def _count(steps: Sequence[Step], states: frozenset[State]) -> int:
 def _status(steps: Sequence[Step]) -> int:
     problems = _count(steps, PROBLEMS)
     if problems:
-        _say(f"{problems} that somebody has to look at, see above")
+        _say(f"{problems} to look at, see above")
     return 1 if problems else 0
 
 
 def _show(settings: Settings, steps: Sequence[Step], *, as_json: bool) -> None:
     if as_json:
-        listed = {"bucket": settings.s3.bucket, "steps": [asdict(step) for step in steps]}
-        sys.stdout.write(json.dumps(listed, indent=2) + "\n")
+        document = {"bucket": settings.s3.bucket, "steps": [asdict(step) for step in steps]}
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
         return
     console = Console(highlight=False)
     if not console.is_terminal:

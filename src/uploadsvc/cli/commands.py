@@ -1,4 +1,4 @@
-"""The commands: ``uploadsvc serve``, ``dev``, ``upload``, ``openapi``, ``receipt-key``, and the bucket's."""
+"""The commands of ``uploadsvc``, and the app of its worker processes."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from uploadsvc.bootstrap.secrets import build_receipts, secret_keys
 from uploadsvc.cli import bucket as bucket_commands
 from uploadsvc.cli.doctor import doctor
 from uploadsvc.provisioning.models import ProvisioningError
-from uploadsvc.server import runner as server
+from uploadsvc.server import runner
 from uploadsvc.server.logging import configure_logs
 from uploadsvc.server.workers import Workers
 from uploadsvc.settings import Settings, SettingsError, load_settings
@@ -42,16 +42,16 @@ def serve(
     port: Port = 8000,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes.", envvar="WEB_CONCURRENCY")] = 1,
 ) -> None:
-    """Run the service by the UPLOADSVC_... settings."""
+    """Run the service with the UPLOADSVC_... settings."""
     configure_logs(terminal=False)
     settings = load_settings()
     service = create_app(settings)
-    listener = server.bind(host, port)
+    listener = runner.bind(host, port)
     if settings.demo:
         asyncio.run(prepare_bucket(settings, origins=settings.cors.allow_origins))
     if workers == 1:
         shown = f"[{host}]" if ":" in host else host
-        server.run(server.serve(service, listener, on_started=lambda: _say(f"http://{shown}:{port}")))
+        runner.run(runner.serve(service, listener, on_started=lambda: _say(f"http://{shown}:{port}")))
         return
     asyncio.run(Workers(app_from_environment, listener, workers).run())
 
@@ -63,11 +63,11 @@ def dev(
     s3_endpoint: Annotated[
         str | None, typer.Option(help="Use this running S3 in place of the embedded one.")
     ] = None,
-    directory: Annotated[Path, typer.Option(help="Where keys and objects are kept.")] = Path(".uploadsvc"),
+    directory: Annotated[Path, typer.Option(help="Directory for keys and objects.")] = Path(".uploadsvc"),
 ) -> None:
     """Run the service in demo mode with an embedded S3 and the demo page."""
     try:
-        from uploadsvc.cli.dev import DevelopError, develop  # noqa: PLC0415 - an extra; the others do without
+        from uploadsvc.cli.dev import DevelopError, develop  # noqa: PLC0415 - needs an extra
     except ModuleNotFoundError as error:
         raise SystemExit(_line(f"{error.name} is missing: pip install 'uploadsvc[dev]'")) from None
     configure_logs(terminal=True)
@@ -84,15 +84,15 @@ def dev(
     add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
 )
 def upload(context: typer.Context) -> None:
-    """Upload files to an uploadsvc; stopped, the same command goes on."""
-    from uploadsvc.client.command import run  # noqa: PLC0415 - the service does without
+    """Upload files to an uploadsvc. Repeat the command to resume."""
+    from uploadsvc.client.command import run  # noqa: PLC0415 - not needed by the service
 
     run(context.args)
 
 
 @app.command()
 def openapi() -> None:
-    """Print the OpenAPI document; it does not depend on the settings."""
+    """Print the OpenAPI document, which does not depend on the settings."""
     keys = {"access_key_id": "-", "secret_access_key": "-"}
     s3 = {"bucket": "example-bucket", "region": "eu-central-1", **keys}
     example = Settings.model_validate({"secret_key": "-" * 32, "s3": s3, "demo": True})
@@ -101,38 +101,39 @@ def openapi() -> None:
 
 @app.command()
 def receipt_key(
-    *, pem: Annotated[bool, typer.Option("--pem", help="Print public keys as PEM, not as a JWK Set.")] = False
+    *,
+    pem: Annotated[bool, typer.Option("--pem", help="Print public keys as PEM, not as a JWK Set.")] = False,
 ) -> None:
-    """Print the keys that backends check receipts with; where a secret signs, they are secret."""
+    """Print the keys with which backends verify receipts. Without a private key they are secret."""
     settings = load_settings()
-    # A receipt key of its own needs no secret key.
+    # With its own receipt key, the command needs no secret key.
     own = settings.receipts.private_key or settings.receipts.secret
     receipts = build_receipts(settings, settings.secrets if own else secret_keys(settings))
     public = receipts.public_keys
     if pem and not public:
         message = "receipts are signed with a secret, which has no PEM; see UPLOADSVC_RECEIPTS__PRIVATE_KEY"
         raise SystemExit(_line(message))
-    what = "public keys" if public else "SECRET keys, to be kept like a password: they sign as well as check"
-    _say(f"{what}; check typ {TYP!r}, iss {receipts.issuer!r}, aud {receipts.audience!r} and exp")
+    what = "public keys" if public else "SECRET keys: they also sign, so keep them like passwords"
+    _say(f"{what}; verify typ {TYP!r}, iss {receipts.issuer!r}, aud {receipts.audience!r} and exp")
     key_set = {"keys": [key.jwk() for key in receipts.keys]}
     sys.stdout.write("".join(key.pem() for key in public) if pem else json.dumps(key_set, indent=2) + "\n")
 
 
 def app_from_environment() -> FastAPI:
-    """Return the app by the process's own settings; each worker process starts here."""
+    """Return the app of a worker process, with the settings of its environment."""
     configure_logs(terminal=False)
     return create_app(load_settings())
 
 
 def run() -> None:
-    """Run a command; what is wrong with the settings is one line, not a trace.
+    """Run a command. Mistakes in the settings are reported in one line.
 
     Raises:
-        SystemExit: With the command's status, or the line.
+        SystemExit: Always, with the command's status or that line.
     """
     try:
         app()
-    except (SettingsError, server.BindError, ProvisioningError) as error:
+    except (SettingsError, runner.BindError, ProvisioningError) as error:
         raise SystemExit(_line(str(error))) from None
 
 

@@ -1,4 +1,4 @@
-"""``uploadsvc dev``: the service in demo mode over an embedded S3, in one process and one child."""
+"""``uploadsvc dev``: the service in demo mode, with an embedded S3 as its child process."""
 
 import asyncio
 import signal
@@ -21,22 +21,21 @@ BUCKET = "uploadsvc-dev"
 REGION = "us-east-1"
 LOCALSTACK = Credentials(access_key_id="test", secret_access_key="test")  # noqa: S106 - LocalStack's own, public
 
-
 DevelopError = (SeaweedFSError, ProvisioningError)
-"""What can go wrong besides settings and address; each says so in one line."""
+"""Failures of `develop` besides settings and address, with a message of one line."""
 
 
 async def develop(*, host: str, port: int, s3_endpoint: str | None, directory: Path) -> None:
-    """Run until SIGINT or SIGTERM, which count during the start as well.
+    """Run until SIGINT or SIGTERM, also during the start.
 
     Args:
-        host: Where the service listens.
-        port: Where the service listens.
-        s3_endpoint: A running S3 to use in place of the embedded one.
-        directory: Where keys and objects are kept.
+        host: Address to listen on.
+        port: Port to listen on.
+        s3_endpoint: Running S3 to use in place of the embedded one.
+        directory: Directory for keys and objects.
 
     Raises:
-        SettingsError: The environment holds settings that do not fit.
+        SettingsError: The environment has invalid settings.
         BindError: The address is in use.
         SeaweedFSError: The embedded S3 does not start.
         ProvisioningError: Bucket or CORS cannot be set up.
@@ -92,7 +91,7 @@ async def _run(settings: Settings, listener: Any, host: str, port: int) -> None:
 
 @asynccontextmanager
 async def _watched(weed: SeaweedFS) -> AsyncIterator[None]:
-    """End the run with a plain word if the embedded S3 ends by itself."""
+    """End the run with a message if the embedded S3 ends by itself."""
     task = asyncio.current_task()
 
     async def watch() -> None:
@@ -111,13 +110,13 @@ async def _watched(weed: SeaweedFS) -> AsyncIterator[None]:
 def _banner(base: str, token: str, endpoint: str, bucket: str) -> str:
     ask = f"curl -s '{base}/uploads?filename=README.md' -H 'Authorization: Bearer {token}'"
     return f"""
-  uploadsvc is running in demo mode: for trying it out, never for production.
+  uploadsvc is running in demo mode. Never use it in production.
 
   Demo page   {base}/
   API docs    {base}/docs
   S3          {endpoint} (bucket {bucket})
 
-  From another terminal, upload the README.md beside you as alice:
+  In another terminal, upload README.md as alice:
 
   curl -sS -w 'HTTP %{{http_code}}\\n' -T README.md "$({ask} | cut -d'"' -f4)"
 

@@ -1,42 +1,56 @@
-"""The command ``uploadsvc doctor``."""
+"""``uploadsvc doctor``: options, table, JSON, exit status."""
 
 import asyncio
+import json
 import signal
 import sys
-from collections.abc import Sequence
-from typing import Annotated, Final
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Annotated, Final, get_args
 
 import httpx
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from uploadsvc.bootstrap.doctor import doctor_target
-from uploadsvc.cli.doctor_report import as_json, healthy, show
-from uploadsvc.doctor.findings import Finding
+from uploadsvc.doctor.findings import Finding, Status
 from uploadsvc.doctor.runner import Runner, check_names
 from uploadsvc.doctor.target import Target
 from uploadsvc.server.logging import silence_logs
 from uploadsvc.settings import SettingsError, load_settings
 
 UNUSABLE: Final = 2
-"""The exit status for settings or options that nothing can be examined by."""
+"""Exit status for invalid settings or options."""
 
-_REQUEST_PATIENCE: Final = 10.0
+_REQUEST_TIMEOUT: Final = 10.0
 _WIDTH: Final = 160
-"""Columns where nobody's terminal says how many there are."""
+"""Columns of the output, if it is not a terminal."""
+
+_STATUSES: Final[tuple[Status, ...]] = get_args(Status)
+
+# A symbol and a word, so that colour is never the only difference.
+_SIGNS: Final[Mapping[Status, tuple[str, str]]] = {
+    "ok": ("✓", "green"),
+    "warning": ("!", "yellow"),
+    "failed": ("✗", "bold red"),
+    "skipped": ("-", "dim"),
+}
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Only = Annotated[
     list[str] | None,
-    typer.Option(metavar="CHECK", help="Show this check alone, or all of a kind (cors); may be repeated."),
+    typer.Option(metavar="CHECK", help="Show only this check, or all of a kind (cors); may be repeated."),
 ]
 Skip = Annotated[
     list[str] | None,
-    typer.Option(metavar="CHECK", help="Leave this check out, or all of a kind; may be repeated."),
+    typer.Option(metavar="CHECK", help="Skip this check, or all of a kind; may be repeated."),
 ]
-Strict = Annotated[bool, typer.Option("--strict", help="Let warnings count as failures.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Treat warnings as failures.")]
 Store = Annotated[
-    bool, typer.Option("--store/--no-store", help="Store canaries for a moment, where they can be deleted.")
+    bool, typer.Option("--store/--no-store", help="Store canaries for a moment, if they can be deleted.")
 ]
 
 
@@ -48,56 +62,59 @@ def doctor(
     strict: Strict = False,
     store: Store = True,
 ) -> None:
-    """Examine bucket, endpoints, CORS and policies by the UPLOADSVC_... settings; nothing is left behind.
+    """Check bucket, endpoints, CORS and policies with the UPLOADSVC_... settings; leave nothing behind.
 
-    Exit status: 0 nothing failed, 1 something did, 2 settings or options that do not fit.
+    Exit status: 0 nothing failed, 1 a check failed, 2 invalid settings or options.
     """
     silence_logs()
     try:
         target = doctor_target(load_settings())
-        chosen = _chosen(target, only=only or (), skip=skip or ())
+        chosen = _chosen_checks(target, only=only or (), skip=skip or ())
     except (SettingsError, _NoSuchCheckError) as error:
         typer.echo(f"uploadsvc: {error}", err=True)
         raise typer.Exit(UNUSABLE) from None
-    findings = asyncio.run(_examined(target, chosen, store=store))
-    _print(findings, machine=as_json, strict=strict)
-    raise typer.Exit(0 if healthy(findings, strict=strict) else 1)
+    findings = asyncio.run(_run_checks(target, chosen, store=store))
+    if as_json:
+        _print_json(findings, strict=strict)
+    else:
+        _print_table(findings)
+    raise typer.Exit(0 if _healthy(findings, strict=strict) else 1)
 
 
 class _NoSuchCheckError(Exception):
     pass
 
 
-def _chosen(target: Target, *, only: Sequence[str], skip: Sequence[str]) -> list[str]:
+def _chosen_checks(target: Target, *, only: Sequence[str], skip: Sequence[str]) -> list[str]:
     names = check_names(target)
-    left_out = _matching("--skip", skip, names)
+    skipped = _matching("--skip", skip, names)
     wanted = _matching("--only", only, names) if only else names
-    return [name for name in wanted if name not in left_out]
+    return [name for name in wanted if name not in skipped]
 
 
 def _matching(option: str, wanted: Sequence[str], names: Sequence[str]) -> list[str]:
     found = []
-    for one in wanted:
-        matching = [name for name in names if name == one or name.startswith(f"{one}:")]
+    for check in wanted:
+        matching = [name for name in names if name == check or name.startswith(f"{check}:")]
         if not matching:
-            message = f"{option} {one}: there is no such check; there are {', '.join(names)}"
+            message = f"{option} {check}: there is no such check; there are {', '.join(names)}"
             raise _NoSuchCheckError(message)
         found += matching
     return found
 
 
-async def _examined(target: Target, only: Sequence[str], *, store: bool) -> list[Finding]:
-    """Examine, until SIGINT or SIGTERM: what was sent is taken away all the same.
+async def _run_checks(target: Target, only: Sequence[str], *, store: bool) -> list[Finding]:
+    """Run the checks. On SIGINT or SIGTERM, canaries are still deleted.
 
     Raises:
-        SystemExit: It was stopped.
+        SystemExit: A signal stopped the checks.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     stopped: list[int] = []
 
     def stop(number: int) -> None:
         stopped.append(number)
-        # A second one ends it at once.
+        # A second signal ends the process at once.
         loop.remove_signal_handler(number)
         if task is not None:
             task.cancel()
@@ -113,24 +130,54 @@ async def _examined(target: Target, only: Sequence[str], *, store: bool) -> list
             finally:
                 left = runner.left
     except asyncio.CancelledError:
-        for one in left:
-            typer.echo(f"uploadsvc: left behind: {one}", err=True)
+        for canary in left:
+            typer.echo(f"uploadsvc: left behind: {canary}", err=True)
         raise SystemExit(128 + stopped[0]) from None
 
 
 def browser(target: Target) -> httpx.AsyncClient:
-    """Return what sends as a browser does: it follows no redirect, and does not wait for ever."""
+    """Return a client that sends requests as a browser does, follows no redirects, and has a timeout."""
     return httpx.AsyncClient(
         verify=target.trust,
-        timeout=_REQUEST_PATIENCE,
+        timeout=_REQUEST_TIMEOUT,
         headers={"User-Agent": "uploadsvc-doctor"},
         follow_redirects=False,
     )
 
 
-def _print(findings: Sequence[Finding], *, machine: bool, strict: bool) -> None:
-    if machine:
-        sys.stdout.write(as_json(findings, strict=strict) + "\n")
-    else:
-        console = Console(highlight=False)
-        show(findings, console if console.is_terminal else Console(highlight=False, width=_WIDTH))
+def _healthy(findings: Sequence[Finding], *, strict: bool) -> bool:
+    bad: set[Status] = {"failed", "warning"} if strict else {"failed"}
+    return not any(finding.status in bad for finding in findings)
+
+
+def _print_json(findings: Sequence[Finding], *, strict: bool) -> None:
+    document = {
+        "healthy": _healthy(findings, strict=strict),
+        "summary": _counts(findings),
+        "findings": [asdict(finding) for finding in findings],
+    }
+    sys.stdout.write(json.dumps(document, indent=2) + "\n")
+
+
+def _print_table(findings: Sequence[Finding]) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_WIDTH)
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold", ratio=1)
+    for finding in findings:
+        symbol, style = _SIGNS[finding.status]
+        words = Text(finding.found)
+        if finding.mend:
+            words.append(f"\nFix: {finding.mend}", style="bold" if finding.status == "failed" else "")
+        table.add_row(Text(f"{symbol} {finding.status}", style=style), Text(finding.check), words)
+    console.print(table)
+    counts = ", ".join(f"{count} {status}" for status, count in _counts(findings).items() if count)
+    console.print(Text(f"\n{counts}"))
+
+
+def _counts(findings: Sequence[Finding]) -> dict[Status, int]:
+    counted = Counter(finding.status for finding in findings)
+    return {status: counted[status] for status in _STATUSES}

@@ -18,13 +18,10 @@ from urllib.parse import quote
 
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.endpoints import BucketEndpoint
+from uploadsvc.domain.policy import MAX_EXPIRES_IN
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
-
-# Seven days: no signature outlives its signing key. "X-Amz-Expires" in
-# https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
-MAX_EXPIRES_IN = 604_800
 
 Method: TypeAlias = Literal["GET", "HEAD", "PUT", "POST", "DELETE"]
 # https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html

@@ -1,1 +1,1 @@
-"""Run the app: uvicorn, worker processes, logging."""
+"""Runs the app: uvicorn, worker processes, logging."""

@@ -1,4 +1,4 @@
-"""Logging: JSON lines for machines, plain lines for a terminal, without signatures and tokens."""
+"""Logging: JSON lines, or plain lines on a terminal, with secrets redacted."""
 
 import logging
 import sys
@@ -10,21 +10,21 @@ import structlog
 from uploadsvc.domain.redaction import without_named_secrets, without_secrets
 
 _FREE_TEXT: Final = frozenset({"event", "exception", "stack"})
-"""Fields that a library or a traceback fills; the others hold one value each, such as a user's id."""
+"""Fields with free text of libraries and tracebacks. Other fields hold one value each, such as a user id."""
 
 
 def configure_logs(*, terminal: bool) -> None:
-    """Set up logging for this process, the libraries' records included.
+    """Set up logging for this process, including records of libraries.
 
     Args:
-        terminal: Plain coloured lines in place of JSON.
+        terminal: Print plain coloured lines in place of JSON.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: structlog.typing.Processor = (
-        # Plain tracebacks: others show local variables, tokens among them.
+        # Plain tracebacks: the others show local variables, which hold tokens.
         structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
         )
@@ -55,10 +55,7 @@ def configure_logs(*, terminal: bool) -> None:
 
 
 def silence_logs() -> None:
-    """Log nothing: for commands that say all that there is to say by themselves.
-
-    What others log may hold a URL.
-    """
+    """Log nothing, for commands that report everything themselves. Records of libraries may hold URLs."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -67,11 +64,11 @@ def silence_logs() -> None:
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Black out signatures, tokens and secret keys, whoever logged them."""
+    """Redact signatures, tokens and secret keys in any record."""
     for name, value in event.items():
         if value is None or isinstance(value, int | float):
             continue
-        # Other values would be rendered by their repr, and may hold anything.
+        # The renderer would take the repr of other values, which may hold anything.
         text = value if isinstance(value, str) else repr(value)
         event[name] = without_secrets(text) if name in _FREE_TEXT else without_named_secrets(text)
     return event

@@ -1,4 +1,4 @@
-"""Run the app under uvicorn: bind first, start, stop when told."""
+"""Runs the app with uvicorn: bind, serve, drain."""
 
 import asyncio
 import signal
@@ -11,10 +11,10 @@ import uvicorn
 from fastapi import FastAPI
 
 GRACE_SECONDS: Final = 20
-"""How long requests under way may take once the process is told to stop."""
+"""Seconds that running requests have to finish once the process is told to stop."""
 
 LAST_CALL_SECONDS: Final = 0.5
-"""How long a connection without a request is left open then: its next one may be on the way."""
+"""Seconds that idle connections then stay open, because a request may be on its way."""
 
 _TICK_SECONDS: Final = 0.02
 
@@ -22,14 +22,14 @@ _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class BindError(Exception):
-    """The address cannot be listened on; the message says why in one line."""
+    """An address that cannot be bound. The message is one line."""
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a socket bound to an address, so that a port in use is known before anything starts.
+    """Return a socket that is bound to an address, to find a port in use before anything starts.
 
     Raises:
-        BindError: It is in use, not allowed or not an address.
+        BindError: The address is in use, not permitted or malformed.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -44,7 +44,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, whose signals are ours: it would raise them once more at its end."""
+    """uvicorn's server without its signal handlers, which raise the signals again at the end."""
 
     def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
         super().__init__(config)
@@ -60,35 +60,35 @@ class _Server(uvicorn.Server):
             self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # The connections that wait to be accepted would be reset: take them first.
+        # Connections that wait to be accepted would be reset, so accept them first.
         await asyncio.sleep(0)
         for server in self.servers:
             server.close()
-        # uvicorn would close at once what has no request under way, and reset who is just sending one.
-        # Each answer from now on says that its connection ends (RFC 9112, section 9.6).
+        # uvicorn would close idle connections at once, and reset those whose request is on its way.
+        # Every response from now on announces the end of its connection (RFC 9112, section 9.6).
         self.server_state.default_headers.append((b"connection", b"close"))
         loop = asyncio.get_running_loop()
         deadline = loop.time() + LAST_CALL_SECONDS
-        while self.server_state.connections and not self.force_exit and loop.time() < deadline:  # noqa: ASYNC110 - uvicorn tells nobody
+        while self.server_state.connections and not self.force_exit and loop.time() < deadline:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(_TICK_SECONDS)
         await super().shutdown(sockets)
 
 
 def options() -> dict[str, Any]:
-    """Return what is the same however uvicorn is run."""
+    """Return uvicorn's options for one process and for several."""
     return {
-        # The access log is ours: uvicorn's holds addresses, and addresses hold ids and queries.
+        # uvicorn's access log holds paths with upload ids and queries.
         "access_log": False,
         "log_config": None,
         "server_header": False,
         "timeout_graceful_shutdown": GRACE_SECONDS,
-        # Who a proxy speaks for matters only to those who trust it.
+        # The authenticator compares the peer's own address with the trusted proxies.
         "proxy_headers": False,
     }
 
 
 def run(serving: Coroutine[Any, Any, None]) -> None:
-    """Run what serves, on uvloop where there is one."""
+    """Run a coroutine on uvloop, if it is installed."""
     with asyncio.Runner(loop_factory=uvicorn.Config("", log_config=None).get_loop_factory()) as runner:
         runner.run(serving)
 
@@ -100,10 +100,10 @@ async def serve(
     on_started: Callable[[], None],
     stops: Sequence[signal.Signals] = _STOPS,
 ) -> None:
-    """Serve until one of these signals; a second one does not wait for requests under way.
+    """Serve until one of these signals. A second signal does not wait for running requests.
 
     Raises:
-        SystemExit: The app's lifespan could not start.
+        SystemExit: The app's lifespan failed to start.
     """
     server = _Server(uvicorn.Config(app, **options()), on_started)
     loop = asyncio.get_running_loop()

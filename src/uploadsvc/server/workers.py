@@ -1,4 +1,4 @@
-"""Several processes that share one address: started, started anew when one ends, stopped together."""
+"""Worker processes that share one address. One that ends is replaced; all are stopped together."""
 
 import asyncio
 import multiprocessing
@@ -12,7 +12,7 @@ import structlog
 from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 
-from uploadsvc.server import runner as server
+from uploadsvc.server import runner
 
 _log = structlog.get_logger("uploadsvc")
 _RESTART_SECONDS: Final = 1.0
@@ -22,9 +22,9 @@ class Workers:
     """Worker processes.
 
     Args:
-        factory: Makes the app in each of them; a function of a module, which they import.
-        listener: What they share, bound.
-        count: How many.
+        factory: Returns the app. Workers import it, so it must be a function of a module.
+        listener: Bound socket that all workers share.
+        count: Number of workers.
     """
 
     def __init__(self, factory: Callable[[], FastAPI], listener: socket.socket, count: int) -> None:
@@ -36,28 +36,28 @@ class Workers:
         self._failed = False
 
     async def run(self) -> None:
-        """Serve until SIGINT or SIGTERM; a second one does not wait for requests under way.
+        """Serve until SIGINT or SIGTERM. A second signal does not wait for running requests.
 
         Raises:
-            SystemExit: A worker's lifespan could not start; the next one's would not either.
+            SystemExit: A worker's lifespan failed to start, so the next one's would too.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop)
         async with asyncio.TaskGroup() as group:
             for _ in range(self._count):
-                group.create_task(self._keep_one())
+                group.create_task(self._keep_running())
         if self._failed:
             raise SystemExit(STARTUP_FAILURE)
 
     def _stop(self) -> None:
         self._stopping.set()
-        # A copy that stayed open here would take connections that nobody serves any more.
+        # Left open here, the socket would accept connections that no worker serves.
         self._listener.close()
         for process in self._running:
             process.terminate()
 
-    async def _keep_one(self) -> None:
+    async def _keep_running(self) -> None:
         while not self._stopping.is_set():
             process = multiprocessing.get_context("spawn").Process(
                 target=_work,
@@ -79,7 +79,7 @@ class Workers:
 
 
 async def _ended(process: SpawnProcess) -> None:
-    """Wait for a process, without a thread."""
+    """Wait for a process without a thread."""
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(process.sentinel, ended.set)
     try:
@@ -90,9 +90,9 @@ async def _ended(process: SpawnProcess) -> None:
 
 
 def _work(factory: Callable[[], FastAPI], listener: socket.socket) -> None:
-    # Ctrl-C reaches the whole group, and the parent's word follows: it would count as the second.
+    # Ctrl-C reaches the whole process group, and the parent's SIGTERM would count as the second signal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    server.run(_serve(factory(), listener))
+    runner.run(_serve(factory(), listener))
 
 
 async def _serve(app: FastAPI, listener: socket.socket) -> None:
@@ -100,9 +100,9 @@ async def _serve(app: FastAPI, listener: socket.socket) -> None:
     if parent is not None:
 
         def orphaned() -> None:
-            # Nobody would tell this process to stop, and it would keep the address from those who come next.
+            # Without its parent, nothing would stop this process, and the address would stay in use.
             loop.remove_reader(parent.sentinel)
             signal.raise_signal(signal.SIGTERM)
 
         loop.add_reader(parent.sentinel, orphaned)
-    await server.serve(app, listener, on_started=lambda: None, stops=(signal.SIGTERM,))
+    await runner.serve(app, listener, on_started=lambda: None, stops=(signal.SIGTERM,))

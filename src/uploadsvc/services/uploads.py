@@ -233,12 +233,10 @@ class Uploads:
             try:
                 async with _in_time():
                     return await self._assembled(claims, etags)
-            except errors.StorageUnavailable as error:
-                # Joining an assembly in progress waits by itself.
-                pause = 0.0 if isinstance(error, errors.StillAssembling) else RETRY_PAUSE
-                if loop.time() + pause >= deadline:
+            except errors.StorageUnavailable:
+                if loop.time() + RETRY_PAUSE >= deadline:
                     raise
-                await asyncio.sleep(pause)
+                await asyncio.sleep(RETRY_PAUSE)
 
     async def _assembled(self, claims: UploadClaims, etags: Mapping[int, str] | None) -> StoredObject:
         known, exists = True, None

@@ -94,7 +94,7 @@ async def test_a_conflict_is_status_1(
         status, out, err = await ran(tmp_path, "bucket", verb, environment=environment)
         assert status == 1
         assert re.search(r"^lifecycle +conflict ", out, re.MULTILINE)
-        assert "uploadsvc: 1 that somebody has to look at, see above\n" in err
+        assert "uploadsvc: 1 to look at, see above\n" in err
 
 
 async def test_an_unreachable_s3_is_one_line(tmp_path: Path) -> None:

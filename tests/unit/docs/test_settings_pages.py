@@ -8,12 +8,11 @@ from typing import Any, Final
 
 import pytest
 from tests.support.pages import PAGES, examples, name_of, text_of
+from tools.provider_tables import store_tables
+from tools.settings_reference import ITEM, MARK, NAME, generated, groups, rewritten
 
 from uploadsvc.domain.providers import PROVIDERS, Provider
 from uploadsvc.settings import load_settings
-from uploadsvc.settings.reference import MARK, generated, rewritten
-from uploadsvc.settings.stores import store_tables
-from uploadsvc.settings.tree import ITEM, NAME, groups
 
 OTHERS: Final = frozenset({("config_file",), ("url",), ("token",), ("api_key",)})
 """Variables that are no settings of the service: where its file is, and those of ``uploadsvc upload``."""

@@ -25,8 +25,9 @@ from tests.support.properties import examples
 
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.endpoints import AddressingStyle, BucketEndpoint, aws_endpoint_url, bucket_endpoint
+from uploadsvc.domain.policy import MAX_EXPIRES_IN
 from uploadsvc.s3 import sigv4
-from uploadsvc.s3.sigv4 import MAX_EXPIRES_IN, Condition, Method, presign, sign_post_policy
+from uploadsvc.s3.sigv4 import Condition, Method, presign, sign_post_policy
 
 DIRECT = examples(4)
 THROUGH_CLIENT = examples(2)

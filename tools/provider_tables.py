@@ -1,4 +1,4 @@
-"""What each store can do as Markdown tables for `docs/providers.md`, from `domain/providers.py` alone."""
+"""Markdown tables of what each store supports, for docs/providers.md."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
@@ -10,7 +10,7 @@ _Cell = Callable[[Provider], bool | str]
 
 
 def store_tables(stores: Iterable[Provider]) -> str:
-    """Return the tables: a row for each capability, a column for each store."""
+    """Return the tables: one row per capability, one column per store."""
     columns = list(stores)
     return "\n".join(_table(heading, rows, columns) for heading, rows in _TABLES.items())
 
@@ -46,7 +46,7 @@ def _size(count: int) -> str:
     return f"{count // TIB} TiB" if count % TIB == 0 else f"{count / GIB:,.0f} GiB"
 
 
-# A form's fields are of use where forms are taken at all, and its tags where there are tags.
+# Fields of a form count only if the store takes forms, and tags of a form only if it has tags.
 _TABLES: Final[Mapping[str, Mapping[str, _Cell]]] = {
     "Uploads": {
         "forms (POST policies)": lambda store: store.post_policies,

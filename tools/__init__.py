@@ -1,0 +1,1 @@
+"""Generators of documentation. They are not part of the package."""
