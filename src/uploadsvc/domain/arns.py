@@ -1,4 +1,4 @@
-"""Amazon Resource Names, as policies write them.
+"""Amazon Resource Names for IAM policies.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
 """
@@ -22,9 +22,9 @@ def bucket_arn(bucket: str, *, region: str) -> str:
 
 
 def objects_arn(bucket: str, *, region: str, prefix: str) -> str:
-    """Return what names all objects below a prefix, given with its closing slash.
+    """Return the ARN pattern of all objects below a prefix that ends with a slash.
 
-    What a policy would take for wildcards and variables in the prefix is written as AWS has it:
+    Characters of the prefix that policies read as wildcards or variables are escaped:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars
     """
     literal = _WILDCARDS.sub(lambda match: f"${{{match[0]}}}", prefix)

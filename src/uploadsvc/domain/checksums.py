@@ -1,4 +1,4 @@
-"""Checksums that a caller promises and S3 checks."""
+"""Checksums that callers promise and S3 verifies."""
 
 import base64
 import binascii
@@ -15,14 +15,14 @@ _BYTES: Final[dict[str, int]] = {"sha256": 32, "crc32": 4, "crc32c": 4, "crc64nv
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
-    """One checksum of a whole object, or of one part.
+    """A checksum of an object or a part.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
 
     Args:
-        algorithm: Which one.
-        value: Its bytes (big-endian for the CRCs) in standard base64; as S3 gives a composite checksum,
-            ``-`` and the number of parts follow.
+        algorithm: Checksum algorithm.
+        value: Checksum (big-endian for CRCs) in standard base64. A composite one ends with ``-`` and the
+            number of parts.
 
     Raises:
         ValueError: The value is not base64 of the algorithm's length.
@@ -37,31 +37,31 @@ class Checksum:
             length = len(base64.b64decode(digest, validate=True))
         except (binascii.Error, ValueError):
             length = -1
-        # Decoding alone lets non-canonical padding bits pass, which S3 compares as text.
+        # S3 compares text, so padding bits must be canonical.
         if length != expected or base64.b64encode(base64.b64decode(digest)).decode() != digest:
             message = f"must be the base64 of {expected} bytes"
             raise ValueError(message)
 
     @property
     def digest(self) -> str:
-        """The checksum without the number of parts."""
+        """Checksum without the number of parts."""
         return _PARTS.sub("", self.value)
 
     @property
     def header(self) -> str:
-        """The request header or form field that carries it."""
+        """Request header or form field of the checksum."""
         return checksum_header(self.algorithm)
 
 
 def checksum_header(algorithm: Algorithm) -> str:
-    """Return the request header or form field that carries a checksum."""
+    """Return the request header or form field of a checksum."""
     return f"x-amz-checksum-{algorithm}"
 
 
 def is_composite(algorithm: Algorithm) -> bool:
-    """Whether a multipart upload's checksum is one over the checksums of its parts.
+    """Return whether the checksum of a multipart upload is computed over the checksums of its parts.
 
-    The CRCs of parts can be put together to that of the whole, SHA-256 cannot:
+    CRCs of parts combine to the CRC of the object; SHA-256 does not:
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
     """
     return algorithm == "sha256"

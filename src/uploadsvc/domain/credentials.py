@@ -1,20 +1,20 @@
-"""The credentials that sign a request."""
+"""AWS credentials."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 TEMPORARY_ACTIONS: Final = ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
-"""What callers may do with S3 credentials of their own."""
+"""IAM actions of the temporary credentials that callers get."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """An AWS access key, long-lived or of a session.
+    """An AWS access key: long-lived or temporary.
 
     Attributes:
-        access_key_id: Public half; part of every signed URL.
-        secret_access_key: Never leaves the process; kept out of ``repr``.
+        access_key_id: Public part, visible in every signed URL.
+        secret_access_key: Secret part. It never leaves the process.
         session_token: Set for temporary (STS) credentials.
         expires_at: End of temporary credentials (aware, UTC); ``None`` for long-lived ones.
     """

@@ -13,10 +13,10 @@ _ATTR_CHARS = "!#$&+^`|"
 
 
 def content_disposition(kind: str, filename: str | None) -> str:
-    """Return the header's value; its characters are printable ASCII whatever the filename holds.
+    """Return the header value. It is printable ASCII for every filename.
 
-    A filename outside a safe ASCII set is given twice: flattened for old clients (RFC 6266 section 4.3
-    and appendix D), and exactly in ``filename*``.
+    A filename outside a safe ASCII set appears twice: simplified for old clients (RFC 6266 section 4.3 and
+    appendix D), and exact in ``filename*``.
     """
     name = _displayable(filename or "")
     if not name:
@@ -29,9 +29,8 @@ def content_disposition(kind: str, filename: str | None) -> str:
 
 
 def _displayable(filename: str) -> str:
-    # Cut before it is normalised: that takes quadratic time on a long run of combining marks.
+    # Cut before normalizing, which takes quadratic time on a long run of combining marks.
     name = filename[:_CONSIDERED_CHARACTERS].encode(errors="replace").decode()
-    # A path is not a name, and neither control nor formatting characters (they can reverse what is shown,
-    # an extension included) belong into one.
+    # Drop paths, control characters and formatting characters, which can reverse the displayed name.
     name = "".join("_" if c in "/\\" else c for c in name if unicodedata.category(c)[0] != "C")
     return unicodedata.normalize("NFC", " ".join(name.split()))[:_MAX_CHARACTERS]

@@ -1,4 +1,4 @@
-"""Where a bucket is reached: scheme, host and path."""
+"""Addresses of buckets: scheme, host and path."""
 
 import re
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _DNS_BUCKET = re.compile(r"(?=.{3,63}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9](
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketEndpoint:
-    """One bucket's address; an object's URL is ``{scheme}://{host}{path}/{encoded key}``.
+    """Address of a bucket. An object's URL is ``{scheme}://{host}{path}/{encoded key}``.
 
     Attributes:
         scheme: ``http`` or ``https``.
@@ -36,12 +36,12 @@ class BucketEndpoint:
 
     @property
     def base_url(self) -> str:
-        """The bucket's own URL, to which a POST form is sent."""
+        """URL of the bucket, and target of POST forms."""
         return f"{self.scheme}://{self.host}{self.path or '/'}"
 
 
 def bucket_endpoint(*, endpoint_url: str, bucket: str, style: AddressingStyle) -> BucketEndpoint:
-    """Address a bucket of the store at ``endpoint_url``.
+    """Return the address of a bucket of the store at ``endpoint_url``.
 
     Args:
         endpoint_url: The store's URL; may have a port and a base path.
@@ -76,21 +76,21 @@ def bucket_endpoint(*, endpoint_url: str, bucket: str, style: AddressingStyle) -
 
 
 def base_url(url: str, *, name: str) -> str:
-    """Return a service's URL without a slash at its end, to which paths can be added.
+    """Return the URL of a service without a trailing slash, so that paths can be appended.
 
     Args:
-        url: It; may have a port and a base path.
-        name: What it is called in the message.
+        url: URL of the service; may have a port and a base path.
+        name: Name of the URL in the message.
 
     Raises:
-        ValueError: It is not of the allowed form.
+        ValueError: The URL does not have the allowed form.
     """
     _split(url, name=name, example="https://uploads.example.com")
     return url.rstrip("/")
 
 
 def aws_endpoint_url(region: str) -> str:
-    """Name the regional S3 endpoint of AWS; China's regions have a domain of their own.
+    """Return the regional S3 endpoint of AWS. Regions in China have another domain.
 
     The names are from https://docs.aws.amazon.com/general/latest/gr/s3.html.
 
@@ -109,7 +109,7 @@ def aws_endpoint_url(region: str) -> str:
 def addressing_style(
     *, configured: Literal["auto", "path", "virtual"], endpoint_url: str | None, bucket: str
 ) -> AddressingStyle:
-    """Settle ``auto``: virtual on AWS itself wherever TLS allows it, else path.
+    """Return the addressing style. ``auto`` is ``virtual`` on AWS where TLS allows it, else ``path``.
 
     Args:
         configured: What the operator set; anything but ``auto`` stands.
@@ -127,7 +127,7 @@ def addressing_style(
 def _split(
     endpoint_url: str, *, name: str = "endpoint URL", example: str = "https://s3.example.com:9000"
 ) -> SplitResult:
-    """Take the URL apart, or say what is allowed."""
+    """Split a URL, or say what is allowed."""
     # urlsplit drops some of these silently; and a mark with nothing after it leaves no trace in its result.
     if endpoint_url.isprintable() and not any(mark in endpoint_url for mark in " ?#@\\"):
         try:
@@ -153,7 +153,7 @@ def _split(
 
 
 def _ip_address(host: str) -> IPv4Address | IPv6Address | None:
-    """Read a literal address; one with a zone (``%eth0``) means nothing to another machine."""
+    """Parse a literal address. A zone (``%eth0``) is only valid on one machine."""
     try:
         return None if "%" in host else ip_address(host)
     except ValueError:

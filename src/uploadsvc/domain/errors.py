@@ -1,26 +1,26 @@
-"""What can go wrong, in the language of uploads.
+"""Errors of uploads.
 
-These carry no HTTP status: ``api/problems.py`` has the one table that maps them.
+They carry no HTTP status; ``api/problems.py`` maps them.
 """
 
 from typing import ClassVar, Final
 
 MAX_SHOWN: Final = 200
-"""So many characters of a name that the caller chose stand in an error."""
+"""Maximum number of characters of a caller's name that an error shows."""
 
 
 def shown(name: str) -> str:
-    """Return a name that the caller chose as an error shows it: in one line, and not without end."""
+    """Return a name that the caller chose, shortened to one line for an error."""
     name = name[:MAX_SHOWN]
     return name if name.isprintable() else ascii(name)[1:-1]
 
 
 class UploadsvcError(Exception):
-    """A refusal or a failure that the caller is told about.
+    """A refusal or failure that is reported to the caller.
 
     Args:
-        detail: One sentence for people; never holds a credential or a signed URL.
-        field: The request field, header or parameter at fault, as the caller wrote it.
+        detail: One sentence for people. It never contains a credential or a signed URL.
+        field: Request field, header or parameter at fault, as the caller wrote it.
     """
 
     code: ClassVar[str]
@@ -32,25 +32,25 @@ class UploadsvcError(Exception):
 
 
 class Unauthenticated(UploadsvcError):
-    """No credential, or one that does not hold."""
+    """There is no credential, or it is not valid."""
 
     code = "unauthenticated"
 
 
 class Forbidden(UploadsvcError):
-    """The caller is known, and may not do this."""
+    """The caller is known but not allowed to do this."""
 
     code = "forbidden"
 
 
 class NotFound(UploadsvcError):
-    """Nothing there, or somebody else's: the two look alike on purpose."""
+    """It does not exist, or belongs to another user; both look the same on purpose."""
 
     code = "not_found"
 
 
 class PolicyNotFound(UploadsvcError):
-    """No policy of that name."""
+    """There is no policy with this name."""
 
     code = "policy_not_found"
 
@@ -62,13 +62,13 @@ class UploadIncomplete(UploadsvcError):
 
 
 class UploadAborted(UploadsvcError):
-    """The multipart upload was given up; its parts are gone."""
+    """The multipart upload was aborted; its parts are gone."""
 
     code = "upload_aborted"
 
 
 class ObjectExists(UploadsvcError):
-    """An object is there, and the upload may not replace it."""
+    """An object with this key exists, and the upload may not replace it."""
 
     code = "object_exists"
 
@@ -80,19 +80,19 @@ class UploadExpired(UploadsvcError):
 
 
 class FileTooLarge(UploadsvcError):
-    """Above the policy's ``max_size``."""
+    """The file is above the policy's ``max_size``."""
 
     code = "file_too_large"
 
 
 class FileTooSmall(UploadsvcError):
-    """Below the policy's ``min_size``."""
+    """The file is below the policy's ``min_size``."""
 
     code = "file_too_small"
 
 
 class ContentTypeNotAllowed(UploadsvcError):
-    """A media type that the policy does not list."""
+    """The policy does not allow this media type."""
 
     code = "content_type_not_allowed"
 
@@ -104,43 +104,43 @@ class SizeRequired(UploadsvcError):
 
 
 class ContentTypeRequired(UploadsvcError):
-    """The policy restricts media types, and only what is named is signed."""
+    """The policy restricts media types, so the request must name one."""
 
     code = "content_type_required"
 
 
 class ChecksumRequired(UploadsvcError):
-    """The policy asks for a checksum."""
+    """The policy requires a checksum."""
 
     code = "checksum_required"
 
 
 class InvalidKey(UploadsvcError):
-    """Not a good object key."""
+    """The object key is not valid."""
 
     code = "invalid_key"
 
 
 class MetadataNotAllowed(UploadsvcError):
-    """Metadata that the policy does not list, or too much of it."""
+    """The policy does not allow this metadata, or it is too large."""
 
     code = "metadata_not_allowed"
 
 
 class MethodNotAvailable(UploadsvcError):
-    """This upload cannot be done by the method asked for."""
+    """The upload cannot use this method."""
 
     code = "method_not_available"
 
 
 class ValidationFailed(UploadsvcError):
-    """A request field that is malformed."""
+    """A request field is malformed."""
 
     code = "validation_error"
 
 
 class VerificationFailed(UploadsvcError):
-    """What S3 holds is not what was promised."""
+    """The object in S3 differs from the upload's promise."""
 
     code = "verification_failed"
 
@@ -152,20 +152,20 @@ class StorageDenied(UploadsvcError):
 
 
 class StorageMisconfigured(UploadsvcError):
-    """No such bucket, another region, or a store that lacks what was asked of it."""
+    """The bucket is missing or in another region, or the store lacks a feature."""
 
     code = "storage_misconfigured"
 
 
 class Unavailable(UploadsvcError):
-    """Something that the service needs does not answer now.
+    """A service that uploads depend on does not answer.
 
     Args:
         detail: One sentence for people.
-        retry_after: When a caller should come back, in seconds.
+        retry_after: Seconds after which the caller should retry.
     """
 
-    # The contract has one code for "come back later", whatever it is that does not answer.
+    # The contract has one code for "retry later", whichever service does not answer.
     code = "storage_unavailable"
 
     def __init__(self, detail: str, *, retry_after: int = 2) -> None:
@@ -174,12 +174,12 @@ class Unavailable(UploadsvcError):
 
 
 class StorageUnavailable(Unavailable):
-    """S3 does not answer, or says that it is overloaded."""
+    """S3 does not answer or is overloaded."""
 
 
 class StillAssembling(StorageUnavailable):
-    """S3 is still putting the parts of an upload together."""
+    """S3 is still assembling the parts of an upload."""
 
 
 class IdentityProviderUnavailable(Unavailable):
-    """The keys that would check a token cannot be fetched."""
+    """The keys that verify tokens cannot be fetched."""

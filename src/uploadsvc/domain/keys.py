@@ -1,7 +1,7 @@
-"""Object keys: whose they are, which are good, and how they are made.
+"""Object keys: owners, validity and templates.
 
 A key is ``{key_prefix}/{user}/{rest}``. The user segment is an injective encoding of the user id, so no two
-users share a prefix and no id can climb out of its own.
+users share a prefix and no id can escape its own.
 """
 
 import re
@@ -16,20 +16,20 @@ MAX_KEY_BYTES = 1024
 
 MAX_USER_SEGMENT_BYTES = 255
 MAX_FILENAME_BYTES = 200
-"""Leaves room for prefix, user and template below `MAX_KEY_BYTES`."""
+"""Leaves room for prefix, user and template within `MAX_KEY_BYTES`."""
 
 _PLAIN_USER = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 _USER_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 
-# Controls, the characters that XML 1.0 cannot carry in a listing, and the backslash that Windows and some
-# proxies take for a separator.
+# Control characters, characters that XML 1.0 cannot hold in a listing, and the backslash, which Windows and
+# some proxies treat as a separator.
 _FORBIDDEN_IN_KEYS = re.compile("[\x00-\x1f\x7f-\x9f\\\\\ud800-\udfff\ufffe\uffff]")
 _BAD_SEGMENTS = frozenset({"", ".", ".."})
 
 _CONSIDERED_CHARACTERS = 1024
 _PLAIN_FILENAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.() -]{0,198}(?<![. ])")
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html "Characters to avoid", and those
-# that a shell, a URL or Windows would trip over.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html "Characters to avoid", and special
+# characters of shells, URLs and Windows.
 _REPLACED_IN_FILENAMES = frozenset('\\{}^%`[]"<>~#|/:*?$&;')
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,16}")
@@ -69,13 +69,13 @@ def encode_user(user: str) -> str:
 
 
 def check_key(key: str, *, field: str) -> str:
-    r"""Return ``key`` if it is a good object key.
+    r"""Return ``key`` if it is a valid object key.
 
-    Good: at most 1,024 UTF-8 bytes; no controls, lone surrogates or ``\``; no empty, ``.`` or ``..``
-    segment (so neither a leading nor a trailing ``/``); no ``${``, which a POST form would expand.
+    Valid keys have at most 1,024 UTF-8 bytes; no control characters, lone surrogates or ``\``; no empty,
+    ``.`` or ``..`` segment (so no leading or trailing ``/``); no ``${``, which a POST form would expand.
 
     Raises:
-        InvalidKey: It is not; the message says why.
+        InvalidKey: The key is not valid; the message says why.
     """
     if (bad := _FORBIDDEN_IN_KEYS.search(key)) is not None:
         detail = f"The key holds U+{ord(bad[0]):04X}; controls, surrogates and backslashes are not allowed."
@@ -93,14 +93,14 @@ def check_key(key: str, *, field: str) -> str:
 
 
 def safe_filename(filename: str) -> str:
-    """Make one good key segment of whatever a file is called; never refuses.
+    """Return a valid key segment for any filename.
 
-    The last part of a path, in NFC, without controls and characters that S3 advises against, at most 200
-    UTF-8 bytes with its extension kept. A name with nothing left is ``file``.
+    It is the last part of a path, in NFC, without control characters and characters that S3 advises against,
+    and has at most 200 UTF-8 bytes including its extension. An empty result becomes ``file``.
     """
     if _PLAIN_FILENAME.fullmatch(filename):
         return filename
-    # Cut before it is normalised: that takes quadratic time on a long run of combining marks.
+    # Cut before normalizing, which takes quadratic time on a long run of combining marks.
     name = re.split(r"[/\\]", filename.rstrip("/\\"))[-1][-_CONSIDERED_CHARACTERS:]
     name = unicodedata.normalize("NFC", name.encode(errors="replace").decode())
     name = "".join(
@@ -114,15 +114,15 @@ def safe_filename(filename: str) -> str:
         extension = file_extension(name)
         room = MAX_FILENAME_BYTES - len(extension)
         stem = name.removesuffix(extension).encode()[:room].decode(errors="ignore").rstrip(". ")
-        # Cutting can leave a base letter whose mark is gone, which is still NFC.
+        # The cut can remove the mark of a base letter; the rest is still NFC.
         name = stem + extension
     return name or "file"
 
 
 def file_extension(filename: str) -> str:
-    """Return the filename's last extension with its dot, or an empty string: ``.jpg``.
+    """Return the last extension with its dot, such as ``.jpg``, or an empty string.
 
-    Only one to sixteen ASCII letters and digits count; anything else is no extension.
+    An extension has 1 to 16 ASCII letters and digits.
     """
     dot = filename.rfind(".")
     extension = filename[dot:] if dot > 0 else ""
@@ -131,16 +131,16 @@ def file_extension(filename: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """The key prefix below which every user has a prefix of their own.
+    """The key prefix that contains the prefixes of all users.
 
     Args:
-        key_prefix: Without slashes at its ends, for example ``uploads``.
+        key_prefix: Prefix without leading or trailing slash, such as ``uploads``.
     """
 
     key_prefix: str
 
     def user_prefix(self, user: str) -> str:
-        """Return the prefix that this user owns, with its closing slash.
+        """Return the prefix of a user, with its trailing slash.
 
         Raises:
             Forbidden: The id cannot be encoded (see `encode_user`).
@@ -148,26 +148,26 @@ class Namespace:
         return f"{self.key_prefix}/{encode_user(user)}/"
 
     def relative_key(self, user: str, relative_key: str) -> str:
-        """Return the whole key for one that the caller chose below their prefix.
+        """Return the whole key for a key below the user's prefix.
 
         Raises:
-            InvalidKey: It is not a good key, or not in Unicode NFC.
+            InvalidKey: The key is not valid, or not in Unicode NFC.
         """
         if not unicodedata.is_normalized("NFC", relative_key):
             detail = (
                 "The key is not in Unicode normal form C; normalise it (JavaScript: key.normalize('NFC'))."
             )
             raise InvalidKey(detail, field="relative_key")
-        # Both are checked: what is joined must be good, and so must what the caller gave by itself.
+        # Both must be valid: the key as given, and the whole.
         check_key(relative_key, field="relative_key")
         return check_key(self.user_prefix(user) + relative_key, field="relative_key")
 
     def owned_key(self, user: str, key: str) -> str:
-        """Return ``key`` if it lies below this user's prefix.
+        """Return ``key`` if it is below the user's prefix.
 
         Raises:
-            InvalidKey: It is not a good key.
-            NotFound: It is somebody else's, which is not the caller's to know.
+            InvalidKey: The key is not valid.
+            NotFound: The key belongs to another user, which the caller must not learn.
         """
         check_key(key, field="key")
         if not key.startswith(self.user_prefix(user)):
@@ -176,27 +176,27 @@ class Namespace:
         return key
 
     def listing_prefix(self, user: str, prefix: str) -> str:
-        """Return the whole prefix to list for a relative one, which may end anywhere in a key.
+        """Return the whole prefix for a relative one, which may end anywhere in a key.
 
         Raises:
-            InvalidKey: No good key could start with it.
+            InvalidKey: No valid key starts with it.
         """
         whole = self.user_prefix(user)
         if prefix:
-            # A listing may stop at a slash or in the middle of a name; with one more letter it is a key.
+            # A prefix may end with a slash or within a name; with one more letter it is a key.
             check_key(whole + prefix + "x", field="prefix")
         return whole + prefix
 
 
 @dataclass(frozen=True, slots=True)
 class KeyTemplate:
-    """How a policy names new objects below the user's prefix: ``{uuid}/{filename}``.
+    """Template for keys of new objects below the user's prefix, such as ``{uuid}/{filename}``.
 
     Args:
         text: Literal text and any of ``{uuid}``, ``{filename}``, ``{ext}``, ``{date}``, ``{policy}``.
 
     Raises:
-        ValueError: Another placeholder, or a template that cannot give good keys.
+        ValueError: Unknown placeholder, or no valid key can result.
     """
 
     text: str
@@ -210,7 +210,7 @@ class KeyTemplate:
         if "{" in (bare := _PLACEHOLDER.sub("", self.text)) or "}" in bare:
             message = "a brace that is not part of a placeholder"
             raise ValueError(message)
-        # With every placeholder at its shortest, an extension can be missing.
+        # The shortest expansion: a file may have no extension.
         shortest = {"uuid": "u", "filename": "f", "ext": "", "date": "2026/11/23", "policy": "p"}
         try:
             check_key(self.expand(shortest), field="key")
@@ -220,15 +220,15 @@ class KeyTemplate:
 
     @property
     def unique(self) -> bool:
-        """Whether no two uploads can get the same key."""
+        """Whether every upload gets a key of its own."""
         return "{uuid}" in self.text
 
     def unique_name(self, rest: str, *, policy: str) -> str | None:
-        """Return what stands for ``{uuid}`` in what this template may have made, or ``None``.
+        """Return the ``{uuid}`` part of a key that this template may have made, or ``None``.
 
         Args:
-            rest: The key below the user's prefix.
-            policy: The policy's name.
+            rest: Key below the user's prefix.
+            policy: Name of the policy.
         """
         forms = {
             "uuid": "([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})",
@@ -247,7 +247,7 @@ class KeyTemplate:
         return _PLACEHOLDER.sub(lambda match: values[match[1]], self.text)
 
     def longest(self, policy: str) -> int:
-        """Return the most UTF-8 bytes that an expansion can have."""
+        """Return the maximum size of an expansion in UTF-8 bytes."""
         values = {
             "uuid": "u" * 36,
             "filename": "f" * MAX_FILENAME_BYTES,

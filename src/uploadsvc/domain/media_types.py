@@ -1,4 +1,4 @@
-"""Media types: parsed as RFC 9110 section 8.3.1 says, never compared by substring."""
+"""Media types (RFC 9110 section 8.3.1), parsed before they are compared."""
 
 import re
 
@@ -8,10 +8,10 @@ DEFAULT = "application/octet-stream"
 MAX_LENGTH = 255
 
 _NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
-# A wildcard is a policy's to write, not a file's to be.
+# Only policies use wildcards.
 _TYPE = re.compile(rf"(?!\*)({_NAME})/(?!\*)({_NAME})")
-# Recorders write lists without quotes: "video/webm;codecs=vp8,opus". Each item is a token, so none of it can
-# pass for a second type where a browser takes the header apart at commas.
+# Recorders write unquoted lists: "video/webm;codecs=vp8,opus". Each item is a token, so no item can pass for
+# a second type if a browser splits the header at commas.
 _PARAMETER = re.compile(
     rf'[ \t]*;[ \t]*({_NAME})=({_NAME}(?:,{_NAME})*|"(?:[\t \x21\x23-\x5b\x5d-\x7e]|\\[\t \x21-\x7e])*")'
 )
@@ -21,7 +21,7 @@ _PATTERN = re.compile(rf"\*/\*|{_PATTERN_NAME}/(?:\*|{_PATTERN_NAME})")
 
 _ACTIVE = frozenset(
     {
-        # Browsers sniff what is said to be unknown, and find HTML in it:
+        # Browsers sniff unknown types and may find HTML:
         # https://mimesniff.spec.whatwg.org/#mime-type-sniffing-algorithm
         "application/unknown",
         "unknown/unknown",
@@ -56,7 +56,7 @@ _ACTIVE = frozenset(
     }
 )
 
-# A table of our own: the system's differs from machine to machine, and a key's type must not.
+# A fixed table: the system's differs between machines.
 _BY_EXTENSION = {
     "7z": "application/x-7z-compressed",
     "aac": "audio/aac",
@@ -134,7 +134,7 @@ _BY_EXTENSION = {
 
 
 def parse(value: str) -> str:
-    """Return a media type in the form that is signed: type and subtype in lower case, ``; name=value`` after.
+    """Return a media type as it is signed: type and subtype in lower case, then ``; name=value``.
 
     Raises:
         ValueError: Not a media type by RFC 9110, a wildcard, longer than `MAX_LENGTH`, or with a ``${``.
@@ -180,7 +180,7 @@ def parse_pattern(value: str) -> str:
 
 
 def from_filename(filename: str) -> str:
-    """Return the media type that the extension stands for, else `DEFAULT`."""
+    """Return the media type of the file extension, or `DEFAULT`."""
     return _BY_EXTENSION.get(file_extension(filename)[1:].lower(), DEFAULT)
 
 
@@ -190,13 +190,13 @@ def essence(media_type: str) -> str:
 
 
 def is_active(media_type: str) -> bool:
-    """Whether a browser that opens such a file would run what is in it."""
+    """Return whether a browser would run code in such a file."""
     name = essence(media_type)
     return name in _ACTIVE or name.endswith("+xml")
 
 
 def allowed(media_type: str, patterns: frozenset[str]) -> bool:
-    """Whether a parsed media type is among a policy's patterns.
+    """Return whether a parsed media type matches a policy's patterns.
 
     HTML, SVG, XML and JavaScript count only where a pattern names them exactly: ``*/*`` and ``image/*`` are
     written by people who mean files, not pages that run on the bucket's domain.

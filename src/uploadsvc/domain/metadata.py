@@ -1,15 +1,15 @@
-"""User metadata: names, and values made fit for an HTTP header."""
+"""User metadata: names, and values encoded for HTTP headers."""
 
 import re
 from collections.abc import Mapping
 from urllib.parse import quote, unquote
 
 MAX_METADATA_BYTES = 2048
-"""All names and values together: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html"""
+"""Maximum size of all names and values together: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html"""
 
 RESERVED = "uploadsvc-"
 UPLOAD_MARK = "uploadsvc-upload"
-"""Names the upload (its ``upload_uuid``) that an object came from, where the key alone does not tell."""
+"""Metadata name for the UUID of the upload that stored an object, used if the key alone does not tell."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
@@ -19,12 +19,12 @@ _SAFE = "!\"#$&'()*+,-./:;<=>?@[\\]^_`|}~"
 
 
 def is_metadata_name(name: str) -> bool:
-    """Whether a policy may list this name: short, lower case, and not one of ours."""
+    """Return whether a policy may use this name: short, lower case and not reserved."""
     return bool(_NAME.fullmatch(name)) and not name.startswith(RESERVED)
 
 
 def is_text(value: str) -> bool:
-    """Whether a value can be encoded at all: JSON can spell lone surrogates, UTF-8 cannot."""
+    """Return whether a value can be encoded: JSON can contain lone surrogates, UTF-8 cannot."""
     return not _SURROGATES.search(value)
 
 
@@ -34,7 +34,7 @@ def encode(value: str) -> str:
 
 
 def decode(value: str) -> str:
-    """Undo `encode`; a value that others wrote differently is given as it is."""
+    """Reverse `encode`; return a value in another encoding unchanged."""
     try:
         return unquote(value, errors="strict")
     except UnicodeDecodeError:
@@ -42,5 +42,5 @@ def decode(value: str) -> str:
 
 
 def encoded_size(metadata: Mapping[str, str]) -> int:
-    """Return the bytes that S3 counts: names and encoded values."""
+    """Return the size that S3 counts: names and encoded values, in bytes."""
     return sum(len(name) + len(encode(value)) for name, value in metadata.items())

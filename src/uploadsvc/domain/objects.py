@@ -1,4 +1,4 @@
-"""What S3 says of a stored object."""
+"""Stored objects, as S3 describes them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from uploadsvc.domain.checksums import Checksum
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedObject:
-    """One line of a listing: key, size in bytes, ETag without quotes, and when it was stored (UTC)."""
+    """An object in a listing: key, size in bytes, ETag without quotes, time of storage (UTC)."""
 
     key: str
     size: int
@@ -19,19 +19,19 @@ class ListedObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:
-    """One object's facts, as S3's ``HeadObject`` gives them.
+    """An object, as ``HeadObject`` describes it.
 
     Attributes:
-        key: The whole key.
-        bucket: Where it is.
-        size: In bytes.
-        content_type: As S3 will serve it.
-        etag: Without quotes.
-        version_id: In a versioned bucket.
-        checksums: Of the whole object, by algorithm; empty where the store keeps none.
-        last_modified: UTC.
-        metadata: User metadata, decoded, without ours.
-        upload: The upload (its ``upload_uuid``) that the object says it came from.
+        key: Whole key.
+        bucket: Bucket.
+        size: Size in bytes.
+        content_type: Content type that S3 serves.
+        etag: ETag without quotes.
+        version_id: Version, in a versioned bucket.
+        checksums: Checksums of the object; empty if the store keeps none.
+        last_modified: Time of storage (UTC).
+        metadata: User metadata, decoded, without the service's own.
+        upload: UUID of the upload that stored the object, if its metadata names one.
     """
 
     key: str

@@ -54,26 +54,26 @@ class UploadRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All that is decided about one upload before anything is signed.
+    """Everything that is decided about an upload before anything is signed.
 
     Attributes:
-        method: How the bytes will be sent.
-        key: The whole object key.
-        content_type: The media type, parsed; empty where it is left open.
-        min_size: Least size in bytes that will be taken.
-        max_size: Most size in bytes that will be taken.
-        checksum: What the bytes must hash to, where it was named.
-        part_checksum: The checksum that each part must bring, for a multipart upload that has one.
-        headers: For a PUT: every header to be signed besides ``host``. For a multipart upload: those that
-            describe the object to be.
-        fields: For a POST: every form field besides those of the signature.
-        expires_in: How long the URLs shall live, in seconds.
-        tags_object: Whether the object will name its upload in its metadata (`UPLOAD_MARK`), because its key
-            may have been in use before.
-        no_overwrite: Whether S3 is to refuse where an object is there already.
-        replaceable: Whether a live URL could replace the object once it is there.
-        parts: How the file is cut, for a multipart upload whose size is known.
-        upload_expires_in: How long the upload may take, in seconds.
+        method: Upload method.
+        key: Whole object key.
+        content_type: Media type, parsed; empty if any is accepted.
+        min_size: Minimum size in bytes.
+        max_size: Maximum size in bytes.
+        checksum: Promised checksum of the file, if any.
+        part_checksum: Checksum algorithm of the parts, if any.
+        headers: For a PUT, every signed header besides ``host``; for a multipart upload, those that describe
+            the object.
+        fields: For a POST, every form field besides those of the signature.
+        expires_in: Lifetime of the URLs in seconds.
+        tags_object: Whether the object's metadata names its upload (`UPLOAD_MARK`), because its key may have
+            been used before.
+        no_overwrite: Whether S3 refuses to replace an existing object.
+        replaceable: Whether a live URL could replace the stored object.
+        parts: Parts of the file, for a multipart upload of known size.
+        upload_expires_in: Lifetime of the upload in seconds.
     """
 
     method: Method

@@ -1,4 +1,4 @@
-"""Policies: what may be uploaded, decided by the operator and checked once, at the start."""
+"""Policies: the operator's rules for uploads, checked once at start."""
 
 import re
 from collections.abc import Mapping
@@ -60,7 +60,7 @@ class PolicyError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What one kind of upload may be. Sizes are bytes, durations seconds.
+    """Rules for one kind of upload. Sizes are in bytes, durations in seconds.
 
     Attributes:
         name: How requests call it.
@@ -115,19 +115,19 @@ class Policy:
 
     @property
     def all_types(self) -> bool:
-        """Whether it leaves the media type open."""
+        """Whether every media type is allowed."""
         return "*/*" in self.content_types
 
     @property
     def metadata_is_fixed(self) -> bool:
-        """Whether some metadata has a value of the operator's."""
+        """Whether the operator fixes the value of some metadata."""
         return any(value is not None for value in self.metadata.values())
 
     def check(self, *, provider: Provider, namespace: Namespace) -> None:
         """Check the policy against itself, the store and the key prefix.
 
         Raises:
-            PolicyError: It can never be fulfilled, or asks for what the store lacks.
+            PolicyError: No upload can satisfy it, or it needs a feature that the store lacks.
         """
         self._check_ranges()
         self._check_multipart()
@@ -229,8 +229,8 @@ class Policy:
 
         Args:
             provider: The store.
-            may_replace: Whether nothing is lost by a write to the key: it is new, or overwriting is
-                allowed. Otherwise S3 must be told not to overwrite, which a form cannot do.
+            may_replace: Whether a write to the key loses nothing: the key is new, or overwriting is allowed.
+                Otherwise S3 must be told not to overwrite, which a form cannot do.
         """
         usable = self.methods
         if not provider.post_policies or not may_replace:

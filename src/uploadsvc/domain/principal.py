@@ -1,4 +1,4 @@
-"""Who calls."""
+"""Authenticated callers."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,11 +29,11 @@ class Principal:
     service: str | None = None
 
     def usable(self, policies: Iterable[str]) -> list[str]:
-        """Return the names of those policies that the caller may use, sorted."""
+        """Return the names of the policies that the caller may use, sorted."""
         return sorted(name for name in policies if self.policies is None or name in self.policies)
 
     def check_policy(self, policy: str, *, field: str = "policy") -> None:
-        """Let the caller use a policy, or not.
+        """Raise unless the caller may use the policy.
 
         Args:
             policy: Its name.
@@ -47,7 +47,7 @@ class Principal:
             raise Forbidden(detail, field=field)
 
     def check_objects(self) -> None:
-        """Let the caller reach objects beyond their own new uploads, or not.
+        """Raise unless the caller may reach stored objects.
 
         Raises:
             Forbidden: The credential is an upload token, or limited to some policies: an object does not say

@@ -1,4 +1,4 @@
-"""What each S3-compatible store can do.
+"""Profiles of S3-compatible stores.
 
 A capability that is missing is refused at the start or never chosen; it does not fail in the browser.
 """
@@ -9,7 +9,7 @@ GIB = 1024**3
 TIB = 1024**4
 
 MAX_SINGLE_PUT = 5 * GIB
-"""The largest body of one PUT or POST: https://docs.aws.amazon.com/general/latest/gr/s3.html"""
+"""Largest body of one PUT or POST, in bytes: https://docs.aws.amazon.com/general/latest/gr/s3.html"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
