@@ -1,4 +1,4 @@
-"""The public door: the service as an app, or as a router for another app."""
+"""The public entry points: the service as an app, and as a router for another app."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

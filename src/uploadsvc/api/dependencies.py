@@ -20,7 +20,7 @@ def authentication(authenticator: Authenticator, *, user_needed: bool = True) ->
 
     Args:
         authenticator: Verifies them.
-        user_needed: Whether a service has to name a user.
+        user_needed: Whether a service must name a user.
     """
 
     async def authenticate(request: Request) -> Principal:

@@ -131,7 +131,7 @@ def better_upload_router(
 async def _all_parts(
     uploads: Uploads, caller: Principal, grant: Grant, *, expires_in: int
 ) -> list[dict[str, Any]]:
-    # Other requests get a turn: ten thousand signatures take a large part of a second.
+    # Let other requests run: ten thousand signatures take a large part of a second.
     await asyncio.sleep(0)
     signed = [part_json(part) for part in grant.parts]
     count = grant.plan.parts.count if grant.plan.parts else 0
