@@ -198,8 +198,8 @@ def is_active(media_type: str) -> bool:
 def allowed(media_type: str, patterns: frozenset[str]) -> bool:
     """Return whether a parsed media type matches a policy's patterns.
 
-    HTML, SVG, XML and JavaScript count only where a pattern names them exactly: ``*/*`` and ``image/*`` are
-    written by people who mean files, not pages that run on the bucket's domain.
+    HTML, SVG, XML and JavaScript match only patterns that name them exactly: an operator who writes ``*/*``
+    or ``image/*`` means files, not pages that run on the bucket's domain.
     """
     name = essence(media_type)
     if name in patterns:
