@@ -31,7 +31,7 @@ from uploadsvc.domain.errors import StorageDenied, StorageMisconfigured, Storage
 from uploadsvc.s3.credentials import CredentialSource
 
 _REFUSED: Final = frozenset({"AccessDenied", "InvalidClientTokenId", "SignatureDoesNotMatch"})
-"""STS will say the same again: https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html"""
+"""Errors that a retry does not change: https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html"""
 
 
 class AwsChain:
@@ -155,7 +155,7 @@ async def _renewed(refresh: Callable[[], Any]) -> Credentials:
     if inspect.isawaitable(answer):
         answer = await answer
     if not answer:
-        # The metadata service does not answer, or has no role any more.
+        # The metadata service does not answer, or no longer has a role.
         raise CredentialRetrievalError(provider="chain", error_msg="no answer")
     return _credentials(
         answer["access_key"], answer["secret_key"], answer["token"], parse_timestamp(answer["expiry_time"])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import httpx
 
 DEADLINE: Final = 4.5
-"""Seconds that one call to S3 may take, retries included; a caller has its answer within five."""
+"""Seconds that one call to S3 may take, retries included; callers get an answer within five."""
 
 MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound"})
 """Codes of a missing object."""
@@ -32,7 +32,7 @@ NOT_S3: Final = (ResponseParserError, LookupError)
 """Raised when an answer is not S3's, such as a proxy's login page."""
 
 NO_ANSWER: Final = (BotoCoreError, AiohttpError, OSError, *NOT_S3)
-"""Raised when a call to S3 gets no answer of S3's; `NOT_S3` among them when something else answers."""
+"""Raised when a call to S3 gets no answer from S3; `NOT_S3` among them when something else answers."""
 
 _MAX_BODY: Final = 65_536
 """Bytes of an error's body that are parsed; S3's own have a few thousand at most."""

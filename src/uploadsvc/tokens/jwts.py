@@ -1,4 +1,4 @@
-"""Short-lived JWTs (RFC 7519) that the service issues for itself to verify, in three kinds."""
+"""Three kinds of short-lived JWTs (RFC 7519) that the service both issues and verifies."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
