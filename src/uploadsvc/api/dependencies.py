@@ -12,7 +12,7 @@ from uploadsvc.domain.principal import Principal
 from uploadsvc.tokens.jwts import ServiceTokens
 
 Authenticate = Callable[..., Principal | Awaitable[Principal]]
-"""A FastAPI dependency that returns the caller or raises. It may have dependencies of its own."""
+"""A FastAPI dependency that returns the caller or raises. It may have its own dependencies."""
 
 
 def authentication(authenticator: Authenticator, *, user_needed: bool = True) -> Authenticate:

@@ -22,7 +22,7 @@ DEADLINE: Final = 5.0
 """Maximum seconds of one fetch, including discovery."""
 
 COOLDOWN: Final = 30.0
-"""Minimum seconds between the starts of two fetches, whether or not the first succeeded."""
+"""Minimum seconds between the starts of two fetches, even after a success."""
 
 MAX_AGE: Final = 600.0
 """Seconds after which keys are fetched again. Until then, and during the fetch, the old ones are used."""

@@ -71,7 +71,7 @@ class Canaries:
     Args:
         target: The target of the run.
         http: Sends as a browser does, and follows no redirect.
-        presigner: Signs for the address to which they are sent.
+        presigner: Signs for the address that they are sent to.
         permissions: Whether they may be stored.
         cleanup: Tracks them.
     """

@@ -171,7 +171,7 @@ def parse_pattern(value: str) -> str:
     """Return a policy's pattern in lower case: ``image/png``, ``image/*`` or ``*/*``.
 
     Raises:
-        ValueError: It is none of these.
+        ValueError: It has another form.
     """
     if not _PATTERN.fullmatch(value):
         message = f"{value!r} is not a media type: type/subtype, type/* or */*, without parameters"

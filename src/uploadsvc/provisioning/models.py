@@ -16,7 +16,7 @@ class BucketRequirements:
 
     Attributes:
         bucket: The bucket's name.
-        region: The region where it is, or is to be created.
+        region: The region where it is, or will be created.
         provider: The store's features.
         key_prefix: The prefix of all keys, without a trailing slash.
         origins: Origins of the pages that upload and download, exactly as browsers send them; or ``*``.

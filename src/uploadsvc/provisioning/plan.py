@@ -129,7 +129,7 @@ async def _change(state: RuleState) -> RuleState:
 
 
 async def _read_back(client: "S3Client", requirements: BucketRequirements, steps: list[Step]) -> list[Step]:
-    """Return the steps, as failed where a changed rule is not there now."""
+    """Return the steps; mark those as failed whose changed rule is not there now."""
     checks = {check.rule: check for check in CHECKS}
     unseen = {step.rule: "" for step in steps if step.state in {"made", "changed"}}
     for pause in _PAUSES if unseen else ():

@@ -35,7 +35,7 @@ _REFUSED: Final = frozenset({"AccessDenied", "InvalidClientTokenId", "SignatureD
 
 
 class AwsChain:
-    """Fetches credentials from the AWS chain, anew at each call.
+    """Fetches credentials from the AWS chain, without caching them.
 
     botocore's own credentials refresh themselves while a caller waits, at every call in their last 15
     minutes; for a session of 15 minutes, at every call. So they are only read here, and `CredentialSource`

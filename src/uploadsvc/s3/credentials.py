@@ -14,7 +14,7 @@ EXPIRY_MARGIN: Final = timedelta(seconds=60)
 """Time between the end of a URL and that of the credentials that signed it."""
 
 AHEAD: Final = timedelta(minutes=15)
-"""Time before their end at which credentials are renewed; halfway, if they live shorter."""
+"""Time before their end at which credentials are renewed; halfway through shorter lifetimes."""
 
 RETRY: Final = timedelta(seconds=10)
 """Pause between two fetches while the old credentials still work."""
@@ -160,7 +160,7 @@ class CredentialSource:
 
     def _fail(self, failure: UploadsvcError, *, cause: BaseException) -> None:
         now = self._clock()
-        # Without the cause's message, into which a credential process may print anything.
+        # Leave out the cause's message: a credential process may print anything into it.
         _log.warning(
             "credentials_not_refreshed",
             error=type(cause).__name__,

@@ -163,7 +163,7 @@ async def s3_errors(
         raise _storage_error(failure) from None
     except NOT_S3 as error:
         _log.warning("s3_speaks_otherwise", operation=operation, error=type(error).__name__)
-        detail = "What answers in the object store's place does not answer as S3 does."
+        detail = "The object store's address does not answer as S3 does."
         raise StorageMisconfigured(detail) from None
     except NO_ANSWER as error:
         _log.warning("s3_unreachable", operation=operation, error=type(error).__name__)
@@ -179,7 +179,7 @@ def _storage_error(failure: S3Failure) -> UploadsvcError:
         return StorageDenied(f"The object store refuses the service's credentials ({code or status}).")
     if status in _BUSY_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return StorageUnavailable(f"The object store is overloaded or failing ({code or status}).")
-    return StorageMisconfigured(f"The object store does not take the request ({code or status}).")
+    return StorageMisconfigured(f"The object store rejects the request ({code or status}).")
 
 
 def _parsed(body: bytes) -> "Element | None":

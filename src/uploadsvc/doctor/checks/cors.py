@@ -126,7 +126,7 @@ class Browser:
     Args:
         target: The target of the run.
         http: Sends them.
-        endpoint: The address to which they are sent.
+        endpoint: The address that they are sent to.
     """
 
     def __init__(self, target: Target, http: httpx.AsyncClient, endpoint: BucketEndpoint) -> None:
@@ -166,7 +166,7 @@ class Browser:
             if "post" in planner.methods:
                 # Sent only when the page watches the progress, as the known uploaders do.
                 asked.add(Preflight(origin=origin, method="POST"))
-        # Browsers with S3 credentials of their own use more methods; GET and HEAD need no preflight.
+        # Browsers with their own S3 credentials use more methods; GET and HEAD need no preflight.
         used = {one.method for one in asked}
         for method in self._target.requirements.cors_methods - {"GET", "HEAD"} - used:
             asked.add(Preflight(origin=origin, method=method))

@@ -1,4 +1,4 @@
-"""The address to which browsers are sent."""
+"""The address that browsers upload to."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ class Route:
     """The canaries' route to S3: the public address, or the service's own if the public one fails from here.
 
     Attributes:
-        presigner: Signs for the address to which they are sent.
+        presigner: Signs for the address that they are sent to.
         reached: Whether they can be sent at all.
     """
 

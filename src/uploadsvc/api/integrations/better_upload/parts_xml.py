@@ -1,4 +1,4 @@
-"""Reads the XML with which Better Upload's client completes an upload.
+"""Parses the XML that Better Upload's client sends to complete an upload.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 """
