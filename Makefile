@@ -14,16 +14,25 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no
 	--no-emit-index-url --no-emit-find-links $(LOCK_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check fix openapi docs bench web lock clean
+.PHONY: help dev test test-unit test-integration test-e2e check fix openapi docs bench web lock clean
 
 help:  ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 dev: $(VENV)/.dev  ## Run the service, an embedded S3 and the demo page on http://127.0.0.1:8000/.
 	@exec $(VENV)/bin/uploadsvc dev $(ARGS)
 
 test: $(VENV)/.test $(LOCALSTACK_VENV)/.ready $(CLIENTS_MODULES)/.ready $(UPLOADERS_MODULES)/.ready  ## Run all tests, against LocalStack and SeaweedFS too.
 	$(VENV)/bin/python -m pytest $(PARALLEL) $(ARGS)
+
+test-unit: $(VENV)/.test  ## Run the unit tests: no process, no socket, under a minute.
+	$(VENV)/bin/python -m pytest tests/unit --numprocesses auto $(ARGS)
+
+test-integration: $(VENV)/.test  ## Run the tests over moto and scripted S3 servers.
+	$(VENV)/bin/python -m pytest tests/integration $(PARALLEL) $(ARGS)
+
+test-e2e: $(VENV)/.test $(LOCALSTACK_VENV)/.ready $(CLIENTS_MODULES)/.ready $(UPLOADERS_MODULES)/.ready  ## Run the tests over SeaweedFS, LocalStack, browsers and generated clients.
+	$(VENV)/bin/python -m pytest tests/e2e $(PARALLEL) $(ARGS)
 
 check: $(VENV)/.test  ## Lint, format check, types, import rules.
 	$(VENV)/bin/ruff check .
