@@ -17,7 +17,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no
 .PHONY: help dev test test-unit test-integration test-e2e check fix openapi docs bench web lock clean
 
 help:  ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 dev: $(VENV)/.dev  ## Run the service, an embedded S3 and the demo page on http://127.0.0.1:8000/.
 	@exec $(VENV)/bin/uploadsvc dev $(ARGS)
