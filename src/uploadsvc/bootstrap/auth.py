@@ -56,7 +56,7 @@ def build_jwt_verifier(
     try:
         if kind in {"secret", "public_key"}:
             return by_fixed_key(_fixed_key_verifier(section, clock)), nullcontext()
-        source = JwksUrl(section.jwks_url) if section.jwks_url else OidcIssuer(section.issuer or "")
+        source = JwksUrl(section.jwks_url or "") if kind == "jwks_url" else OidcIssuer(section.issuer or "")
         verifier = JwksVerifier(
             source=source,
             algorithms=section.algorithms,

@@ -15,7 +15,8 @@ _HINTS: Final = ("x-amz-", "signature", "bearer ")
 
 # Between name and value in a URL, a form, a header or a list, with any quotes.
 _IS: Final = r"""["'\\]*\s*(?:[=:,]|%3[ad])\s*["'\\]*"""
-_VALUE: Final = r"""[^&\s"'\\]+"""
+# A following name is no value: what comes after it is.
+_VALUE: Final = r"""(?!X-Amz-|Signature\b|Bearer )[^&\s"'\\]+"""
 _NAMED: Final = re.compile(
     rf"((?:X-Amz-(?:Signature|Credential|Security-Token)|Signature){_IS}){_VALUE}"
     r"|(Bearer )[A-Za-z0-9._~+/=-]+",
@@ -23,8 +24,9 @@ _NAMED: Final = re.compile(
 )
 _PARAMETERS: Final = re.compile(rf"(?:X-Amz-[A-Za-z0-9-]+|Signature){_IS}{_VALUE}", re.IGNORECASE)
 
-# A session token; the path of a source file in a traceback may be as long.
-_LONG: Final = re.compile(r"(?<![A-Za-z0-9+/=_.%~-])(?<!File \")[A-Za-z0-9+/=_.%~-]{100,}")
+# A session token; in a traceback the path of a source file may be as long.
+_LONG: Final = re.compile(r"[A-Za-z0-9+/=_.%~-]{100,}")
+_LONG_NO_PATH: Final = re.compile(rf"(?<![A-Za-z0-9+/=_.%~-])(?<!File \"){_LONG.pattern}")
 _SIGNATURE: Final = re.compile(r"(?<![A-Za-z0-9])[0-9a-f]{64}(?![A-Za-z0-9])", re.IGNORECASE)
 # A secret key has letters of both cases and digits; a request id has another length.
 _SECRET: Final = re.compile(
@@ -49,7 +51,7 @@ def without_secrets(text: str) -> str:
     text = without_named_secrets(text)
     if len(text) < _SHORTEST:
         return text
-    for secret in (_LONG, _SIGNATURE, _SECRET):
+    for secret in (_LONG_NO_PATH, _SIGNATURE, _SECRET):
         text = secret.sub(_REDACTED, text)
     return text
 
@@ -63,5 +65,5 @@ def redacted(message: object) -> str:
         message: The message as it was read; ``None`` if there is none.
     """
     text = " ".join(str(message or "").split())
-    text = without_secrets(_PARAMETERS.sub(_REDACTED, text))
+    text = _LONG.sub(_REDACTED, without_secrets(_PARAMETERS.sub(_REDACTED, text)))
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

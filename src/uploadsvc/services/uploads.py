@@ -184,6 +184,7 @@ class Uploads:
         etags: Mapping[int, str] | None = None,
         *,
         wait: float = 0.0,
+        through_outages: bool = False,
     ) -> Completion:
         """Compare the stored object with the upload's promise and sign a receipt. Safe to repeat.
 
@@ -191,8 +192,9 @@ class Uploads:
             caller: The caller.
             upload_id: Id of the upload.
             etags: ETags that the caller received for its parts, by part number.
-            wait: Seconds to keep trying while S3 is assembling the parts or does not answer, for clients that
-                treat the first failure as final.
+            wait: Seconds to keep trying while S3 is assembling the parts, for clients that treat the first
+                failure as final.
+            through_outages: Keep trying for as long while S3 does not answer, too.
 
         Raises:
             UploadIncomplete: Nothing has arrived yet, or not all parts.
@@ -203,7 +205,7 @@ class Uploads:
             UploadsvcError: As for `status`.
         """
         claims = self._verify(caller, upload_id)
-        stored = await self._assembled_in(wait, claims, etags)
+        stored = await self._assembled_in(wait, claims, etags, through_outages=through_outages)
         checksum = verify(claims, stored, guessed_types=self._guessed_types)
         now = self._now()
         facts = {
@@ -225,7 +227,12 @@ class Uploads:
         )
 
     async def _assembled_in(
-        self, wait: float, claims: UploadClaims, etags: Mapping[int, str] | None
+        self,
+        wait: float,
+        claims: UploadClaims,
+        etags: Mapping[int, str] | None,
+        *,
+        through_outages: bool,
     ) -> StoredObject:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait
@@ -233,7 +240,9 @@ class Uploads:
             try:
                 async with _in_time():
                     return await self._assembled(claims, etags)
-            except errors.StorageUnavailable:
+            except errors.StorageUnavailable as error:
+                if not (through_outages or isinstance(error, errors.StillAssembling)):
+                    raise
                 if loop.time() + RETRY_PAUSE >= deadline:
                     raise
                 await asyncio.sleep(RETRY_PAUSE)

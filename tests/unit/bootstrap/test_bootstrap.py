@@ -478,3 +478,17 @@ async def test_one_clock_moves_everything(
         assert f"{clock():%Y/%m/%d}/" in later.plan.key
         assert later.expires_at == clock() + timedelta(seconds=900)
         assert sessions == [start, clock()]
+
+
+def test_an_empty_jwks_url_does_not_fall_back_to_discovery() -> None:
+    """A TOML file can set one; the issuer beside it must not silently lead to the keys."""
+    jwt_settings = {"jwks_url": "", "issuer": ISSUER, "audience": "uploads"}
+    settings = Settings.model_validate(
+        {
+            "secret_key": SECRET,
+            "s3": {"bucket": "media", "region": "eu-central-1"},
+            "auth": {"jwt": jwt_settings},
+        }
+    )
+    with pytest.raises(SettingsError, match="UPLOADSVC_AUTH__JWT__JWKS_URL"):
+        create_app(settings)

@@ -15,6 +15,10 @@ NAMED = [
     ("('x-amz-security-token', 'abc123')", "('x-amz-security-token', '[redacted]')"),
     ("SignedHeaders=host, Signature=abc123", "SignedHeaders=host, Signature=[redacted]"),
     ("Authorization: Bearer abc.def-_~+/=", "Authorization: Bearer [redacted]"),
+    ("bad signature: Bearer abc.def", "bad signature: Bearer [redacted]"),
+    ("X-Amz-Credential, Bearer abc", "X-Amz-Credential, Bearer [redacted]"),
+    ("signature: x-amz-credential = abc/1", "signature: x-amz-credential = [redacted]"),
+    ("Signature: 'X-Amz-Credential': 'abc/x'", "Signature: 'X-Amz-Credential': '[redacted]'"),
 ]
 
 
@@ -31,6 +35,11 @@ def test_secrets_without_a_name_are_blacked_out(secret: str) -> None:
     """By their form: a token's length, a signature's digits, a secret key's letters."""
     assert without_secrets(f"it was {secret}!") == "it was [redacted]!"
     assert redacted(f"it was {secret}!") == "it was [redacted]!"
+
+
+def test_a_message_of_s3_holds_no_path_of_a_source_file() -> None:
+    """What may be one in a traceback is a token there."""
+    assert redacted(f'File "{TOKEN}"') == 'File "[redacted]"'
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ async def test_a_completion_that_waits_tries_until_s3_answers(bucket: FakeBucket
         StillAssembling("busy"),
         StorageUnavailable("down"),
     ]
-    completion = await bucket.uploads.complete(ANN, upload_id, wait=60)
+    completion = await bucket.uploads.complete(ANN, upload_id, wait=60, through_outages=True)
     assert completion.stored.size == 5
     assert bucket.storage.calls == 4
 
@@ -73,8 +73,18 @@ async def test_a_completion_waits_no_longer_than_asked(
     bucket.storage.on_call = pass_time
     bucket.storage.failures = [failure("down") for _ in range(9)]
     with pytest.raises(failure):
-        await bucket.uploads.complete(ANN, upload_id, wait=50)
+        await bucket.uploads.complete(ANN, upload_id, wait=50, through_outages=True)
     assert bucket.storage.calls == tries
+
+
+async def test_a_completion_that_waits_for_the_assembly_reports_an_outage_at_once(
+    bucket: FakeBucket,
+) -> None:
+    upload_id = await stored_upload(bucket)
+    bucket.storage.failures = [StillAssembling("busy"), StorageUnavailable("down")]
+    with pytest.raises(StorageUnavailable, match="down"):
+        await bucket.uploads.complete(ANN, upload_id, wait=60)
+    assert bucket.storage.calls == 2
 
 
 async def test_what_waiting_cannot_change_is_told_at_once(bucket: FakeBucket) -> None:

@@ -112,7 +112,7 @@ def better_upload_router(
         caller, upload_id = action.principal, action.claims["upload"]
         etags = read_parts(await request.body())
         try:
-            await uploads.complete(caller, upload_id, etags, wait=COMPLETE_WAIT)
+            await uploads.complete(caller, upload_id, etags, wait=COMPLETE_WAIT, through_outages=True)
         except StorageUnavailable:
             # Relative, so that it is right behind any proxy.
             return Response(status_code=HTTPStatus.TEMPORARY_REDIRECT, headers={"Location": token})
