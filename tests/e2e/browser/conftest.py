@@ -19,6 +19,9 @@ from playwright.async_api import (
 from tests.support.browser.module_stage import Clock, Stage, stage
 from tests.support.processes import demo
 from tests.support.servers import S3Server, free_port
+from tests.support.stores import s3
+
+__all__ = ["s3"]
 
 _FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 

@@ -9,10 +9,11 @@ from playwright.async_api import Browser, BrowserContext
 from tests.e2e.browser.conftest import browser
 from tests.support.identity_provider import IdentityProvider, identity_provider
 from tests.support.servers import ROOT, S3Server
+from tests.support.stores import s3
 from tests.support.stories.operated import Operated, environment, operated
 from tests.support.stories.second_service import Document
 
-__all__ = ["browser"]
+__all__ = ["browser", "s3"]
 
 Service = Callable[[S3Server], Awaitable[Operated]]
 

@@ -7,9 +7,10 @@ import pytest
 from playwright.async_api import Browser, BrowserContext
 from tests.e2e.browser.conftest import browser
 from tests.support.pages import examples, text_of
+from tests.support.stores import s3
 from tests.support.uploaders.packages import STAMP, UPLOADERS, bundle
 
-__all__ = ["browser"]
+__all__ = ["browser", "s3"]
 
 Bundled = Callable[[str], Awaitable[bytes]]
 
