@@ -25,11 +25,9 @@ from uploadsvc.api.v1.receipts import receipts_router
 from uploadsvc.api.v1.tokens import tokens_router
 from uploadsvc.api.v1.uploads import uploads_router
 from uploadsvc.bootstrap.auth import build_authenticator
-from uploadsvc.bootstrap.secrets import secret_keys
 from uploadsvc.bootstrap.services import Clock, Services, build_services, utc_now
 from uploadsvc.domain.principal import Principal
 from uploadsvc.settings import Settings, SettingsError, load_settings
-from uploadsvc.tokens.jwts import DEMO, ServiceTokens
 
 __all__ = [
     "Principal",
@@ -37,7 +35,6 @@ __all__ = [
     "SettingsError",
     "create_app",
     "create_router",
-    "demo_mode",
     "load_settings",
 ]
 
@@ -56,7 +53,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     """
     services = build_services(settings, clock=clock)
     authenticator, keys = build_authenticator(settings, services)
-    demo = demo_mode(settings, clock=clock)
+    demo = _demo(settings, services)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -76,6 +73,8 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
         # A redirect to the path with a slash would repeat the Host of the request.
         redirect_slashes=False,
     )
+    # For `uploadsvc dev`, which prints a demo user's token.
+    app.state.demo = demo
     _include(app.router, settings, services, authentication(authenticator))
     app.include_router(tokens_router(services.token_issuer, authentication(authenticator, user_needed=False)))
     in_path = path_authentication(services.upload_tokens)
@@ -143,14 +142,12 @@ def _include(router: APIRouter, settings: Settings, services: Services, authenti
     router.include_router(receipts_router(services.receipts))
 
 
-def demo_mode(settings: Settings, *, clock: Clock = utc_now) -> Demo | None:
-    """Return the demo users and their tokens, or ``None`` outside demo mode.
-
-    Raises:
-        SettingsError: The secret key is missing.
-    """
-    if not settings.demo:
+def _demo(settings: Settings, services: Services) -> Demo | None:
+    if services.demo_tokens is None:
         return None
     endpoint = settings.s3.public_endpoint
-    tokens = ServiceTokens(secret_keys(settings), kind=DEMO, clock=clock)
-    return Demo(tokens=tokens, storage_origin=f"{endpoint.scheme}://{endpoint.host}", clock=clock)
+    return Demo(
+        tokens=services.demo_tokens,
+        storage_origin=f"{endpoint.scheme}://{endpoint.host}",
+        clock=services.clock,
+    )

@@ -12,7 +12,6 @@ from uploadsvc.auth.trusted_header import TrustedHeader
 from uploadsvc.bootstrap.services import Clock, Services
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.settings.auth import AuthSettings, JwtSettings
-from uploadsvc.tokens.jwts import DEMO, ServiceTokens
 
 
 def build_authenticator(
@@ -24,17 +23,17 @@ def build_authenticator(
         SettingsError: A key cannot be read or does not fit its algorithms, or nothing is configured.
     """
     verify, keys = build_jwt_verifier(settings.auth.jwt, clock=services.clock)
-    demo = ServiceTokens(services.secrets, kind=DEMO, clock=services.clock) if settings.demo else None
     authenticator = Authenticator(
         verify=verify,
-        demo_tokens=demo,
+        demo_tokens=services.demo_tokens,
         upload_tokens=services.upload_tokens,
         api_keys=_api_keys(settings.auth),
         cookie=settings.auth.jwt.cookie,
         trusted_header=_trusted_header(settings.auth),
         allowed_origins=frozenset(settings.cors.allow_origins) - {"*"},
     )
-    if not (verify or demo or authenticator.api_keys or authenticator.trusted_header):
+    ways = (verify, authenticator.demo_tokens, authenticator.api_keys, authenticator.trusted_header)
+    if not any(ways):
         message = (
             "no authentication is configured, so nobody could call; set UPLOADSVC_AUTH__JWT__SECRET, "
             "__PUBLIC_KEY, __JWKS_URL or __ISSUER, UPLOADSVC_AUTH__API_KEYS or UPLOADSVC_AUTH__TRUSTED_HEADER"

@@ -1,8 +1,8 @@
 """The composition root: settings → the objects of the service, each built once."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from uploadsvc.bootstrap.secrets import build_receipts, secret_keys
@@ -25,7 +25,7 @@ from uploadsvc.services.temporary_credentials import CredentialIssuer
 from uploadsvc.services.upload_tokens import UploadTokenIssuer
 from uploadsvc.services.uploads import Uploads
 from uploadsvc.settings import Settings
-from uploadsvc.tokens.jwts import ACTION, UPLOAD, ServiceTokens
+from uploadsvc.tokens.jwts import ACTION, DEMO, UPLOAD, ServiceTokens
 from uploadsvc.tokens.receipts import Receipts
 from uploadsvc.tokens.signed_ids import SignedIds
 from uploadsvc.tokens.signed_uuids import SignedUuids
@@ -45,13 +45,13 @@ class Services:
 
     Attributes:
         clock: The one clock: everything that has a time takes it from here.
-        secrets: Secret keys: the first signs, all verify.
         policies: Policies of the service.
         creator: Creates uploads.
         uploads: Existing uploads.
         objects: Stored objects.
         token_issuer: Issues upload tokens for callers.
         upload_tokens: Verifies upload tokens.
+        demo_tokens: Tokens of the demo users; ``None`` outside demo mode.
         action_tokens: Tokens in URLs at which Better Upload sends no credential.
         receipts: Signs receipts.
         request_signer: Signs single S3 requests.
@@ -63,13 +63,13 @@ class Services:
     """
 
     clock: Clock
-    secrets: Sequence[bytes] = field(repr=False)
     policies: PolicyRegistry
     creator: UploadCreator
     uploads: Uploads
     objects: Objects
     token_issuer: UploadTokenIssuer
     upload_tokens: ServiceTokens
+    demo_tokens: ServiceTokens | None
     action_tokens: ServiceTokens
     receipts: Receipts
     request_signer: RequestSigner
@@ -147,13 +147,13 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
     )
     return Services(
         clock=clock,
-        secrets=secrets,
         policies=policies,
         creator=creator,
         uploads=uploads,
         objects=objects,
         token_issuer=token_issuer,
         upload_tokens=upload_tokens,
+        demo_tokens=ServiceTokens(secrets, kind=DEMO, clock=clock) if settings.demo else None,
         action_tokens=ServiceTokens(secrets, kind=ACTION, clock=clock),
         receipts=receipts,
         request_signer=request_signer,

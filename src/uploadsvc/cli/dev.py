@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from uploadsvc.app import create_app, demo_mode
+from uploadsvc.app import create_app
 from uploadsvc.bootstrap.bucket import prepare_bucket
 from uploadsvc.dev.seaweedfs import SeaweedFS, SeaweedFSError, run_seaweedfs
 from uploadsvc.dev.state import load_keys
@@ -79,14 +79,14 @@ async def _run(settings: Settings, listener: Any, host: str, port: int) -> None:
     names = dict.fromkeys([host, "127.0.0.1", "localhost"])
     origins = [*(f"http://{name}:{port}" for name in names), *settings.cors.allow_origins]
     await prepare_bucket(settings, origins=origins)
-    demo = demo_mode(settings)
-    token = demo.token("alice") if demo else ""
+    app = create_app(settings)
+    token = app.state.demo.token("alice")
     base = f"http://{host}:{port}"
 
     def started() -> None:
         print(_banner(base, token, str(settings.s3.endpoint_url), settings.s3.bucket), flush=True)  # noqa: T201 - a person reads
 
-    await serve(create_app(settings), listener, on_started=started)
+    await serve(app, listener, on_started=started)
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""All that an operator can set. Read by the command line and the composition root, and by nobody else."""
+"""Settings of the operator. Only the command line, the app and bootstrap read them."""
 
 from uploadsvc.settings.load import load_settings
 from uploadsvc.settings.model import Settings

@@ -1,4 +1,4 @@
-"""Read the settings from the environment and a TOML file; say in one line what is wrong with them."""
+"""Read the settings from the environment and a TOML file; report mistakes in one line."""
 
 import difflib
 import functools
@@ -22,16 +22,15 @@ from uploadsvc.settings.types import ENV_DELIMITER, ENV_PREFIX, SettingsError
 
 CONFIG_FILE = f"{ENV_PREFIX}CONFIG_FILE"
 
-# Kubernetes sets these for every Service of the namespace, one called "uploadsvc" included.
+# Kubernetes sets these if a Service of the namespace is called "uploadsvc".
 _KUBERNETES = re.compile(rf"{ENV_PREFIX}(SERVICE_(HOST|PORT)(_.*)?|PORT(_\d+_.*)?)")
 
-
-# The command line client's own; whoever serves and uploads on one machine may have them set for both.
+# Variables of `uploadsvc upload`, which may be set on the same machine.
 _CLIENT = frozenset(f"{ENV_PREFIX}{name}" for name in ("URL", "TOKEN", "API_KEY"))
 
 
 class _Sources(BaseSettings, Settings):
-    """`Settings` with the names that they have in the environment; only read from, never made."""
+    """The names of `Settings` in the environment. No instance is made."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
@@ -43,10 +42,10 @@ class _Sources(BaseSettings, Settings):
 
 
 class _Environment(EnvSettingsSource):
-    """The environment, where a list may also be written ``a, b``."""
+    """The environment, in which a list may also be written as ``a, b``."""
 
-    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ANN401 - as it is there
-        """Return the JSON that a value holds, else the value, which the model then takes or refuses."""
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ANN401 - as in the base class
+        """Return the value parsed as JSON, or unchanged for the model to validate."""
         try:
             return super().decode_complex_value(field_name, field, value)
         except ValueError:
@@ -56,14 +55,14 @@ class _Environment(EnvSettingsSource):
 def load_settings(
     overrides: Mapping[str, Any] | None = None, defaults: Mapping[str, Any] | None = None
 ) -> Settings:
-    """Return the settings of this process's environment and its TOML file; the environment wins.
+    """Load the settings from the environment and the TOML file; the environment wins.
 
     Args:
-        overrides: Values that win over both, as nested dictionaries.
-        defaults: Values for what neither names.
+        overrides: Nested dictionaries of values that win over both.
+        defaults: Nested dictionaries of values that both win over.
 
     Raises:
-        SettingsError: Something is missing, malformed, or not known.
+        SettingsError: A setting is missing, invalid or unknown.
     """
     _refuse_unknown(os.environ)
     config = _read_config(os.environ.get(CONFIG_FILE))
@@ -71,7 +70,7 @@ def load_settings(
     try:
         return Settings.model_validate(functools.reduce(_merged, layers))
     except ValidationError as error:
-        raise _first(error) from None
+        raise _first_error(error) from None
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,7 +93,7 @@ def _read_config(name: str | None) -> dict[str, Any]:
 
 
 def _refuse_unknown(environment: Mapping[str, str]) -> None:
-    """Refuse a top-level name that is misspelt; the model itself sees only the names it knows."""
+    """Refuse unknown top-level names, which pydantic ignores in the environment."""
     known = {f"{ENV_PREFIX}{field.upper()}" for field in Settings.model_fields} | {CONFIG_FILE}
     for name in environment:
         upper = name.upper()
@@ -111,8 +110,8 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
             raise SettingsError((name.upper().removeprefix(ENV_PREFIX),), f"there is no such setting; {hint}")
 
 
-def _first(error: ValidationError) -> SettingsError:
-    # The input is left out: it may be a secret.
+def _first_error(error: ValidationError) -> SettingsError:
+    # Without the input, which may be a secret.
     problems = error.errors(include_url=False, include_input=False)
     problem = problems[0]
     path = tuple(str(part) for part in problem["loc"])

@@ -1,4 +1,4 @@
-"""The settings model. Names and defaults are the contract; `make docs` writes `docs/settings.md` from it."""
+"""The settings model. Names and defaults are part of the contract; `make docs` writes `docs/settings.md`."""
 
 import re
 from typing import Annotated, ClassVar, Final, Literal, Self

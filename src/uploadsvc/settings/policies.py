@@ -1,4 +1,4 @@
-"""The settings of an upload policy. Names and defaults are the contract."""
+"""Settings of upload policies. Names and defaults are part of the contract."""
 
 from typing import Annotated
 
@@ -101,7 +101,7 @@ class PolicySettings(Section):
         """Return the policy, unchecked.
 
         Raises:
-            SettingsError: The key template is none.
+            SettingsError: The key template is malformed.
         """
         try:
             key = KeyTemplate(self.key)
@@ -110,6 +110,6 @@ class PolicySettings(Section):
         fields = {field: getattr(self, field) for field in type(self).model_fields}
         fields["content_types"] = frozenset(pattern.lower() for pattern in self.content_types)
         if self.max_expires_in is None:
-            # One hour is the most by default, unless the operator's own figure is higher.
+            # One hour, or the operator's own lifetime if that is longer.
             fields["max_expires_in"] = max(3600, self.expires_in)
         return Policy(**{**fields, "name": name, "key": key})

@@ -59,7 +59,10 @@ class Section(BaseModel):
     `docs/settings.md` is generated from the docstrings of sections and fields.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    # An error shows no input: that of a whole section begins with its secrets.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
 
 def parse_size(value: object) -> object:

@@ -1,4 +1,4 @@
-"""``uploadsvc serve`` as operators run it: a process with environment variables alone."""
+"""`uploadsvc serve` and `receipt-key` as operators run them."""
 
 import json
 import os
@@ -34,7 +34,7 @@ OWN_SECRET = "an operator's own secret for receipts, of 32 bytes or more"
 
 
 async def upload_at(base_url: str, token: str) -> dict[str, str]:
-    """Upload and complete; give the answer of the creation."""
+    """Upload and complete; return the created upload."""
     async with httpx.AsyncClient(
         base_url=base_url, headers={"Authorization": f"Bearer {token}"}, trust_env=False
     ) as api:
@@ -49,8 +49,8 @@ async def upload_at(base_url: str, token: str) -> dict[str, str]:
         return {"id": upload["id"], "url": upload["url"]}
 
 
-async def test_demo_mode_makes_its_bucket(tmp_path: Path, localstack: S3Server) -> None:
-    """With CORS for the pages that may call, once for all workers; and again at the next start."""
+async def test_demo_mode_creates_its_bucket(tmp_path: Path, localstack: S3Server) -> None:
+    """With CORS, once for all workers; a second start finds it."""
     port, origin = free_port(), "http://localhost:8000"
     environment = environment_for(localstack) | {
         "UPLOADSVC_S3__BUCKET": f"demo-{uuid4().hex}",
@@ -71,8 +71,7 @@ async def test_demo_mode_makes_its_bucket(tmp_path: Path, localstack: S3Server) 
             assert await running.ended(signal.SIGTERM, seconds=20) == 0
 
 
-async def test_demo_mode_without_its_s3_is_one_line(tmp_path: Path) -> None:
-    """The bucket could not be made: it says so, and does not start."""
+async def test_demo_mode_without_s3_stops_with_one_line(tmp_path: Path) -> None:
     environment = environment_for(s3_that_is_down()) | {"UPLOADSVC_DEMO": "true"}
     arguments = ("serve", "--port", str(free_port()))
     async with program(*arguments, directory=tmp_path, environment=environment) as running:
@@ -82,7 +81,7 @@ async def test_demo_mode_without_its_s3_is_one_line(tmp_path: Path) -> None:
 
 
 async def test_it_serves_and_its_logs_hold_no_secret(tmp_path: Path, localstack: S3Server) -> None:
-    """Started, healthy, ready, used, told to stop: exit 0, and every log line is JSON without a secret."""
+    """From start to SIGTERM: exit status 0, and JSON lines without secrets."""
     port, token = free_port(), token_for("alice")
     base_url = f"http://127.0.0.1:{port}"
     arguments = ("serve", "--port", str(port))
@@ -103,7 +102,7 @@ async def test_it_serves_and_its_logs_hold_no_secret(tmp_path: Path, localstack:
 
 
 async def test_several_workers_serve(tmp_path: Path, localstack: S3Server) -> None:
-    """Each process opens what another has sealed; SIGTERM ends them all."""
+    """Ids of one worker are valid for the others; SIGTERM stops all."""
     port = free_port()
     base_url = f"http://127.0.0.1:{port}"
     arguments = ("serve", "--port", str(port), "--workers", "2")
@@ -137,7 +136,7 @@ async def test_several_workers_serve(tmp_path: Path, localstack: S3Server) -> No
 async def test_a_wrong_setting_is_one_line(
     tmp_path: Path, changed: dict[str, str], named: str, workers: str
 ) -> None:
-    """Exit 1, and the line names the variable; no trace, no value of a secret."""
+    """Exit status 1; the line names the variable, without secrets."""
     server = S3Server(
         name="generic",
         endpoint_url="http://127.0.0.1:9",
@@ -156,8 +155,8 @@ async def test_a_wrong_setting_is_one_line(
     assert running.out == ""
 
 
-async def test_no_setting_at_all_is_one_line(tmp_path: Path) -> None:
-    """The first thing that anyone sees says what to set."""
+async def test_missing_settings_are_one_line(tmp_path: Path) -> None:
+    """It says what to set first."""
     async with program("serve", "--port", str(free_port()), directory=tmp_path) as running:
         assert await running.ended(seconds=20) == 1
     (line,) = running.err.splitlines()
@@ -166,7 +165,7 @@ async def test_no_setting_at_all_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_a_port_in_use_is_one_line(tmp_path: Path, localstack: S3Server, workers: str) -> None:
-    """Exit 1, and the line names the port."""
+    """Exit status 1; the line names the port."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -189,8 +188,8 @@ def receipt_key(monkeypatch: pytest.MonkeyPatch, *arguments: str, **settings: st
     return result
 
 
-def checked(receipt: str, printed: str) -> dict[str, object]:
-    """Return a receipt's claims, checked with what was printed alone."""
+def verified(receipt: str, printed: str) -> dict[str, object]:
+    """Return a receipt's claims, verified with the printed keys alone."""
     key = jwt.PyJWKSet.from_json(printed)[jwt.get_unverified_header(receipt)["kid"]]
     return jwt.decode(
         receipt, key, algorithms=[key.algorithm_name], audience="backend", issuer="https://uploads.example"
@@ -201,15 +200,15 @@ NAMES = {"RECEIPTS__AUDIENCE": "backend", "RECEIPTS__ISSUER": "https://uploads.e
 
 
 def signed() -> str:
-    """Return a receipt by the settings of now."""
+    """Return a receipt signed with the current settings."""
     settings = load_settings()
     receipts = build_receipts(settings, settings.secrets)
     return receipts.sign({"size": 5}, user="ann", jti="J", now=utc_now())
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS.keys())
-def test_a_backend_is_given_the_public_keys(monkeypatch: pytest.MonkeyPatch, key: PrivateKeyTypes) -> None:
-    """Enough to check receipts of now and from before; nothing private is printed."""
+def test_public_keys_are_printed(monkeypatch: pytest.MonkeyPatch, key: PrivateKeyTypes) -> None:
+    """They verify current and earlier receipts. Nothing private is printed."""
     monkeypatch.setenv("UPLOADSVC_SECRET_KEY", SECRET_KEY)
     before = RSA if key is not RSA else EC
     settings = {
@@ -218,10 +217,10 @@ def test_a_backend_is_given_the_public_keys(monkeypatch: pytest.MonkeyPatch, key
         **NAMES,
     }
     result = receipt_key(monkeypatch, **settings)
-    assert checked(signed(), result.stdout)["size"] == 5
+    assert verified(signed(), result.stdout)["size"] == 5
     monkeypatch.setenv("UPLOADSVC_RECEIPTS__PUBLIC_KEYS", "[]")
     monkeypatch.setenv("UPLOADSVC_RECEIPTS__PRIVATE_KEY", private_pem(before))
-    assert checked(signed(), result.stdout)["size"] == 5
+    assert verified(signed(), result.stdout)["size"] == 5
     assert [set(one) & {"d", "p", "q", "k"} for one in json.loads(result.stdout)["keys"]] == [set(), set()]
     assert result.stdout.startswith('{\n  "keys": [\n')
     assert result.stderr.startswith("uploadsvc: public keys; ")
@@ -230,7 +229,7 @@ def test_a_backend_is_given_the_public_keys(monkeypatch: pytest.MonkeyPatch, key
 
 
 def test_public_keys_are_printed_as_pem(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One after the other, the signing key's first."""
+    """The signing key comes first."""
     settings = {
         "RECEIPTS__PRIVATE_KEY": private_pem(ED25519),
         "RECEIPTS__PUBLIC_KEYS": json.dumps([public_pem(EC)]),
@@ -240,29 +239,29 @@ def test_public_keys_are_printed_as_pem(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_after_a_rotation_all_derived_keys_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A receipt from before it still checks; the secret keys themselves are not told."""
+    """Earlier receipts still verify. The secret keys themselves are not printed."""
     receipt_key(monkeypatch, SECRET_KEY=OLD_SECRET_KEY, **NAMES)
     old = signed()
     monkeypatch.delenv("UPLOADSVC_SECRET_KEY")
     result = receipt_key(monkeypatch, SECRET_KEYS=json.dumps([SECRET_KEY, OLD_SECRET_KEY]))
-    assert checked(old, result.stdout)["size"] == checked(signed(), result.stdout)["size"] == 5
+    assert verified(old, result.stdout)["size"] == verified(signed(), result.stdout)["size"] == 5
     keys = json.loads(result.stdout)["keys"]
     assert [key["kid"] for key in keys] == [jwt.get_unverified_header(one)["kid"] for one in (signed(), old)]
     secrets = [secret.encode() for secret in (SECRET_KEY, OLD_SECRET_KEY)]
     assert [jwt.PyJWK(key).key for key in keys] == [derive_key(secret, "receipt") for secret in secrets]
     assert "SECRET" in result.stderr
-    assert "like a password" in result.stderr
+    assert "keep them like passwords" in result.stderr
     for key in keys:
         assert key["k"] not in result.stderr
 
 
-def test_an_operators_own_secret_is_printed_as_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A secret of its own needs no secret key beside it, and none is derived."""
+def test_a_receipt_secret_is_printed_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It needs no secret key, and nothing is derived from it."""
     result = receipt_key(monkeypatch, RECEIPTS__SECRET=OWN_SECRET, **NAMES)
     (key,) = json.loads(result.stdout)["keys"]
     assert (key["kty"], key["alg"], key["use"]) == ("oct", "HS256", "sig")
     assert jwt.PyJWK(key).key == OWN_SECRET.encode()
-    assert checked(signed(), result.stdout)["size"] == 5
+    assert verified(signed(), result.stdout)["size"] == 5
     assert "SECRET" in result.stderr
 
 
@@ -284,14 +283,14 @@ PEM_LINE = private_pem(ED25519).splitlines()[1]
         (("--pem",), {"RECEIPTS__SECRET": OWN_SECRET}, "has no PEM"),
     ],
 )
-def test_what_has_no_key_to_print_is_one_line(
+def test_failures_of_receipt_key_are_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     arguments: tuple[str, ...],
     changed: dict[str, str],
     named: str,
 ) -> None:
-    """The process ends with the line; nothing on standard output, and no key in the line."""
+    """Nothing is on standard output, and no key in the line."""
     settings = {"S3__BUCKET": "bucket", "S3__REGION": "eu-central-1", "SECRET_KEY": SECRET_KEY, **changed}
     for name, value in settings.items():
         monkeypatch.setenv(f"UPLOADSVC_{name}", value)
@@ -306,10 +305,10 @@ def test_what_has_no_key_to_print_is_one_line(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_containers_first_process_ends_before_it_serves(
+def test_process_1_handles_signals_during_the_start(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The kernel ends any other process by itself; this one only if it handles the signal."""
+    """The kernel delivers to process 1 only signals that it handles."""
     before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
     monkeypatch.setattr(os, "getpid", lambda: 1)
     monkeypatch.setattr("uploadsvc.cli.commands.run", lambda: signal.raise_signal(number))

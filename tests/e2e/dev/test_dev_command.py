@@ -1,4 +1,4 @@
-"""``uploadsvc dev`` as a person runs it: started, pasted from, ended by Ctrl-C."""
+"""`uploadsvc dev` as people run it: start, paste the line, Ctrl-C."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ BASH, CURL = shutil.which("bash"), shutil.which("curl")
 
 
 def paste(line: str, directory: Path) -> None:
-    """Run a line as a person does who has pasted it into a terminal."""
+    """Run a line as if pasted into a terminal."""
     if BASH is None or CURL is None:
         pytest.skip("bash and curl are not installed: apt-get install bash curl")
     done = subprocess.run(  # noqa: S603 - the line under test
@@ -34,7 +34,7 @@ def paste(line: str, directory: Path) -> None:
 
 
 def listed(base_url: str, line: str) -> list[tuple[str, int]]:
-    """List what the pasted line's user has: the last part of each key, and its size."""
+    """List the user's objects: the last segment of each key, and its size."""
     token = re.search(r"Bearer ([^']+)'", line)
     assert token
     answer = httpx.get(
@@ -43,8 +43,8 @@ def listed(base_url: str, line: str) -> list[tuple[str, int]]:
     return [(entry["key"].rpartition("/")[2], entry["size"]) for entry in answer.json()["objects"]]
 
 
-async def test_the_page_is_there_and_the_line_works_as_pasted(tmp_path: Path) -> None:
-    """In an empty directory; Ctrl-C ends service and S3, and what was stored is there the next time."""
+async def test_the_page_is_served_and_the_pasted_line_works(tmp_path: Path) -> None:
+    """Ctrl-C stops service and S3; the next start finds what was stored."""
     port = free_port()
     base_url = f"http://127.0.0.1:{port}"
     readme = tmp_path / "README.md"
@@ -64,8 +64,8 @@ async def test_the_page_is_there_and_the_line_works_as_pasted(tmp_path: Path) ->
         assert "Traceback" not in running.err
 
 
-async def test_a_running_s3_may_be_used_instead(tmp_path: Path, localstack: S3Server) -> None:
-    """LocalStack's bucket is made and reached; no SeaweedFS is started."""
+async def test_a_running_s3_can_be_used(tmp_path: Path, localstack: S3Server) -> None:
+    """Its bucket is created, and no SeaweedFS is started."""
     port = free_port()
     (tmp_path / "README.md").write_text("# Read me\n")
     async with demo(tmp_path, port, "--s3-endpoint", localstack.endpoint_url) as running:
@@ -77,8 +77,7 @@ async def test_a_running_s3_may_be_used_instead(tmp_path: Path, localstack: S3Se
         assert await running.ended(signal.SIGTERM) == 0
 
 
-async def test_ctrl_c_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> None:
-    """Once its S3 is on its way: it ends in order, and so does the S3."""
+async def test_ctrl_c_during_the_start_leaves_no_process(tmp_path: Path) -> None:
     lock = tmp_path / ".uploadsvc" / "s3" / "weed.lock"
     async with program("dev", "--port", str(free_port()), directory=tmp_path) as running:
         await running.until(lambda: lock.exists() and bool(lock.read_text()))
@@ -90,7 +89,7 @@ async def test_ctrl_c_while_it_starts_leaves_nothing_behind(tmp_path: Path) -> N
 
 
 async def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
-    """Nothing is started; the line names the port."""
+    """Nothing is started."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -102,8 +101,8 @@ async def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / ".uploadsvc").exists()
 
 
-async def test_an_s3_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    """The line names the bucket that could not be set up."""
+async def test_an_unreachable_s3_is_one_line(tmp_path: Path) -> None:
+    """The line names the bucket."""
     arguments = ("--s3-endpoint", f"http://127.0.0.1:{free_port()}")
     async with program("dev", "--port", str(free_port()), *arguments, directory=tmp_path) as running:
         assert await running.ended(seconds=30) == 1

@@ -1,4 +1,4 @@
-"""How the service stops, and what its worker processes do; all by real sockets and signals."""
+"""How the service drains, and how workers are kept; with real sockets and signals."""
 
 import asyncio
 import os
@@ -24,12 +24,12 @@ REQUEST = b"GET /docs HTTP/1.1\r\nHost: uploads.test\r\n\r\n"
 
 
 def working() -> FastAPI:
-    """Return an app that works."""
+    """Return an app that starts."""
     return FastAPI()
 
 
 def broken() -> FastAPI:
-    """Return an app that cannot start."""
+    """Return an app whose lifespan fails."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -39,21 +39,21 @@ def broken() -> FastAPI:
 
 
 def refuses(port: int) -> bool:
-    """Tell whether nobody listens on a port."""
+    """Return whether connections to a port are refused."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) != 0
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait until something holds."""
+    """Wait until a condition holds."""
     async with asyncio.timeout(DEADLINE):
         while not condition():  # noqa: ASYNC110 - another process does not set an event
             await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("used", [False, True], ids=["new", "idle"])
-async def test_a_request_on_its_way_is_answered(monkeypatch: pytest.MonkeyPatch, *, used: bool) -> None:
-    """A connection that was there before the stop is served, and told that it ends; no other is taken."""
+async def test_requests_on_their_way_are_answered(monkeypatch: pytest.MonkeyPatch, *, used: bool) -> None:
+    """Open connections are served and closed; new ones are refused."""
     monkeypatch.setattr(server, "LAST_CALL_SECONDS", DEADLINE)
     listener, started = server.bind("127.0.0.1", 0), asyncio.Event()
     host, port = listener.getsockname()
@@ -80,8 +80,8 @@ async def test_a_request_on_its_way_is_answered(monkeypatch: pytest.MonkeyPatch,
         asyncio.get_running_loop().remove_signal_handler(signal.SIGUSR1)
 
 
-async def test_workers_take_nobody_once_told_to_stop(tmp_path: Path) -> None:
-    """A request under way is answered; meanwhile others are refused, and not left to wait and be reset."""
+async def test_stopping_workers_refuse_connections(tmp_path: Path) -> None:
+    """A running request is answered meanwhile."""
     port = free_port()
     base_url = f"http://127.0.0.1:{port}"
     arguments = ("serve", "--port", str(port), "--workers", "2")
@@ -113,7 +113,7 @@ async def test_workers_take_nobody_once_told_to_stop(tmp_path: Path) -> None:
 
 
 async def test_workers_end_with_their_parent(tmp_path: Path, localstack: S3Server) -> None:
-    """However it ended: nobody else would tell them, and the address must be free for the next."""
+    """However the parent ended, so that the address is free again."""
     port = free_port()
     arguments = ("serve", "--port", str(port), "--workers", "2")
     environment = environment_for(localstack)
@@ -125,7 +125,7 @@ async def test_workers_end_with_their_parent(tmp_path: Path, localstack: S3Serve
 
 @pytest.fixture
 async def listener() -> AsyncIterator[socket.socket]:
-    """A bound address, and afterwards the signal handlers that were set meanwhile taken away."""
+    """Provide a bound socket; restore signal handlers afterwards."""
     with server.bind("127.0.0.1", 0) as bound:
         yield bound
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -133,7 +133,6 @@ async def listener() -> AsyncIterator[socket.socket]:
 
 
 async def test_a_worker_that_ends_is_replaced(listener: socket.socket) -> None:
-    """Whoever killed it: there are as many again, and they serve."""
     port = listener.getsockname()[1]
     workers = Workers(working, listener, 2)
     running = asyncio.create_task(workers.run())
@@ -147,8 +146,8 @@ async def test_a_worker_that_ends_is_replaced(listener: socket.socket) -> None:
     assert refuses(port)
 
 
-async def test_an_app_that_cannot_start_is_not_tried_for_ever(listener: socket.socket) -> None:
-    """The status tells whoever restarts the service that it failed."""
+async def test_an_app_that_cannot_start_is_not_retried(listener: socket.socket) -> None:
+    """The exit status tells so."""
     with pytest.raises(SystemExit) as ended:
         await Workers(broken, listener, 2).run()
     assert ended.value.code == STARTUP_FAILURE

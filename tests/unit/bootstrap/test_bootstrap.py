@@ -1,4 +1,4 @@
-"""Settings that do not fit together stop the start, with one line that names the variable."""
+"""Building the service from its settings. Invalid settings stop the start with one line."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,6 @@ from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.errors import Unauthenticated, UploadExpired
 from uploadsvc.domain.plan import UploadRequest
 from uploadsvc.domain.principal import Principal
-from uploadsvc.s3.credentials import CredentialSource
 from uploadsvc.settings import Settings, SettingsError, load_settings
 from uploadsvc.tokens.derived_keys import derive_key
 from uploadsvc.tokens.receipts import Receipts
@@ -58,7 +57,7 @@ PROXIED = {"AUTH__TRUSTED_HEADER": "X-Forwarded-User", "AUTH__TRUSTED_PROXIES": 
 
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
-    """Load settings that are good but for what a test changes; ``None`` leaves a variable out."""
+    """Load valid settings with the changes of a test; ``None`` leaves a variable out."""
 
     def loaded(**variables: str | None) -> Settings:
         for name, value in {**GOOD, **variables}.items():
@@ -250,10 +249,10 @@ def receipts_of(settings: Settings) -> Receipts:
         ),
     ],
 )
-def test_what_does_not_fit_stops_the_start(
+def test_invalid_settings_stop_the_start(
     load: Callable[..., Settings], variables: dict[str, Any], variable: str, reason: str
 ) -> None:
-    """One line names the variable and what is allowed, and shows no secret."""
+    """One line names the variable and what is allowed, without secrets."""
     with pytest.raises(SettingsError) as caught:
         create_app(load(**variables))
     assert caught.value.variable == f"UPLOADSVC_{variable}"
@@ -295,17 +294,17 @@ def test_what_does_not_fit_stops_the_start(
         {"RECEIPTS__PRIVATE_KEY": PRIVATE_PEM, "RECEIPTS__PUBLIC_KEYS": json.dumps([PEM])},
         {"KEY_PREFIX": "tenants/a"},
         {"POLICIES__AVATARS__MAX_SIZE": "5MB"},
-        # A default is cut to the most that is allowed; only what the operator asked for is held to it.
+        # A default is cut to the maximum; only a value that the operator set is an error.
         {"TOKENS__MAX_EXPIRES_IN": "60"},
     ],
 )
-def test_what_fits_starts(load: Callable[..., Settings], variables: dict[str, Any]) -> None:
-    """Each way to authenticate is enough by itself."""
+def test_valid_settings_start(load: Callable[..., Settings], variables: dict[str, Any]) -> None:
+    """Each way to authenticate is enough on its own."""
     create_app(load(**variables))
 
 
-def test_an_api_keys_star_is_every_policy(load: Callable[..., Settings]) -> None:
-    """A star among names is a star; names alone are a limit."""
+def test_a_star_allows_an_api_key_every_policy(load: Callable[..., Settings]) -> None:
+    """A star counts beside names too; names alone are a limit."""
     keys = [
         {"name": "all", "sha256": "A" * 64, "policies": ["default", "*"]},
         {"name": "one", "sha256": "b" * 64, "policies": ["default"]},
@@ -318,15 +317,15 @@ def test_an_api_keys_star_is_every_policy(load: Callable[..., Settings]) -> None
 
 
 def test_receipts_are_never_signed_with_the_secret_key(load: Callable[..., Settings]) -> None:
-    """Without a secret of its own a receipt has a derived key; with one, that."""
+    """Receipts are signed with their own secret, or else with a derived key."""
     (derived,) = receipts_of(load()).keys
     assert derived.key == derive_key(SECRET.encode(), "receipt")
     (own,) = receipts_of(load(RECEIPTS__SECRET="r" * 32)).keys
     assert own.key == b"r" * 32
 
 
-def test_after_a_rotation_the_first_secrets_key_signs_and_all_check(load: Callable[..., Settings]) -> None:
-    """Receipts from before it still check, with the keys that `receipt-key` prints."""
+def test_after_a_rotation_the_first_key_signs_and_all_verify(load: Callable[..., Settings]) -> None:
+    """Receipts from before the rotation still verify with the keys that `receipt-key` prints."""
     both = load(SECRET_KEY=None, SECRET_KEYS=json.dumps([SECRET[::-1], SECRET]))
     receipts = receipts_of(both)
     derived = [derive_key(secret.encode(), "receipt") for secret in (SECRET[::-1], SECRET)]
@@ -336,8 +335,8 @@ def test_after_a_rotation_the_first_secrets_key_signs_and_all_check(load: Callab
     assert jwt.decode(receipt, derived[0], algorithms=["HS256"], audience="uploadsvc-receipts")
 
 
-def test_a_private_key_signs_and_its_public_half_leads_the_others(load: Callable[..., Settings]) -> None:
-    """The PEM may be written in one line; no derived key is left beside it."""
+def test_a_private_key_signs_and_its_public_key_comes_first(load: Callable[..., Settings]) -> None:
+    """The PEM may be written in one line. No derived key is published."""
     settings = load(
         RECEIPTS__PRIVATE_KEY=PRIVATE_PEM.replace("\n", "\\n"),
         RECEIPTS__PUBLIC_KEYS=json.dumps([public_pem(EC), public_pem(RSA)]),
@@ -350,7 +349,7 @@ def test_a_private_key_signs_and_its_public_half_leads_the_others(load: Callable
 
 
 def test_an_empty_key_in_the_file_is_refused(load: Callable[..., Settings], tmp_path: Path) -> None:
-    """A key that somebody meant to set does not silently become a derived one."""
+    """An empty key does not silently become a derived one."""
     for name, reason in (("private_key", "not a PEM private key"), ("secret", "has 0 bytes")):
         file = tmp_path / f"{name}.toml"
         file.write_text(f'[receipts]\n{name} = ""\n')
@@ -370,10 +369,10 @@ def test_an_empty_key_in_the_file_is_refused(load: Callable[..., Settings], tmp_
         ),
     ],
 )
-def test_urls_are_signed_for_the_public_address(
+def test_urls_are_signed_for_the_public_endpoint(
     load: Callable[..., Settings], variables: dict[str, Any], base_url: str
 ) -> None:
-    """What browsers reach is what is signed."""
+    """The signed address is the one that browsers use."""
     presigner = build_services(load(**variables)).presigner
     assert presigner.endpoint.base_url == base_url
     assert presigner.region == "eu-central-1"
@@ -390,32 +389,34 @@ def test_urls_are_signed_for_the_public_address(
 def test_the_provider_follows_the_endpoint(
     load: Callable[..., Settings], variables: dict[str, Any], provider: str
 ) -> None:
-    """Without an endpoint it is AWS, with one a store that is like it, unless it is named."""
+    """It is AWS without an endpoint and generic with one, unless the settings name it."""
     assert load(**variables).s3.store.name == provider
 
 
 @pytest.mark.parametrize("provider", ["r2", "b2", "gcs", "minio", "ceph", "generic"])
-def test_a_store_that_is_none_of_aws_s_needs_an_address(provider: str) -> None:
-    """Without one, AWS would be asked for somebody else's bucket."""
+def test_a_store_other_than_aws_needs_an_endpoint(provider: str) -> None:
+    """Without one, requests would go to someone else's bucket on AWS."""
     with pytest.raises(ValidationError, match=f"UPLOADSVC_S3__ENDPOINT_URL: missing; where {provider} is"):
         Settings.model_validate({"s3": {"bucket": "media", "provider": provider}})
 
 
-def test_requests_are_signed_for_the_store_s_own_region() -> None:
-    """R2 has but one, and calls it so; the settings win."""
+def test_requests_are_signed_for_the_region_of_the_store() -> None:
+    """R2 calls its only region auto. The settings win."""
     s3 = {"bucket": "media", "provider": "r2", "endpoint_url": "https://r2.example.com"}
     assert bucket_requirements(Settings.model_validate({"s3": s3})).region == "auto"
     assert bucket_requirements(Settings.model_validate({"s3": {**s3, "region": "eu"}})).region == "eu"
 
 
 def test_everything_is_built_once(load: Callable[..., Settings]) -> None:
-    """Parts that several others use are the same object in all of them."""
+    """Shared objects are the same everywhere."""
     services = build_services(load())
     assert services.creator.policies is services.policies
     assert services.presigner.credentials.__self__ is services.storage  # type: ignore[attr-defined]
 
 
-async def test_one_clock_moves_everything(load: Callable[..., Settings]) -> None:
+async def test_one_clock_moves_everything(
+    load: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Authenticator, tokens, ids, signing and sessions all follow a clock that moves by 25 hours."""
     start = utc_now().replace(microsecond=0)
     passed = timedelta()
@@ -423,7 +424,21 @@ async def test_one_clock_moves_everything(load: Callable[..., Settings]) -> None
     def clock() -> datetime:
         return start + passed
 
-    settings = load(S3__ACCESS_KEY_ID="AKIDEXAMPLE", S3__SECRET_ACCESS_KEY=SECRET)
+    sessions: list[datetime] = []
+
+    class Chain:
+        def __init__(self, *, region: str) -> None:
+            assert region == "eu-central-1"
+
+        async def __call__(self) -> Credentials:
+            sessions.append(clock())
+            access_key_id = f"ASIA{len(sessions)}"
+            return Credentials(
+                access_key_id=access_key_id, secret_access_key="s", expires_at=clock() + timedelta(hours=1)
+            )
+
+    monkeypatch.setattr("uploadsvc.s3.storage.AwsChain", Chain)
+    settings = load(DEMO="true", POLICIES__DEFAULT__KEY="{date}/{uuid}")
     services = build_services(settings, clock=clock)
     authenticator, _ = build_authenticator(settings, services)
     alice = Principal(user="alice")
@@ -438,33 +453,28 @@ async def test_one_clock_moves_everything(load: Callable[..., Settings]) -> None
     action = services.action_tokens.issue(
         "alice", expires_at=start + timedelta(days=1), act="complete", upload=""
     )
-    grant = await services.creator.create(alice, None, request)
-    assert (await caller(day)).user == (await caller(upload_token)).user == "alice"
-    assert services.action_tokens.verify(action).principal.user == "alice"
-    assert f"X-Amz-Date={start:%Y%m%dT%H%M%SZ}" in grant.url
+    assert services.demo_tokens is not None
+    demo_token = services.demo_tokens.issue("alice", expires_at=start + timedelta(days=1))
+    async with services.open():
+        grant = await services.creator.create(alice, None, request)
+        for token in (day, upload_token, demo_token):
+            assert (await caller(token)).user == "alice"
+        assert services.action_tokens.verify(action).principal.user == "alice"
+        assert f"X-Amz-Date={start:%Y%m%dT%H%M%SZ}" in grant.url
+        assert "X-Amz-Credential=ASIA1%2F" in grant.url
+        assert f"{start:%Y/%m/%d}/" in grant.plan.key
 
-    passed = timedelta(hours=25)
-    for token in (day, upload_token):
-        with pytest.raises(Unauthenticated, match="expired"):
-            await caller(token)
-    with pytest.raises(UploadExpired):
-        services.action_tokens.verify(action)
-    with pytest.raises(UploadExpired):
-        await services.uploads.status(alice, grant.id)
-    later = await services.creator.create(alice, None, request)
-    assert f"X-Amz-Date={clock():%Y%m%dT%H%M%SZ}" in later.url
-    assert later.expires_at == clock() + timedelta(seconds=900)
-
-    issued: list[datetime] = []
-
-    async def session() -> Credentials:
-        issued.append(clock())
-        return Credentials(
-            access_key_id="ASIA", secret_access_key="s", expires_at=clock() + timedelta(hours=1)
-        )
-
-    source = CredentialSource(session, clock=clock, deadline=1, patience=1)
-    await source.current()
-    passed += timedelta(hours=25)
-    await source.current()
-    assert [moment - start for moment in issued] == [timedelta(hours=25), timedelta(hours=50)]
+        passed = timedelta(hours=25)
+        for token in (day, upload_token, demo_token):
+            with pytest.raises(Unauthenticated, match="expired"):
+                await caller(token)
+        with pytest.raises(UploadExpired):
+            services.action_tokens.verify(action)
+        with pytest.raises(UploadExpired):
+            await services.uploads.status(alice, grant.id)
+        later = await services.creator.create(alice, None, request)
+        assert f"X-Amz-Date={clock():%Y%m%dT%H%M%SZ}" in later.url
+        assert "X-Amz-Credential=ASIA2%2F" in later.url
+        assert f"{clock():%Y/%m/%d}/" in later.plan.key
+        assert later.expires_at == clock() + timedelta(seconds=900)
+        assert sessions == [start, clock()]

@@ -1,4 +1,4 @@
-"""Nothing signed and no token is ever in a log."""
+"""Logs hold no signatures, tokens or secret keys."""
 
 import json
 import logging
@@ -30,7 +30,7 @@ SECRETS = [
 
 @pytest.fixture
 def _restored() -> Iterator[None]:
-    """Leave logging as it was."""
+    """Restore logging after the test."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -41,7 +41,7 @@ def _restored() -> Iterator[None]:
 
 @pytest.fixture
 def lines(_restored: None, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Log by a function, and return what was written."""
+    """Run a function that logs; return what it wrote."""
 
     def logged(log: Callable[[], object], *, terminal: bool) -> str:
         configure_logs(terminal=terminal)
@@ -54,12 +54,12 @@ def lines(_restored: None, capsys: pytest.CaptureFixture[str]) -> Callable[..., 
 
 
 def refuse(text: str) -> None:
-    """Raise what holds a text."""
+    """Raise an exception that holds a text."""
     raise RuntimeError(text)
 
 
 def fail(text: str) -> None:
-    """Log an exception that holds a text, from code and from a library."""
+    """Log an exception that holds a text, from the service and from a library."""
     try:
         refuse(text)
     except RuntimeError:
@@ -79,8 +79,7 @@ WAYS: dict[str, Callable[[str], object]] = {
 @pytest.mark.parametrize("terminal", [True, False])
 @pytest.mark.parametrize("way", sorted(WAYS))
 @pytest.mark.parametrize("secret", SECRETS)
-def test_no_secret_is_logged(lines: Callable[..., str], secret: str, way: str, *, terminal: bool) -> None:
-    """Whoever logs it and however, a signature or a token is blacked out."""
+def test_secrets_are_redacted(lines: Callable[..., str], secret: str, way: str, *, terminal: bool) -> None:
     written = lines(lambda: WAYS[way](secret), terminal=terminal)
     assert "[redacted]" in written
     assert "hunter2" not in written
@@ -89,8 +88,7 @@ def test_no_secret_is_logged(lines: Callable[..., str], secret: str, way: str, *
             assert isinstance(json.loads(line), dict)
 
 
-def test_what_is_no_secret_stays(lines: Callable[..., str]) -> None:
-    """The rest of a URL is what one looks for in a log."""
+def test_the_rest_of_a_url_stays(lines: Callable[..., str]) -> None:
     written = lines(lambda: structlog.get_logger().warning("sent", url=URL, status=200), terminal=False)
     event = json.loads(written)
     assert event["event"] == "sent"
@@ -101,23 +99,21 @@ def test_what_is_no_secret_stays(lines: Callable[..., str]) -> None:
     assert event["url"].endswith("&X-Amz-Signature=[redacted]")
 
 
-def test_libraries_speak_only_of_trouble(lines: Callable[..., str]) -> None:
-    """Ours is logged from info on, theirs from warning on."""
+def test_libraries_log_from_warning_on(lines: Callable[..., str]) -> None:
+    """The service logs from info on."""
     assert not lines(lambda: logging.getLogger("library").info("chat"), terminal=False)
     assert lines(lambda: structlog.get_logger().info("ours"), terminal=False)
     assert not lines(lambda: structlog.get_logger().debug("ours"), terminal=False)
 
 
-def test_a_bearer_of_news_is_let_be(lines: Callable[..., str]) -> None:
-    """A message about tokens stays readable."""
+def test_messages_about_tokens_stay_readable(lines: Callable[..., str]) -> None:
     detail = "send 'Authorization: Bearer <token>'"
     written = lines(lambda: structlog.get_logger().warning(detail), terminal=False)
     assert json.loads(written)["event"] == detail
 
 
 @pytest.mark.parametrize("way", ["event", "library", "exception"])
-def test_a_secret_key_needs_no_name_in_free_text(lines: Callable[..., str], way: str) -> None:
-    """A library may put it into its message."""
+def test_secret_keys_are_redacted_in_free_text(lines: Callable[..., str], way: str) -> None:
     key = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
     written = lines(lambda: WAYS[way](f"it was {key}"), terminal=False)
     assert "it was [redacted]" in written
@@ -125,7 +121,7 @@ def test_a_secret_key_needs_no_name_in_free_text(lines: Callable[..., str], way:
 
 
 def test_ids_that_look_like_keys_stay(lines: Callable[..., str]) -> None:
-    """A user or a request may be called so, and is looked for in a log."""
+    """In fields of their own, such as users and request ids."""
     user, request_id = "0123456789abcdef" * 4, "Abc1" * 10
     written = lines(
         lambda: structlog.get_logger().info("request", user=user, request_id=request_id), terminal=False

@@ -1,9 +1,10 @@
-"""Settings come from the environment and a file; what is wrong with them is said in one line."""
+"""Settings come from the environment and a file. A mistake is reported in one line."""
 
 import json
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from uploadsvc.settings import Settings, SettingsError, load_settings
 
@@ -12,14 +13,14 @@ SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2"
 
 @pytest.fixture(autouse=True)
 def _bucket(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set what has no default."""
+    """Set the variables that have no default."""
     monkeypatch.setenv("UPLOADSVC_S3__BUCKET", "media")
     monkeypatch.setenv("UPLOADSVC_S3__REGION", "eu-central-1")
 
 
 @pytest.fixture
 def env(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Set variables of this service by the rest of their name."""
+    """Return the monkeypatch that sets variables."""
     return monkeypatch
 
 
@@ -31,7 +32,7 @@ def loaded(env: pytest.MonkeyPatch, **variables: str) -> Settings:
 
 
 def refused(env: pytest.MonkeyPatch, **variables: str) -> SettingsError:
-    """Return what the settings are refused with: one line, and no secret in it."""
+    """Return the error of invalid settings: one line without secrets."""
     with pytest.raises(SettingsError) as caught:
         loaded(env, **variables)
     message = str(caught.value)
@@ -41,8 +42,8 @@ def refused(env: pytest.MonkeyPatch, **variables: str) -> SettingsError:
     return caught.value
 
 
-def test_only_bucket_and_region_have_to_be_set() -> None:
-    """All else has a default, and the default policy is there."""
+def test_only_bucket_and_region_are_required() -> None:
+    """Everything else has a default, policies included."""
     settings = load_settings()
     assert settings.s3.bucket == "media"
     assert settings.key_prefix == "uploads"
@@ -52,7 +53,7 @@ def test_only_bucket_and_region_have_to_be_set() -> None:
 
 
 def test_the_environment_sets_every_level(env: pytest.MonkeyPatch) -> None:
-    """Two underscores go one level down, in any case of letters."""
+    """Two underscores go one level down. Upper and lower case are alike."""
     env.setenv("uploadsvc_s3__region", "eu-central-1")
     settings = loaded(
         env,
@@ -114,8 +115,8 @@ def test_a_size_is_bytes_or_has_a_unit(env: pytest.MonkeyPatch, value: str, size
     assert settings.policies["p"].multipart_threshold == size
 
 
-def test_how_files_are_cut_is_the_policys(env: pytest.MonkeyPatch) -> None:
-    """Sizes have units, and a time is in seconds; what is left out has the defaults of docs/settings.md."""
+def test_a_policy_says_how_files_are_cut(env: pytest.MonkeyPatch) -> None:
+    """Sizes have units, times are in seconds, and the rest has the defaults of docs/settings.md."""
     settings = loaded(
         env,
         POLICIES__VIDEO__MULTIPART_THRESHOLD="1GiB",
@@ -135,14 +136,14 @@ def test_how_files_are_cut_is_the_policys(env: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("value", ["5M", "MB", "1.5GB", "-1", "5 000", "5iB", "1e6", "x", "9" * 19])
 def test_a_bad_size_is_refused(env: pytest.MonkeyPatch, value: str) -> None:
-    """The variable is named, and what a size looks like."""
+    """The error names the variable and shows valid sizes."""
     error = refused(env, POLICIES__P__MAX_SIZE=value)
     assert error.variable == "UPLOADSVC_POLICIES__P__MAX_SIZE"
     assert "'5MB' or '5MiB'" in str(error)
 
 
 def test_pem_text_may_be_in_one_line(env: pytest.MonkeyPatch) -> None:
-    """Many places that hold variables hold no line ends."""
+    """Many places for variables cannot hold line ends."""
     settings = loaded(env, AUTH__JWT__PUBLIC_KEY="-----BEGIN PUBLIC KEY-----\\nAAAA\\n")
     assert settings.auth.jwt.public_key == "-----BEGIN PUBLIC KEY-----\nAAAA\n"
 
@@ -200,7 +201,7 @@ def test_a_file_sets_what_the_environment_does_not(env: pytest.MonkeyPatch, tmp_
 def test_a_bad_file_is_refused(
     env: pytest.MonkeyPatch, tmp_path: Path, content: bytes, variable: str, reason: str
 ) -> None:
-    """Malformed, misspelt or of the wrong type, it is said which."""
+    """The error tells malformed, misspelt and wrongly typed apart."""
     path = tmp_path / "uploadsvc.toml"
     path.write_bytes(content)
     error = refused(env, CONFIG_FILE=str(path))
@@ -209,7 +210,7 @@ def test_a_bad_file_is_refused(
 
 
 def test_a_missing_file_is_refused(env: pytest.MonkeyPatch) -> None:
-    """A file that is named has to be there."""
+    """A file that the environment names must exist."""
     error = refused(env, CONFIG_FILE="nowhere.toml")
     assert str(error) == "UPLOADSVC_CONFIG_FILE: cannot read 'nowhere.toml': No such file or directory"
 
@@ -256,17 +257,17 @@ def test_a_missing_file_is_refused(env: pytest.MonkeyPatch) -> None:
         ("SECRET_KEYS", '["hunter2"', "SECRET_KEYS", "not the JSON"),
     ],
 )
-def test_a_wrong_setting_is_said_in_one_line(
+def test_an_invalid_setting_is_reported_in_one_line(
     env: pytest.MonkeyPatch, name: str, value: str, variable: str, allowed: str
 ) -> None:
-    """The line names the variable and what is allowed, and never shows a secret."""
+    """The line names the variable and what is allowed, without secrets."""
     error = refused(env, **{name: value})
     assert error.variable == f"UPLOADSVC_{variable}"
     assert allowed in str(error)
 
 
 def test_a_missing_bucket_is_named(env: pytest.MonkeyPatch) -> None:
-    """The variable to set is named, not the section that is empty."""
+    """The error names the variable to set, not the empty section."""
     env.delenv("UPLOADSVC_S3__BUCKET")
     assert str(refused(env)) == "UPLOADSVC_S3__BUCKET: missing; it has to be set"
     assert refused(env, S3__REGION="eu-central-1").variable == "UPLOADSVC_S3__BUCKET"
@@ -282,14 +283,14 @@ def test_a_missing_bucket_is_named(env: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_misspelt_name_is_refused(env: pytest.MonkeyPatch, name: str, hint: str) -> None:
-    """A setting that would be ignored stops the start, with the name that was meant."""
+    """An unknown name stops the start, and the error suggests the closest one."""
     error = refused(env, **{name: SECRET})
     assert error.variable == f"UPLOADSVC_{name}"
     assert hint in str(error)
 
 
-def test_kubernetes_names_are_let_be(env: pytest.MonkeyPatch) -> None:
-    """A Service called uploadsvc sets these in every pod beside it."""
+def test_names_of_kubernetes_are_ignored(env: pytest.MonkeyPatch) -> None:
+    """A Service called uploadsvc sets these in every pod of its namespace."""
     loaded(
         env,
         SERVICE_HOST="10.0.0.1",
@@ -318,8 +319,19 @@ def test_secrets_are_not_shown(env: pytest.MonkeyPatch) -> None:
     assert "hunter2" not in settings.model_dump_json()
 
 
-def test_a_policys_longest_life_follows_its_own(env: pytest.MonkeyPatch) -> None:
-    """An hour is the most by default, unless the operator's own figure is higher."""
+@pytest.mark.parametrize(
+    "section", [{"cors": {"allow_origins": ["x"]}}, {"receipts": {"secret": SECRET}}, {"s3": {}}]
+)
+def test_errors_of_settings_made_in_code_show_no_secret(section: dict[str, object]) -> None:
+    """Pydantic would quote the input, which starts with the secret key."""
+    s3 = {"bucket": "media", "region": "eu-central-1"}
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate({"secret_key": SECRET, "s3": s3, **section})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_longest_lifetime_follows_the_default_one(env: pytest.MonkeyPatch) -> None:
+    """It is an hour, or the operator's own lifetime if that is longer."""
     settings = loaded(
         env,
         POLICIES__A__EXPIRES_IN="60",
@@ -331,6 +343,6 @@ def test_a_policys_longest_life_follows_its_own(env: pytest.MonkeyPatch) -> None
 
 
 def test_a_bad_template_names_its_variable(env: pytest.MonkeyPatch) -> None:
-    """The template is read with the policy, and its mistake is a setting's."""
+    """A mistake in the key template is a mistake in the settings."""
     with pytest.raises(SettingsError, match=r"^UPLOADSVC_POLICIES__AVATARS__KEY: unknown placeholder"):
         loaded(env, POLICIES__AVATARS__KEY="{user}/x")
