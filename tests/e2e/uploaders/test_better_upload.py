@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 import jwt
 import pytest
 from playwright.async_api import BrowserContext, Route
-from tests.e2e.uploaders.conftest import Bundled
 from tests.support.fault_proxy import Hold, fault_proxy
 from tests.support.servers import S3Server
 from tests.support.service import RECEIPT_SECRET
 from tests.support.stores import on_both_stores
+from tests.support.uploaders.packages import Bundled
 from tests.support.uploaders.stage import MIB, Stage, stage
 from tests.support.uploaders.uppy import others_upload
 

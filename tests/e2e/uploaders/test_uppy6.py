@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.async_api import BrowserContext
-from tests.e2e.uploaders.conftest import Bundled
 from tests.support.servers import S3Server
 from tests.support.service import SECRET_KEY
 from tests.support.stores import on_both_stores
+from tests.support.uploaders.packages import Bundled
 from tests.support.uploaders.stage import MIB, Stage, stage
 from tests.support.uploaders.uppy import MULTIPART, POLICIES, SIZE, assert_stored, others_upload, paused
 
