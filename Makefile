@@ -1,4 +1,4 @@
-# `make dev` runs it, `make test` tests it; both do all the set-up themselves. `make help` lists the rest.
+# `make dev` runs the service, `make test` tests it; both install what they need. `make help` lists the rest.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -8,16 +8,16 @@ CLIENTS_MODULES := tests/e2e/clients/node_modules
 UPLOADERS_MODULES := tests/e2e/uploaders/node_modules
 NPM := PATH="$(CURDIR)/$(CLIENTS_VENV)/bin:$$PATH" npm --prefix
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
-# Two processes, each with servers of its own: a test waits for one of those most of the time.
+# Two processes, each with its own servers: tests mostly wait for those.
 PARALLEL ?= --numprocesses 2 --dist loadfile
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links $(LOCK_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test check fix openapi docs bench web lock clean
+.PHONY: help dev test test-unit test-integration test-e2e check fix openapi docs bench web lock clean
 
 help:  ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 dev: $(VENV)/.dev  ## Run the service, an embedded S3 and the demo page on http://127.0.0.1:8000/.
 	@exec $(VENV)/bin/uploadsvc dev $(ARGS)
@@ -25,31 +25,40 @@ dev: $(VENV)/.dev  ## Run the service, an embedded S3 and the demo page on http:
 test: $(VENV)/.test $(LOCALSTACK_VENV)/.ready $(CLIENTS_MODULES)/.ready $(UPLOADERS_MODULES)/.ready  ## Run all tests, against LocalStack and SeaweedFS too.
 	$(VENV)/bin/python -m pytest $(PARALLEL) $(ARGS)
 
+test-unit: $(VENV)/.test  ## Run the unit tests: no process, no socket, under a minute.
+	$(VENV)/bin/python -m pytest tests/unit --numprocesses auto $(ARGS)
+
+test-integration: $(VENV)/.test  ## Run the tests over moto and scripted S3 servers.
+	$(VENV)/bin/python -m pytest tests/integration $(PARALLEL) $(ARGS)
+
+test-e2e: $(VENV)/.test $(LOCALSTACK_VENV)/.ready $(CLIENTS_MODULES)/.ready $(UPLOADERS_MODULES)/.ready  ## Run the tests over SeaweedFS, LocalStack, browsers and generated clients.
+	$(VENV)/bin/python -m pytest tests/e2e $(PARALLEL) $(ARGS)
+
 check: $(VENV)/.test  ## Lint, format check, types, import rules.
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-fix: $(VENV)/.test  ## Mend what ruff can mend, and format.
+fix: $(VENV)/.test  ## Fix what ruff can fix, and format.
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-openapi: $(VENV)/.dev  ## Write openapi.json anew.
+openapi: $(VENV)/.dev  ## Regenerate openapi.json.
 	$(VENV)/bin/uploadsvc openapi > openapi.json
 
-web: $(CLIENTS_MODULES)/.ready  ## Write uploadsvc.d.ts anew, from the types in uploadsvc.js.
+web: $(CLIENTS_MODULES)/.ready  ## Regenerate uploadsvc.d.ts from the types in uploadsvc.js.
 	PATH="$(CURDIR)/$(CLIENTS_VENV)/bin:$$PATH" $(CLIENTS_MODULES)/.bin/tsc --project src/uploadsvc/web
 
-docs: $(VENV)/.dev  ## Write the tables of docs/settings.md and docs/providers.md anew.
+docs: $(VENV)/.dev  ## Regenerate the tables of docs/settings.md and docs/providers.md.
 	$(VENV)/bin/python -m tools.settings_reference docs
 
-bench: $(VENV)/.test  ## Measure the signer, the signing of parts and the terminal client against others.
+bench: $(VENV)/.test  ## Benchmark the signer and the terminal client against others, and the signing of parts.
 	$(VENV)/bin/python -m benchmarks.signing
 	$(VENV)/bin/python -m benchmarks.parts
 	$(VENV)/bin/python -m benchmarks.uploading $(ARGS)
 
-lock: $(VENV)/.test $(CLIENTS_VENV)/.ready  ## Write the lock files anew (LOCK_FLAGS=--upgrade for newer releases).
+lock: $(VENV)/.test $(CLIENTS_VENV)/.ready  ## Regenerate the lock files (LOCK_FLAGS=--upgrade for newer releases).
 	$(COMPILE) pyproject.toml locks/build.in --extra dev --group test -o locks/test.txt
 	$(COMPILE) pyproject.toml locks/build.in --extra dev -c locks/test.txt -o locks/dev.txt
 	$(COMPILE) pyproject.toml -c locks/test.txt -o locks/runtime.txt
@@ -68,7 +77,7 @@ $(VENV)/bin/python:
 	@echo "Setting up $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 
-# The stamps say which lock file the environment holds; a changed lock file installs again.
+# Each environment has a stamp file; a newer lock file triggers a new installation.
 $(VENV)/.dev: locks/dev.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing what uploadsvc needs ..."
 	@$(VENV)/bin/python $(PIP_INSTALL) --require-hashes -r locks/dev.txt

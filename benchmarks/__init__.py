@@ -1,1 +1,1 @@
-"""Measurements; each module runs by ``python -m benchmarks.<name>``."""
+"""Benchmarks. Run one with ``python -m benchmarks.<name>``."""

@@ -1,8 +1,8 @@
-"""How fast parts are signed: 1,000 in one call of ``POST /v1/uploads/{id}/parts``, on one core.
+"""Time the signing of 1,000 parts in one call of ``POST /v1/uploads/{id}/parts``, on one core.
 
-Run it with ``python -m benchmarks.parts``. The whole call is measured, in this process: routing,
-authentication, validation, the id, the signatures, JSON and logs (thrown away); only the sockets are not. No
-network is used but at the start, for one multipart upload in an embedded S3.
+Run it with ``python -m benchmarks.parts``. It times the whole call in this process: routing, authentication,
+validation, the id, the signatures, JSON and discarded logs, but no sockets. The network is used only at the
+start, to create one multipart upload in an embedded S3.
 """
 
 import asyncio
@@ -39,11 +39,11 @@ Message = MutableMapping[str, Any]
 
 
 class Caller:
-    """Calls an app as a server does, with nothing in between.
+    """Calls an ASGI app directly, without a server.
 
     Args:
         app: The app.
-        token: Who calls.
+        token: The caller's bearer token.
     """
 
     def __init__(self, app: FastAPI, token: str) -> None:
@@ -55,7 +55,7 @@ class Caller:
         ]
 
     async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
-        """Return status and body of the answer."""
+        """Send a POST; return the status and body of the response."""
         status, answer = 0, bytearray()
         headers = [*self._headers, (b"content-length", str(len(body)).encode())]
         scope = {
@@ -87,7 +87,7 @@ class Caller:
 
 
 async def measure() -> list[float]:
-    """Return the seconds of each call."""
+    """Return the duration of each call in seconds."""
     with tempfile.TemporaryDirectory(prefix="uploadsvc-bench-") as directory:
         async with run_seaweedfs(directory=Path(directory), credentials=KEY) as s3:
             keys = {"access_key_id": KEY.access_key_id, "secret_access_key": KEY.secret_access_key}
@@ -127,7 +127,7 @@ async def _timed(app: FastAPI) -> list[float]:
 
 
 def main() -> None:
-    """Print the median and the best."""
+    """Print the median and the best time."""
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stderr(nowhere):
         configure_logs(terminal=False)
         seconds = asyncio.run(measure())

@@ -1,4 +1,4 @@
-"""How long a presigned PUT and a POST policy take: uploadsvc, botocore and aioboto3 side by side.
+"""Compare how fast uploadsvc, botocore and aioboto3 sign a presigned PUT and a POST policy.
 
 Run it with ``python -m benchmarks.signing``. No network is used.
 """
@@ -93,7 +93,7 @@ async def awaited_microseconds(sign: Callable[[], Awaitable[object]], repeats: i
 
 
 async def measure() -> tuple[Timings, Timings]:
-    """Time all three in turn, round by round, so that a busy moment of the machine meets each of them."""
+    """Time all three in each round, so that load on the machine affects them alike."""
     put: Timings = {name: [] for name in REPEATS}
     post: Timings = {name: [] for name in REPEATS}
     sync_client: Any = botocore.session.Session().create_client(**CLIENT)
@@ -122,7 +122,7 @@ async def measure() -> tuple[Timings, Timings]:
                     await awaited_microseconds(lambda: post_by(async_client), REPEATS["aioboto3"]),
                 ),
             }
-            # The first round fills everybody's caches.
+            # The first round warms the caches.
             if round_number:
                 for name, (put_figure, post_figure) in figures.items():
                     put[name].append(put_figure)
@@ -131,7 +131,7 @@ async def measure() -> tuple[Timings, Timings]:
 
 
 def main() -> None:
-    """Print the medians, and how many times longer than uploadsvc each takes."""
+    """Print the medians and their ratios to uploadsvc's."""
     put, post = asyncio.run(measure())
     own_put_median, own_post_median = (
         statistics.median(put["uploadsvc"]),

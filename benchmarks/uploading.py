@@ -1,9 +1,8 @@
-"""One large file to a local S3: ``uploadsvc upload``, the AWS command line and boto3 side by side.
+"""Upload one large file to a local S3 with ``uploadsvc upload``, the AWS command line and boto3.
 
-Run it with ``python -m benchmarks.uploading``. It starts SeaweedFS and the service itself, makes an
-environment for awscli and boto3 by pip, and removes all of it at the end. Each client is a process of its own
-with its defaults; what is measured is that process with its children: wall and CPU time, and the most memory
-held at once.
+Run it with ``python -m benchmarks.uploading``. It starts SeaweedFS and the service, installs awscli and
+boto3 into a temporary environment, and removes everything at the end. Each client runs in its own process
+with default settings. The figures are wall time, CPU time and peak memory of that process and its children.
 """
 
 import argparse
@@ -56,12 +55,12 @@ print(json.dumps({"wall": wall, "cpu": used.ru_utime + used.ru_stime, "memory": 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What one upload took.
+    """Measurements of one upload.
 
     Attributes:
-        wall: Seconds.
-        cpu: Seconds of the processor, in user and system mode.
-        memory: The most resident at once, in MiB.
+        wall: Wall time in seconds.
+        cpu: CPU time in seconds, user and system.
+        memory: Peak resident memory in MiB.
     """
 
     wall: float
@@ -78,7 +77,7 @@ class Client:
     environment: Mapping[str, str]
 
     def measure(self) -> Figures:
-        """Run it once."""
+        """Run a client once."""
         done = subprocess.run(  # noqa: S603 - our own commands
             [sys.executable, "-c", _WATCH, *self.command],
             env={"PATH": os.environ["PATH"], "NO_PROXY": "127.0.0.1", **self.environment},
@@ -92,7 +91,7 @@ class Client:
 
 
 def clients(directory: Path, s3: SeaweedFS, url: str, path: Path) -> list[Client]:
-    """Return all three; the others' environment is made first."""
+    """Return all three clients; install awscli and boto3 first."""
     others = directory / "others"
     venv.create(others, with_pip=True)
     pip = [str(others / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", *OTHERS]
@@ -129,7 +128,7 @@ def clients(directory: Path, s3: SeaweedFS, url: str, path: Path) -> list[Client
 
 
 def free_port() -> int:
-    """Give a port on 127.0.0.1 that nobody uses now."""
+    """Return a free port on 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -176,7 +175,7 @@ def show(figures: Mapping[str, Sequence[Figures]]) -> None:
 
 
 async def measure(directory: Path, *, size: int, rounds: int) -> dict[str, list[Figures]]:
-    """Upload with all three in turn, round by round, so that a busy moment of the machine meets each."""
+    """Upload with all three in each round, so that load on the machine affects them alike."""
     path = directory / "file.bin"
     with path.open("wb") as file:
         for _ in range(size // MIB):
@@ -195,7 +194,7 @@ async def measure(directory: Path, *, size: int, rounds: int) -> dict[str, list[
                 for number in range(rounds + 1):
                     for one in contenders:
                         found = await asyncio.to_thread(one.measure)
-                        # The first round fills everybody's caches.
+                        # The first round warms the caches.
                         if number:
                             figures[one.name].append(found)
                     await empty(witness)
@@ -206,7 +205,7 @@ async def measure(directory: Path, *, size: int, rounds: int) -> dict[str, list[
 
 
 async def empty(witness: "S3Client") -> None:
-    """Delete what was stored: the disk is small."""
+    """Delete all objects to free disk space."""
     listed = await witness.list_objects_v2(Bucket=BUCKET)
     for one in listed.get("Contents", ()):
         await witness.delete_object(Bucket=BUCKET, Key=one["Key"])
@@ -217,7 +216,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--size", type=int, default=512, help="of the file, in MiB")
+    parser.add_argument("--size", type=int, default=512, help="size of the file in MiB")
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()
     directory = Path(tempfile.mkdtemp(prefix="uploadsvc-bench-"))

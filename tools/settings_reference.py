@@ -132,7 +132,7 @@ def _heading(group: Group) -> str:
 
 
 def _is_inner(group: Group) -> bool:
-    """Return whether the section can repeat, so that its fields have no variables of their own."""
+    """Return whether the section can repeat, so that its fields have no separate variables."""
     return not {NAME, ITEM}.isdisjoint(group.path)
 
 

@@ -1,4 +1,4 @@
-"""The public door: the service as an app, or as a router for another app."""
+"""The public entry points: the service as an app, and as a router for another app."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -61,7 +61,9 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
             _log.warning("demo_mode", meaning="anyone can upload as the demo users; never in production")
         for address in (settings.auth.jwt.jwks_url, settings.auth.jwt.issuer):
             if (address or "").startswith("http://"):
-                _log.warning("token_keys_over_http", meaning="whoever sits between can forge any caller")
+                _log.warning(
+                    "token_keys_over_http", meaning="anyone on the network path can forge any caller"
+                )
         async with services.open(), keys:
             yield
 

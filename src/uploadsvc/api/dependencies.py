@@ -12,7 +12,7 @@ from uploadsvc.domain.principal import Principal
 from uploadsvc.tokens.jwts import ServiceTokens
 
 Authenticate = Callable[..., Principal | Awaitable[Principal]]
-"""A FastAPI dependency that returns the caller or raises. It may have dependencies of its own."""
+"""A FastAPI dependency that returns the caller or raises. It may have its own dependencies."""
 
 
 def authentication(authenticator: Authenticator, *, user_needed: bool = True) -> Authenticate:
@@ -20,7 +20,7 @@ def authentication(authenticator: Authenticator, *, user_needed: bool = True) ->
 
     Args:
         authenticator: Verifies them.
-        user_needed: Whether a service has to name a user.
+        user_needed: Whether a service must name a user.
     """
 
     async def authenticate(request: Request) -> Principal:

@@ -42,7 +42,7 @@ class RequestMiddleware:
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                # Starlette passes on whatever a handler gave, such as an HTTPStatus.
+                # Starlette passes the handler's value on, such as an HTTPStatus.
                 status = int(message["status"])
                 response_headers = MutableHeaders(scope=message)
                 response_headers["X-Request-ID"] = request_id

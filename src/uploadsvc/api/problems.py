@@ -45,16 +45,16 @@ STATUS_TITLES: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
 }
 
 IDENTITY: Final = ("unauthenticated", "validation_error", "internal_error", "storage_unavailable")
-"""Codes of every authenticated operation; the last, where the keys that verify tokens cannot be fetched."""
+"""Codes of every authenticated operation. The last one: the keys that verify tokens cannot be fetched."""
 
 CALLER: Final = (*IDENTITY, "forbidden")
-"""Codes of every authenticated operation that writes, or works below the caller's prefix."""
+"""Codes of every authenticated operation that writes, or works under the caller's prefix."""
 
 STORAGE: Final = ("storage_denied", "storage_misconfigured", "storage_unavailable")
 """Codes of every operation that calls S3, or signs with credentials that have to be fetched."""
 
 MAX_FIELD_ERRORS: Final = 20
-"""A body can be wrong in tens of thousands of places."""
+"""Most fields that a problem lists: a body can have tens of thousands of errors."""
 
 MAX_FIELD_CHARACTERS: Final = 200
 
@@ -96,7 +96,7 @@ class UploadsvcProblem(BaseModel, title="Problem"):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An error that no client's format has been chosen for yet.
+    """An error, not yet rendered in a client's format.
 
     Attributes:
         code: A key of `STATUS_TITLES`.
@@ -214,7 +214,7 @@ def _allowed(request: Request) -> list[str]:
 
 
 def _field_name(location: tuple[int | str, ...]) -> str:
-    # The name of an unknown field is the caller's: of any length, with any characters.
+    # The caller chooses the name of an unknown field, so it can have any length and characters.
     name = ".".join(str(part) for part in location[1:])[:MAX_FIELD_CHARACTERS] or "body"
     return name if name.isprintable() else ascii(name)[1:-1]
 

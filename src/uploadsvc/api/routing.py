@@ -1,4 +1,4 @@
-"""Routes that bring their own problems, body limit and security headers into whatever app includes them."""
+"""Routes with their own problems, body limit and security headers, whatever app includes them."""
 
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
@@ -27,7 +27,7 @@ class BodyTooLargeError(HTTPException):
 
 
 class ProblemRoute(APIRoute):
-    """A route that answers errors with problems (RFC 9457), also in an app that does not.
+    """A route that answers errors with problems (RFC 9457), even in an app that does not.
 
     Exceptions of that app's own dependencies, such as its authentication, are left to the app.
     """
@@ -65,7 +65,7 @@ def problem_router(*, prefix: str = "", tag: str) -> APIRouter:
 def set_security_headers(headers: MutableHeaders) -> None:
     """Forbid sniffing, referrers and, unless the response sets its own rule, caching.
 
-    Most responses carry a credential or name somebody's objects.
+    Most responses carry a credential or name a user's objects.
     """
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Referrer-Policy"] = "no-referrer"

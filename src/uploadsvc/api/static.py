@@ -90,7 +90,7 @@ def _file(
         name: A file in ``web/``.
         headers: Additional headers.
         version: Hash that the caller asks for. If it is outdated, because the page was loaded before an
-            upgrade, the current content is served for this once.
+            upgrade, the current content is served, and caches must revalidate it.
         if_none_match: The caller's ``If-None-Match`` (RFC 9110 section 13.1.2).
     """
     content = files("uploadsvc").joinpath("web", name).read_bytes()

@@ -43,7 +43,7 @@ def api_key_principal(
         ValidationFailed: The key is valid, but the user id is missing or malformed.
     """
     digest = sha256(presented.encode(errors="replace")).digest()
-    # Compare every key in full, so that the time taken tells nothing.
+    # Compare every key in full, so that timing reveals nothing.
     matching = [key for key in keys if hmac.compare_digest(key.digest, digest)]
     if not matching or not presented:
         detail = "There is no such API key."

@@ -43,7 +43,7 @@ class Authenticator:
 
         Args:
             request: The request.
-            user_needed: Whether a service has to name a user.
+            user_needed: Whether a service must name a user.
 
         Raises:
             Unauthenticated: There is no credential, or the first one is not valid.
@@ -79,7 +79,7 @@ class Authenticator:
         if typ == DEMO.typ and self.demo_tokens is not None:
             return self.demo_tokens.verify(token).principal
         if self.verify is None:
-            detail = f"Only upload tokens are taken as bearer tokens here; otherwise send {self._accepted()}."
+            detail = f"Only upload tokens work as bearer tokens here; otherwise send {self._accepted()}."
             raise Unauthenticated(detail)
         return await self.verify(token)
 
@@ -97,7 +97,7 @@ class Authenticator:
 
 
 def limited(token: str) -> str:
-    """Return a token if it is short enough to be read.
+    """Return a token unless it is too long.
 
     Raises:
         Unauthenticated: It is longer than `MAX_TOKEN_CHARACTERS`.

@@ -10,7 +10,7 @@ from typing import Any, Final
 import httpx
 
 MAX_ANSWER_BYTES: Final = 512 * 1024
-"""More than a set of a hundred keys with certificates."""
+"""Larger than a set of a hundred keys with certificates."""
 
 _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 
@@ -23,7 +23,7 @@ ReadJson = Callable[[httpx.URL], Awaitable[dict[str, Any]]]
 
 
 class UnusableAnswerError(ValueError):
-    """The provider sent something else than keys; the text may be logged."""
+    """The provider's response holds no usable keys; the message may be logged."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,6 @@ def _is_for_signatures(entry: Mapping[str, object]) -> bool:
         and isinstance(operations, list)
         and "verify" in operations
         and isinstance(entry.get("kid", ""), str)
-        # Anybody may hold a private key that was published.
+        # A published private key is not private.
         and _PRIVATE.isdisjoint(entry)
     )

@@ -22,10 +22,10 @@ DEADLINE: Final = 5.0
 """Maximum seconds of one fetch, including discovery."""
 
 COOLDOWN: Final = 30.0
-"""Minimum seconds between the starts of two fetches, whether or not the first succeeded."""
+"""Minimum seconds between the starts of two fetches, even after a success."""
 
 MAX_AGE: Final = 600.0
-"""Seconds after which keys are fetched again. Until then, and during the fetch, the old ones serve."""
+"""Seconds after which keys are fetched again. Until then, and during the fetch, the old ones are used."""
 
 _log = structlog.get_logger("uploadsvc.auth")
 
@@ -36,8 +36,8 @@ class JwksVerifier:
     Args:
         source: Publishes the keys.
         algorithms: The allowed algorithms; empty for all with public keys.
-        audience: What ``aud`` must be or hold. It is required, because a provider signs for many services.
-        issuer: What ``iss`` must be; by default the source, if that is an issuer.
+        audience: Value that ``aud`` must be or contain. Required: a provider signs for many services.
+        issuer: Required value of ``iss``; by default the source, if that is an issuer.
         user_claim: The claim that names the user.
         clock: The time now, aware.
         timer: Monotonic seconds, for the age of the keys.
@@ -113,7 +113,7 @@ class JwksVerifier:
         """Return the caller that a token names. Waits only for a fetch that may bring an unknown key.
 
         Raises:
-            Unauthenticated: The token is not valid. The detail says why, and quotes nothing of it.
+            Unauthenticated: The token is not valid. The detail says why, without quoting it.
             IdentityProviderUnavailable: Its key is unknown, and the keys could not be fetched.
         """
         header = unverified_header(token)

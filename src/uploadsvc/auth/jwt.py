@@ -34,8 +34,8 @@ class TokenVerifier:
         key: The shared secret, or the public key.
         algorithms: The accepted algorithms. They are never taken from the token.
         clock: The time now, aware.
-        audience: What ``aud`` must be or hold; ``None`` if tokens have no audience.
-        issuer: What ``iss`` must be, character by character; ``None`` to accept any.
+        audience: Value that ``aud`` must be or contain; ``None`` if tokens have no audience.
+        issuer: Required value of ``iss``, compared exactly; ``None`` to accept any.
         user_claim: The claim that names the user.
     """
 
@@ -50,7 +50,7 @@ class TokenVerifier:
         """Return the caller that a token names.
 
         Raises:
-            Unauthenticated: The token is not valid. The detail says why, and quotes nothing of it.
+            Unauthenticated: The token is not valid. The detail says why, without quoting it.
         """
         header, claims = self._decode(token)
         self._check_times(claims)
@@ -132,7 +132,7 @@ class TokenVerifier:
 
 
 def unverified_header(token: str) -> dict[str, Any]:
-    """Return a token's header, or an empty one. Good only for choosing a verifier.
+    """Return a token's header, or an empty one. Use it only to choose a verifier.
 
     PyJWT's own function parses the whole token, which takes as long as verifying it.
     """
@@ -145,7 +145,7 @@ def unverified_header(token: str) -> dict[str, Any]:
 
 
 def token_typ(token: str) -> str | None:
-    """Return a token's ``typ``, unverified. Good only for choosing a verifier."""
+    """Return a token's ``typ``, unverified. Use it only to choose a verifier."""
     typ = unverified_header(token).get("typ")
     return typ if isinstance(typ, str) else None
 

@@ -55,7 +55,7 @@ def trusted_networks(cidrs: Iterable[str]) -> tuple[Network, ...]:
     """Return networks, parsed and merged.
 
     Raises:
-        ValueError: One is not a CIDR, holds IPv4 addresses in IPv6, or together they hold every address.
+        ValueError: One is not a CIDR, holds IPv4 addresses in IPv6, or together they cover every address.
     """
     networks = [_network(cidr) for cidr in cidrs]
     merged: tuple[Network, ...] = (
@@ -63,7 +63,7 @@ def trusted_networks(cidrs: Iterable[str]) -> tuple[Network, ...]:
         *collapse_addresses(one for one in networks if isinstance(one, IPv6Network)),
     )
     if any(network.prefixlen == 0 for network in merged):
-        message = "every address is a proxy by these, so any caller could name any user; list the proxies"
+        message = "these networks cover every address, so any caller could name any user; list the proxies"
         raise ValueError(message)
     return merged
 

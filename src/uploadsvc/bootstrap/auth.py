@@ -35,7 +35,7 @@ def build_authenticator(
     ways = (verify, authenticator.demo_tokens, authenticator.api_keys, authenticator.trusted_header)
     if not any(ways):
         message = (
-            "no authentication is configured, so nobody could call; set UPLOADSVC_AUTH__JWT__SECRET, "
+            "no authentication is configured, so every call would fail; set UPLOADSVC_AUTH__JWT__SECRET, "
             "__PUBLIC_KEY, __JWKS_URL or __ISSUER, UPLOADSVC_AUTH__API_KEYS or UPLOADSVC_AUTH__TRUSTED_HEADER"
         )
         raise SettingsError(("auth",), message)

@@ -18,13 +18,13 @@ from uploadsvc.settings import Settings, SettingsError
 
 
 def doctor_target(settings: Settings) -> Target:
-    """Return the target of the examination, built as the service is; its storage is still to be opened.
+    """Return the target of the checks, built like the service; its storage is not open yet.
 
-    A missing secret key does not stop the doctor: it signs nothing that depends on one. Whether anyone may
-    call is a finding of its own.
+    A missing secret key does not stop the doctor, which signs nothing with it. Missing authentication is a
+    finding.
 
     Raises:
-        SettingsError: Something else stops the service.
+        SettingsError: Another setting stops the service.
     """
     if not settings.secrets:
         settings = settings.model_copy(update={"secret_key": SecretStr(token_urlsafe(32))})
@@ -55,7 +55,7 @@ def doctor_target(settings: Settings) -> Target:
 
 
 def _callers(settings: Settings) -> Mapping[str, str]:
-    """Return the callers of each policy in words, without policies that nobody can use."""
+    """Return the callers of each policy in words, leaving out policies without callers."""
     auth = settings.auth
     jwt = auth.jwt.secret or auth.jwt.public_key or auth.jwt.jwks_url or auth.jwt.issuer
     if jwt or auth.trusted_header or settings.demo:
@@ -69,7 +69,7 @@ def _callers(settings: Settings) -> Mapping[str, str]:
 
 
 def _trust() -> ssl.SSLContext:
-    """Return the certificates that the S3 client trusts, including those of its own variable.
+    """Return the certificates that the S3 client trusts, including those of ``AWS_CA_BUNDLE``.
 
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html#ca_bundle
     """

@@ -20,7 +20,7 @@ def secret_keys(settings: Settings) -> list[bytes]:
     """Return the secret keys: the first signs, all verify.
 
     Raises:
-        SettingsError: There is none.
+        SettingsError: No secret key is set.
     """
     if not settings.secrets:
         raise SettingsError(("secret_key",), f"missing; {MIN_SECRET_BYTES} random bytes or more")

@@ -44,7 +44,7 @@ class Services:
     """The objects of one service.
 
     Attributes:
-        clock: The one clock: everything that has a time takes it from here.
+        clock: The service's only clock: returns the current time, aware.
         policies: Policies of the service.
         creator: Creates uploads.
         uploads: Existing uploads.

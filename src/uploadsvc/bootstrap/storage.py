@@ -14,7 +14,7 @@ from uploadsvc.settings.model import S3Settings
 
 
 def build_storage(s3: S3Settings, *, clock: Callable[[], datetime]) -> Storage:
-    """Return the bucket as the service reaches it, still to be opened.
+    """Return the bucket as the service reaches it, not open yet.
 
     Raises:
         SettingsError: AWS's own configuration is broken.

@@ -1,4 +1,4 @@
-"""Entry point of the command line. It handles signals first, and imports commands late."""
+"""Entry point of the command line. It sets signal handlers first, and imports commands only when needed."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ def main() -> None:
         # Python's own handler would print a trace while commands are imported. The event loop sets its own.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.argv[1:2] == ["upload"]:
-        # Without the service, whose import takes longer than a small upload.
+        # Do not import the service: that takes longer than a small upload.
         from uploadsvc.client.command import run as upload  # noqa: PLC0415 - see above
 
         upload(sys.argv[2:])

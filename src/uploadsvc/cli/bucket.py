@@ -59,7 +59,7 @@ _Skip = Annotated[
 def bucket_plan(*, as_json: _Json = False, skip: _Skip = []) -> None:  # noqa: B006 - typer's way; never changed
     """Show the bucket's configuration and the changes that it needs; change nothing.
 
-    Exit status: 0 all is in place, 2 changes are needed, 1 something cannot be read or stands in the way.
+    Exit status: 0 all is in place, 2 changes are needed, 1 a rule cannot be read or conflicts.
     """
     settings = load_settings()
     steps = asyncio.run(_plan(settings, _rules(skip)))
@@ -146,7 +146,7 @@ def _show(settings: Settings, steps: Sequence[Step], *, as_json: bool) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDTH)
     table = Table(box=None, pad_edge=False)
-    for name in ("rule", "state", "is (was)", "has to be"):
+    for name in ("rule", "state", "is (was)", "required"):
         table.add_column(name, overflow="fold")
     for step in steps:
         wanted = "" if step.state == "in place" else step.wanted

@@ -26,7 +26,7 @@ DevelopError = (SeaweedFSError, ProvisioningError)
 
 
 async def develop(*, host: str, port: int, s3_endpoint: str | None, directory: Path) -> None:
-    """Run until SIGINT or SIGTERM, also during the start.
+    """Run until SIGINT or SIGTERM, which may arrive during the start.
 
     Args:
         host: Address to listen on.
@@ -91,7 +91,7 @@ async def _run(settings: Settings, listener: Any, host: str, port: int) -> None:
 
 @asynccontextmanager
 async def _watched(weed: SeaweedFS) -> AsyncIterator[None]:
-    """End the run with a message if the embedded S3 ends by itself."""
+    """End the run with a message if the embedded S3 exits."""
     task = asyncio.current_task()
 
     async def watch() -> None:

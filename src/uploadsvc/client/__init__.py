@@ -1,1 +1,1 @@
-"""The terminal client ``uploadsvc upload``. It knows the HTTP API of the service and nothing else of it."""
+"""The terminal client ``uploadsvc upload``. It uses only the service's HTTP API."""

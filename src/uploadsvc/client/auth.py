@@ -91,7 +91,7 @@ def caller_from(
     token = environment.get(TOKEN)
     if not token:
         other = f"; {API_KEY} goes with --on-behalf-of" if environment.get(API_KEY) else ""
-        message = f"who are you? Set {TOKEN}, or give --token-file or --token-command{other}"
+        message = f"no credential: set {TOKEN}, or give --token-file or --token-command{other}"
         raise UsageProblem(message)
     return Caller(_known(token), _bearer)
 

@@ -1,4 +1,4 @@
-"""Problems of an upload, and retries of those that may pass."""
+"""Upload problems, and retries of transient ones."""
 
 import asyncio
 import random

@@ -147,7 +147,7 @@ class Upload:
                 await attempts.failed(problem)
             except Refused as problem:
                 if problem.status == httpx.codes.PRECONDITION_FAILED:
-                    # The key is taken: by these bytes, if a response was lost. Completion tells.
+                    # The key is taken, by these bytes if a response was lost. Completion shows which.
                     existed = True
                     self._progress.advance(self._file.size)
                     break
@@ -196,7 +196,7 @@ class Upload:
             try:
                 await sender.send(missing, self._context.parallel)
             except Refused as problem:
-                # S3 no longer knows the upload: it is complete or aborted. Completion tells.
+                # S3 no longer knows the upload: it is complete or aborted. Completion shows which.
                 if problem.status != httpx.codes.NOT_FOUND:
                     raise
             try:

@@ -19,7 +19,7 @@ from uploadsvc.dev import weed
 from uploadsvc.domain.credentials import Credentials
 
 STOP_TIMEOUT: Final = 5.0
-"""Seconds that SeaweedFS has to stop by itself; it takes about one."""
+"""Seconds that SeaweedFS gets to stop; it needs about one."""
 
 _POLL: Final = 0.05
 _LOG_TAIL: Final = 15
@@ -125,7 +125,7 @@ async def _end_orphan(directory: Path) -> None:
                 if _lock(lock):
                     return
                 await asyncio.sleep(_POLL)
-    message = f"a SeaweedFS left over from an earlier run still uses {directory}, and could not be ended"
+    message = f"a SeaweedFS left over from an earlier run still uses {directory}, and could not be stopped"
     raise SeaweedFSError(message)
 
 
@@ -145,7 +145,7 @@ def _spawn(command: Sequence[str], *, directory: Path) -> subprocess.Popen[bytes
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            # Ctrl-C is for the parent, which stops this process in order.
+            # Only the parent handles Ctrl-C; it stops this process cleanly.
             start_new_session=True,
             # The process inherits the lock, and holds it for as long as it lives.
             pass_fds=[lock.fileno()],

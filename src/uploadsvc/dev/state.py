@@ -10,7 +10,7 @@ _FILE = "keys.json"
 
 
 def load_keys(directory: Path) -> tuple[str, Credentials]:
-    """Return a directory's secret key and access key; the first run makes them up.
+    """Return a directory's secret key and access key; the first run generates them.
 
     Raises:
         OSError: The directory cannot be written.

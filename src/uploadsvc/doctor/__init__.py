@@ -1,1 +1,1 @@
-"""``uploadsvc doctor``: check the bucket and the way to it, as an upload meets them."""
+"""``uploadsvc doctor``: check the bucket, and the path to it, with real requests."""

@@ -51,7 +51,7 @@ class Outcome:
     """Result of one canary.
 
     Attributes:
-        response: S3's answer; with the status 0 if there was none.
+        response: S3's answer; its status is 0 if none arrived.
         headers: Headers of the answer.
         passed: S3 accepted the canary, or refused only the bytes that it was meant to refuse.
         stored: S3 stored the canary.
@@ -71,7 +71,7 @@ class Canaries:
     Args:
         target: The target of the run.
         http: Sends as a browser does, and follows no redirect.
-        presigner: Signs for the address to which they are sent.
+        presigner: Signs for the address that they are sent to.
         permissions: Whether they may be stored.
         cleanup: Tracks them.
     """
@@ -91,7 +91,7 @@ class Canaries:
         self._cleanup = cleanup
         self._numbers = count(1)
         self._one_by_one = asyncio.Lock()
-        # The store kept a canary that it had to refuse; no more are sent then.
+        # Set once the store kept a canary that it should have refused; then no more are sent.
         self._breached = False
         self.permissions = permissions
 
@@ -144,7 +144,7 @@ class Canaries:
         return replace(outcome, url=url)
 
     async def send_part(self, url: str, headers: Mapping[str, str], *, origin: str | None) -> Outcome:
-        """Send a part of a multipart upload, which stores no object by itself."""
+        """Send a part of a multipart upload. A part alone stores no object."""
         return await self._cleanup.finish(self._exchange(self._put_request(url, headers, BODY, origin)))
 
     def _put_request(
@@ -199,7 +199,7 @@ class Canaries:
         try:
             answer = await self._http.send(request)
         except httpx.HTTPError as error:
-            # Not its message, which may quote the URL.
+            # Leave its message out: it may quote the URL.
             return _unsent(type(error).__name__)
         response = S3Response.of_response(answer)
         refused = response.code in _REFUSED_BYTES | _REFUSED_SIZE
@@ -213,9 +213,9 @@ def _unsent(why: str) -> Outcome:
 
 
 def canary_planner(policy: Policy, provider: Provider, folder: str) -> Planner:
-    """Return a policy's planner for canaries, which are in another folder and smaller than any file.
+    """Return a policy's planner for canaries: with their own folder, and limits that allow their size.
 
-    Of a policy's sizes S3 sees only the one that is signed.
+    S3 sees only the signed size, not the policy's limits.
     """
     small = replace(policy, min_size=0, max_size=max(policy.max_size, len(BODY)))
     return Planner(policy=small, provider=provider, namespace=Namespace(folder))
@@ -230,7 +230,7 @@ def _content_type(planner: Planner) -> str:
 
 
 def algorithm_for(policy: Policy, provider: Provider, method: Method) -> Algorithm | None:
-    """Return the checksum that a canary brings, if its policy requires one."""
+    """Return the checksum algorithm of a canary, if its policy requires one."""
     if policy.checksum != "required":
         return None
     known = provider.part_checksums if method == "multipart" else provider.checksum_algorithms
@@ -249,10 +249,10 @@ def wrong_digest(algorithm: Algorithm) -> str:
 
 
 def spoiled(present: Mapping[str, str], known: AbstractSet[str]) -> dict[str, str]:
-    """Return headers for which S3 refuses a canary's bytes, after it has checked everything else.
+    """Return headers that make S3 refuse a canary's bytes after it has checked everything else.
 
     Args:
-        present: The canary's headers; a checksum among them is replaced, since S3 takes only one.
+        present: The canary's headers; a checksum among them is replaced, since S3 accepts only one.
         known: The checksums that the store is expected to verify.
     """
     # Stores have verified MD5 from the beginning: https://www.rfc-editor.org/rfc/rfc1864

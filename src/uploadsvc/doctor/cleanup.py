@@ -14,13 +14,13 @@ from uploadsvc.doctor.target import Target
 T = TypeVar("T")
 
 _ROUNDS: Final = 4
-"""How often leftovers are looked for: a request that was cancelled on its way may still land."""
+"""Rounds of looking for leftovers: a request that was cancelled in transit may still arrive."""
 
 _PAUSE: Final = 0.5
 """Seconds between the first two rounds; each later pause is twice as long."""
 
 _GRACE: Final = 3.0
-"""Seconds that requests under way have to end by themselves."""
+"""Seconds that requests in progress get to finish."""
 
 _MISSING: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED})
 
@@ -49,7 +49,7 @@ class Cleanup:
         """Number of canaries that were stored for a moment."""
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run something to its end, even if the caller is cancelled: S3 acts on a sent request anyway."""
+        """Run a call to its end, even if the caller is cancelled: S3 acts on a sent request anyway."""
         task = asyncio.create_task(work)
         self._under_way.add(task)
         task.add_done_callback(self._ended)
@@ -58,7 +58,7 @@ class Cleanup:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._under_way.discard(task)
         if not task.cancelled():
-            # asyncio complains about exceptions that nobody retrieves.
+            # asyncio logs exceptions that are never retrieved.
             task.exception()
 
     def sending(self, key: str) -> None:
@@ -106,7 +106,7 @@ class Cleanup:
         return left
 
     async def _settle(self) -> None:
-        """Wait for requests under way, and cancel those that take too long."""
+        """Wait for requests in progress, and cancel those that take too long."""
         under_way = set(self._under_way)
         if not under_way:
             return

@@ -68,7 +68,7 @@ class Contact:
             return "credentials"
         if response.status == HTTPStatus.NOT_FOUND:
             return "bucket"
-        # Credentials without the right to list may upload all the same.
+        # Credentials without the right to list can still upload.
         return "endpoint" if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR else None
 
 

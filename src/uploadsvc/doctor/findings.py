@@ -15,10 +15,10 @@ class Finding:
 
     Attributes:
         check: Stable name of the check, such as ``clock`` or ``cors:https://app.example.com``.
-        status: ``skipped`` if the check was not made.
+        status: ``skipped`` if the check did not run.
         found: Result in one line, without credentials and signed URLs.
         mend: Fix in one line; empty if there is nothing to fix.
-        because: The failed check that kept this one from being made.
+        because: The failed check that kept this one from running.
     """
 
     check: str
@@ -34,7 +34,7 @@ def ok(check: str, found: str) -> Finding:
 
 
 def warning(check: str, found: str, fix: str) -> Finding:
-    """Report an oddity with which uploads may still work."""
+    """Report a problem that may not affect uploads."""
     return Finding(check=check, status="warning", found=one_line(found), mend=one_line(fix))
 
 
@@ -44,12 +44,12 @@ def failed(check: str, found: str, fix: str) -> Finding:
 
 
 def skipped(check: str, found: str, fix: str = "") -> Finding:
-    """Report a check that was not made, or has nothing to look at."""
+    """Report a check that did not run, or has nothing to check."""
     return Finding(check=check, status="skipped", found=one_line(found), mend=one_line(fix))
 
 
 def blocked(check: str, cause: str) -> Finding:
-    """Report a check that was not made because another one failed."""
+    """Report a check that did not run because another one failed."""
     return Finding(check=check, status="skipped", found=f"not looked at: {cause} failed", because=cause)
 
 

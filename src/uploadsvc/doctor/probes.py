@@ -23,7 +23,7 @@ METHODS: Final[tuple[Method, ...]] = ("put", "post", "multipart")
 _AT_ONCE: Final = 8
 _STEP_TIMEOUT: Final = 10.0
 _BEGIN: Final = "begin a multipart upload"
-_SEND: Final = "take a part"
+_SEND: Final = "accept a part"
 _LIST: Final = "list the parts"
 _ABORT: Final = "abort it"
 _NEVER_BEGUN: Final = "let these credentials abort one, so none was begun"
@@ -125,7 +125,7 @@ class Prober:
         return [await send(planner, origin=origin) for origin in origins or (None,)]
 
     async def _multipart(self, planner: Planner, origins: Sequence[str]) -> list[Outcome]:
-        """Go through all steps of a multipart upload but the last, which would store an object.
+        """Go through all steps of a multipart upload except the last, which would store an object.
 
         Args:
             planner: Planner of a policy with multipart.
@@ -195,7 +195,7 @@ def _problem(outcome: Outcome) -> str:
 
 
 def _seen_by_s3(policy: Policy) -> object:
-    """Return all by which S3 can tell one policy's uploads from another's, besides type and size."""
+    """Return everything that distinguishes a policy's uploads for S3, besides type and size."""
     return (
         policy.acl,
         policy.storage_class,

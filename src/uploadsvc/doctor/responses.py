@@ -1,4 +1,4 @@
-"""S3's answers, as an operator needs them."""
+"""S3's answers, reduced to what an operator needs."""
 
 import asyncio
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.s3.errors import NO_ANSWER, S3Failure
 
 UNANSWERED: Final = (*NO_ANSWER, UploadsvcError)
-"""Raised by a call that gets no answer of S3's; by the service itself when the credentials have expired."""
+"""Raised by a call that gets no answer from S3; by the service itself when the credentials have expired."""
 
 REQUEST_TIMEOUT: Final = 5.0
 """Seconds that one request may take."""
@@ -55,7 +55,7 @@ class S3Response:
 
     @classmethod
     def none(cls, error: Exception) -> Self:
-        """Stand for an answer that never came, without the error's message, which may quote the URL."""
+        """Represent a missing answer. The error's message is left out: it may quote the URL."""
         return cls(status=0, code=type(error).__name__)
 
     @property
@@ -64,7 +64,7 @@ class S3Response:
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
     def __str__(self) -> str:
-        """Return a part of a sentence: ``403 AccessDenied (Access Denied)``."""
+        """Return a phrase for messages: ``403 AccessDenied (Access Denied)``."""
         words = f"{self.status} {self.code}".strip()
         return f"{words} ({self.message})" if self.message else words
 

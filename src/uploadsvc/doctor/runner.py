@@ -1,4 +1,4 @@
-"""Run the checks in order; checks that do not depend on each other run at once."""
+"""Run the checks in order; independent checks run concurrently."""
 
 import asyncio
 from collections.abc import Awaitable, Collection, Iterable
@@ -29,7 +29,7 @@ CLEANUP_DEADLINE: Final = 20.0
 """Seconds that the cleanup may take."""
 
 _NO_PREFLIGHT: Final = frozenset({"endpoint", "region", "bucket"})
-"""Failures that keep even a preflight, which is not signed, from an answer."""
+"""Failures after which not even an unsigned preflight gets an answer."""
 
 _LATE: Final = f"no answer within {DEADLINE:.0f} seconds"
 _FIND_OUT: Final = "find out why the store does not answer"
@@ -59,8 +59,8 @@ class Runner:
     Args:
         target: The target.
         http: Sends as a browser does, and follows no redirect.
-        only: The checks to show; checks that these need are made as well.
-        store: Whether canaries may be stored, until they are deleted a moment later.
+        only: The checks to show; checks that these depend on run as well.
+        store: Whether canaries may be stored; they are deleted a moment later.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Runner:
         """Leftovers that could not be removed, in words."""
 
     async def findings(self) -> list[Finding]:
-        """Make the checks, and remove all that was sent, also when cancelled."""
+        """Run the checks, and remove everything that was sent, even when cancelled."""
         try:
             found = await self._check()
         finally:

@@ -21,7 +21,7 @@ Not ``.uploads…``: SeaweedFS keeps parts in such a folder, and lists no versio
 """
 
 ANY_ORIGIN = "https://any-origin.uploadsvc-doctor.invalid"
-"""An origin that is allowed only where all are."""
+"""An origin that is allowed only if all origins are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +36,12 @@ class Target:
         region: The region of the settings, or its default.
         planners: The policies' planners for canaries, by name: their keys are in `folder`, and they may be
             small.
-        callers: Who may use each policy, in words; without policies that nobody may use.
+        callers: Who may use each policy, in words; policies without callers are left out.
         key_prefix: The prefix of all keys.
         origins: Allowed origins, as in the settings.
         requirements: Requirements on the bucket's rules.
         credential_issuer: Issues S3 credentials to callers.
-        sts: Starts their sessions, still to be entered; ``None`` if callers get no credentials.
+        sts: Starts their sessions, not entered yet; ``None`` if callers get no credentials.
         own_credentials: Whether the access key is in the settings, not found by the AWS chain.
         trust: Verifies TLS certificates.
         clock: The time now, aware.
@@ -75,7 +75,7 @@ class Target:
 
     @property
     def has_own_public_address(self) -> bool:
-        """Whether browsers reach the bucket at another address than the service."""
+        """Whether browsers reach the bucket at a different address than the service."""
         return self.presigner.endpoint != self.inner
 
     @property

@@ -26,7 +26,7 @@ class BucketEndpoint:
     Attributes:
         scheme: ``http`` or ``https``.
         host: As a client sends it in ``Host``: lower case, with the port unless it is the scheme's default.
-        path: What precedes an object's key, percent-encoded, without a slash at its end: empty in virtual
+        path: Everything before an object's key, percent-encoded, without a trailing slash: empty in virtual
             style, ``/bucket`` in path style, either after the base path of the endpoint URL.
     """
 
@@ -50,8 +50,8 @@ def bucket_endpoint(*, endpoint_url: str, bucket: str, style: AddressingStyle) -
             (https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html).
 
     Raises:
-        ValueError: The URL or the bucket's name is not of the allowed form, or the bucket cannot stand in
-            front of the host.
+        ValueError: The URL or the bucket's name is not of the allowed form, or the bucket cannot be
+            part of the host name.
     """
     if not _BUCKET.fullmatch(bucket):
         message = f"bucket {bucket!r} must be 1 to 255 of A-Z a-z 0-9 . - _"
@@ -112,13 +112,13 @@ def addressing_style(
     """Return the addressing style. ``auto`` is ``virtual`` on AWS where TLS allows it, else ``path``.
 
     Args:
-        configured: What the operator set; anything but ``auto`` stands.
+        configured: The operator's setting; anything but ``auto`` is kept.
         endpoint_url: The operator's own endpoint, ``None`` for AWS.
         bucket: The bucket's name.
     """
     if configured != "auto":
         return configured
-    # AWS's certificate is for *.s3.<region>.amazonaws.com, and a wildcard stands for one label only.
+    # AWS's certificate is for *.s3.<region>.amazonaws.com, and a wildcard matches one label only.
     if endpoint_url is None and "." not in bucket and _DNS_BUCKET.fullmatch(bucket):
         return "virtual"
     return "path"
@@ -128,11 +128,11 @@ def _split(
     endpoint_url: str, *, name: str = "endpoint URL", example: str = "https://s3.example.com:9000"
 ) -> SplitResult:
     """Split a URL, or say what is allowed."""
-    # urlsplit drops some of these silently; and a mark with nothing after it leaves no trace in its result.
+    # urlsplit drops some of these silently, and ignores a "?" or "#" with nothing after it.
     if endpoint_url.isprintable() and not any(mark in endpoint_url for mark in " ?#@\\"):
         try:
             url = urlsplit(endpoint_url)
-            port_is_usable = url.port != 0  # Reading it raises when it is no port.
+            port_is_usable = url.port != 0  # Raises if it is not a port.
         except ValueError:
             port_is_usable = False
         if (

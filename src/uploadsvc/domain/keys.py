@@ -220,7 +220,7 @@ class KeyTemplate:
 
     @property
     def unique(self) -> bool:
-        """Whether every upload gets a key of its own."""
+        """Whether every upload gets its own key."""
         return "{uuid}" in self.text
 
     def unique_name(self, rest: str, *, policy: str) -> str | None:

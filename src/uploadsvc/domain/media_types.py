@@ -171,7 +171,7 @@ def parse_pattern(value: str) -> str:
     """Return a policy's pattern in lower case: ``image/png``, ``image/*`` or ``*/*``.
 
     Raises:
-        ValueError: It is none of these.
+        ValueError: It has another form.
     """
     if not _PATTERN.fullmatch(value):
         message = f"{value!r} is not a media type: type/subtype, type/* or */*, without parameters"
@@ -198,8 +198,8 @@ def is_active(media_type: str) -> bool:
 def allowed(media_type: str, patterns: frozenset[str]) -> bool:
     """Return whether a parsed media type matches a policy's patterns.
 
-    HTML, SVG, XML and JavaScript count only where a pattern names them exactly: ``*/*`` and ``image/*`` are
-    written by people who mean files, not pages that run on the bucket's domain.
+    HTML, SVG, XML and JavaScript match only patterns that name them exactly: an operator who writes ``*/*``
+    or ``image/*`` means files, not pages that run on the bucket's domain.
     """
     name = essence(media_type)
     if name in patterns:

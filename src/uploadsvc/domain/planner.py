@@ -115,7 +115,7 @@ class Planner:
         key_is_new = request.relative_key is None and policy.key.unique
         method = self._method(request, may_replace=key_is_new or overwrite)
         if type_open and method != "put":
-            # Only the client of a PUT sends a content type of its own.
+            # Only the client of a PUT sends its own content type.
             content_type = self._content_type(request)
         # S3 forgets the id of a finished multipart upload, so its object always carries the UUID.
         tags_object = not key_is_new or method == "multipart"
@@ -209,7 +209,7 @@ class Planner:
         if request.content_type:
             headers["Content-Type"] = _as_sent(request, self.check_content_type(request.content_type))
         elif not policy.all_types:
-            detail = f"Policy {policy.name!r} restricts content types, so the file's has to be named."
+            detail = f"Policy {policy.name!r} restricts content types, so the request must name one."
             raise errors.ContentTypeRequired(detail, field="content_type")
         self._check_size(request.size)
         self._check_checksum(None)
@@ -217,7 +217,7 @@ class Planner:
             self._check_one_request(request.size)
             headers["Content-Length"] = str(request.size)
         elif policy.max_size < MAX_SINGLE_PUT or policy.min_size > 0:
-            detail = f"Policy {policy.name!r} restricts sizes, so the file's has to be named."
+            detail = f"Policy {policy.name!r} restricts sizes, so the request must name one."
             raise errors.SizeRequired(detail, field="size")
         return key, headers
 

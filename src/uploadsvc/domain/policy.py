@@ -63,16 +63,16 @@ class Policy:
     """Rules for one kind of upload. Sizes are in bytes, durations in seconds.
 
     Attributes:
-        name: How requests call it.
+        name: Name in requests.
         min_size: Smallest file.
         max_size: Largest file.
         content_types: Patterns: ``image/png``, ``image/*``, ``*/*``.
-        methods: How it may be uploaded.
-        expires_in: How long its URLs live when a request does not say.
-        max_expires_in: The most that a request may ask for.
-        key: Where new objects go below the user's prefix.
-        client_keys: May the caller choose the key below their prefix?
-        overwrite: May an upload replace an object?
+        methods: Allowed upload methods.
+        expires_in: Lifetime of URLs, if a request does not set one.
+        max_expires_in: Longest lifetime that a request may ask for.
+        key: Template for keys of new objects, below the user's prefix.
+        client_keys: Whether callers may choose the key below their prefix.
+        overwrite: Whether an upload may replace an object.
         metadata: User metadata by name: a fixed value, or ``None`` for one that the caller may give.
         acl: Canned ACL of new objects.
         storage_class: Storage class of new objects.
@@ -81,12 +81,12 @@ class Policy:
         cache_control: ``Cache-Control`` of new objects.
         content_disposition: ``Content-Disposition`` of new objects; the filename is added.
         tags: Object tags of new objects.
-        checksum: Whether requests may or must bring a checksum.
-        multipart_threshold: ``auto`` takes a multipart upload above this size.
-        multipart_expires_in: How long a multipart upload may take, from its creation to its completion.
-        part_size: The least size of a part; it doubles for a file of more than 10,000 parts.
-        unsized_multipart: May a multipart upload begin without its size, where an uploader's own format has
-            no room for one? Its parts are then of any size, and what lands is measured at the end.
+        checksum: Whether requests may or must give a checksum.
+        multipart_threshold: ``auto`` chooses multipart above this size.
+        multipart_expires_in: Time within which a multipart upload must be completed.
+        part_size: Minimum part size; it is doubled until 10,000 parts can hold the file.
+        unsized_multipart: Whether a multipart upload may start without its size, for uploaders that do not
+            send one. Its parts can have any size; the total is checked at the end.
     """
 
     name: str

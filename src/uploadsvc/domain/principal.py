@@ -13,13 +13,13 @@ class Principal:
     """An authenticated caller.
 
     Attributes:
-        user: The user id whose prefix the call works in; empty for a service that has not named one, where
-            the call needs none.
+        user: The user id, which determines the prefix; empty if a service names none and the call needs
+            none.
         policies: The policies that may be used; ``None`` for all.
-        service: The name of the service that speaks for the user, for the log.
-        kind: ``user`` for people, ``service`` for another service that speaks for one, ``upload_token`` for
-            whoever holds a token that is good for uploads only.
-        expires_at: When the credential ends, aware; ``None`` where it does not say.
+        service: The name of the service that acts for the user, for the log.
+        kind: ``user`` for people, ``service`` for a service that acts for a user, ``upload_token`` for the
+            holder of an upload token.
+        expires_at: End of the credential, aware; ``None`` if it has none.
     """
 
     user: str
@@ -40,7 +40,7 @@ class Principal:
             field: The request field that named it.
 
         Raises:
-            Forbidden: The credential does not reach this policy.
+            Forbidden: The credential does not cover this policy.
         """
         if self.policies is not None and policy not in self.policies:
             detail = f"This credential may not use policy {policy!r}."
@@ -50,8 +50,8 @@ class Principal:
         """Raise unless the caller may reach stored objects.
 
         Raises:
-            Forbidden: The credential is an upload token, or limited to some policies: an object does not say
-                by which one it came.
+            Forbidden: The credential is an upload token, or limited to some policies: an object does not
+                record its policy.
         """
         if self.kind == "upload_token" or self.policies is not None:
             detail = "This credential is good for uploads only."

@@ -1,6 +1,6 @@
 """Profiles of S3-compatible stores.
 
-A capability that is missing is refused at the start or never chosen; it does not fail in the browser.
+A missing capability is refused at the start or never chosen, so it does not fail in the browser.
 """
 
 from dataclasses import dataclass
@@ -18,26 +18,26 @@ class Provider:
 
     Attributes:
         name: As in the setting ``s3.provider``.
-        default_region: What its requests are signed for where nothing else is said.
-        post_policies: It takes browser forms with a signed POST policy.
+        default_region: The region that requests are signed for, if none is set.
+        post_policies: It accepts browser forms with a signed POST policy.
         conditional_writes: It honours ``If-None-Match: *`` on a PUT.
         form_checksums: It checks an ``x-amz-checksum-*`` field of a form.
-        form_tags: It takes a ``tagging`` field in a form.
+        form_tags: It accepts a ``tagging`` field in a form.
         keeps_octet_stream: It keeps the type ``application/octet-stream``, and guesses no other by the key.
-        acls: It takes canned ACLs.
-        tagging: It takes object tags.
-        checksum_algorithms: Those that it checks on a PUT.
-        part_checksums: Those that it checks on the parts of a multipart upload.
+        acls: It accepts canned ACLs.
+        tagging: It accepts object tags.
+        checksum_algorithms: Checksums that it verifies on a PUT.
+        part_checksums: Checksums that it verifies on the parts of a multipart upload.
         session_policies: It has a token service (STS), and holds each session to the session's own policy.
-        max_object_size: In bytes.
-        cors_rules: A bucket takes CORS rules by the S3 API.
-        lifecycle_rules: A bucket takes S3's lifecycle rules, `AbortIncompleteMultipartUpload` among them.
+        max_object_size: Largest object in bytes.
+        cors_rules: It accepts CORS rules through the S3 API.
+        lifecycle_rules: It accepts S3's lifecycle rules, including `AbortIncompleteMultipartUpload`.
         public_access_block: It has S3's Block Public Access.
         ownership_controls: It has S3's Object Ownership.
         policy_conditions: It knows the conditions ``aws:SecureTransport`` and ``s3:signatureversion`` of a
-            bucket policy as AWS means them. To another store, a denial by these may be one of everything.
-        kms: Its encryption keys are AWS KMS's, with rights of their own.
-        iam: Its access keys are given rights by policies in AWS's own language.
+            bucket policy as AWS does. Another store may read a denial with them as a denial of everything.
+        kms: Its encryption keys are AWS KMS's, with separate permissions.
+        iam: IAM policies in AWS's policy language give its access keys their rights.
     """
 
     name: str
@@ -101,8 +101,8 @@ PROVIDERS = {
             tagging=False,
             checksum_algorithms=frozenset(),
         ),
-        # Its XML API has a precondition header of its own, and forms signed by another algorithm; CORS and
-        # lifecycle rules have another XML: https://cloud.google.com/storage/docs/xml-api/put-bucket-metadata
+        # Its XML API has its own precondition header, signature algorithm of forms, and XML of CORS and
+        # lifecycle rules: https://cloud.google.com/storage/docs/xml-api/put-bucket-metadata
         Provider(
             name="gcs",
             default_region="auto",
@@ -127,7 +127,7 @@ PROVIDERS = {
             public_access_block=False,
             ownership_controls=False,
         ),
-        # An older gateway takes a PUT of ownership controls for one of the bucket, and says that it was done.
+        # Older gateways treat a PUT of ownership controls as one of the bucket, and report success.
         Provider(
             name="ceph",
             session_policies=True,
@@ -135,8 +135,8 @@ PROVIDERS = {
             checksum_algorithms=frozenset(),
             ownership_controls=False,
         ),
-        # It lists no part's checksum, and wants each for a composite one. A denial by the signature's version
-        # is one of everything to it, of the policy's own removal too.
+        # It lists no checksums of parts, yet requires all of them for a composite one. It reads a denial by
+        # signature version as a denial of everything, including the removal of the policy.
         Provider(
             name="seaweedfs",
             session_policies=True,
@@ -145,7 +145,7 @@ PROVIDERS = {
             part_checksums=_ALL_CHECKSUMS - {"sha256"},
             public_access_block=False,
         ),
-        # Its STS hands out keys that may do everything.
+        # Its STS issues keys with all rights.
         Provider(
             name="localstack",
             form_checksums=False,

@@ -11,7 +11,7 @@ _SHORTEST: Final = 40
 """Characters of the shortest secret that is recognised without its name."""
 
 _HINTS: Final = ("x-amz-", "signature", "bearer ")
-"""A text without any of these holds no named secret: looking for them is faster than matching."""
+"""A text without any of these holds no named secret: searching for them is faster than matching."""
 
 # Between name and value in a URL, a form, a header or a list, with any quotes.
 _IS: Final = r"""["'\\]*\s*(?:[=:,]|%3[ad])\s*["'\\]*"""
@@ -34,7 +34,7 @@ _SECRET: Final = re.compile(
 
 
 def without_named_secrets(text: str) -> str:
-    """Black out signatures, credentials and tokens that stand behind their names.
+    """Redact signatures, credentials and tokens that follow their names.
 
     The names stay, and so do values without one: a user or a request may have an id that looks like a key.
     """
@@ -45,7 +45,7 @@ def without_named_secrets(text: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """Black out signatures, tokens and secret keys, with and without their names."""
+    """Redact signatures, tokens and secret keys, with and without their names."""
     text = without_named_secrets(text)
     if len(text) < _SHORTEST:
         return text
@@ -57,10 +57,10 @@ def without_secrets(text: str) -> str:
 def redacted(message: object) -> str:
     """Return S3's message in one line of at most `LONGEST` characters, without secrets.
 
-    It may repeat the request, so all parameters of a signature go, with their names.
+    It may repeat the request, so all signature parameters are removed, with their names.
 
     Args:
-        message: The message as it was read; ``None`` where there was none.
+        message: The message as it was read; ``None`` if there is none.
     """
     text = " ".join(str(message or "").split())
     text = without_secrets(_PARAMETERS.sub(_REDACTED, text))

@@ -33,6 +33,6 @@ def refused(error: ClientError) -> RuleState:
 
 
 def unreadable(error: Exception) -> RuleState:
-    """Return the state for an answer that is not S3's, without the error's message, which may hold it all."""
+    """Return the state for an answer that is not S3's, without the error's message, which may quote it."""
     found = f"the answer is not S3's, or not to this request ({type(error).__name__})"
     return RuleState(state="failed", found=found)

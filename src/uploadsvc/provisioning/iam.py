@@ -45,7 +45,7 @@ def service_policy(access: AccessRequirements) -> dict[str, Any]:
 
 
 def role_policy(access: AccessRequirements) -> dict[str, Any]:
-    """Return the policy of the role that the service assumes to hand out S3 credentials.
+    """Return the policy of the role that the service assumes to issue S3 credentials.
 
     A session policy narrows each session to its caller's prefix; a call needs both to allow it:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies.html#policies_session

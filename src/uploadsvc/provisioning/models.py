@@ -16,7 +16,7 @@ class BucketRequirements:
 
     Attributes:
         bucket: The bucket's name.
-        region: The region where it is, or is to be created.
+        region: The region where it is, or will be created.
         provider: The store's features.
         key_prefix: The prefix of all keys, without a trailing slash.
         origins: Origins of the pages that upload and download, exactly as browsers send them; or ``*``.
@@ -97,8 +97,8 @@ class Step:
     Attributes:
         rule: The rule's name.
         state: Its state.
-        found: The rule as it is, or why it could not be read; one line.
-        wanted: The rule as it has to be; one line.
+        found: The current rule, or why it could not be read; one line.
+        wanted: The required rule; one line.
     """
 
     rule: Rule
@@ -113,7 +113,7 @@ class RuleState:
 
     Attributes:
         state: The state.
-        found: The rule as it is; one line.
+        found: The current rule; one line.
         change: Makes the change, and no other.
     """
 
@@ -129,7 +129,7 @@ class Check:
     Attributes:
         rule: The rule's name.
         supported: Whether the store has the feature.
-        wanted: Describes the rule as it has to be; one line.
+        wanted: Describes the required rule; one line.
         look: Reads the rule.
     """
 

@@ -68,14 +68,14 @@ async def plan(
 async def apply(
     client: "S3Client", requirements: BucketRequirements, *, rules: Collection[Rule] = RULES
 ) -> list[Step]:
-    """Make the rules that are missing, and change those that differ.
+    """Create the rules that are missing, and change those that differ.
 
     Each change is read back: a store, or a proxy before it, may accept a change and not keep it.
 
     Args:
         client: S3 client with the right to read and write the bucket's rules.
         requirements: Requirements on the bucket.
-        rules: The rules to make.
+        rules: The rules to apply.
 
     Returns:
         All rules; ``found`` is the rule as it was before.
@@ -129,7 +129,7 @@ async def _change(state: RuleState) -> RuleState:
 
 
 async def _read_back(client: "S3Client", requirements: BucketRequirements, steps: list[Step]) -> list[Step]:
-    """Return the steps, as failed where a changed rule is not there now."""
+    """Return the steps; mark those as failed whose changed rule is not there now."""
     checks = {check.rule: check for check in CHECKS}
     unseen = {step.rule: "" for step in steps if step.state in {"made", "changed"}}
     for pause in _PAUSES if unseen else ():

@@ -31,11 +31,11 @@ from uploadsvc.domain.errors import StorageDenied, StorageMisconfigured, Storage
 from uploadsvc.s3.credentials import CredentialSource
 
 _REFUSED: Final = frozenset({"AccessDenied", "InvalidClientTokenId", "SignatureDoesNotMatch"})
-"""STS will say the same again: https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html"""
+"""Errors that a retry does not change: https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html"""
 
 
 class AwsChain:
-    """Fetches credentials from the AWS chain, anew at each call.
+    """Fetches credentials from the AWS chain, without caching them.
 
     botocore's own credentials refresh themselves while a caller waits, at every call in their last 15
     minutes; for a session of 15 minutes, at every call. So they are only read here, and `CredentialSource`
@@ -155,7 +155,7 @@ async def _renewed(refresh: Callable[[], Any]) -> Credentials:
     if inspect.isawaitable(answer):
         answer = await answer
     if not answer:
-        # The metadata service does not answer, or has no role any more.
+        # The metadata service does not answer, or no longer has a role.
         raise CredentialRetrievalError(provider="chain", error_msg="no answer")
     return _credentials(
         answer["access_key"], answer["secret_key"], answer["token"], parse_timestamp(answer["expiry_time"])

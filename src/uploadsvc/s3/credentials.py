@@ -14,7 +14,7 @@ EXPIRY_MARGIN: Final = timedelta(seconds=60)
 """Time between the end of a URL and that of the credentials that signed it."""
 
 AHEAD: Final = timedelta(minutes=15)
-"""Time before their end at which credentials are renewed; halfway, if they live shorter."""
+"""Time before their end at which credentials are renewed; halfway through shorter lifetimes."""
 
 RETRY: Final = timedelta(seconds=10)
 """Pause between two fetches while the old credentials still work."""
@@ -27,7 +27,7 @@ _log = structlog.get_logger("uploadsvc.credentials")
 
 
 def usable_until(credentials: Credentials) -> datetime | None:
-    """Return the latest end of anything that they sign, in whole seconds; ``None`` for no limit."""
+    """Return the latest end of anything signed with them, in whole seconds; ``None`` for no limit."""
     if credentials.expires_at is None:
         return None
     return (credentials.expires_at - EXPIRY_MARGIN).replace(microsecond=0)
@@ -48,8 +48,8 @@ def not_there_yet() -> StorageUnavailable:
 class CredentialSource:
     """Holds credentials, and fetches new ones in the background while the old ones still work.
 
-    At most one fetch is under way. Credentials without an end are never fetched again, as in all AWS SDKs: a
-    changed credentials file is read at the next start.
+    At most one fetch is under way. Credentials that do not expire are never fetched again, as in all AWS
+    SDKs: a changed credentials file is read at the next start.
 
     Args:
         fetch: Fetches credentials; it may raise anything, and is cancelled at the deadline.
@@ -160,7 +160,7 @@ class CredentialSource:
 
     def _fail(self, failure: UploadsvcError, *, cause: BaseException) -> None:
         now = self._clock()
-        # Without the cause's message, into which a credential process may print anything.
+        # Leave out the cause's message: a credential process may print anything into it.
         _log.warning(
             "credentials_not_refreshed",
             error=type(cause).__name__,

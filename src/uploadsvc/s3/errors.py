@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import httpx
 
 DEADLINE: Final = 4.5
-"""Seconds that one call to S3 may take, retries included; a caller has its answer within five."""
+"""Seconds that one call to S3 may take, retries included; callers get an answer within five."""
 
 MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound"})
 """Codes of a missing object."""
@@ -32,7 +32,7 @@ NOT_S3: Final = (ResponseParserError, LookupError)
 """Raised when an answer is not S3's, such as a proxy's login page."""
 
 NO_ANSWER: Final = (BotoCoreError, AiohttpError, OSError, *NOT_S3)
-"""Raised when a call to S3 gets no answer of S3's; `NOT_S3` among them when something else answers."""
+"""Raised when a call to S3 gets no answer from S3; `NOT_S3` among them when something else answers."""
 
 _MAX_BODY: Final = 65_536
 """Bytes of an error's body that are parsed; S3's own have a few thousand at most."""
@@ -163,7 +163,7 @@ async def s3_errors(
         raise _storage_error(failure) from None
     except NOT_S3 as error:
         _log.warning("s3_speaks_otherwise", operation=operation, error=type(error).__name__)
-        detail = "What answers in the object store's place does not answer as S3 does."
+        detail = "The object store's address does not answer as S3 does."
         raise StorageMisconfigured(detail) from None
     except NO_ANSWER as error:
         _log.warning("s3_unreachable", operation=operation, error=type(error).__name__)
@@ -179,7 +179,7 @@ def _storage_error(failure: S3Failure) -> UploadsvcError:
         return StorageDenied(f"The object store refuses the service's credentials ({code or status}).")
     if status in _BUSY_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return StorageUnavailable(f"The object store is overloaded or failing ({code or status}).")
-    return StorageMisconfigured(f"The object store does not take the request ({code or status}).")
+    return StorageMisconfigured(f"The object store rejects the request ({code or status}).")
 
 
 def _parsed(body: bytes) -> "Element | None":

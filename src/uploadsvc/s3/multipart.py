@@ -19,12 +19,12 @@ from uploadsvc.s3.errors import RefusedError, s3_errors
 from uploadsvc.s3.storage import Storage
 
 ASSEMBLY_DEADLINE: Final = 300.0
-"""Seconds that S3 may take to assemble the parts. Its documentation speaks of minutes.
+"""Seconds that S3 may take to assemble the parts. Its documentation mentions minutes.
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 """
 
 PATIENCE: Final = 3.0
-"""Seconds that a caller waits for the assembly. It leaves time to list the parts before and look after."""
+"""Seconds that a caller waits for the assembly. That leaves time to list the parts and check the object."""
 
 _PARAMETERS: Final = {
     "Content-Type": "ContentType",
@@ -197,7 +197,7 @@ class MultipartStorage:
         """Wait for an assembly that another call has started.
 
         Returns:
-            Whether there was one. It is done then.
+            Whether there was one. If so, it is now done.
 
         Raises:
             UploadsvcError: As for `complete`.
@@ -217,7 +217,7 @@ class MultipartStorage:
     def _forget(self, upload_id: str, assembling: asyncio.Task[None]) -> None:
         del self._assembling[upload_id]
         if not assembling.cancelled():
-            # asyncio logs an exception that nobody has retrieved.
+            # asyncio logs an exception that is never retrieved.
             assembling.exception()
 
     async def _assemble(self, key: str, upload_id: str, parameters: dict[str, Any]) -> None:

@@ -44,7 +44,7 @@ class Presigner:
     def batch(
         self, credentials: Credentials, *, expires_in: int, not_after: datetime | None = None
     ) -> "SigningBatch":
-        """Start a batch like `start`, with credentials that have been awaited before."""
+        """Start a batch like `start`, with credentials that the caller has already awaited."""
         now = self.clock().replace(microsecond=0)
         expires_at = now + timedelta(seconds=expires_in)
         for limit in (not_after, usable_until(credentials)):

@@ -50,20 +50,20 @@ def presign(
     query: Mapping[str, str] | None = None,
     service: str = "s3",
 ) -> str:
-    """Sign a request that somebody else will send, and return its URL.
+    """Sign a request for another client to send, and return its URL.
 
     Args:
         method: The HTTP method of the request.
         endpoint: The bucket's address.
         key: The object key, not encoded; empty for the bucket itself.
-        credentials: Who signs.
+        credentials: The credentials that sign.
         region: The bucket's region.
         now: The time of signing (aware); parts of a second are dropped.
         expires_in: Seconds from ``now`` for which the URL works.
-        headers: What the request must carry besides ``Host``; all of them are signed. With
-            ``X-Amz-Content-SHA256`` among them the body is signed too, else any body goes.
-        query: The operation's parameters, not encoded, in the order in which the URL shall have them.
-        service: The signing name of S3 or one of its kin (``s3express``, ``s3-outposts``).
+        headers: Headers that the request must carry besides ``Host``; all of them are signed. Without
+            ``X-Amz-Content-SHA256`` among them, the body is not signed and can be anything.
+        query: The operation's parameters, not encoded, in the order of the URL.
+        service: The signing name of S3 or a related service (``s3express``, ``s3-outposts``).
 
     Raises:
         ValueError: ``now`` is naive, ``expires_in`` is out of range, a header or parameter cannot be signed,
@@ -116,12 +116,12 @@ def sign_post_policy(
     now: datetime,
     expires_at: datetime,
 ) -> dict[str, str]:
-    """Sign what a POST form may upload, and return the fields by which the form proves it.
+    """Sign the policy of a POST form, and return the form's signature fields.
 
     Args:
-        conditions: What the form must meet, bucket and key included; those on the fields returned here are
-            added.
-        credentials: Who signs.
+        conditions: Conditions that the form must meet, including bucket and key; those on the returned fields
+            are added.
+        credentials: The credentials that sign.
         region: The bucket's region.
         now: The time of signing (aware); parts of a second are dropped.
         expires_at: The end of the policy (aware); parts of a second are dropped.
@@ -152,7 +152,7 @@ def sign_post_policy(
     }
     document = json.dumps(policy)
     if "\\ud" in document:
-        # JSON would carry a lone surrogate through as an escape, and S3 answer with an error nobody can read.
+        # JSON would pass a lone surrogate through as an escape, and S3 would answer with an obscure error.
         json.dumps(policy, ensure_ascii=False).encode()
     fields["policy"] = b64encode(document.encode()).decode()
     signing = signing_key(
@@ -171,7 +171,7 @@ def canonical_request(
 
 def canonical_query(query: str) -> str:
     """Sort an encoded query by name, then value."""
-    # "=" sorts after "-", "." and digits, which names may hold; a blank sorts before all that may stand here.
+    # "=" sorts after "-", "." and digits, which names may contain; a space sorts before everything.
     return "&".join(sorted(query.replace("=", " ").split("&"))).replace(" ", "=")
 
 
@@ -179,7 +179,7 @@ def canonical_headers(*, host: str, headers: Mapping[str, str]) -> tuple[str, st
     """Return the lines of ``headers`` and ``Host`` in canonical form, and the list of their names.
 
     Raises:
-        ValueError: A header cannot be sent so, is named twice, or is ``Host``.
+        ValueError: A header cannot be sent as given, is named twice, or is ``Host``.
     """
     order, signed_headers = _header_order(tuple(headers))
     values = {"host": host, **headers}
@@ -194,17 +194,17 @@ def canonical_headers(*, host: str, headers: Mapping[str, str]) -> tuple[str, st
 
 
 def string_to_sign(*, amz_date: str, scope: str, canonical_request: str) -> str:
-    """Name time and scope, and hash the canonical request."""
+    """Return the string to sign: time, scope and hash of the canonical request."""
     return f"{ALGORITHM}\n{amz_date}\n{scope}\n{sha256(canonical_request.encode()).hexdigest()}"
 
 
 def credential_scope(*, date: str, region: str, service: str) -> str:
-    """Say where and on which day (``YYYYMMDD``) a signing key is good."""
+    """Return the scope of a signing key: day (``YYYYMMDD``), region and service."""
     return f"{date}/{region}/{service}/aws4_request"
 
 
-# A day's key is the same for every signature. Few are kept: one process signs with few credentials, and what
-# is kept here is as secret as they are.
+# A day's key is the same for every signature. Few are kept: one process signs with few credentials, and
+# the keys are as secret as those.
 @lru_cache(maxsize=16)
 def signing_key(*, secret_access_key: str, date: str, region: str, service: str) -> bytes:
     """Derive the key of one scope (``date`` as ``YYYYMMDD``)."""
@@ -215,7 +215,7 @@ def signing_key(*, secret_access_key: str, date: str, region: str, service: str)
 
 
 def signature(*, signing_key: bytes, string_to_sign: str) -> str:
-    """Sign, and return lower-case hexadecimal."""
+    """Return the signature in lower-case hexadecimal."""
     return hmac.digest(signing_key, string_to_sign.encode(), "sha256").hex()
 
 
@@ -259,5 +259,5 @@ def _encode(text: str) -> str:
     return quote(text, safe="")
 
 
-# For what comes again with every signature. Encoding a session token takes longer than all the rest together.
+# For values that every signature repeats. Encoding a session token takes longer than all the rest together.
 _encode_lasting = lru_cache(maxsize=256)(_encode)

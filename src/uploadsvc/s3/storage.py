@@ -73,7 +73,7 @@ class Storage:
             session.get_scoped_config()
             self._session = aioboto3.Session(botocore_session=session)
         except (ProfileNotFound, ConfigParseError) as error:
-            detail = f"AWS's own configuration does not serve: {error}"
+            detail = f"AWS's own configuration is not usable: {error}"
             raise StorageMisconfigured(detail) from None
         self._options: dict[str, Any] = {
             "region_name": region,

@@ -68,7 +68,7 @@ def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mu
     for name, value in event.items():
         if value is None or isinstance(value, int | float):
             continue
-        # The renderer would take the repr of other values, which may hold anything.
+        # The renderer would print the repr of other values, which may hold anything.
         text = value if isinstance(value, str) else repr(value)
         event[name] = without_secrets(text) if name in _FREE_TEXT else without_named_secrets(text)
     return event

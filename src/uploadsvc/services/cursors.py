@@ -11,7 +11,7 @@ _NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def encode_cursor(text: str) -> str:
-    """Return the cursor that stands for ``text``."""
+    """Return ``text`` as a cursor."""
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
 

@@ -364,7 +364,7 @@ def _check_multipart(claims: UploadClaims) -> None:
 
 @asynccontextmanager
 async def _in_time() -> AsyncIterator[None]:
-    """Give several calls to S3 the deadline of one, so that callers have their answer within five seconds."""
+    """Give several calls to S3 the deadline of one, so that callers get an answer within five seconds."""
     try:
         async with asyncio.timeout(DEADLINE):
             yield

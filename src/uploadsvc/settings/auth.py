@@ -126,8 +126,7 @@ class AuthSettings(Section):
             raise SettingsError(path, message)
         if self.trusted_header.lower() in _RESERVED_HEADERS:
             message = (
-                f"{self.trusted_header!r} has a meaning of its own; take another, "
-                "for example X-Forwarded-User"
+                f"{self.trusted_header!r} has a meaning of its own; use another, for example X-Forwarded-User"
             )
             raise SettingsError(("auth", "trusted_header"), message)
         try:

@@ -1,4 +1,4 @@
-"""Short-lived JWTs (RFC 7519) that the service issues for itself to verify, in three kinds."""
+"""Three kinds of short-lived JWTs (RFC 7519) that the service both issues and verifies."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -53,12 +53,12 @@ ACTION: Final = TokenKind(
     typ="uploadsvc-action+jwt",
     audience="uploadsvc-action",
     required=("exp", "sub", "act", "upload"),
-    # The error for an unknown upload id, because the token takes the place of one.
+    # The error for an unknown upload id, because the token replaces one.
     invalid=partial(NotFound, "There is no such upload."),
-    expired=partial(UploadExpired, "The time for this upload is over; create a new one."),
+    expired=partial(UploadExpired, "This upload has expired; create a new one."),
 )
-"""Lets its holder do one thing (``act``) with one upload (``upload``). It stands in the URL of a request that
-carries no credential."""
+"""Lets its holder do one thing (``act``) with one upload (``upload``). It is part of the URL of a request
+that carries no credential."""
 
 DEMO: Final = TokenKind(
     purpose="demo",
@@ -101,10 +101,10 @@ class ServiceTokens:
     def issue(
         self, user: str, policies: frozenset[str] | None = None, *, expires_at: datetime, **claims: str
     ) -> str:
-        """Return a token: only ``A-Z a-z 0-9 - _ .``, so it can stand in a URL unencoded.
+        """Return a token: only ``A-Z a-z 0-9 - _ .``, so a URL can hold it unencoded.
 
         Args:
-            user: The user it speaks for.
+            user: The user whose uploads it allows.
             policies: The policies it may use; ``None`` for all.
             expires_at: Its end, in whole seconds.
             claims: The claims that only this kind has.

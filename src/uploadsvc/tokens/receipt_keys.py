@@ -76,7 +76,7 @@ class ReceiptPrivateKey:
 
 
 class SharedKey:
-    """A secret that signs and verifies receipts: whoever can verify can also sign.
+    """A secret that signs and verifies receipts: every verifier can also sign.
 
     Attributes:
         key: The secret.

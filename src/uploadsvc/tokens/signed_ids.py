@@ -105,7 +105,7 @@ class SignedIds:
         self._keys = [derive_key(secret, "upload") for secret in secrets]
 
     def sign(self, claims: UploadClaims) -> str:
-        """Return an id: only ``A-Z a-z 0-9 - _``, so it can stand in a URL unencoded."""
+        """Return an id: only ``A-Z a-z 0-9 - _``, so a URL can hold it unencoded."""
         payload = json.dumps(_values(claims), ensure_ascii=False, separators=(",", ":")).encode()
         return _encode(_tag(self._keys[0], payload) + payload)
 

@@ -1,6 +1,6 @@
 """UUIDs with a MAC, for uploads that the service does not track.
 
-Such an upload has no id: the browser talks to S3 itself, and the UUID stands in the object's key. The MAC
+Such an upload has no id: the browser talks to S3 itself, and the UUID is part of the object's key. The MAC
 proves that the key was made for an untracked upload, so that no tracked one can be continued this way.
 """
 

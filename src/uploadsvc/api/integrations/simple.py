@@ -60,7 +60,7 @@ def simple_router(creator: UploadCreator, authenticate: Authenticate) -> APIRout
         ] = None,
     ) -> UploadUrl:
         """The PUT needs no header but those of what you name; what the policy restricts must be named."""
-        # Browsers send the type as the page spells it, so it is signed as it was given.
+        # Browsers send the type as the page spells it, so it is signed as given.
         traits = ClientTraits(type_as_sent=True)
         request = UploadRequest(filename=filename, content_type=content_type, size=size, client=traits)
         url, _key = await creator.bare_put(caller, policy, request)

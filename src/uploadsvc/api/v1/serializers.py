@@ -119,7 +119,7 @@ def object_page(page: Page) -> schemas.ObjectPage:
 
 
 def usable_policy(planner: Planner) -> schemas.Policy:
-    """Return what uploads of a policy can use at this store."""
+    """Return a policy, reduced to what this store supports."""
     policy = planner.policy
     return schemas.Policy(
         name=policy.name,

@@ -26,7 +26,7 @@ UploadId = Annotated[str, Path(description="The upload's `id`.", examples=["aGFu
 
 
 class _WithoutNull:
-    """Removes null from a body's schema, because generated clients would send it for a body left out."""
+    """Removes null from a body's schema, because generated clients would send it for an omitted body."""
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -203,5 +203,5 @@ def _add_multipart(router: APIRouter, uploads: Uploads, authenticate: Authentica
 
 
 def _json(body: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> Response:
-    # Plain data of our own: FastAPI would validate it against the model once more.
+    # A response, because FastAPI would validate plain data against the model again.
     return Response(json.dumps(body), status, media_type="application/json")

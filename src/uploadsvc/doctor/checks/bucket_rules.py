@@ -10,7 +10,7 @@ from uploadsvc.provisioning.models import Rule, Step
 from uploadsvc.provisioning.plan import plan
 
 CHECKS: Final[tuple[Rule, ...]] = ("public-access", "ownership", "bucket-policy", "lifecycle")
-"""Rules with findings of their own; other checks look at the bucket and at CORS more closely."""
+"""Rules that get their own findings; other checks cover the bucket and CORS."""
 
 _CORS: Final = "cors"
 

@@ -75,7 +75,7 @@ def _source(target: Target) -> str:
 async def _identity(target: Target) -> str | S3Response:
     """Return the owner of the credentials in words, or STS's refusal.
 
-    Anyone may ask: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+    This needs no permission: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
     """
     if target.provider.name != "aws":
         return f"{target.provider.name} does not say whose they are"
@@ -100,7 +100,7 @@ def _endpoint(target: Target, contact: Contact) -> Finding:
     host, port = address(target.inner)
     where = f"{target.inner.scheme}://{host}:{port}"
     if contact.obstacle is not None:
-        fix = "check UPLOADSVC_S3__ENDPOINT_URL, the network and what stands in between"
+        fix = "check UPLOADSVC_S3__ENDPOINT_URL, the network and any proxy in between"
         return failed("endpoint", contact.obstacle, fix)
     if contact.cause(target) == "endpoint":
         return failed("endpoint", f"{where} answers {contact.response}", "check the store itself")

@@ -1,4 +1,4 @@
-"""CORS: whether pages of each origin may upload, asked and judged as their browsers do.
+"""CORS: check whether pages of each origin may upload, by the requests and rules of browsers.
 
 https://fetch.spec.whatwg.org/#cors-preflight-fetch
 """
@@ -31,7 +31,7 @@ _SAFE_TYPES: Final = frozenset({"text/plain", "multipart/form-data", "applicatio
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preflight:
-    """Question whether pages of an origin may send a request.
+    """A CORS preflight: asks whether pages of an origin may send a request.
 
     Attributes:
         origin: The pages' origin.
@@ -90,11 +90,11 @@ def exposes(name: str, answered: httpx.Headers) -> bool:
 
 
 def headers_to_allow(names: Iterable[str], *, content_types: AbstractSet[str]) -> frozenset[str]:
-    """Return the names of an upload's headers that a browser asks about.
+    """Return the names of an upload's headers that a preflight must ask for.
 
     Args:
         names: All headers of the upload, in lower case.
-        content_types: The types that the upload may have; browsers do not ask about some.
+        content_types: The types that the upload may have; some need no preflight.
     """
     asked = frozenset(names)
     return asked - {"content-type"} if content_types <= _SAFE_TYPES else asked
@@ -106,7 +106,7 @@ def cors_checks(target: Target) -> list[str]:
 
 
 def with_forms(finding: Finding, target: Target, probes: Sequence[Probe]) -> Finding:
-    """Return an origin's finding, made worse if its pages may send a form but not read the answer."""
+    """Return an origin's finding, downgraded if its pages may send a form but not read the answer."""
     for probe in probes:
         for page, outcome in zip(target.pages, probe.outcomes, strict=False):
             readable = probe.method != "post" or not outcome.response.accepted
@@ -126,7 +126,7 @@ class Browser:
     Args:
         target: The target of the run.
         http: Sends them.
-        endpoint: The address to which they are sent.
+        endpoint: The address that they are sent to.
     """
 
     def __init__(self, target: Target, http: httpx.AsyncClient, endpoint: BucketEndpoint) -> None:
@@ -166,7 +166,7 @@ class Browser:
             if "post" in planner.methods:
                 # Sent only when the page watches the progress, as the known uploaders do.
                 asked.add(Preflight(origin=origin, method="POST"))
-        # Browsers with S3 credentials of their own use more methods; GET and HEAD need no preflight.
+        # Browsers with their own S3 credentials use more methods; GET and HEAD need no preflight.
         used = {one.method for one in asked}
         for method in self._target.requirements.cors_methods - {"GET", "HEAD"} - used:
             asked.add(Preflight(origin=origin, method=method))

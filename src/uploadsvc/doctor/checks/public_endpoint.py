@@ -1,4 +1,4 @@
-"""The address to which browsers are sent."""
+"""The address that browsers upload to."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -25,10 +25,10 @@ _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """The way of canaries: that of callers' uploads, or past a public address that fails from here.
+    """The canaries' route to S3: the public address, or the service's own if the public one fails from here.
 
     Attributes:
-        presigner: Signs for the address to which they are sent.
+        presigner: Signs for the address that they are sent to.
         reached: Whether they can be sent at all.
     """
 
@@ -71,7 +71,7 @@ async def public_endpoint(
 
 
 async def _refusal(target: Target, http: httpx.AsyncClient, url: str, *, signed: bool) -> Finding | None:
-    """Return what is wrong with the address; an unsigned request only needs some answer."""
+    """Return what is wrong with the address; an unsigned request only needs any answer."""
     endpoint = target.presigner.endpoint
     where = f"{endpoint.scheme}://{endpoint.host}"
     try:
@@ -103,7 +103,7 @@ def _fix(response: S3Response) -> str:
 
 
 def _mixed(target: Target) -> Finding | None:
-    """HTTPS pages may send plain HTTP only to their own machine: https://www.w3.org/TR/mixed-content/."""
+    """HTTPS pages may send plain HTTP only to the local machine: https://www.w3.org/TR/mixed-content/."""
     endpoint = target.presigner.endpoint
     pages = [origin for origin in target.origins if origin.startswith("https://")]
     host = endpoint.host.rpartition(":")[0] or endpoint.host

@@ -1,4 +1,4 @@
-"""S3 credentials of callers: valid below the caller's own prefix only."""
+"""S3 credentials of callers: valid only under the caller's own prefix."""
 
 from http import HTTPStatus
 from typing import Final
@@ -45,7 +45,7 @@ async def session_findings(
     headers |= spoiled(headers, target.provider.checksum_algorithms)
 
     async def sent(key: str) -> Outcome:
-        # A sender of its own for each: it stops after a canary that the store keeps.
+        # A separate sender for each: it stops after a canary that the store keeps.
         canaries = Canaries(
             target,
             http=http,

@@ -55,7 +55,7 @@ def _method(target: Target, method: Method, probes: Sequence[Probe], permissions
 
 
 def policy_findings(target: Target, probes: Sequence[Probe]) -> list[Finding]:
-    """Return one finding for each policy: by which methods it can be used, and by whom."""
+    """Return one finding for each policy: its usable methods and its callers."""
     return [
         _policy(target, name, [probe for probe in probes if probe.policy == name]) for name in target.planners
     ]
@@ -77,7 +77,7 @@ def _policy(target: Target, name: str, probes: Sequence[Probe]) -> Finding:
     callers = target.callers.get(name)
     found = f"by {listed(working)}"
     if callers is None:
-        return warning(check, f"{found}; nobody can use it", _let_somebody_use_it(target))
+        return warning(check, f"{found}; no caller can use it", _let_somebody_use_it(target))
     return ok(check, f"{found}; for {callers}")
 
 

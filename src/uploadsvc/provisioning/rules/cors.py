@@ -19,7 +19,7 @@ RULE_ID: Final = "uploadsvc"
 """Id of the service's own rule; the bucket's other rules stay as they are."""
 
 MAX_AGE: Final = 3600
-"""Seconds for which browsers may cache a preflight; each has a lower limit of its own."""
+"""Seconds for which browsers may cache a preflight; each browser has its own, lower limit."""
 
 _ORDER: Final = ("GET", "HEAD", "PUT", "POST", "DELETE")
 

@@ -18,7 +18,7 @@ RULE_ID: Final = "uploadsvc-abort-unfinished"
 """Id of the service's own rule; the bucket's other rules stay as they are."""
 
 LATEST: Final = 7
-"""Days within which another rule may abort uploads and still serve in place of ours."""
+"""A rule that aborts uploads within this many days is accepted in place of ours."""
 
 _SIZES: Final = "TransitionDefaultMinimumObjectSize"
 

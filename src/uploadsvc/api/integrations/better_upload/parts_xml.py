@@ -1,4 +1,4 @@
-"""Reads the XML with which Better Upload's client completes an upload.
+"""Parses the XML that Better Upload's client sends to complete an upload.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 """
@@ -19,7 +19,7 @@ _ELEMENTS: Final = (
     frozenset({"Part"}),
     frozenset({"ETag", "PartNumber"}),
 )
-"""Elements that may stand at each depth."""
+"""Elements allowed at each depth."""
 
 _ETAG: Final = re.compile(r'"?([!#-%\'-;=?-~]{1,128})"?')
 _PART_NUMBER: Final = re.compile(r"[0-9]{1,5}")
@@ -29,7 +29,7 @@ def read_parts(body: bytes) -> dict[int, str]:
     """Return the ETags by part number, without quotes.
 
     Raises:
-        ValidationFailed: It is not such a document, or it names a part twice or one above `MAX_PARTS`.
+        ValidationFailed: The document is malformed, or names a part twice or one above `MAX_PARTS`.
     """
     reader = _PartsReader()
     parser = DefusedXMLParser(target=reader, forbid_dtd=True)

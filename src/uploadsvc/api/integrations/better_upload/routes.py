@@ -1,4 +1,4 @@
-"""``POST /better-upload``, and the URLs at which the client completes or aborts multipart uploads."""
+"""``POST /better-upload``, and the URLs that complete or abort multipart uploads."""
 
 import asyncio
 import json
@@ -77,7 +77,7 @@ def better_upload_router(
         creator: Creates uploads.
         uploads: Completes and aborts them.
         authenticate: Returns the caller.
-        actions: Issues and verifies the tokens in URLs to which the client sends no credential.
+        actions: Issues and verifies tokens in URLs that the client calls without a credential.
         public_url: Public URL of the service, if the settings have one; without a slash at its end.
     """
     router = APIRouter(
@@ -131,7 +131,7 @@ def better_upload_router(
 async def _all_parts(
     uploads: Uploads, caller: Principal, grant: Grant, *, expires_in: int
 ) -> list[dict[str, Any]]:
-    # Other requests get a turn: ten thousand signatures take a large part of a second.
+    # Let other requests run: ten thousand signatures take a large part of a second.
     await asyncio.sleep(0)
     signed = [part_json(part) for part in grant.parts]
     count = grant.plan.parts.count if grant.plan.parts else 0

@@ -183,8 +183,8 @@ def _file(file: OfferedFile, grant: Grant) -> dict[str, Any]:
 
 
 def _client_lacks(name: str) -> bool:
-    # The client sends these itself, and the browser the length; given twice, they would be joined into a
-    # value that was not signed.
+    # The client sends these itself, and the browser sends the length. Sent twice, values would be joined into
+    # one that was not signed.
     return not name.startswith(_METADATA_HEADER) and name not in {
         "Content-Type",
         "Content-Length",
@@ -193,5 +193,5 @@ def _client_lacks(name: str) -> bool:
 
 
 def _metadata(grants: Sequence[Grant]) -> dict[str, Any]:
-    """Return the upload ids by key, with which the app gets its receipts."""
+    """Return the upload ids by key; the app needs them to get its receipts."""
     return {"ids": {grant.plan.key: grant.id for grant in grants}}

@@ -1,4 +1,4 @@
-"""Shared by Uppy's protocols: how errors are rendered, forms addressed and metadata read."""
+"""Error format, form URLs and metadata of Uppy's protocols."""
 
 import json
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ def uppy_router(*, prefix: str = "", documented: bool) -> APIRouter:
 
 
 def form_url(url: str) -> str:
-    """Return the URL of a form with a slash at its end.
+    """Return the URL of a form with a trailing slash.
 
     Uppy before 6.3 appends the key. Uppy also watches progress, so the browser sends a preflight, which some
     stores answer at a bucket's URL only with a slash.

@@ -1,7 +1,7 @@
 """Companion's S3 routes, as Uppy 5 and 6 call them: a form, or a multipart upload.
 
-Unlike Companion's, an ``uploadId`` is the signed id of the upload. It tells whose upload it is, and lets the
-last call verify the object.
+Unlike Companion's, an ``uploadId`` is the signed id of the upload. It identifies the upload's owner, and lets
+the last call verify the object.
 """
 
 import re
@@ -191,7 +191,7 @@ def _arrived_parts(state: UploadStatus) -> list[dict[str, Any]]:
         UploadAborted: It was aborted.
     """
     if state.status == "aborted":
-        detail = "This multipart upload was given up, or its parts have been cleaned away."
+        detail = "This multipart upload was aborted, or S3 has removed its parts."
         raise UploadAborted(detail)
     if state.stored is None:
         return [
