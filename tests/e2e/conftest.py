@@ -4,12 +4,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from playwright.async_api import Browser, BrowserContext, async_playwright
 from tests.support.localstack import LOCALSTACK_PYTHON, localstack_server
 from tests.support.moto import _moto, moto_server
 from tests.support.servers import S3Server, find_chromium, seaweedfs_server
 from tests.support.sts import seaweedfs_with_sts, with_session
 
 __all__ = ["_moto", "moto_server"]
+
+
+_FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +60,21 @@ def chromium() -> Path:
     if path is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
     return path
+
+
+@pytest.fixture(scope="session")
+async def browser(chromium: Path) -> AsyncIterator[Browser]:
+    """Run the system's Chromium."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=str(chromium), args=_FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+    """Give a test a profile of its own in the browser."""
+    context = await browser.new_context()
+    context.set_default_timeout(20_000)
+    yield context
+    await context.close()

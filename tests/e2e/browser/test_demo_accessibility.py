@@ -63,24 +63,21 @@ def held() -> Rule:
     return rule
 
 
-async def make_busy(page: BusyPage, service: DemoService, directory: Path, name: str) -> None:
+async def make_busy(page: BusyPage, service: DemoService, name: str) -> None:
     """Bring everything about that the page can show at once."""
-    large = directory / f"large-{name}"
-    large.write_bytes(CONTENT)
-    choose = page.page.get_by_test_id("file-input").set_input_files
     await page.choose((f"done-{name}", SMALL))
     await expect(page.row_state(f"done-{name}")).to_have_text("done")
     service.line.rule = held()
-    await choose(large)
+    await page.choose_from_disk((f"large-{name}", CONTENT))
     await service.line.until(lambda: service.line.stored_parts() == [1])
     await page.page.reload()
     await expect(page.page.get_by_test_id("offer").filter(has_text=name)).to_contain_text("arrived")
     await page.choose((f"cancelled-{name}", SMALL))
     await page.button("Cancel", f"cancelled-{name}").click()
-    await page.choose((f"paused-{name}", CONTENT))
+    await page.choose_from_disk((f"paused-{name}", CONTENT))
     await page.button("Pause", f"paused-{name}").click()
     await page.choose(*((f"{index}-{'long' * 30}-{name}", SMALL) for index in range(4)))
-    await page.choose((f"refused-{name}", bytes(21 * MIB)))
+    await page.choose_from_disk((f"refused-{name}", bytes(21 * MIB)))
     picture = await page.page.screenshot()
     await page.choose((f"{name}.png", picture), content_type="image/png")
     await expect(page.page.locator("[data-state=uploading]")).to_have_count(3)
@@ -123,15 +120,13 @@ async def window(
         await mend(service)
 
 
-async def test_axe_finds_nothing_serious(
-    window: BusyPage, service: DemoService, tmp_path: Path, name: str
-) -> None:
+async def test_axe_finds_nothing_serious(window: BusyPage, service: DemoService, name: str) -> None:
     """On the empty page and with uploads in all states. The page never scrolls sideways."""
     if not AXE.exists():
         pytest.skip("axe-core is not installed: make tests/clients/node_modules/.ready")
     await expect(window.page.get_by_test_id("rules")).to_contain_text("up to 20 MiB")
     assert await violations(window) == []
-    await make_busy(window, service, tmp_path, name)
+    await make_busy(window, service, name)
     assert await violations(window) == []
     assert await window.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert await window.page.evaluate(MOVING) == []
@@ -212,7 +207,9 @@ async def test_a_screen_reader_announces_ends_only(opened: BusyPage, name: str) 
         """(status) => { globalThis.heard = [];
         new MutationObserver(() => heard.push(status.textContent)).observe(status, { childList: true }); }"""
     )
-    await opened.choose((f"large-{name}", CONTENT), *((f"{index}-{name}", SMALL) for index in range(11)))
+    await opened.choose_from_disk(
+        (f"large-{name}", CONTENT), *((f"{index}-{name}", SMALL) for index in range(11))
+    )
     await expect(opened.page.get_by_test_id("overall-text")).to_contain_text("12 of 12 done")
     # Every end is announced before more happens, however they were grouped.
     await opened.page.wait_for_function(

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 from playwright.async_api import expect
-from tests.e2e.browser.conftest import DemoPage
+from tests.support.browser.demo_pages import DemoPage
 
 CONTENT = b"hello from a browser"
 MEGABYTE = 1024 * 1024

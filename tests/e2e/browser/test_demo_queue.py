@@ -85,7 +85,7 @@ async def test_three_files_upload_and_the_rest_wait(busy: BusyPage, line: FaultP
 async def test_pause_and_resume(busy: BusyPage, line: FaultProxy, name: str) -> None:
     """Only the part interrupted by the pause is sent again."""
     line.rule = held(2, after=MIB)
-    await busy.choose((name, CONTENT))
+    await busy.choose_from_disk((name, CONTENT))
     await line.until(lambda: line.stored_parts() == [1, 3])
     await expect(busy.row_state(name)).to_have_text(SENDING)
     await expect(busy.row(name).get_by_test_id("figures")).to_have_text(re.compile(r"MB of 12\.6 MB"))
@@ -121,7 +121,7 @@ async def test_pause_all_and_resume_all(busy: BusyPage, line: FaultProxy, name: 
 async def test_cancel_leaves_nothing_behind(busy: BusyPage, line: FaultProxy, name: str) -> None:
     """S3 has no parts left, and the page offers nothing to resume."""
     line.rule = held(2)
-    await busy.choose((name, CONTENT))
+    await busy.choose_from_disk((name, CONTENT))
     await line.until(lambda: line.stored_parts() == [1, 3])
     assert [key for key in await busy.unfinished("alice") if key.endswith(name)]
     async with busy.page.expect_response(lambda r: r.request.method == "DELETE") as deleted:
@@ -138,7 +138,7 @@ async def test_uploads_continue_when_s3_is_back(busy: BusyPage, line: FaultProxy
     """Until then the row shows the error and the retry."""
     line.rule = lambda one: Cut() if one.method == "PUT" and one.part_number == 2 else None
     busy.expected.append("ERR_")
-    await busy.choose((name, CONTENT))
+    await busy.choose_from_disk((name, CONTENT))
     await expect(busy.row_state(name)).to_have_text(re.compile("trying again: The connection"))
     line.rule = whole
     await expect(busy.row_state(name)).to_have_text("done")
@@ -157,7 +157,7 @@ async def test_retry_after_s3_refused(busy: BusyPage, line: FaultProxy, name: st
 
     line.rule = rule
     busy.expected.extend(("403", "ERR_"))
-    await busy.choose((name, CONTENT))
+    await busy.choose_from_disk((name, CONTENT))
     await expect(busy.row_state(name)).to_have_text(
         re.compile("failed: The storage refused the file: AccessDenied")
     )
@@ -252,7 +252,7 @@ async def test_a_refusal_by_the_service_is_shown(busy: BusyPage, name: str) -> N
 async def test_s3_verifies_a_checksum(busy: BusyPage, line: FaultProxy, name: str) -> None:
     """Of a small file and of one in parts."""
     await busy.page.get_by_label("checksum").check()
-    await busy.choose((name, CONTENT), (f"small-{name}", SMALL))
+    await busy.choose_from_disk((name, CONTENT), (f"small-{name}", SMALL))
     for each, content in {name: CONTENT, f"small-{name}": SMALL}.items():
         await expect(busy.row_state(each)).to_have_text("done")
         assert await busy.stored("alice", each) == [content]

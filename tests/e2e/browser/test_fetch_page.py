@@ -7,6 +7,7 @@ from playwright.async_api import Error, FilePayload
 from tests.support.browser.module_stage import Stage, Tab
 from tests.support.fault_proxy import Cut
 from tests.support.pages import examples, text_of
+from tests.support.stores import on_both_stores
 
 ADDRESS: Final = "https://uploads.example.com"
 MODULE: Final = "".join(examples(text_of("docs/fetch.md"), "js"))
@@ -52,6 +53,7 @@ async def refused(tab: Tab, expression: str) -> str:
     return str(caught.value)
 
 
+@on_both_stores
 async def test_a_url_and_a_put(scene: Stage, tab: Tab) -> None:
     """The bytes are there, as the file's own type; also of a file whose type the browser does not know."""
     await called(tab, f"copied.uploadFile({FILE})")
@@ -70,6 +72,7 @@ async def test_what_is_named_is_signed(scene: Stage, tab: Tab) -> None:
     assert await scene.keys() == []
 
 
+@on_both_stores
 async def test_with_a_receipt(scene: Stage, tab: Tab) -> None:
     """What landed is what is told, whether the browser knows the type or not, or more than that."""
     types = {FILE: "text/plain", UNTYPED: "application/octet-stream", RECORDED: "video/webm"}
@@ -110,6 +113,7 @@ async def test_an_input_of_several_files(scene: Stage, tab: Tab) -> None:
     assert [(await content(scene, key))[0] for key in keys] == list(names)
 
 
+@on_both_stores
 @pytest.mark.parametrize("size", [0, SIZE, 1000])
 async def test_a_form_takes_any_size_that_the_policy_allows(scene: Stage, tab: Tab, size: int) -> None:
     """It is asked for before there are bytes."""
@@ -120,6 +124,7 @@ async def test_a_form_takes_any_size_that_the_policy_allows(scene: Stage, tab: T
     assert done["replaceable_until"] is not None
 
 
+@on_both_stores
 async def test_a_form_holds_s3_to_the_range(scene: Stage, tab: Tab) -> None:
     """One byte more is refused by S3 itself."""
     prepared = "copied.prepareForm({ filename: 'recording.webm', policy: 'small' })"
@@ -128,6 +133,7 @@ async def test_a_form_holds_s3_to_the_range(scene: Stage, tab: Tab) -> None:
     assert await scene.keys() == []
 
 
+@on_both_stores
 async def test_with_progress(scene: Stage, tab: Tab) -> None:
     """It grows to all of it, and the upload is the same one."""
     watched = f"copied.uploadWithProgress({FILE}, (part) => (globalThis.parts ??= []).push(part))"

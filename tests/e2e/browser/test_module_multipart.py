@@ -8,6 +8,7 @@ import pytest
 from tests.support.browser.module_stage import MIB, PART_SIZE, Stage, Tab
 from tests.support.fault_proxy import EXPIRED, SLOW_DOWN, Exchange, Fault, Hold, LoseAnswer
 from tests.support.service import token_for
+from tests.support.stores import on_both_stores
 
 SIZE = 4 * PART_SIZE + 2 * MIB + 345
 PARTS = [1, 2, 3, 4, 5]
@@ -38,6 +39,7 @@ async def assert_whole(scene: Stage, tab: Tab) -> None:
     assert await tab.page.evaluate("localStorage.length") == 0
 
 
+@on_both_stores
 async def test_a_large_file_is_sent_in_parts(scene: Stage) -> None:
     """Four at a time, with one call of the service before and one after."""
     tab = await scene.open()

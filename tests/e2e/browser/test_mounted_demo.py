@@ -8,7 +8,7 @@ from dataclasses import replace
 import httpx
 from fastapi import FastAPI
 from playwright.async_api import BrowserContext
-from tests.e2e.browser.conftest import DemoPage
+from tests.support.browser.demo_pages import DemoPage
 from tests.support.buckets import set_up
 from tests.support.servers import S3Server
 from tests.support.service import settings_for

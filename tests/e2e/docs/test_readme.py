@@ -11,7 +11,6 @@ import httpx
 import pytest
 from playwright.async_api import BrowserContext
 from starlette.responses import HTMLResponse
-from tests.e2e.browser.conftest import browser, context
 from tests.support.buckets import set_up
 from tests.support.pages import examples, text_of
 from tests.support.servers import S3Server
@@ -20,8 +19,6 @@ from tests.support.stories.serving import served
 
 from uploadsvc.app import create_app
 from uploadsvc.settings import Settings
-
-__all__ = ["browser", "context"]
 
 BASH, CURL = shutil.which("bash"), shutil.which("curl")
 README = text_of("README.md")

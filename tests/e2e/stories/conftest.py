@@ -5,14 +5,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
-from playwright.async_api import Browser, BrowserContext
-from tests.e2e.browser.conftest import browser
 from tests.support.identity_provider import IdentityProvider, identity_provider
 from tests.support.servers import ROOT, S3Server
+from tests.support.stores import s3
 from tests.support.stories.operated import Operated, environment, operated
 from tests.support.stories.second_service import Document
 
-__all__ = ["browser"]
+__all__ = ["s3"]
 
 Service = Callable[[S3Server], Awaitable[Operated]]
 
@@ -49,11 +48,3 @@ async def provider() -> AsyncIterator[IdentityProvider]:
     """Run an identity provider."""
     async with identity_provider() as provider:
         yield provider
-
-
-@pytest.fixture
-async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
-    """Give a test a profile of its own in the browser."""
-    context = await browser.new_context()
-    yield context
-    await context.close()

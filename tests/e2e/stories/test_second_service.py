@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from tests.support.receipt_keys import ED25519, private_pem, public_pem
 from tests.support.servers import S3Server, free_port
 from tests.support.service import SECRET_KEY
+from tests.support.stores import on_both_stores
 from tests.support.stories.device import Device, send
 from tests.support.stories.operated import API_KEY, Operated, environment, operated, printed_keys
 from tests.support.stories.second_service import Document, SecondService, checked, handed_on
@@ -49,6 +50,7 @@ def signature(upload: dict[str, Any]) -> str:
     return httpx.URL(upload["url"]).params["X-Amz-Signature"]
 
 
+@on_both_stores
 @pytest.mark.parametrize("method", SIZES)
 async def test_a_url_for_a_user_becomes_a_receipt(
     second: SecondService, service: Operated, s3: S3Server, tmp_path: Path, method: str
@@ -97,6 +99,7 @@ async def test_nobody_elses_upload_is_spoken_of(second: SecondService) -> None:
         await second.status("somebody else", upload["id"])
 
 
+@on_both_stores
 @pytest.mark.parametrize("method", SIZES)
 async def test_a_device_uploads_by_itself_with_a_token(
     second: SecondService,

@@ -9,6 +9,7 @@ from playwright.async_api import BrowserContext
 from structlog.testing import capture_logs
 from tests.support.identity_provider import IdentityProvider
 from tests.support.servers import S3Server
+from tests.support.stores import on_both_stores
 from tests.support.stories.serving import served
 from tests.support.stories.single_page_app import SinglePageApp
 from tests.support.stories.stage import staged
@@ -76,6 +77,7 @@ async def test_uploads_go_on_while_the_provider_rotates_its_keys(
         assert [text for text in early.complaints if "401" not in text] == []
 
 
+@on_both_stores
 async def test_s3_is_sent_no_token(context: BrowserContext, provider: IdentityProvider, s3: S3Server) -> None:
     """It goes to the service alone, and into no log of the service's."""
     spa = SinglePageApp(provider=provider, user="alice")

@@ -1,17 +1,13 @@
 """A browser, and the packages in it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 import pytest
-from playwright.async_api import Browser, BrowserContext
-from tests.e2e.browser.conftest import browser
 from tests.support.pages import examples, text_of
-from tests.support.uploaders.packages import STAMP, UPLOADERS, bundle
+from tests.support.stores import s3
+from tests.support.uploaders.packages import STAMP, UPLOADERS, Bundled, bundle
 
-__all__ = ["browser"]
-
-Bundled = Callable[[str], Awaitable[bytes]]
+__all__ = ["s3"]
 
 ADDRESS: Final = '"https://uploads.example.com"'
 _UPPY: Final = examples(text_of("docs/uppy.md"), "js")
@@ -43,12 +39,3 @@ def bundled(tmp_path_factory: pytest.TempPathFactory) -> Bundled:
         return made[name]
 
     return of
-
-
-@pytest.fixture
-async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
-    """Give a test a profile of its own in the browser."""
-    context = await browser.new_context()
-    context.set_default_timeout(20_000)
-    yield context
-    await context.close()

@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 import jwt
 import pytest
 from playwright.async_api import BrowserContext, Route
-from tests.e2e.uploaders.conftest import Bundled
 from tests.support.fault_proxy import Hold, fault_proxy
 from tests.support.servers import S3Server
 from tests.support.service import RECEIPT_SECRET
+from tests.support.stores import on_both_stores
+from tests.support.uploaders.packages import Bundled
 from tests.support.uploaders.stage import MIB, Stage, stage
 from tests.support.uploaders.uppy import others_upload
 
@@ -59,6 +60,7 @@ def claims(receipt: str) -> dict[str, Any]:
     return found
 
 
+@on_both_stores
 @pytest.mark.parametrize("sizes", [[5], [11 * MIB, 7], [1, 0, 3]], ids=["one", "in parts", "several"])
 async def test_documented_code_uploads_and_gets_receipts(scene: Stage, sizes: list[int]) -> None:
     """One file or several, by one request each or in parts: S3 holds the bytes, and the receipts say so."""
@@ -136,6 +138,7 @@ async def test_a_type_is_signed_as_the_browser_sends_it(scene: Stage, type_: str
     assert scene.complaints == []
 
 
+@on_both_stores
 async def test_what_a_policy_adds_is_sent_once(scene: Stage) -> None:
     """Headers that the client sends by itself and those that it is told are all signed, and stored."""
     given = {"route": "described", "metadata": {"album": "naïve %", "secret": "x", "source": "mine"}}

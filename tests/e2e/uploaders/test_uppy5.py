@@ -6,8 +6,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 from playwright.async_api import BrowserContext
-from tests.e2e.uploaders.conftest import Bundled
 from tests.support.servers import S3Server
+from tests.support.stores import on_both_stores
+from tests.support.uploaders.packages import Bundled
 from tests.support.uploaders.stage import MIB, Stage, stage
 from tests.support.uploaders.uppy import MULTIPART, POLICIES, SIZE, assert_stored, others_upload, paused
 
@@ -36,6 +37,7 @@ def assert_quiet(scene: Stage) -> None:
         assert scene.complaints == []
 
 
+@on_both_stores
 async def test_a_small_file_goes_by_one_form(staged: Staged) -> None:
     """And is where Uppy says that it is."""
     async with staged("default") as scene:
@@ -50,6 +52,7 @@ async def test_a_small_file_goes_by_one_form(staged: Staged) -> None:
             assert told["success"]["uploadURL"].endswith("a%20b.txt")
 
 
+@on_both_stores
 async def test_a_large_file_goes_in_parts(staged: Staged) -> None:
     """Several at once, each signed by itself, and put together at the end."""
     async with staged("open") as scene:
@@ -133,6 +136,7 @@ async def test_somebody_else_s_upload_is_refused(staged: Staged) -> None:
         assert await scene.unfinished() == [key]
 
 
+@on_both_stores
 async def test_the_guide_holds(staged: Staged) -> None:
     """What it shows is what uploads, in one piece and in parts."""
     async with staged("default") as scene:

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.async_api import BrowserContext
-from tests.e2e.uploaders.conftest import Bundled
 from tests.support.servers import S3Server
 from tests.support.service import SECRET_KEY
+from tests.support.stores import on_both_stores
+from tests.support.uploaders.packages import Bundled
 from tests.support.uploaders.stage import MIB, Stage, stage
 from tests.support.uploaders.uppy import MULTIPART, POLICIES, SIZE, assert_stored, others_upload, paused
 
@@ -43,6 +44,7 @@ async def staged(s3: S3Server, context: BrowserContext, bundled: Bundled) -> Sta
     return of
 
 
+@on_both_stores
 @both_modes
 async def test_a_small_file_goes_by_one_form(staged: Staged, mode: str) -> None:
     """And is where Uppy says that it is."""
@@ -55,6 +57,7 @@ async def test_a_small_file_goes_by_one_form(staged: Staged, mode: str) -> None:
         assert scene.complaints == []
 
 
+@on_both_stores
 @both_modes
 async def test_a_large_file_goes_in_parts(staged: Staged, mode: str) -> None:
     """Each once, in order, and put together at the end."""

@@ -6,9 +6,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 from playwright.async_api import BrowserContext
-from tests.e2e.uploaders.conftest import Bundled
 from tests.support.servers import S3Server
 from tests.support.sts import ROLE_ARN
+from tests.support.uploaders.packages import Bundled
 from tests.support.uploaders.stage import Stage, stage
 from tests.support.uploaders.uppy import MULTIPART, SIZE, assert_stored, others_upload, paused
 

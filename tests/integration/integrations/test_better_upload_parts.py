@@ -11,17 +11,6 @@ import httpx
 import pytest
 from botocore.retries.standard import ExponentialBackoff
 from structlog.testing import capture_logs
-from tests.integration.s3.test_multipart import (
-    BEGUN,
-    DENIED,
-    DONE,
-    NOTHING,
-    PARTS,
-    Stage,
-    parts,
-    performance,
-    stored,
-)
 from tests.support.api import assert_problem, send_bare
 from tests.support.better_upload import (
     ETAG,
@@ -36,6 +25,17 @@ from tests.support.better_upload import (
     offer,
     path_of,
     send,
+)
+from tests.support.scripted_s3 import (
+    BEGUN,
+    DENIED,
+    DONE,
+    NOTHING,
+    PARTS,
+    Stage,
+    parts,
+    performance,
+    stored,
 )
 from tests.support.servers import S3Server
 from tests.support.service import SECRET_KEY, authorization, service_client, settings_for

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import httpx
-from playwright.async_api import Browser, Locator, expect
-from tests.e2e.browser.conftest import DemoPage
+from playwright.async_api import Browser, FilePayload, Locator, Page, expect
 from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.processes import environment_for, program
 from tests.support.servers import S3Server, free_port
@@ -61,14 +61,81 @@ async def demo_service(server: S3Server, directory: Path) -> AsyncIterator[DemoS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DemoPage:
+    """The page, and the API behind it as an independent witness.
+
+    Attributes:
+        page: In the browser.
+        base_url: Where the service is.
+        api: Speaks to the service, and to S3.
+    """
+
+    page: Page
+    base_url: str
+    api: httpx.AsyncClient
+
+    def upload(self, name: str) -> Locator:
+        """Find a file's row among the uploads."""
+        return self.page.get_by_test_id("upload").filter(has_text=name)
+
+    def object(self, name: str) -> Locator:
+        """Find a file's row among the objects."""
+        return self.page.get_by_test_id("object").filter(has_text=name)
+
+    async def choose(self, *files: tuple[str, bytes], content_type: str = "text/plain") -> None:
+        """Choose files by the page's own input."""
+        await self.page.get_by_test_id("file-input").set_input_files(
+            [FilePayload(name=name, mimeType=content_type, buffer=content) for name, content in files]
+        )
+
+    async def drop(self, name: str, content: bytes) -> None:
+        """Drop a file onto the page."""
+        transfer = await self.page.evaluate_handle(
+            """([name, bytes]) => {
+                const transfer = new DataTransfer();
+                transfer.items.add(new File([new Uint8Array(bytes)], name, { type: "text/plain" }));
+                return transfer;
+            }""",
+            [name, list(content)],
+        )
+        zone = self.page.get_by_test_id("drop-zone")
+        for event in ("dragover", "drop"):
+            await zone.dispatch_event(event, {"dataTransfer": transfer})
+
+    async def stored(self, user: str, name: str) -> list[bytes]:
+        """Read what S3 holds of a user's files of this name, by download URLs."""
+        users = (await self.api.get(f"{self.base_url}/demo/users")).json()["users"]
+        (token,) = [entry["token"] for entry in users if entry["user"] == user]
+        headers = {"Authorization": f"Bearer {token}"}
+        listed = await self.api.get(f"{self.base_url}/v1/objects", params={"limit": 1000}, headers=headers)
+        contents = []
+        for key in (entry["key"] for entry in listed.json()["objects"]):
+            if key.endswith(f"/{name}"):
+                asked = await self.api.post(
+                    f"{self.base_url}/v1/downloads", json={"key": key}, headers=headers
+                )
+                contents.append((await self.api.get(asked.json()["url"])).content)
+        return contents
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BusyPage(DemoPage):
     """A demo page, and what its browser may complain of.
 
     Attributes:
+        directory: For files to choose.
         expected: Parts of the errors that the browser logs of answers which a test arranges.
     """
 
+    directory: Path
     expected: list[str] = field(default_factory=list)
+
+    async def choose_from_disk(self, *files: tuple[str, bytes]) -> None:
+        """Choose files by their paths; Playwright takes seconds to hand over megabytes by value."""
+        for name, content in files:
+            (self.directory / name).write_bytes(content)
+        paths = [self.directory / name for name, _ in files]
+        await self.page.get_by_test_id("file-input").set_input_files(paths)
 
     def row_state(self, name: str) -> Locator:
         """Find what a file's row says of its upload."""
@@ -111,10 +178,11 @@ async def open_page(
     page = await context.new_page()
     page.on("console", lambda said: errors.append(said.text) if said.type in {"error", "warning"} else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    async with httpx.AsyncClient(trust_env=False) as api, asyncio.timeout(90):
-        await page.goto(url)
-        await page.get_by_role("radio", name="alice").wait_for(state="attached")
-        opened = BusyPage(page=page, base_url=url, api=api)
-        yield opened
+    with TemporaryDirectory() as directory:
+        async with httpx.AsyncClient(trust_env=False) as api, asyncio.timeout(90):
+            await page.goto(url)
+            await page.get_by_role("radio", name="alice").wait_for(state="attached")
+            opened = BusyPage(page=page, base_url=url, api=api, directory=Path(directory))
+            yield opened
     await context.close()
     assert [error for error in errors if not any(part in error for part in opened.expected)] == []

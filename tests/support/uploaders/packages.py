@@ -1,5 +1,6 @@
 """Uploaders as npm has them, unmodified, each bundled with a page that uses it."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,10 @@ from tests.support.servers import ROOT
 UPLOADERS: Final = ROOT / "tests" / "e2e" / "uploaders"
 NODE_MODULES: Final = UPLOADERS / "node_modules"
 STAMP: Final = NODE_MODULES / ".ready"
+
+
+Bundled = Callable[[str], Awaitable[bytes]]
+"""Bundles the page of a package, ``uppy6`` for example, with the examples of its guide."""
 
 
 async def bundle(page: Path, *, guide: Path) -> bytes:

@@ -5,8 +5,8 @@ from typing import Any, Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.planning import RICH, TODAY, UNIQUE, a_planner
 from tests.support.properties import examples
-from tests.unit.domain.test_planner import RICH, TODAY, UNIQUE, a_planner
 
 from uploadsvc.domain.checksums import ALGORITHMS, Checksum, checksum_header
 from uploadsvc.domain.errors import UploadsvcError

@@ -1,7 +1,7 @@
 """What is decided about an upload in parts."""
 
 import pytest
-from tests.unit.domain.test_planner import CRC32, RICH, SHA256, UNIQUE, a_plan, a_planner, refused
+from tests.support.planning import CRC32, RICH, SHA256, UNIQUE, a_plan, a_planner, refused
 
 from uploadsvc.domain import errors
 from uploadsvc.domain.checksums import Checksum
