@@ -1,4 +1,4 @@
-"""Where keys are looked for, and what of an answer is read."""
+"""Discovery of published keys, and limits on what is read."""
 
 import gzip
 import json
@@ -31,7 +31,7 @@ TOKEN = IdentityProvider(issuer=ISSUER, keys=[signing_key("ES256", 1)]).token()
 async def outcome(
     answer: Callable[[httpx.Request], httpx.Response], source: JwksUrl | OidcIssuer | str = URL
 ) -> tuple[str, list[str]]:
-    """Return why a fetch failed, or that it came, and what was asked for."""
+    """Return why a fetch failed, or that it succeeded, and the requested URLs."""
     endpoint = Endpoint(answer)
     with capture_logs() as logs:
         async with verifier_of(source, Clock(), endpoint) as verifier:
@@ -47,7 +47,7 @@ async def outcome(
 
 
 def padded(size: int) -> bytes:
-    """Return a good set of exactly so many bytes."""
+    """Return a valid set of exactly this many bytes."""
     body = json.dumps(KEYS).encode()
     return body + b" " * (size - len(body))
 
@@ -87,8 +87,8 @@ def padded(size: int) -> bytes:
         ),
     ],
 )
-async def test_only_a_small_json_object_with_keys_counts(answer: httpx.Response, reason: str) -> None:
-    """All else is a failed fetch, and one request; nothing that an answer says makes another."""
+async def test_only_a_small_json_object_with_keys_is_accepted(answer: httpx.Response, reason: str) -> None:
+    """Anything else is a failed fetch of one request."""
 
     def given(request: httpx.Request) -> httpx.Response:
         assert request.headers["accept-encoding"] == "identity"
@@ -110,8 +110,8 @@ async def test_only_a_small_json_object_with_keys_counts(answer: httpx.Response,
         UnicodeError("no"),
     ],
 )
-async def test_whatever_the_network_does_is_a_failed_fetch(error: Exception) -> None:
-    """Its class is in the log; its text, which could hold anything, is not."""
+async def test_every_network_error_is_a_failed_fetch(error: Exception) -> None:
+    """The log has its class, but not its text."""
 
     def failing(_: httpx.Request) -> httpx.Response:
         raise error
@@ -119,8 +119,7 @@ async def test_whatever_the_network_does_is_a_failed_fetch(error: Exception) -> 
     assert await outcome(failing) == (type(error).__name__, [URL])
 
 
-async def test_no_more_is_read_than_counts() -> None:
-    """An answer without end is left where it is too long."""
+async def test_reading_stops_at_the_limit() -> None:
     read = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -134,7 +133,7 @@ async def test_no_more_is_read_than_counts() -> None:
 
 
 def provider_of(**metadata: object) -> Callable[[httpx.Request], httpx.Response]:
-    """Return what an OpenID provider answers: metadata at their place, keys everywhere else."""
+    """Return an OpenID provider's answers: metadata at their URL, keys at every other."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith(DISCOVERY_PATH):
@@ -144,8 +143,8 @@ def provider_of(**metadata: object) -> Callable[[httpx.Request], httpx.Response]
     return answer
 
 
-async def test_the_metadata_say_where_the_keys_are() -> None:
-    """On another host and port, too; what else they say is let be."""
+async def test_the_keys_are_fetched_from_the_url_in_the_metadata() -> None:
+    """It may have another host and port."""
     assert await outcome(provider_of(scopes_supported=["x"]), OidcIssuer(ISSUER)) == (
         "fetched",
         [METADATA_URL, URL],
@@ -160,8 +159,8 @@ async def test_the_metadata_say_where_the_keys_are() -> None:
 @pytest.mark.parametrize(
     "issuer", [ISSUER + "/", "https://IDP.example/realm", "https://evil.example", "", None, [ISSUER], 1]
 )
-async def test_metadata_of_another_issuer_do_not_count(issuer: object) -> None:
-    """They must name the issuer as it is set, character by character; else nothing more is asked."""
+async def test_metadata_of_another_issuer_are_refused(issuer: object) -> None:
+    """Issuers are compared character by character."""
     reason, urls = await outcome(provider_of(issuer=issuer), OidcIssuer(ISSUER))
     assert reason == "the metadata are of another issuer"
     assert urls == [METADATA_URL]
@@ -189,8 +188,8 @@ async def test_metadata_of_another_issuer_do_not_count(issuer: object) -> None:
         ("http://idp.example/jwks.json", "jwks_uri is not https as the issuer is"),
     ],
 )
-async def test_a_bad_address_of_keys_is_not_asked(jwks_uri: object, reason: str) -> None:
-    """It must be an absolute URL, and https where the issuer is."""
+async def test_an_unusable_jwks_uri_is_not_fetched(jwks_uri: object, reason: str) -> None:
+    """It must be absolute, and https if the issuer is."""
     assert await outcome(provider_of(jwks_uri=jwks_uri), OidcIssuer(ISSUER)) == (reason, [METADATA_URL])
 
 
@@ -203,8 +202,8 @@ async def test_a_bad_address_of_keys_is_not_asked(jwks_uri: object, reason: str)
         ("http://idp.example:8080/a", "http://idp.example:8080/a/.well-known/openid-configuration"),
     ],
 )
-async def test_an_issuers_last_slash_is_not_doubled(issuer: str, asked: str) -> None:
-    """OpenID Connect Discovery 1.0, section 4.1. The issuer keeps it where it is compared."""
+async def test_a_slash_at_the_end_of_the_issuer_is_not_doubled(issuer: str, asked: str) -> None:
+    """OpenID Connect Discovery 1.0 section 4.1. Comparisons keep it."""
     endpoint = Endpoint(provider_of(issuer=issuer))
     async with verifier_of(OidcIssuer(issuer), Clock(), endpoint) as verifier:
         token = IdentityProvider(issuer=issuer, keys=[signing_key("ES256", 1)]).token()
@@ -212,8 +211,7 @@ async def test_an_issuers_last_slash_is_not_doubled(issuer: str, asked: str) -> 
     assert endpoint.urls == [asked, URL]
 
 
-async def test_an_http_issuer_may_have_its_keys_by_https() -> None:
-    """Better than asked for is fine."""
+async def test_an_http_issuer_may_publish_its_keys_by_https() -> None:
     source = OidcIssuer("http://idp.example")
     answer = provider_of(issuer=source.issuer)
     endpoint = Endpoint(answer)
@@ -222,8 +220,8 @@ async def test_an_http_issuer_may_have_its_keys_by_https() -> None:
     assert endpoint.urls[1] == URL
 
 
-async def test_metadata_are_asked_for_again_with_each_fetch() -> None:
-    """Keys that moved are found, and one failure of either is a failed fetch."""
+async def test_metadata_are_fetched_again_every_time() -> None:
+    """So keys that moved are found."""
     clock = Clock()
     async with identity_provider() as provider:
         async with verifier_of(OidcIssuer(provider.issuer), clock) as verifier:
@@ -260,16 +258,16 @@ NO_URLS: list[Any] = [
 
 
 @pytest.mark.parametrize("url", NO_URLS)
-async def test_a_source_must_be_a_url(url: Any) -> None:  # noqa: ANN401 - any wrong value
-    """An absolute one, without a password that could come into a log; the message does not repeat it."""
+async def test_a_source_must_be_an_absolute_url_without_password(url: Any) -> None:  # noqa: ANN401 - any wrong value
+    """The message does not repeat it."""
     for source in (JwksUrl, OidcIssuer):
         with pytest.raises(ValueError, match=r"not an absolute http\(s\) URL") as caught:
             source(url)
         assert "password" not in str(caught.value)
 
 
-async def test_an_issuer_has_no_query() -> None:
-    """The well-known path would end up in it; a set's URL may have one."""
+async def test_an_issuer_must_not_have_a_query() -> None:
+    """The well-known path would end up in it. A JWKS URL may have one."""
     with pytest.raises(ValueError, match="no query"):
         OidcIssuer("https://idp.example?tenant=1")
     assert await outcome(lambda _: httpx.Response(200, json=KEYS), URL + "?tenant=1") == (

@@ -1,4 +1,4 @@
-"""When published keys are fetched, what serves meanwhile, and what a token is answered."""
+"""When published keys are fetched, and which answers callers get meanwhile."""
 
 import asyncio
 from base64 import urlsafe_b64encode
@@ -28,57 +28,55 @@ FAILURES: list[Failure] = ["error", "hang", "garbage", "redirect"]
 
 @pytest.fixture
 def clock() -> Clock:
-    """Give a test its own time."""
     return Clock()
 
 
 @pytest.fixture
 async def provider() -> AsyncIterator[IdentityProvider]:
-    """Run an identity provider."""
     async with identity_provider() as running:
         yield running
 
 
 @pytest.fixture
 async def verifier(provider: IdentityProvider, clock: Clock) -> AsyncIterator[JwksVerifier]:
-    """Give a verifier that has the provider's keys."""
+    """Return a verifier with the provider's keys."""
     async with verifier_of(provider.jwks_url, clock) as opened:
         await settled(opened)
         yield opened
 
 
 def good() -> httpx.Response:
-    """Return the set of one key."""
+    """Return a set of one key."""
     return httpx.Response(200, json={"keys": [signing_key("ES256", 1).jwk]})
 
 
 def endpoint_token(serial: int = 1) -> str:
-    """Return a token by a key; `good` publishes the first."""
+    """Return a token signed with a key; `good` publishes the first."""
     return IdentityProvider(keys=[signing_key("ES256", serial)]).token()
 
 
 def made_up(provider: IdentityProvider) -> str:
-    """Return a token that names a key that there is not."""
+    """Return a token with an unknown ``kid``."""
     return provider.token(headers={"kid": uuid4().hex})
 
 
 async def refused(verifier: JwksVerifier, token: str) -> str:
-    """Return what a token is refused with."""
+    """Return the detail of the refusal."""
     with pytest.raises(Unauthenticated) as caught:
         await verifier.verify(token)
     return caught.value.detail
 
 
 async def unavailable(verifier: JwksVerifier, token: str) -> int:
-    """Return in how many seconds a caller is told to come back."""
+    """Return the seconds of ``Retry-After``."""
     with pytest.raises(IdentityProviderUnavailable) as caught:
         await verifier.verify(token)
     return caught.value.retry_after
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "PS384", "ES256", "ES384", "ES512", "EdDSA"])
-async def test_a_token_by_a_published_key_holds(algorithm: str, clock: Clock) -> None:
-    """Whatever kind of key; found by its URL, and by its issuer."""
+async def test_a_token_with_a_published_key_is_accepted(algorithm: str, clock: Clock) -> None:
+    """Whatever its type; by JWKS URL and by issuer."""
     async with identity_provider(algorithm) as provider:
         for source in (JwksUrl(provider.jwks_url), OidcIssuer(provider.issuer)):
             async with verifier_of(source, clock) as verifier:
@@ -91,13 +89,12 @@ async def test_a_token_by_a_published_key_holds(algorithm: str, clock: Clock) ->
 
 
 async def test_another_claim_can_name_the_user(provider: IdentityProvider, clock: Clock) -> None:
-    """As with fixed keys."""
     async with verifier_of(provider.jwks_url, clock, user_claim="email") as verifier:
         assert (await verifier.verify(provider.token(email="a@b.example"))).user == "a@b.example"
 
 
-async def test_the_issuer_counts_where_it_is_set(provider: IdentityProvider, clock: Clock) -> None:
-    """With a URL it may be set; with discovery it always is."""
+async def test_the_issuer_is_checked_if_it_is_known(provider: IdentityProvider, clock: Clock) -> None:
+    """With a JWKS URL it is optional; with discovery it is always known."""
     foreign = provider.token(iss="https://other.example")
     async with verifier_of(provider.jwks_url, clock) as verifier:
         assert (await verifier.verify(foreign)).user == "alice"
@@ -109,10 +106,10 @@ async def test_the_issuer_counts_where_it_is_set(provider: IdentityProvider, clo
         assert "another issuer" in await refused(verifier, foreign)
 
 
-async def test_a_thousand_made_up_keys_cost_one_fetch(
+async def test_a_thousand_unknown_keys_cost_one_fetch(
     provider: IdentityProvider, verifier: JwksVerifier, clock: Clock
 ) -> None:
-    """At most one in 30 seconds, the first one at the start counted; good tokens go on."""
+    """At most one in 30 seconds, including the first. Valid tokens still work."""
     for elapsed in (0.0, COOLDOWN - 0.001):
         clock.now = 1000.0 + elapsed
         for _ in range(500):
@@ -127,10 +124,10 @@ async def test_a_thousand_made_up_keys_cost_one_fetch(
     assert (await verifier.verify(provider.token("ann"))).user == "ann"
 
 
-async def test_a_thousand_made_up_keys_cost_one_failed_fetch(
+async def test_a_thousand_unknown_keys_cost_one_failed_fetch(
     provider: IdentityProvider, verifier: JwksVerifier, clock: Clock
 ) -> None:
-    """A fetch that fails counts like another; the callers are told when the next one may come."""
+    """Callers are told when to retry."""
     provider.failing = "error"
     clock.now += COOLDOWN
     for _ in range(500):
@@ -149,7 +146,7 @@ async def test_a_thousand_made_up_keys_cost_one_failed_fetch(
 async def test_a_new_key_is_found_and_a_withdrawn_one_forgotten(
     provider: IdentityProvider, verifier: JwksVerifier, clock: Clock
 ) -> None:
-    """A token by a new key waits for a fetch where one may be made; the old key holds until it is gone."""
+    """A token with a new key waits for a fetch; the old key is valid until then."""
     old = provider.token("old")
     provider.rotate()
     new = provider.token("new")
@@ -170,7 +167,7 @@ async def test_a_new_key_is_found_and_a_withdrawn_one_forgotten(
 
 @pytest.mark.parametrize("failing", FAILURES)
 @pytest.mark.parametrize("discover", [False, True])
-async def test_a_provider_that_was_never_up_is_503(
+async def test_a_provider_that_was_never_up_gives_503(
     failing: Failure,
     provider: IdentityProvider,
     clock: Clock,
@@ -178,7 +175,7 @@ async def test_a_provider_that_was_never_up_is_503(
     *,
     discover: bool,
 ) -> None:
-    """The start does not fail; no token can be checked, and none is called bad. It mends itself."""
+    """The service starts, and recovers by itself."""
     monkeypatch.setattr(jwks, "DEADLINE", 0.2)
     provider.failing = failing
     source = OidcIssuer(provider.issuer) if discover else JwksUrl(provider.jwks_url)
@@ -195,14 +192,14 @@ async def test_a_provider_that_was_never_up_is_503(
 
 
 @pytest.mark.parametrize("failing", FAILURES)
-async def test_known_keys_serve_while_the_provider_is_down(
+async def test_known_keys_work_while_the_provider_is_down(
     failing: Failure,
     provider: IdentityProvider,
     verifier: JwksVerifier,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """For as long as it takes, with one fetch in 30 seconds that nobody waits for."""
+    """Nobody waits for the fetch, which is retried every 30 seconds."""
     monkeypatch.setattr(jwks, "DEADLINE", 0.2)
     provider.failing = failing
     clock.now += MAX_AGE
@@ -225,16 +222,15 @@ async def test_known_keys_serve_while_the_provider_is_down(
     assert (await verifier.verify(provider.token("bob"))).user == "bob"
 
 
-async def test_nobody_there_is_503(clock: Clock) -> None:
-    """A connection that is refused is a failure like others."""
+async def test_a_refused_connection_gives_503(clock: Clock) -> None:
     async with identity_provider() as provider:
         pass
     async with verifier_of(provider.jwks_url, clock) as verifier:
         assert await unavailable(verifier, provider.token()) == 30
 
 
-async def test_old_keys_are_asked_for_anew_behind_the_callers_back(clock: Clock) -> None:
-    """At ten minutes, not before; while the answer is on its way, known keys wait for nothing."""
+async def test_old_keys_are_refreshed_in_the_background(clock: Clock) -> None:
+    """After ten minutes. Callers with known keys never wait."""
     endpoint = Endpoint(lambda _: good())
     async with verifier_of(URL, clock, endpoint) as verifier:
         await settled(verifier)
@@ -252,10 +248,9 @@ async def test_old_keys_are_asked_for_anew_behind_the_callers_back(clock: Clock)
     assert MAX_AGE == 600
 
 
-async def test_a_refresh_that_finds_the_key_gone_withdraws_it(
+async def test_a_refresh_withdraws_a_missing_key(
     provider: IdentityProvider, verifier: JwksVerifier, clock: Clock
 ) -> None:
-    """The old keys serve until the answer is there, and no longer."""
     old = provider.token()
     provider.rotate()
     provider.withdraw()
@@ -267,8 +262,8 @@ async def test_a_refresh_that_finds_the_key_gone_withdraws_it(
     assert provider.fetches == 2
 
 
-async def test_all_who_wait_share_one_fetch(clock: Clock) -> None:
-    """A caller that goes away takes it from nobody."""
+async def test_all_callers_share_one_fetch(clock: Clock) -> None:
+    """A caller that leaves does not cancel it."""
     endpoint = Endpoint(lambda _: good())
     endpoint.open.clear()
     async with verifier_of(URL, clock, endpoint) as verifier:
@@ -295,8 +290,8 @@ async def test_all_who_wait_share_one_fetch(clock: Clock) -> None:
     assert endpoint.given_up == 0
 
 
-async def test_the_end_gives_up_a_fetch_and_closes_the_client(clock: Clock) -> None:
-    """Who waits is told to come back, and no task is left."""
+async def test_closing_cancels_a_fetch_and_closes_the_client(clock: Clock) -> None:
+    """Waiting callers are told to retry, and no task is left."""
     endpoint = Endpoint(lambda _: good())
     endpoint.open.clear()
     before = asyncio.all_tasks()
@@ -314,7 +309,7 @@ async def test_the_end_gives_up_a_fetch_and_closes_the_client(clock: Clock) -> N
 
 
 async def test_a_fetch_has_one_deadline(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At that, it is given up. Who waited longer than the cooldown may come back at once."""
+    """Callers who waited longer than the cooldown may retry at once."""
     monkeypatch.setattr(jwks, "DEADLINE", 0.2)
     endpoint = Endpoint(lambda _: good())
     endpoint.open.clear()
@@ -326,8 +321,7 @@ async def test_a_fetch_has_one_deadline(clock: Clock, monkeypatch: pytest.Monkey
     assert endpoint.given_up == 1
 
 
-async def test_the_first_fetch_is_made_at_the_start(clock: Clock) -> None:
-    """Before anyone asks, so that the first caller need not wait."""
+async def test_the_first_fetch_starts_on_opening(clock: Clock) -> None:
     endpoint = Endpoint(lambda _: good())
     async with verifier_of(URL, clock, endpoint) as verifier:
         await settled(verifier)
@@ -337,13 +331,12 @@ async def test_the_first_fetch_is_made_at_the_start(clock: Clock) -> None:
 
 
 async def test_it_must_be_open(clock: Clock) -> None:
-    """Outside of the app's lifespan there is no client."""
     with pytest.raises(RuntimeError, match="not open"):
         await verifier_of(URL, clock).verify(endpoint_token())
 
 
 def refused_unasked(provider: IdentityProvider) -> dict[str, str]:
-    """Return tokens for which no key is looked for, by why; all name a key that is not known."""
+    """Return tokens with an unknown ``kid`` that are refused without a fetch, by the reason."""
     token = made_up(provider)
     head, claims, signature = token.split(".")
     not_json = urlsafe_b64encode(b'{"sub":').rstrip(b"=").decode()
@@ -377,10 +370,10 @@ def refused_unasked(provider: IdentityProvider) -> dict[str, str]:
     }
 
 
-async def test_nothing_is_asked_for_a_token_that_no_key_would_mend(
+async def test_a_token_that_no_key_could_verify_causes_no_fetch(
     provider: IdentityProvider, clock: Clock
 ) -> None:
-    """Malformed, of our own kinds, or by an algorithm that is not allowed: refused on the spot."""
+    """Malformed, issued by the service itself, or with an algorithm that is not allowed."""
     async with verifier_of(provider.jwks_url, clock, algorithms=("RS256",)) as verifier:
         await settled(verifier)
         clock.now += COOLDOWN
@@ -393,10 +386,9 @@ async def test_nothing_is_asked_for_a_token_that_no_key_would_mend(
 
 
 @pytest.mark.parametrize("failing", [None, "error"])
-async def test_a_malformed_token_is_401_even_when_the_provider_is_down(
+async def test_a_malformed_token_gives_401_even_while_the_provider_is_down(
     failing: Failure | None, provider: IdentityProvider, clock: Clock
 ) -> None:
-    """It is not the provider's fault."""
     provider.failing = failing
     async with verifier_of(provider.jwks_url, clock, algorithms=("RS256",)) as verifier:
         await settled(verifier)
@@ -404,10 +396,9 @@ async def test_a_malformed_token_is_401_even_when_the_provider_is_down(
             await refused(verifier, token)
 
 
-async def test_a_key_that_a_token_brings_is_never_asked_for(
+async def test_a_key_inside_a_token_is_never_fetched_or_used(
     provider: IdentityProvider, verifier: JwksVerifier, clock: Clock
 ) -> None:
-    """Neither by its address nor itself; a good token is none the worse for it."""
     async with identity_provider() as evil:
         evil.keys[:] = [signing_key("RS256", 666)]
         brought = {
@@ -426,7 +417,6 @@ async def test_a_key_that_a_token_brings_is_never_asked_for(
 
 
 async def test_an_algorithm_must_be_allowed(provider: IdentityProvider, clock: Clock) -> None:
-    """A published key is good for no other than the settings allow."""
     async with verifier_of(provider.jwks_url, clock, algorithms=("ES256", "RS512")) as verifier:
         assert "(alg)" in await refused(verifier, provider.token())
         # Its only key is for RS256, so the set holds none that is usable.
@@ -434,14 +424,13 @@ async def test_an_algorithm_must_be_allowed(provider: IdentityProvider, clock: C
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "none", "ES256K", "", "rs256"])
-async def test_an_algorithm_must_go_with_published_keys(algorithm: str, clock: Clock) -> None:
+async def test_an_algorithm_must_be_one_with_public_keys(algorithm: str, clock: Clock) -> None:
     """Above all, no HMAC."""
     with pytest.raises(ValueError, match=r"does not go with published keys; allowed are RS256, .*EdDSA"):
         verifier_of(URL, clock, algorithms=("RS256", algorithm))
 
 
-async def test_a_discovered_issuer_is_the_tokens_issuer(clock: Clock) -> None:
-    """Two of them would contradict each other."""
+async def test_a_discovered_issuer_must_be_the_tokens_issuer(clock: Clock) -> None:
     source = OidcIssuer("https://idp.example")
     with pytest.raises(ValueError, match="that issuer"):
         verifier_of(source, clock, issuer="https://idp.example/")
@@ -450,7 +439,6 @@ async def test_a_discovered_issuer_is_the_tokens_issuer(clock: Clock) -> None:
 async def test_fetches_are_logged_without_tokens(
     provider: IdentityProvider, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One line each: how many keys came, or why none did."""
     tokens = []
     with capture_logs() as logs:
         async with verifier_of(provider.jwks_url, clock) as verifier:
@@ -472,7 +460,7 @@ async def test_fetches_are_logged_without_tokens(
 
 
 async def test_it_can_be_opened_again(provider: IdentityProvider, clock: Clock) -> None:
-    """As an app's lifespan can: what the first end cut short is not waited for at the next start."""
+    """The cooldown of a cancelled fetch does not delay the next start."""
     verifier = verifier_of(JwksUrl(provider.jwks_url), clock)
     async with verifier:
         pass
@@ -480,8 +468,7 @@ async def test_it_can_be_opened_again(provider: IdentityProvider, clock: Clock) 
         assert (await verifier.verify(provider.token("ann"))).user == "ann"
 
 
-def test_it_can_be_opened_again_in_another_loop(clock: Clock) -> None:
-    """Nothing of the first one is touched."""
+def test_it_can_be_opened_again_in_another_event_loop(clock: Clock) -> None:
     endpoint = Endpoint(lambda _request: good())
     verifier = verifier_of(URL, clock, endpoint)
 

@@ -1,4 +1,4 @@
-"""Every attack on a JWT that is known, against every kind of key that the settings know."""
+"""Known attacks on JWTs, against every kind of configured key."""
 
 import hmac
 import json
@@ -76,7 +76,7 @@ class Checked:
 
 
 def compact(header: Mapping[str, object], claims: Mapping[str, object], secret: bytes) -> str:
-    """Return a token signed by HMAC-SHA256, whatever its header says."""
+    """Sign a token with HMAC-SHA256, whatever its header says."""
     parts = [
         urlsafe_b64encode(
             json.dumps({name: value for name, value in part.items() if value is not None}).encode()
@@ -88,7 +88,7 @@ def compact(header: Mapping[str, object], claims: Mapping[str, object], secret: 
 
 
 def public_texts(algorithm: str) -> tuple[bytes, ...]:
-    """Return how the public half of the issuer's key is written."""
+    """Return the public half of the issuer's key in several encodings."""
     key = signing_key(algorithm, 1).private
     public = key.public_key()
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -98,7 +98,7 @@ def public_texts(algorithm: str) -> tuple[bytes, ...]:
 
 @asynccontextmanager
 async def checked_by(kind: str) -> AsyncIterator[Checked]:
-    """Give one way to check tokens: ``secret``, or ``pem``, ``jwks`` or ``oidc`` and an algorithm."""
+    """Return one way to verify tokens: ``secret``, or ``pem``, ``jwks`` or ``oidc`` and an algorithm."""
     how, _, algorithm = kind.partition(" ")
     fixed: dict[str, Any] = {
         "algorithms": (),
@@ -141,7 +141,7 @@ async def checked_by(kind: str) -> AsyncIterator[Checked]:
 
 
 def waiting(check: Callable[[str], Principal]) -> Callable[[str], Awaitable[Principal]]:
-    """Return a check that is awaited, as those by published keys are."""
+    """Make a verifier awaitable."""
 
     async def awaited(token: str) -> Principal:
         return check(token)
@@ -151,21 +151,20 @@ def waiting(check: Callable[[str], Principal]) -> Callable[[str], Awaitable[Prin
 
 @pytest.fixture(params=KINDS, scope="module")
 async def checked(request: pytest.FixtureRequest) -> AsyncIterator[Checked]:
-    """Run a test on every kind of key."""
     async with checked_by(request.param) as made:
         yield made
 
 
 async def refused(checked: Checked, token: str) -> str:
-    """Return what a token is refused with; its text never holds a part of the token."""
+    """Return the detail of the refusal, which holds no part of the token."""
     with pytest.raises(Unauthenticated) as caught:
         await checked.check(token)
     assert not any(len(part) > 8 and part in caught.value.detail for part in token.split("."))
     return caught.value.detail
 
 
-async def test_a_good_token_holds(checked: Checked) -> None:
-    """What the other tests change is good before."""
+async def test_a_valid_token_is_accepted(checked: Checked) -> None:
+    """The token that the other tests change."""
     principal = await checked.check(checked.token())
     assert (principal.user, principal.policies, principal.kind) == ("ann", None, "user")
     ends = principal.expires_at
@@ -174,8 +173,7 @@ async def test_a_good_token_holds(checked: Checked) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "nOnE", "", None])
-async def test_alg_none(checked: Checked, algorithm: str | None) -> None:
-    """Unsigned, or with any signature at all."""
+async def test_an_unsigned_token_is_refused(checked: Checked, algorithm: str | None) -> None:
     token = checked.token({"alg": algorithm})
     head = token.rpartition(".")[0]
     for signature in ("", "AAAA", checked.token().rpartition(".")[2]):
@@ -184,16 +182,15 @@ async def test_alg_none(checked: Checked, algorithm: str | None) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
-async def test_an_hmac_by_what_anybody_knows(checked: Checked, algorithm: str) -> None:
-    """Above all by the text of the public key."""
+async def test_an_hmac_with_public_data_is_refused(checked: Checked, algorithm: str) -> None:
+    """Above all with the text of the public key."""
     for text in checked.public:
         await refused(checked, compact(*checked.parts({"alg": algorithm}), text))
         await refused(checked, compact(*checked.parts(), text))
 
 
 @pytest.mark.parametrize("algorithm", ["HS512", "RS256", "RS512", "PS256", "ES256", "ES384", "EdDSA", "XY1"])
-async def test_another_algorithm_than_the_keys(checked: Checked, algorithm: str) -> None:
-    """What the header says does not choose how the signature is checked."""
+async def test_another_algorithm_than_the_keys_is_refused(checked: Checked, algorithm: str) -> None:
     if algorithm == checked.algorithm:
         algorithm = "PS512"
     await refused(checked, checked.token({"alg": algorithm}))
@@ -202,8 +199,7 @@ async def test_another_algorithm_than_the_keys(checked: Checked, algorithm: str)
         await refused(checked, signed(*checked.parts({"alg": algorithm}), key))
 
 
-async def test_a_forged_signature(checked: Checked) -> None:
-    """Somebody else's key of the same kind, another token's signature, or a bit of it changed."""
+async def test_a_forged_signature_is_refused(checked: Checked) -> None:
     if checked.algorithm != "HS256":
         forged = signed(*checked.parts(), signing_key(checked.algorithm, 99))
         assert "signature" in await refused(checked, forged)
@@ -231,8 +227,8 @@ async def test_a_forged_signature(checked: Checked) -> None:
         {"b64": False},
     ],
 )
-async def test_a_critical_extension_that_is_not_known(checked: Checked, header: dict[str, object]) -> None:
-    """RFC 7515 section 4.1.11: what is not understood is not accepted."""
+async def test_an_unknown_critical_extension_is_refused(checked: Checked, header: dict[str, object]) -> None:
+    """RFC 7515 section 4.1.11."""
     await refused(checked, checked.token(header))
 
 
@@ -266,19 +262,16 @@ async def test_a_critical_extension_that_is_not_known(checked: Checked, header: 
         ({"sub": ["ann"]}, "not a non-empty string"),
     ],
 )
-async def test_a_wrong_claim(checked: Checked, claims: dict[str, Any], reason: str) -> None:
-    """Truly signed, and yet not for us, not of our issuer, not now, or of nobody."""
+async def test_a_wrong_claim_is_refused(checked: Checked, claims: dict[str, Any], reason: str) -> None:
     assert reason in await refused(checked, checked.token(**claims))
 
 
-async def test_an_issuer_with_a_slash_is_another(checked: Checked) -> None:
-    """It is compared character by character."""
+async def test_an_issuer_with_another_slash_is_refused(checked: Checked) -> None:
     assert "iss" in await refused(checked, checked.token(iss=checked.issuer + "/"))
 
 
 @pytest.mark.parametrize("name", ["jku", "x5u", "jwk", "x5c", "x5t", "x5t#S256"])
-async def test_a_key_that_comes_with_the_token(checked: Checked, name: str) -> None:
-    """It is neither used nor asked for, with or without the name of a known key; a good token stays good."""
+async def test_a_key_inside_the_token_is_neither_fetched_nor_used(checked: Checked, name: str) -> None:
     async with identity_provider() as evil:
         evil.keys[:] = [signing_key("RS256", 99)]
         brought: dict[str, object] = {
@@ -302,53 +295,51 @@ async def test_a_key_that_comes_with_the_token(checked: Checked, name: str) -> N
 
 
 @pytest.mark.parametrize("kid", [7, True, ["key-1"], {"key-1": 1}])
-async def test_a_kid_that_is_no_text(checked: Checked, kid: object) -> None:
+async def test_a_kid_that_is_not_text_is_refused(checked: Checked, kid: object) -> None:
     """RFC 7515 section 4.1.4."""
     await refused(checked, checked.token({"kid": kid}))
 
 
 @pytest.mark.parametrize("kind", ["demo+jwt", "receipt+jwt", "upload-token+jwt", "id", ""])
-async def test_a_token_of_our_own(checked: Checked, kind: str) -> None:
-    """Even truly signed by the issuer's key, it is for something else."""
+async def test_a_service_token_is_refused(checked: Checked, kind: str) -> None:
+    """Even with the issuer's signature."""
     assert "kind of token" in await refused(checked, checked.token({"typ": f"uploadsvc-{kind}"}))
 
 
-async def test_a_demo_token(checked: Checked) -> None:
-    """Even by the shared secret it is a demo token still."""
+async def test_a_demo_token_is_refused(checked: Checked) -> None:
+    """Even if it is signed with the shared secret."""
     claims = {"sub": "ann", "aud": DEMO.audience, "exp": int(time()) + 60}
     await refused(checked, jwt.encode(claims, SECRET, headers={"typ": DEMO.typ}))
 
 
 @pytest.mark.parametrize("typ", ["at+jwt", "application/at+jwt", "jwt", "Bearer", None])
-async def test_another_kind_of_access_token(checked: Checked, typ: str | None) -> None:
-    """RFC 9068 and what providers make of it: the header's typ says nothing against them."""
+async def test_a_provider_may_use_any_typ(checked: Checked, typ: str | None) -> None:
+    """RFC 9068 and others."""
     assert (await checked.check(checked.token({"typ": typ}))).user == "ann"
 
 
 @pytest.mark.parametrize(
     "text", ["", ".", "..", "...", "a.b.c", "e30.e30.", "e30.e30.AAAA", "\ud800.e30.e30"]
 )
-async def test_no_token_at_all(checked: Checked, text: str) -> None:
-    """Refused like a forged one."""
+async def test_text_that_is_not_a_token_is_refused(checked: Checked, text: str) -> None:
     await refused(checked, text)
 
 
-async def test_an_encrypted_token(checked: Checked) -> None:
-    """JWE in place of JWS: five parts, and other algorithms."""
+async def test_an_encrypted_token_is_refused(checked: Checked) -> None:
     header = {"alg": "RSA-OAEP", "enc": "A256GCM"}
     head, claims, signature = checked.token(header).split(".")
     await refused(checked, f"{head}.{claims}.AAAA.AAAA.{signature}")
     await refused(checked, f"{head}.{claims}.{signature}")
 
 
-async def test_json_serialization(checked: Checked) -> None:
-    """RFC 7515 section 7.2: only the compact form is a bearer token."""
+async def test_json_serialization_is_refused(checked: Checked) -> None:
+    """RFC 7515 section 7.2: a bearer token has the compact form."""
     head, claims, signature = checked.token().split(".")
     await refused(checked, json.dumps({"protected": head, "payload": claims, "signature": signature}))
 
 
-async def test_a_good_token_of_pyjwts_holds(checked: Checked) -> None:
-    """As a witness that the tests' own signing is right."""
+async def test_a_token_made_by_pyjwt_is_accepted(checked: Checked) -> None:
+    """It proves that the signing in these tests is right."""
     header, claims = checked.parts()
     key = SECRET if checked.algorithm == "HS256" else signing_key(checked.algorithm, 1).private
     headers = {"kid": checked.kid} if checked.kid else None

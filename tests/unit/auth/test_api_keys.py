@@ -1,4 +1,4 @@
-"""A service with a good key speaks for the user whom it names."""
+"""A service with a valid API key calls for the user that it names."""
 
 from hashlib import sha256
 from urllib.parse import quote
@@ -19,8 +19,7 @@ KEYS = (
 @pytest.mark.parametrize(
     ("key", "policies"), [("billing-key", None), ("avatars-key", frozenset({"avatars"}))]
 )
-def test_a_key_reaches_its_policies(key: str, policies: frozenset[str] | None) -> None:
-    """The user is the one who is named, the policies are the key's own."""
+def test_a_key_allows_its_own_policies(key: str, policies: frozenset[str] | None) -> None:
     principal = api_key_principal(KEYS, key, "ann")
     assert (principal.user, principal.policies) == ("ann", policies)
 
@@ -32,8 +31,8 @@ def test_a_key_reaches_its_policies(key: str, policies: frozenset[str] | None) -
         *("\ud800", "é", "x" * 100_000, sha256(b"billing-key").hexdigest()),
     ],
 )
-def test_another_key_is_refused(key: str) -> None:
-    """Neither a near miss, nor a service's name, nor the stored hash is a key."""
+def test_an_unknown_key_is_refused(key: str) -> None:
+    """Neither a similar key, nor a service's name, nor the stored hash is accepted."""
     for on_behalf_of in ("ann", None, "%FF"):
         with pytest.raises(Unauthenticated) as caught:
             api_key_principal(KEYS, key, on_behalf_of)
@@ -42,8 +41,8 @@ def test_another_key_is_refused(key: str) -> None:
         api_key_principal((), "billing-key", "ann")
 
 
-def test_an_empty_key_is_none() -> None:
-    """Not even where its hash is among the known ones: ``printf %s "$UNSET" | sha256sum`` gives it."""
+def test_an_empty_key_is_refused() -> None:
+    """Even if its hash is configured, as ``printf %s "$UNSET" | sha256sum`` prints it."""
     keys = (ApiKey(name="unset", digest=sha256(b"").digest(), policies=None),)
     with pytest.raises(Unauthenticated):
         api_key_principal(keys, "", "ann")
@@ -56,8 +55,8 @@ def test_any_user_can_be_named(user: str) -> None:
 
 
 @pytest.mark.parametrize("on_behalf_of", [None, "", "%FF", "é", "%ED%A0%80", "a\ud800"])
-def test_a_good_key_needs_a_user(on_behalf_of: str | None) -> None:
-    """Who holds the key is told what is wrong with the header."""
+def test_a_valid_key_needs_a_valid_user(on_behalf_of: str | None) -> None:
+    """The holder of a key is told what is wrong with the header."""
     with pytest.raises(ValidationFailed, match="percent-encoded UTF-8") as caught:
         api_key_principal(KEYS, "billing-key", on_behalf_of)
     assert caught.value.field == ON_BEHALF_OF

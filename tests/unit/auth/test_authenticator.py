@@ -1,4 +1,4 @@
-"""The first credential that is present decides."""
+"""The first credential of a request decides."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,6 @@ KEYS = (ApiKey(name="billing", digest=sha256(b"good-key").digest(), policies=fro
 
 
 def system_clock() -> datetime:
-    """Return the time."""
     return datetime.now(UTC)
 
 
@@ -38,7 +37,7 @@ ORIGIN = "https://app.example"
 
 
 def callers(**parts: Any) -> Authenticator:  # noqa: ANN401 - any of its fields
-    """Return an authenticator of which only these parts are on."""
+    """Return an authenticator with only these parts."""
     return Authenticator(**{"verify": None, "demo_tokens": None, "upload_tokens": UPLOAD_TOKENS, **parts})
 
 
@@ -59,12 +58,10 @@ SERVICE = {"x-api-key": "good-key", "x-on-behalf-of": "bob"}
 
 
 def a_token(user: str = "ann") -> str:
-    """Return a good token."""
     return jwt.encode({"sub": user, "exp": datetime.now(UTC) + timedelta(minutes=1)}, SECRET)
 
 
 def a_demo_token() -> str:
-    """Return a demo user's token."""
     return DEMO_TOKENS.issue("demo", expires_at=datetime.now(UTC) + timedelta(minutes=1))
 
 
@@ -80,12 +77,12 @@ def a_call(
 async def accepted(
     authenticator: Authenticator, headers: Mapping[str, str], *, method: str = "POST", peer: str | None = None
 ) -> Principal:
-    """Return who calls by these headers."""
+    """Return the authenticated caller."""
     return await authenticator.authenticate(a_call(headers, method=method, peer=peer))
 
 
 async def refused(authenticator: Authenticator, headers: dict[str, str]) -> str:
-    """Return what a request is refused with."""
+    """Return the detail of the refusal."""
     with pytest.raises(Unauthenticated) as caught:
         await authenticator.authenticate(a_call(headers))
     return caught.value.detail
@@ -93,19 +90,17 @@ async def refused(authenticator: Authenticator, headers: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer "])
 async def test_a_bearer_token_names_the_user(scheme: str) -> None:
-    """The scheme is read in any case."""
+    """The scheme may be in any case."""
     principal = await accepted(BOTH, {"authorization": f"{scheme} {a_token()}"})
     assert (principal.user, principal.policies) == ("ann", None)
 
 
 async def test_an_api_key_names_the_user() -> None:
-    """A service speaks for the one whom it names."""
     principal = await accepted(BOTH, SERVICE)
     assert (principal.user, principal.policies) == ("bob", frozenset({"avatars"}))
 
 
 async def test_a_bearer_token_comes_before_an_api_key() -> None:
-    """Where both are good, the first in order decides."""
     headers = {"authorization": f"Bearer {a_token()}", **SERVICE}
     assert (await accepted(ALL, headers)).user == "ann"
 
@@ -114,13 +109,12 @@ async def test_a_bearer_token_comes_before_an_api_key() -> None:
     "authorization", ["", "Bearer", "Bearer x", "Basic YTpi", "Bearer a.b.c", "good-key"]
 )
 async def test_a_bad_credential_does_not_fall_through(authorization: str) -> None:
-    """A bad first credential is refused though a good second one came with it."""
     for authenticator in (BOTH, ALL, SERVICES):
         await refused(authenticator, {"authorization": authorization, **SERVICE})
 
 
 async def test_a_bad_api_key_is_refused() -> None:
-    """It is no anonymous request, and a good key without a user is said to be that."""
+    """A valid key without a user gets its own error."""
     assert "no such API key" in await refused(BOTH, {"x-api-key": "x", "x-on-behalf-of": "bob"})
     assert "no such API key" in await refused(BOTH, {"x-api-key": "", "x-on-behalf-of": "bob"})
     with pytest.raises(ValidationFailed):
@@ -136,24 +130,23 @@ async def test_a_bad_api_key_is_refused() -> None:
         (DEMO_ONLY, ["Bearer"], ["X-API-Key"]),
     ],
 )
-async def test_who_sends_nothing_is_told_what_to_send(
+async def test_a_request_without_credentials_is_told_what_to_send(
     authenticator: Authenticator, named: list[str], unnamed: list[str]
 ) -> None:
-    """Only what is configured is offered."""
+    """Only the configured ways are named."""
     detail = await refused(authenticator, {"x-on-behalf-of": "bob", "cookie": "token=x"})
     assert all(name in detail for name in named)
     assert not any(name in detail for name in unnamed)
 
 
-async def test_what_is_not_configured_is_not_taken() -> None:
-    """An API key is nothing where there are none, nor is a bearer token."""
+async def test_credentials_that_are_not_configured_are_refused() -> None:
     assert "No credential" in await refused(TOKENS, SERVICE)
     assert "Only upload tokens" in await refused(SERVICES, {"authorization": f"Bearer {a_token()}"})
     assert "Only upload tokens" in await refused(DEMO_ONLY, {"authorization": f"Bearer {a_token()}"})
 
 
-async def test_a_demo_token_counts_only_in_demo_mode() -> None:
-    """It has a key of its own, and leaves other tokens as they are."""
+async def test_a_demo_token_is_accepted_only_in_demo_mode() -> None:
+    """Its key is separate, and other tokens work as before."""
     demo = {"authorization": f"Bearer {a_demo_token()}"}
     assert (await accepted(ALL, demo)).user == "demo"
     assert (await accepted(DEMO_ONLY, demo)).user == "demo"
@@ -167,8 +160,7 @@ async def test_a_demo_token_counts_only_in_demo_mode() -> None:
     await refused(ALL, {"authorization": f"Bearer {forged}"})
 
 
-async def test_a_very_long_token_is_not_looked_at() -> None:
-    """Beyond the limit even a good one is refused; up to it, it is read."""
+async def test_a_token_that_is_too_long_is_refused() -> None:
     room = MAX_TOKEN_CHARACTERS - len(a_token(""))
     long = a_token("u" * (room * 3 // 4))
     assert len(long) <= MAX_TOKEN_CHARACTERS
@@ -177,7 +169,7 @@ async def test_a_very_long_token_is_not_looked_at() -> None:
 
 
 def by_cookie(**headers: str) -> dict[str, str]:
-    """Return what a browser sends that is signed in by the cookie."""
+    """Return the headers of a browser with the cookie."""
     return {
         "cookie": f"theme=dark; session={a_token()}; x",
         **{k.replace("_", "-"): v for k, v in headers.items()},
@@ -208,7 +200,7 @@ def by_cookie(**headers: str) -> dict[str, str]:
 async def test_a_cookie_writes_only_for_its_own_site(
     headers: dict[str, str], method: str, *, allowed: bool
 ) -> None:
-    """A browser sends the cookie whoever made it send the request, so it must say who did."""
+    """A browser sends the cookie with any site's request, so it must name the site."""
     call = a_call(by_cookie(**headers), method=method)
     if allowed:
         assert (await ALL.authenticate(call)).user == "ann"
@@ -217,8 +209,8 @@ async def test_a_cookie_writes_only_for_its_own_site(
         await ALL.authenticate(call)
 
 
-async def test_a_cookie_counts_only_where_it_is_on() -> None:
-    """By its exact name; and a bad one is refused rather than passed over."""
+async def test_a_cookie_counts_only_under_its_configured_name() -> None:
+    """A bad one is refused rather than ignored."""
     assert "No credential" in await refused(BOTH, by_cookie())
     assert "No credential" in await refused(ALL, {"cookie": f"Session={a_token()}; sessions=x; session"})
     same = {"sec_fetch_site": "same-origin"}
@@ -229,8 +221,8 @@ async def test_a_cookie_counts_only_where_it_is_on() -> None:
     assert "at most" in await refused(ALL, {**by_cookie(**same), "cookie": "session=" + "a" * 9000})
 
 
-async def test_two_cookies_of_one_name_are_refused() -> None:
-    """A sibling domain may have set the other one; the same one twice is no harm."""
+async def test_two_different_cookies_of_one_name_are_refused() -> None:
+    """A sibling domain may have set one of them."""
     pairs = f"session={a_token()}; session={a_token('eve')}"
     with pytest.raises(Unauthenticated, match="more than once"):
         await accepted(ALL, {"cookie": pairs}, method="GET")
@@ -256,7 +248,7 @@ async def test_two_cookies_of_one_name_are_refused() -> None:
     ],
 )
 async def test_only_a_trusted_proxy_names_the_user(peer: str | None, user: str | None) -> None:
-    """From anywhere else the header is no credential at all."""
+    """From anywhere else, the header is ignored."""
     call = a_call({"x-user": "ann", "x-forwarded-for": "10.0.0.7"}, peer=peer)
     if user is not None:
         assert (await ALL.authenticate(call)).user == user
@@ -274,14 +266,13 @@ async def test_only_a_trusted_proxy_names_the_user(peer: str | None, user: str |
         [("x-user", "ann"), ("X-User", "ann")],
     ],
 )
-async def test_a_proxy_names_one_user_in_utf8(headers: list[tuple[str, str]]) -> None:
-    """A header that came through beside the proxy's own is not chosen from."""
+async def test_a_proxy_must_name_one_user_in_utf8(headers: list[tuple[str, str]]) -> None:
     with pytest.raises(Unauthenticated):
         await ALL.authenticate(a_call(headers, peer="10.0.0.7"))
 
 
 async def test_a_proxied_user_may_have_any_name() -> None:
-    """Servers hand on bytes as Latin-1; they are UTF-8."""
+    """ASGI servers decode headers as Latin-1, and the bytes are UTF-8."""
     headers = {"x-user": "zoë@example.com".encode().decode("latin-1")}
     assert (await accepted(ALL, headers, peer="10.0.0.7")).user == "zoë@example.com"
 
@@ -300,8 +291,8 @@ async def test_a_proxied_user_may_have_any_name() -> None:
         ({"origin": "null"}, False),
     ],
 )
-async def test_a_proxied_write_comes_from_no_other_site(headers: dict[str, str], *, allowed: bool) -> None:
-    """Programs say nothing of sites; a browser that says another one is refused."""
+async def test_a_proxied_write_of_another_site_is_refused(headers: dict[str, str], *, allowed: bool) -> None:
+    """Programs send neither header, and may write."""
     call = a_call({"x-user": "ann", **headers}, peer="10.0.0.7")
     if allowed:
         assert (await ALL.authenticate(call)).user == "ann"
@@ -311,7 +302,7 @@ async def test_a_proxied_write_comes_from_no_other_site(headers: dict[str, str],
 
 
 async def test_the_first_credential_in_order_decides() -> None:
-    """Bearer, API key, cookie, proxy; a bad one is not made good by the next."""
+    """Bearer token, API key, cookie, proxy. A bad one is not replaced by the next."""
     proxied = {"x-user": "pat"}
     cookie = {"cookie": f"session={a_token('cat')}", "sec-fetch-site": "same-origin"}
     bearer = {"authorization": f"Bearer {a_token('ben')}"}
@@ -328,8 +319,8 @@ async def test_the_first_credential_in_order_decides() -> None:
 
 
 @pytest.mark.parametrize("name", ["authorization", "x-api-key", "x-on-behalf-of"])
-async def test_a_credential_that_came_twice_is_refused(name: str) -> None:
-    """A proxy in front may have read the other one."""
+async def test_a_credential_sent_twice_is_refused(name: str) -> None:
+    """A proxy may have read the other one."""
     headers = {"authorization": f"Bearer {a_token()}"} if name == "authorization" else SERVICE
     pairs = [*headers.items(), (name, headers[name])]
     with pytest.raises(Unauthenticated, match="more than once"):
@@ -337,7 +328,7 @@ async def test_a_credential_that_came_twice_is_refused(name: str) -> None:
 
 
 async def test_an_upload_token_is_a_bearer_token() -> None:
-    """Also where no identity provider is; and in no other place."""
+    """It works without an identity provider, but not as cookie or API key."""
     ends = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=1)
     token = UPLOAD_TOKENS.issue("ann", frozenset({"avatars"}), expires_at=ends)
     for authenticator in (ALL, SERVICES, TOKENS, DEMO_ONLY):
@@ -350,8 +341,8 @@ async def test_an_upload_token_is_a_bearer_token() -> None:
     await refused(ALL, {"x-api-key": token, "x-on-behalf-of": "ann"})
 
 
-async def test_a_service_may_leave_out_the_user_only_where_none_is_needed() -> None:
-    """Then it speaks for nobody: an empty user owns no prefix."""
+async def test_a_service_may_omit_the_user_only_if_none_is_needed() -> None:
+    """The empty user owns no prefix."""
     principal = await BOTH.authenticate(a_call({"x-api-key": "good-key"}), user_needed=False)
     expected = Principal(user="", policies=frozenset({"avatars"}), kind="service", service="billing")
     assert principal == expected

@@ -1,4 +1,4 @@
-"""What of a published JWK Set is used: RFC 7517 and the algorithms of RFC 7518 and RFC 8037."""
+"""Usable keys of a published JWK Set (RFC 7517, RFC 7518, RFC 8037)."""
 
 import json
 from datetime import UTC, datetime
@@ -24,22 +24,20 @@ RSA_ALGORITHMS = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
 
 
 def verifier(key: PublicKey, algorithm: str) -> TokenVerifier:
-    """Return the plainest verifier."""
     return TokenVerifier(key=key, algorithms=(algorithm,), clock=lambda: datetime.now(UTC))
 
 
 def key_set(*entries: object, algorithms: tuple[str, ...] = ASYMMETRIC) -> JwkSet:
-    """Return the set of some entries."""
     return JwkSet({"keys": list(entries)}, algorithms=algorithms, verifier=verifier)
 
 
 def jwk(algorithm: str = "RS256", serial: int = 1, /, **members: object) -> dict[str, Any]:
-    """Return a bare public JWK with more members."""
+    """Return a public JWK with more members."""
     return {**public_jwk(signing_key(algorithm, serial).private), **members}
 
 
 def fitting(keys: JwkSet, kid: str | None = None) -> set[str]:
-    """Return the algorithms for which a set has a key."""
+    """Return the algorithms that a set has a key for."""
     return {name for name in (*ASYMMETRIC, "HS256", "none") if keys.verifier(kid, name) is not None}
 
 
@@ -53,8 +51,8 @@ def fitting(keys: JwkSet, kid: str | None = None) -> set[str]:
         ("EdDSA", {"EdDSA"}),
     ],
 )
-def test_a_key_is_good_for_the_algorithms_that_fit_it(algorithm: str, fit: set[str]) -> None:
-    """All that are allowed; where it names one itself, that one only."""
+def test_a_key_verifies_every_algorithm_of_its_type(algorithm: str, fit: set[str]) -> None:
+    """A key that names its algorithm verifies only that one."""
     assert fitting(key_set(jwk(algorithm))) == fit
     assert fitting(key_set(jwk(algorithm, kid="a")), "a") == fit
     assert fitting(key_set(jwk(algorithm, alg=algorithm))) == {algorithm}
@@ -68,7 +66,6 @@ def test_a_key_is_good_for_the_algorithms_that_fit_it(algorithm: str, fit: set[s
 
 
 def test_a_verifier_is_made_once() -> None:
-    """Looking a key up makes nothing."""
     keys = key_set(jwk(kid="a"))
     assert keys.verifier("a", "RS256") is keys.verifier(None, "RS256") is keys.verifier("a", "RS256")
 
@@ -84,18 +81,17 @@ def test_a_verifier_is_made_once() -> None:
     ],
 )
 def test_a_key_for_signatures_is_used(members: dict[str, object]) -> None:
-    """What is said of it besides is let be."""
+    """Other members are ignored."""
     assert len(key_set(jwk(**members))) == 1
 
 
 def private(jwk_of: Any) -> dict[str, Any]:  # noqa: ANN401 - PyJWT types its keys by overloads
-    """Return a private JWK."""
     made: dict[str, Any] = jwk_of
     return {name: value for name, value in made.items() if name != "key_ops"}
 
 
 def unusable() -> dict[str, object]:
-    """Return entries that are no good, by what is wrong with them."""
+    """Return unusable entries by the reason."""
     short = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - to be refused
     rsa_private, ec_private, ed_private = (
         signing_key(name, 1).private for name in ("RS256", "ES256", "EdDSA")
@@ -155,8 +151,8 @@ def unusable() -> dict[str, object]:
 
 
 @pytest.mark.parametrize(("reason", "entry"), unusable().items())
-def test_what_is_no_good_is_skipped(reason: str, entry: object) -> None:
-    """It makes no key, and takes nothing from those beside it."""
+def test_an_unusable_key_is_skipped(reason: str, entry: object) -> None:
+    """Its neighbours are still used."""
     assert not key_set(entry), reason
     keys = key_set(entry, jwk("EdDSA", 3, kid="good"), entry)
     assert len(keys) == 1
@@ -166,13 +162,11 @@ def test_what_is_no_good_is_skipped(reason: str, entry: object) -> None:
 @pytest.mark.parametrize(
     "document", [{}, {"keys": None}, {"keys": {}}, {"keys": "x"}, {"keys": []}, {"key": 1}]
 )
-def test_a_set_without_keys_is_empty(document: dict[str, object]) -> None:
-    """Whatever shape it has, it is read."""
+def test_a_document_without_keys_is_an_empty_set(document: dict[str, object]) -> None:
     assert not JwkSet(document, algorithms=ASYMMETRIC, verifier=verifier)
 
 
 def test_a_key_is_looked_up_by_name_and_algorithm() -> None:
-    """A named key that fits another algorithm is not it; the unnamed one has no name."""
     keys = key_set(
         jwk("RS256", 1, kid="a", alg="RS256"),
         jwk("ES256", 1, kid="b"),
@@ -189,16 +183,16 @@ def test_a_key_is_looked_up_by_name_and_algorithm() -> None:
     assert first.key != second.key
 
 
-def test_without_a_name_only_one_key_may_fit() -> None:
-    """Named or not; which of two it was is not tried out."""
+def test_without_a_kid_exactly_one_key_must_fit() -> None:
+    """Two are not tried in turn."""
     keys = key_set(jwk("RS256", 1, kid="a", alg="RS256"), jwk("ES256", 1, kid="b"), jwk("ES256", 2))
     assert fitting(keys) == {"RS256"}
     assert fitting(key_set(jwk("RS256", 1, alg="RS256"), jwk("RS256", 2, alg="PS256"))) == {"RS256", "PS256"}
     assert fitting(key_set(jwk("RS256", 1), jwk("RS256", 2, alg="RS256"))) == RSA_ALGORITHMS - {"RS256"}
 
 
-def test_of_keys_by_one_name_the_first_counts() -> None:
-    """Where they are of different kinds, both do (RFC 7517 section 4.5)."""
+def test_of_keys_with_one_kid_the_first_counts() -> None:
+    """Keys of different types may share one (RFC 7517 section 4.5)."""
     keys = key_set(jwk("ES256", 1, kid="a"), jwk("ES256", 2, kid="a"), jwk("EdDSA", 1, kid="a"))
     found = keys.verifier("a", "ES256")
     assert found is not None
@@ -207,8 +201,7 @@ def test_of_keys_by_one_name_the_first_counts() -> None:
     assert fitting(keys) == {"EdDSA"}
 
 
-def test_a_hundred_keys_are_enough() -> None:
-    """What comes behind them is not read."""
+def test_at_most_a_hundred_keys_are_read() -> None:
     many = [jwk("EdDSA", 1, kid=str(number)) for number in range(MAX_KEYS + 1)]
     keys = key_set(*many)
     assert len(keys) == MAX_KEYS == 100
@@ -216,8 +209,8 @@ def test_a_hundred_keys_are_enough() -> None:
     assert fitting(keys, "100") == set()
 
 
-def test_a_key_that_the_system_does_not_take_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where OpenSSL runs in FIPS mode without Ed25519."""
+def test_a_key_that_the_system_does_not_support_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For example Ed25519 with OpenSSL in FIPS mode."""
     reader = Mock(side_effect=UnsupportedAlgorithm("ed25519 is not supported"))
     monkeypatch.setitem(jwk_set_module._READERS, "OKP", reader)
     keys = key_set(jwk("EdDSA"), jwk("ES256"))
@@ -225,8 +218,7 @@ def test_a_key_that_the_system_does_not_take_is_skipped(monkeypatch: pytest.Monk
     assert reader.call_count == 1
 
 
-def test_a_private_key_in_pem_is_no_key() -> None:
-    """Only what RFC 7517 knows is read."""
+def test_a_key_in_pem_is_skipped() -> None:
     pem = signing_key("EdDSA", 1).private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     assert not key_set({"kty": "OKP", "crv": "Ed25519", "x": pem.decode()})
 
@@ -245,8 +237,8 @@ ENTRIES = st.builds(
 
 
 @given(st.lists(ENTRIES | JSON, max_size=4) | JSON)
-def test_any_json_is_read(entries: object) -> None:
-    """Whatever a set holds, nothing is raised, and a good key in it is found."""
+def test_any_json_is_read_without_an_error(entries: object) -> None:
+    """A good key in it is found."""
     read = json.loads(json.dumps(entries))
     JwkSet({"keys": read}, algorithms=ASYMMETRIC, verifier=verifier)
     if isinstance(read, list):

@@ -1,4 +1,4 @@
-"""A bearer token holds only if it is what the settings say: RFC 8725, row by row."""
+"""JWTs are accepted only as the settings say (RFC 8725)."""
 
 import base64
 import hmac
@@ -38,7 +38,6 @@ PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519
 
 
 def system_clock() -> datetime:
-    """Return the time."""
     return datetime.now(UTC)
 
 
@@ -58,19 +57,19 @@ VERIFIER = by_secret()
 
 
 def in_seconds(seconds: int) -> int:
-    """Return a time from now, as claims have it."""
+    """Return a NumericDate relative to now."""
     return int(datetime.now(UTC).timestamp()) + seconds
 
 
 def compact(header: object, claims: object, secret: bytes = SECRET) -> str:
-    """Return a token of any JSON, signed by HMAC as a JWT is, whatever its header says."""
+    """Sign any JSON with HMAC-SHA256, whatever its header says."""
     parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims)]
     parts.append(base64.urlsafe_b64encode(hmac.digest(secret, b".".join(parts), "sha256")).rstrip(b"="))
     return b".".join(parts).decode()
 
 
 def a_token(header: dict[str, Any] | None = None, *, key: bytes = SECRET, **claims: Any) -> str:  # noqa: ANN401 - any JSON
-    """Return ann's token, with other headers or claims; a claim that is None is left out."""
+    """Return ann's token with changes; ``None`` removes a claim."""
     merged = {"sub": "ann", "exp": in_seconds(60), **claims}
     return compact(
         {"alg": "HS256", "typ": "JWT", **(header or {})},
@@ -80,7 +79,7 @@ def a_token(header: dict[str, Any] | None = None, *, key: bytes = SECRET, **clai
 
 
 def refused(token: str, verifier: TokenVerifier = VERIFIER) -> str:
-    """Return what a token is refused with; never a part of the token."""
+    """Return the detail of the refusal."""
     with pytest.raises(Unauthenticated) as caught:
         verifier.verify(token)
     return caught.value.detail
@@ -88,24 +87,20 @@ def refused(token: str, verifier: TokenVerifier = VERIFIER) -> str:
 
 @cache
 def rsa_key(bits: int = 2048) -> rsa.RSAPrivateKey:
-    """Make an RSA key, once."""
     return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
 def public_pem(key: PrivateKey) -> str:
-    """Return the PEM text of a key's public half."""
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def public_verifier(pem: str, *algorithms: str, audience: str | None = None) -> TokenVerifier:
-    """Return a verifier by a public key."""
     return public_key_verifier(
         pem, algorithms=algorithms, audience=audience, user_claim="sub", clock=system_clock
     )
 
 
-def test_a_good_token_names_its_user() -> None:
-    """The subject is the user, and every policy is open."""
+def test_a_valid_token_names_its_user() -> None:
     principal = VERIFIER.verify(a_token())
     assert (principal.user, principal.policies) == ("ann", None)
 
@@ -113,14 +108,13 @@ def test_a_good_token_names_its_user() -> None:
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", ""])
 @pytest.mark.parametrize("signature", ["", "AAAA"])
 def test_an_unsigned_token_is_refused(algorithm: str, signature: str) -> None:
-    """What a token says of its own algorithm is not believed."""
+    """The token's own ``alg`` is not trusted."""
     head = a_token({"alg": algorithm}).rpartition(".")[0]
     refused(f"{head}.{signature}")
     refused(f"{head}.{signature}", public_verifier(public_pem(rsa_key())))
 
 
-def test_a_public_key_is_no_secret() -> None:
-    """A token signed by HMAC with the public key's text does not hold."""
+def test_a_public_key_is_not_accepted_as_a_secret() -> None:
     pem = public_pem(rsa_key())
     for text in (pem, pem.strip(), pem.replace("\n", "\r\n")):
         token = compact({"alg": "HS256"}, {"sub": "ann", "exp": in_seconds(60)}, secret=text.encode())
@@ -147,8 +141,8 @@ def test_a_public_key_is_no_secret() -> None:
         {"kid": ["x"]},
     ],
 )
-def test_a_header_that_is_not_understood_is_refused(header: dict[str, Any]) -> None:
-    """Critical extensions, other algorithms and wrong types are not skipped."""
+def test_an_unknown_header_is_refused(header: dict[str, Any]) -> None:
+    """Critical extensions, other algorithms and wrong types are not ignored."""
     refused(a_token(header))
 
 
@@ -162,8 +156,7 @@ def test_a_header_that_is_not_understood_is_refused(header: dict[str, Any]) -> N
         {"kid": "../../dev/null"},
     ],
 )
-def test_a_key_that_a_token_brings_is_ignored(header: dict[str, Any]) -> None:
-    """It neither lends trust to a forged token nor takes it from a good one."""
+def test_a_key_inside_a_token_is_ignored(header: dict[str, Any]) -> None:
     forged = compact({"alg": "HS256", **header}, {"sub": "ann", "exp": in_seconds(60)}, secret=b"e" * 32)
     refused(forged)
     assert VERIFIER.verify(a_token(header)).user == "ann"
@@ -198,7 +191,6 @@ def test_a_key_that_a_token_brings_is_ignored(header: dict[str, Any]) -> None:
     ],
 )
 def test_a_token_with_wrong_claims_is_refused(claims: dict[str, Any], reason: str) -> None:
-    """Expiry and subject are needed, and every claim must be what RFC 7519 says."""
     assert reason in refused(a_token(**claims))
 
 
@@ -216,7 +208,6 @@ def test_a_token_with_wrong_claims_is_refused(claims: dict[str, Any], reason: st
     ],
 )
 def test_the_audience_must_be_ours(*, audience: object, holds: bool) -> None:
-    """Where an audience is set, a token without it is for somebody else."""
     verifier = by_secret(audience="uploads")
     token = a_token(aud=audience)
     if holds:
@@ -239,8 +230,8 @@ def test_the_audience_must_be_ours(*, audience: object, holds: bool) -> None:
         (1, "another issuer"),
     ],
 )
-def test_the_issuer_must_be_the_one_that_is_set(issuer: object, reason: str | None) -> None:
-    """It is compared as it stands: not as a URL, and no list of them is taken."""
+def test_the_issuer_must_be_exactly_the_configured_one(issuer: object, reason: str | None) -> None:
+    """It is compared as text, and a list is refused."""
     pem = public_pem(rsa_key())
     common: dict[str, Any] = {
         "algorithms": (),
@@ -271,38 +262,35 @@ def test_the_issuer_must_be_the_one_that_is_set(issuer: object, reason: str | No
         (253402300799, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
     ],
 )
-def test_the_end_of_a_token_is_told(exp: float, ends: datetime) -> None:
-    """It goes with the principal, aware and as exact as it was written."""
+def test_the_principal_has_the_end_of_the_token(exp: float, ends: datetime) -> None:
     principal = VERIFIER.verify(a_token(exp=exp))
     assert principal.expires_at == ends
     assert principal.expires_at is not None
     assert principal.expires_at.tzinfo is UTC
 
 
-def test_a_little_clock_skew_is_forgiven() -> None:
-    """Half a minute either way is no attack."""
+def test_half_a_minute_of_clock_skew_is_tolerated() -> None:
     assert VERIFIER.verify(a_token(exp=in_seconds(-20))).user == "ann"
     assert VERIFIER.verify(a_token(nbf=in_seconds(20))).user == "ann"
     refused(a_token(exp=in_seconds(-40)))
 
 
 def test_another_claim_can_name_the_user() -> None:
-    """The claim that the operator chose counts, and only that."""
     verifier = by_secret(user_claim="email")
     assert verifier.verify(a_token(email="a@example.com")).user == "a@example.com"
     assert "'email'" in refused(a_token(), verifier)
     assert verifier.verify(a_token(sub=None, email="a@example.com")).user == "a@example.com"
 
 
-def test_a_lone_surrogate_owns_nothing() -> None:
-    """JSON can spell what UTF-8 cannot; such a user is refused before a key is made."""
+def test_a_user_with_a_lone_surrogate_is_refused() -> None:
+    """JSON can hold one, UTF-8 cannot."""
     principal = VERIFIER.verify(a_token(sub="ann\ud800"))
     with pytest.raises(Forbidden, match="lone surrogate"):
         encode_user(principal.user)
 
 
-def test_no_other_thing_of_ours_is_a_bearer_token() -> None:
-    """A receipt, a demo token and an id are refused, even where they were signed with the same secret."""
+def test_receipts_demo_tokens_and_ids_are_not_bearer_tokens() -> None:
+    """Not even if they are signed with the same secret."""
     now = datetime.now(UTC)
     receipts = Receipts(key=SECRET, issuer="uploadsvc", audience="uploads", expires_in=60)
     receipt = receipts.sign({"policy": "default"}, user="ann", jti="J", now=now)
@@ -333,7 +321,7 @@ def test_no_other_thing_of_ours_is_a_bearer_token() -> None:
 
 
 def test_only_a_demo_token_is_a_demo_token() -> None:
-    """It has its own key, audience and typ."""
+    """It has its own key, audience and ``typ``."""
     demo = ServiceTokens([SECRET], kind=DEMO, clock=system_clock)
     key, other = derive_key(SECRET, "demo"), ServiceTokens([b"x" * 32], kind=DEMO, clock=system_clock)
     soon, past = datetime.now(UTC) + timedelta(minutes=1), datetime.now(UTC) - timedelta(hours=1)
@@ -363,8 +351,8 @@ CLAIM_NAMES = st.sampled_from(["exp", "nbf", "iat", "aud", "iss", "sub", "jti"])
 
 
 @given(header=st.dictionaries(HEADER_NAMES, JSON), claims=st.dictionaries(CLAIM_NAMES, JSON))
-def test_any_json_is_a_token_or_refused(header: dict[str, Any], claims: dict[str, Any]) -> None:
-    """Whatever a signed token holds, it names a user or is refused; nothing else is raised."""
+def test_any_signed_json_is_accepted_or_refused(header: dict[str, Any], claims: dict[str, Any]) -> None:
+    """No other error is raised."""
     full = {"sub": "ann", "exp": in_seconds(60), **claims}
     for token in (a_token(header), compact({"alg": "HS256"}, full), compact(header, full)):
         token_typ(token)
@@ -378,7 +366,6 @@ def test_any_json_is_a_token_or_refused(header: dict[str, Any], claims: dict[str
 
 @given(st.text(st.characters(exclude_categories=()), max_size=60) | st.from_regex(r"[\w-]*\.[\w-]*\.[\w-]*"))
 def test_any_text_is_refused(text: str) -> None:
-    """What is no token at all is refused like a forged one."""
     refused(text)
     token_typ(text)
     assert isinstance(unverified_header(text), dict)
@@ -397,7 +384,6 @@ def test_any_text_is_refused(text: str) -> None:
     ],
 )
 def test_a_hostile_token_is_refused(token: str) -> None:
-    """Length, depth and odd JSON cost no more than a refusal."""
     refused(token)
     assert token_typ(token) is None
     with pytest.raises(Unauthenticated):
@@ -405,21 +391,19 @@ def test_a_hostile_token_is_refused(token: str) -> None:
 
 
 @pytest.mark.parametrize("header", [{"crit": ["x"], "x": 1}, {"kid": 7}, {"b64": False}])
-def test_a_form_that_no_key_could_mend_is_refused(header: dict[str, Any]) -> None:
-    """It is known before a key is looked for; a signature, an algorithm or an expiry is not looked at."""
+def test_a_malformed_token_is_refused_before_its_key_is_looked_up(header: dict[str, Any]) -> None:
+    """Signature, algorithm and expiry are not checked yet."""
     with pytest.raises(Unauthenticated):
         check_form(a_token(header))
     check_form(a_token({"alg": "XY1"}, exp=1))
 
 
 def test_a_header_is_read_unverified() -> None:
-    """Whoever signed it, it is there to choose by."""
     assert unverified_header(a_token({"kid": "é1"})) == {"alg": "HS256", "typ": "JWT", "kid": "é1"}
     assert token_typ(a_token({"typ": 7})) is None
 
 
-def test_every_kind_of_key_verifies_its_own_algorithm() -> None:
-    """Where no algorithm is named it is the key's, and another's is never taken."""
+def test_every_type_of_key_verifies_only_its_own_algorithm() -> None:
     keys: dict[str, PrivateKey] = {
         "RS256": rsa_key(),
         "ES256": ec.generate_private_key(ec.SECP256R1()),
@@ -450,13 +434,12 @@ def test_every_kind_of_key_verifies_its_own_algorithm() -> None:
     ],
 )
 def test_a_weak_secret_is_refused(secret: bytes, algorithms: tuple[str, ...], reason: str) -> None:
-    """A secret is as long as its hash, and goes with HMAC only."""
     with pytest.raises(ValueError, match=reason):
         secret_verifier(secret, algorithms=algorithms, audience=None, user_claim="sub", clock=system_clock)
 
 
 def other_pems() -> dict[str, str]:
-    """Return PEM texts that are no good public key."""
+    """Return PEM texts that are not usable public keys."""
     info = (Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     private = rsa_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return {
@@ -468,7 +451,7 @@ def other_pems() -> dict[str, str]:
 
 
 def test_a_bad_public_key_is_refused() -> None:
-    """Private, short, exotic or malformed keys stop the start, and the message shows none."""
+    """The message shows nothing of the key."""
     for reason, pem in {**other_pems(), "BEGIN PUBLIC KEY": "é"}.items():
         with pytest.raises(ValueError, match=r".") as caught:
             public_verifier(pem)
@@ -477,7 +460,7 @@ def test_a_bad_public_key_is_refused() -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "none", "ES256"])
-def test_an_algorithm_must_go_with_its_key(algorithm: str) -> None:
+def test_an_algorithm_must_match_its_key(algorithm: str) -> None:
     """Above all, no HMAC with a public key."""
     with pytest.raises(ValueError, match="does not go with this key"):
         public_verifier(public_pem(rsa_key()), "RS256", algorithm)

@@ -1,4 +1,4 @@
-"""Whatever a browser has to send with an upload is known beforehand, for the bucket's CORS rule."""
+"""Headers that browsers send with uploads, for the bucket's CORS rule."""
 
 from typing import Any, Final
 
@@ -42,7 +42,7 @@ POLICIES = st.fixed_dictionaries(
 
 
 def planner_of(provider: str, fields: dict[str, Any]) -> Planner | None:
-    """Return the planner of a policy, where the policy passes its checks."""
+    """Return the planner of a policy, if the policy is valid."""
     try:
         return a_planner(provider, **fields)
     except PolicyError:
@@ -66,14 +66,14 @@ def planner_of(provider: str, fields: dict[str, Any]) -> Planner | None:
         }
     ),
 )
-def test_no_upload_sends_a_header_that_is_not_known(
+def test_every_sent_header_is_listed(
     provider: str,
     fields: dict[str, Any],
     size: int | None,
     algorithm: Any,  # noqa: ANN401 - one of the algorithms
     asked: dict[str, Any],
 ) -> None:
-    """Whatever the policy, the store and the request: of a file, and of each part."""
+    """Of files and of parts, for every policy, store and request."""
     planner = planner_of(provider, fields)
     if planner is None:
         return
@@ -89,8 +89,8 @@ def test_no_upload_sends_a_header_that_is_not_known(
     assert {name.lower() for name in sent} <= planner.browser_headers
 
 
-def test_exactly_these_are_known_of_a_rich_policy() -> None:
-    """Each by its name: nothing is left to a wildcard, and the length is the browser's own."""
+def test_a_rich_policy_lists_exactly_these() -> None:
+    """No wildcards, and no length, which is the browser's own."""
     assert a_planner(**RICH).browser_headers == {
         "content-type",
         "if-none-match",
@@ -141,6 +141,7 @@ UNTYPED: Final = {"content-type", "content-disposition"}
         ),
     ],
 )
-def test_what_is_never_sent_is_not_known(provider: str, fields: dict[str, Any], headers: set[str]) -> None:
-    """A form has no headers of ours, a part only its checksum; the mark is for keys that may be taken."""
+def test_headers_that_are_never_sent_are_not_listed(
+    provider: str, fields: dict[str, Any], headers: set[str]
+) -> None:
     assert a_planner(provider, **fields).browser_headers == headers

@@ -1,4 +1,4 @@
-"""A filename in ``Content-Disposition`` is read back as it was, and is nothing but a filename."""
+"""A filename survives ``Content-Disposition``, and adds nothing else to it."""
 
 import re
 import unicodedata
@@ -15,7 +15,7 @@ _FORM = re.compile(r"attachment(?:; filename=\"([^\"\\]*)\")?(?:; filename\*=UTF
 
 
 def read_back(header: str) -> str:
-    """Return the filename as a client by RFC 6266 takes it: ``filename*`` before ``filename``."""
+    """Return the filename as an RFC 6266 client reads it: ``filename*`` before ``filename``."""
     match = _FORM.fullmatch(header)
     assert match is not None
     plain, extended = match.groups()
@@ -43,8 +43,8 @@ def test_a_header_is_always_one_disposition_and_one_name(filename: str) -> None:
 @given(
     st.text(st.characters(categories=("L", "N", "P", "S"), exclude_characters="/\\"), min_size=1, max_size=60)
 )
-def test_an_ordinary_filename_is_read_back(filename: str) -> None:
-    """Letters, digits and signs of any script arrive, in NFC."""
+def test_an_ordinary_filename_survives(filename: str) -> None:
+    """In any script, in NFC."""
     name = unicodedata.normalize("NFC", filename)
     assert read_back(content_disposition("attachment", filename)) == name[:200]
 
@@ -71,5 +71,5 @@ def test_an_ordinary_filename_is_read_back(filename: str) -> None:
     ],
 )
 def test_the_header_is_as_documented(filename: str | None, header: str) -> None:
-    """A plain name is quoted once; any other is given flattened, then exactly by RFC 8187."""
+    """A plain name is quoted once; others are also given exactly by RFC 8187."""
     assert content_disposition("inline", filename) == header

@@ -1,4 +1,4 @@
-"""Where a bucket is reached."""
+"""Endpoint URLs and addresses of buckets."""
 
 from typing import Literal
 
@@ -57,7 +57,7 @@ from uploadsvc.domain.endpoints import AddressingStyle, addressing_style, aws_en
 def test_a_bucket_is_addressed_in_either_style(
     *, endpoint_url: str, style: AddressingStyle, scheme: str, host: str, path: str, base_url: str
 ) -> None:
-    """The host is what a client sends as Host; the path keeps the endpoint's own."""
+    """The base path of the endpoint is kept."""
     endpoint = bucket_endpoint(endpoint_url=endpoint_url, bucket="media", style=style)
     assert (endpoint.scheme, endpoint.host, endpoint.path) == (scheme, host, path)
     assert endpoint.base_url == base_url
@@ -100,16 +100,15 @@ def test_a_bucket_is_addressed_in_either_style(
         "https://s3.example.com/%zz",
     ],
 )
-def test_an_endpoint_url_of_another_form_is_refused(endpoint_url: str) -> None:
-    """The message quotes the culprit, unless it may hold a password, and says what is allowed."""
+def test_an_unusable_endpoint_url_is_refused(endpoint_url: str) -> None:
+    """The message quotes it unless it may hold a password."""
     with pytest.raises(ValueError, match="must be http:// or https://") as caught:
         bucket_endpoint(endpoint_url=endpoint_url, bucket="media", style="path")
     assert (repr(endpoint_url) in str(caught.value)) == ("@" not in endpoint_url)
 
 
 @pytest.mark.parametrize("bucket", ["", ".", "..", "a/b", "a b", "a?b", "a%2Fb", "bücher", "a\n", "a" * 256])
-def test_a_bucket_name_that_could_leave_its_place_is_refused(bucket: str) -> None:
-    """A bucket's name is one segment that needs no encoding."""
+def test_a_bucket_name_that_needs_encoding_is_refused(bucket: str) -> None:
     with pytest.raises(ValueError, match="must be 1 to 255 of"):
         bucket_endpoint(endpoint_url="https://s3.example.com", bucket=bucket, style="path")
 
@@ -117,8 +116,7 @@ def test_a_bucket_name_that_could_leave_its_place_is_refused(bucket: str) -> Non
 @pytest.mark.parametrize(
     "bucket", ["Media", "a_b", "ab", "a" * 64, "-media", "media-", ".media", "media.", "me..dia", "me.-dia"]
 )
-def test_a_bucket_that_is_no_dns_name_cannot_stand_in_the_host(bucket: str) -> None:
-    """Path style still reaches it."""
+def test_a_bucket_that_is_not_a_dns_name_needs_path_style(bucket: str) -> None:
     url = "https://s3.example.com"
     with pytest.raises(ValueError, match="is not a DNS name"):
         bucket_endpoint(endpoint_url=url, bucket=bucket, style="virtual")
@@ -126,8 +124,8 @@ def test_a_bucket_that_is_no_dns_name_cannot_stand_in_the_host(bucket: str) -> N
 
 
 @pytest.mark.parametrize("endpoint_url", ["http://127.0.0.1:9000", "http://[::1]:9000"])
-def test_a_bucket_cannot_stand_in_front_of_an_ip_address(endpoint_url: str) -> None:
-    """``media.127.0.0.1`` is no host."""
+def test_an_ip_address_needs_path_style(endpoint_url: str) -> None:
+    """``media.127.0.0.1`` is not a host."""
     with pytest.raises(ValueError, match="is an IP address"):
         bucket_endpoint(endpoint_url=endpoint_url, bucket="media", style="virtual")
 
@@ -142,7 +140,6 @@ def test_a_bucket_cannot_stand_in_front_of_an_ip_address(endpoint_url: str) -> N
     ],
 )
 def test_each_region_of_aws_has_its_endpoint(region: str, url: str) -> None:
-    """China has its own domain."""
     assert aws_endpoint_url(region) == url
 
 
@@ -150,7 +147,6 @@ def test_each_region_of_aws_has_its_endpoint(region: str, url: str) -> None:
     "region", ["", "EU-Central-1", "eu central 1", "eu.central.1", "a/b", "-eu", "eu--1", "eu\n"]
 )
 def test_a_region_that_could_change_the_host_is_refused(region: str) -> None:
-    """A region becomes a label of the host."""
     with pytest.raises(ValueError, match="must be lower-case letters"):
         aws_endpoint_url(region)
 
@@ -168,19 +164,19 @@ def test_a_region_that_could_change_the_host_is_refused(region: str) -> None:
         ("path", None, "media", "path"),
     ],
 )
-def test_auto_is_virtual_only_where_tls_and_dns_allow_it(
+def test_auto_is_virtual_only_if_tls_and_dns_allow_it(
     *,
     configured: Literal["auto", "path", "virtual"],
     endpoint_url: str | None,
     bucket: str,
     style: AddressingStyle,
 ) -> None:
-    """What the operator set stands; a custom endpoint need not resolve names of buckets."""
+    """Custom endpoints may not resolve bucket names."""
     assert addressing_style(configured=configured, endpoint_url=endpoint_url, bucket=bucket) == style
 
 
 def test_a_password_in_the_endpoint_url_is_not_repeated() -> None:
-    """The refusal goes to logs and terminals."""
+    """The message goes to logs and terminals."""
     with pytest.raises(ValueError, match="with a user") as refused:
         bucket_endpoint(endpoint_url="https://me:hunter2@s3.example.com", bucket="bucket", style="path")
     assert "hunter2" not in str(refused.value)

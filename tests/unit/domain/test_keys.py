@@ -1,4 +1,4 @@
-"""Whatever an id, a filename or a relative key holds, it stays below its own prefix."""
+"""Every key stays below its owner's prefix, whatever the user id, filename or relative key."""
 
 import unicodedata
 
@@ -37,7 +37,7 @@ HOSTILE = st.lists(
 
 
 def prefix_or_none(user: str) -> str | None:
-    """Return a user's prefix, or nothing where the id is refused."""
+    """Return a user's prefix, or ``None`` if the id is refused."""
     try:
         return SPACE.user_prefix(user)
     except Forbidden:
@@ -45,7 +45,7 @@ def prefix_or_none(user: str) -> str | None:
 
 
 def is_good(key: str) -> bool:
-    """Whether a key is one that no store, proxy or form reads differently."""
+    """Whether every store, proxy and form reads a key alike."""
     segments = key.split("/")
     return (
         len(key.encode()) <= MAX_KEY_BYTES
@@ -64,7 +64,6 @@ def is_good(key: str) -> bool:
 @example("nul\0")
 @example("${filename}")
 def test_no_user_id_leaves_its_segment(user: str) -> None:
-    """A user's prefix is the key prefix, one good segment and a slash."""
     prefix = prefix_or_none(user)
     assume(prefix is not None)
     assert prefix is not None
@@ -85,7 +84,7 @@ def test_no_user_id_leaves_its_segment(user: str) -> None:
 @example("a", "ab")
 @example("a", "A")
 def test_two_users_never_share_a_prefix(one: str, other: str) -> None:
-    """Of two ids' prefixes, neither starts the other."""
+    """Neither prefix starts with the other."""
     assume(one != other)
     first, second = prefix_or_none(one), prefix_or_none(other)
     assume(first is not None and second is not None)
@@ -97,7 +96,7 @@ def test_two_users_never_share_a_prefix(one: str, other: str) -> None:
 
 @given(HOSTILE)
 def test_encoding_a_user_can_be_undone(user: str) -> None:
-    """The id can be read back from its segment, so no two ids have the same."""
+    """So no two ids have the same segment."""
     try:
         segment = encode_user(user)
     except Forbidden:
@@ -125,13 +124,11 @@ def test_encoding_a_user_can_be_undone(user: str) -> None:
     ],
 )
 def test_a_user_is_encoded_as_documented(user: str, segment: str) -> None:
-    """Plain characters stay; each other byte is an equals sign and two hexadecimal digits."""
     assert encode_user(user) == segment
 
 
 @pytest.mark.parametrize("user", ["", "\ud800", "ann\udfff", "u" * 256, "é" * 43])
 def test_a_user_that_cannot_be_encoded_is_refused(user: str) -> None:
-    """An empty, malformed or very long id owns nothing."""
     with pytest.raises(Forbidden):
         encode_user(user)
 
@@ -146,7 +143,7 @@ def test_a_user_that_cannot_be_encoded_is_refused(user: str) -> None:
 @example("\U0001f600" * 100 + ".jpeg")
 @example("." * 300 + "a")
 def test_every_filename_becomes_one_good_segment(filename: str) -> None:
-    """A filename is never refused, and what is made of it is short, in NFC and no path."""
+    """A filename is never refused."""
     name = safe_filename(filename)
     assert "/" not in name
     assert is_good(name)
@@ -180,7 +177,6 @@ def test_every_filename_becomes_one_good_segment(filename: str) -> None:
     ],
 )
 def test_filenames_are_made_safe_as_documented(filename: str, name: str) -> None:
-    """What people call their files stays as far as it can."""
     assert safe_filename(filename) == name
 
 
@@ -199,7 +195,6 @@ def test_filenames_are_made_safe_as_documented(filename: str, name: str) -> None
     ],
 )
 def test_only_short_plain_extensions_count(filename: str, extension: str) -> None:
-    """An extension is one to sixteen ASCII letters and digits after the last dot."""
     assert file_extension(filename) == extension
 
 
@@ -213,7 +208,6 @@ def test_only_short_plain_extensions_count(filename: str, extension: str) -> Non
 @example("x\0")
 @example("x" * 1100)
 def test_no_relative_key_leaves_the_prefix(relative_key: str) -> None:
-    """A relative key gives a good key below the caller's prefix, or is refused."""
     try:
         key = SPACE.relative_key("ann", relative_key)
     except InvalidKey:
@@ -233,15 +227,14 @@ def test_no_relative_key_leaves_the_prefix(relative_key: str) -> None:
     ],
 )
 def test_a_bad_key_is_refused(key: str) -> None:
-    """Keys that some party would read differently are none."""
+    """Some software would read it differently."""
     with pytest.raises(InvalidKey) as caught:
         check_key(key, field="key")
     assert caught.value.field == "key"
 
 
 @pytest.mark.parametrize("key", ["a", "a/b.c", "...", "a b", "$a", "{a}", "é", "%2e%2e", "x" * 1024, "..a"])
-def test_a_good_key_passes(key: str) -> None:
-    """What is odd but read by all alike is a key."""
+def test_an_unusual_but_safe_key_is_accepted(key: str) -> None:
     assert check_key(key, field="key") == key
 
 
@@ -256,15 +249,15 @@ def test_a_relative_key_must_be_normalised(relative_key: str) -> None:
 @pytest.mark.parametrize(
     "key", ["uploads/bob/x", "uploads/ann", "uploads/annx/y", "uploads/ANN/x", "other/ann/x", "ann/x"]
 )
-def test_somebody_elses_key_is_not_found(key: str) -> None:
-    """A key outside the caller's prefix might as well not exist."""
+def test_another_users_key_is_not_found(key: str) -> None:
+    """It looks the same as a missing one."""
     with pytest.raises(NotFound):
         SPACE.owned_key("ann", key)
 
 
 @pytest.mark.parametrize("key", ["uploads/ann/../bob/x", "uploads/ann//x", "uploads/ann/"])
-def test_a_bad_key_is_nobodys(key: str) -> None:
-    """A key that climbs is refused before it is asked whose it is."""
+def test_a_bad_key_belongs_to_no_user(key: str) -> None:
+    """It is refused before its owner is determined."""
     with pytest.raises(InvalidKey):
         SPACE.owned_key("ann", key)
 
@@ -274,7 +267,6 @@ def test_a_bad_key_is_nobodys(key: str) -> None:
 @example("..")
 @example("/")
 def test_no_listing_leaves_the_prefix(prefix: str) -> None:
-    """What is listed starts with the caller's own prefix, and some good key starts with it."""
     try:
         whole = SPACE.listing_prefix("ann", prefix)
     except InvalidKey:
@@ -284,14 +276,13 @@ def test_no_listing_leaves_the_prefix(prefix: str) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "a", "a/", "a/b", "..", "2026/11/"])
-def test_a_listing_may_stop_anywhere_in_a_key(prefix: str) -> None:
-    """An empty prefix lists all that the caller has."""
+def test_a_listing_prefix_may_end_anywhere_in_a_key(prefix: str) -> None:
+    """An empty one lists all of the caller's objects."""
     assert SPACE.listing_prefix("ann", prefix) == f"uploads/ann/{prefix}"
 
 
 @pytest.mark.parametrize("prefix", ["/", "../", "a//", "./", "a/../", "\0", "\\", "${", "x" * 1024])
-def test_a_listing_by_no_key_is_refused(prefix: str) -> None:
-    """A prefix that no good key has is a mistake of the caller's."""
+def test_a_listing_prefix_that_no_key_can_have_is_refused(prefix: str) -> None:
     with pytest.raises(InvalidKey) as caught:
         SPACE.listing_prefix("ann", prefix)
     assert caught.value.field == "prefix"
@@ -322,7 +313,6 @@ def test_a_listing_by_no_key_is_refused(prefix: str) -> None:
     ],
 )
 def test_a_bad_template_is_refused(text: str, reason: str) -> None:
-    """A template that could not give good keys stops the start, and says why."""
     with pytest.raises(ValueError, match=r".") as caught:
         KeyTemplate(text)
     assert reason in str(caught.value)
@@ -338,7 +328,7 @@ def test_a_bad_template_is_refused(text: str, reason: str) -> None:
     ],
 )
 def test_a_template_is_filled_in(*, text: str, unique: bool, key: str) -> None:
-    """Placeholders are replaced, all else stays; only the uuid makes a key new each time."""
+    """Only the UUID makes every key new."""
     template = KeyTemplate(text)
     values = {"uuid": "U", "filename": "F.jpg", "ext": ".jpg", "date": "2026/11/23", "policy": "P"}
     assert template.expand(values) == key
@@ -346,8 +336,7 @@ def test_a_template_is_filled_in(*, text: str, unique: bool, key: str) -> None:
 
 
 @given(HOSTILE)
-def test_the_longest_expansion_is_known_at_the_start(filename: str) -> None:
-    """No filename gives a longer key than the one that was checked against the limit."""
+def test_the_longest_expansion_is_known_in_advance(filename: str) -> None:
     template = KeyTemplate("{date}/{policy}/{uuid}/{filename}-{ext}x")
     name = safe_filename(filename)
     values = {

@@ -1,4 +1,4 @@
-"""Media types are parsed and compared exactly, so that no near miss passes for what it is not."""
+"""Media types are parsed strictly and compared exactly."""
 
 import pytest
 from hypothesis import given
@@ -25,8 +25,8 @@ from uploadsvc.domain.media_types import allowed, from_filename, is_active, pars
         ("x-a!#$&^_.+-/b~", "x-a!#$&^_.+-/b~"),
     ],
 )
-def test_a_media_type_is_put_into_one_form(value: str, parsed: str) -> None:
-    """Type and subtype are in lower case, and a parameter's value stays as it was."""
+def test_a_media_type_is_normalized(value: str, parsed: str) -> None:
+    """Type and subtype in lower case; parameter values unchanged."""
     assert parse(value) == parsed
     assert parse(parsed) == parsed
 
@@ -85,8 +85,7 @@ def test_a_media_type_is_put_into_one_form(value: str, parsed: str) -> None:
         "image/" + "x" * 250,
     ],
 )
-def test_what_is_no_media_type_is_refused(value: str) -> None:
-    """Lists, wildcards, line ends, loose quotes and form variables are no media type."""
+def test_text_that_is_not_a_media_type_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse(value)
 
@@ -97,8 +96,7 @@ def test_what_is_no_media_type_is_refused(value: str) -> None:
         st.from_regex(r"[a-zA-Z*]{1,4}/[a-z*+]{1,5}( ?; ?[a-z]{1,3}=(\"[^\"]{0,4}\"|[a-z$]{1,3})){0,2}"),
     )
 )
-def test_what_is_parsed_is_fit_for_a_header(value: str) -> None:
-    """Whatever is parsed is printable ASCII, in its final form, and holds no form variable."""
+def test_a_parsed_media_type_is_safe_in_a_header(value: str) -> None:
     try:
         parsed = parse(value)
     except ValueError:
@@ -152,7 +150,7 @@ def test_what_is_parsed_is_fit_for_a_header(value: str) -> None:
 def test_a_media_type_is_allowed_exactly_or_by_its_whole_type(
     *, value: str, patterns: set[str], passes: bool
 ) -> None:
-    """No substring counts, and what a browser would run counts only where it is named."""
+    """Types that a browser would run must be named exactly."""
     assert allowed(parse(value), frozenset(patterns)) is passes
 
 
@@ -167,7 +165,7 @@ def test_a_media_type_is_allowed_exactly_or_by_its_whole_type(
     ],
 )
 def test_every_javascript_type_is_active(name: str) -> None:
-    """What the WHATWG's standard calls a JavaScript MIME type is one here."""
+    """By the WHATWG's list."""
     assert is_active(name)
 
 
@@ -187,14 +185,12 @@ def test_every_javascript_type_is_active(name: str) -> None:
     ],
 )
 def test_a_bad_pattern_is_refused(value: str) -> None:
-    """A pattern is a type, a whole type's wildcard or the wildcard of all; nothing in between."""
     with pytest.raises(ValueError, match="is not a media type"):
         parse_pattern(value)
 
 
 @pytest.mark.parametrize("value", ["image/png", "image/*", "*/*", "Image/PNG"])
-def test_a_pattern_is_in_lower_case(value: str) -> None:
-    """Patterns are compared with parsed types, which are in lower case."""
+def test_a_pattern_must_be_in_lower_case(value: str) -> None:
     assert parse_pattern(value) == value.lower()
 
 
@@ -213,13 +209,13 @@ def test_a_pattern_is_in_lower_case(value: str) -> None:
         ("", media_types.DEFAULT),
     ],
 )
-def test_a_filename_stands_for_a_type(filename: str, media_type: str) -> None:
-    """The last extension decides, in any case; what is not known is bytes."""
+def test_a_filename_implies_a_type(filename: str, media_type: str) -> None:
+    """By its last extension; unknown ones are bytes."""
     assert from_filename(filename) == media_type
     assert parse(media_type) == media_type
 
 
-def test_rdf_is_a_page_to_some_browsers() -> None:
-    """Firefox makes an XML document of it, scripts included; only its exact name lets it in."""
+def test_rdf_is_active() -> None:
+    """Firefox renders it as XML and runs its scripts."""
     assert not allowed("text/rdf", frozenset({"*/*", "text/*"}))
     assert allowed("text/rdf", frozenset({"text/rdf"}))

@@ -1,4 +1,4 @@
-"""Metadata survives a header, whatever text it holds."""
+"""Metadata survives an HTTP header, whatever text it holds."""
 
 import pytest
 from hypothesis import example, given
@@ -13,7 +13,7 @@ from uploadsvc.domain.metadata import UPLOAD_MARK, decode, encode, encoded_size,
 @example(" a ")
 @example("${filename}")
 def test_any_text_survives_a_header(value: str) -> None:
-    """What is encoded is printable ASCII without a space or a form variable, and decodes to the same."""
+    """Encoded values are printable ASCII without spaces and form variables."""
     header = encode(value)
     assert header.isascii()
     assert header.isprintable()
@@ -34,26 +34,23 @@ def test_any_text_survives_a_header(value: str) -> None:
         ('{"a":[1]}', '%7B"a":[1]}'),
     ],
 )
-def test_little_is_encoded(value: str, header: str) -> None:
-    """Plain text stays readable in S3's console."""
+def test_plain_text_stays_readable(value: str, header: str) -> None:
+    """In S3's console, for example."""
     assert encode(value) == header
 
 
 @pytest.mark.parametrize("value", ["%FF", "%", "100%", "%zz"])
-def test_what_others_wrote_is_given_as_it_is(value: str) -> None:
-    """A value that was not encoded here is not an error."""
+def test_a_value_in_another_encoding_is_returned_unchanged(value: str) -> None:
     assert decode(value) == value
 
 
-def test_names_and_encoded_values_count() -> None:
-    """S3 counts the bytes of what is sent."""
+def test_names_and_encoded_values_count_towards_the_size() -> None:
     assert encoded_size({"a": "b", "cd": "é"}) == 2 + 2 + 6
     assert encoded_size({}) == 0
 
 
 @pytest.mark.parametrize("name", ["a", "title", "camera-model", "x" * 64, "0", "uploadsvc"])
-def test_a_good_name_passes(name: str) -> None:
-    """Short, of lower case letters, digits and inner hyphens."""
+def test_a_good_name_is_accepted(name: str) -> None:
     assert is_metadata_name(name)
 
 
@@ -61,5 +58,4 @@ def test_a_good_name_passes(name: str) -> None:
     "name", ["", "A", "a_b", "-a", "a-", "a b", "é", "a:b", "a\n", "x" * 65, UPLOAD_MARK, "uploadsvc-x"]
 )
 def test_a_bad_name_is_refused(name: str) -> None:
-    """Neither what a header would change nor what is reserved is a name."""
     assert not is_metadata_name(name)

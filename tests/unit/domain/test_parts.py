@@ -1,4 +1,4 @@
-"""Files are cut into parts that S3 accepts, and arrived parts are checked before they are assembled."""
+"""Files are cut into parts that S3 accepts, and uploaded parts are checked before they are assembled."""
 
 import pytest
 from hypothesis import example, given
@@ -27,7 +27,7 @@ LARGEST = max(provider.max_object_size for provider in PROVIDERS.values())
 
 @st.composite
 def cuts(draw: st.DrawFn) -> tuple[int, int]:
-    """Draw a store, a file that it takes, and a part size to begin with; often at an edge of what fits."""
+    """Draw a provider, a file and a minimum part size, often at the edges."""
     largest = draw(st.sampled_from(sorted({p.max_object_size for p in PROVIDERS.values()})))
     edges = st.sampled_from([MIN_PART_SIZE, 8 * MIB, 5 * MIB + 1, GIB, MAX_PART_SIZE - 1, MAX_PART_SIZE])
     least = draw(edges | st.integers(MIN_PART_SIZE, MAX_PART_SIZE))
@@ -42,8 +42,7 @@ def cuts(draw: st.DrawFn) -> tuple[int, int]:
 @example((50_000 * GIB, MIN_PART_SIZE))
 @example((50_000 * GIB, 5 * MIB + 1))
 @example((5 * TIB, MIN_PART_SIZE))
-def test_every_file_is_cut_into_parts_that_s3_takes(cut_of: tuple[int, int]) -> None:
-    """At most 10,000, of 5 MiB to 5 GiB but the last, all equal but the last, and together the file."""
+def test_every_file_is_cut_into_parts_that_s3_accepts(cut_of: tuple[int, int]) -> None:
     size, least = cut_of
     parts = cut(size, least_part_size=least)
     assert 1 <= parts.count <= MAX_PARTS
@@ -57,8 +56,7 @@ def test_every_file_is_cut_into_parts_that_s3_takes(cut_of: tuple[int, int]) -> 
 
 
 @given(cuts())
-def test_the_part_size_is_the_least_that_fits(cut_of: tuple[int, int]) -> None:
-    """The one to begin with, doubled until it fits, and no more often; never above 5 GiB."""
+def test_the_part_size_is_doubled_only_until_it_fits(cut_of: tuple[int, int]) -> None:
     size, least = cut_of
     steps = [min(least * 2**step, MAX_PART_SIZE) for step in range(12)]
     fitting = [step for step in steps if step * MAX_PARTS >= size]
@@ -66,8 +64,7 @@ def test_the_part_size_is_the_least_that_fits(cut_of: tuple[int, int]) -> None:
 
 
 @given(st.integers(0, 300), st.integers(1, 40))
-def test_every_byte_is_in_one_part(size: int, part_size: int) -> None:
-    """Part by part: each begins where the one before ends."""
+def test_every_byte_is_in_exactly_one_part(size: int, part_size: int) -> None:
     parts = Parts(size, part_size)
     sizes = [parts.size_of(number) for number in range(1, parts.count + 1)]
     assert sum(sizes) == size
@@ -89,14 +86,12 @@ def test_every_byte_is_in_one_part(size: int, part_size: int) -> None:
         (50_000 * GIB, 5 * GIB, 5 * GIB, 10_000),
     ],
 )
-def test_known_files(size: int, least: int, part_size: int, count: int) -> None:
-    """In numbers that one can follow."""
+def test_part_sizes_of_example_files(size: int, least: int, part_size: int, count: int) -> None:
     assert cut(size, least_part_size=least) == Parts(size, part_size)
     assert Parts(size, part_size).count == count
 
 
-def test_the_largest_file_of_all_is_what_10000_of_the_largest_parts_hold() -> None:
-    """No provider's limit is above that of its parts."""
+def test_the_largest_object_of_every_provider_fits_into_10000_parts() -> None:
     assert MAX_PARTS * MAX_PART_SIZE == LARGEST
 
 
@@ -111,15 +106,13 @@ def test_the_largest_file_of_all_is_what_10000_of_the_largest_parts_hold() -> No
         (list(range(1, 40, 2)), "1, 3, 5, 7, 9, 11, 13, 15, 17, 19, …"),
     ],
 )
-def test_numbers_are_written_for_people(numbers: list[int], text: str) -> None:
-    """Neighbours together, and no more than anyone reads."""
+def test_part_numbers_are_written_as_ranges(numbers: list[int], text: str) -> None:
     assert ranges(numbers) == text
 
 
 @given(cuts())
 @example((50_000 * GIB, MIN_PART_SIZE))
 def test_the_common_part_size_of_one_file_is_its_own(cut_of: tuple[int, int]) -> None:
-    """As if it were cut by itself."""
     size, least = cut_of
     assert common_part_size([size], least_part_size=least) == cut(size, least_part_size=least).part_size
 
@@ -127,8 +120,7 @@ def test_the_common_part_size_of_one_file_is_its_own(cut_of: tuple[int, int]) ->
 @given(st.lists(st.integers(0, 6 * TIB), min_size=1, max_size=20), st.integers(MIN_PART_SIZE, MAX_PART_SIZE))
 @example([5 * TIB] * 9, MIN_PART_SIZE)
 @example([5 * TIB] * 10, MIN_PART_SIZE)
-def test_files_together_have_no_more_parts_than_one(sizes: list[int], least: int) -> None:
-    """By the least of the doubled sizes that will do; where even the largest will not, by none."""
+def test_files_together_have_at_most_10000_parts(sizes: list[int], least: int) -> None:
 
     def count(part_size: int) -> int:
         return sum(Parts(size, part_size).count for size in sizes)
@@ -139,7 +131,7 @@ def test_files_together_have_no_more_parts_than_one(sizes: list[int], least: int
 
 
 def arrived(*sizes: int) -> list[UploadedPart]:
-    """Return parts of these sizes, from part 1; their ETags are e1, e2, …; a size of -1 leaves one out."""
+    """Return parts of these sizes with ETags e1, e2, …; -1 leaves one out."""
     return [
         UploadedPart(part_number=number, size=size, etag=f"e{number}", checksum=None)
         for number, size in enumerate(sizes, start=1)

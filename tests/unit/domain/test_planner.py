@@ -1,4 +1,4 @@
-"""A plan holds all that is signed, for the one method that can enforce the policy."""
+"""A plan holds everything that is signed, for a method that can enforce the policy."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -15,7 +15,6 @@ from uploadsvc.domain.providers import GIB
 
 
 def test_a_put_signs_exactly_these_headers() -> None:
-    """All that decides what is stored is signed, in words that S3 takes."""
     plan = a_plan(
         a_planner(**RICH),
         filename="naïve.jpg",
@@ -43,7 +42,7 @@ def test_a_put_signs_exactly_these_headers() -> None:
 
 
 def test_a_form_signs_exactly_these_fields() -> None:
-    """A form has the key, spells ACL and tags its own way, and holds nothing that S3 would expand."""
+    """ACL and tags have other names in a form."""
     plan = a_plan(
         a_planner(**RICH),
         filename="${filename}.jpg",
@@ -79,8 +78,7 @@ def test_a_form_signs_exactly_these_fields() -> None:
     ("size", "headers"),
     [(0, {"Content-Length": "0"}), (7, {"Content-Length": "7"})],
 )
-def test_a_plain_policy_signs_little(size: int, headers: Mapping[str, str]) -> None:
-    """Type, size and the guard are always signed."""
+def test_a_plain_put_signs_type_size_and_guard(size: int, headers: Mapping[str, str]) -> None:
     plan = a_plan(a_planner(), size=size)
     assert plan.headers == {"Content-Type": "application/octet-stream", "If-None-Match": "*", **headers}
     assert (plan.min_size, plan.max_size) == (size, size)
@@ -88,16 +86,15 @@ def test_a_plain_policy_signs_little(size: int, headers: Mapping[str, str]) -> N
     assert not plan.replaceable
 
 
-def test_a_plain_form_signs_little() -> None:
-    """Key and type are always fields; the size range is the policy's."""
+def test_a_plain_form_signs_key_and_type() -> None:
+    """Its size range is the policy's."""
     plan = a_plan(a_planner(min_size=1, max_size=9))
     assert plan.fields == {"key": f"uploads/ann/{UNIQUE}/file", "Content-Type": "application/octet-stream"}
     assert (plan.min_size, plan.max_size) == (1, 9)
     assert plan.replaceable
 
 
-def test_a_forms_range_ends_where_one_request_does() -> None:
-    """A policy may allow more than one request carries; a form cannot."""
+def test_a_form_allows_at_most_the_size_of_one_request() -> None:
     assert a_plan(a_planner(max_size=6 * GIB)).max_size == 5 * GIB
 
 
@@ -139,7 +136,7 @@ def test_a_forms_range_ends_where_one_request_does() -> None:
         ("multipart", False, True, False, "b2", "method_not_available"),
     ],
 )
-def test_the_method_is_the_one_that_can_enforce_the_policy(
+def test_auto_chooses_a_method_that_can_enforce_the_policy(
     *,
     method: Literal["auto", "put", "post", "multipart"],
     sized: bool,
@@ -148,7 +145,7 @@ def test_the_method_is_the_one_that_can_enforce_the_policy(
     provider: str,
     outcome: str,
 ) -> None:
-    """A PUT needs a size, a form cannot be told not to overwrite, and some stores take no form."""
+    """A PUT needs a size, a form cannot refuse to overwrite, and some stores accept no forms."""
     planner = a_planner(provider, client_keys=True, overwrite=True)
     fields: dict[str, Any] = {"method": method, "size": 5 if sized else None, "overwrite": overwrite}
     if client_key:
@@ -168,8 +165,7 @@ def test_the_method_is_the_one_that_can_enforce_the_policy(
 
 
 @pytest.mark.parametrize(("provider", "method"), [("aws", "post"), ("localstack", "put")])
-def test_a_checksum_is_never_put_where_it_is_not_checked(provider: str, method: str) -> None:
-    """A store that ignores a form's checksum gets no form with one."""
+def test_a_checksum_is_sent_only_by_methods_that_check_it(provider: str, method: str) -> None:
     planner = a_planner(provider)
     if method == "post":
         assert a_plan(planner, checksum=SHA256).method == "post"
@@ -179,8 +175,7 @@ def test_a_checksum_is_never_put_where_it_is_not_checked(provider: str, method: 
         refused(planner, errors.MethodNotAvailable, checksum=SHA256, size=1, method="post")
 
 
-def test_a_policys_own_methods_bind() -> None:
-    """What the policy does not list is not chosen, and not allowed when asked for."""
+def test_only_the_policys_methods_are_used() -> None:
     posts = a_planner(methods=frozenset({"post"}))
     assert a_plan(posts, size=5).method == "post"
     assert "methods that can: post" in refused(posts, errors.MethodNotAvailable, size=5, method="put").detail
@@ -189,8 +184,7 @@ def test_a_policys_own_methods_bind() -> None:
     refused(puts, errors.MethodNotAvailable, method="post")
 
 
-def test_the_size_must_be_the_policys() -> None:
-    """Both ends are allowed, one byte beyond is not."""
+def test_the_size_must_be_in_the_policys_range() -> None:
     planner = a_planner(min_size=2, max_size=4)
     for size in (2, 4):
         assert a_plan(planner, size=size).headers["Content-Length"] == str(size)
@@ -200,8 +194,7 @@ def test_the_size_must_be_the_policys() -> None:
 
 
 @pytest.mark.parametrize("method", ["auto", "put", "post", "multipart"])
-def test_no_request_carries_more_than_s3_takes(method: str) -> None:
-    """Above 5 GiB a single request is refused, and parts are the way, where the policy has them."""
+def test_above_5_gib_only_multipart_works(method: str) -> None:
     single = a_planner(max_size=6 * GIB, methods=frozenset({"put", "post"}))
     assert refused(single, errors.MethodNotAvailable, size=5 * GIB + 1, method=method).field == "size"
     planner = a_planner(max_size=6 * GIB, multipart_threshold=6 * GIB)
@@ -213,8 +206,7 @@ def test_no_request_carries_more_than_s3_takes(method: str) -> None:
     assert a_plan(planner, size=5 * GIB).method == "put"
 
 
-def test_a_checksum_must_be_what_policy_and_store_want() -> None:
-    """Required, off, or of an algorithm that the store does not check: each is said by name."""
+def test_a_checksum_must_suit_policy_and_store() -> None:
     assert refused(a_planner(checksum="required"), errors.ChecksumRequired, size=1).field == "checksum"
     off = a_planner(checksum="off")
     assert refused(off, errors.ValidationFailed, size=1, checksum=CRC32).field == "checksum"
@@ -224,7 +216,7 @@ def test_a_checksum_must_be_what_policy_and_store_want() -> None:
 
 
 def test_metadata_must_be_listed() -> None:
-    """A caller gives what the policy leaves open; never what it fixes, and never ours."""
+    """A caller sets only what the policy leaves open."""
     planner = a_planner(metadata={"origin": "upload", "title": None})
     for name in ("origin", "other", "Title", "uploadsvc-upload"):
         refusal = refused(planner, errors.MetadataNotAllowed, size=1, metadata={name: "x"})
@@ -233,8 +225,8 @@ def test_metadata_must_be_listed() -> None:
     assert a_plan(planner, size=1).headers["x-amz-meta-origin"] == "upload"
 
 
-def test_metadata_has_a_limit_once_encoded() -> None:
-    """Percent signs count, and so does the mark that an upload to a used key carries."""
+def test_encoded_metadata_has_a_limit() -> None:
+    """It includes the upload's UUID."""
     planner = a_planner(metadata={"a": None}, client_keys=True)
     a_plan(planner, size=1, metadata={"a": "x" * 2047})
     refused(planner, errors.MetadataNotAllowed, size=1, metadata={"a": "x" * 2048})
@@ -244,8 +236,7 @@ def test_metadata_has_a_limit_once_encoded() -> None:
     a_plan(planner, size=1, relative_key="k", metadata={"a": "x" * room})
 
 
-def test_a_used_key_is_marked() -> None:
-    """Where the key alone does not tell which upload an object came from, its metadata does."""
+def test_an_object_whose_key_may_be_used_again_names_its_upload() -> None:
     chosen = a_plan(a_planner(client_keys=True), size=1, relative_key="a/b.jpg")
     assert chosen.key == "uploads/ann/a/b.jpg"
     fixed = a_plan(a_planner(key=KeyTemplate("avatar{ext}")), size=1, filename="me.PNG")
@@ -256,14 +247,13 @@ def test_a_used_key_is_marked() -> None:
 
 
 def test_the_key_follows_the_template() -> None:
-    """Every placeholder is filled in, and the filename made safe."""
     planner = a_planner(key=KeyTemplate("{policy}/{date}/{uuid}-{filename}{ext}"))
     plan = a_plan(planner, size=1, filename="../Ü?.JPG")
     assert plan.key == f"uploads/ann/p/2026/03/04/{UNIQUE}-Ü_.JPG.jpg"
 
 
-def test_overwriting_and_client_keys_need_the_policys_leave() -> None:
-    """What the policy does not allow is forbidden; what it allows may still be declined."""
+def test_overwriting_and_client_keys_need_the_policys_permission() -> None:
+    """A request may decline to overwrite."""
     plain = a_planner()
     assert refused(plain, errors.Forbidden, size=1, overwrite=True).field == "overwrite"
     assert refused(plain, errors.Forbidden, size=1, relative_key="a").field == "relative_key"
@@ -283,8 +273,8 @@ def test_overwriting_and_client_keys_need_the_policys_leave() -> None:
         ({}, "content_type"),
     ],
 )
-def test_the_content_type_must_be_listed(fields: dict[str, str], field: str) -> None:
-    """A type that is guessed is checked like one that is named."""
+def test_the_content_type_must_be_allowed(fields: dict[str, str], field: str) -> None:
+    """A guessed one is checked like a named one."""
     planner = a_planner(content_types=frozenset({"image/*"}))
     refusal = refused(planner, errors.ContentTypeNotAllowed, size=1, **fields)
     assert refusal.field == field
@@ -292,25 +282,24 @@ def test_the_content_type_must_be_listed(fields: dict[str, str], field: str) -> 
 
 
 def test_a_malformed_content_type_is_refused() -> None:
-    """It is the caller's mistake, not the policy's."""
     refusal = refused(a_planner(), errors.ValidationFailed, size=1, content_type="image/png\r\nx: y")
     assert refusal.field == "content_type"
 
 
-def test_a_content_type_wins_over_the_filename() -> None:
-    """The filename's is only a fallback, and what is signed is the parsed form."""
+def test_a_named_content_type_wins_over_the_filename() -> None:
+    """The parsed form is signed."""
     plan = a_plan(a_planner(), size=1, filename="x.html", content_type="IMAGE/PNG;q=1")
     assert plan.content_type == plan.headers["Content-Type"] == "image/png; q=1"
 
 
 @pytest.mark.parametrize(("asked", "given"), [(None, 60), (30, 30), (120, 120), (121, 120), (10**12, 120)])
 def test_urls_live_no_longer_than_the_policy_allows(asked: int | None, given: int) -> None:
-    """Asking for more gives the most."""
+    """Longer requests are cut."""
     assert a_plan(a_planner(expires_in=60, max_expires_in=120), size=1, expires_in=asked).expires_in == given
 
 
 def bare(planner: Planner, **fields: Any) -> tuple[str, dict[str, str]]:  # noqa: ANN401 - any field of a request
-    """Plan a bare PUT of ann's."""
+    """Plan a bare PUT for ann."""
     return planner.plan_bare(UploadRequest(**fields), user="ann", unique=UNIQUE, today=TODAY)
 
 
@@ -323,8 +312,7 @@ def bare(planner: Planner, **fields: Any) -> tuple[str, dict[str, str]]:  # noqa
         ({"size": 0}, {"Content-Length": "0"}),
     ],
 )
-def test_a_bare_url_signs_what_was_named(fields: dict[str, Any], headers: dict[str, str]) -> None:
-    """A client that named nothing need send no header."""
+def test_a_bare_url_signs_only_named_values(fields: dict[str, Any], headers: dict[str, str]) -> None:
     key, signed = bare(a_planner(), **fields)
     assert key == f"uploads/ann/{UNIQUE}/{fields.get('filename', 'file')}"
     assert signed == headers
@@ -357,24 +345,23 @@ def test_a_bare_url_signs_what_was_named(fields: dict[str, Any], headers: dict[s
         ({}, {"relative_key": "a"}, errors.Forbidden, "relative_key"),
     ],
 )
-def test_a_bare_url_leaves_nothing_open_that_the_policy_restricts(
+def test_a_bare_url_must_name_everything_that_the_policy_restricts(
     policy: dict[str, Any], fields: dict[str, Any], kind: type[UploadsvcError], field: str
 ) -> None:
-    """What is not signed is the client's to choose, so it must be named or need no check."""
     planner = a_planner(**policy)
     with pytest.raises(kind) as caught:
         bare(planner, **fields)
     assert caught.value.field == field
 
 
-def test_optional_metadata_does_not_hinder_a_bare_url() -> None:
-    """Only what the operator fixes must be signed."""
+def test_optional_metadata_does_not_prevent_a_bare_url() -> None:
+    """Only fixed values must be signed."""
     assert bare(a_planner(metadata={"title": None}))[1] == {}
     assert bare(a_planner(key=KeyTemplate("fixed"), overwrite=True))[0] == "uploads/ann/fixed"
 
 
 def test_a_type_that_will_not_be_sent_is_not_signed() -> None:
-    """Where the policy allows all; otherwise it is the filename's, as for everybody."""
+    """If the policy allows all types; otherwise the filename's type is signed."""
     assert "Content-Type" not in a_plan(a_planner(), size=1, type_open=True).headers
     assert a_plan(a_planner(), size=1, type_open=True).content_type == ""
     disposition = a_plan(a_planner(), size=1, type_open=True).headers["Content-Disposition"]
@@ -387,8 +374,8 @@ def test_a_type_that_will_not_be_sent_is_not_signed() -> None:
     assert plan.headers["Content-Type"] == "image/png"
 
 
-def test_metadata_that_the_policy_does_not_list_may_be_dropped() -> None:
-    """For an uploader that sends its own along; what the operator has fixed stays."""
+def test_unlisted_metadata_may_be_dropped() -> None:
+    """Fixed values stay."""
     planner = a_planner(metadata={"album": None, "origin": "web"})
     asked = {"album": "2026", "origin": "mine", "name": "a.txt"}
     plan = a_plan(planner, size=1, metadata=asked, drop_metadata=True)
@@ -398,8 +385,7 @@ def test_metadata_that_the_policy_does_not_list_may_be_dropped() -> None:
     assert refused(planner, errors.MetadataNotAllowed, size=1, metadata=asked).field == "metadata"
 
 
-def test_a_form_s_answer_may_be_chosen() -> None:
-    """It is signed, as every field is."""
+def test_the_status_of_a_forms_answer_may_be_chosen() -> None:
     assert a_plan(a_planner(), form_status=201).fields["success_action_status"] == "201"
     assert "success_action_status" not in a_plan(a_planner()).fields
 
@@ -413,18 +399,15 @@ def test_a_form_s_answer_may_be_chosen() -> None:
         ("", "image/jpeg", "image/jpeg"),
     ],
 )
-def test_a_type_is_signed_in_the_clients_spelling_where_it_is_sent_so(
-    sent: str, signed: str, kept: str
-) -> None:
-    """Only blanks around it, which no header has, are left out; what is promised is the type itself."""
+def test_a_type_may_be_signed_in_the_clients_spelling(sent: str, signed: str, kept: str) -> None:
+    """Without blanks around it, which HTTP clients trim."""
     asked: dict[str, Any] = {"filename": "a.jpg", "size": 5, "content_type": sent}
     plan = a_plan(a_planner(), **asked, type_as_sent=True)
     assert (plan.headers["Content-Type"], plan.content_type) == (signed, kept)
     assert a_plan(a_planner(), **asked).headers["Content-Type"] == kept
 
 
-def test_a_type_is_left_open_where_none_is_sent_and_the_policy_allows_all() -> None:
-    """Then none is signed; what the policy restricts is named."""
+def test_a_type_is_signed_only_if_sent_or_restricted() -> None:
     asked: dict[str, Any] = {"filename": "a.jpg", "size": 5, "content_type": "", "type_as_sent": True}
     plan = a_plan(a_planner(), **asked, type_open=True)
     assert plan.content_type == ""
@@ -433,8 +416,8 @@ def test_a_type_is_left_open_where_none_is_sent_and_the_policy_allows_all() -> N
     assert a_plan(restricted, **asked, type_open=True).content_type == "image/jpeg"
 
 
-def test_a_bare_url_never_replaces_what_may_not_be_replaced() -> None:
-    """It cannot say so; a key that the caller chooses may be taken."""
+def test_a_bare_url_never_replaces_a_protected_object() -> None:
+    """It cannot carry ``If-None-Match``."""
     asked: dict[str, Any] = {"relative_key": "a.txt"}
     with pytest.raises(errors.MethodNotAvailable):
         bare(a_planner(client_keys=True), **asked)

@@ -1,4 +1,4 @@
-"""What is decided about an upload in parts."""
+"""Plans of multipart uploads."""
 
 import pytest
 from tests.support.planning import CRC32, RICH, SHA256, UNIQUE, a_plan, a_planner, refused
@@ -12,8 +12,8 @@ from uploadsvc.domain.providers import GIB, TIB
 CRC64NVME = Checksum("crc64nvme", "AAAAAAAAAAA=")
 
 
-def test_exactly_this_describes_the_object() -> None:
-    """All but what belongs to one request: no length, no guard, no checksum of the whole."""
+def test_only_headers_of_the_object_are_planned() -> None:
+    """No length, no guard and no checksum of the whole."""
     plan = a_plan(
         a_planner(**RICH),
         filename="na\u00efve.mp4",
@@ -42,8 +42,8 @@ def test_exactly_this_describes_the_object() -> None:
 
 
 @pytest.mark.parametrize("key", ["{uuid}/{filename}", "fixed"])
-def test_it_is_always_marked_and_never_replaceable(key: str) -> None:
-    """S3 forgets it once it is done, so its object says where it came from, even under a new key."""
+def test_it_always_names_its_upload_and_is_never_replaceable(key: str) -> None:
+    """S3 forgets the id of a finished multipart upload."""
     for overwrite in (True, False):
         plan = a_plan(a_planner(key=KeyTemplate(key), overwrite=overwrite), size=1, method="multipart")
         assert plan.tags_object
@@ -52,8 +52,7 @@ def test_it_is_always_marked_and_never_replaceable(key: str) -> None:
     assert not a_plan(a_planner("b2"), size=1, method="multipart").no_overwrite
 
 
-def test_the_threshold_decides_where_the_caller_does_not() -> None:
-    """Above it, a file goes in parts, where that can be."""
+def test_auto_uses_multipart_above_the_threshold() -> None:
     assert a_plan(a_planner(), size=64 * MIB).method == "put"
     assert a_plan(a_planner(), size=64 * MIB + 1).method == "multipart"
     assert a_plan(a_planner(multipart_threshold=0), size=1).method == "multipart"
@@ -63,8 +62,7 @@ def test_the_threshold_decides_where_the_caller_does_not() -> None:
     assert a_plan(a_planner(methods=frozenset({"multipart"})), size=0).method == "multipart"
 
 
-def test_parts_begin_at_the_policys_size() -> None:
-    """And double, up to the largest file of all."""
+def test_the_part_size_starts_at_the_policys_and_doubles() -> None:
     planner = a_planner(part_size=5 * MIB, max_size=50_000 * GIB)
     assert a_plan(planner, size=50_000 * MIB, method="multipart").parts == Parts(50_000 * MIB, 5 * MIB)
     assert a_plan(planner, size=50_000 * MIB + 1).parts == Parts(50_000 * MIB + 1, 10 * MIB)
@@ -76,8 +74,7 @@ def test_parts_begin_at_the_policys_size() -> None:
 
 
 @pytest.mark.parametrize("max_size", [9, 6 * GIB])
-def test_without_a_size_there_are_no_parts(max_size: int) -> None:
-    """They are cut beforehand; a form needs no size, and takes what one request does."""
+def test_without_a_size_a_form_is_used(max_size: int) -> None:
     planner = a_planner(max_size=max_size, multipart_threshold=0)
     assert refused(planner, errors.SizeRequired, method="multipart").field == "size"
     plan = a_plan(planner)
@@ -87,8 +84,8 @@ def test_without_a_size_there_are_no_parts(max_size: int) -> None:
 
 
 @pytest.mark.parametrize("provider", ["generic", "minio", "r2", "ceph", "b2"])
-def test_a_checksum_goes_with_parts_only_where_they_are_checked(provider: str) -> None:
-    """Elsewhere a large file with a checksum goes by one request, or not at all."""
+def test_a_checksum_goes_with_parts_only_if_the_store_checks_them(provider: str) -> None:
+    """Otherwise one request carries the file, or it is refused."""
     planner = a_planner(provider, max_size=6 * GIB)
     if provider in {"ceph", "b2"}:
         refused(planner, errors.ValidationFailed, size=1, checksum=CRC64NVME)
@@ -98,16 +95,16 @@ def test_a_checksum_goes_with_parts_only_where_they_are_checked(provider: str) -
     refused(planner, errors.MethodNotAvailable, size=1, checksum=CRC64NVME, method="multipart")
 
 
-def test_which_checksums_parts_may_have_is_the_stores_to_say() -> None:
-    """SeaweedFS makes no composite one."""
+def test_the_store_decides_which_checksums_parts_may_have() -> None:
+    """SeaweedFS makes no composite ones."""
     seaweedfs = a_planner("seaweedfs")
     assert a_plan(seaweedfs, size=1, checksum=CRC64NVME, method="multipart").part_checksum == "crc64nvme"
     refused(seaweedfs, errors.MethodNotAvailable, size=1, checksum=SHA256, method="multipart")
     assert a_plan(a_planner(), size=1, checksum=SHA256, method="multipart").part_checksum == "sha256"
 
 
-def test_the_sha256_of_a_file_is_not_that_over_its_parts() -> None:
-    """So who leaves the method open gets one request, which compares the file's. A CRC goes either way."""
+def test_auto_with_sha256_uses_one_request() -> None:
+    """The SHA-256 of a file is not the one over its parts. A CRC works either way."""
     planner = a_planner(max_size=6 * GIB)
     assert a_plan(planner, size=GIB, checksum=SHA256).method == "put"
     refusal = refused(planner, errors.MethodNotAvailable, size=6 * GIB, checksum=SHA256)
@@ -117,8 +114,7 @@ def test_the_sha256_of_a_file_is_not_that_over_its_parts() -> None:
     assert a_plan(planner, size=GIB, checksum_algorithm="sha256").method == "multipart"
 
 
-def test_a_checksum_may_come_later_with_the_parts_alone() -> None:
-    """One request is signed for the bytes that it carries, and has to know theirs."""
+def test_only_a_multipart_upload_may_start_without_its_checksum() -> None:
     planner = a_planner(checksum="required")
     plan = a_plan(planner, size=1, checksum_algorithm="crc32")
     assert (plan.method, plan.checksum, plan.part_checksum) == ("multipart", None, "crc32")
@@ -131,8 +127,8 @@ def test_a_checksum_may_come_later_with_the_parts_alone() -> None:
     assert a_plan(a_planner(), size=1, method="multipart").part_checksum is None
 
 
-def test_it_may_take_its_time() -> None:
-    """The policy says how long; URLs live no longer than the upload."""
+def test_the_policy_sets_its_lifetime() -> None:
+    """URLs live at most as long as the upload."""
     planner = a_planner(multipart_expires_in=1000, expires_in=900)
     plan = a_plan(planner, size=1, method="multipart", expires_in=2000)
     assert (plan.upload_expires_in, plan.expires_in) == (1000, 1000)
@@ -142,8 +138,7 @@ def test_it_may_take_its_time() -> None:
     assert a_plan(planner, size=1).upload_expires_in == 86_400
 
 
-def test_a_mark_takes_room_of_the_metadata() -> None:
-    """Under a new key too."""
+def test_the_uploads_uuid_counts_as_metadata() -> None:
     planner = a_planner(metadata={"a": None})
     a_plan(planner, size=1, metadata={"a": "x" * 2047})
     fields = {"size": 1, "method": "multipart"}
@@ -152,8 +147,8 @@ def test_a_mark_takes_room_of_the_metadata() -> None:
     a_plan(planner, metadata={"a": "x" * room}, **fields)
 
 
-def test_a_size_may_be_open_where_both_sides_say_so() -> None:
-    """The uploader has no room for one, and the policy lets it; what lands is held to the policy's range."""
+def test_the_size_may_be_open_if_client_and_policy_allow_it() -> None:
+    """The parts are later held to the policy's range."""
     lets = a_planner(unsized_multipart=True, min_size=2, max_size=7 * GIB)
     plan = a_plan(lets, method="multipart", size_open=True)
     assert (plan.method, plan.parts, plan.min_size, plan.max_size) == (
@@ -169,8 +164,8 @@ def test_a_size_may_be_open_where_both_sides_say_so() -> None:
     assert a_plan(lets, size_open=True).method == "post", "who leaves the method open gets what S3 can hold"
 
 
-def test_an_uploader_may_cut_by_its_own_rule() -> None:
-    """Within S3's limits; the last part may be smaller, and their number not above 10,000."""
+def test_a_client_may_choose_the_part_size() -> None:
+    """Within S3's limits."""
     plan = a_plan(a_planner(), method="multipart", size=11 * MIB, part_size=5 * MIB)
     assert plan.parts == Parts(11 * MIB, 5 * MIB)
     for size, part_size in ((MIB, 5 * MIB - 1), (MIB, 5 * GIB + 1), (10_000 * 5 * MIB + 1, 5 * MIB)):

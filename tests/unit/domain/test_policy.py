@@ -1,4 +1,4 @@
-"""A policy that can never be fulfilled is refused at the start, naming its field."""
+"""A policy that can never work is refused at start, and the field is named."""
 
 from typing import Any
 
@@ -15,15 +15,14 @@ FIXED_KEY = KeyTemplate("avatar{ext}")
 
 
 def refusal(provider: str = "aws", space: Namespace = SPACE, **fields: Any) -> PolicyError:  # noqa: ANN401 - any field of a policy
-    """Return what a policy is refused with."""
+    """Return the error of a policy."""
     with pytest.raises(PolicyError) as caught:
         Policy(**{"name": "p", **fields}).check(provider=PROVIDERS[provider], namespace=space)
     return caught.value
 
 
 @pytest.mark.parametrize("provider", sorted(PROVIDERS))
-def test_every_default_policy_passes_on_every_provider(provider: str) -> None:
-    """The policy that is there when none is set works wherever the service runs, and so does the domain's."""
+def test_the_default_policy_is_valid_on_every_provider(provider: str) -> None:
     for policy in (PolicySettings().policy("default"), Policy(name="default")):
         policy.check(provider=PROVIDERS[provider], namespace=SPACE)
         assert "put" in policy.usable_methods(PROVIDERS[provider], may_replace=True)
@@ -82,7 +81,6 @@ def test_every_default_policy_passes_on_every_provider(provider: str) -> None:
     ],
 )
 def test_a_policy_that_contradicts_itself_is_refused(field: str, values: dict[str, Any], reason: str) -> None:
-    """The field at fault is named, with what is allowed."""
     refused = refusal(**values)
     assert refused.field == field
     assert reason in refused.message
@@ -124,10 +122,10 @@ def test_a_policy_that_contradicts_itself_is_refused(field: str, values: dict[st
         ),
     ],
 )
-def test_a_policy_that_asks_for_what_the_store_lacks_is_refused(
+def test_a_policy_that_the_store_cannot_enforce_is_refused(
     provider: str, field: str, values: dict[str, Any], reason: str
 ) -> None:
-    """It does not fail in the browser, but at the start, naming store and field."""
+    """At start, rather than later in the browser."""
     refused = refusal(provider, **values)
     assert refused.field == field
     assert reason in refused.message
@@ -158,13 +156,11 @@ def test_a_policy_that_asks_for_what_the_store_lacks_is_refused(
         ("localstack", {"checksum": "required"}),
     ],
 )
-def test_a_policy_that_can_be_fulfilled_passes(provider: str, values: dict[str, Any]) -> None:
-    """The limits themselves are allowed."""
+def test_a_policy_at_the_limits_is_valid(provider: str, values: dict[str, Any]) -> None:
     Policy(name="p", **values).check(provider=PROVIDERS[provider], namespace=SPACE)
 
 
-def test_a_long_key_prefix_leaves_less_room() -> None:
-    """Prefix, longest user and longest key together fit into S3's limit."""
+def test_a_long_key_prefix_leaves_less_room_for_the_key() -> None:
     template = KeyTemplate("x" * 512)
     Policy(name="p", key=template, overwrite=True).check(
         provider=PROVIDERS["aws"], namespace=Namespace("p" * 255)
@@ -197,6 +193,5 @@ def test_only_methods_that_enforce_the_policy_are_usable(
     may_replace: bool,
     methods: set[str],
 ) -> None:
-    """A form cannot be told not to overwrite, and no method is used whose conditions the store ignores."""
     policy = Policy(name="p", checksum=checksum)
     assert policy.usable_methods(PROVIDERS[provider], may_replace=may_replace) == methods

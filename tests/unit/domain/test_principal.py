@@ -1,4 +1,4 @@
-"""A principal uses the policies that its credential reaches."""
+"""A principal uses only the policies that its credential allows."""
 
 import pytest
 
@@ -7,12 +7,11 @@ from uploadsvc.domain.principal import Principal
 
 
 def test_a_principal_without_a_list_uses_every_policy() -> None:
-    """No list means all."""
     Principal(user="ann").check_policy("anything")
 
 
-def test_a_principal_uses_only_the_policies_listed() -> None:
-    """A policy off the list is refused, an empty list refuses all, and names are compared exactly."""
+def test_a_principal_with_a_list_uses_only_these() -> None:
+    """An empty list allows none."""
     Principal(user="ann", policies=frozenset({"avatars"})).check_policy("avatars")
     for policies in (frozenset({"avatars"}), frozenset[str](), frozenset({"Default"})):
         with pytest.raises(Forbidden) as caught:

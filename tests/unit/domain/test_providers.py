@@ -1,4 +1,4 @@
-"""What each store can do, and that nothing is ever planned which it cannot."""
+"""Capabilities of each store, and plans that need no others."""
 
 from base64 import b64encode
 from datetime import date
@@ -41,13 +41,12 @@ UPLOADING: Final = (
 
 
 @pytest.mark.parametrize("name", list(PROVIDERS))
-def test_what_a_store_lacks_is_written_down(name: str) -> None:
-    """All that uploads may need; a profile that changes changes here, too."""
+def test_each_store_lacks_exactly_these_capabilities(name: str) -> None:
+    """Change this list together with a profile."""
     assert {field for field in UPLOADING if not getattr(PROVIDERS[name], field)} == LACKING[name]
 
 
-def test_every_store_has_its_region() -> None:
-    """Where the settings name none."""
+def test_only_these_stores_have_a_default_region() -> None:
     named = {name for name, one in PROVIDERS.items() if one.default_region == "auto"}
     assert named == {"r2", "gcs"}
 
@@ -83,10 +82,8 @@ requests = st.fixed_dictionaries(
 
 @examples(4)
 @given(name=st.sampled_from(sorted(PROVIDERS)), fields=policies, asked=requests)
-def test_nothing_is_planned_that_the_store_lacks(
-    name: str, fields: dict[str, Any], asked: dict[str, Any]
-) -> None:
-    """Such a policy stops the start; such a request is refused; `auto` takes another way."""
+def test_no_plan_needs_a_missing_capability(name: str, fields: dict[str, Any], asked: dict[str, Any]) -> None:
+    """The policy or the request is refused, or ``auto`` chooses another method."""
     store = PROVIDERS[name]
     policy = Policy(name="p", **{"max_size": 10 * GIB, **fields})
     try:
@@ -108,7 +105,7 @@ def test_nothing_is_planned_that_the_store_lacks(
 
 
 def lacking(store: Provider, policy: Policy, plan: Plan) -> list[str]:
-    """Return what a plan needs that the store has not."""
+    """Return the missing capabilities that a plan needs."""
     sent = {name.lower() for name in (*plan.headers, *plan.fields)}
     needs = {
         "POST policies": plan.method == "post" and not store.post_policies,

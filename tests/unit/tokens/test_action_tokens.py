@@ -1,4 +1,4 @@
-"""Action tokens: what they carry, how long, and that none passes for anything else, nor the other way."""
+"""Action tokens: claims, expiry, and separation from every other kind of token."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
@@ -22,17 +22,16 @@ ACTS = ("complete", "abort")
 
 
 def action_tokens(*secrets: bytes, now: datetime = NOON) -> ServiceTokens:
-    """Return what issues and verifies action tokens."""
     return ServiceTokens(secrets, kind=ACTION, clock=lambda: now)
 
 
 def issued(act: str, tokens: ServiceTokens | None = None) -> str:
-    """Return ann's token for one act."""
+    """Issue ann's token for one action."""
     return (tokens or TOKENS).issue("ann", expires_at=SOON, act=act, upload="ID")
 
 
 def upload_of(token: str, act: str, tokens: ServiceTokens | None = None) -> str:
-    """Return the id of the upload that a token is good for."""
+    """Return the upload id in a token."""
     upload_id: str = (tokens or TOKENS).verify(token, act=act).claims["upload"]
     return upload_id
 
@@ -41,14 +40,14 @@ TOKENS = action_tokens(SECRET)
 
 
 def forged(key: bytes, *, typ: str = ACTION.typ, **claims: Any) -> str:  # noqa: ANN401 - any JSON
-    """Return a token with other claims, signed with a key."""
+    """Sign a token with other claims."""
     good = {"aud": "uploadsvc-action", "sub": "ann", "act": "complete", "upload": "ID"}
     whole = {**good, "exp": int(SOON.timestamp()), **claims}
     return jwt.encode({k: v for k, v in whole.items() if v is not None}, key, headers={"typ": typ})
 
 
 def refused(token: str, act: str = "complete", tokens: ServiceTokens = TOKENS) -> None:
-    """See that a token is nobody's."""
+    """Assert that a token is refused like an unknown upload id."""
     with pytest.raises(NotFound, match="no such upload"):
         tokens.verify(token, act=act)
 
@@ -59,10 +58,10 @@ def refused(token: str, act: str = "complete", tokens: ServiceTokens = TOKENS) -
     upload_id=st.text(),
     policies=st.none() | st.frozensets(st.from_regex(r"[a-z]{1,9}", fullmatch=True)),
 )
-def test_a_token_carries_an_act_an_upload_and_for_whom(
+def test_a_token_carries_action_upload_user_and_policies(
     act: str, user: str, upload_id: str, policies: frozenset[str] | None
 ) -> None:
-    """With no more rights than they have, and it can stand in a URL as it is."""
+    """It can be part of a URL without encoding."""
     token = TOKENS.issue(user, policies, expires_at=SOON, act=act, upload=upload_id)
     expected = Principal(user=user, policies=policies, kind="upload_token", expires_at=SOON)
     verified = TOKENS.verify(token, act=act)
@@ -70,14 +69,12 @@ def test_a_token_carries_an_act_an_upload_and_for_whom(
     assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
 
 
-def test_a_token_is_good_for_one_act() -> None:
-    """What completes does not give up, nor the other way round."""
+def test_a_token_allows_only_its_own_action() -> None:
     for act, other in (ACTS, ACTS[::-1]):
         refused(issued(act), other)
 
 
-def test_a_token_ends() -> None:
-    """At its end, by the service's own clock."""
+def test_a_token_expires_by_the_services_clock() -> None:
     token = issued("abort")
     before = action_tokens(SECRET, now=SOON - timedelta(seconds=1))
     assert before.verify(token, act="abort") == TOKENS.verify(token, act="abort")
@@ -87,8 +84,7 @@ def test_a_token_ends() -> None:
     refused(token, "complete", after)
 
 
-def test_after_a_rotation_the_first_key_signs_and_all_open() -> None:
-    """A token from before it serves until its end, unless the old key is taken away."""
+def test_after_a_rotation_the_first_key_signs_and_all_verify() -> None:
     before = issued("abort", action_tokens(OLD))
     rotated = action_tokens(SECRET, OLD)
     assert upload_of(before, "abort", rotated) == "ID"
@@ -96,8 +92,8 @@ def test_after_a_rotation_the_first_key_signs_and_all_open() -> None:
     refused(before, "abort")
 
 
-def test_nothing_else_passes_for_one() -> None:
-    """Another key, kind, audience or algorithm; a claim left out; not even with the right key."""
+def test_every_other_token_is_refused() -> None:
+    """Another key, kind, audience or algorithm, or a missing claim."""
     key = derive_key(SECRET, "action")
     assert upload_of(forged(key), "complete") == "ID"
     others: list[Purpose] = [purpose for purpose in get_args(Purpose) if purpose != "action"]
@@ -126,8 +122,8 @@ def test_nothing_else_passes_for_one() -> None:
         refused(token)
 
 
-def test_a_token_passes_for_nothing_else() -> None:
-    """Neither for an upload token nor for an id, even under keys of theirs."""
+def test_a_token_is_neither_an_upload_token_nor_an_id() -> None:
+    """Not even if it is signed with their keys."""
     for act in ACTS:
         token = issued(act)
         with pytest.raises(NotFound):

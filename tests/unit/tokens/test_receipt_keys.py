@@ -1,4 +1,4 @@
-"""What may sign receipts, what checks them, and that a refused key is never shown."""
+"""Keys that sign and verify receipts, and refusals that never show a key."""
 
 import base64
 import hmac
@@ -33,12 +33,11 @@ RFC_8037_X: Final = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
 
 
 def decoded(text: str) -> bytes:
-    """Return the bytes of base64url without padding."""
+    """Decode base64url without padding."""
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-def test_the_kid_is_the_rfcs_thumbprint() -> None:
-    """The examples that the RFCs give."""
+def test_the_kid_is_the_thumbprint_of_the_rfcs_examples() -> None:
     numbers = rsa.RSAPublicNumbers(e=65537, n=int.from_bytes(decoded(RFC_7638_N)))
     assert ReceiptPublicKey(numbers.public_key()).kid == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
     key = ed25519.Ed25519PublicKey.from_public_bytes(decoded(RFC_8037_X))
@@ -47,8 +46,7 @@ def test_the_kid_is_the_rfcs_thumbprint() -> None:
 
 
 @each_key
-def test_a_public_key_is_what_another_library_makes_of_it(key: PrivateKeyTypes) -> None:
-    """The members and the thumbprint agree; nothing private is among them."""
+def test_another_library_makes_the_same_jwk_and_thumbprint(key: PrivateKeyTypes) -> None:
     made = private_key(private_pem(key)).public
     known = jwk.import_key({**made.jwk()})
     assert isinstance(known, jwk.OKPKey | jwk.ECKey | jwk.RSAKey)
@@ -62,8 +60,8 @@ def test_a_public_key_is_what_another_library_makes_of_it(key: PrivateKeyTypes) 
     assert (made.jwk()["alg"], made.jwk()["use"]) == (algorithm, "sig")
 
 
-def test_a_coordinate_that_begins_with_zeros_keeps_its_length() -> None:
-    """RFC 7518 section 6.2.1.2: 32 octets, always; one key in 256 shows a mistake."""
+def test_a_coordinate_with_leading_zeros_keeps_its_length() -> None:
+    """RFC 7518 section 6.2.1.2: always 32 octets. Only one key in 256 would show a mistake."""
     keys = (ec.derive_private_key(number, ec.SECP256R1()) for number in range(1, 10_000))
     key = next(key for key in keys if key.public_key().public_numbers().x >> 248 == 0)
     made = private_key(private_pem(key)).public
@@ -72,14 +70,13 @@ def test_a_coordinate_that_begins_with_zeros_keeps_its_length() -> None:
 
 
 @each_key
-def test_the_published_half_reads_back(key: PrivateKeyTypes) -> None:
-    """What one service prints as PEM, another may list among its public keys."""
+def test_a_printed_public_key_can_be_configured_elsewhere(key: PrivateKeyTypes) -> None:
     made = private_key(private_pem(key)).public
     assert public_key(made.pem()).jwk() == made.jwk()
 
 
-def test_the_forms_that_openssl_writes_are_read() -> None:
-    """``openssl ecparam -genkey`` and ``openssl genrsa -traditional`` write others than PKCS #8."""
+def test_private_keys_can_be_in_openssls_formats() -> None:
+    """``openssl ecparam -genkey`` and ``openssl genrsa -traditional`` do not write PKCS #8."""
     parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
     traditional = EC.private_bytes(Encoding.PEM, TRADITIONAL, NoEncryption()).decode()
     assert private_key(parameters + traditional).public.pem() == public_pem(EC)
@@ -90,7 +87,6 @@ def test_the_forms_that_openssl_writes_are_read() -> None:
 
 
 def encrypted(key: PrivateKeyTypes, form: PrivateFormat = PrivateFormat.PKCS8) -> str:
-    """Return a key as PEM with a passphrase."""
     return key.private_bytes(Encoding.PEM, form, BestAvailableEncryption(b"x")).decode()
 
 
@@ -120,8 +116,8 @@ BROKEN: Final = private_pem(ED25519).replace("MC4CAQAw", "MC4CAQBw")
         (private_pem(EC) + private_pem(OTHER_EC), "more than one key"),
     ],
 )
-def test_another_private_key_is_refused(pem: str, reason: str) -> None:
-    """The line says what is wrong and what is allowed, and shows no line of the text."""
+def test_an_unsuitable_private_key_is_refused(pem: str, reason: str) -> None:
+    """The message says what is allowed, and shows nothing of the key."""
     with pytest.raises(ValueError, match="; allowed is one private key") as caught:
         private_key(pem)
     assert reason in str(caught.value)
@@ -146,8 +142,8 @@ def test_another_private_key_is_refused(pem: str, reason: str) -> None:
         (public_pem(ED448), "another type"),
     ],
 )
-def test_another_public_key_is_refused(pem: str, reason: str) -> None:
-    """A private key by mistake among the public ones is neither taken nor shown."""
+def test_an_unsuitable_public_key_is_refused(pem: str, reason: str) -> None:
+    """A private key among the public ones is not shown either."""
     with pytest.raises(ValueError, match="; allowed is one public key") as caught:
         public_key(pem)
     assert reason in str(caught.value)
@@ -155,13 +151,13 @@ def test_another_public_key_is_refused(pem: str, reason: str) -> None:
 
 
 def assert_hidden(pem: str, message: str) -> None:
-    """Assert that a message is one line, and that no line of a key's body is in it."""
+    """Assert that a message is one line and holds no line of a key."""
     assert "\n" not in message
     assert not [line for line in pem.splitlines() if line and not line.startswith("-") and line in message]
 
 
-def test_a_secrets_kid_names_it_and_does_not_tell_it() -> None:
-    """The same secret has the same name everywhere; the name is a MAC of a label, cut."""
+def test_the_kid_of_a_secret_does_not_reveal_it() -> None:
+    """It is part of a MAC of a constant."""
     secret = b"hunter2-hunter2-hunter2-hunter2-hunter2"
     key = SharedKey(secret)
     tag = hmac.digest(secret, b"uploadsvc receipt kid", "sha256")
@@ -172,8 +168,7 @@ def test_a_secrets_kid_names_it_and_does_not_tell_it() -> None:
 
 
 @each_key
-def test_keys_do_not_show_themselves(key: PrivateKeyTypes) -> None:
-    """Not in a trace, nor in a log."""
+def test_the_repr_of_a_key_hides_it(key: PrivateKeyTypes) -> None:
     made = private_key(private_pem(key))
     secret = SharedKey(b"hunter2-hunter2-hunter2-hunter2-hunter2")
     shown = f"{made!r} {made} {secret!r} {secret}"

@@ -1,4 +1,4 @@
-"""A receipt can be checked offline, and says what was stored."""
+"""A receipt can be verified offline, and describes the stored object."""
 
 import hmac
 import json
@@ -41,7 +41,7 @@ CLAIMS = {
 
 
 def opened(receipt: str, key: bytes = KEY, audience: str = "backend") -> dict[str, object]:
-    """Open a receipt as a backend does, at whatever time it is."""
+    """Verify a receipt as a backend does, ignoring its end."""
     return jwt.decode(
         receipt,
         key,
@@ -53,7 +53,6 @@ def opened(receipt: str, key: bytes = KEY, audience: str = "backend") -> dict[st
 
 
 def test_a_receipt_holds_exactly_these_claims() -> None:
-    """Who, what, when and by whom, in whole seconds."""
     receipt = RECEIPTS.sign(CLAIMS, user="ann", jti="J", now=NOW)
     issued_at = int(NOW.timestamp())
     assert opened(receipt) == {
@@ -69,8 +68,7 @@ def test_a_receipt_holds_exactly_these_claims() -> None:
     assert jwt.get_unverified_header(receipt) == {"alg": "HS256", "typ": TYP, "kid": kid}
 
 
-def test_a_receipt_needs_its_key_and_audience() -> None:
-    """Another service's key, or a receipt for another backend, does not hold."""
+def test_a_receipt_is_valid_only_for_its_key_and_audience() -> None:
     receipt = RECEIPTS.sign(CLAIMS, user="ann", jti="J", now=NOW)
     with pytest.raises(jwt.InvalidSignatureError):
         opened(receipt, key=b"q" * 32)
@@ -78,8 +76,8 @@ def test_a_receipt_needs_its_key_and_audience() -> None:
         opened(receipt, audience="other")
 
 
-def test_a_repeated_completion_gives_the_same_name() -> None:
-    """A backend can count a receipt once, by its jti."""
+def test_a_repeated_completion_has_the_same_jti() -> None:
+    """So a backend can count it once."""
     later = NOW.replace(hour=10)
     receipts = {RECEIPTS.sign(CLAIMS, user="ann", jti="J", now=now) for now in (NOW, later)}
     assert len(receipts) == 2
@@ -96,19 +94,19 @@ each_signer = pytest.mark.parametrize("key", SIGNERS.values(), ids=SIGNERS.keys(
 def receipts_by(
     key: bytes | SharedKey | ReceiptPrivateKey, others: Sequence[ReceiptPublicKey | SharedKey] = ()
 ) -> Receipts:
-    """Return what signs with a key, and publishes others."""
+    """Return receipts signed with one key, publishing others."""
     return Receipts(key=key, others=others, issuer="uploadsvc", audience="backend", expires_in=600)
 
 
 def key_set(receipts: Receipts) -> dict[str, list[dict[str, str]]]:
-    """Return the JWK Set that a backend is given."""
+    """Return the JWK Set of a backend."""
     return {"keys": [key.jwk() for key in receipts.keys]}
 
 
 @pytest.mark.filterwarnings("ignore:EdDSA is deprecated:joserfc.errors.SecurityWarning")
 @each_signer
-def test_a_backend_checks_a_receipt_by_the_key_set_alone(key: bytes | SharedKey | ReceiptPrivateKey) -> None:
-    """The header's kid finds the key, byte for byte; two libraries agree that the signature holds."""
+def test_a_backend_needs_only_the_key_set(key: bytes | SharedKey | ReceiptPrivateKey) -> None:
+    """The ``kid`` finds the key, and two libraries verify the signature."""
     receipts = receipts_by(key)
     receipt = receipts.sign(CLAIMS, user="ann", jti="J", now=NOW)
     header = json.loads(urlsafe_b64decode(receipt.split(".")[0] + "=="))
@@ -131,8 +129,7 @@ def test_a_backend_checks_a_receipt_by_the_key_set_alone(key: bytes | SharedKey 
 
 
 @each_signer
-def test_an_edited_receipt_does_not_hold(key: bytes | SharedKey | ReceiptPrivateKey) -> None:
-    """Claims of one under the signature of another are refused."""
+def test_an_edited_receipt_is_not_valid(key: bytes | SharedKey | ReceiptPrivateKey) -> None:
     receipts = receipts_by(key)
     small, large = (receipts.sign({"size": size}, user="ann", jti="J", now=NOW) for size in (5, 6))
     mixed = ".".join([*large.split(".")[:2], small.split(".")[2]])
@@ -148,8 +145,8 @@ def test_an_edited_receipt_does_not_hold(key: bytes | SharedKey | ReceiptPrivate
 
 
 @pytest.mark.parametrize("before", KEYS.values(), ids=KEYS.keys())
-def test_receipts_from_before_a_rotation_still_check(before: PrivateKeyTypes) -> None:
-    """The old key's public half stays in the set, behind the new one's, also of another type."""
+def test_receipts_from_before_a_rotation_stay_valid(before: PrivateKeyTypes) -> None:
+    """The old public key stays in the set, also if its type differs."""
     old = receipts_by(private_key(private_pem(before)))
     new_key = EC if before is ED25519 else ED25519
     retired = public_key(public_pem(before))
@@ -173,16 +170,15 @@ def test_receipts_from_before_a_rotation_still_check(before: PrivateKeyTypes) ->
         jwt.PyJWKSet.from_dict(key_set(old))[jwt.get_unverified_header(receipt)["kid"]]
 
 
-def test_secrets_are_never_public() -> None:
-    """Neither the one that signs nor one from before."""
+def test_secrets_are_never_published() -> None:
     receipts = receipts_by(KEY, [SharedKey(b"q" * 32)])
     assert len(receipts.keys) == 2
     assert receipts.public_keys == ()
     assert "rrrr" not in f"{receipts!r} {vars(receipts).keys()}"
 
 
-def test_a_public_key_as_a_secret_makes_no_receipt() -> None:
-    """RFC 8725 section 2.1: what is published cannot be used as an HMAC's key."""
+def test_a_public_key_used_as_a_secret_signs_no_receipt() -> None:
+    """RFC 8725 section 2.1."""
     receipts = receipts_by(private_key(private_pem(RSA)))
     (key,) = jwt.PyJWKSet.from_dict(key_set(receipts)).keys
     forged_header, claims = b64({"alg": "HS256", "typ": TYP, "kid": key.key_id}), b64({"aud": "backend"})
@@ -193,8 +189,8 @@ def test_a_public_key_as_a_secret_makes_no_receipt() -> None:
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS.keys())
-def test_a_receipt_is_no_bearer_token(key: PrivateKeyTypes) -> None:
-    """Also where one key pair is used for both: the kind is in the header."""
+def test_a_receipt_is_not_a_bearer_token(key: PrivateKeyTypes) -> None:
+    """Not even if both use one key pair: the kind is in the header."""
     now = datetime.now(UTC)
     receipt = receipts_by(private_key(private_pem(key))).sign(CLAIMS, user="ann", jti="J", now=now)
     verifier = public_key_verifier(
@@ -204,8 +200,8 @@ def test_a_receipt_is_no_bearer_token(key: PrivateKeyTypes) -> None:
         verifier.verify(receipt)
 
 
-def test_signing_reads_no_key_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reading PEM, and checking an RSA key, takes longer than signing: it is done once, at the start."""
+def test_keys_are_parsed_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parsing PEM and checking an RSA key takes longer than signing."""
     made = [receipts_by(key) for key in SIGNERS.values()]
     for name in ("load_pem_private_key", "load_pem_public_key", "load_der_private_key"):
         monkeypatch.setattr(serialization, name, None)
@@ -215,5 +211,5 @@ def test_signing_reads_no_key_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def b64(value: object) -> str:
-    """Return JSON as a part of a JWT."""
+    """Encode JSON as a part of a JWT."""
     return urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()

@@ -1,4 +1,4 @@
-"""Upload tokens: what they carry, how long, and that nothing else passes for one."""
+"""Upload tokens: claims, expiry, and separation from every other kind of token."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +20,6 @@ SOON = NOON + timedelta(minutes=5)
 
 
 def upload_tokens(*secrets: bytes, now: datetime = NOON) -> ServiceTokens:
-    """Return what issues and verifies upload tokens."""
     return ServiceTokens(secrets, kind=UPLOAD, clock=lambda: now)
 
 
@@ -28,36 +27,34 @@ TOKENS = upload_tokens(SECRET)
 
 
 def forged(key: bytes, *, typ: str = UPLOAD.typ, **claims: Any) -> str:  # noqa: ANN401 - any JSON
-    """Return a token with other claims, signed with a key."""
+    """Sign a token with other claims."""
     whole = {"aud": "uploadsvc-upload", "sub": "ann", "exp": int(SOON.timestamp()), **claims}
     return jwt.encode({k: v for k, v in whole.items() if v is not None}, key, headers={"typ": typ})
 
 
 def refused(token: str, tokens: ServiceTokens = TOKENS) -> str:
-    """Return what a token is refused with."""
+    """Return the detail of the refusal."""
     with pytest.raises(Unauthenticated) as caught:
         tokens.verify(token)
     return caught.value.detail
 
 
 @given(user=st.text(), policies=st.none() | st.frozensets(st.from_regex(r"[a-z]{1,9}", fullmatch=True)))
-def test_a_token_carries_who_and_what_for(user: str, policies: frozenset[str] | None) -> None:
-    """Any user id, and all policies or a limit, which may be none at all."""
+def test_a_token_carries_user_and_policies(user: str, policies: frozenset[str] | None) -> None:
+    """All policies, or a list that may be empty."""
     token = TOKENS.issue(user, policies, expires_at=SOON)
     expected = Principal(user=user, policies=policies, kind="upload_token", expires_at=SOON)
     assert TOKENS.verify(token).principal == expected
     assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
 
 
-def test_a_token_ends() -> None:
-    """At its end, by the service's own clock."""
+def test_a_token_expires_by_the_services_clock() -> None:
     token = TOKENS.issue("ann", None, expires_at=SOON)
     assert upload_tokens(SECRET, now=SOON - timedelta(seconds=1)).verify(token).principal.user == "ann"
     assert "expired" in refused(token, upload_tokens(SECRET, now=SOON))
 
 
-def test_after_a_rotation_the_first_key_signs_and_all_open() -> None:
-    """A token from before it serves until its end, unless the old key is taken away."""
+def test_after_a_rotation_the_first_key_signs_and_all_verify() -> None:
     before = upload_tokens(OLD).issue("ann", None, expires_at=SOON)
     rotated = upload_tokens(SECRET, OLD)
     assert rotated.verify(before).principal.user == "ann"
@@ -65,8 +62,8 @@ def test_after_a_rotation_the_first_key_signs_and_all_open() -> None:
     assert "signature" in refused(before)
 
 
-def test_nothing_else_passes_for_one() -> None:
-    """Another key, kind, audience or algorithm; a claim left out; not even with the right key."""
+def test_every_other_token_is_refused() -> None:
+    """Another key, kind, audience or algorithm, or a missing claim."""
     key = derive_key(SECRET, "upload-token")
     assert TOKENS.verify(forged(key)).principal.user == "ann"
     for token in (
