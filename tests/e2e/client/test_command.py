@@ -164,6 +164,7 @@ def test_the_command_is_listed() -> None:
 def test_serving_takes_the_clients_variables_for_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set for a whole machine, they keep nothing from starting."""
     monkeypatch.setenv("UPLOADSVC_S3__BUCKET", "media")
+    monkeypatch.setenv("UPLOADSVC_S3__REGION", "eu-central-1")
     for name in ("URL", "TOKEN", "API_KEY"):
         monkeypatch.setenv(f"UPLOADSVC_{name}", SECRET)
     assert load_settings().s3.bucket == "media"

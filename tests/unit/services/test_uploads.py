@@ -57,6 +57,8 @@ async def test_a_completion_that_does_not_wait_tries_once(bucket: FakeBucket) ->
     assert (await bucket.uploads.complete(ANN, upload_id)).receipt
 
 
+# On a loop of its own: a jump of time would fire the timers that other tests have left.
+@pytest.mark.asyncio(loop_scope="function")
 @pytest.mark.parametrize(("failure", "tries"), [(StorageUnavailable, 3), (StillAssembling, 3)])
 async def test_a_completion_waits_no_longer_than_asked(
     bucket: FakeBucket, monkeypatch: pytest.MonkeyPatch, failure: type[StorageUnavailable], tries: int
