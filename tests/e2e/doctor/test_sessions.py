@@ -110,7 +110,7 @@ async def test_an_answer_that_is_not_a_token_services_is_named(server: S3Server)
     async with answering(page) as url:
         status, told, _ = await found(server, sts_endpoint_url=url)
     assert status == "failed"
-    assert told.startswith("no session could be started: What answers ")
+    assert told.startswith("no session could be started: The object store's address does not answer")
 
 
 async def test_the_check_exists_only_when_sessions_are_on(server: S3Server) -> None:
