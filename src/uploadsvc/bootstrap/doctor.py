@@ -57,8 +57,7 @@ def doctor_target(settings: Settings) -> Target:
 def _callers(settings: Settings) -> Mapping[str, str]:
     """Return the callers of each policy in words, leaving out policies without callers."""
     auth = settings.auth
-    jwt = auth.jwt.secret or auth.jwt.public_key or auth.jwt.jwks_url or auth.jwt.issuer
-    if jwt or auth.trusted_header or settings.demo:
+    if auth.jwt.key_kind or auth.trusted_header or settings.demo:
         return dict.fromkeys(settings.policies, "all callers")
     found: dict[str, list[str]] = {}
     for key in auth.api_keys:

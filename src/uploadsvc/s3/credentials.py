@@ -177,6 +177,6 @@ class CredentialSource:
             self._timer.cancel()
             self._timer = None
         if at != _FOREVER:
-            # Renews while nobody calls, so that the next caller does not wait.
+            # Renews between calls, so that the next caller does not wait.
             delay = (at - self._clock()).total_seconds()
             self._timer = asyncio.get_running_loop().call_later(delay, self.ask)

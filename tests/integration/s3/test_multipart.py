@@ -96,8 +96,8 @@ async def test_of_a_part_that_was_sent_twice_the_newest_counts(
 
 async def test_the_creation_carries_everything_that_describes_the_object(stage: Stage) -> None:
     """Only the creation calls S3; parts are signed locally."""
-    path, handle = await stage.upload()
-    assert stage.stub.requests == [f"POST /example-bucket/{handle.key}?uploads"]
+    path, claims = await stage.upload()
+    assert stage.stub.requests == [f"POST /example-bucket/{claims.key}?uploads"]
     assert (await stage.api.post(f"{path}/parts", json={"part_numbers": [3]})).status_code == 200
     assert len(stage.stub.requests) == 1
 
@@ -164,10 +164,10 @@ async def test_an_endless_listing_of_parts_is_cut_off(stage: Stage) -> None:
 @pytest.mark.parametrize("silent", ["create", "parts", "head", "uploads", "abort"])
 @pytest.mark.usefixtures("impatient")
 async def test_a_silent_s3_becomes_a_503_in_time(stage: Stage, silent: str) -> None:
-    path, handle = await stage.upload()
+    path, claims = await stage.upload()
     stage.script |= {
         "complete": [DONE],
-        "head": [stored(handle.upload_uuid)],
+        "head": [stored(claims.upload_uuid)],
         "abort": [GONE],
         silent: [None],
     }
@@ -187,11 +187,11 @@ async def test_a_silent_s3_becomes_a_503_in_time(stage: Stage, silent: str) -> N
 @pytest.mark.usefixtures("_no_backoff")
 async def test_a_completion_with_status_200_and_an_error_is_retried_and_then_fails(stage: Stage) -> None:
     """S3 sends the status before it has assembled the parts."""
-    path, handle = await stage.upload()
+    path, claims = await stage.upload()
     stage.script["complete"] = [FAILED]
     assert_problem(await stage.api.post(f"{path}/complete"), "storage_unavailable")
     assert len(stage.asked("complete")) == 3
-    stage.script |= {"complete": [FAILED, DONE], "head": [stored(handle.upload_uuid)]}
+    stage.script |= {"complete": [FAILED, DONE], "head": [stored(claims.upload_uuid)]}
     assert (await stage.api.post(f"{path}/complete")).status_code == 200
     assert len(stage.asked("complete")) == 5
 
@@ -222,8 +222,8 @@ async def test_a_repeated_completion_waits_for_the_same_assembly(
     stage: Stage, late: "asyncio.Future[Canned]"
 ) -> None:
     """Meanwhile the parts are not listed again, and nothing is assembled twice."""
-    path, handle = await stage.upload()
-    stage.script |= {"parts": [parts(*PARTS), None], "complete": [late], "head": [stored(handle.upload_uuid)]}
+    path, claims = await stage.upload()
+    stage.script |= {"parts": [parts(*PARTS), None], "complete": [late], "head": [stored(claims.upload_uuid)]}
     async with asyncio.timeout(4):
         first = await stage.api.post(f"{path}/complete")
     assert_problem(first, "storage_unavailable")
@@ -238,14 +238,14 @@ async def test_a_repeated_completion_waits_for_the_same_assembly(
 async def test_two_completions_at_once_wait_for_one_assembly(
     stage: Stage, late: "asyncio.Future[Canned]"
 ) -> None:
-    path, handle = await stage.upload()
+    path, claims = await stage.upload()
     both = asyncio.Barrier(2)
 
     async def listed_together() -> Canned:
         await both.wait()
         return parts(*PARTS)
 
-    stage.script |= {"parts": [listed_together], "complete": [late], "head": [stored(handle.upload_uuid)]}
+    stage.script |= {"parts": [listed_together], "complete": [late], "head": [stored(claims.upload_uuid)]}
     answers = await asyncio.gather(*(stage.api.post(f"{path}/complete") for _ in range(2)))
     assert [answer.status_code for answer in answers] == [200, 200]
     assert len(stage.asked("complete")) == 1
@@ -258,9 +258,9 @@ def test_a_caller_has_an_answer_within_five_seconds() -> None:
 @pytest.mark.usefixtures("impatient")
 async def test_an_assembly_that_fails_while_no_one_waits_is_logged_once(stage: Stage) -> None:
     """The next completion starts it again."""
-    path, handle = await stage.upload()
+    path, claims = await stage.upload()
     answer: asyncio.Future[Canned] = asyncio.get_running_loop().create_future()
-    stage.script |= {"complete": [answer, DONE], "head": [stored(handle.upload_uuid)]}
+    stage.script |= {"complete": [answer, DONE], "head": [stored(claims.upload_uuid)]}
     complaints: list[object] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: complaints.append(context))
@@ -296,8 +296,8 @@ async def test_a_completion_whose_answer_was_lost_succeeds_when_repeated(
     stage: Stage, answer: Canned
 ) -> None:
     """The object names the upload in its metadata."""
-    path, handle = await stage.upload()
-    stage.script |= {"complete": [Canned(status=500), answer], "head": [stored(handle.upload_uuid)]}
+    path, claims = await stage.upload()
+    stage.script |= {"complete": [Canned(status=500), answer], "head": [stored(claims.upload_uuid)]}
     done = await stage.api.post(f"{path}/complete")
     assert done.status_code == 200, done.text
     stage.script["parts"] = [GONE]
@@ -349,14 +349,14 @@ async def test_a_part_of_another_size_counts_as_missing(stage: Stage, size: int)
 
 
 async def test_the_assembled_object_is_verified(stage: Stage) -> None:
-    path, handle = await stage.upload()
-    stage.script |= {"complete": [DONE], "head": [stored(handle.upload_uuid, size=11 * MIB + 1)]}
+    path, claims = await stage.upload()
+    stage.script |= {"complete": [DONE], "head": [stored(claims.upload_uuid, size=11 * MIB + 1)]}
     assert_problem(await stage.api.post(f"{path}/complete"), "verification_failed", "size")
 
 
 async def test_aborting_keeps_a_stored_object_if_callers_may_not_delete(stage: Stage) -> None:
-    path, handle = await stage.upload()
-    stage.script |= {"abort": [GONE], "head": [stored(handle.upload_uuid)]}
+    path, claims = await stage.upload()
+    stage.script |= {"abort": [GONE], "head": [stored(claims.upload_uuid)]}
     assert_problem(await stage.api.delete(path), "forbidden")
     assert stage.asked("delete") == []
 

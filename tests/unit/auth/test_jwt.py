@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.claims import CLAIMS
 
 from uploadsvc.auth.jwt import (
     TokenVerifier,
@@ -32,7 +33,7 @@ from uploadsvc.domain.keys import encode_user
 from uploadsvc.tokens.derived_keys import derive_key
 from uploadsvc.tokens.jwts import DEMO, ServiceTokens
 from uploadsvc.tokens.receipts import Receipts
-from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims
+from uploadsvc.tokens.signed_ids import SignedIds
 
 PrivateKey: TypeAlias = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -299,25 +300,7 @@ def test_receipts_demo_tokens_and_ids_are_not_bearer_tokens() -> None:
         verifier = by_secret(audience=audience)
         refused(receipt, verifier)
         refused(demo, verifier)
-    handle = UploadClaims(
-        upload_uuid="J",
-        policy="default",
-        bucket="b",
-        key="uploads/ann/a",
-        method="put",
-        min_size=0,
-        max_size=0,
-        content_type="image/png",
-        checksum=None,
-        part_checksum=None,
-        upload_id="",
-        part_size=0,
-        no_overwrite=True,
-        tags_object=False,
-        replaceable_until=0,
-        expires_at=0,
-    )
-    refused(SignedIds([SECRET]).sign(handle))
+    refused(SignedIds([SECRET]).sign(CLAIMS))
 
 
 def test_only_a_demo_token_is_a_demo_token() -> None:

@@ -5,13 +5,13 @@ from typing import Final, get_args
 
 import jwt
 import pytest
+from tests.support.claims import CLAIMS
 
-from uploadsvc.domain.checksums import Checksum
 from uploadsvc.domain.principal import Principal
 from uploadsvc.tokens.derived_keys import Purpose, derive_key
 from uploadsvc.tokens.jwts import ACTION, DEMO, UPLOAD, ServiceTokens, TokenKind
 from uploadsvc.tokens.receipts import Receipts
-from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims
+from uploadsvc.tokens.signed_ids import SignedIds
 from uploadsvc.tokens.signed_uuids import SignedUuids
 
 SECRET: Final = b"0123456789abcdef0123456789abcdef"
@@ -52,24 +52,6 @@ UPLOAD_ID: Final = (
     "rE_zY-YBEoqPT9fYr90_cym2KStMLZae8dNa3hvOwGNbIjAxOTBmM2MwIiwiZGVmYXVsdCIsIm1lZGlhIiwidXBsb2Fkcy9hbm4vw6kvcG"
     "hvdG8uanBnIiwicHV0Iiw1LDUsImltYWdlL2pwZWciLFsiY3JjMzIiLCJBQUFBQUE9PSJdLG51bGwsIiIsMCx0cnVlLGZhbHNlLDAsMTgw"
     "MDAwMDAwMF0"
-)
-CLAIMS: Final = UploadClaims(
-    upload_uuid="0190f3c0",
-    policy="default",
-    bucket="media",
-    key="uploads/ann/é/photo.jpg",
-    method="put",
-    min_size=5,
-    max_size=5,
-    content_type="image/jpeg",
-    checksum=Checksum("crc32", "AAAAAA=="),
-    part_checksum=None,
-    upload_id="",
-    part_size=0,
-    no_overwrite=True,
-    tags_object=False,
-    replaceable_until=0,
-    expires_at=1_800_000_000,
 )
 
 

@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.claims import CLAIMS
 
 from uploadsvc.domain.checksums import Checksum
 from uploadsvc.domain.errors import NotFound
@@ -19,25 +20,6 @@ SECRET = b"0123456789abcdef0123456789abcdef"
 OTHER = b"fedcba9876543210fedcba9876543210"
 ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 IDS = SignedIds([SECRET])
-
-CLAIMS = UploadClaims(
-    upload_uuid="0190f3c0",
-    policy="default",
-    bucket="media",
-    key="uploads/ann/é/photo.jpg",
-    method="put",
-    min_size=5,
-    max_size=5,
-    content_type="image/jpeg",
-    checksum=Checksum("crc32", "AAAAAA=="),
-    part_checksum=None,
-    upload_id="",
-    part_size=0,
-    no_overwrite=True,
-    tags_object=False,
-    replaceable_until=0,
-    expires_at=1_800_000_000,
-)
 
 TEXT = st.text(max_size=30)
 SIZES = st.integers(min_value=0, max_value=10**14)

@@ -77,11 +77,11 @@ def _policy(target: Target, name: str, probes: Sequence[Probe]) -> Finding:
     callers = target.callers.get(name)
     found = f"by {listed(working)}"
     if callers is None:
-        return warning(check, f"{found}; no caller can use it", _let_somebody_use_it(target))
+        return warning(check, f"{found}; no caller can use it", _let_a_caller_use_it(target))
     return ok(check, f"{found}; for {callers}")
 
 
-def _let_somebody_use_it(target: Target) -> str:
+def _let_a_caller_use_it(target: Target) -> str:
     if not target.callers:
         return "configure who may call: UPLOADSVC_AUTH__..."
     return "list it under the policies of a key in UPLOADSVC_AUTH__API_KEYS, or remove it"
