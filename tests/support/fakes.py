@@ -120,6 +120,7 @@ class FakeBucket:
         clock: The clock of everything.
         credentials: The credentials that sign; an error is raised.
         asked: Number of times that credentials were asked for.
+        ids: Signer of the upload ids.
     """
 
     def __init__(self, policy: Policy | None = None) -> None:
@@ -141,12 +142,13 @@ class FakeBucket:
             credentials=self._credentials,
             clock=self.clock,
         )
-        policies, ids = PolicyRegistry({"default": planner}), SignedIds([b"s" * 32])
+        policies = PolicyRegistry({"default": planner})
+        self.ids = SignedIds([b"s" * 32])
         self.creator = UploadCreator(
             policies=policies,
             presigner=self.presigner,
             multipart=self.multipart,
-            ids=ids,
+            ids=self.ids,
             clock=self.clock,
         )
         self.uploads = Uploads(
@@ -155,7 +157,7 @@ class FakeBucket:
             presigner=self.presigner,
             storage=self.storage,
             multipart=self.multipart,
-            ids=ids,
+            ids=self.ids,
             receipts=Receipts(key=b"r" * 32, issuer="uploadsvc", audience="backend", expires_in=600),
             keeps_octet_stream=True,
             may_delete=False,

@@ -1,10 +1,12 @@
 """Completion waits for S3 as long as the caller asks, and part URLs end with their upload."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.support.fakes import NOON, FakeBucket
+from tests.support.claims import CLAIMS
+from tests.support.fakes import BUCKET, NOON, FakeBucket
 
 from uploadsvc.domain.errors import (
     NotFound,
@@ -118,3 +120,11 @@ async def test_another_user_has_no_such_upload(bucket: FakeBucket) -> None:
     with pytest.raises(NotFound):
         await bucket.uploads.status(Principal(user="bob"), upload_id)
     assert bucket.storage.calls == 0
+
+
+async def test_an_id_for_another_bucket_is_not_found(bucket: FakeBucket) -> None:
+    """Two deployments may share a secret and a key prefix."""
+    claims = replace(CLAIMS, bucket=BUCKET, tags_object=True)
+    assert (await bucket.uploads.status(ANN, bucket.ids.sign(claims))).status == "pending"
+    with pytest.raises(NotFound, match=r"^There is no such upload\.$"):
+        await bucket.uploads.status(ANN, bucket.ids.sign(replace(claims, bucket="another-bucket")))
