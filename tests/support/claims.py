@@ -20,6 +20,6 @@ CLAIMS: Final = UploadClaims(
     part_size=0,
     no_overwrite=True,
     tags_object=False,
-    replaceable_until=0,
+    url_expires_at=0,
     expires_at=1_800_000_000,
 )

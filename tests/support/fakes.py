@@ -161,6 +161,7 @@ class FakeBucket:
             receipts=Receipts(key=b"r" * 32, issuer="uploadsvc", audience="backend", expires_in=600),
             keeps_octet_stream=True,
             may_delete=False,
+            may_write=False,
             clock=self.clock,
         )
 

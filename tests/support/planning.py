@@ -1,6 +1,7 @@
 """A planner, and plans for made-up requests."""
 
 import dataclasses
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -32,12 +33,12 @@ RICH: dict[str, Any] = {
 TRAITS = {one.name for one in dataclasses.fields(ClientTraits)}
 
 
-def a_planner(provider: str = "aws", **fields: Any) -> Planner:  # noqa: ANN401 - any field of a policy
-    """Return the planner of a policy that passes its checks."""
+def a_planner(provider: str = "aws", *, others: Sequence[Policy] = (), **fields: Any) -> Planner:  # noqa: ANN401 - any field of a policy
+    """Return the planner of a policy that passes its checks, beside others."""
     policy = Policy(**{"name": "p", **fields})
     namespace = Namespace("uploads")
     policy.check(provider=PROVIDERS[provider], namespace=namespace)
-    return Planner(policy=policy, provider=PROVIDERS[provider], namespace=namespace)
+    return Planner(policy=policy, provider=PROVIDERS[provider], namespace=namespace, others=others)
 
 
 def a_plan(planner: Planner, **fields: Any) -> Plan:  # noqa: ANN401 - any field of a request

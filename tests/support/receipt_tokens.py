@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import jwt
 from tests.support.receipt_keys import KEYS, OTHER_EC, private_pem
+from tests.support.service import RECEIPT_SECRET
 
 from uploadsvc.tokens.receipt_keys import ReceiptPrivateKey, SharedKey, private_key
 from uploadsvc.tokens.receipts import TYP, Receipts
@@ -32,7 +33,7 @@ def key_set(key: Key) -> dict[str, Any]:
 
 def receipt_by(key: Key) -> str:
     """Return a receipt: of the user ann, for five bytes by the policy ``avatars``."""
-    claims = {"size": 5, "policy": "avatars", "key": "uploads/ann/a.jpg"}
+    claims = {"size": 5, "policy": "avatars", "key": "uploads/ann/a.jpg", "etag": "e"}
     return receipts_by(key).sign(claims, user="ann", jti="J", now=datetime.now(UTC))
 
 
@@ -44,6 +45,20 @@ def forged(key: Key, *, typ: str = TYP, without: str = "", **claims: object) -> 
     kept = {name: value for name, value in {**good, **claims}.items() if name != without}
     headers = {"typ": typ, "kid": checking.kid}
     return jwt.encode(kept, key.key, algorithm=checking.algorithm, headers=headers)
+
+
+def claims_of(receipt: str) -> dict[str, Any]:
+    """Verify a receipt of the tests' service as a backend does, with the shared secret alone."""
+    claims = jwt.decode(
+        receipt,
+        RECEIPT_SECRET,
+        algorithms=["HS256"],
+        audience="uploadsvc-receipts",
+        issuer="uploadsvc",
+        options={"require": ["exp", "iat", "jti", "sub"]},
+    )
+    assert isinstance(claims, dict)
+    return claims
 
 
 def refused(key: Key) -> list[str]:

@@ -116,6 +116,7 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
         receipts=receipts,
         keeps_octet_stream=store.keeps_octet_stream,
         may_delete=may_delete,
+        may_write=settings.uppy.credentials,
         clock=clock,
     )
     objects = Objects(

@@ -45,9 +45,15 @@ def build_presigner(s3: S3Settings, *, storage: Storage, clock: Callable[[], dat
 
 def build_planners(settings: Settings) -> dict[str, Planner]:
     """Return a planner for each policy, by name."""
+    policies = {name: section.policy(name) for name, section in settings.policies.items()}
     return {
-        name: Planner(policy=policy.policy(name), provider=settings.s3.store, namespace=settings.namespace)
-        for name, policy in settings.policies.items()
+        name: Planner(
+            policy=policy,
+            provider=settings.s3.store,
+            namespace=settings.namespace,
+            others=[other for other in policies.values() if other is not policy],
+        )
+        for name, policy in policies.items()
     }
 
 

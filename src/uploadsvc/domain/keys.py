@@ -36,6 +36,16 @@ _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,16}")
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 PLACEHOLDERS = ("uuid", "filename", "ext", "date", "policy")
+# What each placeholder can become.
+_FORMS = {
+    "uuid": "([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})",
+    "filename": "[^/]+",
+    "ext": r"(?:\.[a-z0-9]{1,16})?",
+    "date": "[0-9]{4}/[0-9]{2}/[0-9]{2}",
+    "year": "[0-9]{4}",
+    "month": "[0-9]{2}",
+    "day": "[0-9]{2}",
+}
 
 
 def encode_user(user: str) -> str:
@@ -147,8 +157,13 @@ class Namespace:
         """
         return f"{self.key_prefix}/{encode_user(user)}/"
 
-    def relative_key(self, user: str, relative_key: str) -> str:
+    def relative_key(self, user: str, relative_key: str, *, folder: str = "") -> str:
         """Return the whole key for a key below the user's prefix.
+
+        Args:
+            user: The user id.
+            relative_key: The key, below ``folder``.
+            folder: A folder below the user's prefix, with a slash at its end.
 
         Raises:
             InvalidKey: The key is not valid, or not in Unicode NFC.
@@ -160,7 +175,7 @@ class Namespace:
             raise InvalidKey(detail, field="relative_key")
         # Both must be valid: the key as given, and the whole.
         check_key(relative_key, field="relative_key")
-        return check_key(self.user_prefix(user) + relative_key, field="relative_key")
+        return check_key(self.user_prefix(user) + folder + relative_key, field="relative_key")
 
     def owned_key(self, user: str, key: str) -> str:
         """Return ``key`` if it is below the user's prefix.
@@ -223,6 +238,10 @@ class KeyTemplate:
         """Whether every upload gets its own key."""
         return "{uuid}" in self.text
 
+    def pattern(self, policy: str) -> re.Pattern[str]:
+        """Return a pattern of all keys below a user's prefix that this template can make for a policy."""
+        return re.compile(_pattern(self.text, policy))
+
     def unique_name(self, rest: str, *, policy: str) -> str | None:
         """Return the ``{uuid}`` part of a key that this template may have made, or ``None``.
 
@@ -230,16 +249,7 @@ class KeyTemplate:
             rest: Key below the user's prefix.
             policy: Name of the policy.
         """
-        forms = {
-            "uuid": "([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})",
-            "filename": "[^/]+",
-            "ext": r"(?:\.[a-z0-9]{1,16})?",
-            "date": "[0-9]{4}/[0-9]{2}/[0-9]{2}",
-            "policy": re.escape(policy),
-        }
-        texts = _PLACEHOLDER.split(self.text)
-        pattern = "".join(forms[text] if index % 2 else re.escape(text) for index, text in enumerate(texts))
-        match = re.fullmatch(pattern, rest)
+        match = self.pattern(policy).fullmatch(rest)
         return match[1] if match and match.groups() else None
 
     def expand(self, values: Mapping[str, str]) -> str:
@@ -256,3 +266,45 @@ class KeyTemplate:
             "policy": policy,
         }
         return len(self.expand(values).encode())
+
+    def area(self, policy: str) -> "KeyArea":
+        """Return the keys that this template can make for a policy."""
+        text = self.text.replace("{policy}", policy).replace("{date}", "{year}/{month}/{day}")
+        return KeyArea(tuple(text.split("/")))
+
+
+@dataclass(frozen=True, slots=True)
+class KeyArea:
+    """Keys below a user's prefix that one policy can write.
+
+    Args:
+        segments: The segments of the keys; they may hold placeholders.
+        open: Whether any further segments follow.
+    """
+
+    segments: tuple[str, ...]
+    open: bool = False
+
+    def meets(self, other: "KeyArea") -> bool:
+        """Return whether a key may be in both areas. In doubt, it may."""
+        mine, others = self.segments, other.segments
+        if not self.open and len(others) + other.open > len(mine):
+            return False
+        if not other.open and len(mine) + self.open > len(others):
+            return False
+        return all(_segments_meet(*pair) for pair in zip(mine, others, strict=False))
+
+
+def _segments_meet(one: str, other: str) -> bool:
+    for text, pattern in ((one, other), (other, one)):
+        if "{" not in text:
+            return re.fullmatch(_pattern(pattern, ""), text) is not None
+    # Between two texts with placeholders, only what stands at their ends can differ for certain.
+    heads = sorted((text.partition("{")[0] for text in (one, other)), key=len)
+    tails = sorted((text.rpartition("}")[2] for text in (one, other)), key=len)
+    return heads[1].startswith(heads[0]) and tails[1].endswith(tails[0])
+
+
+def _pattern(template: str, policy: str) -> str:
+    texts = _PLACEHOLDER.split(template.replace("{policy}", policy))
+    return "".join(_FORMS[text] if index % 2 else re.escape(text) for index, text in enumerate(texts))

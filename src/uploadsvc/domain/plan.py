@@ -71,7 +71,6 @@ class Plan:
         tags_object: Whether the object's metadata names its upload (`UPLOAD_MARK`), because its key may have
             been used before.
         no_overwrite: Whether S3 refuses to replace an existing object.
-        replaceable: Whether a live URL could replace the stored object.
         parts: Parts of the file, for a multipart upload of known size.
         upload_expires_in: Lifetime of the upload in seconds.
     """
@@ -87,7 +86,6 @@ class Plan:
     expires_in: int
     tags_object: bool
     no_overwrite: bool
-    replaceable: bool
     parts: Parts | None
     upload_expires_in: int
     part_checksum: Algorithm | None

@@ -1,6 +1,6 @@
 """Plan uploads: from a policy and a request to everything that will be signed."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -21,14 +21,35 @@ UPLOAD_EXPIRES_IN: Final = 86_400
 
 
 class Planner:
-    """Plans uploads by one policy. Everything that does not depend on the request is computed once, here."""
+    """Plans uploads by one policy. Everything that does not depend on the request is computed once, here.
 
-    def __init__(self, *, policy: Policy, provider: Provider, namespace: Namespace) -> None:
+    Args:
+        policy: The policy.
+        provider: The store.
+        namespace: The key prefix.
+        others: The other policies. No caller can choose a key in their folders (``client_keys_prefix``), nor
+            one that they may make with ``{uuid}``. Neither can a caller choose one that this policy makes so,
+            unless it lets callers replace objects.
+    """
+
+    def __init__(
+        self,
+        *,
+        policy: Policy,
+        provider: Provider,
+        namespace: Namespace,
+        others: Collection[Policy] = (),
+    ) -> None:
         self.policy = policy
         self._provider = provider
         self._namespace = namespace
         self._headers = _object_headers(policy)
         self._fixed_metadata = {k: v for k, v in policy.metadata.items() if v is not None}
+        makers = others if policy.own_keys_replaced else (policy, *others)
+        self._made_keys = {one.name: one.key.pattern(one.name) for one in makers if one.key.unique}
+        mine = policy.client_folder
+        folders = {one.name: one.client_folder for one in others}
+        self._folders = {name: one for name, one in folders.items() if one and not mine.startswith(one)}
         self._usable = {free: policy.usable_methods(provider, may_replace=free) for free in (True, False)}
 
     @property
@@ -139,8 +160,6 @@ class Planner:
             expires_in=expires_in,
             tags_object=tags_object,
             no_overwrite=no_overwrite,
-            # URLs of parts are dead once the upload is complete.
-            replaceable=method == "post" or (method == "put" and not no_overwrite),
             parts=parts,
             upload_expires_in=upload_expires_in,
             part_checksum=request.checksum_algorithm if method == "multipart" else None,
@@ -296,7 +315,9 @@ class Planner:
             if not self.policy.client_keys:
                 detail = f"Policy {self.policy.name!r} chooses keys itself; leave relative_key out."
                 raise errors.Forbidden(detail, field="relative_key")
-            return self._namespace.relative_key(user, request.relative_key)
+            key = self._namespace.relative_key(user, request.relative_key, folder=self.policy.client_folder)
+            self._check_chosen(self.policy.client_folder + request.relative_key, field="relative_key")
+            return key
         filename = safe_filename(request.filename or "file")
         values = {
             "uuid": unique,
@@ -306,7 +327,21 @@ class Planner:
             "policy": self.policy.name,
         }
         # Template and prefix were checked at start, and the user segment and the filename are safe.
-        return self._namespace.user_prefix(user) + self.policy.key.expand(values)
+        rest = self.policy.key.expand(values)
+        if not self.policy.key.unique:
+            self._check_chosen(rest, field="filename")
+        return self._namespace.user_prefix(user) + rest
+
+    def _check_chosen(self, rest: str, *, field: str) -> None:
+        # The URLs of an upload with a new key may overwrite, so no other upload may have that key.
+        for owner, folder in self._folders.items():
+            if rest.startswith(folder):
+                detail = f"Keys below {folder!r} in your prefix are for policy {owner!r}."
+                raise errors.InvalidKey(detail, field=field)
+        for maker, keys in self._made_keys.items():
+            if keys.fullmatch(rest):
+                detail = f"Policy {maker!r} makes keys of this form, with a UUID; choose another form."
+                raise errors.InvalidKey(detail, field=field)
 
     def _method(self, request: UploadRequest, *, may_replace: bool) -> Method:
         usable = self._usable_methods(request, may_replace=may_replace)

@@ -1,12 +1,21 @@
 """Policies: the operator's rules for uploads, checked once at start."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import permutations, product
 from typing import Literal, get_args
 
 from uploadsvc.domain import media_types
-from uploadsvc.domain.keys import MAX_KEY_BYTES, MAX_USER_SEGMENT_BYTES, KeyTemplate, Namespace
+from uploadsvc.domain.errors import InvalidKey
+from uploadsvc.domain.keys import (
+    MAX_KEY_BYTES,
+    MAX_USER_SEGMENT_BYTES,
+    KeyArea,
+    KeyTemplate,
+    Namespace,
+    check_key,
+)
 from uploadsvc.domain.metadata import MAX_METADATA_BYTES, encoded_size, is_metadata_name
 from uploadsvc.domain.parts import MAX_PART_SIZE, MIN_PART_SIZE
 from uploadsvc.domain.providers import GIB, MAX_SINGLE_PUT, Provider
@@ -50,12 +59,14 @@ class PolicyError(ValueError):
     Args:
         field: The policy's field at fault.
         message: What is wrong, and what is allowed.
+        policy: Name of the policy, if the check was of several.
     """
 
-    def __init__(self, field: str, message: str) -> None:
+    def __init__(self, field: str, message: str, *, policy: str = "") -> None:
         super().__init__(message)
         self.field = field
         self.message = message
+        self.policy = policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +83,8 @@ class Policy:
         max_expires_in: Longest lifetime that a request may ask for.
         key: Template for keys of new objects, below the user's prefix.
         client_keys: Whether callers may choose the key below their prefix.
+        client_keys_prefix: Folder below the user's prefix in which the keys lie that callers choose, without
+            its slashes; empty for the user's prefix itself.
         overwrite: Whether an upload may replace an object.
         metadata: User metadata by name: a fixed value, or ``None`` for one that the caller may give.
         acl: Canned ACL of new objects.
@@ -98,6 +111,7 @@ class Policy:
     max_expires_in: int = 3600
     key: KeyTemplate = field(default_factory=lambda: KeyTemplate("{uuid}/{filename}"))
     client_keys: bool = False
+    client_keys_prefix: str = ""
     overwrite: bool = False
     metadata: Mapping[str, str | None] = field(default_factory=dict)
     acl: Acl | None = None
@@ -122,6 +136,25 @@ class Policy:
     def metadata_is_fixed(self) -> bool:
         """Whether the operator fixes the value of some metadata."""
         return any(value is not None for value in self.metadata.values())
+
+    @property
+    def client_folder(self) -> str:
+        """``client_keys_prefix`` with its slash at the end, or an empty string."""
+        return f"{self.client_keys_prefix}/" if self.client_keys_prefix else ""
+
+    @property
+    def own_keys_replaced(self) -> bool:
+        """Whether a caller may replace even the objects whose keys the template made with ``{uuid}``."""
+        return self.client_keys and self.overwrite
+
+    @property
+    def chosen_keys(self) -> Iterator[tuple[str, KeyArea]]:
+        """Keys that a caller can bring about again, with the policy's field that lets them."""
+        if self.client_keys:
+            folder = self.client_keys_prefix
+            yield "client_keys", KeyArea(tuple(folder.split("/")) if folder else (), open=True)
+        if not self.key.unique:
+            yield "key", self.key.area(self.name)
 
     def check(self, *, provider: Provider, namespace: Namespace) -> None:
         """Check the policy against itself, the store and the key prefix.
@@ -167,6 +200,15 @@ class Policy:
         room = MAX_KEY_BYTES - len(f"{namespace.key_prefix}//".encode()) - MAX_USER_SEGMENT_BYTES
         if (longest := self.key.longest(self.name)) > room:
             _refuse("key", f"it can give {longest} bytes; prefix and user leave {room}")
+        if self.client_keys_prefix:
+            if not self.client_keys:
+                _refuse("client_keys_prefix", "needs client_keys beside it")
+            try:
+                check_key(self.client_keys_prefix, field="client_keys_prefix")
+            except InvalidKey as error:
+                _refuse("client_keys_prefix", f"{error.detail} Write it like 'site'.")
+            if len(self.client_folder.encode()) >= room:
+                _refuse("client_keys_prefix", f"prefix and user leave {room} bytes for the whole key")
 
     def _check_values(self) -> None:
         if self.storage_class is not None and not _STORAGE_CLASS.fullmatch(self.storage_class):
@@ -257,6 +299,28 @@ class Policy:
         if not provider.form_tags and self.tags:
             return f"{provider.name} takes no tags in a form"
         return "they do not go together"
+
+
+def check_apart(policies: Collection[Policy]) -> None:
+    """Check that no policy can replace another policy's objects.
+
+    Keys with ``{uuid}`` need no check, nor do keys in another policy's folder: callers cannot choose them
+    (see `Planner`).
+
+    Raises:
+        PolicyError: A policy with ``overwrite`` lets callers choose a key that another policy lets them
+            choose too. The error's ``policy`` names it.
+    """
+    for policy, other in permutations(policies, 2):
+        if not policy.overwrite:
+            continue
+        for (name, area), (others_name, others) in product(policy.chosen_keys, other.chosen_keys):
+            folders = name == others_name == "client_keys"
+            if area == others if folders else area.meets(others):
+                setting = "client_keys_prefix" if name == "client_keys" else "key"
+                message = f"with overwrite, it could replace objects of policy {other.name!r}"
+                message += f"; set {setting} to a folder of its own"
+                raise PolicyError(name, message, policy=policy.name)
 
 
 def _refuse(field: str, message: str) -> None:

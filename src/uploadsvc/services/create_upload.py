@@ -140,7 +140,7 @@ class UploadCreator:
             part_size=plan.parts.part_size if plan.parts else 0,
             no_overwrite=plan.no_overwrite,
             tags_object=plan.tags_object,
-            replaceable_until=int(batch.expires_at.timestamp()) if plan.replaceable else 0,
+            url_expires_at=0 if plan.method == "multipart" else int(batch.expires_at.timestamp()),
             expires_at=int(upload_expires_at.timestamp()),
         )
         url, fields, parts = self._sign(plan, claims, batch)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from uploadsvc.domain import errors
+from uploadsvc.domain import errors, media_types
 from uploadsvc.domain.disposition import content_disposition
 from uploadsvc.domain.keys import MAX_KEY_BYTES, Namespace
 from uploadsvc.domain.objects import ListedObject, StoredObject
@@ -123,7 +123,10 @@ class Objects:
         filename: str | None,
         expires_in: int | None,
     ) -> tuple[str, datetime]:
-        """Return a presigned GET and its end. S3 is not called, so the object may not exist.
+        """Return a presigned GET and its end.
+
+        For an attachment S3 is not called, so the object may not exist. For ``inline`` its type is fetched
+        and signed, so that a page that replaces the object later is not run.
 
         Args:
             caller: The caller.
@@ -134,16 +137,34 @@ class Objects:
 
         Raises:
             Forbidden: The credential is good for uploads only.
-            NotFound: The object belongs to another user.
-            UploadsvcError: The key is malformed, or there are no credentials to sign with.
+            NotFound: The object belongs to another user, or does not exist and would be shown inline.
+            ContentTypeNotAllowed: A browser would run the object if it were shown inline.
+            UploadsvcError: The key is malformed, S3 does not answer, or there are no credentials.
         """
         caller.check_objects()
         key = self._namespace.owned_key(caller.user, key)
+        header = content_disposition(disposition or "attachment", filename or key.rpartition("/")[2])
+        query = {"response-content-disposition": header}
+        if disposition == "inline":
+            query["response-content-type"] = _passive_type((await self.get(caller, key)).content_type)
         lifetime = min(expires_in or self._expires_in, self._max_expires_in)
         batch = await self._presigner.start(expires_in=lifetime)
-        header = content_disposition(disposition or "attachment", filename or key.rpartition("/")[2])
-        url = batch.url("GET", key, query={"response-content-disposition": header})
-        return url, batch.expires_at
+        return batch.url("GET", key, query=query), batch.expires_at
+
+
+def _passive_type(stored: str) -> str:
+    try:
+        media_type = media_types.parse(stored)
+    except ValueError:
+        # A browser would guess, and might guess a page.
+        return media_types.DEFAULT
+    if media_types.is_active(media_type):
+        detail = (
+            f"The object is {media_types.essence(media_type)}, which a browser would run; "
+            "download it with disposition 'attachment'."
+        )
+        raise errors.ContentTypeNotAllowed(detail, field="disposition")
+    return media_type
 
 
 def _decode(cursor: str, *, max_bytes: int) -> str:

@@ -120,7 +120,7 @@ class RequestSigner:
         return await self._continue_multipart(caller, planner, request, request.upload_id)
 
     async def _put(self, caller: Principal, planner: Planner, request: S3Request) -> SignedRequest:
-        policy, wanted = planner.policy.name, self._upload_request(caller, request)
+        policy, wanted = planner.policy.name, self._upload_request(caller, planner, request)
         forms = request.takes_forms and "post" in planner.methods
         if not forms and request.size is None:
             url, key = await self._creator.bare_put(caller, policy, wanted)
@@ -134,7 +134,7 @@ class RequestSigner:
         self, caller: Principal, planner: Planner, request: S3Request
     ) -> SignedRequest:
         _check_unsized_parts(planner)
-        wanted = self._upload_request(caller, request, multipart=True)
+        wanted = self._upload_request(caller, planner, request, multipart=True)
         if wanted.relative_key is not None or not planner.policy.key.unique:
             detail = (
                 "A multipart upload that is signed request by request needs a key by the policy, with {uuid}."
@@ -184,13 +184,17 @@ class RequestSigner:
         check_total(sum(part.size for part in parts), min_size=policy.min_size, max_size=planner.max_size)
 
     def _upload_request(
-        self, caller: Principal, request: S3Request, *, multipart: bool = False
+        self, caller: Principal, planner: Planner, request: S3Request, *, multipart: bool = False
     ) -> UploadRequest:
         relative_key, filename = None, request.key
         if request.key.startswith(f"{self._namespace.key_prefix}/"):
             key = self._namespace.owned_key(caller.user, request.key)
-            relative_key = key.removeprefix(self._namespace.user_prefix(caller.user))
-            filename = relative_key
+            folder = planner.policy.client_folder
+            filename = key.removeprefix(self._namespace.user_prefix(caller.user))
+            if not filename.startswith(folder):
+                detail = f"Policy {planner.policy.name!r} takes keys below {folder!r} in your prefix."
+                raise errors.InvalidKey(detail, field="key")
+            relative_key = filename.removeprefix(folder)
         return UploadRequest(
             filename=filename,
             relative_key=relative_key,

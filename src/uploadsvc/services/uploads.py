@@ -26,7 +26,7 @@ from uploadsvc.services.multipart import (
     uploaded_parts,
 )
 from uploadsvc.services.policies import PolicyRegistry
-from uploadsvc.services.verification import verify
+from uploadsvc.services.verification import receipt_id, replaceable_until, verify
 from uploadsvc.tokens.receipts import Receipts
 from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims, listed_claims
 
@@ -64,7 +64,8 @@ class Completion:
         stored: The object in S3.
         checksum: Checksum that S3 confirms, if any.
         receipt: Signed receipt.
-        replaceable_until: Time until which a live URL could still replace the bytes.
+        replaceable_until: Time until which a caller could put other bytes in place of these; ``None`` if
+            nobody can.
     """
 
     stored: StoredObject
@@ -86,6 +87,7 @@ class Uploads:
         receipts: Signs receipts.
         keeps_octet_stream: Whether the store keeps that content type, or guesses another from the key.
         may_delete: Whether callers may delete stored objects.
+        may_write: Whether callers may get S3 credentials for their prefix.
         clock: Returns the current time, aware.
     """
 
@@ -101,6 +103,7 @@ class Uploads:
         receipts: Receipts,
         keeps_octet_stream: bool,
         may_delete: bool,
+        may_write: bool,
         clock: Callable[[], datetime],
     ) -> None:
         self._policies = policies
@@ -112,6 +115,7 @@ class Uploads:
         self._receipts = receipts
         self._guessed_types = frozenset() if keeps_octet_stream else frozenset({OCTET_STREAM})
         self._may_delete = may_delete
+        self._may_write = may_write
         self._clock = clock
 
     async def sign_parts(
@@ -208,6 +212,7 @@ class Uploads:
         stored = await self._assembled_in(wait, claims, etags, through_outages=through_outages)
         checksum = verify(claims, stored, guessed_types=self._guessed_types)
         now = self._now()
+        replaceable = self._replaceable_until(caller, claims, now)
         facts = {
             "bucket": stored.bucket,
             "key": stored.key,
@@ -217,13 +222,24 @@ class Uploads:
             "version_id": stored.version_id,
             "checksum": {"algorithm": checksum.algorithm, "value": checksum.value} if checksum else None,
             "policy": claims.policy,
+            "replaceable_until": replaceable and int(replaceable.timestamp()),
         }
-        live = claims.replaceable_until > now.timestamp()
         return Completion(
             stored=stored,
             checksum=checksum,
-            receipt=self._receipts.sign(facts, user=caller.user, jti=claims.upload_uuid, now=now),
-            replaceable_until=datetime.fromtimestamp(claims.replaceable_until, UTC) if live else None,
+            receipt=self._receipts.sign(facts, user=caller.user, jti=receipt_id(claims, stored), now=now),
+            replaceable_until=replaceable,
+        )
+
+    def _replaceable_until(self, caller: Principal, claims: UploadClaims, now: datetime) -> datetime | None:
+        planner = self._policies.get(claims.policy)
+        return replaceable_until(
+            claims,
+            policy=planner.policy if planner else None,
+            key=claims.key.removeprefix(self._namespace.user_prefix(caller.user)),
+            may_delete=self._may_delete,
+            may_write=self._may_write,
+            now=now,
         )
 
     async def _assembled_in(

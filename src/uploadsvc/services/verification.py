@@ -1,13 +1,20 @@
-"""Compare a stored object with the upload that it belongs to."""
+"""Compare a stored object with the upload that it belongs to, and tell how long it can be replaced."""
 
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Final
 
 from uploadsvc.domain import media_types
 from uploadsvc.domain.checksums import Checksum
 from uploadsvc.domain.errors import VerificationFailed
 from uploadsvc.domain.objects import StoredObject
+from uploadsvc.domain.policy import Policy
 from uploadsvc.tokens.signed_ids import UploadClaims
+
+NO_END: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""The time until which an object can be replaced that can be replaced at any time."""
 
 
 def verify(claims: UploadClaims, stored: StoredObject, *, guessed_types: AbstractSet[str]) -> Checksum | None:
@@ -42,6 +49,47 @@ def verify(claims: UploadClaims, stored: StoredObject, *, guessed_types: Abstrac
             return checksum
     # The store does not keep checksums. It compared this one when the bytes arrived, because it was signed.
     return None
+
+
+def replaceable_until(
+    claims: UploadClaims, *, policy: Policy | None, key: str, may_delete: bool, may_write: bool, now: datetime
+) -> datetime | None:
+    """Return the time until which a caller could put other bytes in place of the object.
+
+    A caller can do so through a URL of the upload itself, or with another upload that has the same key. Where
+    S3 refuses to overwrite, the object has to be deleted first.
+
+    Args:
+        claims: The upload.
+        policy: Its policy; ``None`` if the settings no longer have it.
+        key: Its key below the user's prefix.
+        may_delete: Whether callers may delete stored objects.
+        may_write: Whether callers may get S3 credentials for their prefix.
+        now: The current time, aware.
+
+    Returns:
+        The time; `NO_END` if another upload can have the key at any time; ``None`` if nobody can replace it.
+    """
+    if may_write or policy is None:
+        return NO_END
+    key_is_new = not claims.tags_object or (
+        claims.method == "multipart" and policy.key.unique_name(key, policy=policy.name) is not None
+    )
+    if (not key_is_new or policy.own_keys_replaced) and (policy.overwrite or may_delete):
+        return NO_END
+    # S3 forgets a multipart upload once it is complete, so URLs of its parts are dead.
+    if claims.method == "multipart" or (claims.no_overwrite and not may_delete):
+        return None
+    # Earlier releases signed no time into the ids of PUTs that must not overwrite.
+    end = datetime.fromtimestamp(claims.url_expires_at or claims.expires_at, UTC)
+    return end if end > now else None
+
+
+def receipt_id(claims: UploadClaims, stored: StoredObject) -> str:
+    """Return the id of a receipt: the same for the same upload and bytes, another for other bytes."""
+    facts = [claims.upload_uuid, stored.etag, stored.version_id or ""]
+    facts += [f"{one.algorithm}={one.value}" for one in stored.checksums]
+    return sha256("\n".join(facts).encode()).hexdigest()[:32]
 
 
 def _folded(media_type: str) -> str:

@@ -16,7 +16,7 @@ from uploadsvc.domain.endpoints import (
 )
 from uploadsvc.domain.errors import InvalidKey
 from uploadsvc.domain.keys import Namespace, check_key
-from uploadsvc.domain.policy import MAX_EXPIRES_IN, PolicyError
+from uploadsvc.domain.policy import MAX_EXPIRES_IN, PolicyError, check_apart
 from uploadsvc.domain.providers import PROVIDERS, Provider
 from uploadsvc.settings.auth import AuthSettings
 from uploadsvc.settings.policies import PolicySettings
@@ -377,6 +377,10 @@ class Settings(Section):
                 settings.policy(name).check(provider=self.s3.store, namespace=self.namespace)
             except PolicyError as error:
                 raise SettingsError(("policies", name, error.field), error.message) from None
+        try:
+            check_apart([settings.policy(name) for name, settings in self.policies.items()])
+        except PolicyError as error:
+            raise SettingsError(("policies", error.policy, error.field), error.message) from None
         for index, key in enumerate(self.auth.api_keys):
             for policy in key.policies:
                 if policy != "*" and policy not in self.policies:

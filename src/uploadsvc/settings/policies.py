@@ -47,7 +47,15 @@ class PolicySettings(Section):
     """
 
     client_keys: bool = False
-    """Let callers choose the key below their prefix (`relative_key`)."""
+    """Let callers choose the key below their prefix (`relative_key`). Keys of the form that a template with
+    `{uuid}` makes are refused, so that no caller can reach the objects of another policy with them.
+    """
+
+    client_keys_prefix: str = ""
+    """Folder below the user's prefix in which these keys lie, such as `site`. No other policy accepts keys in
+    it. Where one policy has `overwrite`, two policies with `client_keys` need different folders, and a `key`
+    without `{uuid}` needs one too (`docs/{filename}`).
+    """
 
     overwrite: bool = False
     """Let uploads replace existing objects."""

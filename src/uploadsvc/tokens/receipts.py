@@ -56,9 +56,9 @@ class Receipts:
         """Return a receipt for an object.
 
         Args:
-            claims: ``bucket key size content_type etag version_id checksum policy``.
+            claims: ``bucket key size content_type etag version_id checksum policy replaceable_until``.
             user: The owner of the upload (``sub``).
-            jti: The UUID of the upload. A repeated completion has the same, so a backend can count it once.
+            jti: The id of the receipt. A repeated completion has the same, so a backend can count it once.
             now: The time of signing, aware.
         """
         issued_at = int(now.timestamp())

@@ -40,7 +40,7 @@ class UploadClaims:
             began without its size.
         no_overwrite: Whether S3 must refuse to complete a multipart upload over an existing object.
         tags_object: Whether the object must name this upload in its metadata.
-        replaceable_until: The end of the last URL that could replace the object, Unix seconds; 0 for none.
+        url_expires_at: The end of the URL or the form, Unix seconds; 0 for a multipart upload.
         expires_at: The end of the id, Unix seconds.
     """
 
@@ -58,7 +58,7 @@ class UploadClaims:
     part_size: int
     no_overwrite: bool
     tags_object: bool
-    replaceable_until: int
+    url_expires_at: int
     expires_at: int
 
     @property
@@ -89,7 +89,7 @@ def listed_claims(bucket: str, key: str, upload_id: str, expires_at: int) -> Upl
         part_size=0,
         no_overwrite=True,
         tags_object=True,
-        replaceable_until=0,
+        url_expires_at=0,
         expires_at=expires_at,
     )
 
@@ -148,7 +148,7 @@ def _values(claims: UploadClaims) -> list[object]:
         claims.part_size,
         claims.no_overwrite,
         claims.tags_object,
-        claims.replaceable_until,
+        claims.url_expires_at,
         claims.expires_at,
     ]
 

@@ -467,7 +467,10 @@ async function openObject(user, key) {
     tab.location.replace(url);
   } catch (error) {
     tab.close();
-    throw error;
+    if (error.code !== "content_type_not_allowed") throw error;
+    // A page or a script is saved instead: the service shows none.
+    const { url } = await clients.get(user).download(key);
+    location.assign(url);
   }
 }
 

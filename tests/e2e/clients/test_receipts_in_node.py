@@ -66,5 +66,5 @@ async def test_an_endpoint_takes_what_is_the_users(tmp_path: Path) -> None:
     good, invoice = receipt_by(key), forged(key, policy="invoices")
     calls = [("avatarOf", "ann", good), ("avatarOf", "bob", good), ("avatarOf", "ann", invoice)]
     taken, *others = await called(tmp_path, key, calls)
-    assert taken["returned"] == {"upload": "J", "key": "uploads/ann/a.jpg"}
+    assert taken["returned"] == {"receipt": "J", "key": "uploads/ann/a.jpg", "etag": "e"}
     assert [one["thrown"] for one in others] == ["another user's upload, or one of another kind"] * 2

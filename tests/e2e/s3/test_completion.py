@@ -1,30 +1,15 @@
 """Completion is verified, not believed; its receipt is checked by a backend that asks nobody."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx
-import jwt
 import pytest
+from tests.support.receipt_tokens import claims_of
 from tests.support.servers import S3Server
-from tests.support.service import RECEIPT_SECRET, authorization, service_client, settings_for
+from tests.support.service import authorization, service_client, settings_for
 from tests.support.transfers import create, put
 
 CONTENT = b"hello, bytes"
-
-
-def claims_of(receipt: str) -> dict[str, Any]:
-    """Check a receipt as a backend does, with the shared secret alone."""
-    claims = jwt.decode(
-        receipt,
-        RECEIPT_SECRET,
-        algorithms=["HS256"],
-        audience="uploadsvc-receipts",
-        issuer="uploadsvc",
-        options={"require": ["exp", "iat", "jti", "sub"]},
-    )
-    assert isinstance(claims, dict)
-    return claims
 
 
 async def test_it_is_incomplete_until_the_bytes_are_there(
@@ -46,7 +31,9 @@ async def test_it_is_incomplete_until_the_bytes_are_there(
         assert claims[name] == facts[name], name
     assert claims["policy"] == "default"
     assert claims["jti"] == claims_of(second.json()["receipt"])["jti"]
-    assert first.json()["replaceable_until"] is None
+    # Callers may delete here, so its own URL could write again.
+    assert first.json()["replaceable_until"] == upload["expires_at"]
+    assert claims["replaceable_until"] == datetime.fromisoformat(upload["expires_at"]).timestamp()
     state = (await api.get(resource)).json()
     assert (state["status"], state["object"]["etag"]) == ("stored", facts["etag"])
 
@@ -83,7 +70,7 @@ async def test_an_older_object_proves_nothing(
     api: httpx.AsyncClient, http: httpx.AsyncClient, s3: S3Server, user: str
 ) -> None:
     """Same key, size and type, but of another upload: pending, incomplete, until the new bytes are there."""
-    key = f"uploads/{user}/notes.txt"
+    key = f"uploads/{user}/replace/notes.txt"
     async with s3.client() as admin:
         await admin.put_object(Bucket=s3.bucket, Key=key, Body=b"older bytes!", ContentType="text/plain")
     upload = await create(
@@ -96,23 +83,23 @@ async def test_an_older_object_proves_nothing(
     assert (await put(http, upload, CONTENT)).status_code == 200
     done = await api.post(f"{resource}/complete")
     assert done.status_code == 200
-    assert done.json()["replaceable_until"] == upload["expires_at"]
 
 
-async def test_an_object_by_another_policy_proves_nothing(
+async def test_a_policy_cannot_reach_the_objects_of_another(
     api: httpx.AsyncClient, http: httpx.AsyncClient, user: str
 ) -> None:
-    """One policy made up the key, another let it be named: the first upload is still pending."""
-    made_up = await create(api, filename="a.txt", size=len(CONTENT))
-    relative_key = made_up["key"].removeprefix(f"uploads/{user}/")
-    named = await create(
-        api, policy="replace", relative_key=relative_key, filename="a.txt", size=len(CONTENT)
-    )
-    assert named["key"] == made_up["key"]
-    assert (await put(http, named, CONTENT)).status_code == 200
-    assert (await api.post(f"/v1/uploads/{named['id']}/complete")).status_code == 200
-    answer = await api.post(f"/v1/uploads/{made_up['id']}/complete")
-    assert (answer.status_code, answer.json()["code"]) == (409, "upload_incomplete")
+    """Not even the same user can, who may overwrite: the object stays as it was verified."""
+    upload = await create(api, filename="a.txt", size=len(CONTENT))
+    assert (await put(http, upload, CONTENT)).status_code == 200
+    relative_key = upload["key"].removeprefix(f"uploads/{user}/")
+    for policy in ("keys", "replace"):
+        body = {"policy": policy, "relative_key": relative_key, "size": len(CONTENT)}
+        answer = await api.post("/v1/uploads", json=body)
+        if policy == "keys":
+            assert (answer.status_code, answer.json()["code"]) == (422, "invalid_key")
+            assert answer.json()["errors"][0]["field"] == "relative_key"
+        else:
+            assert answer.json()["key"] == f"uploads/{user}/replace/{relative_key}"
 
 
 async def test_a_guessed_type_that_a_browser_would_run_is_not_verified(

@@ -17,7 +17,12 @@ from tests.support.service import authorization, service_client, settings_for
 MIB = 1024**2
 POLICIES = {
     "video": {"part_size": "5MiB", "multipart_threshold": "5MiB", "client_keys": True},
-    "replacing": {"part_size": "5MiB", "client_keys": True, "overwrite": True},
+    "replacing": {
+        "part_size": "5MiB",
+        "client_keys": True,
+        "client_keys_prefix": "replacing",
+        "overwrite": True,
+    },
     "described": {
         "metadata": {"note": None, "source": "tests"},
         "cache_control": "max-age=60",

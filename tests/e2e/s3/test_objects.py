@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from tests.support.api import assert_problem
 from tests.support.servers import S3Server
 from tests.support.service import authorization, service_client, settings_for
 from tests.support.transfers import content_of, create, put, stored
@@ -141,6 +142,38 @@ async def test_a_download_is_an_attachment_unless_it_is_asked_for(
     assert (await http.get(url.replace("report.txt?", "other.txt?"))).status_code == 403
 
 
+@pytest.mark.parametrize("content_type", ["text/html", "image/svg+xml; charset=utf-8", "Text/XML"])
+async def test_a_page_is_not_shown_inline(
+    api: httpx.AsyncClient, http: httpx.AsyncClient, content_type: str
+) -> None:
+    """A bare URL leaves its type open, so what it stores may be a page."""
+    bare = (await api.get("/uploads", params={"filename": "x.html"})).json()["url"]
+    assert (await http.put(bare, content=b"<script>", headers={"Content-Type": content_type})).is_success
+    (listed,) = (await api.get("/v1/objects")).json()["objects"]
+    wanted = {"key": listed["key"], "disposition": "inline"}
+    answer = await api.post("/v1/downloads", json=wanted)
+    assert_problem(answer, "content_type_not_allowed", "disposition")
+    attachment = (await api.post("/v1/downloads", json={"key": listed["key"]})).json()["url"]
+    assert (await http.get(attachment)).headers["content-disposition"].startswith("attachment")
+
+
+async def test_an_object_shown_inline_keeps_its_type(
+    api: httpx.AsyncClient, http: httpx.AsyncClient, s3: S3Server
+) -> None:
+    """Even if a page takes its place, and even if its type is no media type."""
+    for stored_type, shown in (("Text/Plain", "text/plain"), ("page", "application/octet-stream")):
+        key = await stored(api, http, CONTENT)
+        async with s3.client() as admin:
+            await admin.put_object(Bucket=s3.bucket, Key=key, Body=b"a", ContentType=stored_type)
+            wanted = {"key": key, "disposition": "inline"}
+            url = (await api.post("/v1/downloads", json=wanted)).json()["url"]
+            await admin.put_object(Bucket=s3.bucket, Key=key, Body=b"<script>", ContentType="text/html")
+        answer = await http.get(url)
+        assert (answer.status_code, answer.content) == (200, b"<script>")
+        assert answer.headers["content-type"].partition(";")[0] == shown
+        assert (await http.get(url.replace("text%2Fplain", "text%2Fhtml") + "x")).status_code == 403
+
+
 async def test_a_download_of_nothing_is_told_by_s3(
     api: httpx.AsyncClient, http: httpx.AsyncClient, user: str
 ) -> None:
@@ -148,6 +181,8 @@ async def test_a_download_of_nothing_is_told_by_s3(
     answer = await api.post("/v1/downloads", json={"key": f"uploads/{user}/nothing"})
     assert answer.status_code == 201
     assert (await http.get(answer.json()["url"])).status_code == 404
+    inline = {"key": f"uploads/{user}/nothing", "disposition": "inline"}
+    assert_problem(await api.post("/v1/downloads", json=inline), "not_found")
 
 
 async def test_deleting_twice_is_fine(api: httpx.AsyncClient, http: httpx.AsyncClient) -> None:

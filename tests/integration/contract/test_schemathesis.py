@@ -45,7 +45,7 @@ ASK_S3: Final = frozenset(
         "getUppyCredentials",
     }
 )
-MAY_ASK_S3: Final = frozenset({"createUpload", "signUppyRequest"})
+MAY_ASK_S3: Final = frozenset({"createUpload", "createDownload", "signUppyRequest"})
 """For multipart uploads only."""
 
 

@@ -51,7 +51,7 @@ def test_an_endpoint_takes_what_is_the_users(tmp_path: Path, monkeypatch: pytest
     key = PUBLIC["Ed25519"]
     with backend(key, tmp_path, monkeypatch) as names:
         avatar_of = names["avatar_of"]
-        assert avatar_of("ann", receipt_by(key)) == {"upload": "J", "key": "uploads/ann/a.jpg"}
+        assert avatar_of("ann", receipt_by(key)) == {"receipt": "J", "key": "uploads/ann/a.jpg", "etag": "e"}
         for user, token in (("bob", receipt_by(key)), ("ann", forged(key, policy="invoices"))):
             with pytest.raises(PermissionError):
                 avatar_of(user, token)

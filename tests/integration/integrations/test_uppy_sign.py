@@ -24,12 +24,18 @@ POLICIES: Final[dict[str, dict[str, Any]]] = {
     "small": {"max_size": 10, "min_size": 2},
     "images": {"content_types": ["image/*"]},
     "keyed": {"client_keys": True},
-    "free": {"client_keys": True, "overwrite": True, "unsized_multipart": True},
+    "free": {
+        "client_keys": True,
+        "client_keys_prefix": "free",
+        "overwrite": True,
+        "unsized_multipart": True,
+    },
     "summed": {"checksum": "required"},
     "puts": {"methods": ["put"]},
 }
 NEW_KEY: Final = r"uploads/alice/[0-9a-f-]{36}/a b\.txt"
 MINE: Final = "uploads/alice/film.mp4"
+IN_FOLDER: Final = "uploads/alice/free/film.mp4"
 
 
 @pytest.fixture
@@ -219,9 +225,10 @@ async def test_tracked_uploads_cannot_be_continued_here(
 async def test_existing_objects_are_not_replaced(api: httpx.AsyncClient) -> None:
     """A bare URL cannot forbid overwriting, so a chosen key gets none unless the policy allows it."""
     assert await refused(api, method="PUT", key=MINE, policy="keyed") == "method_not_available"
-    put = await signed(api, method="PUT", key=MINE, policy="free")
-    assert (put["key"], signed_headers(put["url"])) == (MINE, "host")
-    assert await refused(api, method="POST", key=MINE, policy="free") == "method_not_available"
+    assert await refused(api, method="PUT", key=MINE, policy="free") == "invalid_key"
+    put = await signed(api, method="PUT", key=IN_FOLDER, policy="free")
+    assert (put["key"], signed_headers(put["url"])) == (IN_FOLDER, "host")
+    assert await refused(api, method="POST", key=IN_FOLDER, policy="free") == "method_not_available"
 
 
 async def test_a_store_without_forms_gets_bare_urls(moto_server: S3Server) -> None:

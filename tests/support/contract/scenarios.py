@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, NoReturn, TypeAlias
+from uuid import UUID
 
 import httpx
 import jwt
@@ -240,6 +241,12 @@ async def another_file_sent(stage: Stage, operation: Operation) -> httpx.Respons
     return await ask(stage.plain, operation, await stage.target(stage.plain, b"more than five bytes"))
 
 
+@reaches("content_type_not_allowed", "createDownload")
+async def a_page_shown_inline(stage: Stage, operation: Operation) -> httpx.Response:
+    target = await stage.target(stage.plain, b"bytes", policy="pages", content_type="text/html")
+    return await ask(stage.plain, operation, target, changes={"disposition": "inline"})
+
+
 @reaches("invalid_key", *OBJECT)
 async def a_malformed_key(stage: Stage, operation: Operation) -> httpx.Response:
     return await ask(stage.plain, operation, Target(key="uploads/alice/../bob/photo.jpg"))
@@ -271,4 +278,5 @@ reaches("method_not_available", "createUpload")(_with(method="put", policy="form
 reaches("method_not_available", "getUploadUrl")(_with(policy="forms"))
 reaches("metadata_not_allowed", "createUpload")(_with(metadata={"album": "2026"}))
 reaches("invalid_key", "createUpload")(_with(policy="keyed", relative_key="a/../b"))
+reaches("invalid_key", "getUploadUrl")(_with(policy="named", filename=f"{UUID(int=1)}.jpg"))
 reaches("invalid_key", "listObjects")(_with(prefix="a//b"))

@@ -19,7 +19,9 @@ POLICIES: Final = {
     "sized": {"min_size": 5, "max_size": 10},
     "images": {"content_types": ["image/*"]},
     "summed": {"checksum": "required"},
-    "keyed": {"client_keys": True},
+    "keyed": {"client_keys": True, "client_keys_prefix": "keyed"},
+    "named": {"key": "named/{filename}", "overwrite": True},
+    "pages": {"key": "named/{uuid}{ext}", "content_types": ["text/html"]},
     "forms": {"methods": ["post"]},
 }
 UPPY: Final = {"credentials": True, "role_arn": "arn:aws:iam::123456789012:role/uploader"}

@@ -23,7 +23,7 @@ POLICIES: dict[str, Any] = {
     "tagged": {"tags": {"a": "b"}},
     "attached": {"content_disposition": "attachment"},
     "one-key": {"key": "{filename}"},
-    "replaced": {"key": "{filename}", "overwrite": True},
+    "replaced": {"key": "replaced/{filename}", "overwrite": True},
 }
 
 

@@ -11,6 +11,7 @@ from uploadsvc.domain.keys import (
     MAX_FILENAME_BYTES,
     MAX_KEY_BYTES,
     MAX_USER_SEGMENT_BYTES,
+    KeyArea,
     KeyTemplate,
     Namespace,
     check_key,
@@ -347,3 +348,50 @@ def test_the_longest_expansion_is_known_in_advance(filename: str) -> None:
         "policy": "default",
     }
     assert len(template.expand(values).encode()) <= template.longest("default")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "meet"),
+    [
+        ("{filename}", "{filename}", True),
+        ("{filename}", "avatar{ext}", True),
+        ("avatar{ext}", "logo{ext}", False),
+        ("{filename}", "docs/{filename}", False),
+        ("docs/{filename}", "site/{filename}", False),
+        ("{policy}/{filename}", "q/{filename}", False),
+        ("{policy}/{filename}", "p/{filename}", True),
+        ("{date}/{filename}", "2026/11/23/x", True),
+        ("{date}/{filename}", "{filename}/x/y/z", False),
+        ("{date}", "a/b/c", False),
+        ("{filename}.txt", "{filename}.jpg", False),
+        ("a{ext}", "a.txt", True),
+        ("a{ext}", "a-", False),
+    ],
+)
+def test_two_templates_may_make_the_same_key(*, one: str, other: str, meet: bool) -> None:
+    first, second = KeyTemplate(one).area("p"), KeyTemplate(other).area("q")
+    assert first.meets(second) is second.meets(first) is meet
+
+
+@pytest.mark.parametrize(
+    ("folder", "template", "meet"),
+    [
+        ("", "{filename}", True),
+        ("site", "{filename}", False),
+        ("site", "site/{filename}", True),
+        ("site", "{filename}/x", True),
+        ("site", "sites/{filename}", False),
+        ("a/b", "{filename}/x", False),
+        ("a/b", "{filename}/{filename}/x", True),
+    ],
+)
+def test_a_template_may_make_a_key_in_a_folder(*, folder: str, template: str, meet: bool) -> None:
+    area = KeyArea(tuple(folder.split("/")) if folder else (), open=True)
+    made = KeyTemplate(template).area("p")
+    assert area.meets(made) is made.meets(area) is meet
+
+
+def test_folders_meet_if_one_is_in_the_other() -> None:
+    folders = [KeyArea((), open=True), KeyArea(("a",), open=True), KeyArea(("a", "b"), open=True)]
+    assert all(one.meets(other) for one in folders for other in folders)
+    assert not folders[1].meets(KeyArea(("ab",), open=True))

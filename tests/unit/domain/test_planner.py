@@ -11,6 +11,7 @@ from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.keys import KeyTemplate
 from uploadsvc.domain.plan import UploadRequest
 from uploadsvc.domain.planner import Planner
+from uploadsvc.domain.policy import Policy
 from uploadsvc.domain.providers import GIB
 
 
@@ -83,7 +84,6 @@ def test_a_plain_put_signs_type_size_and_guard(size: int, headers: Mapping[str, 
     assert plan.headers == {"Content-Type": "application/octet-stream", "If-None-Match": "*", **headers}
     assert (plan.min_size, plan.max_size) == (size, size)
     assert not plan.tags_object
-    assert not plan.replaceable
 
 
 def test_a_plain_form_signs_key_and_type() -> None:
@@ -91,7 +91,6 @@ def test_a_plain_form_signs_key_and_type() -> None:
     plan = a_plan(a_planner(min_size=1, max_size=9))
     assert plan.fields == {"key": f"uploads/ann/{UNIQUE}/file", "Content-Type": "application/octet-stream"}
     assert (plan.min_size, plan.max_size) == (1, 9)
-    assert plan.replaceable
 
 
 def test_a_form_allows_at_most_the_size_of_one_request() -> None:
@@ -154,8 +153,6 @@ def test_auto_chooses_a_method_that_can_enforce_the_policy(
         plan = a_plan(planner, **fields)
         assert plan.method == outcome
         assert plan.no_overwrite is (outcome != "post" and not overwrite and provider != "b2")
-        # Of a multipart upload, the end is guarded, and then its URLs are dead.
-        assert plan.replaceable is (outcome != "multipart" and not plan.no_overwrite)
         assert ("If-None-Match" in plan.headers) is (outcome == "put" and plan.no_overwrite)
     else:
         with pytest.raises(UploadsvcError) as caught:
@@ -258,9 +255,46 @@ def test_overwriting_and_client_keys_need_the_policys_permission() -> None:
     assert refused(plain, errors.Forbidden, size=1, overwrite=True).field == "overwrite"
     assert refused(plain, errors.Forbidden, size=1, relative_key="a").field == "relative_key"
     free = a_planner(client_keys=True, overwrite=True)
-    assert a_plan(free, size=1, relative_key="a").replaceable
-    assert not a_plan(free, size=1, relative_key="a", overwrite=False).replaceable
+    assert not a_plan(free, size=1, relative_key="a").no_overwrite
+    assert a_plan(free, size=1, relative_key="a", overwrite=False).no_overwrite
     assert refused(free, errors.InvalidKey, size=1, relative_key="../a").field == "relative_key"
+
+
+def test_a_chosen_key_lies_in_the_policys_folder() -> None:
+    planner = a_planner(client_keys=True, client_keys_prefix="site")
+    assert a_plan(planner, size=1, relative_key="a/b").key == "uploads/ann/site/a/b"
+
+
+def test_a_policys_folder_is_closed_to_others() -> None:
+    """The deeper folder counts where one lies in another."""
+    others = [
+        Policy(name="q", client_keys=True, client_keys_prefix="site"),
+        Policy(name="r", client_keys=True, client_keys_prefix="site/docs"),
+    ]
+    free = a_planner(client_keys=True, others=others)
+    for key in ("site/a", "site/docs/a"):
+        assert "'q'" in refused(free, errors.InvalidKey, size=1, relative_key=key).detail
+    a_plan(free, size=1, relative_key="sites/a")
+    a_plan(free, size=1, relative_key="site")
+    inner = a_planner(client_keys=True, client_keys_prefix="site/docs", others=others[:1])
+    assert a_plan(inner, size=1, relative_key="a").key == "uploads/ann/site/docs/a"
+    outer = a_planner(client_keys=True, client_keys_prefix="site", others=others[1:])
+    assert "'r'" in refused(outer, errors.InvalidKey, size=1, relative_key="docs/a").detail
+    fixed = a_planner(key=KeyTemplate("{filename}/x"), others=others)
+    assert refused(fixed, errors.InvalidKey, size=1, filename="site").field == "filename"
+
+
+def test_a_chosen_key_has_not_the_form_of_one_that_a_policy_makes() -> None:
+    """An upload with a new key may be replaced through its own URLs, and must stay alone with it."""
+    others = [Policy(name="default"), Policy(name="fixed", key=KeyTemplate("{filename}"))]
+    taken = f"{UNIQUE}/file.txt"
+    for free in (a_planner(client_keys=True), a_planner(client_keys=True, overwrite=True, others=others)):
+        assert refused(free, errors.InvalidKey, size=1, relative_key=taken).field == "relative_key"
+        a_plan(free, size=1, relative_key=f"{UNIQUE}.txt")
+    # Within a policy that lets callers replace objects, they may replace any.
+    a_plan(a_planner(client_keys=True, overwrite=True), size=1, relative_key=taken)
+    fixed = a_planner(key=KeyTemplate("{filename}/x"), others=[Policy(name="o", key=KeyTemplate("{uuid}/x"))])
+    assert refused(fixed, errors.InvalidKey, size=1, filename=UNIQUE).field == "filename"
 
 
 @pytest.mark.parametrize(

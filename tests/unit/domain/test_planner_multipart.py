@@ -42,13 +42,12 @@ def test_only_headers_of_the_object_are_planned() -> None:
 
 
 @pytest.mark.parametrize("key", ["{uuid}/{filename}", "fixed"])
-def test_it_always_names_its_upload_and_is_never_replaceable(key: str) -> None:
+def test_it_always_names_its_upload(key: str) -> None:
     """S3 forgets the id of a finished multipart upload."""
     for overwrite in (True, False):
         plan = a_plan(a_planner(key=KeyTemplate(key), overwrite=overwrite), size=1, method="multipart")
         assert plan.tags_object
         assert plan.no_overwrite is not overwrite
-        assert not plan.replaceable
     assert not a_plan(a_planner("b2"), size=1, method="multipart").no_overwrite
 
 

@@ -1,12 +1,13 @@
 """A policy that can never work is refused at start, and the field is named."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from uploadsvc.domain.keys import KeyTemplate, Namespace
 from uploadsvc.domain.parts import MIB
-from uploadsvc.domain.policy import MAX_EXPIRES_IN, ChecksumRule, Policy, PolicyError
+from uploadsvc.domain.policy import MAX_EXPIRES_IN, ChecksumRule, Policy, PolicyError, check_apart
 from uploadsvc.domain.providers import GIB, PROVIDERS, TIB
 from uploadsvc.settings.policies import PolicySettings
 
@@ -195,3 +196,49 @@ def test_only_methods_that_enforce_the_policy_are_usable(
 ) -> None:
     policy = Policy(name="p", checksum=checksum)
     assert policy.usable_methods(PROVIDERS[provider], may_replace=may_replace) == methods
+
+
+@pytest.mark.parametrize(
+    ("fields", "other", "field"),
+    [
+        ({"client_keys": True}, {"client_keys": True}, "client_keys"),
+        ({"client_keys": True}, {"key": KeyTemplate("{filename}")}, "client_keys"),
+        ({"client_keys": True}, {"key": KeyTemplate("a/{filename}")}, "client_keys"),
+        ({"key": KeyTemplate("a/{filename}")}, {"client_keys": True}, "key"),
+        ({"key": KeyTemplate("{filename}")}, {"key": FIXED_KEY}, "key"),
+        ({"client_keys": True}, {}, None),
+        ({"client_keys": True, "client_keys_prefix": "a"}, {"client_keys": True}, None),
+        ({"client_keys": True}, {"client_keys": True, "client_keys_prefix": "a"}, None),
+        ({"client_keys": True, "client_keys_prefix": "a"}, {"key": KeyTemplate("{filename}")}, None),
+        ({"key": KeyTemplate("{policy}/{filename}")}, {"key": KeyTemplate("{policy}/{filename}")}, None),
+        ({}, {"key": KeyTemplate("{filename}")}, None),
+    ],
+)
+def test_a_policy_cannot_replace_the_objects_of_another(
+    fields: dict[str, Any], other: dict[str, Any], field: str | None
+) -> None:
+    """Overwriting needs a folder of its own, whatever the order of the policies."""
+    policies = [Policy(name="p", overwrite=True, **fields), Policy(name="q", **other)]
+    for listed in (policies, policies[::-1]):
+        if field is None:
+            check_apart(listed)
+            continue
+        with pytest.raises(PolicyError) as caught:
+            check_apart(listed)
+        assert (caught.value.policy, caught.value.field) == ("p", field)
+        assert "'q'" in caught.value.message
+    check_apart([replace(policy, overwrite=False) for policy in policies])
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"client_keys_prefix": "site"}, "needs client_keys"),
+        ({"client_keys": True, "client_keys_prefix": "/site"}, "like 'site'"),
+        ({"client_keys": True, "client_keys_prefix": "x" * 1000}, "leave"),
+    ],
+)
+def test_a_folder_for_client_keys_is_a_valid_key(fields: dict[str, Any], reason: str) -> None:
+    error = refusal(**fields)
+    assert error.field == "client_keys_prefix"
+    assert reason in error.message

@@ -39,7 +39,7 @@ ANY_CLAIMS = st.builds(
     part_size=SIZES,
     no_overwrite=st.booleans(),
     tags_object=st.booleans(),
-    replaceable_until=SIZES,
+    url_expires_at=SIZES,
     expires_at=SIZES,
 )
 

@@ -41,6 +41,7 @@ def simple_router(creator: UploadCreator, authenticate: Authenticate) -> APIRout
             "checksum_required",
             "file_too_small",
             "method_not_available",
+            "invalid_key",
             "internal_error",
             *STORAGE,
         ),

@@ -78,13 +78,19 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
         summary="Get a download URL",
         status_code=HTTPStatus.CREATED,
         response_description="A presigned GET.",
-        responses=problem_responses(*CALLER, "not_found", "body_too_large", "invalid_key", *STORAGE),
+        responses=problem_responses(
+            *CALLER, "not_found", "body_too_large", "invalid_key", "content_type_not_allowed", *STORAGE
+        ),
     )
     async def create_download(
         caller: Annotated[Principal, Depends(authenticate)],
         body: Annotated[CreateDownload, Body(examples=[{"key": EXAMPLE_KEY}])],
     ) -> Download:
-        """Sign a GET for one of your objects. Signing is local: where nothing is stored, S3 says so."""
+        """Sign a GET for one of your objects.
+
+        An attachment is signed locally, so S3 answers 404 if nothing is stored. With `inline`, the object
+        must exist, and must not be of a type that browsers run, such as HTML or SVG.
+        """
         url, expires_at = await objects.download_url(
             caller,
             body.key,

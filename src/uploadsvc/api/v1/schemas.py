@@ -332,7 +332,11 @@ class CompletedUpload(BaseModel):
         description="A JWT over what was verified, for any backend to check.", examples=["eyJhbGciOi…"]
     )
     replaceable_until: datetime | None = Field(
-        description="Until then a live URL could replace the bytes; null when nothing can.", examples=[_TIME]
+        description=(
+            "Until then, you could put other bytes in place of these; null if you cannot. "
+            "9999-12-31T23:59:59Z if another upload can have the same key at any time."
+        ),
+        examples=[_TIME],
     )
 
 
