@@ -25,7 +25,8 @@ from uploadsvc.domain.errors import IdentityProviderUnavailable
 ISSUER = "https://idp.example/realm"
 METADATA_URL = ISSUER + DISCOVERY_PATH
 KEYS = {"keys": [signing_key("ES256", 1).jwk]}
-TOKEN = IdentityProvider(issuer=ISSUER, keys=[signing_key("ES256", 1)]).token()
+# Made when the tests are collected, which may be long before one runs.
+TOKEN = IdentityProvider(issuer=ISSUER, keys=[signing_key("ES256", 1)]).token(exp=4_000_000_000)
 
 
 async def outcome(
