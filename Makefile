@@ -8,8 +8,16 @@ CLIENTS_MODULES := tests/e2e/clients/node_modules
 UPLOADERS_MODULES := tests/e2e/uploaders/node_modules
 NPM := PATH="$(CURDIR)/$(CLIENTS_VENV)/bin:$$PATH" npm --prefix
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
-# Two processes, each with its own servers: tests mostly wait for those.
-PARALLEL ?= --numprocesses 2 --dist loadfile
+# Install a lock file, and show its packages in a terminal: $(call install,environment,lock file)
+define install
+	@set -o pipefail; if [ -t 1 ]; then \
+		PYTHONUNBUFFERED=1 $(1)/bin/python $(subst --quiet,,$(PIP_INSTALL)) --require-hashes -r $(2) | \
+			awk '/^Collecting/ {printf "\r\033[K  Fetching %s", $$2; fflush()} \
+				/^Installing/ {printf "\r\033[K  Unpacking"; fflush()} END {printf "\r\033[K"}'; \
+	else $(1)/bin/python $(PIP_INSTALL) --require-hashes -r $(2); fi
+endef
+# Three processes, each with its own servers: tests mostly wait for those.
+PARALLEL ?= --numprocesses 3 --dist loadfile
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links $(LOCK_FLAGS)
 
@@ -80,25 +88,25 @@ $(VENV)/bin/python:
 # Each environment has a stamp file; a newer lock file triggers a new installation.
 $(VENV)/.dev: locks/dev.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Installing what uploadsvc needs ..."
-	@$(VENV)/bin/python $(PIP_INSTALL) --require-hashes -r locks/dev.txt
+	$(call install,$(VENV),locks/dev.txt)
 	@$(VENV)/bin/python $(PIP_INSTALL) --no-build-isolation --no-deps -e .
 	@touch $@
 
 $(VENV)/.test: locks/test.txt $(VENV)/.dev
 	@echo "Installing what the tests need ..."
-	@$(VENV)/bin/python $(PIP_INSTALL) --require-hashes -r locks/test.txt
+	$(call install,$(VENV),locks/test.txt)
 	@touch $@
 
 $(LOCALSTACK_VENV)/.ready: locks/localstack.txt
 	@echo "Setting up LocalStack in $(LOCALSTACK_VENV) ..."
 	@$(PYTHON) -m venv $(LOCALSTACK_VENV)
-	@$(LOCALSTACK_VENV)/bin/python $(PIP_INSTALL) --require-hashes -r locks/localstack.txt
+	$(call install,$(LOCALSTACK_VENV),locks/localstack.txt)
 	@touch $@
 
 $(CLIENTS_VENV)/.ready: locks/clients.txt
 	@echo "Setting up the client generators and Node.js in $(CLIENTS_VENV) ..."
 	@$(PYTHON) -m venv $(CLIENTS_VENV)
-	@$(CLIENTS_VENV)/bin/python $(PIP_INSTALL) --require-hashes -r locks/clients.txt
+	$(call install,$(CLIENTS_VENV),locks/clients.txt)
 	@touch $@
 
 $(CLIENTS_MODULES)/.ready: tests/e2e/clients/package-lock.json tests/e2e/clients/package.json $(CLIENTS_VENV)/.ready

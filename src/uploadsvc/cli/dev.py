@@ -37,7 +37,7 @@ async def develop(*, host: str, port: int, s3_endpoint: str | None, directory: P
     Raises:
         SettingsError: The environment has invalid settings.
         BindError: The address is in use.
-        SeaweedFSError: The embedded S3 does not start.
+        SeaweedFSError: The embedded S3 does not start, or exits.
         ProvisioningError: Bucket or CORS cannot be set up.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
@@ -91,20 +91,31 @@ async def _run(settings: Settings, listener: Any, host: str, port: int) -> None:
 
 @asynccontextmanager
 async def _watched(weed: SeaweedFS) -> AsyncIterator[None]:
-    """End the run with a message if the embedded S3 exits."""
-    task = asyncio.current_task()
+    """Stop the run if the embedded S3 exits.
+
+    Raises:
+        SeaweedFSError: It has exited.
+    """
+    status: int | None = None
 
     async def watch() -> None:
+        nonlocal status
         status = await weed.wait()
-        print(f"The embedded S3 has ended (status {status}); see {weed.log_path}", file=sys.stderr)  # noqa: T201 - a person reads
-        if task:
-            task.cancel()
+        # The way a person would stop the service: running requests end, and so does its lifespan.
+        signal.raise_signal(signal.SIGTERM)
 
     watcher = asyncio.create_task(watch())
     try:
         yield
+    except asyncio.CancelledError:
+        # During the start.
+        if status is None:
+            raise
     finally:
         watcher.cancel()
+    if status is not None:
+        message = f"the embedded S3 has ended (status {status}); see {weed.log_path}"
+        raise SeaweedFSError(message)
 
 
 def _banner(base: str, token: str, endpoint: str, bucket: str) -> str:

@@ -1,7 +1,7 @@
 """SeaweedFS as an embedded, strict S3: one child process on 127.0.0.1 over one directory.
 
 POSIX only, for its file locks. A directory holds ``data/`` (stored objects), ``s3.json`` (access keys),
-``weed.log`` (of the latest start), ``run.lock`` and ``weed.lock``.
+``ports.json``, ``weed.log`` (of the latest start), ``run.lock`` and ``weed.lock``.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ async def run_seaweedfs(
         directory = stack.enter_context(_owned(directory))
         await _end_orphan(directory)
         weed.write_identities(directory / "s3.json", {"admin": credentials, **(identities or {})})
-        ports = weed.free_ports()
+        ports = weed.free_ports(directory / "ports.json")
         stack.callback(weed.remove_sockets, ports)
         process = _spawn([str(binary), *_arguments(directory, ports), *extra_arguments], directory=directory)
         exited = asyncio.get_running_loop().run_in_executor(None, process.wait)

@@ -44,15 +44,41 @@ def find_weed() -> Path:
     raise WeedNotFoundError(message)
 
 
-def free_ports() -> dict[str, int]:
-    """Pick a free port on 127.0.0.1 for each server; its gRPC port, 10,000 above, is free too."""
+def free_ports(path: Path | None = None) -> dict[str, int]:
+    """Pick a free port on 127.0.0.1 for each server; its gRPC port, 10,000 above, is free too.
+
+    Args:
+        path: File that keeps the ports for the next start, so that URLs which name one go on working. Other
+            ports are picked if one of them is taken.
+    """
+    kept = _read_ports(path) if path else {}
+    if kept and all(_is_free(port) for port in kept.values()):
+        return kept
     candidates = random.sample(_PORTS, len(_PORTS))
-    free = (port for port in candidates if _is_free(port) and _is_free(port + _GRPC_OFFSET))
-    return {server: next(free) for server in _SERVERS}
+    free = (port for port in candidates if _is_free(port))
+    ports = {server: next(free) for server in _SERVERS}
+    if path:
+        path.write_text(json.dumps(ports))
+    return ports
+
+
+def _read_ports(path: Path) -> dict[str, int]:
+    try:
+        ports = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    known = isinstance(ports, dict) and ports.keys() == set(_SERVERS)
+    return ports if known and all(port in _PORTS for port in ports.values()) else {}
 
 
 def _is_free(port: int) -> bool:
+    return all(_can_listen(one) for one in (port, port + _GRPC_OFFSET))
+
+
+def _can_listen(port: int) -> bool:
     with socket.socket() as probe:
+        # As servers do: connections of the last start may not be quite over.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:

@@ -88,6 +88,15 @@ async def test_ctrl_c_during_the_start_leaves_no_process(tmp_path: Path) -> None
     assert "Ctrl-C ends it" not in running.out
 
 
+async def test_a_dead_s3_is_one_line(tmp_path: Path) -> None:
+    """It ends the service, in order."""
+    async with demo(tmp_path, free_port()) as running:
+        os.kill(int((tmp_path / ".uploadsvc" / "s3" / "weed.lock").read_text()), signal.SIGKILL)
+        assert await running.ended(seconds=20) == 1
+    assert "Traceback" not in running.err
+    assert running.err.splitlines()[-1].startswith("uploadsvc: the embedded S3 has ended (status -9); see ")
+
+
 async def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     """Nothing is started."""
     with socket.socket() as taken:
