@@ -99,11 +99,13 @@ async def test_what_waiting_cannot_change_is_told_at_once(bucket: FakeBucket) ->
 
 
 async def test_part_urls_end_with_their_upload() -> None:
-    bucket = FakeBucket(Policy(name="default", multipart_expires_in=1000))
+    """And live no longer than the policy allows."""
+    bucket = FakeBucket(Policy(name="default", multipart_expires_in=1000, max_expires_in=950))
     film = UploadRequest(filename="film.mp4", size=20 * MIB, method="multipart")
     grant = await bucket.creator.create(ANN, None, film)
     end = NOON + timedelta(seconds=1000)
-    for passed, expires_in, lives in ((0, None, 900), (100, 60, 60), (99, None, 801), (800, 300, 1)):
+    lifetimes = ((0, None, 900), (0, 5000, 950), (100, 60, 60), (99, None, 801), (800, 300, 1))
+    for passed, expires_in, lives in lifetimes:
         bucket.clock.move(passed)
         parts, expires_at = await bucket.uploads.sign_parts(
             ANN, grant.id, [1, 2], None, expires_in=expires_in

@@ -1,4 +1,4 @@
-"""How long a completed upload can be replaced, and which receipts are the same."""
+"""Which objects are verified, how long they can be replaced, and which receipts are the same."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,10 +9,11 @@ from tests.support.claims import CLAIMS
 from tests.support.fakes import NOON
 
 from uploadsvc.domain.checksums import Checksum
+from uploadsvc.domain.errors import VerificationFailed
 from uploadsvc.domain.keys import KeyTemplate
 from uploadsvc.domain.objects import StoredObject
 from uploadsvc.domain.policy import Policy
-from uploadsvc.services.verification import NO_END, receipt_id, replaceable_until
+from uploadsvc.services.verification import NO_END, receipt_id, replaceable_until, verify
 
 END = NOON + timedelta(minutes=15)
 MADE = "0190f3c0-0000-7000-8000-000000000000/photo.jpg"
@@ -36,6 +37,17 @@ def until(policy: Policy | None = None, *, gone: bool = False, **changes: Any) -
     rules |= {name: changes.pop(name) for name in rules.keys() & changes.keys()}
     claims = replace(CLAIMS, **{"url_expires_at": int(END.timestamp()), **changes})
     return replaceable_until(claims, policy=None if gone else policy or Policy(name="default"), **rules)  # type: ignore[arg-type]
+
+
+def test_another_checksum_than_the_promised_is_not_verified() -> None:
+    """A store that keeps none compared it when the bytes arrived, because it was signed."""
+    promised = CLAIMS.checksum
+    assert promised
+    assert verify(CLAIMS, replace(STORED, checksums=(promised,)), guessed_types=frozenset()) == promised
+    assert verify(CLAIMS, STORED, guessed_types=frozenset()) is None
+    other = Checksum("crc32", "AAAAAQ==")
+    with pytest.raises(VerificationFailed, match="different crc32"):
+        verify(CLAIMS, replace(STORED, checksums=(other,)), guessed_types=frozenset())
 
 
 def test_a_put_that_s3_guards_can_be_replaced_once_it_is_deleted() -> None:
