@@ -1,12 +1,22 @@
 """Settings of authentication."""
 
 from hashlib import sha256
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field
 
 from uploadsvc.auth.trusted_header import Network, trusted_networks
-from uploadsvc.settings.types import Names, Pem, Section, SettingsError, matching
+from uploadsvc.settings.types import (
+    Names,
+    Pem,
+    Secret,
+    Section,
+    SettingsError,
+    Text,
+    check,
+    clean,
+    matching,
+)
 
 KeyKind = Literal["secret", "public_key", "jwks_url", "issuer"]
 
@@ -27,7 +37,7 @@ _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}"
 class JwtSettings(Section):
     """JWTs from your login, verified with one of `secret`, `public_key`, `jwks_url` and `issuer`."""
 
-    secret: SecretStr | None = None
+    secret: Secret | None = None
     """HMAC secret that signs the JWTs; at least 32 bytes."""
 
     public_key: Pem | None = None
@@ -36,7 +46,7 @@ class JwtSettings(Section):
     jwks_url: str | None = None
     """URL of the public keys (a JWK Set)."""
 
-    issuer: str | None = None
+    issuer: Text | None = None
     """Required value of `iss`. If none of the other three is set, it is also the OIDC issuer whose discovery
     document leads to the keys.
     """
@@ -46,7 +56,7 @@ class JwtSettings(Section):
     one of `cors.allow_origins`.
     """
 
-    audience: str | None = None
+    audience: Text | None = None
     """Value that `aud` must be or contain. Required with `jwks_url`, and with `issuer` alone."""
 
     algorithms: Names = ()
@@ -54,7 +64,7 @@ class JwtSettings(Section):
     asymmetric ones with published keys.
     """
 
-    user_claim: str = Field(default="sub", min_length=1)
+    user_claim: Text = Field(default="sub", min_length=1)
     """Claim that holds the user."""
 
     @property
@@ -65,8 +75,8 @@ class JwtSettings(Section):
                 return name
         return None
 
-    @model_validator(mode="after")
-    def _check_keys(self) -> Self:
+    @check
+    def _check_keys(self) -> None:
         keys = [name for name in ("secret", "public_key", "jwks_url") if getattr(self, name) is not None]
         if len(keys) > 1:
             first = f"UPLOADSVC_AUTH__JWT__{keys[0].upper()}"
@@ -81,7 +91,6 @@ class JwtSettings(Section):
                 "missing; keys that are published sign for many services, so tokens must name this one (aud)"
             )
             raise SettingsError(("auth", "jwt", "audience"), message)
-        return self
 
 
 class ApiKeySettings(Section):
@@ -90,7 +99,9 @@ class ApiKeySettings(Section):
     name: str = Field(min_length=1, max_length=128)
     """Name of the service, for the logs."""
 
-    sha256: Annotated[str, matching("[0-9a-fA-F]{64}", "the key's SHA-256 in 64 hexadecimal digits")]
+    sha256: Annotated[
+        str, AfterValidator(clean), matching("[0-9a-fA-F]{64}", "the key's SHA-256 in 64 hexadecimal digits")
+    ]
     """Hash of the key: `printf %s "$KEY" | sha256sum`. The key itself is not stored."""
 
     policies: tuple[str, ...] = ("*",)
@@ -114,33 +125,37 @@ class AuthSettings(Section):
         """`trusted_proxies`, parsed and merged."""
         return trusted_networks(self.trusted_proxies)
 
-    @model_validator(mode="after")
-    def _check_trusted_header(self) -> Self:
+    @check
+    def _check_trusted_header(self) -> None:
         path = ("auth", "trusted_proxies")
         if self.trusted_header is None:
             if self.trusted_proxies:
                 raise SettingsError(path, "needs UPLOADSVC_AUTH__TRUSTED_HEADER beside it")
-            return self
+            return
         if not self.trusted_proxies:
             message = "missing; the CIDRs of the proxies that set the header, for example 10.0.0.0/24"
             raise SettingsError(path, message)
-        if self.trusted_header.lower() in _RESERVED_HEADERS:
-            message = (
-                f"{self.trusted_header!r} has a meaning of its own; use another, for example X-Forwarded-User"
-            )
-            raise SettingsError(("auth", "trusted_header"), message)
         try:
             trusted_networks(self.trusted_proxies)
         except ValueError as error:
             raise SettingsError(path, str(error)) from None
-        return self
 
-    @model_validator(mode="after")
-    def _check_api_keys(self) -> Self:
+    @check
+    def _check_header_name(self) -> None:
+        if self.trusted_header is not None and self.trusted_header.lower() in _RESERVED_HEADERS:
+            message = (
+                f"{self.trusted_header!r} has a meaning of its own; use another, for example X-Forwarded-User"
+            )
+            raise SettingsError(("auth", "trusted_header"), message)
+
+    @check
+    def _check_api_keys(self) -> None:
         seen = {_EMPTY_KEY: "is that of an empty key, so anyone could call"}
+        errors = []
         for index, key in enumerate(self.api_keys):
             digest = key.sha256.lower()
             if digest in seen:
-                raise SettingsError(("auth", "api_keys", str(index), "sha256"), seen[digest])
+                errors.append(SettingsError(("auth", "api_keys", str(index), "sha256"), seen[digest]))
             seen[digest] = f"is that of the key {key.name!r} too; each service has a key of its own"
-        return self
+        if errors:
+            raise SettingsError.together(errors)
