@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
+from uploadsvc.auth.jwks import MIN_KEYS_MAX_AGE
 from uploadsvc.auth.trusted_header import Network, trusted_networks
 from uploadsvc.settings.types import (
     Names,
@@ -52,12 +53,17 @@ class JwtSettings(Section):
     """
 
     cookie: Annotated[str, matching(_NAME, "a cookie name")] | None = None
-    """Name of a cookie that can carry the JWT. Writes with a cookie must come from the same origin or from
-    one of `cors.allow_origins`.
+    """Name of a cookie that can carry the JWT. Writes with a cookie must come from the same origin, from that
+    of `public_url`, or from one of `cors.allow_origins`.
     """
 
-    audience: Text | None = None
-    """Value that `aud` must be or contain. Required with `jwks_url`, and with `issuer` alone."""
+    audience: Names = ()
+    """Audiences; `aud` must be or contain one of them. Required with `jwks_url`, and with `issuer` alone."""
+
+    audience_claim: Text = Field(default="aud", min_length=1)
+    """Claim that names the audience, if it is not `aud`: `client_id` in the access tokens of Amazon Cognito,
+    `azp` in the session tokens of Clerk. If a token also has `aud`, that must hold too.
+    """
 
     algorithms: Names = ()
     """Accepted algorithms. If none are listed: HS256 with a secret, the key's own with a public key, and all
@@ -66,6 +72,19 @@ class JwtSettings(Section):
 
     user_claim: Text = Field(default="sub", min_length=1)
     """Claim that holds the user."""
+
+    allow_integer_user: bool = False
+    """Accept a user that is an integer. The user 17 and the user `"17"` then share one prefix."""
+
+    leeway: int = Field(default=30, ge=0, le=300)
+    """Seconds by which the clocks of login and service may differ: tokens count that much earlier (`nbf`) and
+    longer (`exp`).
+    """
+
+    keys_max_age: int = Field(default=86_400, ge=MIN_KEYS_MAX_AGE, le=2_592_000)
+    """Seconds for which published keys are used when they cannot be fetched again. They are fetched every 10
+    minutes; after this time without success, calls get 503, so that a withdrawn key does not live on.
+    """
 
     @property
     def key_kind(self) -> KeyKind | None:

@@ -260,6 +260,8 @@ def test_a_missing_file_is_refused(env: pytest.MonkeyPatch) -> None:
         ("AUTH__JWT__USER_CLAIM__X", "hunter2", "AUTH__JWT__USER_CLAIM", ""),
         ("SECRET_KEYS", "hunter2", "SECRET_KEYS", "must be a JSON list of strings"),
         ("SECRET_KEYS", '["hunter2"', "SECRET_KEYS", "line 1, column 11: Expecting ',' delimiter"),
+        ("AUTH__JWT__KEYS_MAX_AGE", "600", "AUTH__JWT__KEYS_MAX_AGE", "1200"),
+        ("AUTH__JWT__LEEWAY", "-1", "AUTH__JWT__LEEWAY", "greater than or equal to 0"),
     ],
 )
 def test_an_invalid_setting_is_reported_in_one_line(
@@ -345,6 +347,7 @@ PASTED = {
         "AUTH__JWT__SECRET",
         "AUTH__JWT__ISSUER",
         "AUTH__JWT__USER_CLAIM",
+        "AUTH__JWT__AUDIENCE_CLAIM",
         "RECEIPTS__SECRET",
         "S3__ACCESS_KEY_ID",
         "S3__SECRET_ACCESS_KEY",
@@ -368,11 +371,38 @@ def test_what_was_copied_with_an_item_of_a_list_is_refused(
     assert (error.variable, word in error.message) == ("UPLOADSVC_SECRET_KEYS__1", True)
     error = refused(env, AUTH__API_KEYS=json.dumps([{"name": "b", "sha256": pasted}]), SECRET_KEYS="")
     assert (error.variable, word in error.message) == ("UPLOADSVC_AUTH__API_KEYS__0__SHA256", True)
+    error = refused(env, AUTH__JWT__AUDIENCE=json.dumps(["web", pasted]), AUTH__API_KEYS="")
+    assert (error.variable, word in error.message) == ("UPLOADSVC_AUTH__JWT__AUDIENCE__1", True)
 
 
 @pytest.mark.parametrize("secret", [f'{SECRET}"', f"{SECRET} {SECRET}", f"'{SECRET}\"", "é" * 32])
 def test_other_secrets_are_kept_as_they_are(env: pytest.MonkeyPatch, secret: str) -> None:
     assert loaded(env, SECRET_KEY=secret).secrets == [secret.encode()]
+
+
+@pytest.mark.parametrize(
+    ("value", "audiences"),
+    [
+        ("uploads", ("uploads",)),
+        ("web, ios", ("web", "ios")),
+        ('["web", "a, b"]', ("web", "a, b")),
+        ("https://api.example.com/", ("https://api.example.com/",)),
+        # Some providers' client ids have only digits.
+        ("69629023906488334", ("69629023906488334",)),
+        ("007, 1e5", ("007", "1e5")),
+        ("true", ("true",)),
+        ("1e5", ("1e5",)),
+    ],
+)
+def test_audiences_are_one_or_several(
+    env: pytest.MonkeyPatch, tmp_path: Path, value: str, audiences: tuple[str, ...]
+) -> None:
+    """As a variable; a file may have one as text."""
+    assert loaded(env, AUTH__JWT__SECRET=SECRET, AUTH__JWT__AUDIENCE=value).auth.jwt.audience == audiences
+    path = tmp_path / "uploadsvc.toml"
+    path.write_text('[auth.jwt]\naudience = "uploads"\n')
+    env.delenv("UPLOADSVC_AUTH__JWT__AUDIENCE")
+    assert loaded(env, CONFIG_FILE=str(path)).auth.jwt.audience == ("uploads",)
 
 
 def test_a_missing_bucket_is_named(env: pytest.MonkeyPatch) -> None:
