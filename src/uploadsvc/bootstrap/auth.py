@@ -10,10 +10,32 @@ from uploadsvc.auth.discovery import JwksUrl, OidcIssuer
 from uploadsvc.auth.jwks import JwksVerifier
 from uploadsvc.auth.jwt import TokenVerifier, public_key_verifier, secret_verifier
 from uploadsvc.auth.trusted_header import TrustedHeader
-from uploadsvc.bootstrap.services import Clock, Services
+from uploadsvc.bootstrap.secrets import build_receipts, secret_keys
+from uploadsvc.bootstrap.services import Clock, Services, utc_now
 from uploadsvc.domain.endpoints import origin_of
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.settings.auth import AuthSettings, JwtSettings
+
+
+def check_settings(settings: Settings) -> None:
+    """Check what can only be checked by building it: keys, and that there is a way to authenticate.
+
+    Raises:
+        SettingsError: All the settings that stop the start for this.
+    """
+    errors = []
+    checks = (
+        lambda: build_receipts(settings, secret_keys(settings)),
+        lambda: build_jwt_verifier(settings.auth.jwt, clock=utc_now),
+        lambda: _check_configured(settings),
+    )
+    for each in checks:
+        try:
+            each()
+        except SettingsError as error:
+            errors.append(error)
+    if errors:
+        raise SettingsError.together(errors)
 
 
 def build_authenticator(
@@ -22,10 +44,10 @@ def build_authenticator(
     """Return the authenticator, and a context to enter before it verifies JWTs.
 
     Raises:
-        SettingsError: A key cannot be read or does not fit its algorithms, or nothing is configured.
+        SettingsError: A key cannot be read or does not fit its algorithms.
     """
     verify, keys = build_jwt_verifier(settings.auth.jwt, clock=services.clock)
-    authenticator = Authenticator(
+    return Authenticator(
         verify=verify,
         demo_tokens=services.demo_tokens,
         upload_tokens=services.upload_tokens,
@@ -33,15 +55,17 @@ def build_authenticator(
         cookie=settings.auth.jwt.cookie,
         trusted_header=_trusted_header(settings.auth),
         allowed_origins=_own_and_allowed_origins(settings),
-    )
-    ways = (verify, authenticator.demo_tokens, authenticator.api_keys, authenticator.trusted_header)
-    if not any(ways):
+    ), keys
+
+
+def _check_configured(settings: Settings) -> None:
+    auth = settings.auth
+    if not (auth.jwt.key_kind or auth.api_keys or auth.trusted_header or settings.demo):
         message = (
             "no authentication is configured, so every call would fail; set UPLOADSVC_AUTH__JWT__SECRET, "
             "__PUBLIC_KEY, __JWKS_URL or __ISSUER, UPLOADSVC_AUTH__API_KEYS or UPLOADSVC_AUTH__TRUSTED_HEADER"
         )
         raise SettingsError(("auth",), message)
-    return authenticator, keys
 
 
 def build_jwt_verifier(

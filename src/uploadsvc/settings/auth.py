@@ -105,6 +105,9 @@ class JwtSettings(Section):
                 "audience, algorithms and cookie need SECRET, PUBLIC_KEY, JWKS_URL or ISSUER beside them"
             )
             raise SettingsError(("auth", "jwt"), message)
+        if self.audience_claim != "aud" and not self.audience:
+            message = f"missing; the values of {self.audience_claim!r} (AUDIENCE_CLAIM) that are accepted"
+            raise SettingsError(("auth", "jwt", "audience"), message)
         if self.key_kind in {"jwks_url", "issuer"} and not self.audience:
             message = (
                 "missing; keys that are published sign for many services, so tokens must name this one (aud)"

@@ -84,6 +84,7 @@ def receipts_of(settings: Settings) -> Receipts:
         ({"AUTH__JWT__SECRET": None, "AUTH__JWT__AUDIENCE": "x"}, "AUTH__JWT", "need SECRET, PUBLIC_KEY"),
         ({"AUTH__JWT__SECRET": None, "AUTH__JWT__COOKIE": "x"}, "AUTH__JWT", "need SECRET, PUBLIC_KEY"),
         ({"AUTH__JWT__JWKS_URL": JWKS_URL}, "AUTH__JWT__JWKS_URL", "not both"),
+        ({"AUTH__JWT__AUDIENCE_CLAIM": "azp"}, "AUTH__JWT__AUDIENCE", "values of 'azp'"),
         (
             {"AUTH__JWT__SECRET": None, "AUTH__JWT__JWKS_URL": JWKS_URL},
             "AUTH__JWT__AUDIENCE",
@@ -261,6 +262,19 @@ def test_invalid_settings_stop_the_start(
     assert "\n" not in message
     assert "hunter2" not in message
     assert PRIVATE_PEM.splitlines()[1] not in message
+
+
+def test_every_setting_that_stops_the_start_is_reported(load: Callable[..., Settings]) -> None:
+    """Also if that shows only when its key is read."""
+    with pytest.raises(SettingsError) as caught:
+        create_app(load(SECRET_KEY=None, AUTH__JWT__SECRET=None))
+    assert [one.variable for one in caught.value.errors] == ["UPLOADSVC_SECRET_KEY", "UPLOADSVC_AUTH"]
+    with pytest.raises(SettingsError) as caught:
+        create_app(load(RECEIPTS__PRIVATE_KEY="x", AUTH__JWT__SECRET=SHORT))
+    assert [one.variable.removeprefix("UPLOADSVC_") for one in caught.value.errors] == [
+        "RECEIPTS__PRIVATE_KEY",
+        "AUTH__JWT__SECRET",
+    ]
 
 
 @pytest.mark.parametrize(
