@@ -159,7 +159,6 @@ class JwksVerifier:
         log("jwks_expired", max_age=self._keys_max_age)
         self._keys = self._jwk_set({})
         self._keys_fetched_at = None
-        self._fetched = False
 
     def _fetch_when_due(self, now: float) -> None:
         if self._client is None:

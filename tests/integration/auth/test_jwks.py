@@ -377,6 +377,23 @@ async def test_a_fetch_has_one_deadline(clock: Clock, monkeypatch: pytest.Monkey
     assert endpoint.given_up == 1
 
 
+async def test_a_body_that_never_ends_has_the_same_deadline(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However small its pieces are."""
+    monkeypatch.setattr(jwks, "DEADLINE", 0.2)
+
+    async def begun() -> AsyncIterator[bytes]:
+        yield b'{"keys": ['
+        await asyncio.Event().wait()
+
+    endpoint = Endpoint(lambda _: httpx.Response(200, content=begun()))
+    with capture_logs() as logs:
+        async with verifier_of(URL, clock, endpoint) as verifier:
+            assert await unavailable(verifier, endpoint_token()) == 30
+    assert [entry["reason"] for entry in logs] == ["TimeoutError"]
+
+
 async def test_the_first_fetch_starts_on_opening(clock: Clock) -> None:
     endpoint = Endpoint(lambda _: good())
     async with verifier_of(URL, clock, endpoint) as verifier:

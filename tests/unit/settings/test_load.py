@@ -236,7 +236,7 @@ def test_a_missing_file_is_refused(env: pytest.MonkeyPatch) -> None:
         ("POLICIES", "[]", "POLICIES", 'must be a JSON object by name, such as {"default": '),
         ("POLICIES", "17", "POLICIES", "must be a JSON object by name"),
         ("POLICIES", '{"default": {\n "key" "hunter2"}}', "POLICIES", "line 2, column 8: Expecting ':' "),
-        ("POLICIES", '{"default": "hunter2\\d"}', "POLICIES", "line 1, column 21: Invalid"),
+        ("POLICIES", '{"default": "hunter2\\d"}', "POLICIES", "line 1, column 21: Invalid \\escape); must"),
         ("POLICIES", "[" * 100_000, "POLICIES", "nested too deeply"),
         ("POLICIES__P", "hunter2", "POLICIES__P", "must be a JSON object"),
         ("POLICIES__P__METHODS", "get", "POLICIES__P__METHODS__0", "'put', 'post' or 'multipart'"),
