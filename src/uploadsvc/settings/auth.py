@@ -44,7 +44,7 @@ class JwtSettings(Section):
     public_key: Pem | None = None
     """Public key that verifies them: RSA with at least 2048 bits, EC (P-256, P-384, P-521) or Ed25519."""
 
-    jwks_url: str | None = None
+    jwks_url: Text | None = None
     """URL of the public keys (a JWK Set)."""
 
     issuer: Text | None = None

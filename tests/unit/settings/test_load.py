@@ -345,6 +345,7 @@ PASTED = {
     [
         "SECRET_KEY",
         "AUTH__JWT__SECRET",
+        "AUTH__JWT__JWKS_URL",
         "AUTH__JWT__ISSUER",
         "AUTH__JWT__USER_CLAIM",
         "AUTH__JWT__AUDIENCE_CLAIM",
