@@ -24,7 +24,7 @@ from uploadsvc.api.v1.policies import policies_router
 from uploadsvc.api.v1.receipts import receipts_router
 from uploadsvc.api.v1.tokens import tokens_router
 from uploadsvc.api.v1.uploads import uploads_router
-from uploadsvc.bootstrap.auth import build_authenticator
+from uploadsvc.bootstrap.auth import build_authenticator, check_settings
 from uploadsvc.bootstrap.services import Clock, Services, build_services, utc_now
 from uploadsvc.domain.principal import Principal
 from uploadsvc.settings import Settings, SettingsError, load_settings
@@ -51,6 +51,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     Raises:
         SettingsError: Something in the settings stops the start.
     """
+    check_settings(settings)
     services = build_services(settings, clock=clock)
     authenticator, keys = build_authenticator(settings, services)
     demo = _demo(settings, services)

@@ -13,7 +13,11 @@ from tests.support.sts import seaweedfs_with_sts, with_session
 __all__ = ["_moto", "moto_server"]
 
 
-_FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
+_FLAGS = [
+    *("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"),
+    # Names by which a browser does not know this machine, so that plain HTTP is not secure to it.
+    "--host-resolver-rules=MAP *.test 127.0.0.1",
+]
 
 
 @pytest.fixture(scope="session")

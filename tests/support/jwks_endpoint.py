@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 import httpx
 from tests.support.identity_provider import AUDIENCE
 
+from uploadsvc.auth.claims import ClaimRules
 from uploadsvc.auth.discovery import JwksUrl, OidcIssuer
 from uploadsvc.auth.jwks import JwksVerifier
 
+KEYS_MAX_AGE = 86_400.0
 URL = "https://idp.example/jwks.json"
 
 
@@ -77,10 +79,13 @@ def verifier_of(
     return JwksVerifier(
         source=JwksUrl(source) if isinstance(source, str) else source,
         algorithms=algorithms,
-        audience=AUDIENCE,
-        issuer=issuer,
-        user_claim=user_claim,
-        clock=lambda: datetime.now(UTC),
+        rules=ClaimRules(
+            clock=lambda: datetime.now(UTC),
+            audiences=(AUDIENCE,),
+            issuer=issuer,
+            user_claim=user_claim,
+        ),
+        keys_max_age=KEYS_MAX_AGE,
         timer=timer,
         transport=transport,
     )

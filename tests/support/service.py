@@ -54,14 +54,14 @@ def settings_for(server: S3Server, /, **sections: object) -> dict[str, Any]:
 
 
 def token_for(
-    user: str = "alice", *, expires_in: int = 300, secret: str = JWT_SECRET, **claims: object
+    user: str = "alice", *, expires_in: int = 3600, secret: str = JWT_SECRET, **claims: object
 ) -> str:
     """Return a bearer token that speaks for a user; ``claims`` add to its claims or replace them."""
     ends = datetime.now(UTC) + timedelta(seconds=expires_in)
     return jwt.encode({"sub": user, "exp": ends, **claims}, secret, algorithm="HS256")
 
 
-def authorization(user: str = "alice", *, expires_in: int = 300) -> dict[str, str]:
+def authorization(user: str = "alice", *, expires_in: int = 3600) -> dict[str, str]:
     """Return the header with which a user calls."""
     return {"Authorization": f"Bearer {token_for(user, expires_in=expires_in)}"}
 

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from uploadsvc.api.problems import Problem
-from uploadsvc.api.routing import set_security_headers
+from uploadsvc.api.routing import REFUSAL_KEY, set_security_headers
 
 PRINCIPAL_KEY: Final = "uploadsvc.principal"
 """Key of the scope under which authentication leaves the caller, for the access log."""
@@ -68,5 +68,6 @@ class RequestMiddleware:
                 ms=round((time.perf_counter() - started) * 1000, 2),
                 user=principal and principal.user,
                 **({"service": principal.service} if principal and principal.service else {}),
+                **({"reason": scope[REFUSAL_KEY]} if REFUSAL_KEY in scope else {}),
                 request_id=request_id,
             )

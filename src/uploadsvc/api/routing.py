@@ -12,10 +12,13 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
 from uploadsvc.api.problems import Problem, body_problem, domain_problem, validation_problem
-from uploadsvc.domain.errors import UploadsvcError
+from uploadsvc.domain.errors import Unauthenticated, UploadsvcError
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 TOO_LARGE: Final = f"A request's body may have {MAX_BODY_BYTES} bytes; files go straight to S3."
+REFUSAL_KEY: Final = "uploadsvc.refusal"
+"""Key of the scope under which a route leaves why a credential is not valid, for the access log."""
+
 _UNREADABLE: Final = "There was an error parsing the body"
 
 
@@ -44,6 +47,8 @@ class ProblemRoute(APIRoute):
             try:
                 response = await handle(Request(request.scope, _limited(request.receive)))
             except UploadsvcError as error:
+                if isinstance(error, Unauthenticated):
+                    request.scope[REFUSAL_KEY] = error.reason
                 response = self.render(domain_problem(error))
             except RequestValidationError as error:
                 response = self.render(validation_problem(error))

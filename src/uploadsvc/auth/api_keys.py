@@ -47,7 +47,7 @@ def api_key_principal(
     matching = [key for key in keys if hmac.compare_digest(key.digest, digest)]
     if not matching or not presented:
         detail = "There is no such API key."
-        raise Unauthenticated(detail)
+        raise Unauthenticated(detail, reason="api_key")
     policies, service = matching[0].policies, matching[0].name
     if not on_behalf_of:
         if not user_needed:

@@ -27,7 +27,7 @@ class Authenticator:
         api_keys: The API keys of other services.
         cookie: The name of the JWT cookie; ``None`` if off.
         trusted_header: The user header of a proxy; ``None`` if off.
-        allowed_origins: Other sites that may write with a cookie or through the proxy.
+        allowed_origins: Sites that may write with a cookie or through the proxy, whatever host they call.
     """
 
     verify: Verify | None
@@ -65,14 +65,14 @@ class Authenticator:
             check_proxied_write(request, self.allowed_origins)
             return Principal(user=user)
         detail = f"No credential came with the request; send {self._accepted()}."
-        raise Unauthenticated(detail)
+        raise Unauthenticated(detail, reason="no_credential")
 
     async def _bearer(self, authorization: str) -> Principal:
         scheme, _, token = authorization.partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
             detail = "Authorization must be 'Bearer' and a token."
-            raise Unauthenticated(detail)
+            raise Unauthenticated(detail, reason="scheme")
         typ = token_typ(limited(token))
         if typ == UPLOAD.typ:
             return self.upload_tokens.verify(token).principal
@@ -80,7 +80,7 @@ class Authenticator:
             return self.demo_tokens.verify(token).principal
         if self.verify is None:
             detail = f"Only upload tokens work as bearer tokens here; otherwise send {self._accepted()}."
-            raise Unauthenticated(detail)
+            raise Unauthenticated(detail, reason="wrong_kind")
         return await self.verify(token)
 
     def _accepted(self) -> str:
@@ -104,7 +104,7 @@ def limited(token: str) -> str:
     """
     if len(token) > MAX_TOKEN_CHARACTERS:
         detail = f"A token may have at most {MAX_TOKEN_CHARACTERS} bytes."
-        raise Unauthenticated(detail)
+        raise Unauthenticated(detail, reason="too_long")
     return token
 
 

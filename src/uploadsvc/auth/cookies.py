@@ -27,19 +27,24 @@ def cookie_value(headers: Sequence[str], name: str) -> str | None:
             values.add(value.strip('"'))
     if len(values) > 1:
         detail = "The cookie that signs in came more than once, with different values."
-        raise Unauthenticated(detail)
+        raise Unauthenticated(detail, reason="repeated")
     return next(iter(values), None)
 
 
 def check_cookie_write(request: AuthRequest, allowed_origins: frozenset[str]) -> None:
     """Check that a write with the cookie comes from this site or an allowed origin.
 
-    A page cannot set ``Sec-Fetch-Site``: https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header.
+    A page can set neither header: https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header,
+    https://fetch.spec.whatwg.org/#origin-header. Browsers leave out ``Sec-Fetch-Site`` where they speak plain
+    HTTP, except to this machine; there, a page of this very host may write.
 
     Raises:
         Forbidden: Another site made the browser send it, or the browser does not name the site.
     """
-    if request.method in _SAFE or request.headers.get("sec-fetch-site") == "same-origin":
+    site = request.headers.get("sec-fetch-site")
+    if request.method in _SAFE or site == "same-origin":
+        return
+    if site is None and _is_of_this_host(request, allowed_origins):
         return
     _check_origin(request, allowed_origins)
 
@@ -47,7 +52,9 @@ def check_cookie_write(request: AuthRequest, allowed_origins: frozenset[str]) ->
 def check_proxied_write(request: AuthRequest, allowed_origins: frozenset[str]) -> None:
     """Check that no other site made a browser send a write that a proxy signed in.
 
-    A proxy also signs programs in, for example by client certificate; they send neither header.
+    A proxy also signs programs in, for example by client certificate; they send neither header. The host does
+    not count here: a site can point its own name at this service (DNS rebinding), and a proxy that signs in
+    by address or certificate would sign that in too.
 
     Raises:
         Forbidden: Another site made the browser send it.
@@ -59,10 +66,26 @@ def check_proxied_write(request: AuthRequest, allowed_origins: frozenset[str]) -
         _check_origin(request, allowed_origins)
 
 
+def _is_of_this_host(request: AuthRequest, allowed_origins: frozenset[str]) -> bool:
+    """Tell whether ``Origin`` is that of the host that was called (``Host``), by http or https.
+
+    A site that points its own name here (DNS rebinding) passes, and gains nothing: a browser sends our cookie
+    only to the host that set it. The scheme is unknown behind a proxy. Where the host is known to be https, a
+    page by http is one that somebody on the network put there.
+    """
+    host, origin = (request.single("host") or "").lower(), request.single("origin")
+    if not host:
+        return False
+    secure = f"https://{host.removesuffix(':443')}"
+    if secure in allowed_origins:
+        return origin == secure
+    return origin in {secure, f"http://{host.removesuffix(':80')}"}
+
+
 def _check_origin(request: AuthRequest, allowed_origins: frozenset[str]) -> None:
     if request.single("origin") not in allowed_origins:
         detail = (
-            "A write signed in by a cookie or a proxy must come from this site (Sec-Fetch-Site: same-origin) "
-            "or from an allowed origin."
+            "A write signed in by a cookie or a proxy must come from this site (Sec-Fetch-Site: same-origin, "
+            "or this host in Origin) or from an allowed origin."
         )
         raise Forbidden(detail)

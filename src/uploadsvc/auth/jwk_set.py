@@ -8,7 +8,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from uploadsvc.auth.jwt import TokenVerifier
-from uploadsvc.auth.public_keys import PublicKey, usable_key
+from uploadsvc.auth.public_keys import PublicKey, same_algorithm, usable_key
 
 MAX_KEYS: Final = 100
 """Entries beyond this number are ignored. Providers publish a handful."""
@@ -25,6 +25,9 @@ _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
 
 class JwkSet:
     """The usable keys of a JWK Set, with one verifier for each key and algorithm.
+
+    Attributes:
+        skipped: The number of entries that are not usable.
 
     Args:
         document: The JWK Set. Entries that are unknown, malformed or for another use are skipped.
@@ -43,7 +46,8 @@ class JwkSet:
         self._fitting: dict[str, list[TokenVerifier]] = {}
         self._count = 0
         entries = document.get("keys")
-        for entry in entries[:MAX_KEYS] if isinstance(entries, list) else ():
+        read = [_stated(entry) for entry in entries[:MAX_KEYS]] if isinstance(entries, list) else []
+        for entry in read:
             made = {name: verifier(key, name) for key, name in _uses(entry) if name in algorithms}
             self._count += bool(made)
             for name, one in made.items():
@@ -51,6 +55,7 @@ class JwkSet:
                 if "kid" in entry:
                     # RFC 7517 section 4.5: keys should have distinct names. If not, the first counts.
                     self._named.setdefault((entry["kid"], name), one)
+        self.skipped = len(read) - self._count
 
     def __len__(self) -> int:
         """The number of usable keys."""
@@ -69,15 +74,31 @@ class JwkSet:
         return fitting[0] if len(fitting) == 1 else None
 
 
-def _uses(entry: object) -> Iterator[tuple[PublicKey, str]]:
-    if not isinstance(entry, dict) or not _is_for_signatures(entry):
+def _stated(entry: object) -> dict[str, Any]:
+    """Return the members of an entry that say something; none if it is no JSON object.
+
+    Some providers write every member that they know, with null or nothing in those that are not set. So
+    ``"key_ops": []`` is no limit either: nobody publishes a key that is good for nothing.
+    """
+    if not isinstance(entry, dict):
+        return {}
+    return {
+        name: value
+        for name, value in entry.items()
+        # An empty kid is still a name.
+        if value is not None and value != [] and (value != "" or name == "kid")
+    }
+
+
+def _uses(entry: dict[str, Any]) -> Iterator[tuple[PublicKey, str]]:
+    if not _is_for_signatures(entry):
         return
     try:
         key, fitting = usable_key(_READERS[entry["kty"]](entry))
     except (ValueError, TypeError, KeyError, UnsupportedAlgorithm, jwt.PyJWTError):
         return
     for algorithm in fitting:
-        if entry.get("alg", algorithm) == algorithm:
+        if same_algorithm(entry.get("alg", algorithm), algorithm):
             yield key, algorithm
 
 

@@ -3,17 +3,18 @@
 import asyncio
 import math
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Self
 
 import httpx
 import structlog
 
+from uploadsvc.auth.claims import ClaimRules
 from uploadsvc.auth.discovery import JwksUrl, OidcIssuer, UnusableAnswerError, read_json
 from uploadsvc.auth.jwk_set import JwkSet
 from uploadsvc.auth.jwt import TokenVerifier, check_form, refuse_service_token, unverified_header
-from uploadsvc.auth.public_keys import ASYMMETRIC, PublicKey
+from uploadsvc.auth.public_keys import ASYMMETRIC, PublicKey, with_other_names
 from uploadsvc.domain.errors import IdentityProviderUnavailable, Unauthenticated
 from uploadsvc.domain.principal import Principal
 from uploadsvc.tokens.jwts import SERVICE_TYPS
@@ -27,6 +28,9 @@ COOLDOWN: Final = 30.0
 MAX_AGE: Final = 600.0
 """Seconds after which keys are fetched again. Until then, and during the fetch, the old ones are used."""
 
+MIN_KEYS_MAX_AGE: Final = 1200
+"""Fewest seconds that keys can be allowed to live without a fetch: a fetch that fails can be repeated."""
+
 _log = structlog.get_logger("uploadsvc.auth")
 
 
@@ -36,10 +40,10 @@ class JwksVerifier:
     Args:
         source: Publishes the keys.
         algorithms: The allowed algorithms; empty for all with public keys.
-        audience: Value that ``aud`` must be or contain. Required: a provider signs for many services.
-        issuer: Required value of ``iss``; by default the source, if that is an issuer.
-        user_claim: The claim that names the user.
-        clock: The time now, aware.
+        rules: What the claims must say. They need an audience: a provider signs for many services. Their
+            issuer is by default the source, if that is an issuer.
+        keys_max_age: Seconds after which keys are no longer used unless a fetch has brought them again. A
+            withdrawn key must not live for as long as the provider cannot be reached.
         timer: Monotonic seconds, for the age of the keys.
         transport: Carries requests, in tests.
 
@@ -52,10 +56,8 @@ class JwksVerifier:
         *,
         source: JwksUrl | OidcIssuer,
         algorithms: tuple[str, ...],
-        audience: str,
-        issuer: str | None,
-        user_claim: str,
-        clock: Callable[[], datetime],
+        rules: ClaimRules,
+        keys_max_age: float,
         timer: Callable[[], float],
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -66,16 +68,14 @@ class JwksVerifier:
                 )
                 raise ValueError(message)
         if isinstance(source, OidcIssuer):
-            if issuer not in {None, source.issuer}:
+            if rules.issuer not in {None, source.issuer}:
                 message = "tokens of a discovered issuer name that issuer, and no other"
                 raise ValueError(message)
-            issuer = source.issuer
+            rules = replace(rules, issuer=source.issuer)
         self._source = source
-        self._algorithms = frozenset(algorithms or ASYMMETRIC)
-        self._audience = audience
-        self._issuer = issuer
-        self._user_claim = user_claim
-        self._clock = clock
+        self._algorithms = frozenset(with_other_names(algorithms or ASYMMETRIC))
+        self._rules = rules
+        self._keys_max_age = keys_max_age
         self._timer = timer
         self._transport = transport
         self._client: httpx.AsyncClient | None = None
@@ -120,14 +120,16 @@ class JwksVerifier:
         algorithm, kid = header.get("alg"), header.get("kid")
         if not isinstance(algorithm, str) or algorithm not in self._algorithms:
             detail = "The token is malformed, or its algorithm (alg) is not allowed here."
-            raise Unauthenticated(detail)
+            raise Unauthenticated(detail, reason="algorithm" if isinstance(algorithm, str) else "malformed")
         if str(header.get("typ")).startswith(SERVICE_TYPS):
             refuse_service_token()
         if kid is not None and not isinstance(kid, str):
             detail = "The token is malformed."
-            raise Unauthenticated(detail)
+            raise Unauthenticated(detail, reason="malformed")
         now = self._timer()
         if self._keys_fetched_at is not None and now - self._keys_fetched_at >= MAX_AGE:
+            if now - self._keys_fetched_at >= self._keys_max_age:
+                self._forget_keys()
             self._fetch_when_due(now)
         verifier = self._keys.verifier(kid, algorithm)
         if verifier is None:
@@ -149,7 +151,14 @@ class JwksVerifier:
             left = self._fetch_started_at + COOLDOWN - self._timer()
             raise IdentityProviderUnavailable(detail, retry_after=max(1, math.ceil(left)))
         detail = "The token's key (kid) is not one that the identity provider publishes."
-        raise Unauthenticated(detail)
+        raise Unauthenticated(detail, reason="unknown_key")
+
+    def _forget_keys(self) -> None:
+        # After a success, it is only that nobody has called for so long.
+        log = _log.info if self._fetched else _log.warning
+        log("jwks_expired", max_age=self._keys_max_age)
+        self._keys = self._jwk_set({})
+        self._keys_fetched_at = None
 
     def _fetch_when_due(self, now: float) -> None:
         if self._client is None:
@@ -172,28 +181,30 @@ class JwksVerifier:
 
         try:
             async with asyncio.timeout(DEADLINE):
-                keys = self._jwk_set(await self._source.jwk_set(read))
-            if not keys:
-                reason = "no usable key"
+                document = await self._source.jwk_set(read)
+            if not isinstance(document.get("keys"), list):
+                reason = "no list of keys"
                 raise UnusableAnswerError(reason)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError) as error:
             reason = str(error) if isinstance(error, UnusableAnswerError) else type(error).__name__
-            _log.warning("jwks_unavailable", host=host, reason=reason)
+            _log.warning("jwks_unavailable", host=host, reason=reason, **self._seconds_left())
             return
-        self._keys = keys
+        # A set without a usable key counts too: its provider has withdrawn the old ones.
+        self._keys = keys = self._jwk_set(document)
         self._keys_fetched_at = now
         self._fetched = True
-        _log.info("jwks_fetched", host=host, keys=len(keys))
+        log = _log.info if keys else _log.warning
+        log("jwks_fetched", host=host, keys=len(keys), **({"skipped": keys.skipped} if keys.skipped else {}))
+
+    def _seconds_left(self) -> dict[str, int]:
+        """Return for how long the keys are still used, if there are any."""
+        if not self._keys or self._keys_fetched_at is None:
+            return {}
+        left = self._keys_fetched_at + self._keys_max_age - self._timer()
+        return {"old_keys_used_for_seconds": max(0, round(left))}
 
     def _jwk_set(self, document: dict[str, Any]) -> JwkSet:
         return JwkSet(document, algorithms=self._algorithms, verifier=self._verifier)
 
     def _verifier(self, key: PublicKey, algorithm: str) -> TokenVerifier:
-        return TokenVerifier(
-            key=key,
-            algorithms=(algorithm,),
-            clock=self._clock,
-            audience=self._audience,
-            issuer=self._issuer,
-            user_claim=self._user_claim,
-        )
+        return TokenVerifier(key=key, algorithms=(algorithm,), rules=self._rules)

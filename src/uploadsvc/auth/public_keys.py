@@ -1,5 +1,6 @@
 """Public keys that can verify tokens, and their algorithms (RFC 7518, RFC 8037)."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -11,12 +12,27 @@ from uploadsvc.tokens.receipt_keys import MIN_RSA_BITS
 
 _RSA: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
-_ED25519: Final = ("EdDSA",)
+
+# Two names of one algorithm: RFC 8037 section 3.1, and RFC 9864 section 2.2, which deprecates the first.
+_ED25519: Final = ("EdDSA", "Ed25519")
 
 ASYMMETRIC: Final = (*_RSA, *_CURVES.values(), *_ED25519)
-"""All algorithms with a public key: RFC 7518 section 3.1, RFC 8037 section 3.1."""
+"""All algorithms with a public key: RFC 7518 section 3.1, RFC 8037 section 3.1, RFC 9864 section 2.2."""
 
 PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
+
+
+def same_algorithm(one: object, other: object) -> bool:
+    """Tell whether two names are of one algorithm. Anything but a name is equal only to itself."""
+    return one == other or (one in _ED25519 and other in _ED25519)
+
+
+def with_other_names(algorithms: Iterable[str]) -> tuple[str, ...]:
+    """Return the algorithms, and both names of Ed25519 if it has one of them."""
+    named = tuple(algorithms)
+    return named + tuple(
+        name for name in _ED25519 if name not in named and not set(_ED25519).isdisjoint(named)
+    )
 
 
 def usable_key(key: PublicKeyTypes) -> tuple[PublicKey, tuple[str, ...]]:

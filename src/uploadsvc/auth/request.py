@@ -40,5 +40,5 @@ class AuthRequest:
         values = self.headers.getlist(name)
         if len(values) > 1:
             detail = f"The header {name} came more than once."
-            raise Unauthenticated(detail)
+            raise Unauthenticated(detail, reason="repeated")
         return values[0] if values else None

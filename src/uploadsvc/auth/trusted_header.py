@@ -37,7 +37,7 @@ class TrustedHeader:
             user = ""
         if not user:
             detail = f"The proxy's header {self.name} is not a user id in UTF-8."
-            raise Unauthenticated(detail)
+            raise Unauthenticated(detail, reason="proxy_header")
         return user
 
     def _trusts(self, peer: str | None) -> bool:

@@ -5,13 +5,37 @@ from time import monotonic
 
 from uploadsvc.auth.api_keys import ApiKey
 from uploadsvc.auth.authenticator import Authenticator, Verify, by_fixed_key
+from uploadsvc.auth.claims import ClaimRules
 from uploadsvc.auth.discovery import JwksUrl, OidcIssuer
 from uploadsvc.auth.jwks import JwksVerifier
 from uploadsvc.auth.jwt import TokenVerifier, public_key_verifier, secret_verifier
 from uploadsvc.auth.trusted_header import TrustedHeader
-from uploadsvc.bootstrap.services import Clock, Services
+from uploadsvc.bootstrap.secrets import build_receipts, secret_keys
+from uploadsvc.bootstrap.services import Clock, Services, utc_now
+from uploadsvc.domain.endpoints import origin_of
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.settings.auth import AuthSettings, JwtSettings
+
+
+def check_settings(settings: Settings) -> None:
+    """Check what can only be checked by building it: keys, and that there is a way to authenticate.
+
+    Raises:
+        SettingsError: All the settings that stop the start for this.
+    """
+    errors = []
+    checks = (
+        lambda: build_receipts(settings, secret_keys(settings)),
+        lambda: build_jwt_verifier(settings.auth.jwt, clock=utc_now),
+        lambda: _check_configured(settings),
+    )
+    for each in checks:
+        try:
+            each()
+        except SettingsError as error:
+            errors.append(error)
+    if errors:
+        raise SettingsError.together(errors)
 
 
 def build_authenticator(
@@ -20,26 +44,28 @@ def build_authenticator(
     """Return the authenticator, and a context to enter before it verifies JWTs.
 
     Raises:
-        SettingsError: A key cannot be read or does not fit its algorithms, or nothing is configured.
+        SettingsError: A key cannot be read or does not fit its algorithms.
     """
     verify, keys = build_jwt_verifier(settings.auth.jwt, clock=services.clock)
-    authenticator = Authenticator(
+    return Authenticator(
         verify=verify,
         demo_tokens=services.demo_tokens,
         upload_tokens=services.upload_tokens,
         api_keys=_api_keys(settings.auth),
         cookie=settings.auth.jwt.cookie,
         trusted_header=_trusted_header(settings.auth),
-        allowed_origins=frozenset(settings.cors.allow_origins) - {"*"},
-    )
-    ways = (verify, authenticator.demo_tokens, authenticator.api_keys, authenticator.trusted_header)
-    if not any(ways):
+        allowed_origins=_own_and_allowed_origins(settings),
+    ), keys
+
+
+def _check_configured(settings: Settings) -> None:
+    auth = settings.auth
+    if not (auth.jwt.key_kind or auth.api_keys or auth.trusted_header or settings.demo):
         message = (
             "no authentication is configured, so every call would fail; set UPLOADSVC_AUTH__JWT__SECRET, "
             "__PUBLIC_KEY, __JWKS_URL or __ISSUER, UPLOADSVC_AUTH__API_KEYS or UPLOADSVC_AUTH__TRUSTED_HEADER"
         )
         raise SettingsError(("auth",), message)
-    return authenticator, keys
 
 
 def build_jwt_verifier(
@@ -60,10 +86,8 @@ def build_jwt_verifier(
         verifier = JwksVerifier(
             source=source,
             algorithms=section.algorithms,
-            audience=section.audience or "",
-            issuer=section.issuer,
-            user_claim=section.user_claim,
-            clock=clock,
+            rules=_claim_rules(section, clock),
+            keys_max_age=section.keys_max_age,
             timer=monotonic,
         )
     except ValueError as error:
@@ -72,23 +96,28 @@ def build_jwt_verifier(
 
 
 def _fixed_key_verifier(section: JwtSettings, clock: Clock) -> TokenVerifier:
+    rules = _claim_rules(section, clock)
     if section.secret is not None:
-        return secret_verifier(
-            section.secret.get_secret_value().encode(),
-            algorithms=section.algorithms,
-            audience=section.audience,
-            issuer=section.issuer,
-            user_claim=section.user_claim,
-            clock=clock,
-        )
-    return public_key_verifier(
-        section.public_key or "",
-        algorithms=section.algorithms,
-        audience=section.audience,
+        secret = section.secret.get_secret_value().encode()
+        return secret_verifier(secret, algorithms=section.algorithms, rules=rules)
+    return public_key_verifier(section.public_key or "", algorithms=section.algorithms, rules=rules)
+
+
+def _claim_rules(section: JwtSettings, clock: Clock) -> ClaimRules:
+    return ClaimRules(
+        clock=clock,
+        audiences=section.audience,
+        audience_claim=section.audience_claim,
         issuer=section.issuer,
         user_claim=section.user_claim,
-        clock=clock,
+        integer_user=section.allow_integer_user,
+        leeway=section.leeway,
     )
+
+
+def _own_and_allowed_origins(settings: Settings) -> frozenset[str]:
+    own = {origin_of(settings.public_url)} if settings.public_url else set()
+    return frozenset(settings.cors.allow_origins) - {"*"} | own
 
 
 def _api_keys(auth: AuthSettings) -> tuple[ApiKey, ...]:

@@ -76,7 +76,7 @@ def dev(
     except asyncio.CancelledError:
         pass
     except (*DevelopError, OSError) as error:
-        raise SystemExit(_line(str(error))) from None
+        raise SystemExit("\n".join(map(_line, str(error).splitlines()))) from None
     _say("stopped")
 
 
@@ -126,15 +126,15 @@ def app_from_environment() -> FastAPI:
 
 
 def run() -> None:
-    """Run a command. Mistakes in the settings are reported in one line.
+    """Run a command. Each mistake in the settings is reported in one line.
 
     Raises:
-        SystemExit: Always, with the command's status or that line.
+        SystemExit: Always, with the command's status or these lines.
     """
     try:
         app()
     except (SettingsError, runner.BindError, ProvisioningError) as error:
-        raise SystemExit(_line(str(error))) from None
+        raise SystemExit("\n".join(map(_line, str(error).splitlines()))) from None
 
 
 def _line(message: str) -> str:

@@ -71,7 +71,8 @@ def doctor(
         target = doctor_target(load_settings())
         chosen = _chosen_checks(target, only=only or (), skip=skip or ())
     except (SettingsError, _NoSuchCheckError) as error:
-        typer.echo(f"uploadsvc: {error}", err=True)
+        for line in str(error).splitlines():
+            typer.echo(f"uploadsvc: {line}", err=True)
         raise typer.Exit(UNUSABLE) from None
     findings = asyncio.run(_run_checks(target, chosen, store=store))
     if as_json:

@@ -89,6 +89,17 @@ def base_url(url: str, *, name: str) -> str:
     return url.rstrip("/")
 
 
+def origin_of(url: str) -> str:
+    """Return the origin of a URL that `base_url` has accepted, as browsers send it in ``Origin``.
+
+    https://html.spec.whatwg.org/#ascii-serialisation-of-an-origin
+    """
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    default = _DEFAULT_PORTS[parts.scheme]
+    return f"{parts.scheme}://{host}" + ("" if parts.port in {None, default} else f":{parts.port}")
+
+
 def aws_endpoint_url(region: str) -> str:
     """Return the regional S3 endpoint of AWS. Regions in China have another domain.
 

@@ -3,7 +3,7 @@
 They carry no HTTP status; ``api/problems.py`` maps them.
 """
 
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 MAX_SHOWN: Final = 200
 """Maximum number of characters of a caller's name that an error shows."""
@@ -13,6 +13,30 @@ def shown(name: str) -> str:
     """Return a name that the caller chose, shortened to one line for an error."""
     name = name[:MAX_SHOWN]
     return name if name.isprintable() else ascii(name)[1:-1]
+
+
+Refusal = Literal[
+    "no_credential",
+    "scheme",
+    "repeated",
+    "too_long",
+    "wrong_kind",
+    "malformed",
+    "critical_header",
+    "algorithm",
+    "unknown_key",
+    "signature",
+    "expired",
+    "not_yet_valid",
+    "missing_claim",
+    "bad_claim",
+    "issuer",
+    "audience",
+    "api_key",
+    "proxy_header",
+    "service_token",
+]
+"""Why a credential is not valid, for the access log: finer than what the caller is told."""
 
 
 class UploadsvcError(Exception):
@@ -32,9 +56,18 @@ class UploadsvcError(Exception):
 
 
 class Unauthenticated(UploadsvcError):
-    """There is no credential, or it is not valid."""
+    """There is no credential, or it is not valid.
+
+    Args:
+        detail: One sentence for people.
+        reason: Why, for the log.
+    """
 
     code = "unauthenticated"
+
+    def __init__(self, detail: str, *, reason: Refusal) -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 class Forbidden(UploadsvcError):

@@ -55,7 +55,7 @@ class AwsChain:
         """Fetch credentials.
 
         Raises:
-            StorageMisconfigured: There are none, or the profile is wrong.
+            StorageMisconfigured: There are none, the profile is wrong, or there is whitespace around them.
             StorageDenied: STS refuses the role.
             StorageUnavailable: STS fails otherwise.
             Exception: botocore and its providers may raise anything else.
@@ -163,6 +163,12 @@ async def _renewed(refresh: Callable[[], Any]) -> Credentials:
 
 
 def _credentials(key: str, secret: str, token: str | None, ends: datetime | None) -> Credentials:
+    parts = {"access key id": key, "secret access key": secret, "session token": token or ""}
+    for name, value in parts.items():
+        # Otherwise no request could be sent, which would look as if S3 were not reachable.
+        if value.split() not in ([], [value]):
+            detail = f"The {name} of the AWS chain holds whitespace or a newline, which is not part of it."
+            raise StorageMisconfigured(detail)
     if ends is not None:
         # AWS's times are in UTC, even without a zone.
         ends = ends.replace(tzinfo=ends.tzinfo or UTC).astimezone(UTC)

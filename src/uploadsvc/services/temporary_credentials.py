@@ -47,7 +47,7 @@ class CredentialIssuer:
         namespace: The key prefix.
         presigner: Knows the bucket.
         sts: Starts sessions; ``None`` if the feature is off.
-        seconds: Lifetime of a session, unless the caller's credential ends earlier.
+        seconds: Lifetime of a session, unless the caller's credential ends earlier: the session ends with it.
         clock: Returns the current time, aware.
     """
 
@@ -70,7 +70,8 @@ class CredentialIssuer:
         """Return credentials for the caller's prefix.
 
         Raises:
-            Forbidden: The feature is off, or the caller's credential is more limited than these would be.
+            Forbidden: The feature is off, or the caller's credential is more limited than these would be, or
+                ends before the shortest session would.
             UploadsvcError: STS denies, fails or does not answer.
         """
         if self._sts is None:
@@ -79,13 +80,13 @@ class CredentialIssuer:
         if caller.kind == "upload_token" or caller.policies is not None:
             detail = "This credential is limited, and S3 credentials would not be; call with your own login."
             raise errors.Forbidden(detail)
-        prefix = self._namespace.user_prefix(caller.user)
+        prefix, seconds = self._namespace.user_prefix(caller.user), self._lifetime(caller)
         resource = objects_arn(self._presigner.bucket, region=self._presigner.region, prefix=prefix)
         statement = {"Effect": "Allow", "Action": list(TEMPORARY_ACTIONS), "Resource": [resource]}
         policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
         name = f"uploadsvc-{encode_user(caller.user)}"[:_MAX_NAME]
         return IssuedCredentials(
-            credentials=await self._sts.session(name=name, policy=policy, seconds=self._lifetime(caller)),
+            credentials=await self._sts.session(name=name, policy=policy, seconds=seconds),
             bucket=self._presigner.bucket,
             region=self._presigner.region,
             endpoint_url=self._presigner.endpoint.base_url.rstrip("/"),
@@ -96,4 +97,10 @@ class CredentialIssuer:
         if caller.expires_at is None:
             return self._seconds
         left = int((caller.expires_at - self._clock()).total_seconds())
-        return min(self._seconds, max(left, MIN_SESSION_SECONDS))
+        if left < MIN_SESSION_SECONDS:
+            detail = (
+                f"S3 credentials last at least {MIN_SESSION_SECONDS} seconds, and your own credential ends "
+                f"in {max(left, 0)}; sign in again, for one that lasts longer."
+            )
+            raise errors.Forbidden(detail)
+        return min(self._seconds, left)

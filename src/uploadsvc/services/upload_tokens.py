@@ -74,7 +74,7 @@ class UploadTokenIssuer:
             expires_at = min(expires_at, caller.expires_at.replace(microsecond=0))
         if expires_at <= now:
             detail = "The credential has expired."
-            raise errors.Unauthenticated(detail)
+            raise errors.Unauthenticated(detail, reason="expired")
         return self._tokens.issue(subject, narrowed, expires_at=expires_at), expires_at
 
 

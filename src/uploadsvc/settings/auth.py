@@ -1,12 +1,23 @@
 """Settings of authentication."""
 
 from hashlib import sha256
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field
 
+from uploadsvc.auth.jwks import MIN_KEYS_MAX_AGE
 from uploadsvc.auth.trusted_header import Network, trusted_networks
-from uploadsvc.settings.types import Names, Pem, Section, SettingsError, matching
+from uploadsvc.settings.types import (
+    Names,
+    Pem,
+    Secret,
+    Section,
+    SettingsError,
+    Text,
+    check,
+    clean,
+    matching,
+)
 
 KeyKind = Literal["secret", "public_key", "jwks_url", "issuer"]
 
@@ -27,35 +38,53 @@ _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}"
 class JwtSettings(Section):
     """JWTs from your login, verified with one of `secret`, `public_key`, `jwks_url` and `issuer`."""
 
-    secret: SecretStr | None = None
+    secret: Secret | None = None
     """HMAC secret that signs the JWTs; at least 32 bytes."""
 
     public_key: Pem | None = None
     """Public key that verifies them: RSA with at least 2048 bits, EC (P-256, P-384, P-521) or Ed25519."""
 
-    jwks_url: str | None = None
+    jwks_url: Text | None = None
     """URL of the public keys (a JWK Set)."""
 
-    issuer: str | None = None
+    issuer: Text | None = None
     """Required value of `iss`. If none of the other three is set, it is also the OIDC issuer whose discovery
     document leads to the keys.
     """
 
     cookie: Annotated[str, matching(_NAME, "a cookie name")] | None = None
-    """Name of a cookie that can carry the JWT. Writes with a cookie must come from the same origin or from
-    one of `cors.allow_origins`.
+    """Name of a cookie that can carry the JWT. Writes with a cookie must come from the same origin, from that
+    of `public_url`, or from one of `cors.allow_origins`.
     """
 
-    audience: str | None = None
-    """Value that `aud` must be or contain. Required with `jwks_url`, and with `issuer` alone."""
+    audience: Names = ()
+    """Audiences; `aud` must be or contain one of them. Required with `jwks_url`, and with `issuer` alone."""
+
+    audience_claim: Text = Field(default="aud", min_length=1)
+    """Claim that names the audience, if it is not `aud`: `client_id` in the access tokens of Amazon Cognito,
+    `azp` in the session tokens of Clerk. If a token also has `aud`, that must hold too.
+    """
 
     algorithms: Names = ()
     """Accepted algorithms. If none are listed: HS256 with a secret, the key's own with a public key, and all
     asymmetric ones with published keys.
     """
 
-    user_claim: str = Field(default="sub", min_length=1)
+    user_claim: Text = Field(default="sub", min_length=1)
     """Claim that holds the user."""
+
+    allow_integer_user: bool = False
+    """Accept a user that is an integer. The user 17 and the user `"17"` then share one prefix."""
+
+    leeway: int = Field(default=30, ge=0, le=300)
+    """Seconds by which the clocks of login and service may differ: tokens count that much earlier (`nbf`) and
+    longer (`exp`).
+    """
+
+    keys_max_age: int = Field(default=86_400, ge=MIN_KEYS_MAX_AGE, le=2_592_000)
+    """Seconds for which published keys are used when they cannot be fetched again. They are fetched every 10
+    minutes; after this time without success, calls get 503, so that a withdrawn key does not live on.
+    """
 
     @property
     def key_kind(self) -> KeyKind | None:
@@ -65,8 +94,8 @@ class JwtSettings(Section):
                 return name
         return None
 
-    @model_validator(mode="after")
-    def _check_keys(self) -> Self:
+    @check
+    def _check_keys(self) -> None:
         keys = [name for name in ("secret", "public_key", "jwks_url") if getattr(self, name) is not None]
         if len(keys) > 1:
             first = f"UPLOADSVC_AUTH__JWT__{keys[0].upper()}"
@@ -76,12 +105,14 @@ class JwtSettings(Section):
                 "audience, algorithms and cookie need SECRET, PUBLIC_KEY, JWKS_URL or ISSUER beside them"
             )
             raise SettingsError(("auth", "jwt"), message)
+        if self.audience_claim != "aud" and not self.audience:
+            message = f"missing; the values of {self.audience_claim!r} (AUDIENCE_CLAIM) that are accepted"
+            raise SettingsError(("auth", "jwt", "audience"), message)
         if self.key_kind in {"jwks_url", "issuer"} and not self.audience:
             message = (
                 "missing; keys that are published sign for many services, so tokens must name this one (aud)"
             )
             raise SettingsError(("auth", "jwt", "audience"), message)
-        return self
 
 
 class ApiKeySettings(Section):
@@ -90,7 +121,9 @@ class ApiKeySettings(Section):
     name: str = Field(min_length=1, max_length=128)
     """Name of the service, for the logs."""
 
-    sha256: Annotated[str, matching("[0-9a-fA-F]{64}", "the key's SHA-256 in 64 hexadecimal digits")]
+    sha256: Annotated[
+        str, AfterValidator(clean), matching("[0-9a-fA-F]{64}", "the key's SHA-256 in 64 hexadecimal digits")
+    ]
     """Hash of the key: `printf %s "$KEY" | sha256sum`. The key itself is not stored."""
 
     policies: tuple[str, ...] = ("*",)
@@ -114,33 +147,37 @@ class AuthSettings(Section):
         """`trusted_proxies`, parsed and merged."""
         return trusted_networks(self.trusted_proxies)
 
-    @model_validator(mode="after")
-    def _check_trusted_header(self) -> Self:
+    @check
+    def _check_trusted_header(self) -> None:
         path = ("auth", "trusted_proxies")
         if self.trusted_header is None:
             if self.trusted_proxies:
                 raise SettingsError(path, "needs UPLOADSVC_AUTH__TRUSTED_HEADER beside it")
-            return self
+            return
         if not self.trusted_proxies:
             message = "missing; the CIDRs of the proxies that set the header, for example 10.0.0.0/24"
             raise SettingsError(path, message)
-        if self.trusted_header.lower() in _RESERVED_HEADERS:
-            message = (
-                f"{self.trusted_header!r} has a meaning of its own; use another, for example X-Forwarded-User"
-            )
-            raise SettingsError(("auth", "trusted_header"), message)
         try:
             trusted_networks(self.trusted_proxies)
         except ValueError as error:
             raise SettingsError(path, str(error)) from None
-        return self
 
-    @model_validator(mode="after")
-    def _check_api_keys(self) -> Self:
+    @check
+    def _check_header_name(self) -> None:
+        if self.trusted_header is not None and self.trusted_header.lower() in _RESERVED_HEADERS:
+            message = (
+                f"{self.trusted_header!r} has a meaning of its own; use another, for example X-Forwarded-User"
+            )
+            raise SettingsError(("auth", "trusted_header"), message)
+
+    @check
+    def _check_api_keys(self) -> None:
         seen = {_EMPTY_KEY: "is that of an empty key, so anyone could call"}
+        errors = []
         for index, key in enumerate(self.api_keys):
             digest = key.sha256.lower()
             if digest in seen:
-                raise SettingsError(("auth", "api_keys", str(index), "sha256"), seen[digest])
+                errors.append(SettingsError(("auth", "api_keys", str(index), "sha256"), seen[digest]))
             seen[digest] = f"is that of the key {key.name!r} too; each service has a key of its own"
-        return self
+        if errors:
+            raise SettingsError.together(errors)

@@ -1,13 +1,14 @@
-"""Read the settings from the environment and a TOML file; report mistakes in one line."""
+"""Read the settings from the environment and a TOML file; report each mistake in one line."""
 
 import difflib
 import functools
+import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -41,15 +42,31 @@ class _Sources(BaseSettings, Settings):
     )
 
 
+class _NotJson(str):
+    """The text of a variable that is not JSON, such as ``a, b``, which some settings take for a list.
+
+    Attributes:
+        where: Where the JSON ends, and why.
+    """
+
+    __slots__ = ("where",)
+
+    where: str
+
+
 class _Environment(EnvSettingsSource):
     """The environment, in which a list may also be written as ``a, b``."""
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ANN401 - as in the base class
-        """Return the value parsed as JSON, or unchanged for the model to validate."""
+        """Return the value parsed as JSON, or as text for the model to validate."""
         try:
-            return super().decode_complex_value(field_name, field, value)
-        except ValueError:
-            return value
+            decoded = super().decode_complex_value(field_name, field, value)
+        except (ValueError, RecursionError) as error:
+            text = _NotJson(value)
+            text.where = _where(error)
+            return text
+        # A single item of a list, such as a client id that has only digits.
+        return decoded if isinstance(decoded, list | dict | str) else value
 
 
 def load_settings(
@@ -64,13 +81,16 @@ def load_settings(
     Raises:
         SettingsError: A setting is missing, invalid or unknown.
     """
-    _refuse_unknown(os.environ)
+    errors = list(_unknown(os.environ))
     config = _read_config(os.environ.get(CONFIG_FILE))
     layers: list[Mapping[str, Any]] = [defaults or {}, config, _Environment(_Sources)(), overrides or {}]
     try:
-        return Settings.model_validate(functools.reduce(_merged, layers))
+        settings = Settings.model_validate(functools.reduce(_merged, layers))
     except ValidationError as error:
-        raise _first_error(error) from None
+        errors += _errors(error)
+    if errors:
+        raise SettingsError.together(errors)
+    return settings
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,8 +112,8 @@ def _read_config(name: str | None) -> dict[str, Any]:
         raise SettingsError(("config_file",), f"{name!r} is not TOML: {error}") from None
 
 
-def _refuse_unknown(environment: Mapping[str, str]) -> None:
-    """Refuse unknown top-level names, which pydantic ignores in the environment."""
+def _unknown(environment: Mapping[str, str]) -> Iterator[SettingsError]:
+    """Yield an error for each unknown top-level name, which pydantic ignores in the environment."""
     known = {f"{ENV_PREFIX}{field.upper()}" for field in Settings.model_fields} | {CONFIG_FILE}
     for name in environment:
         upper = name.upper()
@@ -107,30 +127,48 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
             hint = (
                 f"did you mean {ENV_PREFIX}{close[0]}?" if close else f"known are {', '.join(sorted(known))}"
             )
-            raise SettingsError((name.upper().removeprefix(ENV_PREFIX),), f"there is no such setting; {hint}")
+            yield SettingsError((upper.removeprefix(ENV_PREFIX),), f"there is no such setting; {hint}")
 
 
-def _first_error(error: ValidationError) -> SettingsError:
-    # Without the input, which may be a secret.
-    problems = error.errors(include_url=False, include_input=False)
-    problem = problems[0]
-    path = tuple(str(part) for part in problem["loc"])
-    cause = problem.get("ctx", {}).get("error")
-    match problem["type"]:
-        case "missing":
-            path = ("s3", "bucket") if path == ("s3",) else path
-            message = "missing; it has to be set"
-        case "bool_parsing" | "bool_type":
-            message = "must be true or false"
-        case "dict_type" | "model_type" | "tuple_type":
-            message = "not the JSON that it should be"
-        case "extra_forbidden":
-            message = "there is no such setting"
-        case _ if isinstance(cause, SettingsError):
-            path, message = cause.path, cause.message
-        case _:
-            message = problem["msg"].removeprefix("Value error, ")
-    if len(problems) > 1:
-        others = len(problems) - 1
-        message += f" ({others} more setting{'s are' if others > 1 else ' is'} wrong too)"
-    return SettingsError(path, message)
+def _errors(error: ValidationError) -> Iterator[SettingsError]:
+    for problem in error.errors(include_url=False):
+        path = tuple(str(part) for part in problem["loc"])
+        cause = problem.get("ctx", {}).get("error")
+        match problem["type"]:
+            case "missing":
+                path = ("s3", "bucket") if path == ("s3",) else path
+                yield SettingsError(path, "missing; it has to be set")
+            case "bool_parsing" | "bool_type":
+                yield SettingsError(path, "must be true or false")
+            case "dict_type" | "model_type" | "tuple_type" | "frozen_set_type":
+                yield SettingsError(path, _shape_message(path, problem["type"], problem["input"]))
+            case "extra_forbidden":
+                yield SettingsError(path, "there is no such setting")
+            case _ if isinstance(cause, SettingsError):
+                yield from cause.errors
+            case _:
+                yield SettingsError(path, problem["msg"].removeprefix("Value error, "))
+
+
+_SHAPES: Final[Mapping[tuple[str, ...], str]] = {
+    ("policies",): """a JSON object by name, such as {"default": {"max_size": "1GiB"}}""",
+    ("auth", "api_keys"): """a JSON list of objects, such as [{"name": "billing", "sha256": "..."}]""",
+    ("secret_keys",): """a JSON list of strings, ["...", "..."]""",
+    ("receipts", "public_keys"): """a JSON list of PEM texts, ["...", "..."]""",
+}
+
+
+def _shape_message(path: tuple[str, ...], kind: str, given: object) -> str:
+    """Say what a setting must be, without what it is: that may be a secret."""
+    default = "a JSON list" if kind in {"tuple_type", "frozen_set_type"} else "a JSON object"
+    shape = _SHAPES.get(path, default)
+    if isinstance(given, _NotJson):
+        return f"not JSON ({given.where}); must be {shape}"
+    return f"must be {shape}"
+
+
+def _where(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        # Behind a colon, the message may show a character of the value.
+        return f"line {error.lineno}, column {error.colno}: {error.msg.partition(': ')[0]}"
+    return "it is nested too deeply, or holds a number that is too long"

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator
 
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.endpoints import (
@@ -20,7 +20,17 @@ from uploadsvc.domain.policy import MAX_EXPIRES_IN, PolicyError, check_apart
 from uploadsvc.domain.providers import PROVIDERS, Provider
 from uploadsvc.settings.auth import AuthSettings
 from uploadsvc.settings.policies import PolicySettings
-from uploadsvc.settings.types import Names, Pem, SecretPem, Section, SettingsError, matching
+from uploadsvc.settings.types import (
+    Names,
+    Pem,
+    Secret,
+    SecretPem,
+    Section,
+    SettingsError,
+    Text,
+    check,
+    matching,
+)
 from uploadsvc.tokens.derived_keys import MIN_SECRET_BYTES
 
 MAX_TOKEN_SECONDS: Final = 86_400
@@ -57,15 +67,15 @@ class S3Settings(Section):
     AWS, unless the bucket's name contains a dot, and the path on other stores.
     """
 
-    access_key_id: str | None = None
+    access_key_id: Text | None = None
     """Access key, set together with `secret_access_key`. If neither is set, credentials come from the usual
     AWS chain and are renewed automatically.
     """
 
-    secret_access_key: SecretStr | None = None
+    secret_access_key: Secret | None = None
     """Secret of `access_key_id`."""
 
-    session_token: SecretStr | None = None
+    session_token: Secret | None = None
     """Session token for temporary keys. It is not renewed."""
 
     provider: (
@@ -116,7 +126,7 @@ class S3Settings(Section):
     def _address(self, url: str) -> BucketEndpoint:
         return bucket_endpoint(endpoint_url=url, bucket=self.bucket, style=self.style)
 
-    @model_validator(mode="after")
+    @check
     def _check_region(self) -> Self:
         if self.endpoint_url is None and self.provider not in {None, "aws"}:
             raise SettingsError(("s3", "endpoint_url"), f"missing; where {self.provider} is reached")
@@ -125,7 +135,7 @@ class S3Settings(Section):
             raise SettingsError(("s3", "region"), message)
         return self
 
-    @model_validator(mode="after")
+    @check
     def _check_addresses(self) -> Self:
         if self.endpoint_url:
             self._check_address("endpoint_url", self.endpoint_url)
@@ -142,7 +152,7 @@ class S3Settings(Section):
         except ValueError as error:
             raise SettingsError(("s3", name), str(error)) from None
 
-    @model_validator(mode="after")
+    @check
     def _check_credentials(self) -> Self:
         if (self.access_key_id is None) != (self.secret_access_key is None):
             name = "access_key_id" if self.access_key_id is None else "secret_access_key"
@@ -156,7 +166,7 @@ class S3Settings(Section):
 class ReceiptSettings(Section):
     """Receipts for completed uploads ([how to verify them](receipts.md))."""
 
-    secret: SecretStr | None = None
+    secret: Secret | None = None
     """Secret that signs receipts with HS256; at least 32 bytes. If neither this nor `private_key` is set, a
     key derived from the secret key signs them.
     """
@@ -167,16 +177,16 @@ class ReceiptSettings(Section):
     public_keys: tuple[Pem, ...] = ()
     """Retired and future public keys, published together with that of `private_key`."""
 
-    issuer: str = "uploadsvc"
+    issuer: Text = "uploadsvc"
     """`iss` of receipts."""
 
-    audience: str = "uploadsvc-receipts"
+    audience: Text = "uploadsvc-receipts"
     """`aud` of receipts."""
 
     expires_in: int = Field(default=86_400, ge=1)
     """Lifetime of a receipt in seconds."""
 
-    @model_validator(mode="after")
+    @check
     def _check_keys(self) -> Self:
         # An empty key counts as set: it must not silently become a derived one.
         if self.private_key is not None and self.secret is not None:
@@ -199,7 +209,7 @@ class _Lifetimes(Section):
     expires_in: int
     max_expires_in: int
 
-    @model_validator(mode="after")
+    @check
     def _check_lifetimes(self) -> Self:
         # A default above the maximum is cut; a value that the operator set is an error.
         if "expires_in" in self.model_fields_set and self.expires_in > self.max_expires_in:
@@ -248,7 +258,7 @@ class CorsSettings(Section):
     allow_credentials: bool = False
     """Let pages of these origins send cookies. Not possible with `*`."""
 
-    @model_validator(mode="after")
+    @check
     def _check_origins(self) -> Self:
         if "*" in self.allow_origins and self.allow_credentials:
             message = "true with the origin '*' would let any site act for its visitors; name the origins"
@@ -286,12 +296,12 @@ class UppySettings(Section):
 class Settings(Section):
     """General."""
 
-    secret_key: SecretStr | None = None
+    secret_key: Secret | None = None
     """Secret from which the keys for upload ids and tokens are derived. At least 32 bytes, the same on every
     replica. Required unless `secret_keys` is set.
     """
 
-    secret_keys: tuple[SecretStr, ...] = ()
+    secret_keys: tuple[Secret, ...] = ()
     """Secret keys to use instead of `secret_key` during a rotation. The first one signs, all of them verify.
     """
 
@@ -347,7 +357,7 @@ class Settings(Section):
     def _check_public_url(cls, value: str | None) -> str | None:
         return None if value is None else base_url(value, name="public URL")
 
-    @model_validator(mode="after")
+    @check
     def _check_secrets(self) -> Self:
         if self.secret_key and self.secret_keys:
             raise SettingsError(("secret_keys",), "set this or UPLOADSVC_SECRET_KEY, not both")
@@ -357,7 +367,7 @@ class Settings(Section):
             _check_length(("secret_key",), self.secret_key)
         return self
 
-    @model_validator(mode="after")
+    @check
     def _check_receipt_secret(self) -> Self:
         if self.receipts.secret is None:
             return self
@@ -370,25 +380,30 @@ class Settings(Section):
             raise SettingsError(("receipts", "secret"), message)
         return self
 
-    @model_validator(mode="after")
+    @check
     def _check_policies(self) -> Self:
+        errors = []
         for name, settings in self.policies.items():
             try:
                 settings.policy(name).check(provider=self.s3.store, namespace=self.namespace)
             except PolicyError as error:
-                raise SettingsError(("policies", name, error.field), error.message) from None
-        try:
-            check_apart([settings.policy(name) for name, settings in self.policies.items()])
-        except PolicyError as error:
-            raise SettingsError(("policies", error.policy, error.field), error.message) from None
+                errors.append(SettingsError(("policies", name, error.field), error.message))
+            except SettingsError as error:
+                errors.append(error)
         for index, key in enumerate(self.auth.api_keys):
             for policy in key.policies:
                 if policy != "*" and policy not in self.policies:
                     path = ("auth", "api_keys", str(index), "policies")
-                    raise SettingsError(path, f"there is no policy {policy!r}")
+                    errors.append(SettingsError(path, f"there is no policy {policy!r}"))
+        if errors:
+            raise SettingsError.together(errors)
+        try:
+            check_apart([settings.policy(name) for name, settings in self.policies.items()])
+        except PolicyError as error:
+            raise SettingsError(("policies", error.policy, error.field), error.message) from None
         return self
 
-    @model_validator(mode="after")
+    @check
     def _check_uppy(self) -> Self:
         uppy, path = self.uppy, ("uppy", "credentials")
         if not uppy.credentials:

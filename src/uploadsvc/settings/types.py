@@ -1,10 +1,12 @@
 """Building blocks of the settings: sections, errors, and values as people write them."""
 
 import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ByteSize,
@@ -14,12 +16,17 @@ from pydantic import (
     GetJsonSchemaHandler,
     SecretStr,
     TypeAdapter,
+    model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 ENV_PREFIX: Final = "UPLOADSVC_"
 ENV_DELIMITER: Final = "__"
+
+_CHECK: Final = "__is_settings_check__"
+_LINE_ENDS: Final = "\n\r\v\f\x85\u2028\u2029"
+_QUOTES: Final = "\"'`"
 
 FORM: Final = "x-form"
 """Key of a value's JSON Schema that describes its form in words."""
@@ -30,11 +37,13 @@ _BYTE_SIZE: Final = TypeAdapter(ByteSize)
 
 
 class SettingsError(ValueError):
-    """A setting that stops the start, in one line.
+    """Settings that stop the start, with one line for each.
 
     Attributes:
-        variable: Name of the setting's environment variable.
-        message: The problem, and what is allowed.
+        path: Path of the first setting.
+        variable: Name of its environment variable.
+        message: The problem with it, and what is allowed.
+        errors: All of them, each with one line: this one alone, unless it was made by `together`.
 
     Args:
         path: Path of the setting: ``("s3", "bucket")`` is ``UPLOADSVC_S3__BUCKET``.
@@ -45,12 +54,45 @@ class SettingsError(ValueError):
         self.path = path
         self.message = message
         self.variable = variable(*path) if path else "settings"
+        self.errors: tuple[SettingsError, ...] = (self,)
         super().__init__(f"{self.variable}: {message}")
+
+    @classmethod
+    def together(cls, errors: Iterable["SettingsError"]) -> "SettingsError":
+        """Return one error for all of these, of which there is at least one.
+
+        A setting has one line: what else is wrong with it may only follow from that.
+        """
+        first_by_path: dict[tuple[str, ...], SettingsError] = {}
+        for error in (one for each in errors for one in each.errors):
+            first_by_path.setdefault(error.path, error)
+        first, *others = first_by_path.values()
+        if not others:
+            return first
+        whole = cls(first.path, first.message)
+        whole.errors = (first, *others)
+        return whole
+
+    def __str__(self) -> str:
+        """Return the lines of all errors."""
+        return "\n".join(f"{error.variable}: {error.message}" for error in self.errors)
 
 
 def variable(*path: str) -> str:
     """Return the name of a setting's environment variable."""
     return ENV_PREFIX + ENV_DELIMITER.join(part.upper() for part in path)
+
+
+_Check = TypeVar("_Check", bound=Callable[..., object])
+
+
+def check(method: _Check) -> _Check:
+    """Mark a method of a section that raises `SettingsError` if its values do not go together.
+
+    All checks of a section run, unlike pydantic's own validators, of which the first that raises is the last.
+    """
+    setattr(method, _CHECK, True)
+    return method
 
 
 class Section(BaseModel):
@@ -63,6 +105,23 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
     )
+
+    @model_validator(mode="after")
+    def _run_checks(self) -> Self:
+        errors = []
+        for method in _checks(type(self)):
+            try:
+                method(self)
+            except SettingsError as error:
+                errors.append(error)
+        if errors:
+            raise SettingsError.together(errors)
+        return self
+
+
+def _checks(section: type[Section]) -> Iterator[Callable[[Section], object]]:
+    for each in reversed(section.__mro__):
+        yield from (member for member in vars(each).values() if getattr(member, _CHECK, False))
 
 
 def parse_size(value: object) -> object:
@@ -77,6 +136,29 @@ def parse_size(value: object) -> object:
         message = "not a size; write bytes (5242880), '5MB' or '5MiB'"
         raise ValueError(message)
     return int(_BYTE_SIZE.validate_python(value))
+
+
+Copied = TypeVar("Copied", bound=str | SecretStr)
+
+
+def clean(value: Copied) -> Copied:
+    """Return a value, unless it was copied together with something that is not part of it.
+
+    Raises:
+        ValueError: There is whitespace or an invisible character around it, a line end in it, or it is in
+            quotes. The message does not show it.
+    """
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if any(end in text for end in _LINE_ENDS):
+        message = "holds a newline; write it in one line, without one at its end"
+        raise ValueError(message)
+    if text and any(character.isspace() or not character.isprintable() for character in (text[0], text[-1])):
+        message = "begins or ends with whitespace or an invisible character; leave that out"
+        raise ValueError(message)
+    if len(text) > 1 and text[0] == text[-1] and text[0] in _QUOTES:
+        message = "is in quotes, which would be part of it; write it without them"
+        raise ValueError(message)
+    return value
 
 
 def split_list(value: object) -> object:
@@ -125,7 +207,9 @@ def matching(pattern: str, allowed: str) -> Form:
     return Form(pattern, allowed)
 
 
+Text = Annotated[str, AfterValidator(clean)]
+Secret = Annotated[SecretStr, AfterValidator(clean)]
 Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0, json_schema_extra={FORM: "a size"})]
-Names = Annotated[tuple[str, ...], BeforeValidator(split_list)]
+Names = Annotated[tuple[Text, ...], BeforeValidator(split_list)]
 Pem = Annotated[str, BeforeValidator(unfold_pem), Field(json_schema_extra={FORM: "PEM text"})]
 SecretPem = Annotated[SecretStr, BeforeValidator(unfold_pem), Field(json_schema_extra={FORM: "PEM text"})]

@@ -43,8 +43,12 @@ UPLOAD: Final = TokenKind(
     purpose="upload-token",
     typ="uploadsvc-upload+jwt",
     audience="uploadsvc-upload",
-    invalid=partial(Unauthenticated, "The upload token is malformed, or its signature does not hold."),
-    expired=partial(Unauthenticated, "The upload token has expired."),
+    invalid=partial(
+        Unauthenticated,
+        "The upload token is malformed, or its signature does not hold.",
+        reason="service_token",
+    ),
+    expired=partial(Unauthenticated, "The upload token has expired.", reason="expired"),
 )
 """Lets its holder upload as one user, and no more."""
 
@@ -65,8 +69,10 @@ DEMO: Final = TokenKind(
     typ="uploadsvc-demo+jwt",
     audience="uploadsvc-demo",
     caller="user",
-    invalid=partial(Unauthenticated, "The token is malformed, or its signature does not hold."),
-    expired=partial(Unauthenticated, "The token has expired."),
+    invalid=partial(
+        Unauthenticated, "The token is malformed, or its signature does not hold.", reason="service_token"
+    ),
+    expired=partial(Unauthenticated, "The token has expired.", reason="expired"),
 )
 """Signs in a demo user."""
 

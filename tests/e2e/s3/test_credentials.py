@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 from uploadsvc.app import create_app
 from uploadsvc.cli.commands import app as commands
 from uploadsvc.domain.credentials import Credentials
+from uploadsvc.domain.errors import StorageMisconfigured
 from uploadsvc.s3.aws_chain import AwsChain
 from uploadsvc.s3.credentials import EXPIRY_MARGIN
 from uploadsvc.s3.storage import Storage
@@ -332,6 +333,26 @@ async def test_the_environment_may_tell_an_end(environment: Environment) -> None
     )
     found = await a_storage().credentials()
     assert found.expires_at == datetime(2099, 11, 23, 11, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("AWS_ACCESS_KEY_ID", "access key id"),
+        ("AWS_SECRET_ACCESS_KEY", "secret access key"),
+        ("AWS_SESSION_TOKEN", "session token"),
+    ],
+)
+async def test_whitespace_around_a_key_of_the_environment_is_named(
+    environment: Environment, name: str, part: str
+) -> None:
+    """The network is not to blame. The key is not shown."""
+    keys = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t"}
+    for pasted in ("hunter2\n", " hunter2", "hun\nter2"):
+        environment({**keys, name: pasted})
+        with pytest.raises(StorageMisconfigured, match=f"The {part} .* holds whitespace") as caught:
+            await a_storage().credentials()
+        assert "hunter2" not in caught.value.detail
 
 
 def test_a_profile_that_is_not_there_stops_the_start(environment: Environment, tmp_path: Path) -> None:

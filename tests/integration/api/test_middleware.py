@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse
 from structlog.testing import capture_logs
 from tests.support.api import assert_problem, created, s3_that_is_down
 from tests.support.servers import S3Server
-from tests.support.service import BASE_URL, authorization, service_client, settings_for
+from tests.support.service import BASE_URL, authorization, service_client, settings_for, token_for
 
 from uploadsvc.app import create_app
 from uploadsvc.server.logging import redact
@@ -69,6 +69,28 @@ async def test_short_plain_request_ids_are_kept(api: httpx.AsyncClient, sent: st
     assert (named == sent) is kept
     assert named.isascii()
     assert 0 < len(named) <= 64
+
+
+async def test_the_access_log_says_why_a_credential_was_refused() -> None:
+    """By every client's routes; without anything of the token."""
+    expired, forged = token_for(expires_in=-3600), token_for(secret="x" * 32)
+    calls = [
+        ("/v1/objects", "", "no_credential"),
+        ("/v1/objects", "Basic YTpi", "scheme"),
+        ("/v1/objects", f"Bearer {expired}", "expired"),
+        ("/v1/objects", f"Bearer {forged}", "signature"),
+        ("/uppy/s3/params", f"Bearer {token_for(nbf=2**40)}", "not_yet_valid"),
+        (f"/uppy/{forged}/s3/params", "", "service_token"),
+    ]
+    async with service_client(DOWN, user=None) as api:
+        with capture_logs() as logs:
+            for path, credential, _ in calls:
+                answer = await api.get(path, headers={"Authorization": credential} if credential else {})
+                assert answer.status_code == 401
+            await api.get("/v1/policies", headers=authorization())
+    requests = [line for line in logs if line["event"] == "request"]
+    assert [line.get("reason") for line in requests] == [*(reason for *_, reason in calls), None]
+    assert not any(part in str(logs) for token in (expired, forged) for part in token.split("."))
 
 
 async def test_an_unexpected_error_is_a_problem_without_a_trace() -> None:

@@ -75,9 +75,9 @@ def padded(size: int) -> bytes:
         (httpx.Response(200, json=KEYS["keys"]), "no JSON object"),
         (httpx.Response(200, json="keys"), "no JSON object"),
         (httpx.Response(200, json=None), "no JSON object"),
-        (httpx.Response(200, json={}), "no usable key"),
-        (httpx.Response(200, json={"keys": []}), "no usable key"),
-        (httpx.Response(200, json={"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}), "no usable key"),
+        (httpx.Response(200, json={}), "no list of keys"),
+        (httpx.Response(200, json={"keys": None}), "no list of keys"),
+        (httpx.Response(200, json={"keys": {"a": KEYS["keys"][0]}}), "no list of keys"),
         (
             httpx.Response(
                 200,

@@ -16,7 +16,7 @@ from tests.support.identity_provider import (
     identity_provider,
     signing_key,
 )
-from tests.support.jwks_endpoint import URL, Clock, Endpoint, settled, verifier_of
+from tests.support.jwks_endpoint import KEYS_MAX_AGE, URL, Clock, Endpoint, settled, verifier_of
 
 from uploadsvc.auth import jwks
 from uploadsvc.auth.discovery import JwksUrl, OidcIssuer
@@ -211,15 +211,71 @@ async def test_known_keys_work_while_the_provider_is_down(
         assert provider.fetches == 1 + attempt
         assert await unavailable(verifier, made_up(provider)) == 30
         clock.now += COOLDOWN
-    clock.now += 30 * 86_400
-    assert (await verifier.verify(provider.token("ann"))).user == "ann"
-    await settled(verifier)
     monkeypatch.undo()
     provider.failing = None
     provider.rotate()
     provider.withdraw()
     clock.now += COOLDOWN
     assert (await verifier.verify(provider.token("bob"))).user == "bob"
+
+
+@pytest.mark.parametrize("left", [[], [{"kty": "oct", "k": "c2VjcmV0"}], [None, 7]])
+async def test_an_empty_set_withdraws_every_key(left: list[object], clock: Clock) -> None:
+    """Usable or not. The provider has answered, so callers get 401, and the log has a warning."""
+    published: list[object] = [signing_key("ES256", 1).jwk]
+    endpoint = Endpoint(lambda _: httpx.Response(200, json={"keys": published}))
+    with capture_logs() as logs:
+        async with verifier_of(URL, clock, endpoint) as verifier:
+            assert (await verifier.verify(endpoint_token())).user == "alice"
+            published[:] = left
+            clock.now += MAX_AGE
+            await verifier.verify(endpoint_token())
+            await settled(verifier)
+            assert "kid" in await refused(verifier, endpoint_token())
+            published[:] = [signing_key("ES256", 1).jwk]
+            clock.now += COOLDOWN
+            assert (await verifier.verify(endpoint_token())).user == "alice"
+    warned = [(entry["log_level"], entry["keys"], entry.get("skipped", 0)) for entry in logs]
+    assert warned == [("info", 1, 0), ("warning", 0, len(left)), ("info", 1, 0)]
+
+
+async def test_keys_that_cannot_be_fetched_again_are_not_used_for_ever(clock: Clock) -> None:
+    """The log says from the first failure on how long they still are."""
+    good_again = False
+    endpoint = Endpoint(lambda _: good() if good_again or len(endpoint.urls) == 1 else httpx.Response(500))
+    with capture_logs() as logs:
+        async with verifier_of(URL, clock, endpoint) as verifier:
+            await settled(verifier)
+            clock.now += MAX_AGE
+            await verifier.verify(endpoint_token())
+            await settled(verifier)
+            clock.now += KEYS_MAX_AGE - MAX_AGE - 1
+            assert (await verifier.verify(endpoint_token())).user == "alice"
+            await settled(verifier)
+            clock.now += 1
+            # The last fetch has just begun, so nobody is made to wait for another.
+            assert await unavailable(verifier, endpoint_token()) == COOLDOWN - 1
+            good_again = True
+            clock.now += COOLDOWN
+            assert (await verifier.verify(endpoint_token())).user == "alice"
+    failed = [entry for entry in logs if entry["event"] == "jwks_unavailable"]
+    assert [entry["old_keys_used_for_seconds"] for entry in failed] == [KEYS_MAX_AGE - MAX_AGE, 1]
+    expired = [entry for entry in logs if entry["event"] == "jwks_expired"]
+    assert expired == [{"event": "jwks_expired", "log_level": "warning", "max_age": KEYS_MAX_AGE}]
+
+
+async def test_a_service_that_nobody_called_for_long_fetches_the_keys_first(clock: Clock) -> None:
+    endpoint = Endpoint(lambda _: good())
+    with capture_logs() as logs:
+        async with verifier_of(URL, clock, endpoint) as verifier:
+            await settled(verifier)
+            clock.now += KEYS_MAX_AGE
+            assert (await verifier.verify(endpoint_token())).user == "alice"
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [
+        ("jwks_fetched", "info"),
+        ("jwks_expired", "info"),
+        ("jwks_fetched", "info"),
+    ]
 
 
 async def test_a_refused_connection_gives_503(clock: Clock) -> None:
@@ -321,6 +377,23 @@ async def test_a_fetch_has_one_deadline(clock: Clock, monkeypatch: pytest.Monkey
     assert endpoint.given_up == 1
 
 
+async def test_a_body_that_never_ends_has_the_same_deadline(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However small its pieces are."""
+    monkeypatch.setattr(jwks, "DEADLINE", 0.2)
+
+    async def begun() -> AsyncIterator[bytes]:
+        yield b'{"keys": ['
+        await asyncio.Event().wait()
+
+    endpoint = Endpoint(lambda _: httpx.Response(200, content=begun()))
+    with capture_logs() as logs:
+        async with verifier_of(URL, clock, endpoint) as verifier:
+            assert await unavailable(verifier, endpoint_token()) == 30
+    assert [entry["reason"] for entry in logs] == ["TimeoutError"]
+
+
 async def test_the_first_fetch_starts_on_opening(clock: Clock) -> None:
     endpoint = Endpoint(lambda _: good())
     async with verifier_of(URL, clock, endpoint) as verifier:
@@ -420,7 +493,7 @@ async def test_an_algorithm_must_be_allowed(provider: IdentityProvider, clock: C
     async with verifier_of(provider.jwks_url, clock, algorithms=("ES256", "RS512")) as verifier:
         assert "(alg)" in await refused(verifier, provider.token())
         # Its only key is for RS256, so the set holds none that is usable.
-        assert await unavailable(verifier, provider.token(headers={"alg": "RS512"})) == 30
+        assert "kid" in await refused(verifier, provider.token(headers={"alg": "RS512"}))
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "none", "ES256K", "", "rs256"])
@@ -455,6 +528,8 @@ async def test_fetches_are_logged_without_tokens(
     failed = [entry for entry in logs if entry["event"] != "jwks_fetched"]
     reasons = [entry.pop("reason") for entry in failed]
     assert reasons == ["status 500", "TimeoutError", "no JSON object", "status 302"]
+    left = [entry.pop("old_keys_used_for_seconds") for entry in failed]
+    assert left == [KEYS_MAX_AGE - COOLDOWN * number for number in (2, 3, 4, 5)]
     assert failed == [{"event": "jwks_unavailable", "log_level": "warning", "host": "127.0.0.1"}] * 4
     assert not any(part in str(logs) for token in tokens for part in token.split("."))
 

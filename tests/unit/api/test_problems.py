@@ -50,7 +50,8 @@ def test_every_domain_error_has_a_status() -> None:
 
 @pytest.mark.parametrize("code", sorted(CODES))
 async def test_domain_errors_become_problems(code: str) -> None:
-    error = CODES[code]("It went wrong.")
+    known = {"reason": "expired"} if code == "unauthenticated" else {}
+    error = CODES[code]("It went wrong.", **known)
     error.field = "size"
     answer = await response_to(error)
     assert_problem(answer, code, "size")

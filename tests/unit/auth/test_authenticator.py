@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 
 from uploadsvc.auth.api_keys import ApiKey
 from uploadsvc.auth.authenticator import Authenticator, by_fixed_key
+from uploadsvc.auth.claims import ClaimRules
 from uploadsvc.auth.jwt import MAX_TOKEN_CHARACTERS, secret_verifier
 from uploadsvc.auth.request import AuthRequest
 from uploadsvc.auth.trusted_header import TrustedHeader
@@ -28,9 +29,7 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-VERIFY = by_fixed_key(
-    secret_verifier(SECRET, algorithms=(), audience=None, user_claim="sub", clock=system_clock)
-)
+VERIFY = by_fixed_key(secret_verifier(SECRET, algorithms=(), rules=ClaimRules(clock=system_clock)))
 DEMO_TOKENS = ServiceTokens([b"d" * 32], kind=DEMO, clock=system_clock)
 UPLOAD_TOKENS = ServiceTokens([b"u" * 32], kind=UPLOAD, clock=system_clock)
 ORIGIN = "https://app.example"
@@ -195,6 +194,33 @@ def by_cookie(**headers: str) -> dict[str, str]:
         ({"origin": f"{ORIGIN}.evil.example"}, "POST", False),
         ({"origin": "null"}, "POST", False),
         ({"origin": ""}, "POST", False),
+        # Without Sec-Fetch-Site (plain HTTP), the page's host must be the one that was called.
+        ({"origin": "http://nas.local", "host": "nas.local"}, "POST", True),
+        ({"origin": "http://nas.local", "host": "NAS.local:80"}, "DELETE", True),
+        ({"origin": "http://nas.local:8000", "host": "nas.local:8000"}, "POST", True),
+        ({"origin": "http://[fd00::1]:8000", "host": "[fd00::1]:8000"}, "POST", True),
+        ({"origin": "https://nas.local", "host": "nas.local"}, "POST", True),
+        ({"origin": "https://nas.local", "host": "nas.local:443"}, "POST", True),
+        ({"origin": "http://nas.local:8000", "host": "nas.local"}, "POST", False),
+        ({"origin": "http://nas.local", "host": "nas.local:8000"}, "POST", False),
+        ({"origin": "http://nas.local", "host": "nas.local:443"}, "POST", False),
+        ({"origin": "http://evil.example", "host": "nas.local"}, "POST", False),
+        ({"origin": "http://nas.local.evil.example", "host": "nas.local"}, "POST", False),
+        (
+            {"origin": "http://evil", "host": "nas.local", "x_forwarded_host": "evil"},
+            "POST",
+            False,
+        ),
+        ({"origin": "ftp://nas.local", "host": "nas.local"}, "POST", False),
+        ({"origin": "null", "host": "null"}, "POST", False),
+        ({"origin": "http://", "host": ""}, "POST", False),
+        ({"host": "nas.local"}, "POST", False),
+        # With it, the browser has decided.
+        ({"origin": "http://nas.local", "host": "nas.local", "sec_fetch_site": "cross-site"}, "POST", False),
+        ({"origin": "http://nas.local", "host": "nas.local", "sec_fetch_site": "none"}, "POST", False),
+        # A host that is known to be https has no pages by http.
+        ({"origin": ORIGIN.replace("https", "http"), "host": ORIGIN[8:]}, "POST", False),
+        ({"origin": ORIGIN, "host": ORIGIN[8:]}, "POST", True),
     ],
 )
 async def test_a_cookie_writes_only_for_its_own_site(
@@ -207,6 +233,15 @@ async def test_a_cookie_writes_only_for_its_own_site(
         return
     with pytest.raises(Forbidden, match="same-origin"):
         await ALL.authenticate(call)
+
+
+@pytest.mark.parametrize("name", ["origin", "host"])
+async def test_a_write_with_two_origins_or_hosts_is_refused(name: str) -> None:
+    """A proxy may have checked the other one."""
+    headers = by_cookie(origin="http://nas.local", host="nas.local")
+    assert (await ALL.authenticate(a_call(headers))).user == "ann"
+    with pytest.raises(Unauthenticated, match="more than once"):
+        await ALL.authenticate(a_call([*headers.items(), (name, headers[name])]))
 
 
 async def test_a_cookie_counts_only_under_its_configured_name() -> None:
@@ -289,6 +324,8 @@ async def test_a_proxied_user_may_have_any_name() -> None:
         ({"origin": ORIGIN}, True),
         ({"origin": "https://evil.example"}, False),
         ({"origin": "null"}, False),
+        # Of a name that an attacker points at the proxy (DNS rebinding).
+        ({"origin": "http://evil.example", "host": "evil.example"}, False),
     ],
 )
 async def test_a_proxied_write_of_another_site_is_refused(headers: dict[str, str], *, allowed: bool) -> None:

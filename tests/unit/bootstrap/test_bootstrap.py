@@ -84,6 +84,7 @@ def receipts_of(settings: Settings) -> Receipts:
         ({"AUTH__JWT__SECRET": None, "AUTH__JWT__AUDIENCE": "x"}, "AUTH__JWT", "need SECRET, PUBLIC_KEY"),
         ({"AUTH__JWT__SECRET": None, "AUTH__JWT__COOKIE": "x"}, "AUTH__JWT", "need SECRET, PUBLIC_KEY"),
         ({"AUTH__JWT__JWKS_URL": JWKS_URL}, "AUTH__JWT__JWKS_URL", "not both"),
+        ({"AUTH__JWT__AUDIENCE_CLAIM": "azp"}, "AUTH__JWT__AUDIENCE", "values of 'azp'"),
         (
             {"AUTH__JWT__SECRET": None, "AUTH__JWT__JWKS_URL": JWKS_URL},
             "AUTH__JWT__AUDIENCE",
@@ -263,6 +264,19 @@ def test_invalid_settings_stop_the_start(
     assert PRIVATE_PEM.splitlines()[1] not in message
 
 
+def test_every_setting_that_stops_the_start_is_reported(load: Callable[..., Settings]) -> None:
+    """Also if that shows only when its key is read."""
+    with pytest.raises(SettingsError) as caught:
+        create_app(load(SECRET_KEY=None, AUTH__JWT__SECRET=None))
+    assert [one.variable for one in caught.value.errors] == ["UPLOADSVC_SECRET_KEY", "UPLOADSVC_AUTH"]
+    with pytest.raises(SettingsError) as caught:
+        create_app(load(RECEIPTS__PRIVATE_KEY="x", AUTH__JWT__SECRET=SHORT))
+    assert [one.variable.removeprefix("UPLOADSVC_") for one in caught.value.errors] == [
+        "RECEIPTS__PRIVATE_KEY",
+        "AUTH__JWT__SECRET",
+    ]
+
+
 @pytest.mark.parametrize(
     "variables",
     [
@@ -273,6 +287,8 @@ def test_invalid_settings_stop_the_start(
         {"AUTH__JWT__SECRET": None, "DEMO": "true"},
         {"AUTH__JWT__ISSUER": ISSUER},
         {"AUTH__JWT__COOKIE": "session"},
+        {"AUTH__JWT__PUBLIC_KEY": PEM, "AUTH__JWT__SECRET": None, "AUTH__JWT__ALGORITHMS": "Ed25519"},
+        {**PUBLISHED, "AUTH__JWT__ALGORITHMS": "Ed25519"},
         PUBLISHED,
         {**PUBLISHED, "AUTH__JWT__ISSUER": ISSUER},
         {
@@ -314,6 +330,49 @@ def test_a_star_allows_an_api_key_every_policy(load: Callable[..., Settings]) ->
     made = build_authenticator(settings, build_services(settings))[0].api_keys
     assert [key.policies for key in made] == [None, {"default"}, frozenset()]
     assert made[0].digest == b"\xaa" * 32
+
+
+@pytest.mark.parametrize(
+    ("public_url", "origin"),
+    [
+        ("https://uploads.example.com", "https://uploads.example.com"),
+        ("https://Uploads.example.com:443/files/", "https://uploads.example.com"),
+        ("http://nas.local:8000", "http://nas.local:8000"),
+        ("http://[fd00::1]:80/", "http://[fd00::1]"),
+    ],
+)
+def test_pages_of_the_public_url_may_write(
+    load: Callable[..., Settings], public_url: str, origin: str
+) -> None:
+    """A proxy may change Host. Origins are compared as browsers send them."""
+    settings = load(PUBLIC_URL=public_url, CORS__ALLOW_ORIGINS="https://a.example")
+    made = build_authenticator(settings, build_services(settings))[0]
+    assert made.allowed_origins == {origin, "https://a.example"}
+
+
+async def test_the_settings_say_what_a_token_must_hold(load: Callable[..., Settings]) -> None:
+    """Each of them reaches the verifier."""
+    settings = load(
+        AUTH__JWT__AUDIENCE="web, ios",
+        AUTH__JWT__AUDIENCE_CLAIM="client_id",
+        AUTH__JWT__ISSUER=ISSUER,
+        AUTH__JWT__USER_CLAIM="uid",
+        AUTH__JWT__ALLOW_INTEGER_USER="true",
+        AUTH__JWT__LEEWAY="120",
+    )
+    verify = build_authenticator(settings, build_services(settings))[0].verify
+    assert verify is not None
+    claims = {"client_id": "ios", "iss": ISSUER, "uid": 17, "exp": utc_now() - timedelta(seconds=100)}
+    assert (await verify(jwt.encode(claims, SECRET))).user == "17"
+    changes: list[dict[str, object]] = [
+        {"client_id": "x"},
+        {"iss": "x"},
+        {"uid": 1.5},
+        {"exp": utc_now() - timedelta(seconds=130)},
+    ]
+    for change in changes:
+        with pytest.raises(Unauthenticated):
+            await verify(jwt.encode(claims | change, SECRET))
 
 
 def test_receipts_are_never_signed_with_the_secret_key(load: Callable[..., Settings]) -> None:

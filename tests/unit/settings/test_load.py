@@ -1,4 +1,4 @@
-"""Settings come from the environment and a file. A mistake is reported in one line."""
+"""Settings come from the environment and a file. Every mistake is reported in one line."""
 
 import json
 from pathlib import Path
@@ -226,16 +226,27 @@ def test_a_missing_file_is_refused(env: pytest.MonkeyPatch) -> None:
         ("DEMO", "hunter2", "DEMO", "must be true or false"),
         ("RECEIPTS__EXPIRES_IN", "0", "RECEIPTS__EXPIRES_IN", "greater than or equal to 1"),
         ("DOWNLOADS__MAX_EXPIRES_IN", "604801", "DOWNLOADS__MAX_EXPIRES_IN", "604800"),
-        ("POLICIES", "hunter2", "POLICIES", "not the JSON"),
+        (
+            "POLICIES",
+            "hunter2",
+            "POLICIES",
+            "not JSON (line 1, column 1: Expecting value); must be a JSON",
+        ),
         ("POLICIES", "{}", "POLICIES", "at least 1"),
-        ("POLICIES__P", "hunter2", "POLICIES__P", "not the JSON"),
+        ("POLICIES", "[]", "POLICIES", 'must be a JSON object by name, such as {"default": '),
+        ("POLICIES", "17", "POLICIES", "must be a JSON object by name"),
+        ("POLICIES", '{"default": {\n "key" "hunter2"}}', "POLICIES", "line 2, column 8: Expecting ':' "),
+        ("POLICIES", '{"default": "hunter2\\d"}', "POLICIES", "line 1, column 21: Invalid \\escape); must"),
+        ("POLICIES", "[" * 100_000, "POLICIES", "nested too deeply"),
+        ("POLICIES__P", "hunter2", "POLICIES__P", "must be a JSON object"),
         ("POLICIES__P__METHODS", "get", "POLICIES__P__METHODS__0", "'put', 'post' or 'multipart'"),
         ("POLICIES__P__PART_SIZE", "5M", "POLICIES__P__PART_SIZE", "'5MB' or '5MiB'"),
         ("POLICIES__P__MULTIPART_THRESHOLD", "-1", "POLICIES__P__MULTIPART_THRESHOLD", "'5MB' or '5MiB'"),
         ("POLICIES__P__MULTIPART_EXPIRES_IN", "7d", "POLICIES__P__MULTIPART_EXPIRES_IN", "integer"),
         ("POLICIES__P__ACL", "public", "POLICIES__P__ACL", "'public-read'"),
         ("POLICIES__P__MAXSIZE", "5", "POLICIES__P__MAXSIZE", "no such setting"),
-        ("AUTH__API_KEYS", "hunter2", "AUTH__API_KEYS", "not the JSON"),
+        ("AUTH__API_KEYS", "hunter2", "AUTH__API_KEYS", "must be a JSON list of objects"),
+        ("AUTH__API_KEYS", "{}", "AUTH__API_KEYS", "must be a JSON list of objects"),
         (
             "AUTH__API_KEYS",
             '[{"name": "b", "sha256": "hunter2"}]',
@@ -243,18 +254,14 @@ def test_a_missing_file_is_refused(env: pytest.MonkeyPatch) -> None:
             "hexadecimal",
         ),
         ("AUTH__API_KEYS", '[{"name": "b"}]', "AUTH__API_KEYS__0__SHA256", "missing"),
-        (
-            "AUTH__API_KEYS",
-            '[{"name": "b", "key": "hunter2"}]',
-            "AUTH__API_KEYS__0__SHA256",
-            "1 more setting",
-        ),
-        ("AUTH__JWT", '{"secret": "hunter2"', "AUTH__JWT", "not the JSON"),
+        ("AUTH__JWT", '{"secret": "hunter2"', "AUTH__JWT", "column 21: Expecting ',' delimiter"),
         ("AUTH__JWT", '{"secret": ["hunter2"]}', "AUTH__JWT__SECRET", "string"),
         ("AUTH__JWT__SECRETS", "hunter2", "AUTH__JWT__SECRETS", "no such setting"),
         ("AUTH__JWT__USER_CLAIM__X", "hunter2", "AUTH__JWT__USER_CLAIM", ""),
-        ("SECRET_KEYS", "hunter2", "SECRET_KEYS", "not the JSON"),
-        ("SECRET_KEYS", '["hunter2"', "SECRET_KEYS", "not the JSON"),
+        ("SECRET_KEYS", "hunter2", "SECRET_KEYS", "must be a JSON list of strings"),
+        ("SECRET_KEYS", '["hunter2"', "SECRET_KEYS", "line 1, column 11: Expecting ',' delimiter"),
+        ("AUTH__JWT__KEYS_MAX_AGE", "600", "AUTH__JWT__KEYS_MAX_AGE", "1200"),
+        ("AUTH__JWT__LEEWAY", "-1", "AUTH__JWT__LEEWAY", "greater than or equal to 0"),
     ],
 )
 def test_an_invalid_setting_is_reported_in_one_line(
@@ -264,6 +271,139 @@ def test_an_invalid_setting_is_reported_in_one_line(
     error = refused(env, **{name: value})
     assert error.variable == f"UPLOADSVC_{variable}"
     assert allowed in str(error)
+
+
+def test_every_mistake_has_its_line(env: pytest.MonkeyPatch) -> None:
+    """Whether a name is unknown, a value is wrong, or values do not go together."""
+    keys = [
+        {"name": "b", "key": "hunter2"},
+        {"name": "c", "sha256": "hunter2"},
+    ]
+    with pytest.raises(SettingsError) as caught:
+        loaded(
+            env,
+            SECRETKEY=SECRET,
+            POLICY="x",
+            S3__REGION="",
+            S3__ENDPOINT_URL="minio:9000",
+            S3__ACCESS_KEY_ID="AKIDEXAMPLE",
+            AUTH__API_KEYS=json.dumps(keys),
+            DEMO="hunter2",
+        )
+    error = caught.value
+    assert str(error).splitlines() == [f"{one.variable}: {one.message}" for one in error.errors]
+    assert [one.variable.removeprefix("UPLOADSVC_") for one in error.errors] == [
+        "SECRETKEY",
+        "POLICY",
+        "S3__ENDPOINT_URL",
+        "S3__SECRET_ACCESS_KEY",
+        "AUTH__API_KEYS__0__SHA256",
+        "AUTH__API_KEYS__0__KEY",
+        "AUTH__API_KEYS__1__SHA256",
+        "DEMO",
+    ]
+    assert (error.path, error.message) == (error.errors[0].path, error.errors[0].message)
+    assert "hunter2" not in str(error)
+
+
+def test_every_policy_that_contradicts_itself_is_named(env: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError) as caught:
+        loaded(
+            env,
+            POLICIES__A__MIN_SIZE="6GiB",
+            POLICIES__B__KEY="{user}",
+            POLICIES__C__CONTENT_TYPES="image",
+            KEY_PREFIX="uploads",
+            AUTH__API_KEYS=json.dumps([{"name": "x", "sha256": "a" * 64, "policies": ["d"]}]),
+            SECRET_KEY="short",
+        )
+    assert [one.variable.removeprefix("UPLOADSVC_") for one in caught.value.errors] == [
+        "SECRET_KEY",
+        "POLICIES__A__MAX_SIZE",
+        "POLICIES__B__KEY",
+        "POLICIES__C__CONTENT_TYPES",
+        "AUTH__API_KEYS__0__POLICIES",
+    ]
+
+
+PASTED = {
+    f"{SECRET}\n": "newline",
+    f"{SECRET}\r\n": "newline",
+    f"{SECRET}\n{SECRET}": "newline",
+    f" {SECRET}": "whitespace",
+    f"{SECRET}\t": "whitespace",
+    f"{SECRET}\N{NO-BREAK SPACE}": "whitespace",
+    f"\N{ZERO WIDTH NO-BREAK SPACE}{SECRET}": "invisible",
+    f'"{SECRET}"': "quotes",
+    f"'{SECRET}'": "quotes",
+}
+
+
+@pytest.mark.parametrize(("pasted", "word"), PASTED.items())
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SECRET_KEY",
+        "AUTH__JWT__SECRET",
+        "AUTH__JWT__JWKS_URL",
+        "AUTH__JWT__ISSUER",
+        "AUTH__JWT__USER_CLAIM",
+        "AUTH__JWT__AUDIENCE_CLAIM",
+        "RECEIPTS__SECRET",
+        "S3__ACCESS_KEY_ID",
+        "S3__SECRET_ACCESS_KEY",
+        "S3__SESSION_TOKEN",
+    ],
+)
+def test_what_was_copied_with_a_value_is_refused(
+    env: pytest.MonkeyPatch, name: str, pasted: str, word: str
+) -> None:
+    """Every token would be refused, or S3 would seem to be unreachable."""
+    error = refused(env, **{name: pasted})
+    assert error.variable == f"UPLOADSVC_{name}"
+    assert word in error.message
+
+
+@pytest.mark.parametrize(("pasted", "word"), PASTED.items())
+def test_what_was_copied_with_an_item_of_a_list_is_refused(
+    env: pytest.MonkeyPatch, pasted: str, word: str
+) -> None:
+    error = refused(env, SECRET_KEYS=json.dumps([SECRET, pasted]))
+    assert (error.variable, word in error.message) == ("UPLOADSVC_SECRET_KEYS__1", True)
+    error = refused(env, AUTH__API_KEYS=json.dumps([{"name": "b", "sha256": pasted}]), SECRET_KEYS="")
+    assert (error.variable, word in error.message) == ("UPLOADSVC_AUTH__API_KEYS__0__SHA256", True)
+    error = refused(env, AUTH__JWT__AUDIENCE=json.dumps(["web", pasted]), AUTH__API_KEYS="")
+    assert (error.variable, word in error.message) == ("UPLOADSVC_AUTH__JWT__AUDIENCE__1", True)
+
+
+@pytest.mark.parametrize("secret", [f'{SECRET}"', f"{SECRET} {SECRET}", f"'{SECRET}\"", "é" * 32])
+def test_other_secrets_are_kept_as_they_are(env: pytest.MonkeyPatch, secret: str) -> None:
+    assert loaded(env, SECRET_KEY=secret).secrets == [secret.encode()]
+
+
+@pytest.mark.parametrize(
+    ("value", "audiences"),
+    [
+        ("uploads", ("uploads",)),
+        ("web, ios", ("web", "ios")),
+        ('["web", "a, b"]', ("web", "a, b")),
+        ("https://api.example.com/", ("https://api.example.com/",)),
+        # Some providers' client ids have only digits.
+        ("69629023906488334", ("69629023906488334",)),
+        ("007, 1e5", ("007", "1e5")),
+        ("true", ("true",)),
+        ("1e5", ("1e5",)),
+    ],
+)
+def test_audiences_are_one_or_several(
+    env: pytest.MonkeyPatch, tmp_path: Path, value: str, audiences: tuple[str, ...]
+) -> None:
+    """As a variable; a file may have one as text."""
+    assert loaded(env, AUTH__JWT__SECRET=SECRET, AUTH__JWT__AUDIENCE=value).auth.jwt.audience == audiences
+    path = tmp_path / "uploadsvc.toml"
+    path.write_text('[auth.jwt]\naudience = "uploads"\n')
+    env.delenv("UPLOADSVC_AUTH__JWT__AUDIENCE")
+    assert loaded(env, CONFIG_FILE=str(path)).auth.jwt.audience == ("uploads",)
 
 
 def test_a_missing_bucket_is_named(env: pytest.MonkeyPatch) -> None:

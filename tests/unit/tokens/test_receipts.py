@@ -14,6 +14,7 @@ from joserfc import jwk
 from joserfc import jwt as other_jwt
 from tests.support.receipt_keys import EC, ED25519, KEYS, RSA, private_pem, public_pem
 
+from uploadsvc.auth.claims import ClaimRules
 from uploadsvc.auth.jwt import public_key_verifier
 from uploadsvc.domain.errors import Unauthenticated
 from uploadsvc.tokens.receipt_keys import (
@@ -194,7 +195,7 @@ def test_a_receipt_is_not_a_bearer_token(key: PrivateKeyTypes) -> None:
     now = datetime.now(UTC)
     receipt = receipts_by(private_key(private_pem(key))).sign(CLAIMS, user="ann", jti="J", now=now)
     verifier = public_key_verifier(
-        public_pem(key), algorithms=(), audience="backend", user_claim="sub", clock=lambda: now
+        public_pem(key), algorithms=(), rules=ClaimRules(clock=lambda: now, audiences=("backend",))
     )
     with pytest.raises(Unauthenticated, match="not the kind of token"):
         verifier.verify(receipt)

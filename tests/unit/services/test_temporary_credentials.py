@@ -1,0 +1,64 @@
+"""S3 credentials never outlive the credential that they were issued for."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from tests.support.fakes import BUCKET, NOON
+
+from uploadsvc.domain.credentials import Credentials
+from uploadsvc.domain.endpoints import bucket_endpoint
+from uploadsvc.domain.errors import Forbidden
+from uploadsvc.domain.keys import Namespace
+from uploadsvc.domain.principal import Principal
+from uploadsvc.s3.presigner import Presigner
+from uploadsvc.s3.sts import Sts
+from uploadsvc.services.temporary_credentials import CredentialIssuer
+
+
+class Sessions(Sts):
+    """A token service that notes what it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int]] = []
+
+    async def session(self, *, name: str, policy: str, seconds: int) -> Credentials:
+        """Start a session."""
+        (statement,) = json.loads(policy)["Statement"]
+        assert name.startswith("uploadsvc-")
+        self.asked.append((statement["Resource"][0], seconds))
+        return Credentials(access_key_id="ASIA", secret_access_key="s", session_token="t")
+
+
+def issuer_of(sts: Sts | None) -> CredentialIssuer:
+    async def none() -> Credentials:
+        raise AssertionError
+
+    endpoint = bucket_endpoint(endpoint_url="https://s3.example.com", bucket=BUCKET, style="path")
+    presigner = Presigner(
+        endpoint=endpoint, bucket=BUCKET, region="eu-central-1", credentials=none, clock=lambda: NOON
+    )
+    return CredentialIssuer(
+        namespace=Namespace("uploads"), presigner=presigner, sts=sts, seconds=3600, clock=lambda: NOON
+    )
+
+
+@pytest.mark.parametrize(
+    ("left", "lasts"), [(None, 3600), (7200, 3600), (3600, 3600), (3599.9, 3599), (901.5, 901), (900, 900)]
+)
+async def test_a_session_ends_with_the_callers_credential(left: float | None, lasts: int) -> None:
+    """At the latest."""
+    sts = Sessions()
+    ends = None if left is None else NOON + timedelta(seconds=left)
+    await issuer_of(sts).credentials(Principal(user="ann", expires_at=ends))
+    assert sts.asked == [(f"arn:aws:s3:::{BUCKET}/uploads/ann/*", lasts)]
+
+
+@pytest.mark.parametrize(("left", "told"), [(899.9, 899), (60, 60), (1, 1), (0, 0), (-29, 0)])
+async def test_no_session_is_longer_than_the_callers_credential(left: float, told: int) -> None:
+    """STS issues none for less than 15 minutes. The caller learns what is needed."""
+    sts = Sessions()
+    caller = Principal(user="ann", expires_at=NOON + timedelta(seconds=left))
+    with pytest.raises(Forbidden, match=f"at least 900 seconds, and your own credential ends in {told};"):
+        await issuer_of(sts).credentials(caller)
+    assert sts.asked == []
