@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Final
 
 import structlog
 from fastapi import APIRouter, FastAPI
@@ -26,8 +27,11 @@ from uploadsvc.api.v1.tokens import tokens_router
 from uploadsvc.api.v1.uploads import uploads_router
 from uploadsvc.bootstrap.auth import build_authenticator
 from uploadsvc.bootstrap.services import Clock, Services, build_services, utc_now
+from uploadsvc.domain.cors import TRACING_HEADERS
+from uploadsvc.domain.origins import ANY, named_origins
 from uploadsvc.domain.principal import Principal
 from uploadsvc.settings import Settings, SettingsError, load_settings
+from uploadsvc.settings.web import CorsSettings
 
 __all__ = [
     "Principal",
@@ -38,6 +42,7 @@ __all__ = [
     "load_settings",
 ]
 
+_API_HEADERS: Final = ("authorization", "content-type", "x-api-key", "x-on-behalf-of", "x-request-id")
 _log = structlog.get_logger("uploadsvc")
 
 
@@ -86,16 +91,8 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     set_document(app)
     register_problems(app)
     app.add_middleware(RequestMiddleware)
-    if origins := settings.cors.allow_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=origins,
-            allow_credentials=settings.cors.allow_credentials,
-            allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-On-Behalf-Of", "X-Request-ID"],
-            expose_headers=["Retry-After", "X-Request-ID"],
-            max_age=3600,
-        )
+    if settings.cors.allow_origins:
+        _allow_pages(app, settings.cors)
     return app
 
 
@@ -142,6 +139,20 @@ def _include(router: APIRouter, settings: Settings, services: Services, authenti
         )
     )
     router.include_router(receipts_router(services.receipts))
+
+
+def _allow_pages(app: FastAPI, cors: CorsSettings) -> None:
+    named = named_origins(cors.allow_origins)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=[ANY] if ANY in cors.allow_origins else named.exact,
+        allow_origin_regex=named.patterns and named.patterns.pattern,
+        allow_credentials=cors.allow_credentials,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=sorted({*_API_HEADERS, *TRACING_HEADERS, *cors.allow_headers}),
+        expose_headers=["Retry-After", "X-Request-ID"],
+        max_age=3600,
+    )
 
 
 def _demo(settings: Settings, services: Services) -> Demo | None:

@@ -10,6 +10,7 @@ from uploadsvc.auth.jwks import JwksVerifier
 from uploadsvc.auth.jwt import TokenVerifier, public_key_verifier, secret_verifier
 from uploadsvc.auth.trusted_header import TrustedHeader
 from uploadsvc.bootstrap.services import Clock, Services
+from uploadsvc.domain.origins import named_origins
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.settings.auth import AuthSettings, JwtSettings
 
@@ -30,7 +31,7 @@ def build_authenticator(
         api_keys=_api_keys(settings.auth),
         cookie=settings.auth.jwt.cookie,
         trusted_header=_trusted_header(settings.auth),
-        allowed_origins=frozenset(settings.cors.allow_origins) - {"*"},
+        allowed_origins=named_origins(settings.cors.allow_origins),
     )
     ways = (verify, authenticator.demo_tokens, authenticator.api_keys, authenticator.trusted_header)
     if not any(ways):

@@ -1,6 +1,5 @@
 """The settings model. Names and defaults are part of the contract; `make docs` writes `docs/settings.md`."""
 
-import re
 from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -20,14 +19,12 @@ from uploadsvc.domain.policy import MAX_EXPIRES_IN, PolicyError
 from uploadsvc.domain.providers import PROVIDERS, Provider
 from uploadsvc.settings.auth import AuthSettings
 from uploadsvc.settings.policies import PolicySettings
-from uploadsvc.settings.types import Names, Pem, SecretPem, Section, SettingsError, matching
+from uploadsvc.settings.types import Pem, SecretPem, Section, SettingsError, matching
+from uploadsvc.settings.web import CorsSettings
 from uploadsvc.tokens.derived_keys import MIN_SECRET_BYTES
 
 MAX_TOKEN_SECONDS: Final = 86_400
 MAX_PREFIX_BYTES: Final = 256
-
-# As browsers send it: https://html.spec.whatwg.org/#ascii-serialisation-of-an-origin
-_ORIGIN: Final = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
 class S3Settings(Section):
@@ -239,30 +236,6 @@ class DownloadSettings(_Lifetimes):
     """Longest lifetime in seconds that a request can ask for."""
 
 
-class CorsSettings(Section):
-    """Origins of the pages that call this API. The bucket needs [its own CORS rule](bucket.md)."""
-
-    allow_origins: Names = ()
-    """Origins such as `https://app.example.com`, or `*` for any."""
-
-    allow_credentials: bool = False
-    """Let pages of these origins send cookies. Not possible with `*`."""
-
-    @model_validator(mode="after")
-    def _check_origins(self) -> Self:
-        if "*" in self.allow_origins and self.allow_credentials:
-            message = "true with the origin '*' would let any site act for its visitors; name the origins"
-            raise SettingsError(("cors", "allow_credentials"), message)
-        for origin in self.allow_origins:
-            if origin != "*" and not _ORIGIN.fullmatch(origin):
-                message = (
-                    f"{origin!r} is not an origin; write scheme://host or scheme://host:port, "
-                    "in lower case and without a path"
-                )
-                raise SettingsError(("cors", "allow_origins"), message)
-        return self
-
-
 class UppySettings(Section):
     """Temporary S3 credentials for Uppy's [`getCredentials`](uppy.md#temporary-credentials)."""
 
@@ -346,6 +319,12 @@ class Settings(Section):
     @classmethod
     def _check_public_url(cls, value: str | None) -> str | None:
         return None if value is None else base_url(value, name="public URL")
+
+    @model_validator(mode="after")
+    def _check_shared_origins(self) -> Self:
+        if self.cors.allow_credentials or self.auth.jwt.cookie or self.auth.trusted_header:
+            self.cors.refuse_shared_domains()
+        return self
 
     @model_validator(mode="after")
     def _check_secrets(self) -> Self:

@@ -199,6 +199,24 @@ def receipts_of(settings: Settings) -> Receipts:
             "CORS__ALLOW_CREDENTIALS",
             "name the origins",
         ),
+        ({"CORS__ALLOW_ORIGINS": "https://a.example:443"}, "CORS__ALLOW_ORIGINS", "write https://a.example"),
+        (
+            {"CORS__ALLOW_ORIGINS": "https://*.vercel.app", "CORS__ALLOW_CREDENTIALS": "true"},
+            "CORS__ALLOW_ORIGINS",
+            "https://my-app-*.vercel.app",
+        ),
+        (
+            {"CORS__ALLOW_ORIGINS": "https://*.vercel.app", "AUTH__JWT__COOKIE": "session"},
+            "CORS__ALLOW_ORIGINS",
+            "https://my-app-*.vercel.app",
+        ),
+        (
+            {"CORS__ALLOW_ORIGINS": "https://*.vercel.app", **PROXIED},
+            "CORS__ALLOW_ORIGINS",
+            "https://my-app-*.vercel.app",
+        ),
+        ({"CORS__ALLOW_HEADERS": "x-trace id"}, "CORS__ALLOW_HEADERS", "not a header"),
+        ({"CORS__ALLOW_HEADERS": "*"}, "CORS__ALLOW_HEADERS", "not a header"),
         ({"CORS__ALLOW_ORIGINS": "a.example"}, "CORS__ALLOW_ORIGINS", "scheme://host"),
         ({"CORS__ALLOW_ORIGINS": "https://a.example/"}, "CORS__ALLOW_ORIGINS", "without a path"),
         ({"CORS__ALLOW_ORIGINS": "https://*.example"}, "CORS__ALLOW_ORIGINS", "not an origin"),
@@ -286,7 +304,12 @@ def test_invalid_settings_stop_the_start(
         {"SECRET_KEY": None, "SECRET_KEYS": json.dumps([SECRET, SECRET[::-1]])},
         {"CORS__ALLOW_ORIGINS": "*"},
         {
-            "CORS__ALLOW_ORIGINS": "https://a.example,http://localhost:5173,http://[::1]:80",
+            "CORS__ALLOW_ORIGINS": "https://*.vercel.app,capacitor://localhost",
+            "CORS__ALLOW_HEADERS": "X-A, x-b",
+        },
+        {"CORS__ALLOW_ORIGINS": "https://my-app-*.vercel.app", "AUTH__JWT__COOKIE": "session"},
+        {
+            "CORS__ALLOW_ORIGINS": "https://a.example,http://localhost:5173,http://[::1]:8080",
             "CORS__ALLOW_CREDENTIALS": "true",
         },
         {"S3__REGION": None, "S3__ENDPOINT_URL": "http://minio:9000"},
