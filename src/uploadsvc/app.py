@@ -9,7 +9,9 @@ import structlog
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from uploadsvc.api.demo import DEMO_FILES, Demo, demo_router
 from uploadsvc.api.dependencies import Authenticate, authentication, path_authentication
+from uploadsvc.api.docs import docs_router
 from uploadsvc.api.integrations.better_upload import better_upload_router
 from uploadsvc.api.integrations.simple import simple_router
 from uploadsvc.api.integrations.uppy.companion import companion_router
@@ -18,7 +20,7 @@ from uploadsvc.api.integrations.uppy.sign_request import sign_router
 from uploadsvc.api.middleware import RequestMiddleware
 from uploadsvc.api.openapi import set_document
 from uploadsvc.api.problems import register_problems
-from uploadsvc.api.static import Demo, web_router
+from uploadsvc.api.static import web_router
 from uploadsvc.api.v1.health import health_router
 from uploadsvc.api.v1.objects import objects_router
 from uploadsvc.api.v1.policies import policies_router
@@ -76,6 +78,9 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
         title="uploadsvc",
         version=version("uploadsvc"),
         lifespan=lifespan,
+        openapi_url="/openapi.json" if settings.docs else None,
+        # FastAPI's own page takes its scripts from another site.
+        docs_url=None,
         redoc_url=None,
         # A redirect to the path with a slash would repeat the Host of the request.
         redirect_slashes=False,
@@ -87,8 +92,12 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     in_path = path_authentication(services.upload_tokens)
     app.include_router(companion_router(services.creator, services.uploads, in_path, prefix="/uppy/{token}"))
     app.include_router(health_router(services.readiness))
-    app.include_router(web_router(demo))
-    set_document(app)
+    app.include_router(web_router(*(DEMO_FILES if demo else ())))
+    if demo is not None:
+        app.include_router(demo_router(demo))
+    if settings.docs:
+        app.include_router(docs_router())
+    set_document(app, public_url=settings.public_url)
     register_problems(app)
     app.add_middleware(RequestMiddleware)
     if settings.cors.allow_origins:

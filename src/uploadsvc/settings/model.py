@@ -274,8 +274,9 @@ class Settings(Section):
     """Prefix of all object keys. Each user has their own prefix below it."""
 
     public_url: str | None = None
-    """URL at which callers reach the service, such as `https://uploads.example.com`. Better Upload needs it
-    behind a proxy that terminates TLS. If not set, it is taken from each request.
+    """URL at which callers reach the service, such as `https://uploads.example.com`. The OpenAPI document
+    names it. Better Upload needs it behind a proxy that terminates TLS. If not set, it is taken from each
+    request.
     """
 
     auth: AuthSettings = AuthSettings()
@@ -286,6 +287,9 @@ class Settings(Section):
     tokens: TokenSettings = TokenSettings()
     cors: CorsSettings = CorsSettings()
     uppy: UppySettings = UppySettings()
+
+    docs: bool = True
+    """Serve the API's documentation at `/docs`, and its OpenAPI document at `/openapi.json`."""
 
     demo: bool = False
     """Serve the demo page, on which anyone can upload as one of two demo users. Never use it in production.
