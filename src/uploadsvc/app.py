@@ -171,5 +171,6 @@ def _demo(settings: Settings, services: Services) -> Demo | None:
     return Demo(
         tokens=services.demo_tokens,
         storage_origin=f"{endpoint.scheme}://{endpoint.host}",
+        hosts=settings.demo_hosts,
         clock=services.clock,
     )

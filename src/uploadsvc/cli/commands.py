@@ -60,6 +60,7 @@ def serve(
     """Run the service with the UPLOADSVC_... settings."""
     configure_logs(terminal=False)
     settings = load_settings()
+    settings.check_demo_address(host)
     service = create_app(settings)
     listener = runner.bind(host, port)
     if settings.demo:

@@ -18,6 +18,7 @@ from uploadsvc.server.runner import bind, serve
 from uploadsvc.settings import Settings, load_settings
 
 BUCKET = "uploadsvc-dev"
+HTTP_PORT = 80
 REGION = "us-east-1"
 LOCALSTACK = Credentials(access_key_id="test", secret_access_key="test")  # noqa: S106 - LocalStack's own, public
 
@@ -76,17 +77,27 @@ def _settings(endpoint_url: str, secret_key: str, credentials: Credentials, *, p
 
 
 async def _run(settings: Settings, listener: Any, host: str, port: int) -> None:  # noqa: ANN401 - a socket
-    names = dict.fromkeys([host, "127.0.0.1", "localhost"])
-    origins = [*(f"http://{name}:{port}" for name in names), *settings.cors.allow_origins]
+    settings.check_demo_address(host)
+    # "Every address" is none that a browser can open.
+    own = "localhost" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - nothing listens here
+    names = dict.fromkeys([own, "127.0.0.1", "localhost", *settings.demo_hosts])
+    pages = [page_origin(name, port) for name in names]
+    origins = [*pages, *settings.cors.allow_origins]
     await prepare_bucket(settings, origins=origins)
     app = create_app(settings)
     token = app.state.demo.token("alice")
-    base = f"http://{host}:{port}"
+    base = pages[0]
 
     def started() -> None:
         print(_banner(base, token, str(settings.s3.endpoint_url), settings.s3.bucket), flush=True)  # noqa: T201 - a person reads
 
     await serve(app, listener, on_started=started)
+
+
+def page_origin(host: str, port: int) -> str:
+    """Return the origin of a page, as browsers send it: without the default port."""
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}" if port == HTTP_PORT else f"http://{name}:{port}"
 
 
 @asynccontextmanager

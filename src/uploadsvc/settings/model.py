@@ -14,13 +14,14 @@ from uploadsvc.domain.endpoints import (
     bucket_endpoint,
 )
 from uploadsvc.domain.errors import InvalidKey
+from uploadsvc.domain.hosts import is_loopback
 from uploadsvc.domain.keys import Namespace, check_key
 from uploadsvc.domain.policy import MAX_EXPIRES_IN, PolicyError
 from uploadsvc.domain.providers import PROVIDERS, Provider
 from uploadsvc.settings.auth import AuthSettings
 from uploadsvc.settings.policies import PolicySettings
-from uploadsvc.settings.types import Pem, SecretPem, Section, SettingsError, matching
-from uploadsvc.settings.web import CorsSettings
+from uploadsvc.settings.types import Pem, SecretPem, Section, SettingsError, matching, variable
+from uploadsvc.settings.web import CorsSettings, Hosts
 from uploadsvc.tokens.derived_keys import MIN_SECRET_BYTES
 
 MAX_TOKEN_SECONDS: Final = 86_400
@@ -292,7 +293,13 @@ class Settings(Section):
     """Serve the API's documentation at `/docs`, and its OpenAPI document at `/openapi.json`."""
 
     demo: bool = False
-    """Serve the demo page, on which anyone can upload as one of two demo users. Never use it in production.
+    """Serve the demo page, on which anyone can upload as one of two demo users. Never use it in production:
+    it cannot be on together with any of the `auth` settings. It answers to this machine alone.
+    """
+
+    demo_hosts: Hosts = ()
+    """Names or addresses, without a port, at which other machines may open the demo page too, such as
+    `demo.example.com`. Anyone who reaches it can upload.
     """
 
     @property
@@ -323,6 +330,31 @@ class Settings(Section):
     @classmethod
     def _check_public_url(cls, value: str | None) -> str | None:
         return None if value is None else base_url(value, name="public URL")
+
+    def check_demo_address(self, host: str) -> None:
+        """Check that a demo that listens on this address may be reached from where that is.
+
+        Raises:
+            SettingsError: Other machines could reach it, and the settings do not say that they may.
+        """
+        if self.demo and not self.demo_hosts and not is_loopback(host):
+            message = (
+                f"missing; a demo that listens on {host} gives anyone in the network a token, so name the "
+                "hosts at which it may be opened, for example localhost"
+            )
+            raise SettingsError(("demo_hosts",), message)
+
+    @model_validator(mode="after")
+    def _check_demo(self) -> Self:
+        if not self.demo:
+            if self.demo_hosts:
+                raise SettingsError(("demo_hosts",), "needs UPLOADSVC_DEMO beside it")
+            return self
+        if way := self.auth.first_kind:
+            name = variable("auth", way)
+            message = f"the demo signs anyone in, so it cannot be on beside {name}; unset one of them"
+            raise SettingsError(("demo",), message)
+        return self
 
     @model_validator(mode="after")
     def _check_shared_origins(self) -> Self:

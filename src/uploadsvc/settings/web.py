@@ -1,15 +1,35 @@
-"""Settings of the web pages that may call the API."""
+"""Settings of web pages: which may call the API, and where the demo page may be opened."""
 
 import re
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, field_validator, model_validator
 
+from uploadsvc.domain.hosts import host_name
 from uploadsvc.domain.origins import ANY, check_origin, shared_domain
-from uploadsvc.settings.types import Names, Section, SettingsError
+from uploadsvc.settings.types import Names, Section, SettingsError, split_list
 
 # What RFC 9110 section 5.6.2 calls a token.
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
+
+
+def _host_names(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    found = []
+    for host in hosts:
+        # An IPv6 address may be written without its brackets.
+        name = host_name(f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host)
+        if name is None or host.rpartition("]")[2].count(":") == 1:
+            message = (
+                f"{host!r} is not a host; write names or addresses without scheme and port, "
+                "such as demo.example.com"
+            )
+            raise ValueError(message)
+        found.append(name)
+    return tuple(dict.fromkeys(found))
+
+
+Hosts = Annotated[tuple[str, ...], BeforeValidator(split_list), AfterValidator(_host_names)]
+"""Names and addresses in the form of `host_name`."""
 
 
 class CorsSettings(Section):

@@ -81,6 +81,23 @@ async def test_demo_mode_without_s3_stops_with_one_line(tmp_path: Path) -> None:
     assert line.startswith("uploadsvc: bucket 'example-bucket' could not be set up: ")
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7"])  # noqa: S104 - it does not start
+def test_a_demo_for_the_network_has_to_name_its_hosts(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    """It would hand tokens to anyone. Nothing is started; one line says how to allow it."""
+    demo = environment_for(s3_that_is_down(), UPLOADSVC_DEMO="true", UPLOADSVC_AUTH__JWT__SECRET="")
+    for name, value in demo.items():
+        monkeypatch.setenv(name, value)
+    # It would stay configured for other tests.
+    monkeypatch.setattr("uploadsvc.cli.commands.configure_logs", lambda **_: None)
+    monkeypatch.setattr(sys, "argv", ["uploadsvc", "serve", "--host", host, "--port", str(free_port())])
+    with pytest.raises(SystemExit) as stopped:
+        run()
+    assert str(stopped.value).startswith(
+        f"uploadsvc: UPLOADSVC_DEMO_HOSTS: missing; a demo that listens on {host}"
+    )
+    assert "\n" not in str(stopped.value)
+
+
 @pytest.mark.parametrize("path", ["files", "/files/", "/", "/a//b", "/a?b", "https://example.com"])
 def test_a_root_path_has_no_slash_at_its_end(path: str) -> None:
     result = CliRunner().invoke(commands, ["serve", "--root-path", path])

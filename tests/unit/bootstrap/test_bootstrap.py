@@ -217,6 +217,8 @@ def receipts_of(settings: Settings) -> Receipts:
         ),
         ({"CORS__ALLOW_HEADERS": "x-trace id"}, "CORS__ALLOW_HEADERS", "not a header"),
         ({"CORS__ALLOW_HEADERS": "*"}, "CORS__ALLOW_HEADERS", "not a header"),
+        ({"DEMO": "true"}, "DEMO", "UPLOADSVC_AUTH__JWT"),
+        ({"DEMO_HOSTS": "demo.example.com"}, "DEMO_HOSTS", "needs UPLOADSVC_DEMO"),
         ({"CORS__ALLOW_ORIGINS": "a.example"}, "CORS__ALLOW_ORIGINS", "scheme://host"),
         ({"CORS__ALLOW_ORIGINS": "https://a.example/"}, "CORS__ALLOW_ORIGINS", "without a path"),
         ({"CORS__ALLOW_ORIGINS": "https://*.example"}, "CORS__ALLOW_ORIGINS", "not an origin"),
@@ -461,7 +463,8 @@ async def test_one_clock_moves_everything(
             )
 
     monkeypatch.setattr("uploadsvc.s3.storage.AwsChain", Chain)
-    settings = load(DEMO="true", POLICIES__DEFAULT__KEY="{date}/{uuid}")
+    # A copy is not validated: the demo cannot be on beside JWTs.
+    settings = load(POLICIES__DEFAULT__KEY="{date}/{uuid}").model_copy(update={"demo": True})
     services = build_services(settings, clock=clock)
     authenticator, _ = build_authenticator(settings, services)
     alice = Principal(user="alice")
