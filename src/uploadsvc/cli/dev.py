@@ -47,6 +47,10 @@ async def develop(*, host: str, port: int, s3_endpoint: str | None, directory: P
     listener = bind(host, port)
     try:
         secret_key, credentials = load_keys(directory)
+        # Before anything is started, so the endpoint of an embedded S3 is not known yet.
+        provider = "seaweedfs" if s3_endpoint is None else "generic"
+        known = _settings(s3_endpoint or "http://127.0.0.1", secret_key, credentials, provider=provider)
+        known.check_demo_address(host)
         if s3_endpoint is not None:
             settings = _settings(s3_endpoint, secret_key, LOCALSTACK, provider="generic")
             await _run(settings, listener, host, port)
@@ -77,7 +81,6 @@ def _settings(endpoint_url: str, secret_key: str, credentials: Credentials, *, p
 
 
 async def _run(settings: Settings, listener: Any, host: str, port: int) -> None:  # noqa: ANN401 - a socket
-    settings.check_demo_address(host)
     # "Every address" is none that a browser can open.
     own = "localhost" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - nothing listens here
     names = dict.fromkeys([own, "127.0.0.1", "localhost", *settings.demo_hosts])
