@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Final
 
 import structlog
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from uploadsvc.api.demo import DEMO_FILES, Demo, demo_router
 from uploadsvc.api.dependencies import Authenticate, authentication, path_authentication
+from uploadsvc.api.docs import docs_router
 from uploadsvc.api.integrations.better_upload import better_upload_router
 from uploadsvc.api.integrations.simple import simple_router
 from uploadsvc.api.integrations.uppy.companion import companion_router
@@ -17,7 +20,7 @@ from uploadsvc.api.integrations.uppy.sign_request import sign_router
 from uploadsvc.api.middleware import RequestMiddleware
 from uploadsvc.api.openapi import set_document
 from uploadsvc.api.problems import register_problems
-from uploadsvc.api.static import Demo, web_router
+from uploadsvc.api.static import web_router
 from uploadsvc.api.v1.health import health_router
 from uploadsvc.api.v1.objects import objects_router
 from uploadsvc.api.v1.policies import policies_router
@@ -26,8 +29,11 @@ from uploadsvc.api.v1.tokens import tokens_router
 from uploadsvc.api.v1.uploads import uploads_router
 from uploadsvc.bootstrap.auth import build_authenticator, check_settings
 from uploadsvc.bootstrap.services import Clock, Services, build_services, utc_now
+from uploadsvc.domain.cors import TRACING_HEADERS
+from uploadsvc.domain.origins import ANY, named_origins
 from uploadsvc.domain.principal import Principal
 from uploadsvc.settings import Settings, SettingsError, load_settings
+from uploadsvc.settings.web import CorsSettings
 
 __all__ = [
     "Principal",
@@ -38,6 +44,7 @@ __all__ = [
     "load_settings",
 ]
 
+_API_HEADERS: Final = ("authorization", "content-type", "x-api-key", "x-on-behalf-of", "x-request-id")
 _log = structlog.get_logger("uploadsvc")
 
 
@@ -72,6 +79,9 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
         title="uploadsvc",
         version=version("uploadsvc"),
         lifespan=lifespan,
+        openapi_url="/openapi.json" if settings.docs else None,
+        # FastAPI's own page takes its scripts from another site.
+        docs_url=None,
         redoc_url=None,
         # A redirect to the path with a slash would repeat the Host of the request.
         redirect_slashes=False,
@@ -83,20 +93,16 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
     in_path = path_authentication(services.upload_tokens)
     app.include_router(companion_router(services.creator, services.uploads, in_path, prefix="/uppy/{token}"))
     app.include_router(health_router(services.readiness))
-    app.include_router(web_router(demo))
-    set_document(app)
+    app.include_router(web_router(*(DEMO_FILES if demo else ())))
+    if demo is not None:
+        app.include_router(demo_router(demo))
+    if settings.docs:
+        app.include_router(docs_router())
+    set_document(app, public_url=settings.public_url)
     register_problems(app)
     app.add_middleware(RequestMiddleware)
-    if origins := settings.cors.allow_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=origins,
-            allow_credentials=settings.cors.allow_credentials,
-            allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-On-Behalf-Of", "X-Request-ID"],
-            expose_headers=["Retry-After", "X-Request-ID"],
-            max_age=3600,
-        )
+    if settings.cors.allow_origins:
+        _allow_pages(app, settings.cors)
     return app
 
 
@@ -145,6 +151,20 @@ def _include(router: APIRouter, settings: Settings, services: Services, authenti
     router.include_router(receipts_router(services.receipts))
 
 
+def _allow_pages(app: FastAPI, cors: CorsSettings) -> None:
+    named = named_origins(cors.allow_origins)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=[ANY] if ANY in cors.allow_origins else named.exact,
+        allow_origin_regex=named.patterns and named.patterns.pattern,
+        allow_credentials=cors.allow_credentials,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=sorted({*_API_HEADERS, *TRACING_HEADERS, *cors.allow_headers}),
+        expose_headers=["Retry-After", "X-Request-ID"],
+        max_age=3600,
+    )
+
+
 def _demo(settings: Settings, services: Services) -> Demo | None:
     if services.demo_tokens is None:
         return None
@@ -152,5 +172,6 @@ def _demo(settings: Settings, services: Services) -> Demo | None:
     return Demo(
         tokens=services.demo_tokens,
         storage_origin=f"{endpoint.scheme}://{endpoint.host}",
+        hosts=settings.demo_hosts,
         clock=services.clock,
     )

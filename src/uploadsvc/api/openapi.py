@@ -50,16 +50,24 @@ _SCHEMES: Final = {
 _PUBLIC: Final = frozenset({"/healthz", "/readyz", "/.well-known/jwks.json"})
 
 
-def set_document(app: FastAPI) -> None:
-    """Serve the document of `build_document`, with the path under which the app is mounted as its server."""
+def set_document(app: FastAPI, *, public_url: str | None) -> None:
+    """Serve the document of `build_document` at the app's ``openapi_url``, if it has one.
+
+    Args:
+        app: The app.
+        public_url: The document's server. If it is ``None``, that is the path under which the app is mounted,
+            or which a proxy has stripped.
+    """
     app.openapi = lambda: build_document(app)  # type: ignore[method-assign] # FastAPI's documented way
+    if app.openapi_url is None:
+        return
 
     async def serve(request: Request) -> Response:
         path = request.scope.get("root_path", "").rstrip("/")
-        return JSONResponse({**app.openapi(), "servers": [{"url": path or "/"}]})
+        return JSONResponse({**app.openapi(), "servers": [{"url": public_url or path or "/"}]})
 
     # Before FastAPI's own route, which would list the root beside the path.
-    app.router.routes.insert(0, Route(str(app.openapi_url), serve, include_in_schema=False))
+    app.router.routes.insert(0, Route(app.openapi_url, serve, include_in_schema=False))
 
 
 def build_document(app: FastAPI) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Authenticate a request by its first credential; a bad one never falls through to the next."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass
 
 from uploadsvc.auth.api_keys import ON_BEHALF_OF, ApiKey, api_key_principal
@@ -36,7 +36,7 @@ class Authenticator:
     api_keys: tuple[ApiKey, ...] = ()
     cookie: str | None = None
     trusted_header: TrustedHeader | None = None
-    allowed_origins: frozenset[str] = frozenset()
+    allowed_origins: Container[str] = frozenset()
 
     async def authenticate(self, request: AuthRequest, *, user_needed: bool = True) -> Principal:
         """Return the caller.

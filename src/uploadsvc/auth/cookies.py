@@ -1,6 +1,6 @@
 """The JWT cookie, and protection against writes that another site makes a browser send (CSRF)."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Final
 
 from uploadsvc.auth.request import AuthRequest
@@ -31,7 +31,7 @@ def cookie_value(headers: Sequence[str], name: str) -> str | None:
     return next(iter(values), None)
 
 
-def check_cookie_write(request: AuthRequest, allowed_origins: frozenset[str]) -> None:
+def check_cookie_write(request: AuthRequest, allowed_origins: Container[str]) -> None:
     """Check that a write with the cookie comes from this site or an allowed origin.
 
     A page can set neither header: https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header,
@@ -49,7 +49,7 @@ def check_cookie_write(request: AuthRequest, allowed_origins: frozenset[str]) ->
     _check_origin(request, allowed_origins)
 
 
-def check_proxied_write(request: AuthRequest, allowed_origins: frozenset[str]) -> None:
+def check_proxied_write(request: AuthRequest, allowed_origins: Container[str]) -> None:
     """Check that no other site made a browser send a write that a proxy signed in.
 
     A proxy also signs programs in, for example by client certificate; they send neither header. The host does
@@ -66,7 +66,7 @@ def check_proxied_write(request: AuthRequest, allowed_origins: frozenset[str]) -
         _check_origin(request, allowed_origins)
 
 
-def _is_of_this_host(request: AuthRequest, allowed_origins: frozenset[str]) -> bool:
+def _is_of_this_host(request: AuthRequest, allowed_origins: Container[str]) -> bool:
     """Tell whether ``Origin`` is that of the host that was called (``Host``), by http or https.
 
     A site that points its own name here (DNS rebinding) passes, and gains nothing: a browser sends our cookie
@@ -82,7 +82,7 @@ def _is_of_this_host(request: AuthRequest, allowed_origins: frozenset[str]) -> b
     return origin in {secure, f"http://{host.removesuffix(':80')}"}
 
 
-def _check_origin(request: AuthRequest, allowed_origins: frozenset[str]) -> None:
+def _check_origin(request: AuthRequest, allowed_origins: Container[str]) -> None:
     if request.single("origin") not in allowed_origins:
         detail = (
             "A write signed in by a cookie or a proxy must come from this site (Sec-Fetch-Site: same-origin, "

@@ -13,6 +13,7 @@ from uploadsvc.auth.trusted_header import TrustedHeader
 from uploadsvc.bootstrap.secrets import build_receipts, secret_keys
 from uploadsvc.bootstrap.services import Clock, Services, utc_now
 from uploadsvc.domain.endpoints import origin_of
+from uploadsvc.domain.origins import Origins, named_origins
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.settings.auth import AuthSettings, JwtSettings
 
@@ -59,8 +60,7 @@ def build_authenticator(
 
 
 def _check_configured(settings: Settings) -> None:
-    auth = settings.auth
-    if not (auth.jwt.key_kind or auth.api_keys or auth.trusted_header or settings.demo):
+    if not (settings.auth.first_kind or settings.demo):
         message = (
             "no authentication is configured, so every call would fail; set UPLOADSVC_AUTH__JWT__SECRET, "
             "__PUBLIC_KEY, __JWKS_URL or __ISSUER, UPLOADSVC_AUTH__API_KEYS or UPLOADSVC_AUTH__TRUSTED_HEADER"
@@ -115,9 +115,9 @@ def _claim_rules(section: JwtSettings, clock: Clock) -> ClaimRules:
     )
 
 
-def _own_and_allowed_origins(settings: Settings) -> frozenset[str]:
-    own = {origin_of(settings.public_url)} if settings.public_url else set()
-    return frozenset(settings.cors.allow_origins) - {"*"} | own
+def _own_and_allowed_origins(settings: Settings) -> Origins:
+    own = [origin_of(settings.public_url)] if settings.public_url else []
+    return named_origins([*settings.cors.allow_origins, *own])
 
 
 def _api_keys(auth: AuthSettings) -> tuple[ApiKey, ...]:

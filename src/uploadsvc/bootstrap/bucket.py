@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from uploadsvc.bootstrap.services import utc_now
 from uploadsvc.bootstrap.storage import build_planners, build_storage
+from uploadsvc.domain.cors import RANGE_HEADERS, TRACING_HEADERS
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.planner import Planner
 from uploadsvc.provisioning.models import AccessRequirements, BucketRequirements, ProvisioningError
@@ -44,6 +45,7 @@ def bucket_requirements(settings: Settings) -> BucketRequirements:
         origins=tuple(dict.fromkeys(settings.cors.allow_origins)),
         cors_methods=cors_methods(made, by_browsers_themselves=settings.uppy.credentials),
         cors_headers=_cors_headers(made, by_browsers_themselves=settings.uppy.credentials),
+        cors_extra_headers=RANGE_HEADERS | TRACING_HEADERS | frozenset(settings.cors.allow_headers),
         abort_days=_abort_days(made),
         needs_acls=not acls <= _ACLS_WITHOUT_ACLS,
         allows_public_acl=bool(acls & _PUBLIC_ACLS),

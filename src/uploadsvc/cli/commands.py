@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -36,24 +37,43 @@ Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
 
 
+def _check_root_path(path: str) -> str:
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", path):
+        message = "must be a path such as /files, without a slash at its end"
+        raise typer.BadParameter(message)
+    return path
+
+
+RootPath = Annotated[
+    str,
+    typer.Option(metavar="PATH", callback=_check_root_path, help="Path that a proxy strips, such as /files."),
+]
+
+
 @app.command()
 def serve(
     host: Host = "127.0.0.1",
     port: Port = 8000,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes.", envvar="WEB_CONCURRENCY")] = 1,
+    root_path: RootPath = "",
 ) -> None:
     """Run the service with the UPLOADSVC_... settings."""
     configure_logs(terminal=False)
     settings = load_settings()
+    settings.check_demo_address(host)
     service = create_app(settings)
     listener = runner.bind(host, port)
     if settings.demo:
         asyncio.run(prepare_bucket(settings, origins=settings.cors.allow_origins))
     if workers == 1:
         shown = f"[{host}]" if ":" in host else host
-        runner.run(runner.serve(service, listener, on_started=lambda: _say(f"http://{shown}:{port}")))
+
+        def started() -> None:
+            _say(f"http://{shown}:{port}")
+
+        runner.run(runner.serve(service, listener, on_started=started, root_path=root_path))
         return
-    asyncio.run(Workers(app_from_environment, listener, workers).run())
+    asyncio.run(Workers(app_from_environment, listener, workers, root_path=root_path).run())
 
 
 @app.command()

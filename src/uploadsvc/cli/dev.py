@@ -18,6 +18,7 @@ from uploadsvc.server.runner import bind, serve
 from uploadsvc.settings import Settings, load_settings
 
 BUCKET = "uploadsvc-dev"
+HTTP_PORT = 80
 REGION = "us-east-1"
 LOCALSTACK = Credentials(access_key_id="test", secret_access_key="test")  # noqa: S106 - LocalStack's own, public
 
@@ -46,6 +47,10 @@ async def develop(*, host: str, port: int, s3_endpoint: str | None, directory: P
     listener = bind(host, port)
     try:
         secret_key, credentials = load_keys(directory)
+        # Before anything is started, so the endpoint of an embedded S3 is not known yet.
+        provider = "seaweedfs" if s3_endpoint is None else "generic"
+        known = _settings(s3_endpoint or "http://127.0.0.1", secret_key, credentials, provider=provider)
+        known.check_demo_address(host)
         if s3_endpoint is not None:
             settings = _settings(s3_endpoint, secret_key, LOCALSTACK, provider="generic")
             await _run(settings, listener, host, port)
@@ -76,17 +81,26 @@ def _settings(endpoint_url: str, secret_key: str, credentials: Credentials, *, p
 
 
 async def _run(settings: Settings, listener: Any, host: str, port: int) -> None:  # noqa: ANN401 - a socket
-    names = dict.fromkeys([host, "127.0.0.1", "localhost"])
-    origins = [*(f"http://{name}:{port}" for name in names), *settings.cors.allow_origins]
+    # "Every address" is none that a browser can open.
+    own = "localhost" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - nothing listens here
+    names = dict.fromkeys([own, "127.0.0.1", "localhost", *settings.demo_hosts])
+    pages = [page_origin(name, port) for name in names]
+    origins = [*pages, *settings.cors.allow_origins]
     await prepare_bucket(settings, origins=origins)
     app = create_app(settings)
     token = app.state.demo.token("alice")
-    base = f"http://{host}:{port}"
+    base = pages[0]
 
     def started() -> None:
         print(_banner(base, token, str(settings.s3.endpoint_url), settings.s3.bucket), flush=True)  # noqa: T201 - a person reads
 
     await serve(app, listener, on_started=started)
+
+
+def page_origin(host: str, port: int) -> str:
+    """Return the origin of a page, as browsers send it: without the default port."""
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}" if port == HTTP_PORT else f"http://{name}:{port}"
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from uploadsvc.domain.endpoints import BucketEndpoint
+from uploadsvc.domain.origins import example_of
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.providers import Provider
 from uploadsvc.provisioning.models import BucketRequirements
@@ -38,7 +39,7 @@ class Target:
             small.
         callers: Who may use each policy, in words; policies without callers are left out.
         key_prefix: The prefix of all keys.
-        origins: Allowed origins, as in the settings.
+        origins: Allowed origins and patterns, as in the settings.
         requirements: Requirements on the bucket's rules.
         credential_issuer: Issues S3 credentials to callers.
         sts: Starts their sessions, not entered yet; ``None`` if callers get no credentials.
@@ -80,9 +81,13 @@ class Target:
 
     @property
     def pages(self) -> tuple[str, ...]:
-        """Origins of canaries and preflights: those of the settings, or `ANY_ORIGIN` for ``*``."""
-        return (ANY_ORIGIN,) if "*" in self.origins else self.origins
+        """Origins of canaries and preflights: an example of each pattern, and `ANY_ORIGIN` for ``*``."""
+        return (ANY_ORIGIN,) if "*" in self.origins else tuple(self._by_page)
 
     def origin_check(self, page: str) -> str:
         """Return the name of an origin's check."""
-        return "cors:*" if page == ANY_ORIGIN else f"cors:{page}"
+        return "cors:*" if page == ANY_ORIGIN else f"cors:{self._by_page[page]}"
+
+    @property
+    def _by_page(self) -> Mapping[str, str]:
+        return {example_of(origin): origin for origin in self.origins}

@@ -160,6 +160,8 @@ def _split(
         f"{name} {shown} must be http:// or https://, a host, and at most a port and a base"
         f" path (no user, query or fragment), as in {example}"
     )
+    if not endpoint_url.isascii():
+        message += "; a host with other letters is written in Punycode (xn--…)"
     raise ValueError(message)
 
 

@@ -19,9 +19,11 @@ class BucketRequirements:
         region: The region where it is, or will be created.
         provider: The store's features.
         key_prefix: The prefix of all keys, without a trailing slash.
-        origins: Origins of the pages that upload and download, exactly as browsers send them; or ``*``.
+        origins: Origins of the pages that upload and download, exactly as browsers send them, or patterns
+            with one ``*``, as S3 has them; or ``*``.
         cors_methods: HTTP methods that those pages send to the bucket.
-        cors_headers: Names of the request headers that they send, in lower case.
+        cors_headers: Names of the request headers that their uploads have, in lower case.
+        cors_extra_headers: Names of their other headers: for ranges, for tracing, the operator's.
         abort_days: Days after which an unfinished multipart upload can be aborted; ``None`` if no policy
             uses multipart.
         needs_acls: A policy sets an ACL that a bucket with ACLs disabled refuses.
@@ -36,6 +38,7 @@ class BucketRequirements:
     origins: tuple[str, ...]
     cors_methods: frozenset[str]
     cors_headers: frozenset[str]
+    cors_extra_headers: frozenset[str]
     abort_days: int | None
     needs_acls: bool
     allows_public_acl: bool

@@ -74,8 +74,12 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def options() -> dict[str, Any]:
-    """Return uvicorn's options for one process and for several."""
+def options(*, root_path: str = "") -> dict[str, Any]:
+    """Return uvicorn's options for one process and for several.
+
+    Args:
+        root_path: Path that a proxy has stripped from the requests (the ASGI specification's ``root_path``).
+    """
     return {
         # uvicorn's access log holds paths with upload ids and queries.
         "access_log": False,
@@ -84,6 +88,7 @@ def options() -> dict[str, Any]:
         "timeout_graceful_shutdown": GRACE_SECONDS,
         # The authenticator compares the peer's own address with the trusted proxies.
         "proxy_headers": False,
+        "root_path": root_path,
     }
 
 
@@ -99,13 +104,21 @@ async def serve(
     *,
     on_started: Callable[[], None],
     stops: Sequence[signal.Signals] = _STOPS,
+    root_path: str = "",
 ) -> None:
     """Serve until one of these signals. A second signal does not wait for running requests.
+
+    Args:
+        app: The app.
+        listener: The bound socket.
+        on_started: Called once requests are served.
+        stops: The signals.
+        root_path: Path that a proxy has stripped from the requests.
 
     Raises:
         SystemExit: The app's lifespan failed to start.
     """
-    server = _Server(uvicorn.Config(app, **options()), on_started)
+    server = _Server(uvicorn.Config(app, **options(root_path=root_path)), on_started)
     loop = asyncio.get_running_loop()
 
     def stop() -> None:

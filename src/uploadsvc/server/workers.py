@@ -25,12 +25,16 @@ class Workers:
         factory: Returns the app. Workers import it, so it must be a function of a module.
         listener: Bound socket that all workers share.
         count: Number of workers.
+        root_path: Path that a proxy has stripped from the requests.
     """
 
-    def __init__(self, factory: Callable[[], FastAPI], listener: socket.socket, count: int) -> None:
+    def __init__(
+        self, factory: Callable[[], FastAPI], listener: socket.socket, count: int, *, root_path: str = ""
+    ) -> None:
         self._factory = factory
         self._listener = listener
         self._count = count
+        self._root_path = root_path
         self._running: set[SpawnProcess] = set()
         self._stopping = asyncio.Event()
         self._failed = False
@@ -61,7 +65,7 @@ class Workers:
         while not self._stopping.is_set():
             process = multiprocessing.get_context("spawn").Process(
                 target=_work,
-                args=(self._factory, self._listener),
+                args=(self._factory, self._listener, self._root_path),
                 daemon=True,
             )
             process.start()
@@ -89,13 +93,13 @@ async def _ended(process: SpawnProcess) -> None:
     process.join()
 
 
-def _work(factory: Callable[[], FastAPI], listener: socket.socket) -> None:
+def _work(factory: Callable[[], FastAPI], listener: socket.socket, root_path: str) -> None:
     # Ctrl-C reaches the whole process group, and the parent's SIGTERM would count as the second signal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    runner.run(_serve(factory(), listener))
+    runner.run(_serve(factory(), listener, root_path))
 
 
-async def _serve(app: FastAPI, listener: socket.socket) -> None:
+async def _serve(app: FastAPI, listener: socket.socket, root_path: str) -> None:
     parent, loop = multiprocessing.parent_process(), asyncio.get_running_loop()
     if parent is not None:
 
@@ -105,4 +109,4 @@ async def _serve(app: FastAPI, listener: socket.socket) -> None:
             signal.raise_signal(signal.SIGTERM)
 
         loop.add_reader(parent.sentinel, orphaned)
-    await runner.serve(app, listener, on_started=lambda: None, stops=(signal.SIGTERM,))
+    await runner.serve(app, listener, on_started=lambda: None, stops=(signal.SIGTERM,), root_path=root_path)

@@ -147,6 +147,12 @@ class AuthSettings(Section):
         """`trusted_proxies`, parsed and merged."""
         return trusted_networks(self.trusted_proxies)
 
+    @property
+    def first_kind(self) -> str | None:
+        """The first setting that signs callers in; ``None`` if none does."""
+        kinds = {"jwt": self.jwt.key_kind, "api_keys": self.api_keys, "trusted_header": self.trusted_header}
+        return next((name for name, kind in kinds.items() if kind), None)
+
     @check
     def _check_trusted_header(self) -> None:
         path = ("auth", "trusted_proxies")

@@ -1,6 +1,5 @@
 """The settings model. Names and defaults are part of the contract; `make docs` writes `docs/settings.md`."""
 
-import re
 from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator
@@ -15,13 +14,13 @@ from uploadsvc.domain.endpoints import (
     bucket_endpoint,
 )
 from uploadsvc.domain.errors import InvalidKey
+from uploadsvc.domain.hosts import is_loopback
 from uploadsvc.domain.keys import Namespace, check_key
 from uploadsvc.domain.policy import MAX_EXPIRES_IN, PolicyError, check_apart
 from uploadsvc.domain.providers import PROVIDERS, Provider
 from uploadsvc.settings.auth import AuthSettings
 from uploadsvc.settings.policies import PolicySettings
 from uploadsvc.settings.types import (
-    Names,
     Pem,
     Secret,
     SecretPem,
@@ -30,14 +29,13 @@ from uploadsvc.settings.types import (
     Text,
     check,
     matching,
+    variable,
 )
+from uploadsvc.settings.web import CorsSettings, Hosts
 from uploadsvc.tokens.derived_keys import MIN_SECRET_BYTES
 
 MAX_TOKEN_SECONDS: Final = 86_400
 MAX_PREFIX_BYTES: Final = 256
-
-# As browsers send it: https://html.spec.whatwg.org/#ascii-serialisation-of-an-origin
-_ORIGIN: Final = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
 class S3Settings(Section):
@@ -249,30 +247,6 @@ class DownloadSettings(_Lifetimes):
     """Longest lifetime in seconds that a request can ask for."""
 
 
-class CorsSettings(Section):
-    """Origins of the pages that call this API. The bucket needs [its own CORS rule](bucket.md)."""
-
-    allow_origins: Names = ()
-    """Origins such as `https://app.example.com`, or `*` for any."""
-
-    allow_credentials: bool = False
-    """Let pages of these origins send cookies. Not possible with `*`."""
-
-    @check
-    def _check_origins(self) -> Self:
-        if "*" in self.allow_origins and self.allow_credentials:
-            message = "true with the origin '*' would let any site act for its visitors; name the origins"
-            raise SettingsError(("cors", "allow_credentials"), message)
-        for origin in self.allow_origins:
-            if origin != "*" and not _ORIGIN.fullmatch(origin):
-                message = (
-                    f"{origin!r} is not an origin; write scheme://host or scheme://host:port, "
-                    "in lower case and without a path"
-                )
-                raise SettingsError(("cors", "allow_origins"), message)
-        return self
-
-
 class UppySettings(Section):
     """Temporary S3 credentials for Uppy's [`getCredentials`](uppy.md#temporary-credentials)."""
 
@@ -311,8 +285,9 @@ class Settings(Section):
     """Prefix of all object keys. Each user has their own prefix below it."""
 
     public_url: str | None = None
-    """URL at which callers reach the service, such as `https://uploads.example.com`. Better Upload needs it
-    behind a proxy that terminates TLS. If not set, it is taken from each request.
+    """URL at which callers reach the service, such as `https://uploads.example.com`. The OpenAPI document
+    names it. Better Upload needs it behind a proxy that terminates TLS. If not set, it is taken from each
+    request.
     """
 
     auth: AuthSettings = AuthSettings()
@@ -324,8 +299,17 @@ class Settings(Section):
     cors: CorsSettings = CorsSettings()
     uppy: UppySettings = UppySettings()
 
+    docs: bool = True
+    """Serve the API's documentation at `/docs`, and its OpenAPI document at `/openapi.json`."""
+
     demo: bool = False
-    """Serve the demo page, on which anyone can upload as one of two demo users. Never use it in production.
+    """Serve the demo page, on which anyone can upload as one of two demo users. Never use it in production:
+    it cannot be on together with any of the `auth` settings. It answers to this machine alone.
+    """
+
+    demo_hosts: Hosts = ()
+    """Names or addresses, without a port, at which other machines may open the demo page too, such as
+    `demo.example.com`. Anyone who reaches it can upload.
     """
 
     @property
@@ -356,6 +340,37 @@ class Settings(Section):
     @classmethod
     def _check_public_url(cls, value: str | None) -> str | None:
         return None if value is None else base_url(value, name="public URL")
+
+    def check_demo_address(self, host: str) -> None:
+        """Check that a demo that listens on this address may be reached from where that is.
+
+        Raises:
+            SettingsError: Other machines could reach it, and the settings do not say that they may.
+        """
+        if self.demo and not self.demo_hosts and not is_loopback(host):
+            message = (
+                f"missing; a demo that listens on {host} gives anyone in the network a token, so name the "
+                "hosts at which it may be opened, for example localhost"
+            )
+            raise SettingsError(("demo_hosts",), message)
+
+    @check
+    def _check_demo(self) -> Self:
+        if not self.demo:
+            if self.demo_hosts:
+                raise SettingsError(("demo_hosts",), "needs UPLOADSVC_DEMO beside it")
+            return self
+        if way := self.auth.first_kind:
+            name = variable("auth", way)
+            message = f"the demo signs anyone in, so it cannot be on beside {name}; unset one of them"
+            raise SettingsError(("demo",), message)
+        return self
+
+    @check
+    def _check_shared_origins(self) -> Self:
+        if self.cors.allow_credentials or self.auth.jwt.cookie or self.auth.trusted_header:
+            self.cors.refuse_shared_domains()
+        return self
 
     @check
     def _check_secrets(self) -> Self:

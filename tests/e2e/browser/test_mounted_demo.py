@@ -22,7 +22,7 @@ from uploadsvc.settings import Settings
 async def mounted(server: S3Server) -> AsyncIterator[str]:
     """Serve an app with the service in demo mode under a path, and give the page's address."""
     s3 = replace(server, bucket=await server.create_bucket())
-    inner = create_app(Settings.model_validate(settings_for(s3, demo=True)))
+    inner = create_app(Settings.model_validate(settings_for(s3, demo=True, auth={"jwt": {}})))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -55,6 +55,7 @@ async def test_demo_mode_creates_its_bucket(tmp_path: Path, localstack: S3Server
     environment = environment_for(localstack) | {
         "UPLOADSVC_S3__BUCKET": f"demo-{uuid4().hex}",
         "UPLOADSVC_DEMO": "true",
+        "UPLOADSVC_AUTH__JWT__SECRET": "",
         "UPLOADSVC_CORS__ALLOW_ORIGINS": origin,
     }
     base_url = f"http://127.0.0.1:{port}"
@@ -72,12 +73,36 @@ async def test_demo_mode_creates_its_bucket(tmp_path: Path, localstack: S3Server
 
 
 async def test_demo_mode_without_s3_stops_with_one_line(tmp_path: Path) -> None:
-    environment = environment_for(s3_that_is_down()) | {"UPLOADSVC_DEMO": "true"}
+    environment = environment_for(s3_that_is_down(), UPLOADSVC_DEMO="true", UPLOADSVC_AUTH__JWT__SECRET="")
     arguments = ("serve", "--port", str(free_port()))
     async with program(*arguments, directory=tmp_path, environment=environment) as running:
         assert await running.ended(seconds=30) == 1
     (line,) = running.err.splitlines()
     assert line.startswith("uploadsvc: bucket 'example-bucket' could not be set up: ")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7"])  # noqa: S104 - it does not start
+def test_a_demo_for_the_network_has_to_name_its_hosts(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    """It would hand tokens to anyone. Nothing is started; one line says how to allow it."""
+    demo = environment_for(s3_that_is_down(), UPLOADSVC_DEMO="true", UPLOADSVC_AUTH__JWT__SECRET="")
+    for name, value in demo.items():
+        monkeypatch.setenv(name, value)
+    # It would stay configured for other tests.
+    monkeypatch.setattr("uploadsvc.cli.commands.configure_logs", lambda **_: None)
+    monkeypatch.setattr(sys, "argv", ["uploadsvc", "serve", "--host", host, "--port", str(free_port())])
+    with pytest.raises(SystemExit) as stopped:
+        run()
+    assert str(stopped.value).startswith(
+        f"uploadsvc: UPLOADSVC_DEMO_HOSTS: missing; a demo that listens on {host}"
+    )
+    assert "\n" not in str(stopped.value)
+
+
+@pytest.mark.parametrize("path", ["files", "/files/", "/", "/a//b", "/a?b", "https://example.com"])
+def test_a_root_path_has_no_slash_at_its_end(path: str) -> None:
+    result = CliRunner().invoke(commands, ["serve", "--root-path", path])
+    assert result.exit_code == 2
+    assert "such as /files" in result.output
 
 
 async def test_it_serves_and_its_logs_hold_no_secret(tmp_path: Path, localstack: S3Server) -> None:

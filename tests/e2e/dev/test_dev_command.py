@@ -14,6 +14,8 @@ import pytest
 from tests.support.processes import curl_line, demo, is_alive, program
 from tests.support.servers import S3Server, free_port
 
+from uploadsvc.cli.dev import page_origin
+
 BASH, CURL = shutil.which("bash"), shutil.which("curl")
 
 
@@ -108,6 +110,29 @@ async def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     (line,) = running.err.splitlines()
     assert port in line
     assert not (tmp_path / ".uploadsvc").exists()
+
+
+async def test_other_machines_need_a_host(tmp_path: Path) -> None:
+    """The one line says which setting is missing; no S3 is started."""
+    arguments = ("--host", "0.0.0.0", "--port", str(free_port()))  # noqa: S104 - it does not start
+    async with program("dev", *arguments, directory=tmp_path) as running:
+        assert await running.ended(seconds=20) == 1
+    (line,) = running.err.splitlines()
+    assert line.startswith("uploadsvc: UPLOADSVC_DEMO_HOSTS: missing; ")
+    assert not (tmp_path / ".uploadsvc" / "s3").exists()
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "origin"),
+    [
+        ("localhost", 8000, "http://localhost:8000"),
+        ("127.0.0.1", 80, "http://127.0.0.1"),
+        ("::1", 8000, "http://[::1]:8000"),
+    ],
+)
+def test_the_buckets_rule_names_pages_as_browsers_do(host: str, port: int, origin: str) -> None:
+    """Without the default port; IPv6 addresses in brackets."""
+    assert page_origin(host, port) == origin
 
 
 async def test_an_unreachable_s3_is_one_line(tmp_path: Path) -> None:

@@ -28,12 +28,16 @@ async def change_cors(client: "S3Client", bucket: str, **changed: Any) -> None: 
     await client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [changed_rule]})
 
 
-async def without_one_header(client: "S3Client", bucket: str) -> None:
-    """Forbid the metadata of one policy."""
-    (rule,) = (await client.get_bucket_cors(Bucket=bucket))["CORSRules"]
-    headers = [name for name in rule["AllowedHeaders"] if name != "x-amz-meta-note"]
-    assert len(headers) == len(rule["AllowedHeaders"]) - 1
-    await change_cors(client, bucket, AllowedHeaders=headers)
+def without_header(forbidden: str) -> Removal:
+    """Return what forbids a header."""
+
+    async def remove(client: "S3Client", bucket: str) -> None:
+        (rule,) = (await client.get_bucket_cors(Bucket=bucket))["CORSRules"]
+        headers = [name for name in rule["AllowedHeaders"] if name != forbidden]
+        assert len(headers) == len(rule["AllowedHeaders"]) - 1
+        await change_cors(client, bucket, AllowedHeaders=headers)
+
+    return remove
 
 
 CORS: Final[dict[str, tuple[Removal, set[str], str]]] = {
@@ -48,7 +52,17 @@ CORS: Final[dict[str, tuple[Removal, set[str], str]]] = {
         PAGES,
         "PUT is not allowed, other methods are",
     ),
-    "one header": (without_one_header, PAGES, "PUT may not carry x-amz-meta-note"),
+    "one header": (without_header("x-amz-meta-note"), PAGES, "PUT may not carry x-amz-meta-note"),
+    "tracing": (
+        without_header("traceparent"),
+        PAGES,
+        "pages that trace requests fail: PUT may not carry tracep",
+    ),
+    "ranges": (
+        without_header("range"),
+        PAGES,
+        "as PDF viewers and players do, fail: GET may not carry range",
+    ),
     "etag": (
         lambda client, bucket: change_cors(client, bucket, ExposeHeaders=["x-amz-request-id", "Location"]),
         {"etag"},
@@ -112,6 +126,20 @@ async def test_a_missing_rule_is_named_on_moto(moto_server: S3Server, rule: str)
 async def test_a_missing_lifecycle_is_named_on_seaweedfs(seaweedfs: S3Server) -> None:
     bad = await newly_bad(await own_bucket(seaweedfs), OTHERS["lifecycle"][0])
     assert bad.keys() == {"lifecycle"}
+
+
+async def test_headers_of_the_settings_are_checked_for_a_preview(s3: S3Server) -> None:
+    """With an example of the pattern. Uploads of its pages fail without them."""
+    own = replace(s3, bucket=await s3.create_bucket())
+    # SeaweedFS knows a * for the whole name only.
+    pattern = "https://my-app-*.vercel.app" if s3.name == "localstack" else "https://*.example.com"
+    settings = settings_of(own, cors={"allow_origins": [pattern], "allow_headers": "x-own"})
+    await prepare(settings)
+    assert (await examine(settings))[f"cors:{pattern}"].status == "ok"
+    async with own.client() as client:
+        await without_header("x-own")(client, own.bucket)
+    finding = (await examine(settings))[f"cors:{pattern}"]
+    assert (finding.status, finding.found.partition(" (")[0]) == ("failed", "PUT may not carry x-own")
 
 
 async def checked(settings: dict[str, Any], status: Status) -> set[str]:

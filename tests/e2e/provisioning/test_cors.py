@@ -1,12 +1,14 @@
 """The CORS rule allows exactly the named origins and headers; other rules stay."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import httpx
 import pytest
 from tests.support.bucket_rules import ORIGIN, recorded, required, the
+from tests.support.buckets import set_up
 from tests.support.servers import S3Server
+from tests.support.service import settings_for
 
 from uploadsvc.provisioning.plan import apply, plan
 from uploadsvc.provisioning.rules.cors import RULE_ID
@@ -14,6 +16,7 @@ from uploadsvc.provisioning.rules.cors import RULE_ID
 if TYPE_CHECKING:
     from types_aiobotocore_s3.type_defs import CORSRuleTypeDef
 
+EXPOSED: Final = ["Accept-Ranges", "Content-Length", "Content-Range", "ETag"]
 FOREIGN: "list[CORSRuleTypeDef]" = [
     {"ID": "theirs", "AllowedOrigins": ["https://other.example.com"], "AllowedMethods": ["GET"]},
     {"AllowedOrigins": ["https://*.example.org"], "AllowedMethods": ["PUT"], "AllowedHeaders": ["x-*"]},
@@ -66,7 +69,7 @@ async def test_only_the_named_origins_may_upload(s3: S3Server) -> None:
         assert allowed.status_code == 200
         assert allowed.headers["access-control-allow-origin"] == ORIGIN
         assert method in allowed.headers["access-control-allow-methods"]
-    assert allowed.headers["access-control-expose-headers"] == "ETag"
+    assert set(allowed.headers["access-control-expose-headers"].split(", ")) == set(EXPOSED)
     refused = await preflight(server, origin="https://evil.example.com")
     assert "access-control-allow-origin" not in refused.headers
     if s3.name == "localstack":
@@ -74,6 +77,34 @@ async def test_only_the_named_origins_may_upload(s3: S3Server) -> None:
         assert (await preflight(server, method="DELETE")).status_code == 403
         assert (await preflight(server, headers="content-type,if-none-match")).status_code == 200
         assert (await preflight(server, headers="content-type,x-amz-acl")).status_code == 403
+
+
+async def test_a_page_reads_a_range_and_traces_its_requests(s3: S3Server) -> None:
+    """As PDF viewers, players and tracing libraries do; pages match a pattern, or are an app's."""
+    server = replace(s3, bucket=await s3.create_bucket())
+    # SeaweedFS knows a * for the whole name only.
+    name = "my-app-*" if s3.name == "localstack" else "*"
+    pattern = f"https://{name}.vercel.app"
+    cors = {"allow_origins": [pattern, "capacitor://localhost"], "allow_headers": "X-Own"}
+    await set_up(server, settings_for(server, cors=cors))
+    async with server.client() as client:
+        await client.put_object(Bucket=server.bucket, Key="film", Body=b"0123456789")
+        params = {"Bucket": server.bucket, "Key": "film"}
+        url = await client.generate_presigned_url("get_object", Params=params)
+    for origin in ("https://my-app-git-main.vercel.app", "capacitor://localhost"):
+        for method, headers in (("GET", "if-range,range"), ("PUT", "content-type,traceparent,x-own")):
+            asked = await preflight(server, origin=origin, method=method, headers=headers)
+            assert asked.status_code == 200, (origin, method)
+            assert asked.headers["access-control-allow-origin"] == origin
+        async with httpx.AsyncClient(trust_env=False) as http:
+            answer = await http.get(url, headers={"Origin": origin, "Range": "bytes=2-4"})
+        assert (answer.status_code, answer.content) == (206, b"234")
+        assert answer.headers["content-range"] == "bytes 2-4/10"
+        exposed = {name.strip() for name in answer.headers["access-control-expose-headers"].split(",")}
+        assert set(EXPOSED) <= exposed
+    for origin in ("https://my-app-a.vercel.com", "https://my-app-a.vercel.app.evil.example"):
+        refused = await preflight(server, origin=origin)
+        assert "access-control-allow-origin" not in refused.headers
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
@@ -93,8 +124,8 @@ async def test_our_rule_keeps_its_place(moto_server: S3Server, place: int) -> No
         "ID": "uploadsvc",
         "AllowedOrigins": [ORIGIN],
         "AllowedMethods": ["GET", "HEAD", "PUT"],
-        "AllowedHeaders": ["content-type", "if-none-match"],
-        "ExposeHeaders": ["ETag"],
+        "AllowedHeaders": ["content-type", "if-none-match", "range", "traceparent"],
+        "ExposeHeaders": EXPOSED,
         "MaxAgeSeconds": 3600,
     }
 
@@ -134,8 +165,8 @@ async def test_our_rule_is_recognised_without_its_id(moto_server: S3Server) -> N
     ours: CORSRuleTypeDef = {
         "AllowedOrigins": [ORIGIN],
         "AllowedMethods": ["PUT", "HEAD", "GET"],
-        "AllowedHeaders": ["If-None-Match", "Content-Type"],
-        "ExposeHeaders": ["etag"],
+        "AllowedHeaders": ["If-None-Match", "Content-Type", "Range", "Traceparent"],
+        "ExposeHeaders": [name.lower() for name in reversed(EXPOSED)],
         "MaxAgeSeconds": 3600,
     }
     await put_rules(moto_server, [*FOREIGN, ours])
@@ -150,6 +181,7 @@ async def test_our_rule_is_recognised_without_its_id(moto_server: S3Server) -> N
         ("origins", ("https://a.example", ORIGIN)),
         ("cors_methods", frozenset({"GET", "HEAD", "POST"})),
         ("cors_headers", frozenset({"content-type"})),
+        ("cors_extra_headers", frozenset({"range"})),
     ],
 )
 async def test_any_difference_is_changed(moto_server: S3Server, name: str, value: object) -> None:

@@ -81,10 +81,10 @@ async def test_requests_on_their_way_are_answered(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_stopping_workers_refuse_connections(tmp_path: Path) -> None:
-    """A running request is answered meanwhile."""
+    """A running request is answered meanwhile. Until then, they know the path that a proxy strips."""
     port = free_port()
     base_url = f"http://127.0.0.1:{port}"
-    arguments = ("serve", "--port", str(port), "--workers", "2")
+    arguments = ("serve", "--port", str(port), "--workers", "2", "--root-path", "/files")
     async with stub_s3(None) as stub:
         s3 = S3Server(
             name="generic",
@@ -102,6 +102,7 @@ async def test_stopping_workers_refuse_connections(tmp_path: Path) -> None:
             ) as client,
         ):
             await running.answers(f"{base_url}/healthz")
+            assert (await client.get("/openapi.json")).json()["servers"] == [{"url": "/files"}]
             upload = (await client.post("/v1/uploads", json={"filename": "a.txt", "size": 1})).json()
             completing = asyncio.create_task(client.post(f"/v1/uploads/{upload['id']}/complete"))
             await until(lambda: bool(stub.requests))

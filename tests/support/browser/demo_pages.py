@@ -53,6 +53,7 @@ async def demo_service(server: S3Server, directory: Path) -> AsyncIterator[DemoS
             UPLOADSVC_OBJECTS__DELETE="true",
             UPLOADSVC_CORS__ALLOW_ORIGINS=json.dumps([url]),
             UPLOADSVC_DEMO="true",
+            UPLOADSVC_AUTH__JWT__SECRET="",
         )
         arguments = ("serve", "--port", str(port))
         async with program(*arguments, directory=directory, environment=environment) as service:

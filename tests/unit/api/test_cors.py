@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from tests.support.api import assert_problem, s3_that_is_down
-from tests.support.service import service_client, settings_for
+from tests.support.service import JWT_SECRET, service_client, settings_for, token_for
+
+from uploadsvc.domain.cors import TRACING_HEADERS
 
 ORIGIN = "https://app.example.com"
 OTHERS = [
@@ -67,6 +69,66 @@ async def test_the_allowed_origin_may_read_errors_and_their_headers(api: httpx.A
     assert answer.headers["access-control-allow-origin"] == ORIGIN
     assert answer.headers["access-control-expose-headers"] == "Retry-After, X-Request-ID"
     assert "origin" in answer.headers["vary"].lower()
+
+
+@pytest.mark.parametrize("name", [*sorted(TRACING_HEADERS), "x-own"])
+async def test_pages_that_trace_requests_may_call(name: str) -> None:
+    """Their libraries add headers to every request. The settings can name more."""
+    cors = {"allow_origins": [ORIGIN], "allow_headers": "X-Own"}
+    asked = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": f"authorization,{name}",
+    }
+    async with service_client(settings_for(s3_that_is_down(), cors=cors)) as client:
+        answer = await client.options("/v1/uploads", headers={"Origin": ORIGIN, **asked})
+        assert answer.status_code == 200
+        asked["Access-Control-Request-Headers"] = "x-other"
+        answer = await client.options("/v1/uploads", headers={"Origin": ORIGIN, **asked})
+        assert answer.status_code == 400
+
+
+async def test_headers_of_tracing_are_the_known_ones() -> None:
+    """OpenTelemetry, Zipkin, Datadog, New Relic, Sentry, AWS X-Ray, Azure."""
+    known = {"traceparent", "tracestate", "baggage", "b3", "x-b3-traceid", "x-datadog-trace-id", "newrelic"}
+    assert known | {"sentry-trace", "x-amzn-trace-id", "request-id"} <= TRACING_HEADERS
+
+
+async def test_a_pattern_allows_previews_and_an_app_is_allowed_by_its_scheme() -> None:
+    """Each response names the origin that asked."""
+    cors = {
+        "allow_origins": ["https://my-app-*.vercel.app", "capacitor://localhost"],
+        "allow_credentials": True,
+    }
+    async with service_client(settings_for(s3_that_is_down(), cors=cors)) as client:
+        for origin in ("https://my-app-git-main.vercel.app", "capacitor://localhost"):
+            preflight = await client.options("/v1/uploads", headers={"Origin": origin, **PREFLIGHT})
+            answer = await client.get("/healthz", headers={"Origin": origin})
+            for one in (preflight, answer):
+                assert one.status_code == 200
+                assert one.headers["access-control-allow-origin"] == origin
+                assert "origin" in one.headers["vary"].lower()
+        for origin in (
+            "https://other.vercel.app",
+            "https://my-app-a.vercel.app.evil.example",
+            "ionic://localhost",
+        ):
+            preflight = await client.options("/v1/uploads", headers={"Origin": origin, **PREFLIGHT})
+            assert preflight.status_code == 400
+            answer = await client.get("/healthz", headers={"Origin": origin})
+            assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_a_pattern_counts_for_writes_by_cookie_too() -> None:
+    settings = settings_for(
+        s3_that_is_down(),
+        auth={"jwt": {"secret": JWT_SECRET, "cookie": "session"}},
+        cors={"allow_origins": ["https://my-app-*.vercel.app"]},
+    )
+    async with service_client(settings, user=None) as client:
+        client.cookies.set("session", token_for("carol"))
+        for origin, status in (("https://my-app-7.vercel.app", 201), ("https://other.vercel.app", 403)):
+            answer = await client.post("/v1/uploads", json={}, headers={"Origin": origin})
+            assert answer.status_code == status
 
 
 async def test_cors_is_off_by_default() -> None:

@@ -1,6 +1,7 @@
 """The demo page is served in demo mode only; the browser module always."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -8,16 +9,29 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 from tests.support.api import assert_problem, created, s3_that_is_down
-from tests.support.service import authorization, service_client, settings_for
+from tests.support.service import service_client, settings_for
+
+from uploadsvc.app import Settings, SettingsError, create_app
 
 S3 = s3_that_is_down()
 MODULE = "/web/uploadsvc.js"
+DEMO = {"demo": True, "auth": {"jwt": {}}}
+"""Settings of demo mode, which cannot be on beside real authentication."""
+
+
+@asynccontextmanager
+async def demo_client(*, peer: str = "127.0.0.1", **sections: object) -> AsyncIterator[httpx.AsyncClient]:
+    """Call an app in demo mode from an address, without a credential."""
+    app = create_app(Settings.model_validate(settings_for(S3, **DEMO, **sections)))
+    transport = httpx.ASGITransport(app, client=(peer, 50_000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
 async def demo() -> AsyncIterator[httpx.AsyncClient]:
     """Serve an app in demo mode, without a credential."""
-    async with service_client(settings_for(S3, demo=True), user=None) as client:
+    async with demo_client() as client:
         yield client
 
 
@@ -129,16 +143,124 @@ async def test_a_demo_token_is_refused_outside_demo_mode(
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-async def test_demo_mode_keeps_the_configured_authentication(demo: httpx.AsyncClient) -> None:
-    upload = created(await demo.post("/v1/uploads", json={}, headers=authorization("carol")))
-    assert upload["key"].startswith("uploads/carol/")
-    assert_problem(await demo.post("/v1/uploads", json={}), "unauthenticated")
+GOOD_HOSTS = [
+    *("localhost", "localhost:8000", "LOCALHOST:8000", "localhost.", "localhost.:8000", "app.localhost"),
+    *("127.0.0.1", "127.0.0.1:8000", "127.8.8.8", "[::1]", "[::1]:8000", "[0:0:0:0:0:0:0:1]:8000"),
+    "[::ffff:127.0.0.1]",
+]
+BAD_HOSTS = [
+    *(
+        "evil.example",
+        "evil.example:8000",
+        "localhost.evil.example",
+        "evil.example.",
+        "127.0.0.1.evil.example",
+    ),
+    *("0.0.0.0:8000", "10.0.0.7", "[::]", "[2001:db8::1]:8000", "", "::1", "localhost:8000:8000"),
+    *("user@localhost", "localhost evil.example", "evil.example#localhost"),
+]
+DEMO_PATHS = ["/", "/demo/users"]
+
+
+@pytest.mark.parametrize("host", GOOD_HOSTS)
+async def test_the_demo_answers_at_every_name_of_this_machine(demo: httpx.AsyncClient, host: str) -> None:
+    for path in DEMO_PATHS:
+        assert (await demo.get(path, headers={"Host": host})).status_code == 200
+
+
+@pytest.mark.parametrize("host", BAD_HOSTS)
+async def test_a_rebound_name_gets_no_token(demo: httpx.AsyncClient, host: str) -> None:
+    """A page on the internet can point its own name at this machine; its ``Host`` gives it away."""
+    for path in DEMO_PATHS:
+        answer = await demo.get(path, headers={"Host": host})
+        assert_problem(answer, "forbidden", "Host")
+        assert "UPLOADSVC_DEMO_HOSTS" in answer.text
+        assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("hosts", [[], ["localhost", "evil.example"], ["evil.example", "localhost"]])
+async def test_a_missing_or_repeated_host_gets_no_token(demo: httpx.AsyncClient, hosts: list[str]) -> None:
+    request = demo.build_request("GET", "/demo/users")
+    others = [(name, value) for name, value in request.headers.raw if name.lower() != b"host"]
+    request.headers = httpx.Headers([*others, *((b"Host", host.encode()) for host in hosts)])
+    assert_problem(await demo.send(request), "forbidden", "Host")
+
+
+@pytest.mark.parametrize("peer", ["10.0.0.7", "2001:db8::1", "::ffff:10.0.0.7"])
+async def test_another_machine_gets_no_token(peer: str) -> None:
+    """Whatever ``Host`` it sends, unless the settings name hosts for other machines."""
+    async with demo_client(peer=peer) as client:
+        assert_problem(await client.get("/demo/users"), "forbidden")
+    async with demo_client(peer=peer, demo_hosts="demo.example.com") as client:
+        assert_problem(await client.get("/demo/users", headers={"Host": "evil.example"}), "forbidden", "Host")
+        for host in ("demo.example.com", "Demo.Example.com.:443", "localhost:8000"):
+            assert (await client.get("/demo/users", headers={"Host": host})).status_code == 200
+
+
+async def test_pages_of_other_origins_get_no_token() -> None:
+    """Even if they may call the API. A browser says where the request comes from."""
+    own = {"Origin": "http://localhost:8000", "Sec-Fetch-Site": "same-origin"}
+    async with demo_client(cors={"allow_origins": "*"}) as client:
+        answer = await client.get("/demo/users", headers=own)
+        assert answer.status_code == 200
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+        assert answer.headers["cache-control"] == "no-store"
+        for headers in (
+            {"Origin": "https://evil.example"},
+            {"Origin": "http://localhost:3000"},
+            {"Origin": "null"},
+            {"Sec-Fetch-Site": "cross-site"},
+            {"Sec-Fetch-Site": "same-site"},
+        ):
+            assert_problem(await client.get("/demo/users", headers=headers), "forbidden")
+
+
+async def test_a_host_does_not_matter_outside_the_demo(demo: httpx.AsyncClient) -> None:
+    """Health checks of an orchestrator name any."""
+    assert (await demo.get("/healthz", headers={"Host": "10.0.0.7:8000"})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        {"jwt": {"secret": "x" * 32}},
+        {"jwt": {}, "api_keys": [{"name": "billing", "sha256": "0" * 64}]},
+        {"jwt": {}, "trusted_header": "X-User", "trusted_proxies": "10.0.0.0/8"},
+    ],
+)
+def test_the_demo_is_refused_beside_real_authentication(auth: dict[str, object]) -> None:
+    """Its users could be those of the real login."""
+    with pytest.raises(ValueError, match=r"UPLOADSVC_DEMO: .* cannot be on beside UPLOADSVC_AUTH__"):
+        Settings.model_validate(settings_for(S3, demo=True, auth=auth))
+
+
+def test_demo_hosts_are_names_without_a_port() -> None:
+    hosts = "Demo.Example.com., 10.0.0.7, ::1, [2001:DB8::1]"
+    settings = Settings.model_validate(settings_for(S3, **DEMO, demo_hosts=hosts))
+    assert settings.demo_hosts == ("demo.example.com", "10.0.0.7", "::1", "2001:db8::1")
+    for wrong in ("*", "*.example.com", "http://a.example", "a.example:8000", "[::1]:8000", "a b"):
+        with pytest.raises(ValueError, match="is not a host; write names or addresses"):
+            Settings.model_validate(settings_for(S3, **DEMO, demo_hosts=wrong))
+    with pytest.raises(ValueError, match="UPLOADSVC_DEMO_HOSTS: needs UPLOADSVC_DEMO"):
+        Settings.model_validate(settings_for(S3, demo_hosts="demo.example.com"))
+
+
+def test_a_demo_for_the_network_names_its_hosts() -> None:
+    """Otherwise it listens on this machine's own addresses only."""
+    closed = Settings.model_validate(settings_for(S3, **DEMO))
+    for host in ("127.0.0.1", "localhost", "::1"):
+        closed.check_demo_address(host)
+    for host in ("0.0.0.0", "::", "10.0.0.7", "demo.example.com"):  # noqa: S104 - nothing listens
+        with pytest.raises(SettingsError, match="UPLOADSVC_DEMO_HOSTS: missing"):
+            closed.check_demo_address(host)
+        Settings.model_validate(settings_for(S3, **DEMO, demo_hosts="localhost")).check_demo_address(host)
+        Settings.model_validate(settings_for(S3)).check_demo_address(host)
 
 
 async def test_demo_mode_logs_a_warning_at_startup() -> None:
-    for on in (True, False):
+    for sections in (DEMO, {}):
         with capture_logs() as logs:
-            async with service_client(settings_for(S3, demo=on)):
+            async with service_client(settings_for(S3, **sections)):
                 pass
         warned = [line for line in logs if line["log_level"] == "warning"]
-        assert [line["event"] for line in warned] == (["demo_mode"] if on else [])
+        assert [line["event"] for line in warned] == (["demo_mode"] if sections else [])

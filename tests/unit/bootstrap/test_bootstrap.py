@@ -200,6 +200,26 @@ def receipts_of(settings: Settings) -> Receipts:
             "CORS__ALLOW_CREDENTIALS",
             "name the origins",
         ),
+        ({"CORS__ALLOW_ORIGINS": "https://a.example:443"}, "CORS__ALLOW_ORIGINS", "write https://a.example"),
+        (
+            {"CORS__ALLOW_ORIGINS": "https://*.vercel.app", "CORS__ALLOW_CREDENTIALS": "true"},
+            "CORS__ALLOW_ORIGINS",
+            "https://my-app-*.vercel.app",
+        ),
+        (
+            {"CORS__ALLOW_ORIGINS": "https://*.vercel.app", "AUTH__JWT__COOKIE": "session"},
+            "CORS__ALLOW_ORIGINS",
+            "https://my-app-*.vercel.app",
+        ),
+        (
+            {"CORS__ALLOW_ORIGINS": "https://*.vercel.app", **PROXIED},
+            "CORS__ALLOW_ORIGINS",
+            "https://my-app-*.vercel.app",
+        ),
+        ({"CORS__ALLOW_HEADERS": "x-trace id"}, "CORS__ALLOW_HEADERS", "not a header"),
+        ({"CORS__ALLOW_HEADERS": "*"}, "CORS__ALLOW_HEADERS", "not a header"),
+        ({"DEMO": "true"}, "DEMO", "UPLOADSVC_AUTH__JWT"),
+        ({"DEMO_HOSTS": "demo.example.com"}, "DEMO_HOSTS", "needs UPLOADSVC_DEMO"),
         ({"CORS__ALLOW_ORIGINS": "a.example"}, "CORS__ALLOW_ORIGINS", "scheme://host"),
         ({"CORS__ALLOW_ORIGINS": "https://a.example/"}, "CORS__ALLOW_ORIGINS", "without a path"),
         ({"CORS__ALLOW_ORIGINS": "https://*.example"}, "CORS__ALLOW_ORIGINS", "not an origin"),
@@ -302,7 +322,12 @@ def test_every_setting_that_stops_the_start_is_reported(load: Callable[..., Sett
         {"SECRET_KEY": None, "SECRET_KEYS": json.dumps([SECRET, SECRET[::-1]])},
         {"CORS__ALLOW_ORIGINS": "*"},
         {
-            "CORS__ALLOW_ORIGINS": "https://a.example,http://localhost:5173,http://[::1]:80",
+            "CORS__ALLOW_ORIGINS": "https://*.vercel.app,capacitor://localhost",
+            "CORS__ALLOW_HEADERS": "X-A, x-b",
+        },
+        {"CORS__ALLOW_ORIGINS": "https://my-app-*.vercel.app", "AUTH__JWT__COOKIE": "session"},
+        {
+            "CORS__ALLOW_ORIGINS": "https://a.example,http://localhost:5173,http://[::1]:8080",
             "CORS__ALLOW_CREDENTIALS": "true",
         },
         {"S3__REGION": None, "S3__ENDPOINT_URL": "http://minio:9000"},
@@ -497,7 +522,8 @@ async def test_one_clock_moves_everything(
             )
 
     monkeypatch.setattr("uploadsvc.s3.storage.AwsChain", Chain)
-    settings = load(DEMO="true", POLICIES__DEFAULT__KEY="{date}/{uuid}")
+    # A copy is not validated: the demo cannot be on beside JWTs.
+    settings = load(POLICIES__DEFAULT__KEY="{date}/{uuid}").model_copy(update={"demo": True})
     services = build_services(settings, clock=clock)
     authenticator, _ = build_authenticator(settings, services)
     alice = Principal(user="alice")

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from uploadsvc.bootstrap.bucket import access_requirements, bucket_requirements
+from uploadsvc.domain.cors import TRACING_HEADERS
 from uploadsvc.provisioning.models import AccessRequirements, BucketRequirements
 from uploadsvc.settings import Settings, SettingsError
 
@@ -95,6 +96,14 @@ def test_headers_are_those_of_all_policies() -> None:
     )
     described = {"content-type", "content-disposition", "x-amz-meta-note", "cache-control"}
     assert found.cors_headers == described | {"if-none-match"}
+
+
+def test_other_headers_of_pages_are_allowed() -> None:
+    """For ranges, for tracing, and those of the settings; whatever the policies sign."""
+    found = requirements(cors={"allow_headers": "X-Own"}, policies={"default": {"methods": ["post"]}})
+    assert found.cors_headers == set()
+    assert found.cors_extra_headers == {"range", "if-range", "x-own"} | TRACING_HEADERS
+    assert {"traceparent", "sentry-trace", "x-datadog-trace-id"} <= TRACING_HEADERS
 
 
 def test_origins_are_as_configured() -> None:

@@ -167,6 +167,9 @@ async def test_compose_s_settings_make_the_demo(monkeypatch: pytest.MonkeyPatch)
     assert settings.cors.allow_origins == PAGE_ORIGINS
     transport = httpx.ASGITransport(app=create_app(settings))
     async with httpx.AsyncClient(transport=transport, base_url=PAGE_ORIGINS[0], trust_env=False) as client:
+        # The container's peer is the engine's gateway.
+        assert settings.demo_hosts == ("localhost",)
+        settings.check_demo_address("0.0.0.0")  # noqa: S104 - the image's own command
         page = await client.get("/")
         assert page.status_code == 200
         assert "connect-src 'self' http://localhost:4566;" in page.headers["Content-Security-Policy"]

@@ -105,6 +105,7 @@ def test_an_unusable_endpoint_url_is_refused(endpoint_url: str) -> None:
     with pytest.raises(ValueError, match="must be http:// or https://") as caught:
         bucket_endpoint(endpoint_url=endpoint_url, bucket="media", style="path")
     assert (repr(endpoint_url) in str(caught.value)) == ("@" not in endpoint_url)
+    assert ("Punycode" in str(caught.value)) == (not endpoint_url.isascii())
 
 
 @pytest.mark.parametrize("bucket", ["", ".", "..", "a/b", "a b", "a?b", "a%2Fb", "bücher", "a\n", "a" * 256])

@@ -15,6 +15,7 @@ import httpx
 from uploadsvc.doctor.findings import Finding, failed, ok, skipped, warning
 from uploadsvc.doctor.probes import Probe
 from uploadsvc.doctor.target import ANY_ORIGIN, Target
+from uploadsvc.domain.cors import RANGE_HEADERS, TRACING_HEADERS
 from uploadsvc.domain.endpoints import BucketEndpoint
 
 FOREIGN: Final = "cors-others"
@@ -151,6 +152,9 @@ class Browser:
         for preflight, refusal in zip(preflights, refusals, strict=True):
             if refusal is not None:
                 return failed(check, await self._narrowed(preflight, refusal), _FIX)
+        for pages, preflight in self._other_preflights(page):
+            if (refusal := await self._refusal(preflight)) is not None:
+                return warning(check, f"pages {pages} fail: {await self._narrowed(preflight, refusal)}", _FIX)
         methods = dict.fromkeys(preflight.method for preflight in preflights)
         return ok(check, f"pages may send {' and '.join(methods)} with the headers that the policies sign")
 
@@ -173,7 +177,24 @@ class Browser:
         known = (planner.browser_headers for planner in self._target.planners.values())
         if others := self._target.requirements.cors_headers.difference(*known):
             asked.add(Preflight(origin=origin, method="PUT", headers=others))
+        if named := self._target.requirements.cors_extra_headers - RANGE_HEADERS - TRACING_HEADERS:
+            asked.add(Preflight(origin=origin, method=self._upload_method, headers=named))
         return sorted(asked, key=lambda one: (one.method != "PUT", sorted(one.headers)))
+
+    def _other_preflights(self, origin: str) -> Iterable[tuple[str, Preflight]]:
+        """Yield the preflights of pages that do more than upload, with what those pages do."""
+        yield (
+            "that trace requests",
+            Preflight(origin=origin, method=self._upload_method, headers=TRACING_HEADERS),
+        )
+        yield (
+            "that read ranges, as PDF viewers and players do,",
+            Preflight(origin=origin, method="GET", headers=RANGE_HEADERS),
+        )
+
+    @property
+    def _upload_method(self) -> str:
+        return "PUT" if "PUT" in self._target.requirements.cors_methods else "POST"
 
     async def _refusal(self, preflight: Preflight) -> str | None:
         try:

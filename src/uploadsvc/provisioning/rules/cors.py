@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from botocore.exceptions import ClientError
 
+from uploadsvc.domain.cors import DOWNLOAD_HEADERS
 from uploadsvc.provisioning.errors import code_of
 from uploadsvc.provisioning.models import BucketRequirements, Check, RuleState
 
@@ -29,9 +30,9 @@ def _rule(requirements: BucketRequirements) -> "CORSRuleTypeDef":
         "ID": RULE_ID,
         "AllowedOrigins": list(requirements.origins),
         "AllowedMethods": sorted(requirements.cors_methods, key=_ORDER.index),
-        "AllowedHeaders": sorted(requirements.cors_headers),
+        "AllowedHeaders": sorted(requirements.cors_headers | requirements.cors_extra_headers),
         # Clients that complete a multipart upload read the parts' ETags; Uppy 5 reads a form's Location.
-        "ExposeHeaders": ["ETag", "Location"] if "POST" in requirements.cors_methods else ["ETag"],
+        "ExposeHeaders": [*DOWNLOAD_HEADERS, *(["Location"] if "POST" in requirements.cors_methods else [])],
         "MaxAgeSeconds": MAX_AGE,
     }
 

@@ -1,0 +1,101 @@
+"""The demo page, and the tokens of its users, for requests that are meant for the demo."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from uploadsvc.api.routing import ProblemRoute
+from uploadsvc.api.static import static_file
+from uploadsvc.domain.errors import Forbidden
+from uploadsvc.domain.hosts import host_name, is_loopback
+from uploadsvc.tokens.jwts import ServiceTokens
+
+DEMO_USERS: Final = ("alice", "bob")
+DEMO_TOKEN_SECONDS: Final = 12 * 3600
+DEMO_FILES: Final = ("demo.js", "demo.css")
+
+_CLOSED: Final = (
+    "The demo answers to this machine, at localhost, and to others at the hosts in UPLOADSVC_DEMO_HOSTS."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """Demo mode.
+
+    Attributes:
+        tokens: Issues the demo users' tokens.
+        storage_origin: Origin of the object store, for the page's content security policy.
+        hosts: Hosts at which other machines may open the demo, as `host_name` returns them.
+        clock: Returns the current time, aware.
+    """
+
+    tokens: ServiceTokens
+    storage_origin: str
+    hosts: Collection[str]
+    clock: Callable[[], datetime]
+
+    def token(self, user: str) -> str:
+        """Issue a token for a demo user."""
+        return self.tokens.issue(user, expires_at=self.clock() + timedelta(seconds=DEMO_TOKEN_SECONDS))
+
+    async def check(self, request: Request) -> None:
+        """Check that a request is meant for the demo: by its ``Host``, or by its sender without public hosts.
+
+        Any name can point at this machine (DNS rebinding), and any program can send any ``Host``.
+
+        Raises:
+            Forbidden: It is not.
+        """
+        sent = request.headers.getlist("host")
+        host = host_name(sent[0]) if len(sent) == 1 else None
+        if host is None or not (is_loopback(host) or host in self.hosts):
+            raise Forbidden(_CLOSED, field="Host")
+        if not self.hosts and not (request.client and is_loopback(request.client.host)):
+            raise Forbidden(_CLOSED)
+
+
+def demo_router(demo: Demo) -> APIRouter:
+    """Return the routes of the demo page. They are not part of the documented API."""
+    router = APIRouter(include_in_schema=False, route_class=ProblemRoute, dependencies=[Depends(demo.check)])
+    page = static_file("index.html")
+    policy = (
+        "default-src 'none'; script-src 'self'; worker-src blob:; style-src 'self'; "
+        "img-src 'self' data: blob:; "
+        f"connect-src 'self' {demo.storage_origin}; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+    @router.get("/")
+    async def show_page() -> Response:
+        return page.response(headers={"Content-Security-Policy": policy})
+
+    @router.get("/demo/users")
+    async def users(
+        _own: Annotated[None, Depends(_check_page)], response: Response
+    ) -> dict[str, list[dict[str, str]]]:
+        # Even where CORS allows all origins, other pages are not to read it.
+        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        ends = (demo.clock() + timedelta(seconds=DEMO_TOKEN_SECONDS)).isoformat(timespec="seconds")
+        return {
+            "users": [{"user": user, "token": demo.token(user), "expires_at": ends} for user in DEMO_USERS]
+        }
+
+    return router
+
+
+async def _check_page(request: Request) -> None:
+    """Check that no page of another origin made a browser ask, even one that may call the API.
+
+    Raises:
+        Forbidden: One did.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host", "").lower()
+    if foreign or site not in {None, "same-origin", "none"}:
+        detail = "Only the demo page itself can get its users' tokens."
+        raise Forbidden(detail)
