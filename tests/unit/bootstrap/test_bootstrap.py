@@ -23,6 +23,7 @@ from uploadsvc.bootstrap.secrets import build_receipts
 from uploadsvc.bootstrap.services import build_services, utc_now
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.errors import Unauthenticated, UploadExpired
+from uploadsvc.domain.origins import named_origins
 from uploadsvc.domain.plan import UploadRequest
 from uploadsvc.domain.principal import Principal
 from uploadsvc.settings import Settings, SettingsError, load_settings
