@@ -162,7 +162,8 @@ async def test_a_listing_goes_on_after_any_key(moto_server: S3Server) -> None:
         for key in keys:
             await admin.put_object(Bucket=moto_server.bucket, Key=key, Body=b"")
     async with service_client(settings_for(moto_server)) as client:
-        seen, cursor = [], ""
+        seen: list[str] = []
+        cursor: str | None = ""
         while cursor is not None:
             page = await client.get(
                 "/v1/objects", params={"limit": 1, **({"cursor": cursor} if cursor else {})}
