@@ -96,6 +96,25 @@ def check_key(key: str, *, field: str) -> str:
     return key
 
 
+def check_segments(key: str, most: int, *, field: str) -> str:
+    """Return ``key`` if no part of it between slashes is longer than ``most`` bytes in UTF-8.
+
+    Raises:
+        InvalidKey: One is longer.
+    """
+    if longest_segment(key) > most:
+        detail = (
+            f"Part of the key between slashes is longer than {most} bytes in UTF-8; the store takes no more."
+        )
+        raise InvalidKey(detail, field=field)
+    return key
+
+
+def longest_segment(key: str) -> int:
+    """Return the bytes in UTF-8 of the longest part between slashes."""
+    return max(len(segment.encode()) for segment in key.split("/"))
+
+
 def check_stored_key(key: str, *, field: str) -> str:
     r"""Return ``key`` if an object that others stored may have it.
 
@@ -282,8 +301,8 @@ class KeyTemplate:
         """Return the text with each placeholder replaced by its value."""
         return _PLACEHOLDER.sub(lambda match: values[match[1]], self.text)
 
-    def longest(self, policy: str) -> int:
-        """Return the maximum size of an expansion in UTF-8 bytes."""
+    def longest(self, policy: str) -> str:
+        """Return an expansion of the maximum size, as a whole and of each part between slashes."""
         values = {
             "uuid": "u" * 36,
             "filename": "f" * MAX_FILENAME_BYTES,
@@ -291,4 +310,4 @@ class KeyTemplate:
             "date": "2026/11/23",
             "policy": policy,
         }
-        return len(self.expand(values).encode())
+        return self.expand(values)

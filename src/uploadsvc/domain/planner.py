@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 from uploadsvc.domain import errors, media_types
 from uploadsvc.domain.checksums import ALGORITHMS, Algorithm, checksum_header, is_composite
 from uploadsvc.domain.disposition import content_disposition
-from uploadsvc.domain.keys import Namespace, file_extension, safe_filename
+from uploadsvc.domain.keys import Namespace, check_segments, file_extension, safe_filename
 from uploadsvc.domain.metadata import MAX_METADATA_BYTES, UPLOAD_MARK, encode, encoded_size, is_text
 from uploadsvc.domain.parts import MAX_PART_SIZE, MAX_PARTS, MIN_PART_SIZE, Parts, cut
 from uploadsvc.domain.plan import Plan, UploadRequest
@@ -117,6 +117,8 @@ class Planner:
         if type_open and method != "put":
             # Only the client of a PUT sends its own content type.
             content_type = self._content_type(request)
+        if content_type == media_types.DEFAULT and not self._provider.keeps_octet_stream:
+            content_type = self._kept_type(request, key)
         # S3 forgets the id of a finished multipart upload, so its object always carries the UUID.
         tags_object = not key_is_new or method == "multipart"
         no_overwrite = method != "post" and not overwrite and self._provider.conditional_writes
@@ -207,7 +209,10 @@ class Planner:
             raise errors.MethodNotAvailable(detail, field="policy")
         headers = {}
         if request.content_type:
-            headers["Content-Type"] = _as_sent(request, self.check_content_type(request.content_type))
+            content_type = self.check_content_type(request.content_type)
+            if content_type == media_types.DEFAULT and not self._provider.keeps_octet_stream:
+                content_type = self._kept_type(request, key)
+            headers["Content-Type"] = _as_sent(request, content_type)
         elif not policy.all_types:
             detail = f"Policy {policy.name!r} restricts content types, so the request must name one."
             raise errors.ContentTypeRequired(detail, field="content_type")
@@ -262,6 +267,18 @@ class Planner:
         guessed = media_types.from_filename(request.filename or "")
         return self.check_content_type(guessed, field="filename" if request.filename else "content_type")
 
+    def _kept_type(self, request: UploadRequest, key: str) -> str:
+        """Return the type for ``application/octet-stream`` at a store that replaces it by a guess."""
+        if not (request.client.type_as_sent and request.content_type):
+            return media_types.UNTYPED
+        if media_types.extension_is_active(key.rpartition("/")[2]):
+            detail = (
+                f"{self._provider.name} replaces {media_types.DEFAULT} by what the extension stands for, and "
+                "browsers would run that; name the file's own type."
+            )
+            raise errors.ContentTypeNotAllowed(detail, field="content_type")
+        return media_types.DEFAULT
+
     def _check_size(self, size: int | None) -> None:
         if size is None:
             return
@@ -296,7 +313,8 @@ class Planner:
             if not self.policy.client_keys:
                 detail = f"Policy {self.policy.name!r} chooses keys itself; leave relative_key out."
                 raise errors.Forbidden(detail, field="relative_key")
-            return self._namespace.relative_key(user, request.relative_key)
+            key = self._namespace.relative_key(user, request.relative_key)
+            return check_segments(key, self._provider.max_segment_bytes, field="relative_key")
         filename = safe_filename(request.filename or "file")
         values = {
             "uuid": unique,

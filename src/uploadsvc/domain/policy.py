@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from uploadsvc.domain import media_types
-from uploadsvc.domain.keys import MAX_KEY_BYTES, MAX_USER_SEGMENT_BYTES, KeyTemplate, Namespace
+from uploadsvc.domain.keys import (
+    MAX_KEY_BYTES,
+    MAX_USER_SEGMENT_BYTES,
+    KeyTemplate,
+    Namespace,
+    longest_segment,
+)
 from uploadsvc.domain.metadata import MAX_METADATA_BYTES, encoded_size, is_metadata_name
 from uploadsvc.domain.parts import MAX_PART_SIZE, MIN_PART_SIZE
 from uploadsvc.domain.providers import GIB, MAX_SINGLE_PUT, Provider
@@ -165,7 +171,7 @@ class Policy:
 
     def _check_keys(self, namespace: Namespace) -> None:
         room = MAX_KEY_BYTES - len(f"{namespace.key_prefix}//".encode()) - MAX_USER_SEGMENT_BYTES
-        if (longest := self.key.longest(self.name)) > room:
+        if (longest := len(self.key.longest(self.name).encode())) > room:
             _refuse("key", f"it can give {longest} bytes; prefix and user leave {room}")
 
     def _check_values(self) -> None:
@@ -197,6 +203,9 @@ class Policy:
     def _check_provider(self, provider: Provider) -> None:
         if self.max_size > provider.max_object_size:
             _refuse("max_size", f"{provider.name} stores at most {provider.max_object_size} bytes")
+        if (longest := longest_segment(self.key.longest(self.name))) > provider.max_segment_bytes:
+            most = provider.max_segment_bytes
+            _refuse("key", f"{provider.name} takes {most} bytes between slashes; it can give {longest}")
         if not provider.acls and self.acl is not None:
             _refuse("acl", f"{provider.name} has no ACLs")
         if not provider.tagging and self.tags:
