@@ -68,7 +68,10 @@ _TABLES: Final[Mapping[str, Mapping[str, _Cell]]] = {
     },
     "Bucket rules and permissions": {
         "`public-access`": lambda store: store.public_access_block,
-        "`BlockPublicAcls` in it": lambda store: store.public_access_block and store.blocks_public_acls,
+        "`BlockPublicAcls` in it": lambda store: (
+            store.public_access_block
+            and ("left as it is" if store.blocks_public_acls is None else store.blocks_public_acls)
+        ),
         "`ownership`": lambda store: store.ownership_controls,
         "`bucket-policy`": lambda store: store.policy_conditions,
         "`cors`": lambda store: store.cors_rules,

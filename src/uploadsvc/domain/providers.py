@@ -50,7 +50,8 @@ class Provider:
         cors_rules: It accepts CORS rules through the S3 API.
         lifecycle_rules: It accepts S3's lifecycle rules, including `AbortIncompleteMultipartUpload`.
         public_access_block: It has S3's Block Public Access.
-        blocks_public_acls: Its ``BlockPublicAcls`` refuses only requests that set a public ACL.
+        blocks_public_acls: Its ``BlockPublicAcls`` refuses only requests that set a public ACL; ``None`` if
+            that is not known, and the switch is left as it is.
         ownership_controls: It has S3's Object Ownership.
         policy_conditions: It knows the conditions ``aws:SecureTransport`` and ``s3:signatureversion`` of a
             bucket policy as AWS does. Another store may read a denial with them as a denial of everything.
@@ -76,7 +77,7 @@ class Provider:
     cors_rules: bool = True
     lifecycle_rules: bool = True
     public_access_block: bool = True
-    blocks_public_acls: bool = True
+    blocks_public_acls: bool | None = True
     ownership_controls: bool = True
     policy_conditions: bool = False
     kms: bool = False
@@ -111,7 +112,7 @@ PROVIDERS = {
             policy_conditions=True,
             kms=True,
         ),
-        Provider(name="generic"),
+        Provider(name="generic", blocks_public_acls=None),
         # https://developers.cloudflare.com/r2/api/s3/api/
         Provider(
             name="r2",

@@ -85,7 +85,10 @@ def _fix_refusal(target: Target, probe: Probe, response: S3Response, probes: Seq
         rights = f"{_FIX_RIGHTS}; or, " if denied else ""
         return f"{rights}if the store takes no forms, {target.lacking('post_policies')}"
     if response.status in {HTTPStatus.FORBIDDEN, HTTPStatus.UNAUTHORIZED}:
-        return _FIX_RIGHTS
+        blocks = target.provider.public_access_block and target.provider.blocks_public_acls is not True
+        return (
+            f"{_FIX_RIGHTS}; turn BlockPublicAcls of the bucket off, if it is on" if blocks else _FIX_RIGHTS
+        )
     others = ",".join(method for method in METHODS if method != probe.method)
     names = listed({one.policy for one in probes if one.method == probe.method})
     setting = f"UPLOADSVC_POLICIES__{probe.policy.upper()}__METHODS={others}"
