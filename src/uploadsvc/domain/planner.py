@@ -80,6 +80,8 @@ class Planner:
             if "put" in self.methods and self.policy.all_types:
                 # A file without a type gets a disposition.
                 described |= self._describe(UploadRequest(), "", metadata)
+            if self.policy.content_encodings:
+                names.add("Content-Encoding")
             # A request may ask not to overwrite even if the policy allows it.
             no_overwrite = self._provider.conditional_writes
             names |= _put_headers(described, size=0, tags=self.policy.tags, no_overwrite=no_overwrite).keys()
@@ -109,6 +111,7 @@ class Planner:
         type_open = request.client.type_open and policy.all_types
         content_type = "" if type_open else self._content_type(request)
         self._check_size(request.size)
+        content_encoding = self._content_encoding(request) if request.content_encoding is not None else ""
         self._check_checksum(request.checksum_algorithm)
         overwrite = self._overwrite(request)
         key = self._key(request, user=user, unique=unique, today=today)
@@ -124,6 +127,8 @@ class Planner:
         no_overwrite = method != "post" and not overwrite and self._provider.conditional_writes
         metadata = self._metadata(request, {UPLOAD_MARK: upload_uuid} if tags_object else {})
         described = self._describe(request, content_type, metadata)
+        if content_encoding:
+            described["Content-Encoding"] = content_encoding
         headers, fields, parts = self._by_method(
             method, request, described, key=key, no_overwrite=no_overwrite
         )
@@ -133,6 +138,7 @@ class Planner:
             method=method,
             key=key,
             content_type=content_type,
+            content_encoding=content_encoding,
             min_size=min_size,
             max_size=max_size,
             checksum=request.checksum,
@@ -266,6 +272,14 @@ class Planner:
             return self.check_content_type(request.content_type)
         guessed = media_types.from_filename(request.filename or "")
         return self.check_content_type(guessed, field="filename" if request.filename else "content_type")
+
+    def _content_encoding(self, request: UploadRequest) -> str:
+        coding = (request.content_encoding or "").lower()
+        if coding not in self.policy.content_encodings:
+            listed = ", ".join(sorted(self.policy.content_encodings)) or "none"
+            detail = f"Policy {self.policy.name!r} does not allow this content encoding; it allows: {listed}."
+            raise errors.ValidationFailed(detail, field="content_encoding")
+        return coding
 
     def _kept_type(self, request: UploadRequest, key: str) -> str:
         """Return the type for ``application/octet-stream`` at a store that replaces it by a guess."""

@@ -44,6 +44,8 @@ MAX_TAGS = 10
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _STORAGE_CLASS = re.compile(r"[A-Z0-9_]{1,64}")
+# RFC 9110 section 8.4.1. S3 takes "aws-chunked" for itself, and does not store it.
+_CODING = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 # An S3 form would expand "${filename}".
 _HEADER_VALUE = re.compile(r"(?!.*\$\{)[\x21-\x7e](?:[\x20-\x7e]{0,1022}[\x21-\x7e])?")
 _TAG_NAME = re.compile(r"[\w .:/=+@-]{1,128}")
@@ -73,6 +75,7 @@ class Policy:
         min_size: Smallest file.
         max_size: Largest file.
         content_types: Patterns: ``image/png``, ``image/*``, ``*/*``.
+        content_encodings: Values of ``Content-Encoding`` that a request may name.
         methods: Allowed upload methods.
         expires_in: Lifetime of URLs, if a request does not set one.
         max_expires_in: Longest lifetime that a request may ask for.
@@ -99,6 +102,7 @@ class Policy:
     min_size: int = 0
     max_size: int = 5 * GIB
     content_types: frozenset[str] = frozenset({"*/*"})
+    content_encodings: frozenset[str] = frozenset()
     methods: frozenset[Method] = frozenset(get_args(Method))
     expires_in: int = 900
     max_expires_in: int = 3600
@@ -175,6 +179,9 @@ class Policy:
             _refuse("key", f"it can give {longest} bytes; prefix and user leave {room}")
 
     def _check_values(self) -> None:
+        for coding in self.content_encodings:
+            if not _CODING.fullmatch(coding) or coding == "aws-chunked":
+                _refuse("content_encodings", f"{coding!r}: a coding such as gzip, br or zstd, in lower case")
         if self.storage_class is not None and not _STORAGE_CLASS.fullmatch(self.storage_class):
             _refuse("storage_class", f"{self.storage_class!r}: letters A-Z, digits and _")
         if self.kms_key_id is not None:

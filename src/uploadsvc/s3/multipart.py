@@ -28,6 +28,7 @@ PATIENCE: Final = 3.0
 
 _PARAMETERS: Final = {
     "Content-Type": "ContentType",
+    "Content-Encoding": "ContentEncoding",
     "Cache-Control": "CacheControl",
     "Content-Disposition": "ContentDisposition",
     "x-amz-acl": "ACL",

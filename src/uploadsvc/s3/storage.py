@@ -249,6 +249,7 @@ def _stored(bucket: str, key: str, answer: "HeadObjectOutputTypeDef") -> StoredO
         bucket=bucket,
         size=answer["ContentLength"],
         content_type=answer.get("ContentType", "binary/octet-stream"),
+        content_encoding=answer.get("ContentEncoding"),
         etag=answer["ETag"].strip('"'),
         version_id=answer.get("VersionId"),
         checksums=tuple(_checksums(dict(answer))),

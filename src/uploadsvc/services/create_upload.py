@@ -142,6 +142,7 @@ class UploadCreator:
             tags_object=plan.tags_object,
             replaceable_until=int(batch.expires_at.timestamp()) if plan.replaceable else 0,
             expires_at=int(upload_expires_at.timestamp()),
+            content_encoding=plan.content_encoding,
         )
         url, fields, parts = self._sign(plan, claims, batch)
         return Grant(

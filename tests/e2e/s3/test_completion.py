@@ -1,5 +1,6 @@
 """Completion is verified, not believed; its receipt is checked by a backend that asks nobody."""
 
+import gzip
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -87,6 +88,36 @@ async def test_a_file_of_no_known_type_is_verified(
     assert done.status_code == 200, done.text
     kept = "binary/octet-stream" if s3.name == "seaweedfs" else "application/octet-stream"
     assert done.json()["object"]["content_type"] == kept
+
+
+@pytest.mark.parametrize("method", ["put", "post", "multipart"])
+async def test_a_compressed_file_is_stored_as_such(
+    api: httpx.AsyncClient, http: httpx.AsyncClient, s3: S3Server, method: str
+) -> None:
+    """The encoding is signed, and what S3 says of it is compared."""
+    body = gzip.compress(CONTENT)
+    asked = {"policy": "compressed", "content_encoding": "gzip", "filename": "a.txt", "method": method}
+    upload = await create(api, size=len(body), **asked)
+    if method == "put":
+        plain = {name: value for name, value in upload["headers"].items() if name != "Content-Encoding"}
+        assert (await http.put(upload["url"], content=body, headers=plain)).status_code == 403
+        assert (await put(http, upload, body)).status_code == 200
+    elif method == "post":
+        assert (await post(http, upload, body)).status_code in (200, 201, 204)
+    else:
+        assert (await http.put(upload["parts"][0]["url"], content=body)).status_code == 200
+    done = await api.post(f"/v1/uploads/{upload['id']}/complete")
+    assert done.status_code == 200, done.text
+    download = (await api.post("/v1/downloads", json={"key": upload["key"]})).json()["url"]
+    answer = await http.get(download)
+    assert (answer.headers["content-encoding"], answer.content) == ("gzip", CONTENT)
+    if method == "put":
+        async with s3.client() as admin:
+            await admin.put_object(
+                Bucket=s3.bucket, Key=upload["key"], Body=body, ContentType="text/plain", ContentEncoding="br"
+            )
+        refused = await api.post(f"/v1/uploads/{upload['id']}/complete")
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "content_encoding")
 
 
 @pytest.mark.parametrize(("first", "second"), [("r/s", "r"), ("r/s/t", "r/s")])

@@ -424,6 +424,19 @@ def test_a_type_that_the_store_replaces_is_not_signed() -> None:
         assert a_plan(a_planner(), filename=filename, **sent).content_type == "application/octet-stream"
 
 
+@pytest.mark.parametrize("method", ["put", "post", "multipart"])
+def test_a_content_encoding_that_the_policy_lists_is_signed(method: str) -> None:
+    planner = a_planner(content_encodings=frozenset({"gzip", "br"}))
+    plan = a_plan(planner, size=5, method=method, content_encoding="GZip")
+    assert {**plan.headers, **plan.fields}["Content-Encoding"] == "gzip"
+    assert plan.content_encoding == "gzip"
+    plain = a_plan(planner, size=5, method=method)
+    assert "Content-Encoding" not in {**plain.headers, **plain.fields}
+    for other in (planner, a_planner()):
+        error = refused(other, errors.ValidationFailed, size=5, method=method, content_encoding="zstd")
+        assert error.field == "content_encoding"
+
+
 def test_a_part_of_a_key_is_as_long_as_the_store_allows() -> None:
     keyed: dict[str, Any] = {"client_keys": True}
     longest = {"size": 5, "relative_key": "a/" + "x" * 253 + "é"}

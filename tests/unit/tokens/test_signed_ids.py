@@ -41,6 +41,7 @@ ANY_CLAIMS = st.builds(
     tags_object=st.booleans(),
     replaceable_until=SIZES,
     expires_at=SIZES,
+    content_encoding=st.sampled_from(["", "gzip"]),
 )
 
 
