@@ -271,4 +271,4 @@ reaches("method_not_available", "createUpload")(_with(method="put", policy="form
 reaches("method_not_available", "getUploadUrl")(_with(policy="forms"))
 reaches("metadata_not_allowed", "createUpload")(_with(metadata={"album": "2026"}))
 reaches("invalid_key", "createUpload")(_with(policy="keyed", relative_key="a/../b"))
-reaches("invalid_key", "listObjects")(_with(prefix="a//b"))
+reaches("invalid_key", "listObjects")(_with(prefix="a/../b"))
