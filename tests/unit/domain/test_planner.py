@@ -430,6 +430,8 @@ def test_a_content_encoding_that_the_policy_lists_is_signed(method: str) -> None
     plan = a_plan(planner, size=5, method=method, content_encoding="GZip")
     assert {**plan.headers, **plan.fields}["Content-Encoding"] == "gzip"
     assert plan.content_encoding == "gzip"
+    assert "content-encoding" in planner.browser_headers
+    assert "content-encoding" not in a_planner().browser_headers
     plain = a_plan(planner, size=5, method=method)
     assert "Content-Encoding" not in {**plain.headers, **plain.fields}
     for other in (planner, a_planner()):
