@@ -61,11 +61,17 @@ _TABLES: Final[Mapping[str, Mapping[str, _Cell]]] = {
         "tags in a form": lambda store: store.post_policies and store.tagging and store.form_tags,
         "keeps the type `application/octet-stream`": lambda store: store.keeps_octet_stream,
         "STS that enforces session policies": lambda store: store.session_policies,
+        "longest part of a key between slashes": lambda store: f"{store.max_segment_bytes} bytes",
+        "an object `a` beside an object `a/b`": lambda store: not store.keys_are_paths,
         "largest object": lambda store: _size(store.max_object_size),
         "default region with an endpoint URL": lambda store: f"`{store.default_region}`",
     },
     "Bucket rules and permissions": {
         "`public-access`": lambda store: store.public_access_block,
+        "`BlockPublicAcls` in it": lambda store: (
+            store.public_access_block
+            and ("left as it is" if store.blocks_public_acls is None else store.blocks_public_acls)
+        ),
         "`ownership`": lambda store: store.ownership_controls,
         "`bucket-policy`": lambda store: store.policy_conditions,
         "`cors`": lambda store: store.cors_rules,

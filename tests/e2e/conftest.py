@@ -7,7 +7,12 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, async_playwright
 from tests.support.localstack import LOCALSTACK_PYTHON, localstack_server
 from tests.support.moto import _moto, moto_server
-from tests.support.servers import S3Server, find_chromium, seaweedfs_server
+from tests.support.servers import (
+    S3Server,
+    find_chromium,
+    seaweedfs_server,
+    seaweedfs_with_bucket_address,
+)
 from tests.support.sts import seaweedfs_with_sts, with_session
 
 __all__ = ["_moto", "moto_server"]
@@ -25,6 +30,21 @@ async def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S
     """Run a SeaweedFS, which refuses nearly all that AWS refuses."""
     async with seaweedfs_server(tmp_path_factory.mktemp("seaweedfs")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+async def _bound_s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S3Server]:
+    async with seaweedfs_with_bucket_address(tmp_path_factory.mktemp("seaweedfs-bound")) as server:
+        yield server
+
+
+@pytest.fixture
+async def bound_s3(_bound_s3: S3Server) -> S3Server:
+    """Give a test a bucket that has an address of its own, at 127.0.0.1, and no objects."""
+    async with _bound_s3.client() as client:
+        for listed in (await client.list_objects_v2(Bucket=_bound_s3.bucket)).get("Contents", []):
+            await client.delete_object(Bucket=_bound_s3.bucket, Key=listed["Key"])
+    return _bound_s3
 
 
 @pytest.fixture(scope="session")

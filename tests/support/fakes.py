@@ -160,6 +160,7 @@ class FakeBucket:
             ids=self.ids,
             receipts=Receipts(key=b"r" * 32, issuer="uploadsvc", audience="backend", expires_in=600),
             keeps_octet_stream=True,
+            keys_are_paths=False,
             may_delete=False,
             may_write=False,
             clock=self.clock,

@@ -31,6 +31,7 @@ DONE: Final = Canned(
 )
 FAILED: Final = Canned(status=200, code="InternalError")
 GONE: Final = Canned(status=404, code="NoSuchUpload")
+GONE_IN_CEPH: Final = Canned(status=404, code="NoSuchKey")
 TAKEN: Final = Canned(status=412, code="PreconditionFailed")
 DENIED: Final = Canned(status=403, code="AccessDenied")
 NOTHING: Final = Canned(status=404)

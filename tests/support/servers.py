@@ -4,7 +4,7 @@ import shutil
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -99,6 +99,22 @@ async def seaweedfs_server(directory: Path) -> AsyncIterator[S3Server]:
     """Run SeaweedFS, the strict one, over a directory."""
     async with run_seaweedfs(directory=directory, credentials=SEAWEEDFS_KEY) as running:
         server = server_at("seaweedfs", running.endpoint_url, SEAWEEDFS_KEY, strict=True)
+        await server.create_bucket(server.bucket)
+        yield server
+
+
+@asynccontextmanager
+async def seaweedfs_with_bucket_address(directory: Path) -> AsyncIterator[S3Server]:
+    """Run a SeaweedFS that has an address for one bucket alone, as a custom domain is.
+
+    To it the host ``127.0.0.1`` is the bucket ``127`` of the domain ``0.0.1``; ``localhost`` has all buckets.
+    """
+    domain = ["-s3.domainName=0.0.1"]
+    async with run_seaweedfs(
+        directory=directory, credentials=SEAWEEDFS_KEY, extra_arguments=domain
+    ) as running:
+        url = running.endpoint_url.replace("127.0.0.1", "localhost")
+        server = replace(server_at("seaweedfs", url, SEAWEEDFS_KEY, strict=True), bucket="127")
         await server.create_bucket(server.bucket)
         yield server
 

@@ -23,6 +23,7 @@ class Canned:
         length: The bytes of the body that a HEAD speaks of.
         headers: Besides those that every answer has.
         date: In place of now.
+        ours: Whether it has S3's own header.
     """
 
     status: int
@@ -32,6 +33,7 @@ class Canned:
     length: int = 0
     headers: Sequence[tuple[str, str]] = ()
     date: str = ""
+    ours: bool = True
 
     def encode(self, *, with_body: bool) -> bytes:
         """Return the bytes of the answer; one to a HEAD has no body."""
@@ -42,7 +44,7 @@ class Canned:
             f"HTTP/1.1 {self.status} Canned",
             f"Date: {self.date or formatdate(usegmt=True)}",
             f"Content-Type: {self.content_type}",
-            "x-amz-request-id: REQUEST-0001",
+            *(["x-amz-request-id: REQUEST-0001"] if self.ours else []),
             f"Content-Length: {len(body.encode()) if with_body else self.length}",
             *(f"{name}: {value}" for name, value in self.headers),
         ]

@@ -37,6 +37,7 @@ def doctor_target(settings: Settings) -> Target:
         presigner=services.presigner,
         inner=s3.endpoint,
         provider=s3.store,
+        lacks=s3.lacks,
         region=s3.signing_region,
         planners={
             name: canary_planner(planner.policy, s3.store, folder)

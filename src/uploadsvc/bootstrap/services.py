@@ -115,6 +115,7 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
         ids=ids,
         receipts=receipts,
         keeps_octet_stream=store.keeps_octet_stream,
+        keys_are_paths=store.keys_are_paths,
         may_delete=may_delete,
         may_write=settings.uppy.credentials,
         clock=clock,

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated, Final
@@ -55,6 +55,23 @@ _Skip = Annotated[
 ]
 
 
+_Yes = Annotated[bool, typer.Option("--yes", help="Make changes that take something away, without asking.")]
+
+
+def _agree(_: Step) -> bool:
+    return True
+
+
+def _decline(_: Step) -> bool:
+    return False
+
+
+def _ask(step: Step) -> bool:
+    _say(f"{step.rule} is: {step.found}")
+    _say(f"{step.rule} will be: {step.wanted}")
+    return typer.confirm("uploadsvc: this takes something away that the bucket has now. Change it?", err=True)
+
+
 @app.command("plan")
 def bucket_plan(*, as_json: _Json = False, skip: _Skip = []) -> None:  # noqa: B006 - typer's way; never changed
     """Show the bucket's configuration and the changes that it needs; change nothing.
@@ -70,13 +87,19 @@ def bucket_plan(*, as_json: _Json = False, skip: _Skip = []) -> None:  # noqa: B
 
 
 @app.command("apply")
-def bucket_apply(*, as_json: _Json = False, skip: _Skip = []) -> None:  # noqa: B006 - typer's way; never changed
+def bucket_apply(
+    *,
+    as_json: _Json = False,
+    skip: _Skip = [],  # noqa: B006 - typer's way; never changed
+    yes: _Yes = False,
+) -> None:
     """Apply the changes that `bucket plan` shows. Rules that others have set are kept.
 
-    Exit status: 0 all is in place, 1 a change failed.
+    Exit status: 0 all is in place, 1 a change failed or was not confirmed.
     """
     settings = load_settings()
-    steps = asyncio.run(_apply(settings, _rules(skip)))
+    confirm = _agree if yes else _ask if sys.stdin.isatty() else _decline
+    steps = asyncio.run(_apply(settings, _rules(skip), confirm))
     _show(settings, steps, as_json=as_json)
     _say(f"{done} made" if (done := _count(steps, _DONE)) else "nothing to make")
     raise typer.Exit(_status(steps))
@@ -116,10 +139,10 @@ async def _plan(settings: Settings, rules: Collection[Rule]) -> list[Step]:
         return await plan(client, bucket_requirements(settings), rules=rules)
 
 
-async def _apply(settings: Settings, rules: Collection[Rule]) -> list[Step]:
+async def _apply(settings: Settings, rules: Collection[Rule], confirm: Callable[[Step], bool]) -> list[Step]:
     silence_logs()
     async with bucket_client(settings) as client:
-        return await apply(client, bucket_requirements(settings), rules=rules)
+        return await apply(client, bucket_requirements(settings), rules=rules, confirm=confirm)
 
 
 def _rules(skip: Collection[str]) -> list[Rule]:
@@ -131,6 +154,8 @@ def _count(steps: Sequence[Step], states: frozenset[State]) -> int:
 
 
 def _status(steps: Sequence[Step]) -> int:
+    if unconfirmed := [step.rule for step in steps if step.state == "not confirmed"]:
+        _say(f"{', '.join(unconfirmed)}: this takes something away that the bucket has now; --yes allows it")
     problems = _count(steps, PROBLEMS)
     if problems:
         _say(f"{problems} to look at, see above")

@@ -56,6 +56,7 @@ class Outcome:
         passed: S3 accepted the canary, or refused only the bytes that it was meant to refuse.
         stored: S3 stored the canary.
         url: The URL of a PUT, to send it again; never shown.
+        misplaced: Where it was stored, in words, if that is not where the service looks.
     """
 
     response: S3Response
@@ -63,6 +64,7 @@ class Outcome:
     passed: bool
     stored: bool
     url: str = ""
+    misplaced: str = ""
 
 
 class Canaries:
@@ -193,7 +195,30 @@ class Canaries:
         if outcome.response.status:
             version = outcome.headers.get("x-amz-version-id")
             self._cleanup.answered(key, stored=outcome.stored, version=version)
+        if outcome.stored and self._presigner.endpoint != self._target.inner:
+            return await self._located(key, outcome)
         return outcome
+
+    async def locate(self) -> Outcome:
+        """Store a canary, to find out whether its address leads to where the service looks."""
+        return await self.put_as(self._cleanup.key("location"), {"Content-Length": str(len(BODY))})
+
+    async def _located(self, key: str, outcome: Outcome) -> Outcome:
+        """Look for a stored canary as the service does; if it is elsewhere, remove it there."""
+        if not await self._cleanup.is_missing(key):
+            return outcome
+        bound = f"{self._target.bucket}/{key}"
+        if await self._cleanup.is_missing(bound):
+            batch = await self._presigner.start(expires_in=EXPIRES_IN)
+            version = outcome.headers.get("x-amz-version-id")
+            url = batch.url("DELETE", key, query={"versionId": version} if version else None)
+            removal = (await self._exchange(self._http.build_request("DELETE", url))).response
+            self._cleanup.elsewhere(key, removal)
+            where = "elsewhere"
+        else:
+            self._cleanup.moved(key, bound)
+            where = f"at {bound}"
+        return replace(outcome, passed=False, misplaced=where)
 
     async def _exchange(self, request: httpx.Request) -> Outcome:
         try:

@@ -45,6 +45,8 @@ class Cleanup:
         self._unanswered: set[str] = set()
         """Keys for which S3 has not said yet whether it stored an object."""
         self._lost_upload = False
+        self._unreachable: list[str] = []
+        """Objects that the service's own address does not lead to, in words."""
         self.stored = 0
         """Number of canaries that were stored for a moment."""
 
@@ -72,6 +74,25 @@ class Cleanup:
             self.stored += 1
             self._stored.setdefault(key, set()).update({version} if version else ())
 
+    def key(self, name: str) -> str:
+        """Return a key of this run."""
+        return f"{self._target.folder}/{self.run}-{name}"
+
+    async def is_missing(self, key: str) -> bool:
+        """Return whether S3 says, at the service's own address, that there is no such object."""
+        found = await self._head(key)
+        return isinstance(found, S3Response) and found.status == HTTPStatus.NOT_FOUND
+
+    def moved(self, key: str, actual: str) -> None:
+        """Note that an object was stored under another key."""
+        self._stored[actual] = self._stored.pop(key, set())
+
+    def elsewhere(self, key: str, removal: S3Response) -> None:
+        """Note that an object was stored where the service does not look, and the answer to its removal."""
+        self._stored.pop(key, None)
+        if not removal.accepted:
+            self._unreachable.append(f"{key} at the public endpoint ({removal})")
+
     def started(self, key: str, upload_id: str) -> None:
         """Note a multipart upload."""
         self._uploads.add((key, upload_id))
@@ -97,13 +118,16 @@ class Cleanup:
         unsure = bool(self._unanswered) or self._lost_upload
         for key in self._unanswered:
             self._stored.setdefault(key, set())
+            if self._target.has_own_public_address:
+                # There a public endpoint that is bound to the bucket would have stored it.
+                self._stored.setdefault(f"{self._target.bucket}/{key}", set())
         for number in range(_ROUNDS):
             if number:
                 await asyncio.sleep(_PAUSE * 2 ** (number - 1))
             left = [*await self._clear_objects(), *await self._clear_uploads()]
             if not left and not unsure:
                 break
-        return left
+        return [*left, *self._unreachable]
 
     async def _settle(self) -> None:
         """Wait for requests in progress, and cancel those that take too long."""
@@ -178,7 +202,7 @@ class Cleanup:
         return left
 
     async def _listed_uploads(self) -> set[tuple[str, str]]:
-        client, prefix = self._target.storage.client, f"{self._target.folder}/{self.run}"
+        client, prefix = self._target.storage.client, self.key("").removesuffix("-")
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT):
                 answer: Any = await client.list_multipart_uploads(Bucket=self._target.bucket, Prefix=prefix)

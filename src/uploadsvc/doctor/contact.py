@@ -1,5 +1,6 @@
 """First contact with the store: can it be reached, and does it know credentials, region and bucket?"""
 
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -13,6 +14,7 @@ from uploadsvc.doctor.responses import UNANSWERED, S3Response
 from uploadsvc.doctor.target import Target
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.errors import StorageUnavailable, UploadsvcError
+from uploadsvc.s3.errors import NOT_S3, S3Failure
 from uploadsvc.services.readiness import MAX_CLOCK_SKEW
 
 _KEY_REFUSED: Final = frozenset(
@@ -37,6 +39,7 @@ class Contact:
         credentials: The credentials that sign, if there are any.
         problem: Why there are no credentials.
         obstacle: Why the store cannot be reached, if it cannot.
+        foreign: Something else than S3 answers.
         response: S3's answer to a request for the bucket.
         skew: How far the store's clock is ahead of ours; ``None`` if the store does not say.
     """
@@ -44,6 +47,7 @@ class Contact:
     credentials: Credentials | None = None
     problem: str = ""
     obstacle: str | None = None
+    foreign: bool = False
     response: S3Response | None = None
     skew: timedelta | None = None
 
@@ -81,21 +85,54 @@ async def first_contact(target: Target) -> Contact:
         return Contact(problem=error.detail, obstacle=blocked)
     client, bucket = target.storage.client, target.bucket
     try:
-        try:
-            answered: Any = await client.head_bucket(Bucket=bucket)
-        except ClientError as error:
-            skew = _skew(error.response, target)
-            # The answer to a HEAD has no body to explain it.
-            response = await _explained(target, S3Response.of_error(error))
-            return Contact(credentials=credentials, response=response, skew=skew)
+        head = await _asked(client.head_bucket(Bucket=bucket))
+        # The answer to a HEAD has no body: it explains no refusal, and a web page answers it just as well.
+        listing = await _asked(
+            client.list_objects_v2(Bucket=bucket, Prefix=f"{target.folder}/", MaxKeys=1), field="IsTruncated"
+        )
+    except NOT_S3:
+        return Contact(credentials=credentials, obstacle=_not_s3(target), foreign=True)
     except UNANSWERED as error:
         blocked = await obstacle(target.inner, trust=target.trust)
         found = blocked or f"{target.inner.host} does not answer as S3 does ({type(error).__name__})"
         return Contact(credentials=credentials, obstacle=found)
-    metadata = answered["ResponseMetadata"]
-    region = metadata["HTTPHeaders"].get("x-amz-bucket-region", "")
-    accepted = S3Response(status=metadata["HTTPStatusCode"], region=region)
-    return Contact(credentials=credentials, response=accepted, skew=_skew(answered, target))
+    # botocore makes a 500 of a page that it cannot parse.
+    down = listing.response.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not head.response.accepted
+    if not (head.s3 or listing.s3 or down):
+        return Contact(credentials=credentials, obstacle=_not_s3(target), foreign=True)
+    response = head.response
+    if not (response.accepted or listing.response.accepted):
+        response = replace(listing.response, region=listing.response.region or response.region)
+    return Contact(credentials=credentials, response=response, skew=_skew(head.date, target))
+
+
+def _not_s3(target: Target) -> str:
+    return f"what answers at {target.inner.scheme}://{target.inner.host} is not S3"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    response: S3Response
+    s3: bool
+    """Whether it is recognizably S3's own."""
+    date: str | None
+
+
+async def _asked(call: Awaitable[Any], *, field: str | None = None) -> _Answer:
+    """Return the answer to a call; a successful one of S3 has the field, or S3's headers."""
+    try:
+        answered = await call
+    except ClientError as error:
+        failure, response = S3Failure.of_error(error), S3Response.of_error(error)
+        explained = bool(failure.code) and failure.explained
+        metadata: Any = error.response["ResponseMetadata"]
+    else:
+        explained, metadata = field in answered, answered["ResponseMetadata"]
+        region = metadata["HTTPHeaders"].get("x-amz-bucket-region", "")
+        response = S3Response(status=metadata["HTTPStatusCode"], region=region)
+    headers: Mapping[str, str] = metadata["HTTPHeaders"]
+    own = explained or any(name.lower().startswith("x-amz-") for name in headers)
+    return _Answer(response=response, s3=own, date=headers.get("date"))
 
 
 async def _credentials(target: Target) -> Credentials:
@@ -106,21 +143,9 @@ async def _credentials(target: Target) -> Credentials:
         return await target.storage.credentials()
 
 
-async def _explained(target: Target, head: S3Response) -> S3Response:
+def _skew(date: str | None, target: Target) -> timedelta | None:
     try:
-        await target.storage.client.list_objects_v2(
-            Bucket=target.bucket, Prefix=f"{target.folder}/", MaxKeys=1
-        )
-    except ClientError as error:
-        response = S3Response.of_error(error)
-        return replace(response, region=response.region or head.region)
-    return head
-
-
-def _skew(answered: Any, target: Target) -> timedelta | None:  # noqa: ANN401 - a success or an error
-    date = answered["ResponseMetadata"]["HTTPHeaders"].get("date")
-    try:
-        told: datetime = parsedate_to_datetime(date).astimezone(UTC)
-    except (TypeError, ValueError):
+        told: datetime = parsedate_to_datetime(date or "").astimezone(UTC)
+    except ValueError:
         return None
     return told - target.clock()

@@ -16,6 +16,7 @@ from uploadsvc.domain.checksums import checksum_header
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.policy import Method, Policy
+from uploadsvc.domain.providers import Capability
 from uploadsvc.s3.multipart import creation_parameters
 
 METHODS: Final[tuple[Method, ...]] = ("put", "post", "multipart")
@@ -53,6 +54,8 @@ class Probe:
         outcomes: The canaries; of a multipart upload, its part, sent once for each origin.
         problem: Why it failed; empty if it did not.
         policy_refused: S3 refuses the policy's own options; without them the upload works.
+        response: S3's answer to what failed.
+        missing: What the store lacks, if the upload works without it.
     """
 
     policy: str
@@ -60,6 +63,13 @@ class Probe:
     outcomes: tuple[Outcome, ...] = ()
     problem: str = ""
     policy_refused: bool = False
+    response: S3Response | None = None
+    missing: Capability | None = None
+
+    @property
+    def kept(self) -> bool:
+        """Whether the store kept a canary that it was meant to refuse."""
+        return any(outcome.stored and not outcome.passed for outcome in self.outcomes)
 
 
 class Prober:
@@ -95,24 +105,41 @@ class Prober:
     async def _probe(self, name: str, method: Method) -> Probe:
         planner = self._target.planners[name]
         probe = await self._once(name, planner, method)
+        if not probe.problem or probe.policy_refused:
+            return probe
         plain = _without_options(planner.policy)
-        if probe.problem and plain != planner.policy:
-            without = canary_planner(plain, self._target.provider, self._target.folder)
-            if method in without.methods and not (await self._once(name, without, method)).problem:
-                return replace(probe, policy_refused=True)
-        return probe
+        if plain != planner.policy and await self._works(plain, method):
+            return replace(probe, policy_refused=True)
+        return replace(probe, missing=await self._missing(plain, method))
+
+    async def _works(self, policy: Policy, method: Method) -> bool:
+        planner = canary_planner(policy, self._target.provider, self._target.folder)
+        return method in planner.methods and not (await self._once(policy.name, planner, method)).problem
+
+    async def _missing(self, policy: Policy, method: Method) -> Capability | None:
+        """Return the capability without which a refused upload works."""
+        provider = self._target.provider
+        guarded = method == "put" and provider.conditional_writes and not policy.overwrite
+        if guarded and await self._works(replace(policy, overwrite=True), method):
+            return "conditional_writes"
+        algorithm = algorithm_for(policy, provider, method)
+        if algorithm is not None and await self._works(replace(policy, checksum="off"), method):
+            return "form_checksums" if method == "post" else algorithm
+        return None
 
     async def _once(self, name: str, planner: Planner, method: Method) -> Probe:
         async with self._slots:
             try:
                 outcomes = await self._outcomes(planner, method)
             except StepRefusedError as error:
-                return Probe(policy=name, method=method, problem=f"S3 did not {error.step}: {error.response}")
+                problem = f"S3 did not {error.step}: {error.response}"
+                return Probe(policy=name, method=method, problem=problem, response=error.response)
             except UploadsvcError as error:
                 return Probe(policy=name, method=method, problem=error.detail, policy_refused=True)
         failures = [outcome for outcome in outcomes if not (outcome.passed or method == "multipart")]
         problem = _problem(failures[0]) if failures else ""
-        return Probe(policy=name, method=method, outcomes=tuple(outcomes), problem=problem)
+        response = failures[0].response if failures else None
+        return Probe(policy=name, method=method, outcomes=tuple(outcomes), problem=problem, response=response)
 
     async def _outcomes(self, planner: Planner, method: Method) -> list[Outcome]:
         pages = self._target.pages
@@ -188,6 +215,8 @@ class Prober:
 
 
 def _problem(outcome: Outcome) -> str:
+    if outcome.misplaced:
+        return f"it was stored {outcome.misplaced}, where the service does not look"
     if outcome.stored:
         return "the store keeps bytes with another digest or size than was signed"
     response = outcome.response

@@ -19,6 +19,7 @@ from uploadsvc.doctor.probes import METHODS, Probe, Prober
 from uploadsvc.doctor.target import Target
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.provisioning.models import ProvisioningError, Step
+from uploadsvc.s3.presigner import Presigner
 
 CLEANUP: Final = "cleanup"
 
@@ -106,14 +107,13 @@ class Runner:
     async def _check(self) -> list[Finding]:
         contact = await self._contact()
         cause = contact.cause(self._target)
-        public, route = await public_endpoint.public_endpoint(
-            self._target, self._http, contact.credentials, cause=cause
-        )
+        permissions = await self._permissions(cause)
+        public, route = await self._public_endpoint(contact, cause, permissions)
         async with asyncio.TaskGroup() as group:
             connected = group.create_task(connection.connection_findings(self._target, contact))
             pages = group.create_task(self._pages(route, cause))
             ruled = group.create_task(self._rules(cause))
-            sent = group.create_task(self._uploads(contact, route, cause))
+            sent = group.create_task(self._uploads(route, cause, permissions))
             sessions = group.create_task(self._sessions(route, cause))
         steps, rule_findings = ruled.result()
         probes, upload_findings = sent.result()
@@ -140,6 +140,38 @@ class Runner:
         except TimeoutError:
             return Contact(obstacle=f"{self._target.inner.host}: {_LATE}")
 
+    async def _permissions(self, cause: str | None) -> Permissions | None:
+        """Find out whether canaries may be stored; ``None`` if none can be sent."""
+        if cause is not None or not self._wants(public_endpoint.CHECK, *_upload_checks(self._target)):
+            return None
+        try:
+            async with asyncio.timeout(DEADLINE):
+                permissions = await canary_permissions(self._target)
+        except TimeoutError:
+            return Permissions(store=False, why_not=_LATE)
+        if not self._store:
+            refused = permissions.abort_refused
+            return Permissions(store=False, why_not="storing is turned off", abort_refused=refused)
+        return permissions
+
+    async def _public_endpoint(
+        self, contact: Contact, cause: str | None, permissions: Permissions | None
+    ) -> tuple[Finding, Route]:
+        may_store = permissions is not None and permissions.store
+        canaries = self._canaries(self._target.presigner, permissions) if permissions and may_store else None
+        return await public_endpoint.public_endpoint(
+            self._target, self._http, contact.credentials, cause=cause, canaries=canaries
+        )
+
+    def _canaries(self, presigner: Presigner, permissions: Permissions) -> Canaries:
+        return Canaries(
+            self._target,
+            http=self._http,
+            presigner=presigner,
+            permissions=permissions,
+            cleanup=self._cleanup,
+        )
+
     async def _pages(self, route: Route, cause: str | None) -> list[Finding]:
         checks = cors.cors_checks(self._target)
         if not self._wants(*checks, uploads.ETAG):
@@ -162,27 +194,17 @@ class Runner:
         return steps, rules.rule_findings(steps)
 
     async def _uploads(
-        self, contact: Contact, route: Route, cause: str | None
+        self, route: Route, cause: str | None, permissions: Permissions | None
     ) -> tuple[list[Probe], list[Finding]]:
         checks = _upload_checks(self._target)
         if not self._wants(*checks):
             return [], []
-        if cause is not None or contact.credentials is None or not route.reached:
+        if permissions is None or not route.reached:
             return [], [blocked(check, cause or public_endpoint.CHECK) for check in checks]
         probes: list[Probe] = []
 
         async def send() -> list[Finding]:
-            permissions = await canary_permissions(self._target)
-            if not self._store:
-                refused = permissions.abort_refused
-                permissions = Permissions(store=False, why_not="storing is turned off", abort_refused=refused)
-            canaries = Canaries(
-                self._target,
-                http=self._http,
-                presigner=route.presigner,
-                permissions=permissions,
-                cleanup=self._cleanup,
-            )
+            canaries = self._canaries(route.presigner, permissions)
             probes.extend(await Prober(self._target, canaries, self._cleanup).probe_all())
             return [
                 *uploads.method_findings(self._target, probes, permissions),

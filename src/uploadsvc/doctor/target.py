@@ -8,7 +8,7 @@ from datetime import datetime
 from uploadsvc.domain.endpoints import BucketEndpoint
 from uploadsvc.domain.origins import example_of
 from uploadsvc.domain.planner import Planner
-from uploadsvc.domain.providers import Provider
+from uploadsvc.domain.providers import Capability, Provider
 from uploadsvc.provisioning.models import BucketRequirements
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
@@ -34,6 +34,7 @@ class Target:
         presigner: Signs for the bucket's public address, as for callers.
         inner: The bucket's address as the service reaches it.
         provider: What the store is expected to do.
+        lacks: What the settings have taken from its profile already.
         region: The region of the settings, or its default.
         planners: The policies' planners for canaries, by name: their keys are in `folder`, and they may be
             small.
@@ -52,6 +53,7 @@ class Target:
     presigner: Presigner
     inner: BucketEndpoint
     provider: Provider
+    lacks: tuple[Capability, ...]
     region: str
     planners: Mapping[str, Planner]
     callers: Mapping[str, str]
@@ -83,6 +85,34 @@ class Target:
     def pages(self) -> tuple[str, ...]:
         """Origins of canaries and preflights: an example of each pattern, and `ANY_ORIGIN` for ``*``."""
         return (ANY_ORIGIN,) if "*" in self.origins else tuple(self._by_page)
+
+    def lacking(self, *missing: Capability) -> str:
+        """Return the fix for a store that lacks something: the setting, and what policies then need."""
+        weaker = self.provider.without(missing)
+        policies = [planner.policy for planner in self.planners.values()]
+        names = {
+            "overwrite = true, or {uuid} in key and no client_keys": [
+                policy.name
+                for policy in policies
+                if not (policy.overwrite or weaker.conditional_writes)
+                and (policy.client_keys or not policy.key.unique)
+            ],
+            "checksum = optional": [
+                policy.name
+                for policy in policies
+                if policy.checksum == "required" and not weaker.checksum_algorithms
+            ],
+            "another method than post": [
+                policy.name for policy in policies if policy.methods == {"post"} and not weaker.post_policies
+            ],
+        }
+        listed = ",".join(dict.fromkeys([*self.lacks, *missing]))
+        needs = [
+            f"; policies {', '.join(sorted(which))} then need {what}"
+            for what, which in names.items()
+            if which
+        ]
+        return f"set UPLOADSVC_S3__LACKS={listed}{''.join(needs)}"
 
     def origin_check(self, page: str) -> str:
         """Return the name of an origin's check."""

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Literal, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
-AddressingStyle: TypeAlias = Literal["path", "virtual"]
+AddressingStyle: TypeAlias = Literal["path", "virtual", "bucket_endpoint"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
@@ -16,6 +16,10 @@ _REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 # What SDKs send: wider than AWS allows for new buckets, for the old ones and for other stores.
 _BUCKET = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,255}")
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_ACCELERATED = frozenset({"s3-accelerate.amazonaws.com", "s3-accelerate.dualstack.amazonaws.com"})
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/transfer-acceleration-getting-started.html"""
+
+_AWS_HOST = re.compile(r"s3[.-].*\.amazonaws\.com(\.cn)?|s3\.amazonaws\.com")
 _DNS_BUCKET = re.compile(r"(?=.{3,63}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 
 
@@ -26,8 +30,8 @@ class BucketEndpoint:
     Attributes:
         scheme: ``http`` or ``https``.
         host: As a client sends it in ``Host``: lower case, with the port unless it is the scheme's default.
-        path: Everything before an object's key, percent-encoded, without a trailing slash: empty in virtual
-            style, ``/bucket`` in path style, either after the base path of the endpoint URL.
+        path: Everything before an object's key, percent-encoded, without a trailing slash: ``/bucket`` in
+            path style, otherwise empty; either after the base path of the endpoint URL.
     """
 
     scheme: str
@@ -47,7 +51,8 @@ def bucket_endpoint(*, endpoint_url: str, bucket: str, style: AddressingStyle) -
         endpoint_url: The store's URL; may have a port and a base path.
         bucket: The bucket's name.
         style: ``path`` puts the bucket into the path, ``virtual`` in front of the host
-            (https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html).
+            (https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html). ``bucket_endpoint``
+            leaves it out: the URL already leads to the bucket, as a custom domain does.
 
     Raises:
         ValueError: The URL or the bucket's name is not of the allowed form, or the bucket cannot be
@@ -64,13 +69,13 @@ def bucket_endpoint(*, endpoint_url: str, bucket: str, style: AddressingStyle) -
     base_path = url.path.rstrip("/")
     if style == "path":
         return BucketEndpoint(scheme=url.scheme, host=host, path=f"{base_path}/{bucket}")
+    if style == "bucket_endpoint":
+        return BucketEndpoint(scheme=url.scheme, host=host, path=base_path)
     if address is not None:
-        message = (
-            f"endpoint URL {endpoint_url!r} is an IP address: only the addressing style path is possible"
-        )
+        message = f"endpoint URL {endpoint_url!r} is an IP address: the addressing style cannot be virtual"
         raise ValueError(message)
     if not _DNS_BUCKET.fullmatch(bucket):
-        message = f"bucket {bucket!r} is not a DNS name: only the addressing style path is possible"
+        message = f"bucket {bucket!r} is not a DNS name: the addressing style cannot be virtual"
         raise ValueError(message)
     return BucketEndpoint(scheme=url.scheme, host=f"{bucket}.{host}", path=base_path)
 
@@ -133,6 +138,37 @@ def addressing_style(
     if endpoint_url is None and "." not in bucket and _DNS_BUCKET.fullmatch(bucket):
         return "virtual"
     return "path"
+
+
+def public_addressing_style(
+    *,
+    configured: Literal["auto"] | AddressingStyle,
+    endpoint_url: str,
+    bucket: str,
+    inner: AddressingStyle,
+) -> AddressingStyle:
+    """Return the addressing style of the public endpoint.
+
+    ``auto`` reads it from a host of AWS: one that begins with the bucket is ``bucket_endpoint``, and
+    Transfer Acceleration knows no paths. At any other host it is that of the service's own endpoint: a host
+    that begins with the bucket's name need not lead to the bucket.
+
+    Args:
+        configured: The operator's setting; anything but ``auto`` is kept.
+        endpoint_url: The public endpoint.
+        bucket: The bucket's name.
+        inner: Addressing style of the service's own endpoint.
+
+    Raises:
+        ValueError: The URL is not of the allowed form.
+    """
+    if configured != "auto":
+        return configured
+    host = (_split(endpoint_url).hostname or "").rstrip(".")
+    if host in _ACCELERATED:
+        return "virtual"
+    bound = host.startswith(f"{bucket}.") and _AWS_HOST.fullmatch(host.removeprefix(f"{bucket}."))
+    return "bucket_endpoint" if bound else inner
 
 
 def _split(

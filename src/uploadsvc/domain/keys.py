@@ -26,6 +26,10 @@ _USER_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 _FORBIDDEN_IN_KEYS = re.compile("[\x00-\x1f\x7f-\x9f\\\\\ud800-\udfff\ufffe\uffff]")
 _BAD_SEGMENTS = frozenset({"", ".", ".."})
 
+_IN_NO_KEY = re.compile("[\x00\ud800-\udfff]")
+_DOT_SEGMENTS = frozenset({".", ".."})
+_SEPARATOR = re.compile(r"[/\\]")
+
 _CONSIDERED_CHARACTERS = 1024
 _PLAIN_FILENAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.() -]{0,198}(?<![. ])")
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html "Characters to avoid", and special
@@ -98,6 +102,46 @@ def check_key(key: str, *, field: str) -> str:
         raise InvalidKey(detail, field=field)
     if len(key.encode()) > MAX_KEY_BYTES:
         detail = f"The key is longer than {MAX_KEY_BYTES} bytes in UTF-8, the prefix included."
+        raise InvalidKey(detail, field=field)
+    return key
+
+
+def check_segments(key: str, most: int, *, field: str) -> str:
+    """Return ``key`` if no part of it between slashes is longer than ``most`` bytes in UTF-8.
+
+    Raises:
+        InvalidKey: One is longer.
+    """
+    if longest_segment(key) > most:
+        detail = (
+            f"Part of the key between slashes is longer than {most} bytes in UTF-8; the store takes no more."
+        )
+        raise InvalidKey(detail, field=field)
+    return key
+
+
+def longest_segment(key: str) -> int:
+    """Return the bytes in UTF-8 of the longest part between slashes."""
+    return max(len(segment.encode()) for segment in key.split("/"))
+
+
+def check_stored_key(key: str, *, field: str) -> str:
+    r"""Return ``key`` if an object that others stored may have it.
+
+    S3 takes nearly every text as a key. ``.`` and ``..`` segments are refused, also between backslashes:
+    browsers, proxies, and stores that keep keys as paths resolve them, and could reach another user's object.
+
+    Raises:
+        InvalidKey: The key is not valid; the message says why.
+    """
+    if _IN_NO_KEY.search(key):
+        detail = "The key holds U+0000 or a lone surrogate, which no object's key can hold."
+        raise InvalidKey(detail, field=field)
+    if not _DOT_SEGMENTS.isdisjoint(_SEPARATOR.split(key)):
+        detail = "The key has a '.' or '..' segment, which browsers and proxies resolve."
+        raise InvalidKey(detail, field=field)
+    if not 1 <= len(key.encode()) <= MAX_KEY_BYTES:
+        detail = f"A key has 1 to {MAX_KEY_BYTES} bytes in UTF-8, the prefix included."
         raise InvalidKey(detail, field=field)
     return key
 
@@ -178,13 +222,24 @@ class Namespace:
         return check_key(self.user_prefix(user) + folder + relative_key, field="relative_key")
 
     def owned_key(self, user: str, key: str) -> str:
-        """Return ``key`` if it is below the user's prefix.
+        """Return ``key`` if it is below the user's prefix, and valid for a new object.
 
         Raises:
             InvalidKey: The key is not valid.
             NotFound: The key belongs to another user, which the caller must not learn.
         """
-        check_key(key, field="key")
+        return self._owned(user, check_key(key, field="key"))
+
+    def stored_key(self, user: str, key: str) -> str:
+        """Return ``key`` if it is below the user's prefix: that of any object that a listing can show.
+
+        Raises:
+            InvalidKey: The key is not valid (see `check_stored_key`).
+            NotFound: The key belongs to another user, which the caller must not learn.
+        """
+        return self._owned(user, check_stored_key(key, field="key"))
+
+    def _owned(self, user: str, key: str) -> str:
         if not key.startswith(self.user_prefix(user)):
             detail = "There is no such object."
             raise NotFound(detail)
@@ -194,12 +249,12 @@ class Namespace:
         """Return the whole prefix for a relative one, which may end anywhere in a key.
 
         Raises:
-            InvalidKey: No valid key starts with it.
+            InvalidKey: No stored key starts with it.
         """
         whole = self.user_prefix(user)
         if prefix:
             # A prefix may end with a slash or within a name; with one more letter it is a key.
-            check_key(whole + prefix + "x", field="prefix")
+            check_stored_key(whole + prefix + "x", field="prefix")
         return whole + prefix
 
 
@@ -256,8 +311,8 @@ class KeyTemplate:
         """Return the text with each placeholder replaced by its value."""
         return _PLACEHOLDER.sub(lambda match: values[match[1]], self.text)
 
-    def longest(self, policy: str) -> int:
-        """Return the maximum size of an expansion in UTF-8 bytes."""
+    def longest(self, policy: str) -> str:
+        """Return an expansion of the maximum size, as a whole and of each part between slashes."""
         values = {
             "uuid": "u" * 36,
             "filename": "f" * MAX_FILENAME_BYTES,
@@ -265,7 +320,7 @@ class KeyTemplate:
             "date": "2026/11/23",
             "policy": policy,
         }
-        return len(self.expand(values).encode())
+        return self.expand(values)
 
     def area(self, policy: str) -> "KeyArea":
         """Return the keys that this template can make for a policy."""

@@ -5,6 +5,9 @@ import re
 from uploadsvc.domain.keys import file_extension
 
 DEFAULT = "application/octet-stream"
+UNTYPED = "binary/octet-stream"
+"""S3's own type for what nobody has named: no store guesses another in its place."""
+
 MAX_LENGTH = 255
 
 _NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
@@ -53,6 +56,21 @@ _ACTIVE = frozenset(
         "text/x-javascript",
         "text/xml",
         "text/xsl",
+    }
+)
+
+# What Debian's and freedesktop.org's tables give an active type: stores that guess read such tables.
+_ACTIVE_EXTENSIONS = frozenset(
+    {
+        *("atom", "atomcat", "atomsrv", "atomsvc", "bmml", "ccxml", "cjs", "cml", "csl", "dae"),
+        *("davmount", "dbk", "docbook", "emma", "es", "fb2", "fo", "gml", "gpx", "grxml", "htm", "html"),
+        *("ink", "inkml", "its", "js", "jsm", "kml", "link66", "lostxml", "mads", "mathml", "meta4"),
+        *("metalink", "mets", "mjs", "mml", "mods", "mpd", "mrcx", "mxml", "musicxml", "odd", "opf"),
+        *("opml", "osm", "owl", "owx", "rdf", "rdfs", "rng", "rss", "sbml", "shf", "shtml", "smi"),
+        *("smil", "sml", "sru", "srx", "ssml", "svg", "svgz", "swf", "swidtag", "td", "tei", "teicorpus"),
+        *("ttml", "uoml", "vbs", "vxml", "wadl", "wbs", "wif", "wsdl", "wspolicy", "x3d", "xbl", "xdm"),
+        *("xdp", "xdssc", "xel", "xer", "xht", "xhtm", "xhtml", "xhvml", "xlf", "xliff", "xml", "xmls"),
+        *("xop", "xsd", "xsf", "xsl", "xslt", "xsm", "xspf", "xul", "xvm", "xvml", "yin", "zaz", "zmm"),
     }
 )
 
@@ -193,6 +211,11 @@ def is_active(media_type: str) -> bool:
     """Return whether a browser would run code in such a file."""
     name = essence(media_type)
     return name in _ACTIVE or name.endswith("+xml")
+
+
+def extension_is_active(filename: str) -> bool:
+    """Return whether a store that guesses types by the extension may serve code under this name."""
+    return file_extension(filename)[1:].lower() in _ACTIVE_EXTENSIONS
 
 
 def allowed(media_type: str, patterns: frozenset[str]) -> bool:

@@ -26,6 +26,7 @@ class StoredObject:
         bucket: Bucket.
         size: Size in bytes.
         content_type: Content type that S3 serves.
+        content_encoding: Content encoding that S3 serves, if any.
         etag: ETag without quotes.
         version_id: Version, in a versioned bucket.
         checksums: Checksums of the object; empty if the store keeps none.
@@ -38,6 +39,7 @@ class StoredObject:
     bucket: str
     size: int
     content_type: str
+    content_encoding: str | None = None
     etag: str
     version_id: str | None
     checksums: tuple[Checksum, ...]

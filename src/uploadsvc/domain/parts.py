@@ -3,6 +3,7 @@
 Limits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +17,9 @@ MIN_PART_SIZE: Final = 5 * MIB
 """Minimum size in bytes of every part but the last."""
 
 MAX_PART_SIZE: Final = 5 * 1024 * MIB
+
+_CODING: Final = re.compile(r"(?:--?|;)(?:gzip|x-gzip|br|zstd|deflate)$", re.IGNORECASE)
+"""What web servers append to the ETag of an answer that they compress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,22 @@ def part_headers(algorithm: Algorithm | None, number: int, value: str | None) ->
     return {checksum_header(algorithm): value}
 
 
+def same_etag(one: str, other: str) -> bool:
+    """Return whether two ETags name the same bytes.
+
+    Proxies change an ETag on its way to a browser: they weaken it (RFC 9110 section 8.8.3), name their
+    compression in it, or change its case.
+    """
+    return one == other or _bare_etag(one) == _bare_etag(other)
+
+
+def _bare_etag(etag: str) -> str:
+    opaque = etag.strip()
+    if opaque[:2] in {"W/", "w/"}:
+        opaque = opaque[2:]
+    return _CODING.sub("", opaque.strip('"')).lower()
+
+
 def planned_parts(
     parts: Parts, arrived: Sequence[UploadedPart], etags: Mapping[int, str] | None
 ) -> list[UploadedPart]:
@@ -153,7 +173,7 @@ def planned_parts(
         part = by_number.get(number)
         if part is None or part.size != parts.size_of(number):
             missing.append(number)
-        elif etags is not None and etags.get(number, "").strip('"') != part.etag:
+        elif etags is not None and not same_etag(etags.get(number, ""), part.etag):
             different.append(number)
     if missing:
         detail = f"{len(missing)} of {parts.count} parts have not arrived: {ranges(missing)}."
@@ -187,7 +207,7 @@ def sent_parts(
         detail = f"Parts have not arrived: {ranges(missing)}."
         raise errors.UploadIncomplete(detail, field="parts")
     if etags is not None:
-        _check_same([number for number in found if etags.get(number, "").strip('"') != found[number]])
+        _check_same([number for number in found if not same_etag(etags.get(number, ""), found[number])])
     check_total(sum(part.size for part in parts), min_size=min_size, max_size=max_size)
     return parts
 

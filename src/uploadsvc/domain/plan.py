@@ -41,6 +41,7 @@ class UploadRequest:
 
     filename: str | None = None
     content_type: str | None = None
+    content_encoding: str | None = None
     size: int | None = None
     method: Method | Literal["auto"] = "auto"
     relative_key: str | None = None
@@ -60,6 +61,7 @@ class Plan:
         method: Upload method.
         key: Whole object key.
         content_type: Media type, parsed; empty if any is accepted.
+        content_encoding: ``Content-Encoding`` of the object; empty for none.
         min_size: Minimum size in bytes.
         max_size: Maximum size in bytes.
         checksum: Promised checksum of the file, if any.
@@ -78,6 +80,7 @@ class Plan:
     method: Method
     key: str
     content_type: str
+    content_encoding: str
     min_size: int
     max_size: int
     checksum: Checksum | None

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 from uploadsvc.domain import errors, media_types
 from uploadsvc.domain.checksums import ALGORITHMS, Algorithm, checksum_header, is_composite
 from uploadsvc.domain.disposition import content_disposition
-from uploadsvc.domain.keys import Namespace, file_extension, safe_filename
+from uploadsvc.domain.keys import Namespace, check_segments, file_extension, safe_filename
 from uploadsvc.domain.metadata import MAX_METADATA_BYTES, UPLOAD_MARK, encode, encoded_size, is_text
 from uploadsvc.domain.parts import MAX_PART_SIZE, MAX_PARTS, MIN_PART_SIZE, Parts, cut
 from uploadsvc.domain.plan import Plan, UploadRequest
@@ -101,6 +101,8 @@ class Planner:
             if "put" in self.methods and self.policy.all_types:
                 # A file without a type gets a disposition.
                 described |= self._describe(UploadRequest(), "", metadata)
+            if self.policy.content_encodings:
+                names.add("Content-Encoding")
             # A request may ask not to overwrite even if the policy allows it.
             no_overwrite = self._provider.conditional_writes
             names |= _put_headers(described, size=0, tags=self.policy.tags, no_overwrite=no_overwrite).keys()
@@ -130,6 +132,7 @@ class Planner:
         type_open = request.client.type_open and policy.all_types
         content_type = "" if type_open else self._content_type(request)
         self._check_size(request.size)
+        content_encoding = self._content_encoding(request) if request.content_encoding is not None else ""
         self._check_checksum(request.checksum_algorithm)
         overwrite = self._overwrite(request)
         key = self._key(request, user=user, unique=unique, today=today)
@@ -138,11 +141,15 @@ class Planner:
         if type_open and method != "put":
             # Only the client of a PUT sends its own content type.
             content_type = self._content_type(request)
+        if content_type == media_types.DEFAULT and not self._provider.keeps_octet_stream:
+            content_type = self._kept_type(request, key)
         # S3 forgets the id of a finished multipart upload, so its object always carries the UUID.
         tags_object = not key_is_new or method == "multipart"
         no_overwrite = method != "post" and not overwrite and self._provider.conditional_writes
         metadata = self._metadata(request, {UPLOAD_MARK: upload_uuid} if tags_object else {})
         described = self._describe(request, content_type, metadata)
+        if content_encoding:
+            described["Content-Encoding"] = content_encoding
         headers, fields, parts = self._by_method(
             method, request, described, key=key, no_overwrite=no_overwrite
         )
@@ -152,6 +159,7 @@ class Planner:
             method=method,
             key=key,
             content_type=content_type,
+            content_encoding=content_encoding,
             min_size=min_size,
             max_size=max_size,
             checksum=request.checksum,
@@ -226,7 +234,10 @@ class Planner:
             raise errors.MethodNotAvailable(detail, field="policy")
         headers = {}
         if request.content_type:
-            headers["Content-Type"] = _as_sent(request, self.check_content_type(request.content_type))
+            content_type = self.check_content_type(request.content_type)
+            if content_type == media_types.DEFAULT and not self._provider.keeps_octet_stream:
+                content_type = self._kept_type(request, key)
+            headers["Content-Type"] = _as_sent(request, content_type)
         elif not policy.all_types:
             detail = f"Policy {policy.name!r} restricts content types, so the request must name one."
             raise errors.ContentTypeRequired(detail, field="content_type")
@@ -281,6 +292,26 @@ class Planner:
         guessed = media_types.from_filename(request.filename or "")
         return self.check_content_type(guessed, field="filename" if request.filename else "content_type")
 
+    def _content_encoding(self, request: UploadRequest) -> str:
+        coding = (request.content_encoding or "").lower()
+        if coding not in self.policy.content_encodings:
+            listed = ", ".join(sorted(self.policy.content_encodings)) or "none"
+            detail = f"Policy {self.policy.name!r} does not allow this content encoding; it allows: {listed}."
+            raise errors.ValidationFailed(detail, field="content_encoding")
+        return coding
+
+    def _kept_type(self, request: UploadRequest, key: str) -> str:
+        """Return the type for ``application/octet-stream`` at a store that replaces it by a guess."""
+        if not (request.client.type_as_sent and request.content_type):
+            return media_types.UNTYPED
+        if media_types.extension_is_active(key.rpartition("/")[2]):
+            detail = (
+                f"{self._provider.name} replaces {media_types.DEFAULT} by what the extension stands for, and "
+                "browsers would run that; name the file's own type."
+            )
+            raise errors.ContentTypeNotAllowed(detail, field="content_type")
+        return media_types.DEFAULT
+
     def _check_size(self, size: int | None) -> None:
         if size is None:
             return
@@ -317,7 +348,7 @@ class Planner:
                 raise errors.Forbidden(detail, field="relative_key")
             key = self._namespace.relative_key(user, request.relative_key, folder=self.policy.client_folder)
             self._check_chosen(self.policy.client_folder + request.relative_key, field="relative_key")
-            return key
+            return check_segments(key, self._provider.max_segment_bytes, field="relative_key")
         filename = safe_filename(request.filename or "file")
         values = {
             "uuid": unique,

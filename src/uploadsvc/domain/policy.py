@@ -15,6 +15,7 @@ from uploadsvc.domain.keys import (
     KeyTemplate,
     Namespace,
     check_key,
+    longest_segment,
 )
 from uploadsvc.domain.metadata import MAX_METADATA_BYTES, encoded_size, is_metadata_name
 from uploadsvc.domain.parts import MAX_PART_SIZE, MIN_PART_SIZE
@@ -47,6 +48,8 @@ MAX_TAGS = 10
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _STORAGE_CLASS = re.compile(r"[A-Z0-9_]{1,64}")
+# RFC 9110 section 8.4.1. S3 takes "aws-chunked" for itself, and does not store it.
+_CODING = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 # An S3 form would expand "${filename}".
 _HEADER_VALUE = re.compile(r"(?!.*\$\{)[\x21-\x7e](?:[\x20-\x7e]{0,1022}[\x21-\x7e])?")
 _TAG_NAME = re.compile(r"[\w .:/=+@-]{1,128}")
@@ -78,6 +81,7 @@ class Policy:
         min_size: Smallest file.
         max_size: Largest file.
         content_types: Patterns: ``image/png``, ``image/*``, ``*/*``.
+        content_encodings: Values of ``Content-Encoding`` that a request may name.
         methods: Allowed upload methods.
         expires_in: Lifetime of URLs, if a request does not set one.
         max_expires_in: Longest lifetime that a request may ask for.
@@ -106,6 +110,7 @@ class Policy:
     min_size: int = 0
     max_size: int = 5 * GIB
     content_types: frozenset[str] = frozenset({"*/*"})
+    content_encodings: frozenset[str] = frozenset()
     methods: frozenset[Method] = frozenset(get_args(Method))
     expires_in: int = 900
     max_expires_in: int = 3600
@@ -198,7 +203,7 @@ class Policy:
 
     def _check_keys(self, namespace: Namespace) -> None:
         room = MAX_KEY_BYTES - len(f"{namespace.key_prefix}//".encode()) - MAX_USER_SEGMENT_BYTES
-        if (longest := self.key.longest(self.name)) > room:
+        if (longest := len(self.key.longest(self.name).encode())) > room:
             _refuse("key", f"it can give {longest} bytes; prefix and user leave {room}")
         if self.client_keys_prefix:
             if not self.client_keys:
@@ -211,6 +216,9 @@ class Policy:
                 _refuse("client_keys_prefix", f"prefix and user leave {room} bytes for the whole key")
 
     def _check_values(self) -> None:
+        for coding in self.content_encodings:
+            if not _CODING.fullmatch(coding) or coding == "aws-chunked":
+                _refuse("content_encodings", f"{coding!r}: a coding such as gzip, br or zstd, in lower case")
         if self.storage_class is not None and not _STORAGE_CLASS.fullmatch(self.storage_class):
             _refuse("storage_class", f"{self.storage_class!r}: letters A-Z, digits and _")
         if self.kms_key_id is not None:
@@ -239,6 +247,9 @@ class Policy:
     def _check_provider(self, provider: Provider) -> None:
         if self.max_size > provider.max_object_size:
             _refuse("max_size", f"{provider.name} stores at most {provider.max_object_size} bytes")
+        if (longest := longest_segment(self.key.longest(self.name))) > provider.max_segment_bytes:
+            most = provider.max_segment_bytes
+            _refuse("key", f"{provider.name} takes {most} bytes between slashes; it can give {longest}")
         if not provider.acls and self.acl is not None:
             _refuse("acl", f"{provider.name} has no ACLs")
         if not provider.tagging and self.tags:

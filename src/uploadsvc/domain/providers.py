@@ -3,13 +3,28 @@
 A missing capability is refused at the start or never chosen, so it does not fail in the browser.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 GIB = 1024**3
 TIB = 1024**4
 
 MAX_SINGLE_PUT = 5 * GIB
 """Largest body of one PUT or POST, in bytes: https://docs.aws.amazon.com/general/latest/gr/s3.html"""
+
+
+Capability: TypeAlias = Literal[
+    "post_policies",
+    "conditional_writes",
+    "checksums",
+    "form_checksums",
+    "sha256",
+    "crc32",
+    "crc32c",
+    "crc64nvme",
+]
+"""What an operator can take from a profile: ``checksums`` are all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +45,13 @@ class Provider:
         part_checksums: Checksums that it verifies on the parts of a multipart upload.
         session_policies: It has a token service (STS), and holds each session to the session's own policy.
         max_object_size: Largest object in bytes.
+        max_segment_bytes: Longest part of a key between slashes, in bytes of UTF-8.
+        keys_are_paths: It keeps keys as files and folders, so ``a`` and ``a/b`` exclude each other.
         cors_rules: It accepts CORS rules through the S3 API.
         lifecycle_rules: It accepts S3's lifecycle rules, including `AbortIncompleteMultipartUpload`.
         public_access_block: It has S3's Block Public Access.
+        blocks_public_acls: Its ``BlockPublicAcls`` refuses only requests that set a public ACL; ``None`` if
+            that is not known, and the switch is left as it is.
         ownership_controls: It has S3's Object Ownership.
         policy_conditions: It knows the conditions ``aws:SecureTransport`` and ``s3:signatureversion`` of a
             bucket policy as AWS does. Another store may read a denial with them as a denial of everything.
@@ -53,13 +72,30 @@ class Provider:
     part_checksums: frozenset[str] = frozenset()
     session_policies: bool = False
     max_object_size: int = 5 * TIB
+    max_segment_bytes: int = 1024
+    keys_are_paths: bool = False
     cors_rules: bool = True
     lifecycle_rules: bool = True
     public_access_block: bool = True
+    blocks_public_acls: bool | None = True
     ownership_controls: bool = True
     policy_conditions: bool = False
     kms: bool = False
     iam: bool = True
+
+    def without(self, lacking: Iterable[Capability]) -> "Provider":
+        """Return the profile of such a store that lacks some of its capabilities."""
+        missing = frozenset(lacking)
+        dropped = _ALL_CHECKSUMS if "checksums" in missing else missing
+        checksums = self.checksum_algorithms - dropped
+        return replace(
+            self,
+            post_policies=self.post_policies and "post_policies" not in missing,
+            conditional_writes=self.conditional_writes and "conditional_writes" not in missing,
+            form_checksums=self.form_checksums and bool(checksums) and "form_checksums" not in missing,
+            checksum_algorithms=checksums,
+            part_checksums=self.part_checksums - dropped,
+        )
 
 
 _ALL_CHECKSUMS = frozenset({"sha256", "crc32", "crc32c", "crc64nvme"})
@@ -76,7 +112,7 @@ PROVIDERS = {
             policy_conditions=True,
             kms=True,
         ),
-        Provider(name="generic"),
+        Provider(name="generic", blocks_public_acls=None),
         # https://developers.cloudflare.com/r2/api/s3/api/
         Provider(
             name="r2",
@@ -119,20 +155,25 @@ PROVIDERS = {
             checksum_algorithms=frozenset(),
         ),
         # https://min.io/docs/minio/linux/reference/s3-api-compatibility.html
+        # https://min.io/docs/minio/linux/operations/concepts/thresholds.html
         Provider(
             name="minio",
             session_policies=True,
+            max_segment_bytes=255,
+            keys_are_paths=True,
             cors_rules=False,
             lifecycle_rules=False,
             public_access_block=False,
             ownership_controls=False,
         ),
-        # Older gateways treat a PUT of ownership controls as one of the bucket, and report success.
+        # Older gateways treat a PUT of ownership controls as one of the bucket, and report success. With
+        # BlockPublicAcls they refuse every upload.
         Provider(
             name="ceph",
             session_policies=True,
             form_checksums=False,
             checksum_algorithms=frozenset(),
+            blocks_public_acls=False,
             ownership_controls=False,
         ),
         # It lists no checksums of parts, yet requires all of them for a composite one. It reads a denial by
@@ -142,6 +183,8 @@ PROVIDERS = {
             session_policies=True,
             form_tags=False,
             keeps_octet_stream=False,
+            max_segment_bytes=255,
+            keys_are_paths=True,
             part_checksums=_ALL_CHECKSUMS - {"sha256"},
             public_access_block=False,
         ),

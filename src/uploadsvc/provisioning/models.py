@@ -83,13 +83,15 @@ State: TypeAlias = Literal[
     "made",
     "changed",
     "conflict",
+    "not confirmed",
     "unsupported",
     "not allowed",
     "failed",
 ]
 """``missing`` and ``differs`` can be changed; ``made`` and ``changed`` have been.
 
-``conflict``: another rule of the bucket rules it out. ``unsupported``: the store lacks the feature.
+``conflict``: another rule of the bucket rules it out. ``not confirmed``: the change would take something
+away, and nobody agreed to it. ``unsupported``: the store lacks the feature.
 """
 
 
@@ -118,11 +120,13 @@ class RuleState:
         state: The state.
         found: The current rule; one line.
         change: Makes the change, and no other.
+        narrows: The change takes away something that the bucket has now.
     """
 
     state: State
     found: str
     change: Callable[[], Awaitable[Any]] | None = None
+    narrows: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

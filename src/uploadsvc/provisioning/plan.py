@@ -1,15 +1,15 @@
 """Compare the bucket's rules with the requirements, and change them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from botocore.exceptions import ClientError
 
 from uploadsvc.domain.redaction import redacted
-from uploadsvc.provisioning.errors import UNREADABLE, refused, unreadable
+from uploadsvc.provisioning.errors import UNREADABLE, code_of, refused, unreadable
 from uploadsvc.provisioning.models import (
     BucketRequirements,
     Check,
@@ -25,19 +25,29 @@ from uploadsvc.s3.errors import NO_ANSWER
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
+T = TypeVar("T")
+
 RULES: Final[tuple[Rule, ...]] = tuple(check.rule for check in CHECKS)
 """All rules, in the order in which `apply` makes them."""
 
 CHANGES: Final[frozenset[State]] = frozenset({"missing", "differs"})
 """The states that `apply` changes."""
 
-PROBLEMS: Final[frozenset[State]] = frozenset({"conflict", "not allowed", "failed"})
+PROBLEMS: Final[frozenset[State]] = frozenset({"conflict", "not allowed", "not confirmed", "failed"})
 """The states that `apply` cannot change; an operator has to."""
 
 _PAUSES: Final = (0.0, 0.5, 1.5)
 """Seconds before each read of a changed rule; S3 may return the old configuration for a moment:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel
 """
+
+
+_SETTLING: Final = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds before each try of a call about a new bucket, which not every part of the store may know yet."""
+
+
+def _agree(_: Step) -> bool:
+    return True
 
 
 async def plan(
@@ -66,7 +76,11 @@ async def plan(
 
 
 async def apply(
-    client: "S3Client", requirements: BucketRequirements, *, rules: Collection[Rule] = RULES
+    client: "S3Client",
+    requirements: BucketRequirements,
+    *,
+    rules: Collection[Rule] = RULES,
+    confirm: Callable[[Step], bool] = _agree,
 ) -> list[Step]:
     """Create the rules that are missing, and change those that differ.
 
@@ -76,6 +90,7 @@ async def apply(
         client: S3 client with the right to read and write the bucket's rules.
         requirements: Requirements on the bucket.
         rules: The rules to apply.
+        confirm: Asked before a change that takes away something that the bucket has now.
 
     Returns:
         All rules; ``found`` is the rule as it was before.
@@ -85,11 +100,14 @@ async def apply(
     """
     steps: list[Step] = []
     async with _reachable(requirements, "set up"):
-        exists = True
+        exists, fresh = True, False
         for check in _chosen(rules):
-            state = await _look(client, requirements, check, exists=exists)
-            done = await _change(state) if state.change else state
-            exists = exists and (done.state == "made" or not _is_missing_bucket(check, state))
+            state = await _look(client, requirements, check, exists=exists, fresh=fresh)
+            if state.narrows and not confirm(_step(check, requirements, state)):
+                state = RuleState(state="not confirmed", found=state.found)
+            done = await _change(state, fresh=fresh) if state.change else state
+            if _is_missing_bucket(check, state):
+                exists = fresh = done.state == "made"
             steps.append(_step(check, requirements, done))
         return await _read_back(client, requirements, steps)
 
@@ -103,24 +121,36 @@ def _is_missing_bucket(check: Check, state: RuleState) -> bool:
 
 
 async def _look(
-    client: "S3Client", requirements: BucketRequirements, check: Check, *, exists: bool
+    client: "S3Client", requirements: BucketRequirements, check: Check, *, exists: bool, fresh: bool = False
 ) -> RuleState:
     if not check.supported(requirements.provider):
         return RuleState(state="unsupported", found=f"not for {requirements.provider.name}")
     if not exists:
         return RuleState(state="missing", found="no bucket")
     try:
-        return await check.look(client, requirements)
+        return await _settled(lambda: check.look(client, requirements), fresh=fresh)
     except ClientError as error:
         return refused(error)
     except UNREADABLE as error:
         return unreadable(error)
 
 
-async def _change(state: RuleState) -> RuleState:
+async def _settled(call: Callable[[], Awaitable[T]], *, fresh: bool) -> T:
+    """Make a call; where the bucket is new, wait until the store knows it."""
+    for pause in _SETTLING if fresh else ():
+        await asyncio.sleep(pause)
+        try:
+            return await call()
+        except ClientError as error:
+            if code_of(error) != "NoSuchBucket":
+                raise
+    return await call()
+
+
+async def _change(state: RuleState, *, fresh: bool) -> RuleState:
     try:
         if state.change is not None:
-            await state.change()
+            await _settled(state.change, fresh=fresh)
     except ClientError as error:
         return refused(error)
     except UNREADABLE as error:

@@ -28,6 +28,7 @@ PATIENCE: Final = 3.0
 
 _PARAMETERS: Final = {
     "Content-Type": "ContentType",
+    "Content-Encoding": "ContentEncoding",
     "Cache-Control": "CacheControl",
     "Content-Disposition": "ContentDisposition",
     "x-amz-acl": "ACL",
@@ -39,7 +40,9 @@ _PARAMETERS: Final = {
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _METADATA: Final = "x-amz-meta-"
 _PAGE: Final = 1000
-_NO_SUCH_UPLOAD: Final = frozenset({"NoSuchUpload"})
+_NO_SUCH_UPLOAD: Final = frozenset({"NoSuchUpload", "NoSuchKey"})
+"""Codes of an upload that is complete or aborted; Ceph's gateway lists its parts with the second."""
+
 _REFUSALS: Final[Mapping[str, tuple[type[UploadsvcError], str]]] = {
     "PreconditionFailed": (ObjectExists, "There is an object under this key already."),
     "InvalidPart": (UploadIncomplete, "S3 no longer has one of the parts; send it again."),

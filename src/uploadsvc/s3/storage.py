@@ -1,6 +1,7 @@
 """The service's one S3 client."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3.type_defs import HeadObjectOutputTypeDef
 
 T = TypeVar("T")
+
+_NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""https://www.w3.org/TR/xml/#charsets"""
 
 CREDENTIALS_DEADLINE: Final = 60.0
 """Seconds that the AWS chain may take: a credential process may wait for a person's single sign-on."""
@@ -201,20 +205,27 @@ class Storage:
         Raises:
             UploadsvcError: S3 denies the call, fails or does not answer.
         """
+        # Stores repeat StartAfter in their XML, and not all of them encode what XML cannot hold.
+        readable = _NOT_IN_XML.split(after, maxsplit=1)[0]
+        start: dict[str, Any] = {"StartAfter": readable}
         async with s3_errors("list_objects_v2"):
-            answer = await self.client.list_objects_v2(
-                Bucket=self.bucket, Prefix=prefix, StartAfter=after, MaxKeys=limit
-            )
-            listed = [
-                ListedObject(
-                    key=entry["Key"],
-                    size=entry["Size"],
-                    etag=entry["ETag"].strip('"'),
-                    last_modified=entry["LastModified"].astimezone(UTC),
+            while True:
+                answer = await self.client.list_objects_v2(
+                    Bucket=self.bucket, Prefix=prefix, MaxKeys=limit, **start
                 )
-                for entry in answer.get("Contents", [])
-            ]
-            return listed, answer["IsTruncated"]
+                listed = [
+                    ListedObject(
+                        key=entry["Key"],
+                        size=entry["Size"],
+                        etag=entry["ETag"].strip('"'),
+                        last_modified=entry["LastModified"].astimezone(UTC),
+                    )
+                    for entry in answer.get("Contents", [])
+                    if readable == after or entry["Key"].encode() > after.encode()
+                ]
+                if listed or readable == after or not answer["IsTruncated"]:
+                    return listed, answer["IsTruncated"]
+                start = {"ContinuationToken": answer["NextContinuationToken"]}
 
 
 def _fixed(credentials: Credentials) -> Callable[[], Awaitable[Credentials]]:
@@ -238,6 +249,7 @@ def _stored(bucket: str, key: str, answer: "HeadObjectOutputTypeDef") -> StoredO
         bucket=bucket,
         size=answer["ContentLength"],
         content_type=answer.get("ContentType", "binary/octet-stream"),
+        content_encoding=answer.get("ContentEncoding"),
         etag=answer["ETag"].strip('"'),
         version_id=answer.get("VersionId"),
         checksums=tuple(_checksums(dict(answer))),

@@ -142,6 +142,7 @@ class UploadCreator:
             tags_object=plan.tags_object,
             url_expires_at=0 if plan.method == "multipart" else int(batch.expires_at.timestamp()),
             expires_at=int(upload_expires_at.timestamp()),
+            content_encoding=plan.content_encoding,
         )
         url, fields, parts = self._sign(plan, claims, batch)
         return Grant(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from uploadsvc.domain import errors, media_types
 from uploadsvc.domain.disposition import content_disposition
@@ -12,10 +13,13 @@ from uploadsvc.domain.policy import Disposition
 from uploadsvc.domain.principal import Principal
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
-from uploadsvc.services.cursors import decode_cursor, encode_cursor, is_listed_key, malformed_cursor
+from uploadsvc.services.cursors import decode_cursor, encode_cursor, malformed_cursor
 
 MAX_LISTED = 1000
 """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html"""
+
+_PREFIX_ITSELF: Final = "\0"
+"""Stands in a cursor for the object whose key is the caller's prefix, as folders of some programs have it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +86,7 @@ class Objects:
             prefix=self._namespace.listing_prefix(caller.user, prefix), after=after, limit=limit
         )
         last = listed[-1].key.removeprefix(own_prefix) if listed and more else None
-        return Page(objects=listed, cursor=last and encode_cursor(last))
+        return Page(objects=listed, cursor=None if last is None else encode_cursor(last or _PREFIX_ITSELF))
 
     async def get(self, caller: Principal, key: str) -> StoredObject:
         """Return the metadata of an object.
@@ -93,7 +97,7 @@ class Objects:
             UploadsvcError: The key is malformed, or S3 does not answer.
         """
         caller.check_objects()
-        stored = await self._storage.head(self._namespace.owned_key(caller.user, key))
+        stored = await self._storage.head(self._namespace.stored_key(caller.user, key))
         if stored is None:
             detail = "There is no such object."
             raise errors.NotFound(detail)
@@ -108,7 +112,7 @@ class Objects:
             UploadsvcError: The key is malformed, or S3 does not answer.
         """
         caller.check_objects()
-        key = self._namespace.owned_key(caller.user, key)
+        key = self._namespace.stored_key(caller.user, key)
         if not self._may_delete:
             detail = "This service does not let callers delete objects."
             raise errors.Forbidden(detail)
@@ -142,7 +146,7 @@ class Objects:
             UploadsvcError: The key is malformed, S3 does not answer, or there are no credentials.
         """
         caller.check_objects()
-        key = self._namespace.owned_key(caller.user, key)
+        key = self._namespace.stored_key(caller.user, key)
         header = content_disposition(disposition or "attachment", filename or key.rpartition("/")[2])
         query = {"response-content-disposition": header}
         if disposition == "inline":
@@ -169,6 +173,9 @@ def _passive_type(stored: str) -> str:
 
 def _decode(cursor: str, *, max_bytes: int) -> str:
     relative_key = decode_cursor(cursor)
-    if not relative_key or not is_listed_key(relative_key, max_bytes=max_bytes):
+    if relative_key == _PREFIX_ITSELF:
+        return ""
+    # S3 lists keys percent-encoded on request, so a key can hold any other character.
+    if not relative_key or "\0" in relative_key or len(relative_key.encode()) > max_bytes:
         raise malformed_cursor()
     return relative_key

@@ -1,6 +1,7 @@
 """Uploads that exist: sign parts, status, complete, abort, delete."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -86,6 +87,7 @@ class Uploads:
         ids: Verifies upload ids, and signs those of a listing.
         receipts: Signs receipts.
         keeps_octet_stream: Whether the store keeps that content type, or guesses another from the key.
+        keys_are_paths: Whether an object's key cannot be the folder of another's at the store.
         may_delete: Whether callers may delete stored objects.
         may_write: Whether callers may get S3 credentials for their prefix.
         clock: Returns the current time, aware.
@@ -102,6 +104,7 @@ class Uploads:
         ids: SignedIds,
         receipts: Receipts,
         keeps_octet_stream: bool,
+        keys_are_paths: bool,
         may_delete: bool,
         may_write: bool,
         clock: Callable[[], datetime],
@@ -114,6 +117,7 @@ class Uploads:
         self._ids = ids
         self._receipts = receipts
         self._guessed_types = frozenset() if keeps_octet_stream else frozenset({OCTET_STREAM})
+        self._keys_are_paths = keys_are_paths
         self._may_delete = may_delete
         self._may_write = may_write
         self._clock = clock
@@ -274,6 +278,8 @@ class Uploads:
         stored = await self._stored_object(claims)
         if stored is not None:
             return stored
+        if known and self._keys_are_paths and claims.tags_object:
+            await self._check_way(claims.key)
         if exists is not None:
             raise exists
         if not known:
@@ -281,6 +287,22 @@ class Uploads:
             raise errors.UploadAborted(detail)
         detail = "S3 does not have this upload's bytes yet; send them, then complete again."
         raise errors.UploadIncomplete(detail)
+
+    async def _check_way(self, key: str) -> None:
+        """Check that no other object keeps the store from having one under this key.
+
+        Raises:
+            ObjectExists: There are objects below the key, or one at a part of it.
+        """
+        below, _ = await self._storage.list_objects(prefix=f"{key}/", after="", limit=1)
+        parents = [key[: match.start()] for match in re.finditer("/", key)][2:]
+        heads = [] if below else await asyncio.gather(*map(self._storage.head, parents))
+        if below or any(heads):
+            detail = (
+                "The store keeps keys as paths: it has an object whose key is a folder of this one's, or has "
+                "this one as its folder. Choose another key."
+            )
+            raise errors.ObjectExists(detail)
 
     def location(self, key: str) -> str:
         """Return the address of an object. It carries no signature, so it gives no access."""

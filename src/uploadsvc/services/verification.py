@@ -39,6 +39,11 @@ def verify(claims: UploadClaims, stored: StoredObject, *, guessed_types: Abstrac
     if stored_type != signed_type and not (is_open and not media_types.is_active(stored_type)):
         detail = "S3 has a different content type than the upload was created with."
         raise VerificationFailed(detail, field="content_type")
+    # Not every store says it.
+    stored_encoding = stored.content_encoding or claims.content_encoding
+    if claims.content_encoding and stored_encoding.lower() != claims.content_encoding:
+        detail = "S3 has a different content encoding than the upload was created with."
+        raise VerificationFailed(detail, field="content_encoding")
     if claims.checksum is None:
         return next(iter(stored.checksums), None)
     for checksum in stored.checksums:

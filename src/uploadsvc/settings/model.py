@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.endpoints import (
@@ -12,12 +12,13 @@ from uploadsvc.domain.endpoints import (
     aws_endpoint_url,
     base_url,
     bucket_endpoint,
+    public_addressing_style,
 )
 from uploadsvc.domain.errors import InvalidKey
 from uploadsvc.domain.hosts import is_loopback
 from uploadsvc.domain.keys import Namespace, check_key
 from uploadsvc.domain.policy import MAX_EXPIRES_IN, PolicyError, check_apart
-from uploadsvc.domain.providers import PROVIDERS, Provider
+from uploadsvc.domain.providers import PROVIDERS, Capability, Provider
 from uploadsvc.settings.auth import AuthSettings
 from uploadsvc.settings.policies import PolicySettings
 from uploadsvc.settings.types import (
@@ -29,6 +30,7 @@ from uploadsvc.settings.types import (
     Text,
     check,
     matching,
+    split_list,
     variable,
 )
 from uploadsvc.settings.web import CorsSettings, Hosts
@@ -58,11 +60,19 @@ class S3Settings(Section):
     """URL at which the service reaches S3, such as `https://s3.example.com`. If not set: AWS."""
 
     public_endpoint_url: str | None = None
-    """URL at which browsers reach S3, if it is a different one."""
+    """URL at which browsers reach S3, if it is a different one, such as
+    `https://my-bucket.s3-accelerate.amazonaws.com`.
+    """
 
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
     """Whether URLs name the bucket in the host (`virtual`) or in the path (`path`). `auto` uses the host on
     AWS, unless the bucket's name contains a dot, and the path on other stores.
+    """
+
+    public_addressing_style: Literal["auto", "path", "virtual", "bucket_endpoint"] = "auto"
+    """The same for `public_endpoint_url`. `bucket_endpoint` leaves the bucket out of URLs, for an address
+    that leads to this bucket alone, such as a custom domain. `auto` is `addressing_style`, or what an address
+    of AWS shows.
     """
 
     access_key_id: Text | None = None
@@ -83,10 +93,15 @@ class S3Settings(Section):
     `endpoint_url` is set.
     """
 
+    lacks: Annotated[tuple[Capability, ...], BeforeValidator(split_list)] = ()
+    """Features of this kind of store that yours does not have. `uploadsvc doctor` finds them. `checksums` are
+    all checksums.
+    """
+
     @property
     def store(self) -> Provider:
         """Profile of the store."""
-        return PROVIDERS[self.provider or ("generic" if self.endpoint_url else "aws")]
+        return PROVIDERS[self.provider or ("generic" if self.endpoint_url else "aws")].without(self.lacks)
 
     @property
     def signing_region(self) -> str:
@@ -103,12 +118,12 @@ class S3Settings(Section):
     @property
     def endpoint(self) -> BucketEndpoint:
         """Address of the bucket for the service."""
-        return self._address(self.endpoint_url or aws_endpoint_url(self.signing_region))
+        return self._inner_address(self.endpoint_url or aws_endpoint_url(self.signing_region))
 
     @property
     def public_endpoint(self) -> BucketEndpoint:
         """Address of the bucket for browsers."""
-        return self._address(self.public_endpoint_url) if self.public_endpoint_url else self.endpoint
+        return self._public_address(self.public_endpoint_url) if self.public_endpoint_url else self.endpoint
 
     @property
     def credentials(self) -> Credentials | None:
@@ -121,8 +136,14 @@ class S3Settings(Section):
             session_token=self.session_token.get_secret_value() if self.session_token else None,
         )
 
-    def _address(self, url: str) -> BucketEndpoint:
+    def _inner_address(self, url: str) -> BucketEndpoint:
         return bucket_endpoint(endpoint_url=url, bucket=self.bucket, style=self.style)
+
+    def _public_address(self, url: str) -> BucketEndpoint:
+        style = public_addressing_style(
+            configured=self.public_addressing_style, endpoint_url=url, bucket=self.bucket, inner=self.style
+        )
+        return bucket_endpoint(endpoint_url=url, bucket=self.bucket, style=style)
 
     @check
     def _check_region(self) -> Self:
@@ -135,20 +156,24 @@ class S3Settings(Section):
 
     @check
     def _check_addresses(self) -> Self:
-        if self.endpoint_url:
-            self._check_address("endpoint_url", self.endpoint_url)
         try:
-            url = self.public_endpoint_url or self.endpoint_url or aws_endpoint_url(self.signing_region)
+            aws_url = None if self.endpoint_url else aws_endpoint_url(self.signing_region)
         except ValueError as error:
             raise SettingsError(("s3", "region"), str(error)) from None
-        self._check_address("public_endpoint_url" if self.public_endpoint_url else "addressing_style", url)
-        return self
-
-    def _check_address(self, name: str, url: str) -> None:
         try:
-            self._address(url)
+            self._inner_address(self.endpoint_url or str(aws_url))
         except ValueError as error:
+            name = "endpoint_url" if self.endpoint_url else "addressing_style"
             raise SettingsError(("s3", name), str(error)) from None
+        if self.public_endpoint_url:
+            try:
+                self._public_address(self.public_endpoint_url)
+            except ValueError as error:
+                raise SettingsError(("s3", "public_endpoint_url"), str(error)) from None
+        elif self.public_addressing_style != "auto":
+            message = "needs PUBLIC_ENDPOINT_URL beside it"
+            raise SettingsError(("s3", "public_addressing_style"), message)
+        return self
 
     @check
     def _check_credentials(self) -> Self:

@@ -28,6 +28,11 @@ class PolicySettings(Section):
     they are named exactly.
     """
 
+    content_encodings: Annotated[frozenset[str], BeforeValidator(split_list)] = frozenset()
+    """Values of `Content-Encoding` that requests can name, such as `gzip`, for files that are already
+    compressed.
+    """
+
     methods: Annotated[frozenset[Method], BeforeValidator(split_list)] = frozenset(
         {"put", "post", "multipart"}
     )
@@ -43,7 +48,8 @@ class PolicySettings(Section):
 
     key: str = "{uuid}/{filename}"
     """Key of new objects below the user's prefix: text with any of `{uuid}`, `{filename}`, `{ext}` (with its
-    dot), `{date}`, `{policy}`.
+    dot), `{date}` (`2026/11/23`, UTC), `{policy}`. Lists are in the order of keys:
+    `{date}/{uuid}/{filename}` puts objects in the order of days.
     """
 
     client_keys: bool = False

@@ -42,6 +42,7 @@ class UploadClaims:
         tags_object: Whether the object must name this upload in its metadata.
         url_expires_at: The end of the URL or the form, Unix seconds; 0 for a multipart upload.
         expires_at: The end of the id, Unix seconds.
+        content_encoding: The content encoding that was signed; empty for none.
     """
 
     upload_uuid: str
@@ -60,6 +61,7 @@ class UploadClaims:
     tags_object: bool
     url_expires_at: int
     expires_at: int
+    content_encoding: str = ""
 
     @property
     def parts(self) -> Parts:
@@ -121,11 +123,13 @@ class SignedIds:
             detail = "There is no such upload."
             raise NotFound(detail)
         values = json.loads(payload)
-        if len(values) != len(UploadClaims.__dataclass_fields__):
+        names = list(UploadClaims.__dataclass_fields__)
+        if len(values) not in {len(names) - 1, len(names)}:
             # Signed by another release, whose ids had other fields.
             detail = "There is no such upload."
             raise NotFound(detail)
-        fields = dict(zip(UploadClaims.__dataclass_fields__, values, strict=True))
+        # The last field is left out where it is empty.
+        fields = dict(zip(names, values, strict=False))
         checksum = fields["checksum"]
         return UploadClaims(**{**fields, "checksum": Checksum(*checksum) if checksum else None})
 
@@ -150,6 +154,7 @@ def _values(claims: UploadClaims) -> list[object]:
         claims.tags_object,
         claims.url_expires_at,
         claims.expires_at,
+        *([claims.content_encoding] if claims.content_encoding else []),
     ]
 
 

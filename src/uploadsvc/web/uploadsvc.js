@@ -257,6 +257,9 @@ function isExpired(error, expiry) {
   return error.code === "storage_rejected" && (error.status === 403 || /expired/i.test(error.reason));
 }
 
+/** @param {unknown} error whether it may hide a refusal: some stores send no CORS headers with a 404 */
+const isUnreadable = (error) => error instanceof UploadError && error.code === "network_error";
+
 /** @param {unknown} error whether the service needs the other kind of checksum: of the file, or of its parts */
 function needsOtherChecksum(error) {
   if (!(error instanceof UploadError)) return false;
@@ -1032,8 +1035,20 @@ class PartSender {
             continue;
           }
         }
+        if (failures === 1 && isUnreadable(error) && (await this.#isOver(signal))) return false;
         failures = await this.#retrier.recover(error, failures, signal);
       }
+    }
+  }
+
+  /** @param {AbortSignal} signal @returns {Promise<boolean>} whether S3 has completed or forgotten the upload */
+  async #isOver(signal) {
+    try {
+      /** @type {UploadState} */
+      const { status } = await this.#retrier.call("GET", pathOf(this.upload), { signal });
+      return status === "stored" || status === "aborted";
+    } catch {
+      return false; // the next try tells more
     }
   }
 

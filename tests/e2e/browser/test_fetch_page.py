@@ -75,10 +75,12 @@ async def test_what_is_named_is_signed(scene: Stage, tab: Tab) -> None:
 @on_both_stores
 async def test_with_a_receipt(scene: Stage, tab: Tab) -> None:
     """What landed is what is told, whether the browser knows the type or not, or more than that."""
-    types = {FILE: "text/plain", UNTYPED: "application/octet-stream", RECORDED: "video/webm"}
-    for file, content_type in types.items():
+    untyped = {"application/octet-stream", "binary/octet-stream"}
+    types = {FILE: {"text/plain"}, UNTYPED: untyped, RECORDED: {"video/webm"}}
+    for file, content_types in types.items():
         done = await called(tab, f"copied.upload({file})")
-        assert (done["object"]["size"], done["object"]["content_type"]) == (SIZE, content_type)
+        assert done["object"]["size"] == SIZE
+        assert done["object"]["content_type"] in content_types
         assert (await content(scene, done["object"]["key"]))[0] == CONTENT
         assert done["receipt"].count(".") == 2
     assert tab.complaints == []

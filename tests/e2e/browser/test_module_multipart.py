@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from tests.support.browser.module_stage import MIB, PART_SIZE, Stage, Tab
-from tests.support.fault_proxy import EXPIRED, SLOW_DOWN, Exchange, Fault, Hold, LoseAnswer
+from tests.support.fault_proxy import EXPIRED, SLOW_DOWN, Cut, Exchange, Fault, Hold, LoseAnswer
 from tests.support.service import token_for
 from tests.support.stores import on_both_stores
 
@@ -214,6 +214,20 @@ async def test_lost_responses(scene: Stage) -> None:
     await assert_whole(scene, tab)
     assert len(lost) == 3
     assert [one["attempt"] for one in await tab.told("retries")] == [1, 1, 1]
+
+
+async def test_an_aborted_upload_ends_where_the_page_cannot_read_the_refusal(scene: Stage) -> None:
+    """Ceph sends no CORS headers with a 404: to the page, the connection broke. The service tells more."""
+    tab = await scene.open()
+    event = asyncio.Event()
+    await half_way(scene, tab, event)
+    (gone,) = await scene.unfinished()
+    assert (await scene.ask("DELETE", f"/v1/uploads/{gone['id']}")).status_code == 204
+    scene.line.rule = lambda one: Cut() if one.part_number else None
+    event.set()
+    await scene.line.break_connections()
+    assert await tab.failed() == "upload_aborted"
+    assert max(one["attempt"] for one in await tab.told("retries")) == 1
 
 
 async def test_the_token_expires_during_the_upload(scene: Stage) -> None:

@@ -208,6 +208,27 @@ async def test_a_failing_store_is_named() -> None:
     assert_cause(await examined(Canned(status=503, code="SlowDown")), "endpoint")
 
 
+PAGE: Final = "<html><body>Welcome</body></html>"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        Canned(status=200, body="<!DOCTYPE html><p>Welcome", content_type="text/html", ours=False),
+        Canned(status=200, body=PAGE, content_type="text/html", ours=False),
+        Canned(status=200, ours=False),
+        Canned(status=404, body='{"code": "not_found"}', content_type="application/json", ours=False),
+        Canned(status=403, body=PAGE, content_type="text/html", ours=False),
+    ],
+)
+async def test_something_else_than_s3_is_named(page: Canned) -> None:
+    """Such as this service's own port, or a web page."""
+    found = await examined(page)
+    assert_cause(found, "endpoint")
+    assert re.fullmatch(r"what answers at http://127\.0\.0\.1:\d+ is not S3", found["endpoint"].found)
+    assert "UPLOADSVC_S3__ENDPOINT_URL" in found["endpoint"].mend
+
+
 async def test_a_blocked_check_is_shown_with_its_cause(seaweedfs: S3Server) -> None:
     """Otherwise a pipeline would see no failure."""
     found = await examine(settings_of(replace(seaweedfs, secret_access_key="wrong" * 8)), only=["etag"])

@@ -96,3 +96,38 @@ async def test_mixed_content_is_named(server: S3Server) -> None:
         async with fault_proxy(server.endpoint_url) as proxy:
             found = await examined(server, proxy.url, cors={"allow_origins": [pages_by]})
         assert found["public-endpoint"].status == "ok"
+
+
+@pytest.mark.parametrize("methods", [["put", "post", "multipart"], ["post"], ["multipart"]])
+async def test_an_address_of_the_bucket_alone_is_named(bound_s3: S3Server, methods: list[str]) -> None:
+    """It takes a URL that names the bucket too, and the bucket becomes part of the key; the fix works."""
+    await prepare(settings_of(bound_s3))
+    public = bound_s3.endpoint_url.replace("localhost", "127.0.0.1")
+    policies = {"default": {"methods": methods}}
+    found = await examined(bound_s3, public, policies=policies)
+    assert of_status(found, "failed", "warning") == {"public-endpoint"}
+    assert "stored at 127/uploads/.doctor/" in found["public-endpoint"].found
+    fix = "UPLOADSVC_S3__PUBLIC_ADDRESSING_STYLE=bucket_endpoint"
+    assert fix in found["public-endpoint"].mend
+    assert f"canary:{methods[0]}" in of_status(found, "ok"), "the store itself is still checked"
+    s3 = {"public_endpoint_url": public, "public_addressing_style": "bucket_endpoint"}
+    found = await examine(settings_of(bound_s3, s3=s3, policies=policies))
+    assert of_status(found, "failed", "warning") == set()
+    assert await traces(bound_s3) == []
+
+
+async def test_a_url_without_the_bucket_at_an_address_of_all_buckets_is_named(server: S3Server) -> None:
+    public = server.endpoint_url.replace("127.0.0.1", "localhost")
+    s3 = {"public_endpoint_url": public, "public_addressing_style": "bucket_endpoint"}
+    found = await examine(settings_of(server, s3=s3))
+    assert of_status(found, "failed", "warning") == {"public-endpoint"}
+    assert "UPLOADSVC_S3__PUBLIC_ADDRESSING_STYLE" in found["public-endpoint"].mend
+
+
+async def test_an_address_of_another_store_is_named(server: S3Server, bound_s3: S3Server) -> None:
+    """It knows the same key and a bucket of the same name; what was stored there is deleted there."""
+    await bound_s3.create_bucket(server.bucket)
+    found = await examined(server, bound_s3.endpoint_url)
+    assert of_status(found, "failed", "warning") == {"public-endpoint"}
+    assert "stored elsewhere" in found["public-endpoint"].found
+    assert await traces(replace(bound_s3, bucket=server.bucket)) == []

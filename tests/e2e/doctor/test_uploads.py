@@ -1,16 +1,21 @@
 """Canaries show what callers' uploads meet, policy by policy."""
 
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from pydantic import ValidationError
 from tests.support.doctor import examine, of_status, prepare, settings_of, traces
 from tests.support.fault_proxy import Answer, Exchange, Fault, FaultProxy, LoseAnswer, fault_proxy, s3_error
 from tests.support.servers import S3Server
+
+from uploadsvc.settings import Settings
 
 DENIED = s3_error(403, "AccessDenied", "Access Denied")
 
@@ -222,6 +227,94 @@ async def test_ignored_conditions_are_named(server: S3Server) -> None:
     assert "conditional-writes" in of_status(found, "failed")
     assert "policies default count on a refusal" in found["conditional-writes"].found
     assert "UPLOADSVC_S3__PROVIDER" in found["conditional-writes"].mend
+
+
+def put_unless(header: str, answer: Answer) -> Callable[[Exchange], Fault | None]:
+    """Answer a PUT that carries a header so."""
+    return lambda one: answer if one.method == "PUT" and header in one.headers else None
+
+
+def form(answer: Answer) -> Callable[[Exchange], Fault | None]:
+    """Answer every form so."""
+    return lambda one: answer if one.method == "POST" and "?" not in one.target else None
+
+
+def creation(answer: Answer) -> Callable[[Exchange], Fault | None]:
+    """Answer every start of a multipart upload so."""
+    return lambda one: answer if one.method == "POST" and "?uploads" in one.target else None
+
+
+UNKNOWN = s3_error(501, "NotImplemented", "A header implies functionality that is not implemented.")
+CHECKSUMMED: Any = {"default": {"checksum": "required", "methods": ["put"]}}
+
+
+@pytest.mark.parametrize(
+    ("rule", "policies", "check"),
+    [
+        (put_unless("if-none-match", UNKNOWN), {}, "canary:put"),
+        (put_unless("if-none-match", Answer(status=200)), {}, "conditional-writes"),
+        (put_unless("x-amz-checksum-crc32c", Answer(status=200)), {}, "checksums"),
+        (put_unless("x-amz-checksum-sha256", UNKNOWN), CHECKSUMMED, "canary:put"),
+        (form(s3_error(400, "UnsupportedAlgorithm", "No.")), {}, "canary:post"),
+        (form(s3_error(403, "SignatureDoesNotMatch", "No.")), {}, "canary:post"),
+        (form(DENIED), {}, "canary:post"),
+        (creation(UNKNOWN), {}, "canary:multipart"),
+    ],
+)
+async def test_the_fix_of_a_missing_capability_leads_to_a_state_that_works(
+    server: S3Server,
+    rule: Callable[[Exchange], Fault | None],
+    policies: Mapping[str, Any],
+    check: str,
+) -> None:
+    """The finding names a setting. With it the service starts, and the doctor finds nothing."""
+    async with behind(server, rule) as proxy:
+        settings = settings_of(replace(server, endpoint_url=proxy.url), policies=policies)
+        found = await examine(settings)
+        assert check in of_status(found, "failed")
+        fixed = applied(settings, found[check].mend)
+        assert of_status(await examine(fixed), "failed", "warning") == set()
+    assert await traces(server) == []
+
+
+def applied(settings: Mapping[str, Any], fix: str) -> dict[str, Any]:
+    """Return settings after a fix that names a variable and its value."""
+    named = re.search(r"UPLOADSVC_([A-Z0-9_]+)=([a-z0-9_,]+)", fix)
+    assert named, fix
+    changed = deepcopy(dict(settings))
+    *path, last = named[1].lower().split("__")
+    section = changed
+    for name in path:
+        section = section.setdefault(name, {})
+    section[last] = named[2]
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("policy", "need"),
+    [
+        ({"client_keys": True}, "overwrite = true, or {uuid} in key and no client_keys"),
+        ({"key": "{filename}"}, "overwrite = true, or {uuid} in key and no client_keys"),
+    ],
+)
+async def test_a_fix_names_the_policies_that_then_need_another_rule(
+    server: S3Server, policy: dict[str, Any], need: str
+) -> None:
+    """Otherwise the service would not start."""
+    policies = {"default": {}, "careful": policy}
+    rule = put_unless("if-none-match", Answer(status=200))
+    found, _ = await examined(server, rule, policies=policies)
+    assert f"; policies careful then need {need}" in found["conditional-writes"].mend
+    settings = applied(settings_of(server, policies=policies), found["conditional-writes"].mend)
+    with pytest.raises(ValidationError, match="UPLOADSVC_POLICIES__CAREFUL"):
+        Settings.model_validate(settings)
+
+
+async def test_what_is_known_to_be_missing_stays_named(server: S3Server) -> None:
+    """A second finding adds to the setting."""
+    rule = put_unless("x-amz-checksum-crc32c", Answer(status=200))
+    found, _ = await examined(server, rule, s3={"lacks": "conditional_writes"})
+    assert "set UPLOADSVC_S3__LACKS=conditional_writes,crc32c" in found["checksums"].mend
 
 
 async def test_a_store_that_can_do_more_than_its_provider_passes(server: S3Server) -> None:

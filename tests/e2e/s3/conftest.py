@@ -15,6 +15,7 @@ POLICIES: Final[dict[str, dict[str, Any]]] = {
     "ranged": {"min_size": 4, "max_size": 16, "content_types": ["text/plain", "image/*"]},
     "text": {"content_types": ["text/plain"], "max_size": 1024},
     "keys": {"client_keys": True},
+    "compressed": {"content_encodings": ["gzip"]},
     "replace": {"client_keys": True, "client_keys_prefix": "replace", "overwrite": True},
     "notes": {"metadata": {"note": None, "source": "tests"}, "cache_control": "max-age=60"},
     "tagged": {"metadata": {"note": None}, "cache_control": "max-age=60", "tags": {"kind": "test"}},

@@ -64,3 +64,24 @@ async def test_the_service_itself_never_asks_the_public_endpoint(
         assert (await api.post(f"/v1/uploads/{upload['id']}/complete")).status_code == 200
         internal = {**upload, "url": upload["url"].replace(public, s3.endpoint_url)}
         assert (await put(http, internal, CONTENT)).status_code == 403
+
+
+async def test_an_address_of_the_bucket_alone_gets_urls_without_the_bucket(
+    bound_s3: S3Server, http: httpx.AsyncClient
+) -> None:
+    """By each method; the store itself reads the bucket from the host, as for a custom domain."""
+    public = bound_s3.endpoint_url.replace("localhost", "127.0.0.1")
+    s3 = {"public_endpoint_url": public, "public_addressing_style": "bucket_endpoint"}
+    async with service_client(settings_for(bound_s3, s3=s3)) as api:
+        upload = await create(api, filename="a.txt", size=len(CONTENT))
+        assert upload["url"].startswith(f"{public}/{upload['key']}?")
+        assert (await put(http, upload, CONTENT)).status_code == 200
+        form = await create(api, filename="b.txt", method="post")
+        assert form["url"] == f"{public}/"
+        assert (await post(http, form, CONTENT)).status_code in (200, 201, 204)
+        film = await create(api, filename="c.txt", size=len(CONTENT), method="multipart")
+        assert (await http.put(film["parts"][0]["url"], content=CONTENT)).status_code == 200
+        for made in (upload, form, film):
+            done = await api.post(f"/v1/uploads/{made['id']}/complete")
+            assert done.status_code == 200, done.text
+            assert await content_of(api, http, made["key"]) == CONTENT

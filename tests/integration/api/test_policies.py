@@ -60,6 +60,7 @@ async def test_a_policy_lists_its_rules(api: httpx.AsyncClient) -> None:
         "min_size": 1,
         "max_size": 10,
         "content_types": ["image/jpeg", "image/png"],
+        "content_encodings": [],
         "methods": ["post", "put"],
         "expires_in": 60,
         "max_expires_in": 120,

@@ -15,6 +15,7 @@ from tests.support.scripted_s3 import (
     FAILED,
     FILM,
     GONE,
+    GONE_IN_CEPH,
     MIB,
     NOTHING,
     PARTS,
@@ -290,27 +291,31 @@ async def test_closing_the_app_cancels_an_assembly_silently() -> None:
     assert assembling() == []
 
 
+@pytest.mark.parametrize("gone", [GONE, GONE_IN_CEPH], ids=["gone", "gone in Ceph"])
 @pytest.mark.parametrize("answer", [GONE, TAKEN], ids=["gone", "taken"])
 @pytest.mark.usefixtures("_no_backoff")
 async def test_a_completion_whose_answer_was_lost_succeeds_when_repeated(
-    stage: Stage, answer: Canned
+    stage: Stage, answer: Canned, gone: Canned
 ) -> None:
     """The object names the upload in its metadata."""
     path, claims = await stage.upload()
     stage.script |= {"complete": [Canned(status=500), answer], "head": [stored(claims.upload_uuid)]}
     done = await stage.api.post(f"{path}/complete")
     assert done.status_code == 200, done.text
-    stage.script["parts"] = [GONE]
+    stage.script["parts"] = [gone]
     again = await stage.api.post(f"{path}/complete")
     assert again.json()["object"] == done.json()["object"]
     assert (await stage.api.get(path)).json()["status"] == "stored"
 
 
+@pytest.mark.parametrize("gone", [GONE, GONE_IN_CEPH], ids=["gone", "gone in Ceph"])
 @pytest.mark.parametrize("mark", [None, "0" * 32, ""])
-async def test_an_object_of_another_upload_completes_nothing(stage: Stage, mark: str | None) -> None:
+async def test_an_object_of_another_upload_completes_nothing(
+    stage: Stage, mark: str | None, gone: Canned
+) -> None:
     """Even with the same key and size."""
     path, _ = await stage.upload()
-    stage.script |= {"parts": [GONE], "head": [stored(mark)], "abort": [GONE]}
+    stage.script |= {"parts": [gone], "head": [stored(mark)], "abort": [gone]}
     assert_problem(await stage.api.post(f"{path}/complete"), "upload_aborted")
     assert (await stage.api.get(path)).json()["status"] == "aborted"
     assert (await stage.api.delete(path)).status_code == 204

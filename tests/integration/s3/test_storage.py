@@ -155,6 +155,25 @@ async def test_a_bare_404_to_a_head_is_a_missing_object() -> None:
         assert_problem(await head(client), "not_found")
 
 
+async def test_a_listing_goes_on_after_any_key(moto_server: S3Server) -> None:
+    """The first object has the prefix itself as its key, as the folders of some programs do."""
+    keys = [f"uploads/alice/{name}" for name in ("", "\x01", "\ta", "b//")]
+    async with moto_server.client() as admin:
+        for key in keys:
+            await admin.put_object(Bucket=moto_server.bucket, Key=key, Body=b"")
+    async with service_client(settings_for(moto_server)) as client:
+        seen: list[str] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            page = await client.get(
+                "/v1/objects", params={"limit": 1, **({"cursor": cursor} if cursor else {})}
+            )
+            seen += [entry["key"] for entry in page.json()["objects"]]
+            cursor = page.json()["cursor"]
+            assert cursor != ""  # it would begin anew
+    assert seen == keys
+
+
 @asynccontextmanager
 async def opened(endpoint_url: str, credentials: Credentials | None, bucket: str) -> AsyncIterator[Storage]:
     """Open a storage by itself."""

@@ -235,9 +235,22 @@ def receipts_of(settings: Settings) -> Receipts:
         (
             {"S3__ENDPOINT_URL": "http://10.0.0.1", "S3__ADDRESSING_STYLE": "virtual"},
             "S3__ENDPOINT_URL",
-            "only the addressing style path",
+            "the addressing style cannot be virtual",
         ),
         ({"S3__PUBLIC_ENDPOINT_URL": "cdn"}, "S3__PUBLIC_ENDPOINT_URL", "must be http:// or https://"),
+        ({"S3__PUBLIC_ADDRESSING_STYLE": "path"}, "S3__PUBLIC_ADDRESSING_STYLE", "needs PUBLIC_ENDPOINT_URL"),
+        (
+            {"S3__PUBLIC_ENDPOINT_URL": "http://10.0.0.1", "S3__PUBLIC_ADDRESSING_STYLE": "virtual"},
+            "S3__PUBLIC_ENDPOINT_URL",
+            "the addressing style cannot be virtual",
+        ),
+        ({"S3__ADDRESSING_STYLE": "bucket_endpoint"}, "S3__ADDRESSING_STYLE", "'path'"),
+        ({"S3__LACKS": "checksum"}, "S3__LACKS__0", "'checksums'"),
+        (
+            {"S3__LACKS": "conditional_writes", "POLICIES__AVATARS__CLIENT_KEYS": "true"},
+            "POLICIES__AVATARS__CLIENT_KEYS",
+            "cannot refuse to overwrite",
+        ),
         (
             {"S3__BUCKET": "My_Bucket", "S3__ADDRESSING_STYLE": "virtual"},
             "S3__ADDRESSING_STYLE",
@@ -373,7 +386,7 @@ def test_pages_of_the_public_url_may_write(
     """A proxy may change Host. Origins are compared as browsers send them."""
     settings = load(PUBLIC_URL=public_url, CORS__ALLOW_ORIGINS="https://a.example")
     made = build_authenticator(settings, build_services(settings))[0]
-    assert made.allowed_origins == {origin, "https://a.example"}
+    assert made.allowed_origins == named_origins([origin, "https://a.example"])
 
 
 async def test_the_settings_say_what_a_token_must_hold(load: Callable[..., Settings]) -> None:
@@ -451,6 +464,22 @@ def test_an_empty_key_in_the_file_is_refused(load: Callable[..., Settings], tmp_
         (
             {"S3__ENDPOINT_URL": "http://minio:9000", "S3__PUBLIC_ENDPOINT_URL": "https://s3.example.com"},
             "https://s3.example.com/media",
+        ),
+        (
+            {
+                "S3__ENDPOINT_URL": "http://minio:9000",
+                "S3__PUBLIC_ENDPOINT_URL": "https://files.example.com",
+                "S3__PUBLIC_ADDRESSING_STYLE": "bucket_endpoint",
+            },
+            "https://files.example.com/",
+        ),
+        (
+            {"S3__PUBLIC_ENDPOINT_URL": "https://media.s3-accelerate.amazonaws.com"},
+            "https://media.s3-accelerate.amazonaws.com/",
+        ),
+        (
+            {"S3__PUBLIC_ENDPOINT_URL": "https://s3-accelerate.amazonaws.com"},
+            "https://media.s3-accelerate.amazonaws.com/",
         ),
     ],
 )

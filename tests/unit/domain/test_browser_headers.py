@@ -36,6 +36,7 @@ POLICIES = st.fixed_dictionaries(
         "server_side_encryption": st.sampled_from(["AES256", "aws:kms"]),
         "cache_control": st.just("no-store"),
         "content_disposition": st.just("inline"),
+        "content_encodings": st.just(frozenset({"gzip"})),
         "tags": st.just({"team": "media"}),
     },
 )
@@ -62,6 +63,7 @@ def planner_of(provider: str, fields: dict[str, Any]) -> Planner | None:
             "overwrite": st.none() | st.booleans(),
             "metadata": st.dictionaries(st.sampled_from(["note", "title", "origin"]), st.just("x")),
             "content_type": st.none() | st.just("text/plain"),
+            "content_encoding": st.none() | st.none() | st.just("gzip"),
             "filename": st.none() | st.just("naïve.txt"),
         }
     ),

@@ -4,7 +4,13 @@ from typing import Literal
 
 import pytest
 
-from uploadsvc.domain.endpoints import AddressingStyle, addressing_style, aws_endpoint_url, bucket_endpoint
+from uploadsvc.domain.endpoints import (
+    AddressingStyle,
+    addressing_style,
+    aws_endpoint_url,
+    bucket_endpoint,
+    public_addressing_style,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +57,16 @@ from uploadsvc.domain.endpoints import AddressingStyle, addressing_style, aws_en
             "https://x.org/store/s3/media",
         ),
         ("https://x.org/store", "virtual", "https", "media.x.org", "/store", "https://media.x.org/store"),
+        (
+            "https://media.s3.lan:8333",
+            "bucket_endpoint",
+            "https",
+            "media.s3.lan:8333",
+            "",
+            "https://media.s3.lan:8333/",
+        ),
+        ("http://127.0.0.1:81/", "bucket_endpoint", "http", "127.0.0.1:81", "", "http://127.0.0.1:81/"),
+        ("https://x.org/s3", "bucket_endpoint", "https", "x.org", "/s3", "https://x.org/s3"),
         ("https://x.org/a%20b", "path", "https", "x.org", "/a%20b/media", "https://x.org/a%20b/media"),
     ],
 )
@@ -181,3 +197,34 @@ def test_a_password_in_the_endpoint_url_is_not_repeated() -> None:
     with pytest.raises(ValueError, match="with a user") as refused:
         bucket_endpoint(endpoint_url="https://me:hunter2@s3.example.com", bucket="bucket", style="path")
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "bucket", "inner", "style"),
+    [
+        ("media.s3-accelerate.amazonaws.com", "media", "virtual", "bucket_endpoint"),
+        ("media.s3-accelerate.dualstack.amazonaws.com", "media", "path", "bucket_endpoint"),
+        ("media.s3.eu-central-1.amazonaws.com", "media", "path", "bucket_endpoint"),
+        ("media.s3.cn-north-1.amazonaws.com.cn", "media", "path", "bucket_endpoint"),
+        ("a.b.s3.amazonaws.com", "a.b", "path", "bucket_endpoint"),
+        ("s3-accelerate.amazonaws.com", "media", "path", "virtual"),
+        ("s3.eu-central-1.amazonaws.com", "s3", "path", "path"),
+        ("other.s3.amazonaws.com", "media", "virtual", "virtual"),
+        ("media.example.com", "media", "path", "path"),
+        ("media.s3.lan", "media", "virtual", "virtual"),
+    ],
+)
+def test_the_style_of_a_public_endpoint_is_read_from_a_host_of_aws_only(
+    host: str, bucket: str, inner: AddressingStyle, style: AddressingStyle
+) -> None:
+    """Elsewhere a bucket ``media`` may well be at ``media.example.com/media``."""
+    found = public_addressing_style(
+        configured="auto", endpoint_url=f"https://{host}", bucket=bucket, inner=inner
+    )
+    assert found == style
+
+
+def test_a_configured_style_of_a_public_endpoint_is_kept() -> None:
+    url = "https://media.s3-accelerate.amazonaws.com"
+    kept = public_addressing_style(configured="path", endpoint_url=url, bucket="media", inner="virtual")
+    assert kept == "path"

@@ -203,6 +203,19 @@ def test_missing_and_different_parts_of_an_unsized_upload_are_named(
     assert caught.value.field == "parts"
 
 
+@pytest.mark.parametrize("etag", ['W/"E1"', 'W/"e1-gzip"', '"e1--gzip"', "E1", '"e1;br"', ' w/"e1" '])
+def test_an_etag_that_a_proxy_changed_names_the_same_part(etag: str) -> None:
+    (part,) = arrived(3)
+    assert planned_parts(Parts(3, 10), [part], {1: etag}) == [part]
+    assert sent_parts([part], {1: etag}, min_size=0, max_size=9) == [part]
+
+
+@pytest.mark.parametrize("etag", ["", "W/", "e1-2", "W/e11", "-gzip", "e1-gzip-gzip", '"gzip"'])
+def test_another_etag_stays_another(etag: str) -> None:
+    with pytest.raises(UploadIncomplete, match="other parts"):
+        planned_parts(Parts(3, 10), arrived(3), {1: etag})
+
+
 def test_an_unsized_upload_is_held_to_the_limits_of_its_policy() -> None:
     with pytest.raises(FileTooLarge, match="7 bytes; the policy allows 6"):
         sent_parts(arrived(3, 4), None, min_size=0, max_size=6)

@@ -9,9 +9,9 @@ from tests.support.planning import CRC32, RICH, SHA256, TODAY, UNIQUE, a_plan, a
 from uploadsvc.domain import errors
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.keys import KeyTemplate
-from uploadsvc.domain.plan import UploadRequest
+from uploadsvc.domain.plan import ClientTraits, UploadRequest
 from uploadsvc.domain.planner import Planner
-from uploadsvc.domain.policy import Policy
+from uploadsvc.domain.policy import Policy, PolicyError
 from uploadsvc.domain.providers import GIB
 
 
@@ -439,6 +439,49 @@ def test_a_type_may_be_signed_in_the_clients_spelling(sent: str, signed: str, ke
     plan = a_plan(a_planner(), **asked, type_as_sent=True)
     assert (plan.headers["Content-Type"], plan.content_type) == (signed, kept)
     assert a_plan(a_planner(), **asked).headers["Content-Type"] == kept
+
+
+def test_a_type_that_the_store_replaces_is_not_signed() -> None:
+    """Where the client sends its own, the replacement must be none that browsers run."""
+    weed = a_planner("seaweedfs")
+    untyped: dict[str, Any] = {"size": 5, "content_type": "application/octet-stream"}
+    assert a_plan(weed, filename="a.gpx", **untyped).content_type == "binary/octet-stream"
+    assert a_plan(weed, filename="a.unheard-of", size=5).headers["Content-Type"] == "binary/octet-stream"
+    sent = {**untyped, "type_as_sent": True}
+    assert a_plan(weed, filename="a.txt", **sent).headers["Content-Type"] == "application/octet-stream"
+    for filename in ("a.gpx", "a.b.SVG", "a.html"):
+        error = refused(weed, errors.ContentTypeNotAllowed, filename=filename, **sent)
+        assert error.field == "content_type"
+        with pytest.raises(errors.ContentTypeNotAllowed):
+            bare(weed, filename=filename, **untyped, client=ClientTraits(type_as_sent=True))
+        assert a_plan(a_planner(), filename=filename, **sent).content_type == "application/octet-stream"
+
+
+@pytest.mark.parametrize("method", ["put", "post", "multipart"])
+def test_a_content_encoding_that_the_policy_lists_is_signed(method: str) -> None:
+    planner = a_planner(content_encodings=frozenset({"gzip", "br"}))
+    plan = a_plan(planner, size=5, method=method, content_encoding="GZip")
+    assert {**plan.headers, **plan.fields}["Content-Encoding"] == "gzip"
+    assert plan.content_encoding == "gzip"
+    assert "content-encoding" in planner.browser_headers
+    assert "content-encoding" not in a_planner().browser_headers
+    plain = a_plan(planner, size=5, method=method)
+    assert "Content-Encoding" not in {**plain.headers, **plain.fields}
+    for other in (planner, a_planner()):
+        error = refused(other, errors.ValidationFailed, size=5, method=method, content_encoding="zstd")
+        assert error.field == "content_encoding"
+
+
+def test_a_part_of_a_key_is_as_long_as_the_store_allows() -> None:
+    keyed: dict[str, Any] = {"client_keys": True}
+    longest = {"size": 5, "relative_key": "a/" + "x" * 253 + "é"}
+    assert a_plan(a_planner("minio", **keyed), **longest).key == f"uploads/ann/{longest['relative_key']}"
+    longer = {"size": 5, "relative_key": "a/" + "x" * 254 + "é"}
+    error = refused(a_planner("minio", **keyed), errors.InvalidKey, **longer)
+    assert error.field == "relative_key"
+    assert a_plan(a_planner(**keyed), **longer).key.endswith("é")
+    with pytest.raises(PolicyError, match="minio takes 255 bytes between slashes; it can give 401"):
+        a_planner("minio", key=KeyTemplate("{uuid}/{filename}-{filename}"))
 
 
 def test_a_type_is_signed_only_if_sent_or_restricted() -> None:

@@ -51,6 +51,22 @@ def test_only_these_stores_have_a_default_region() -> None:
     assert named == {"r2", "gcs"}
 
 
+@pytest.mark.parametrize("name", list(PROVIDERS))
+def test_an_operator_can_take_capabilities_from_a_profile(name: str) -> None:
+    store = PROVIDERS[name]
+    assert store.without([]) == store
+    weaker = store.without(["post_policies", "conditional_writes", "crc32"])
+    assert not weaker.post_policies
+    assert not weaker.conditional_writes
+    assert weaker.checksum_algorithms == store.checksum_algorithms - {"crc32"}
+    assert weaker.part_checksums == store.part_checksums - {"crc32"}
+    assert weaker.form_checksums == store.form_checksums
+    none = store.without(["checksums"])
+    assert not (none.checksum_algorithms | none.part_checksums)
+    assert not none.form_checksums
+    assert none.without(["form_checksums"]) == none
+
+
 CHECKSUMS: Final = tuple(
     Checksum(name, b64encode(bytes(length)).decode()) for name, length in DIGESTS.items()
 )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, Literal, cast, get_args
 from unittest import mock
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from zoneinfo import ZoneInfo
@@ -394,7 +394,7 @@ def botocore_session() -> botocore.session.Session:
 
 @cache
 def botocore_client(
-    *, region: str, endpoint_url: str | None, style: AddressingStyle, signer: Credentials
+    *, region: str, endpoint_url: str | None, style: Literal["path", "virtual"], signer: Credentials
 ) -> Any:  # noqa: ANN401 - botocore makes its clients at run time
     """Make an S3 client with nothing of this machine's configuration."""
     return botocore_session().create_client(
@@ -492,7 +492,7 @@ def operations(draw: st.DrawFn) -> tuple[str, dict[str, Any], Method, dict[str, 
 def test_a_url_equals_that_of_a_botocore_client(
     *,
     operation: tuple[str, dict[str, Any], Method, dict[str, str], dict[str, str]],
-    place: tuple[str, str | None, AddressingStyle],
+    place: tuple[str, str | None, Literal["path", "virtual"]],
     bucket: str,
     key: str,
     signer: Credentials,
@@ -535,7 +535,7 @@ def test_a_url_equals_that_of_a_botocore_client(
 def test_a_form_equals_that_of_a_botocore_client(
     *,
     conditions: list[Condition],
-    place: tuple[str, str | None, AddressingStyle],
+    place: tuple[str, str | None, Literal["path", "virtual"]],
     bucket: str,
     key: str,
     signer: Credentials,

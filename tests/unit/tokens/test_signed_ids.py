@@ -41,6 +41,7 @@ ANY_CLAIMS = st.builds(
     tags_object=st.booleans(),
     url_expires_at=SIZES,
     expires_at=SIZES,
+    content_encoding=st.sampled_from(["", "gzip"]),
 )
 
 

@@ -44,7 +44,11 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
             int | None, Query(ge=1, le=MAX_LISTED, description="By default 100.", examples=[100])
         ] = None,
     ) -> ObjectPage:
-        """List what lies under your own key prefix."""
+        """List what lies under your own key prefix, in the order of the keys.
+
+        With random keys, this is not the order of time. Where the policy's keys begin with the date, list a
+        day with `prefix=2026/11/23/`.
+        """
         page = await objects.list_page(caller, prefix=prefix or "", cursor=cursor, limit=limit or 100)
         return object_page(page)
 

@@ -80,6 +80,10 @@ class CreateUpload(_Request):
     content_type: str | None = Field(
         default=None, description="By default what the filename's extension stands for."
     )
+    content_encoding: str | None = Field(
+        default=None,
+        description="Of a file that is compressed already, such as `gzip`. One that the policy lists.",
+    )
     size: Annotated[StrictInt, Field(ge=0, le=2**63 - 1)] | None = Field(default=None, description="Bytes.")
     policy: str | None = Field(default=None, description="By default `default`.")
     method: RequestedMethod | None = Field(
@@ -101,6 +105,7 @@ class CreateUpload(_Request):
         return UploadRequest(
             filename=self.filename,
             content_type=self.content_type,
+            content_encoding=self.content_encoding,
             size=self.size,
             method=self.method or "auto",
             relative_key=self.relative_key,
@@ -386,6 +391,9 @@ class Policy(BaseModel):
         description="Media types and ranges (`image/*`). A type that a browser would run, such as "
         "`text/html` or `image/svg+xml`, is allowed only where it is listed itself.",
         examples=[["image/jpeg", "image/png"]],
+    )
+    content_encodings: list[str] = Field(
+        description="Those that `content_encoding` may name.", examples=[["gzip"]]
     )
     methods: list[UploadMethod] = Field(
         description="Those that can be asked for.", examples=[["post", "put"]]

@@ -126,6 +126,7 @@ def usable_policy(planner: Planner) -> schemas.Policy:
         min_size=policy.min_size,
         max_size=planner.max_size,
         content_types=sorted(policy.content_types),
+        content_encodings=sorted(policy.content_encodings),
         methods=sorted(planner.methods),
         expires_in=policy.expires_in,
         max_expires_in=policy.max_expires_in,

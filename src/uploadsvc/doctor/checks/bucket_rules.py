@@ -52,7 +52,7 @@ def _finding(step: Step) -> Finding:
             return skipped(step.rule, f"these credentials may not look: {found}", fix)
         case "missing" | "differs":
             return failed(step.rule, f"{found}; wanted: {step.wanted}", "run uploadsvc bucket apply")
-        case "conflict":
+        case "conflict" | "not confirmed":
             return failed(step.rule, f"{found}; wanted: {step.wanted}", "see uploadsvc bucket plan")
         case "failed":
             return failed(step.rule, found, "see uploadsvc bucket plan")

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Final
 
 from uploadsvc.doctor.canaries import BODY, Canaries, Outcome, spoiled, wrong_digest
+from uploadsvc.doctor.checks.uploads import FIX_PROVIDER
 from uploadsvc.doctor.findings import Finding, blocked, failed, listed, ok, skipped, warning
 from uploadsvc.doctor.probes import Probe
 from uploadsvc.doctor.target import Target
@@ -13,8 +14,6 @@ from uploadsvc.domain.checksums import ALGORITHMS, Algorithm, checksum_header
 from uploadsvc.domain.plan import Plan
 
 CHECKS: Final = ("signatures", "conditional-writes", "checksums")
-
-_FIX_PROVIDER: Final = "set UPLOADSVC_S3__PROVIDER to what the store is"
 
 
 class Capabilities:
@@ -101,13 +100,15 @@ class Capabilities:
         if again.response.status == HTTPStatus.PRECONDITION_FAILED:
             more = "" if provider.conditional_writes else f", though provider {provider.name!r} need not"
             return ok(check, f"the store refuses a second PUT with If-None-Match: *{more}")
-        found = f"S3 answers {again.response} to a second PUT with If-None-Match: *"
+        which = "second " if first.stored else ""
+        found = f"S3 answers {again.response} to a {which}PUT with If-None-Match: *"
         if not provider.conditional_writes:
             return ok(check, f"{found}, as {provider.name!r} is known to")
         no_overwrite = [name for name, one in self._target.planners.items() if not one.policy.overwrite]
         if no_overwrite:
             found += f"; policies {listed(no_overwrite)} count on a refusal"
-        return (failed if no_overwrite else warning)(check, found, _FIX_PROVIDER)
+        fix = f"{FIX_PROVIDER}, or {self._target.lacking('conditional_writes')}"
+        return (failed if no_overwrite else warning)(check, found, fix)
 
     async def _checksums(self) -> Finding:
         check, provider = "checksums", self._target.provider
@@ -123,7 +124,8 @@ class Capabilities:
             return ok(check, f"a wrong {listed(known)} is refused")
         rely = [name for name, one in self._target.planners.items() if one.policy.checksum != "off"]
         found = f"the store accepts a body with a wrong {listed(unchecked)}"
-        fix = f"{_FIX_PROVIDER}; {provider.name!r} is expected to verify it"
+        missing = self._target.lacking(*(unchecked if len(unchecked) < len(known) else ("checksums",)))
+        fix = f"{FIX_PROVIDER}, or {missing}"
         return (failed if rely else warning)(check, found, fix)
 
     async def _wrong(self, algorithm: Algorithm) -> Outcome:

@@ -99,12 +99,20 @@ async def _identity(target: Target) -> str | S3Response:
 def _endpoint(target: Target, contact: Contact) -> Finding:
     host, port = address(target.inner)
     where = f"{target.inner.scheme}://{host}:{port}"
+    if contact.obstacle is not None and contact.foreign:
+        return failed("endpoint", contact.obstacle, _set_endpoint(target))
     if contact.obstacle is not None:
         fix = "check UPLOADSVC_S3__ENDPOINT_URL, the network and any proxy in between"
         return failed("endpoint", contact.obstacle, fix)
     if contact.cause(target) == "endpoint":
         return failed("endpoint", f"{where} answers {contact.response}", "check the store itself")
     return ok("endpoint", f"{where} answers")
+
+
+def _set_endpoint(target: Target) -> str:
+    if target.provider.name == "aws":
+        return "check the proxy or DNS name in between: requests for S3 have to reach S3"
+    return "set UPLOADSVC_S3__ENDPOINT_URL to the address of the store's S3 API"
 
 
 def _clock(target: Target, contact: Contact) -> Finding:

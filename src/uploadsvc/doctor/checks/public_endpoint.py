@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import httpx
 
+from uploadsvc.doctor.canaries import Canaries
 from uploadsvc.doctor.findings import Finding, blocked, failed, ok, warning
 from uploadsvc.doctor.network import obstacle
 from uploadsvc.doctor.responses import S3Response
@@ -18,6 +19,7 @@ from uploadsvc.s3.presigner import Presigner
 CHECK: Final = "public-endpoint"
 
 _SETTING: Final = "UPLOADSVC_S3__PUBLIC_ENDPOINT_URL"
+_STYLE: Final = "UPLOADSVC_S3__PUBLIC_ADDRESSING_STYLE"
 _TIMEOUT: Final = 15.0
 _EXPIRES_IN: Final = 300
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -37,15 +39,21 @@ class Route:
 
 
 async def public_endpoint(
-    target: Target, http: httpx.AsyncClient, credentials: Credentials | None, *, cause: str | None
+    target: Target,
+    http: httpx.AsyncClient,
+    credentials: Credentials | None,
+    *,
+    cause: str | None,
+    canaries: Canaries | None,
 ) -> tuple[Finding, Route]:
-    """Ask for a missing object with a URL signed for the public address.
+    """Ask for a missing object with a URL signed for the public address; store a canary there.
 
     Args:
         target: The target of the run.
         http: Sends as a browser does.
         credentials: Sign the URL; ``None`` if there are none.
         cause: The check that keeps signed requests from working.
+        canaries: Sends a canary to the public address; ``None`` if nothing may be stored.
 
     Returns:
         The finding, and the route for the other checks.
@@ -56,6 +64,8 @@ async def public_endpoint(
         finding = await _refusal(target, http, target.presigner.endpoint.base_url, signed=False)
     else:
         finding = await _refusal(target, http, await _url(target, credentials), signed=True)
+        if finding is None and canaries is not None and target.has_own_public_address:
+            finding = await _misplaced(target, canaries)
     route = Route(presigner=target.presigner, reached=True)
     if finding is not None:
         inner = replace(target.presigner, endpoint=target.inner)
@@ -94,11 +104,33 @@ async def _url(target: Target, credentials: Credentials) -> str:
     return batch.url("GET", f"{target.folder}/{uuid4().hex}")
 
 
+async def _misplaced(target: Target, canaries: Canaries) -> Finding | None:
+    """Return what is wrong if a stored object is not where the service looks for it."""
+    outcome = await canaries.locate()
+    if not outcome.misplaced:
+        return None
+    endpoint = target.presigner.endpoint
+    found = (
+        f"{endpoint.scheme}://{endpoint.host} accepts an upload, but the object is stored "
+        f"{outcome.misplaced}, where the service does not look"
+    )
+    return failed(CHECK, found, place_fix(target))
+
+
+def place_fix(target: Target) -> str:
+    """Return the fix for a public address that leads elsewhere than the service looks."""
+    if target.presigner.endpoint.path.endswith(f"/{target.bucket}"):
+        return f"set {_STYLE}=bucket_endpoint: the address leads to the bucket already"
+    return (
+        f"set {_SETTING} to an address of the bucket {target.bucket}, and {_STYLE} to how it names the bucket"
+    )
+
+
 def _fix(response: S3Response) -> str:
     if response.code == "SignatureDoesNotMatch":
         return f"let the proxy there pass Host and path on unchanged, or set {_SETTING} to the store itself"
     if response.status == HTTPStatus.NOT_FOUND and response.code == "NoSuchBucket":
-        return "check UPLOADSVC_S3__ADDRESSING_STYLE: the bucket is not where the URL says"
+        return f"check {_STYLE}: the bucket is not where the URL says"
     return f"check what answers there; {_SETTING} must be the store, or a proxy that passes everything on"
 
 

@@ -58,7 +58,7 @@ async def session_findings(
     inside = await sent(f"{issued.prefix}canary.txt")
     if not (inside.passed or inside.stored):
         return [failed(CHECK, f"inside the caller's own prefix S3 answers {inside.response}", _GRANT)]
-    outside = await sent(f"{target.folder}/{cleanup.run}-session")
+    outside = await sent(cleanup.key("session"))
     if outside.response.status != HTTPStatus.FORBIDDEN:
         found = f"outside the caller's own prefix a PUT is not refused: S3 answers {outside.response}"
         return [failed(CHECK, found, _TURN_OFF)]

@@ -1,17 +1,26 @@
 """Findings from the probes: for each method, for each policy, and for the ETag."""
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Final
 
 from uploadsvc.doctor.checks.cors import closed_to, exposes
+from uploadsvc.doctor.checks.public_endpoint import place_fix
 from uploadsvc.doctor.findings import Finding, blocked, failed, listed, ok, skipped, warning
 from uploadsvc.doctor.permissions import Permissions
 from uploadsvc.doctor.probes import METHODS, Probe
+from uploadsvc.doctor.responses import S3Response
 from uploadsvc.doctor.target import Target
 from uploadsvc.domain.policy import Method, Policy
 
 ETAG: Final = "etag"
 
+FIX_PROVIDER: Final = "set UPLOADSVC_S3__PROVIDER to what the store is"
+
+_FIX_DELETE: Final = (
+    "let these credentials delete below the key prefix, and leave --no-store out: then canaries are stored "
+    "as users' files are"
+)
 _FIX_RIGHTS: Final = (
     "grant these credentials the rights that uploadsvc iam-policy prints, and check what the bucket policy "
     "denies"
@@ -43,7 +52,7 @@ def _method(target: Target, method: Method, probes: Sequence[Probe], permissions
     passed = [probe for probe in tried if not probe.problem]
     general = [probe for probe in tried if probe.problem and not probe.policy_refused]
     if general and not passed:
-        return failed(check, general[0].problem, _FIX_RIGHTS)
+        return failed(check, general[0].problem, _fix(target, general[0], probes))
     done = {
         "put": "a PUT was stored",
         "post": "a form was stored",
@@ -52,6 +61,38 @@ def _method(target: Target, method: Method, probes: Sequence[Probe], permissions
     if method != "multipart" and not permissions.store:
         done = f"signature and rights hold, and nothing was stored: {permissions.why_not}"
     return ok(check, done)
+
+
+def _fix(target: Target, probe: Probe, probes: Sequence[Probe]) -> str:
+    """Return the fix for a method that fails with every policy."""
+    response = probe.response
+    lost = response is not None and response.code == "NoSuchUpload" and target.has_own_public_address
+    if lost or any(outcome.misplaced for outcome in probe.outcomes):
+        return place_fix(target)
+    if probe.missing is not None:
+        return f"{FIX_PROVIDER}, or {target.lacking(probe.missing)}"
+    if probe.kept:
+        return _FIX_DELETE
+    if response is None or not response.status:
+        return "find out why the store does not answer"
+    return _fix_refusal(target, probe, response, probes)
+
+
+def _fix_refusal(target: Target, probe: Probe, response: S3Response, probes: Sequence[Probe]) -> str:
+    denied = response.status == HTTPStatus.FORBIDDEN and response.code in {"", "AccessDenied"}
+    others_work = any(not one.problem for one in probes if one.method != probe.method)
+    if probe.method == "post" and (others_work or not denied):
+        rights = f"{_FIX_RIGHTS}; or, " if denied else ""
+        return f"{rights}if the store takes no forms, {target.lacking('post_policies')}"
+    if response.status in {HTTPStatus.FORBIDDEN, HTTPStatus.UNAUTHORIZED}:
+        blocks = target.provider.public_access_block and target.provider.blocks_public_acls is not True
+        return (
+            f"{_FIX_RIGHTS}; turn BlockPublicAcls of the bucket off, if it is on" if blocks else _FIX_RIGHTS
+        )
+    others = ",".join(method for method in METHODS if method != probe.method)
+    names = listed({one.policy for one in probes if one.method == probe.method})
+    setting = f"UPLOADSVC_POLICIES__{probe.policy.upper()}__METHODS={others}"
+    return f"let the store accept it, or leave {probe.method} out of the policies {names}: set {setting}"
 
 
 def policy_findings(target: Target, probes: Sequence[Probe]) -> list[Finding]:

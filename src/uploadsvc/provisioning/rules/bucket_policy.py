@@ -63,7 +63,9 @@ async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleSta
         merged = {**policy, "Statement": [*others, *wanted]}
         await client.put_bucket_policy(Bucket=requirements.bucket, Policy=json.dumps(merged))
 
-    return RuleState(state="differs" if own else "missing", found=found, change=change)
+    kept = [_comparable(statement) for statement in wanted]
+    narrows = any(_comparable(statement) not in kept for statement in own)
+    return RuleState(state="differs" if own else "missing", found=found, change=change, narrows=narrows)
 
 
 async def _policy(client: "S3Client", bucket: str) -> dict[str, Any]:

@@ -56,7 +56,12 @@ async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleSta
         else:
             await client.delete_bucket_cors(Bucket=requirements.bucket)
 
-    return RuleState(state="differs" if own else "missing", found=_found(own, present), change=change)
+    return RuleState(
+        state="differs" if own else "missing",
+        found=_found(own, present),
+        change=change,
+        narrows=any(_allows_more(rule, wanted) for rule in own),
+    )
 
 
 async def _rules(client: "S3Client", bucket: str) -> "list[CORSRuleTypeDef]":
@@ -80,11 +85,22 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return _comparable(one) == _comparable(other)
 
 
-def _comparable(rule: Mapping[str, Any]) -> tuple[object, ...]:
+def _comparable(
+    rule: Mapping[str, Any],
+) -> tuple[set[str], set[str], set[str], set[str], int | None]:
     headers = {name.lower() for name in rule.get("AllowedHeaders", [])}
     exposed = {name.lower() for name in rule.get("ExposeHeaders", [])}
     origins, methods = set(rule["AllowedOrigins"]), set(rule["AllowedMethods"])
     return origins, methods, headers, exposed, rule.get("MaxAgeSeconds")
+
+
+def _allows_more(rule: Mapping[str, Any], wanted: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether our rule allows something that no wanted one does."""
+    *allowed, _ = _comparable(rule)
+    return not any(
+        all(one <= other for one, other in zip(allowed, _comparable(each)[:-1], strict=True))
+        for each in wanted
+    )
 
 
 def _replaced(

@@ -57,7 +57,12 @@ async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleSta
 
     kept = f"{len(others)} other rule{'s' if len(others) > 1 else ''}" if others else "no rules"
     found = _found(own[0]) if own else kept
-    return RuleState(state="differs" if own else "missing", found=found, change=change)
+    return RuleState(
+        state="differs" if own else "missing",
+        found=found,
+        change=change,
+        narrows=any(not _waits_longer(ours, rule) for rule in own),
+    )
 
 
 async def _rules(client: "S3Client", bucket: str) -> tuple[list[Any], dict[str, Any]]:
@@ -90,6 +95,12 @@ def _replaced(present: Sequence[Mapping[str, Any]], ours: Mapping[str, Any]) -> 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return (one["Status"], _days(one), _prefix_of(one)) == (other["Status"], _days(other), _prefix_of(other))
+
+
+def _waits_longer(rule: Mapping[str, Any], than: Mapping[str, Any]) -> bool:
+    """Return whether a rule only gives the same uploads more time than another one."""
+    same = (rule["Status"], _prefix_of(rule)) == (than["Status"], _prefix_of(than))
+    return same and (_days(rule) or 0) >= (_days(than) or 0)
 
 
 def _serves(rule: Mapping[str, Any], days: int, prefix: str) -> bool:

@@ -46,7 +46,10 @@ async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleSta
         return RuleState(state="unsupported", found="the store answers another request than this")
     enough = _WITH_ACLS if requirements.needs_acls else (_ownership(requirements),)
     state: State = "in place" if found[0] in enough else "differs"
-    return RuleState(state=state, found=found[0], change=None if state == "in place" else change)
+    if state == "in place":
+        return RuleState(state=state, found=found[0])
+    # Turned off, ACLs that grant something now grant nothing; turned on, old ones take effect again.
+    return RuleState(state=state, found=found[0], change=change, narrows=True)
 
 
 CHECK: Final = Check(

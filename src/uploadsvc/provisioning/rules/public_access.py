@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 _SWITCHES: Final = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
 
-def _switches(requirements: BucketRequirements) -> dict[str, bool]:
+def _switches(requirements: BucketRequirements, found: Mapping[str, Any]) -> dict[str, bool]:
+    """Return the required switches, given those that are set."""
     # The first refuses uploads with a public ACL, and the second ignores the ACL.
-    acls = not requirements.allows_public_acl
-    return dict(zip(_SWITCHES, (acls, acls, True, True), strict=True))
+    acls, blocks = not requirements.allows_public_acl, requirements.provider.blocks_public_acls
+    refuse = bool(found.get(_SWITCHES[0])) if blocks is None else blocks
+    return dict(zip(_SWITCHES, (acls and refuse, acls, True, True), strict=True))
 
 
 def _shown(switches: Mapping[str, Any]) -> str:
@@ -32,12 +34,33 @@ def _shown(switches: Mapping[str, Any]) -> str:
 
 
 def _wanted(requirements: BucketRequirements) -> str:
-    why = " (a policy sets a public ACL)" if requirements.allows_public_acl else ""
-    return _shown(_switches(requirements)) + why
+    name = requirements.provider.name
+    why = ""
+    if requirements.allows_public_acl:
+        why = " (a policy sets a public ACL)"
+    elif requirements.provider.blocks_public_acls is None:
+        why = f" (or on: {name} may refuse every upload with it)"
+    elif not requirements.provider.blocks_public_acls:
+        why = f" ({name} refuses every upload with it)"
+    return _shown(_switches(requirements, {})) + why
 
 
 async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleState:
-    switches = _switches(requirements)
+    found: Mapping[str, Any] = {}
+    missing = False
+    try:
+        answer = await client.get_public_access_block(Bucket=requirements.bucket)
+        found = answer["PublicAccessBlockConfiguration"]
+    except ClientError as error:
+        if code_of(error) != "NoSuchPublicAccessBlockConfiguration":
+            raise
+        missing = True
+    # A store without this feature answers another request, such as a listing.
+    if not (found or missing):
+        return RuleState(state="unsupported", found="the store answers another request than this")
+    switches = _switches(requirements, found)
+    if all(bool(found.get(name)) is on for name, on in switches.items()) and not missing:
+        return RuleState(state="in place", found=_shown(found))
 
     async def change() -> None:
         await client.put_public_access_block(
@@ -45,19 +68,10 @@ async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleSta
             PublicAccessBlockConfiguration=switches,  # type: ignore[arg-type] # exactly its four names
         )
 
-    try:
-        answer = await client.get_public_access_block(Bucket=requirements.bucket)
-    except ClientError as error:
-        if code_of(error) != "NoSuchPublicAccessBlockConfiguration":
-            raise
+    if missing:
         return RuleState(state="missing", found="not set", change=change)
-    # A store without this feature answers another request, such as a listing.
-    found = answer["PublicAccessBlockConfiguration"]
-    if not found:
-        return RuleState(state="unsupported", found="the store answers another request than this")
-    if all(bool(found.get(name)) is on for name, on in switches.items()):
-        return RuleState(state="in place", found=_shown(found))
-    return RuleState(state="differs", found=_shown(found), change=change)
+    # A switch that is turned off protects no longer, and one that is turned on closes what was open.
+    return RuleState(state="differs", found=_shown(found), change=change, narrows=True)
 
 
 CHECK: Final = Check(

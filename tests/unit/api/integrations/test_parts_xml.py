@@ -20,6 +20,7 @@ from uploadsvc.domain.parts import MAX_PARTS
             f"<Part><PartNumber>1</PartNumber><ETag>&quot;{ETAG}&quot;</ETag></Part>"
             f'<Part><ETag>"{ETAG}-5"</ETag><PartNumber>2</PartNumber></Part></CompleteMultipartUpload>'
         ),
+        completion({1: f'W/"{ETAG}"', 2: f'w/"{ETAG}-5"'}),
     ],
 )
 def test_etags_with_and_without_quotes_are_read_in_either_order(body: str) -> None:

@@ -21,7 +21,7 @@ _ELEMENTS: Final = (
 )
 """Elements allowed at each depth."""
 
-_ETAG: Final = re.compile(r'"?([!#-%\'-;=?-~]{1,128})"?')
+_ETAG: Final = re.compile(r'(?:[Ww]/)?"?([!#-%\'-;=?-~]{1,128})"?')
 _PART_NUMBER: Final = re.compile(r"[0-9]{1,5}")
 
 
