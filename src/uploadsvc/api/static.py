@@ -1,14 +1,15 @@
 """Static files: the browser module, and the demo page in demo mode."""
 
+import gzip
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from http import HTTPStatus
 from importlib.resources import files
-from typing import Annotated, Final
+from typing import Final, Self
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
 from uploadsvc.tokens.jwts import ServiceTokens
@@ -19,7 +20,9 @@ DEMO_TOKEN_SECONDS: Final = 12 * 3600
 _TYPES: Final = {"js": "text/javascript", "css": "text/css", "html": "text/html", "svg": "image/svg+xml"}
 _MODULE: Final = "uploadsvc.js"
 _PAGE: Final = ("demo.js", "demo.css")
+_PAGE_HTML: Final = "index.html"
 _HASH_CHARACTERS: Final = 16
+_READ: Final = ["GET", "HEAD"]
 
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
 """For URLs that name their content's hash: a year, never revalidated (RFC 8246)."""
@@ -47,14 +50,14 @@ class Demo:
 def web_router(demo: Demo | None) -> APIRouter:
     """Return the routes of static files. They are not part of the documented API."""
     router = APIRouter(include_in_schema=False)
-    served = (_MODULE, *_PAGE) if demo else (_MODULE,)
+    served = {name: _StaticFile.read(name) for name in ((_MODULE, *_PAGE) if demo else (_MODULE,))}
 
-    @router.get("/web/{name}")
-    async def web_file(name: str, v: str = "", if_none_match: Annotated[str, Header()] = "") -> Response:
+    @router.api_route("/web/{name}", methods=_READ)
+    async def web_file(request: Request, name: str, v: str = "") -> Response:
         """Serve a file. With its hash in ``?v=``, caches may keep it forever."""
         if name not in served:
             raise HTTPException(HTTPStatus.NOT_FOUND)
-        return _file(name, version=v, if_none_match=if_none_match)
+        return served[name].response(request, {}, version=v)
 
     if demo is not None:
         _add_demo(router, demo)
@@ -69,9 +72,11 @@ def _add_demo(router: APIRouter, demo: Demo) -> None:
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 
-    @router.get("/")
-    async def page() -> Response:
-        return _file("index.html", {"Content-Security-Policy": policy})
+    html = _StaticFile.read(_PAGE_HTML)
+
+    @router.api_route("/", methods=_READ)
+    async def page(request: Request) -> Response:
+        return html.response(request, {"Content-Security-Policy": policy})
 
     @router.get("/demo/users")
     async def users() -> dict[str, list[dict[str, str]]]:
@@ -81,27 +86,66 @@ def _add_demo(router: APIRouter, demo: Demo) -> None:
         }
 
 
-def _file(
-    name: str, headers: dict[str, str] | None = None, *, version: str = "", if_none_match: str = ""
-) -> Response:
-    """Serve a file with its content's hash as ETag.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _StaticFile:
+    """A file of ``web/``, read and compressed once.
 
-    Args:
-        name: A file in ``web/``.
-        headers: Additional headers.
-        version: Hash that the caller asks for. If it is outdated, because the page was loaded before an
-            upgrade, the current content is served, and caches must revalidate it.
-        if_none_match: The caller's ``If-None-Match`` (RFC 9110 section 13.1.2).
+    Attributes:
+        media_type: Content type.
+        digest: Start of the content's hash.
+        content: Bytes by content coding: ``""`` as they are, or ``gzip``.
     """
-    content = files("uploadsvc").joinpath("web", name).read_bytes()
-    digest = sha256(content).hexdigest()[:_HASH_CHARACTERS]
-    etag = f'"{digest}"'
-    all_headers = {
-        "Cache-Control": IMMUTABLE if version == digest else "no-cache",
-        "ETag": etag,
-        **(headers or {}),
-    }
-    # Compressing proxies weaken the tag; here weak and strong tags compare as equal.
-    if etag in [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]:
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=all_headers)
-    return Response(content, media_type=_TYPES[name.rpartition(".")[2]], headers=all_headers)
+
+    media_type: str
+    digest: str
+    content: dict[str, bytes]
+
+    @classmethod
+    def read(cls, name: str) -> Self:
+        """Read a file in ``web/``."""
+        content = files("uploadsvc").joinpath("web", name).read_bytes()
+        return cls(
+            media_type=_TYPES[name.rpartition(".")[2]],
+            digest=sha256(content).hexdigest()[:_HASH_CHARACTERS],
+            # Without a time in it, all replicas send the same bytes under the same ETag.
+            content={"": content, "gzip": gzip.compress(content, mtime=0)},
+        )
+
+    def response(self, request: Request, headers: dict[str, str], *, version: str = "") -> Response:
+        """Answer a GET or HEAD. The ETag is the content's hash and, if the content is compressed, the coding.
+
+        Args:
+            request: The request.
+            headers: Additional headers.
+            version: Hash that the caller asks for. If it is outdated, because the page was loaded before an
+                upgrade, the current content is served, and caches must revalidate it.
+        """
+        coding = "gzip" if _takes_gzip(request.headers.get("accept-encoding", "")) else ""
+        tags = {"": f'"{self.digest}"', "gzip": f'"{self.digest}-gzip"'}
+        headers = {
+            "Cache-Control": IMMUTABLE if version == self.digest else "no-cache",
+            "ETag": tags[coding],
+            "Vary": "Accept-Encoding",
+            **headers,
+        }
+        # RFC 9110 section 13.1.2. Compressing proxies weaken the tag; weak and strong tags compare as equal.
+        known = request.headers.get("if-none-match", "").split(",")
+        if tags[coding] in [tag.strip().removeprefix("W/") for tag in known]:
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+        if coding:
+            headers["Content-Encoding"] = coding
+        body = self.content[coding]
+        if request.method == "HEAD":
+            headers["Content-Length"] = str(len(body))
+            body = b""
+        return Response(body, media_type=self.media_type, headers=headers)
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Return whether an ``Accept-Encoding`` (RFC 9110 section 12.5.3) allows gzip: not with weight 0."""
+    weights: dict[str, bool] = {}
+    for item in accepted.lower().split(","):
+        coding, _, weight = item.partition(";")
+        name, _, value = weight.strip().partition("=")
+        weights[coding.strip()] = not (name == "q" and value.strip("0. ") == "")
+    return weights.get("gzip", weights.get("x-gzip", weights.get("*", False)))
