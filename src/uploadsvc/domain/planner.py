@@ -207,7 +207,7 @@ class Planner:
             raise errors.MethodNotAvailable(detail, field="policy")
         headers = {}
         if request.content_type:
-            headers["Content-Type"] = _as_sent(request, self.check_content_type(request.content_type))
+            headers["Content-Type"] = _as_sent(request, self._content_type(request))
         elif not policy.all_types:
             detail = f"Policy {policy.name!r} restricts content types, so the request must name one."
             raise errors.ContentTypeRequired(detail, field="content_type")
@@ -221,8 +221,13 @@ class Planner:
             raise errors.SizeRequired(detail, field="size")
         return key, headers
 
-    def check_content_type(self, value: str, *, field: str = "content_type") -> str:
+    def check_content_type(self, value: str, *, field: str = "content_type", filename: str = "") -> str:
         """Return a media type, parsed.
+
+        Args:
+            value: The type.
+            field: Name of the request field, for errors.
+            filename: Name of the file; it tells two formats with the same type apart.
 
         Raises:
             ValidationFailed: It is not a media type.
@@ -233,12 +238,12 @@ class Planner:
         except ValueError as error:
             detail = f"The content type is {error}."
             raise errors.ValidationFailed(detail, field=field) from None
-        if not media_types.allowed(parsed, self.policy.content_types):
+        if not media_types.allowed(parsed, self.policy.content_types, filename=filename):
             listed = ", ".join(sorted(self.policy.content_types))
             named = media_types.essence(parsed)
             detail = f"Policy {self.policy.name!r} does not allow {named}; it allows {listed}."
             if media_types.is_active(parsed):
-                detail += " Types that a browser would run must be named exactly."
+                detail += " HTML, SVG, XML and JavaScript, which browsers run, must be named exactly."
             raise errors.ContentTypeNotAllowed(detail, field=field)
         return parsed
 
@@ -258,7 +263,7 @@ class Planner:
 
     def _content_type(self, request: UploadRequest) -> str:
         if request.content_type:
-            return self.check_content_type(request.content_type)
+            return self.check_content_type(request.content_type, filename=request.filename or "")
         guessed = media_types.from_filename(request.filename or "")
         return self.check_content_type(guessed, field="filename" if request.filename else "content_type")
 
