@@ -40,6 +40,9 @@ class Display(AbstractContextManager["Display"], Protocol):
     def file(self, name: str, size: int) -> FileDisplay:
         """Start showing a file of ``size`` bytes."""
 
+    def tell(self, text: str) -> None:
+        """Print one line about the whole run."""
+
     def stored(self, name: str, stored: Stored) -> None:
         """Report a stored file."""
 
@@ -68,6 +71,10 @@ class Lines(Display):
     def file(self, name: str, size: int) -> FileDisplay:  # noqa: ARG002 - bars need it
         """Print events of a file, without progress."""
         return FileLines(self, name)
+
+    def tell(self, text: str) -> None:
+        """Print a line to standard error."""
+        self.err(f"uploadsvc: {plain(text)}")
 
     def stored(self, name: str, stored: Stored) -> None:
         """Print a result."""
