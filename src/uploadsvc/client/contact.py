@@ -16,7 +16,7 @@ from uploadsvc.client.errors import Lost, UploadProblem
 FIRST_CONTACT: Final = 30.0
 """Seconds to go on trying a server that was never reached: its address is probably wrong."""
 
-PATIENCE: Final = 4.0
+PATIENCE: Final = 3.0
 """Seconds without a connection after which the user is told."""
 
 _UNCONNECTED: Final = (httpx.ConnectError, httpx.ConnectTimeout)
@@ -51,7 +51,7 @@ class Contact:
 
         Raises:
             Lost: The connection failed.
-            UploadProblem: ``network_error``: no connection since the first try, `FIRST_CONTACT` ago.
+            UploadProblem: ``network_error``: not reached since the first try, `FIRST_CONTACT` ago.
         """
         if self._first_try is None:
             self._first_try = self._clock()
@@ -68,10 +68,10 @@ class Contact:
 
     def _problem(self, whom: str, error: httpx.TransportError, first_try: float) -> UploadProblem:
         detail = f"{whom} cannot be reached: {_reason(error)}."
-        if not isinstance(error, _UNCONNECTED):
-            return Lost(detail)
         if not self._was_reached and self._clock() - first_try >= FIRST_CONTACT:
             return UploadProblem("network_error", detail)
+        if not isinstance(error, _UNCONNECTED):
+            return Lost(detail)
         return Lost(detail, on_retry=lambda: self._say(f"{detail} Trying again."))
 
     def _say_unless_reached(self, whom: str) -> None:

@@ -12,7 +12,7 @@ from uploadsvc.client.errors import UploadProblem
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress, ProgressColumn, TaskID
 
 
 class FileDisplay(Protocol):
@@ -149,7 +149,7 @@ class Bars(Lines):
             progress.TextColumn("{task.description}", markup=False),
             progress.BarColumn(),
             progress.DownloadColumn(binary_units=True),
-            progress.TransferSpeedColumn(),
+            _speed_column(),
             progress.TimeRemainingColumn(),
             console=console,
             transient=True,
@@ -189,6 +189,22 @@ class Bars(Lines):
             self.err(line)
         else:
             super().out(line)
+
+
+def _speed_column() -> "ProgressColumn":
+    """Return a column for the rate in binary units, as the sizes beside it; Rich's own is decimal."""
+    from rich import filesize, progress, text  # noqa: PLC0415 - scripts start without Rich
+
+    class Speed(progress.ProgressColumn):
+        def render(self, task: progress.Task) -> text.Text:
+            speed = task.finished_speed or task.speed
+            if speed is None:
+                return text.Text("")
+            units = ["B", "KiB", "MiB", "GiB"]
+            unit, suffix = filesize.pick_unit_and_suffix(int(speed), units, 1024)
+            return text.Text(f"{speed / unit:,.1f} {suffix}/s")
+
+    return Speed()
 
 
 class _FileBar(FileLines):

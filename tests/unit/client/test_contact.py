@@ -59,12 +59,14 @@ async def test_an_outage_is_told_once() -> None:
 
 
 async def test_a_connection_that_breaks_is_not_told() -> None:
-    """It is repaired by a retry, however long there was no answer."""
+    """It is repaired by a retry, however long there was no answer; unless there never was one."""
     told: list[str] = []
     clock = Clock()
     contact = Contact("S3", told.append, clock)
-    failed(contact, httpx.ReadError("broken"))
+    assert isinstance(failed(contact, httpx.ReadError("broken")), Transient)
     clock.now = 10 * FIRST_CONTACT
+    assert not isinstance(failed(contact, httpx.ReadTimeout("")), Transient)
+    contact.reached()
     assert isinstance(failed(contact, httpx.ReadTimeout("")), Transient)
     assert told == []
 
