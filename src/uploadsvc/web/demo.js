@@ -59,7 +59,11 @@ function formatDuration(seconds) {
 /** Formats progress, rate and remaining time; the last two only when known. */
 function figures({ loaded, total, rate, remaining, idle = 0 }) {
   const parts = [`${formatSize(loaded)} of ${formatSize(total)}`];
-  if (idle >= IDLE) return `${parts[0]} · S3 has taken nothing for ${formatDuration(Math.floor(idle))}`;
+  if (idle >= IDLE) {
+    const since = formatDuration(Math.floor(idle));
+    // The last byte counts only once S3 has answered.
+    return `${parts[0]} · ${loaded < total - 1 ? "S3 has taken nothing" : "all sent, no answer from S3"} for ${since}`;
+  }
   if (rate > 0) parts.push(`${formatSize(rate)}/s`);
   if (rate > 0 && Number.isFinite(remaining)) parts.push(`${formatDuration(remaining)} left`);
   return parts.join(" · ");

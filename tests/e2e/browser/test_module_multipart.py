@@ -116,6 +116,7 @@ async def test_pause_and_resume(scene: Stage) -> None:
     scene.line.rule = lambda one: hold.get(one.part_number or 0)
     await tab.begin(SIZE, {"concurrency": 2})
     await scene.line.until(lambda: [one.sent for one in scene.line.sent()].count(MIB) == 2)
+    await tab.until("told.task.progress.idle > 1")  # no more fits into the buffers on the way
     await tab.page.evaluate("told.task.pause()")
     event.set()
     await scene.line.until(lambda: scene.line.stored_parts() == [1])
