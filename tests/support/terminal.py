@@ -136,7 +136,12 @@ class Terminal:
 
 @asynccontextmanager
 async def terminal(
-    server: S3Server, directory: Path, *, clock: Clock = utc_now, **policies: Mapping[str, Any]
+    server: S3Server,
+    directory: Path,
+    *,
+    clock: Clock = utc_now,
+    delete: bool = True,
+    **policies: Mapping[str, Any],
 ) -> AsyncIterator[Terminal]:
     """Run the service and the bad lines to it and to its S3."""
     async with fault_proxy(server.endpoint_url) as proxy:
@@ -146,7 +151,7 @@ async def terminal(
             s3={"public_endpoint_url": proxy.url},
             auth={"api_keys": keys},
             policies={**POLICIES, **policies},
-            objects={"delete": True},
+            objects={"delete": delete},
         )
         app = create_app(Settings.model_validate(settings), clock=clock)
         async with served(app) as origin, fault_proxy(origin) as line:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Depends, Request, Response
 
 from uploadsvc.api.routing import ProblemRoute
-from uploadsvc.api.static import static_file
+from uploadsvc.api.static import READ, static_file
 from uploadsvc.domain.errors import Forbidden
 from uploadsvc.domain.hosts import host_name, is_loopback
 from uploadsvc.tokens.jwts import ServiceTokens
@@ -70,9 +70,9 @@ def demo_router(demo: Demo) -> APIRouter:
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 
-    @router.get("/")
-    async def show_page() -> Response:
-        return page.response(headers={"Content-Security-Policy": policy})
+    @router.api_route("/", methods=READ)
+    async def show_page(request: Request) -> Response:
+        return page.response(request, headers={"Content-Security-Policy": policy})
 
     @router.get("/demo/users")
     async def users(

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
-from uploadsvc.api.static import StaticFile, file_router, static_file
+from uploadsvc.api.static import READ, StaticFile, file_router, read_file, static_file
 
 # Holds the files of swagger-ui-dist. Its own routes are not used: their page has an inline script.
 _PACKAGE: Final = "fastapi_swagger.resources"
@@ -24,16 +24,17 @@ def docs_router() -> APIRouter:
     page = _page(served)
     router = file_router("/docs", served)
 
-    @router.get("/docs")
-    async def docs() -> Response:
-        return page.response(headers={"Content-Security-Policy": _POLICY, "Cache-Control": "no-store"})
+    @router.api_route("/docs", methods=READ)
+    async def docs(request: Request) -> Response:
+        headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-store"}
+        return page.response(request, headers=headers)
 
     return router
 
 
 def _page(served: dict[str, StaticFile]) -> StaticFile:
     """Return the page, with each file's hash in its address."""
-    text = static_file("docs.html").content.decode()
+    text = read_file("docs.html").decode()
     for name, file in served.items():
         text = text.replace(f'"docs/{name}"', f'"docs/{name}?v={file.version}"')
     return static_file("docs.html", text.encode())

@@ -1,17 +1,21 @@
 """Static files, with their content's hash as ETag, and the browser module."""
 
+import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
 from importlib.resources import files
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
 """For URLs that name their content's hash: a year, never revalidated (RFC 8246)."""
+
+READ: Final = ["GET", "HEAD"]
+"""Methods of the routes of files."""
 
 _TYPES: Final = {"js": "text/javascript", "css": "text/css", "html": "text/html", "svg": "image/svg+xml"}
 _MODULE: Final = "uploadsvc.js"
@@ -20,39 +24,48 @@ _HASH_CHARACTERS: Final = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaticFile:
-    """A file with what a response needs.
+    """A file, read and compressed once.
 
     Attributes:
-        content: The bytes.
+        content: Bytes by content coding: ``""`` as they are, or ``gzip``.
         media_type: Their media type.
         version: Hash of the content.
     """
 
-    content: bytes
+    content: Mapping[str, bytes]
     media_type: str
     version: str
 
     def response(
-        self, *, version: str = "", if_none_match: str = "", headers: Mapping[str, str] | None = None
+        self, request: Request, *, version: str = "", headers: Mapping[str, str] | None = None
     ) -> Response:
-        """Serve the file.
+        """Answer a GET or HEAD. The ETag is the content's hash and, if the content is compressed, the coding.
 
         Args:
+            request: The request.
             version: Hash that the caller asks for. If it is outdated, because the page was loaded before an
                 upgrade, the current content is served, and caches must revalidate it.
-            if_none_match: The caller's ``If-None-Match`` (RFC 9110 section 13.1.2).
             headers: Additional headers.
         """
-        etag = f'"{self.version}"'
+        coding = "gzip" if _takes_gzip(request.headers.get("accept-encoding", "")) else ""
+        etag = f'"{self.version}-gzip"' if coding else f'"{self.version}"'
         all_headers = {
             "Cache-Control": IMMUTABLE if version == self.version else "no-cache",
             "ETag": etag,
+            "Vary": "Accept-Encoding",
             **(headers or {}),
         }
-        # Compressing proxies weaken the tag; here weak and strong tags compare as equal.
-        if etag in [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]:
+        # RFC 9110 section 13.1.2. Compressing proxies weaken the tag; weak and strong tags compare as equal.
+        known = request.headers.get("if-none-match", "").split(",")
+        if etag in [tag.strip().removeprefix("W/") for tag in known]:
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=all_headers)
-        return Response(self.content, media_type=self.media_type, headers=all_headers)
+        if coding:
+            all_headers["Content-Encoding"] = coding
+        body = self.content[coding]
+        if request.method == "HEAD":
+            all_headers["Content-Length"] = str(len(body))
+            body = b""
+        return Response(body, media_type=self.media_type, headers=all_headers)
 
 
 def static_file(name: str, content: bytes | None = None, *, package: str = "uploadsvc.web") -> StaticFile:
@@ -64,13 +77,19 @@ def static_file(name: str, content: bytes | None = None, *, package: str = "uplo
         package: The package that holds it.
     """
     if content is None:
-        root, *folders = package.split(".")
-        content = files(root).joinpath(*folders, name).read_bytes()
+        content = read_file(name, package=package)
     return StaticFile(
-        content=content,
+        # Without a time in it, all replicas send the same bytes under the same ETag.
+        content={"": content, "gzip": gzip.compress(content, mtime=0)},
         media_type=_TYPES[name.rpartition(".")[2]],
         version=sha256(content).hexdigest()[:_HASH_CHARACTERS],
     )
+
+
+def read_file(name: str, *, package: str = "uploadsvc.web") -> bytes:
+    """Return the content of a package's file."""
+    root, *folders = package.split(".")
+    return files(root).joinpath(*folders, name).read_bytes()
 
 
 def file_router(prefix: str, served: Mapping[str, StaticFile]) -> APIRouter:
@@ -80,11 +99,11 @@ def file_router(prefix: str, served: Mapping[str, StaticFile]) -> APIRouter:
     """
     router = APIRouter(include_in_schema=False)
 
-    @router.get(f"{prefix}/{{name}}")
-    async def file(name: str, v: str = "", if_none_match: Annotated[str, Header()] = "") -> Response:
+    @router.api_route(f"{prefix}/{{name}}", methods=READ)
+    async def file(request: Request, name: str, v: str = "") -> Response:
         if name not in served:
             raise HTTPException(HTTPStatus.NOT_FOUND)
-        return served[name].response(version=v, if_none_match=if_none_match)
+        return served[name].response(request, version=v)
 
     return router
 
@@ -92,3 +111,13 @@ def file_router(prefix: str, served: Mapping[str, StaticFile]) -> APIRouter:
 def web_router(*names: str) -> APIRouter:
     """Return the route of the browser module, and of other files in ``web/``."""
     return file_router("/web", {name: static_file(name) for name in (_MODULE, *names)})
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Return whether an ``Accept-Encoding`` (RFC 9110 section 12.5.3) allows gzip: not with weight 0."""
+    weights: dict[str, bool] = {}
+    for item in accepted.lower().split(","):
+        coding, _, weight = item.partition(";")
+        name, _, value = weight.strip().partition("=")
+        weights[coding.strip()] = not (name == "q" and value.strip("0. ") == "")
+    return weights.get("gzip", weights.get("x-gzip", weights.get("*", False)))

@@ -10,8 +10,8 @@ from typing import Any, Final
 import httpx
 
 from uploadsvc.client.auth import Caller
+from uploadsvc.client.contact import Contact
 from uploadsvc.client.errors import (
-    Lost,
     Retries,
     Transient,
     UploadProblem,
@@ -19,6 +19,7 @@ from uploadsvc.client.errors import (
     unexpected_answer,
 )
 from uploadsvc.client.file import Algorithm, LocalFile
+from uploadsvc.client.text import text_type
 
 _COMPLETE_RETRIES: Final = 60
 """S3 may take minutes to assemble parts; the service answers 503 every few seconds meanwhile."""
@@ -125,11 +126,13 @@ class UploadsApi:
         http: HTTP client with the service as its base URL.
         caller: Credentials.
         retries: Retries of each call.
+        contact: Contact with the service.
     """
 
-    def __init__(self, http: httpx.AsyncClient, caller: Caller, retries: Retries) -> None:
+    def __init__(self, http: httpx.AsyncClient, caller: Caller, retries: Retries, contact: Contact) -> None:
         self._http = http
         self._caller = caller
+        self._contact = contact
         self.retries = retries
 
     async def create(self, request: Mapping[str, Any], size: int) -> Grant:
@@ -200,6 +203,22 @@ class UploadsApi:
         except (ValueError, TypeError, KeyError) as error:
             raise unexpected_answer(error) from None
 
+    async def takes_keys(self, policy: str | None) -> bool:
+        """Return whether a policy lets callers choose keys.
+
+        Args:
+            policy: Name of the policy; ``None`` for the default policy.
+
+        Raises:
+            UploadProblem: As for `create`.
+        """
+        answer = await self._call("GET", "/v1/policies")
+        try:
+            policies = answer.json()["policies"]
+            return any(one["client_keys"] for one in policies if one["name"] == (policy or "default"))
+        except (ValueError, TypeError, KeyError) as error:
+            raise unexpected_answer(error) from None
+
     async def abort(self, upload_id: str) -> None:
         """Abort an upload.
 
@@ -220,10 +239,12 @@ class UploadsApi:
         while True:
             headers = await self._caller.headers()
             try:
-                answer = await self._http.request(method, path, json=body, headers=headers)
-            except httpx.TransportError as error:
-                await attempts.failed(Lost("The service", error))
+                with self._contact.attempt(str(self._http.base_url)):
+                    answer = await self._http.request(method, path, json=body, headers=headers)
+            except Transient as lost:
+                await attempts.failed(lost)
                 continue
+            self._contact.reached()
             if answer.is_success:
                 return answer
             if answer.status_code == httpx.codes.UNAUTHORIZED and not renewed:
@@ -297,8 +318,10 @@ async def create_upload(api: UploadsApi, options: UploadOptions, file: LocalFile
         UploadProblem: The service refuses or cannot be reached, or the file cannot be read.
     """
     refusal: UploadProblem | None = None
+    content_type = options.content_type or await text_type(file)
+    asked = {**options.fields(), "content_type": content_type, "filename": file.name, "size": file.size}
     async for attempt in _attempts(options.checksum, file):
-        request = {**options.fields(), "filename": file.name, "size": file.size, **attempt}
+        request = {**asked, **attempt}
         try:
             return await api.create(request, file.size)
         except UploadProblem as problem:

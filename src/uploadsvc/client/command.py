@@ -18,7 +18,9 @@ from uploadsvc.client.resume import ResumeStore, default_directory
 from uploadsvc.client.run import Run
 from uploadsvc.client.run import run as run_all
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="Files to upload.", show_default=False)]
+Files = Annotated[
+    list[Path], typer.Argument(metavar="FILE", help="Files and folders to upload.", show_default=False)
+]
 Url = Annotated[
     str, typer.Option(help="URL of the service.", envvar="UPLOADSVC_URL", show_default=False, metavar="URL")
 ]
@@ -38,7 +40,7 @@ Metadata = Annotated[
     list[str] | None, typer.Option(help="Metadata that the policy allows; repeatable.", metavar="NAME=VALUE")
 ]
 RelativeKey = Annotated[
-    str | None, typer.Option(help="Key below your prefix, for a single file.", metavar="KEY")
+    str | None, typer.Option(help="Key below your prefix, for a single file or folder.", metavar="KEY")
 ]
 Overwrite = Annotated[
     bool | None,
@@ -73,7 +75,7 @@ def upload(
     as_json: AsJson = False,
     progress: Progress = None,
 ) -> None:
-    """Upload files. A stopped upload resumes when you run the same command again.
+    """Upload files and folders. A stopped upload resumes when you run the same command again.
 
     The token comes from UPLOADSVC_TOKEN, a file or a command.
 
@@ -88,7 +90,7 @@ def upload(
             if text is not None and _is_broken(text):
                 _refuse("an option is not valid Unicode")
         if relative_key is not None and len(files) > 1:
-            _refuse("--relative-key works with a single file")
+            _refuse("--relative-key works with a single file or folder")
         options = UploadOptions(
             policy=policy,
             content_type=content_type,

@@ -12,7 +12,7 @@ from uploadsvc.client.errors import UploadProblem
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress, ProgressColumn, TaskID
 
 
 class FileDisplay(Protocol):
@@ -39,6 +39,9 @@ class Display(AbstractContextManager["Display"], Protocol):
 
     def file(self, name: str, size: int) -> FileDisplay:
         """Start showing a file of ``size`` bytes."""
+
+    def tell(self, text: str) -> None:
+        """Print one line about the whole run."""
 
     def stored(self, name: str, stored: Stored) -> None:
         """Report a stored file."""
@@ -68,6 +71,10 @@ class Lines(Display):
     def file(self, name: str, size: int) -> FileDisplay:  # noqa: ARG002 - bars need it
         """Print events of a file, without progress."""
         return FileLines(self, name)
+
+    def tell(self, text: str) -> None:
+        """Print a line to standard error."""
+        self.err(f"uploadsvc: {plain(text)}")
 
     def stored(self, name: str, stored: Stored) -> None:
         """Print a result."""
@@ -142,7 +149,7 @@ class Bars(Lines):
             progress.TextColumn("{task.description}", markup=False),
             progress.BarColumn(),
             progress.DownloadColumn(binary_units=True),
-            progress.TransferSpeedColumn(),
+            _speed_column(),
             progress.TimeRemainingColumn(),
             console=console,
             transient=True,
@@ -182,6 +189,22 @@ class Bars(Lines):
             self.err(line)
         else:
             super().out(line)
+
+
+def _speed_column() -> "ProgressColumn":
+    """Return a column for the rate in binary units, as the sizes beside it; Rich's own is decimal."""
+    from rich import filesize, progress, text  # noqa: PLC0415 - scripts start without Rich
+
+    class Speed(progress.ProgressColumn):
+        def render(self, task: progress.Task) -> text.Text:
+            speed = task.finished_speed or task.speed
+            if speed is None:
+                return text.Text("")
+            units = ["B", "KiB", "MiB", "GiB"]
+            unit, suffix = filesize.pick_unit_and_suffix(int(speed), units, 1024)
+            return text.Text(f"{speed / unit:,.1f} {suffix}/s")
+
+    return Speed()
 
 
 class _FileBar(FileLines):

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -51,6 +51,7 @@ class Transient(UploadProblem):
     def __init__(self, code: str, detail: str, *, retry_after: float = 0.0) -> None:
         super().__init__(code, detail)
         self.retry_after = retry_after
+        self.retrying: Callable[[], None] = lambda: None
 
 
 class Refused(UploadProblem):
@@ -74,13 +75,13 @@ class Lost(Transient):
     """A connection failed.
 
     Args:
-        whom: Name of the server, as the message says it.
-        error: Error of httpx; its message holds no URL.
+        detail: One sentence for people, without a URL.
+        on_retry: Called before the request is retried.
     """
 
-    def __init__(self, whom: str, error: httpx.TransportError) -> None:
-        # Some httpx errors have no message.
-        super().__init__("network_error", f"{whom} cannot be reached: {str(error) or type(error).__name__}.")
+    def __init__(self, detail: str, *, on_retry: Callable[[], None] = lambda: None) -> None:
+        super().__init__("network_error", detail)
+        self.retrying = on_retry
 
 
 def service_problem(answer: httpx.Response) -> UploadProblem:
@@ -89,14 +90,26 @@ def service_problem(answer: httpx.Response) -> UploadProblem:
         body = answer.json()
         code, detail = str(body["code"]), str(body["detail"])
     except (ValueError, TypeError, KeyError):
-        code, detail = (
-            "unexpected_answer",
-            f"The service answered {answer.status_code} without a problem document.",
-        )
+        code, detail = "unexpected_answer", _foreign(answer)
     busy = answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR and code not in _LASTING_CODES
     if busy or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
         return Transient(code, detail, retry_after=_retry_after(answer.headers))
     return UploadProblem(code, detail)
+
+
+def _foreign(answer: httpx.Response) -> str:
+    """Describe a response without a problem document."""
+    answered = f"answered {answer.status_code} without a problem document"
+    if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+        return f"The service, or a proxy in front of it, {answered}."
+    if answer.has_redirect_location:
+        target = httpx.URL(answer.headers["location"])
+        where = f" to {target.scheme}://{target.host}" if target.host else ""
+        return f"The server answered {answer.status_code}, a redirect{where}; --url takes the final address."
+    detail = f"This is not an uploadsvc: the server {answered}"
+    if "x-amz-request-id" in answer.headers or _S3_CODE.search(answer.text):
+        return f"{detail}, as S3 does. --url takes the address of the service, not that of the bucket."
+    return f"{detail}. --url takes the address of the service."
 
 
 def s3_problem(answer: httpx.Response) -> UploadProblem:
@@ -174,4 +187,5 @@ class Attempts:
         self._failed += 1
         if self._failed > self._retries.limit:
             raise problem
+        problem.retrying()
         await asyncio.sleep(self._retries.delay(self._failed, retry_after=problem.retry_after))

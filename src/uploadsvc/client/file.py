@@ -67,16 +67,15 @@ class LocalFile:
         """Read a range, `CHUNK` bytes at a time.
 
         Raises:
-            UploadProblem: ``file_changed`` if the file became shorter, ``file_unreadable`` if reading fails.
+            UploadProblem: ``file_changed`` if the file became shorter, ``not_a_file`` if its size is wrong,
+                ``file_unreadable`` if reading fails.
         """
         end = start + size
         while start < end:
-            try:
-                chunk = await asyncio.to_thread(os.pread, self._descriptor, min(CHUNK, end - start), start)
-            except OSError as error:
-                raise _unreadable(error) from None
+            chunk = await asyncio.to_thread(_read, self._descriptor, min(CHUNK, end - start), start)
             if not chunk:
-                raise _changed()
+                self.check_unchanged()
+                raise _not_its_size()
             start += len(chunk)
             yield chunk
 
@@ -93,13 +92,17 @@ class LocalFile:
         return base64.b64encode(digest.digest()).decode()
 
     def check_unchanged(self) -> None:
-        """Check that the file is still the one that was opened.
+        """Check that the file is still the one that was opened, and ends where its size says.
 
         Raises:
-            UploadProblem: ``file_changed`` if it was written to in the meantime.
+            UploadProblem: ``file_changed`` if it was written to in the meantime, ``not_a_file`` if its size
+                is wrong, ``file_unreadable`` if reading fails.
         """
+        beyond = _read(self._descriptor, 1, self.size)
         if _fingerprint(self.fingerprint.path, os.fstat(self._descriptor)) != self.fingerprint:
             raise _changed()
+        if beyond:
+            raise _not_its_size()
 
 
 @contextmanager
@@ -127,7 +130,9 @@ def open_file(path: Path) -> Iterator[LocalFile]:
             raise UploadProblem(code, detail)
         absolute = os.path.abspath(path)  # noqa: PTH100 - Path.absolute keeps "..", which makes two of one
         name = os.fsencode(path.name).decode(errors="replace")
-        yield LocalFile(fingerprint=_fingerprint(absolute, found), name=name, _descriptor=descriptor)
+        file = LocalFile(fingerprint=_fingerprint(absolute, found), name=name, _descriptor=descriptor)
+        file.check_unchanged()
+        yield file
     finally:
         os.close(descriptor)
 
@@ -142,8 +147,21 @@ def _fingerprint(path: str, found: os.stat_result) -> Fingerprint:
     )
 
 
+def _read(descriptor: int, size: int, start: int) -> bytes:
+    try:
+        return os.pread(descriptor, size, start)
+    except OSError as error:
+        raise _unreadable(error) from None
+
+
 def _changed() -> UploadProblem:
     return UploadProblem("file_changed", "The file changed while it was being sent.")
+
+
+def _not_its_size() -> UploadProblem:
+    # Files of /proc and /sys are made when they are read; /proc says that they are empty.
+    detail = "The file does not have the size that the system gives for it; upload a copy of it."
+    return UploadProblem("not_a_file", detail)
 
 
 def _unreadable(error: OSError) -> UploadProblem:

@@ -1,11 +1,10 @@
 """A run: uploads of all files of one command, several at a time. Ctrl-C pauses it."""
 
 import asyncio
-import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +12,11 @@ import httpx
 
 from uploadsvc.client.api import Stored, UploadOptions, UploadsApi
 from uploadsvc.client.auth import Caller
+from uploadsvc.client.contact import Contact
 from uploadsvc.client.display import Display, FileDisplay
 from uploadsvc.client.errors import Retries, UploadProblem
 from uploadsvc.client.file import open_file
+from uploadsvc.client.folders import Source, absolute, sources
 from uploadsvc.client.resume import ResumeStore, state_name
 from uploadsvc.client.transfer import Transfer
 from uploadsvc.client.upload import Context, Upload
@@ -51,15 +52,13 @@ class Run:
     resume: ResumeStore
 
     async def upload(self, files: Sequence[Path], display: Display) -> int:
-        """Upload files.
+        """Upload files, and the files in folders.
 
         Returns:
             `ALL_STORED` or `SOME_FAILED`.
         """
-        # A file named twice is uploaded once: two uploads would share one state file.
-        names = {_absolute(path): path for path in reversed(files)}
-        paths = list(reversed(names.values()))
-        display.expect(_size(path) for path in paths)
+        named = sources(files, prefix=self.options.relative_key)
+        display.expect(_size(source.path) for source in named)
         self.resume.tidy()
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=self.parallel)
         async with (
@@ -68,14 +67,20 @@ class Run:
         ):
             context = Context(
                 url=self.url,
-                api=UploadsApi(api, self.caller, self.retries),
-                transfer=Transfer(s3, self.parallel),
+                api=UploadsApi(api, self.caller, self.retries, Contact("The service", display.tell)),
+                transfer=Transfer(s3, self.parallel, Contact("S3", display.tell)),
                 resume=self.resume,
                 options=self.options,
                 parallel=self.parallel,
             )
+            try:
+                named = await self._keyed(named, context, display)
+            except UploadProblem as problem:
+                for path in files:
+                    display.failed(str(path), problem)
+                return SOME_FAILED
             turns = asyncio.Semaphore(self.parallel)
-            tasks = [asyncio.create_task(self._one(path, context, turns, display)) for path in paths]
+            tasks = [asyncio.create_task(self._one(source, context, turns, display)) for source in named]
             try:
                 results = await asyncio.gather(*tasks)
             finally:
@@ -85,35 +90,52 @@ class Run:
         if not all(results):
             return SOME_FAILED
         # Only after all files: until then, the same command must find the uploads it finished.
-        for path in paths:
-            self.resume.forget(self._state_name(path))
+        for source in named:
+            self.resume.forget(self._state_name(source))
         return ALL_STORED
 
-    async def _one(self, path: Path, context: Context, turns: asyncio.Semaphore, display: Display) -> bool:
+    async def _keyed(self, named: list[Source], context: Context, display: Display) -> list[Source]:
+        """Leave out the keys of files in folders if the policy does not let callers choose keys."""
+        if all(source.relative_key is None for source in named):
+            return named
+        if await context.api.takes_keys(self.options.policy):
+            return named
+        display.tell("the policy chooses keys itself, so folders are not kept")
+        return [replace(source, relative_key=None) for source in named]
+
+    async def _one(
+        self, source: Source, context: Context, turns: asyncio.Semaphore, display: Display
+    ) -> bool:
         async with turns:
             try:
-                stored = await self._stored(path, context, display)
+                stored = await self._stored(source, context, display)
             except UploadProblem as problem:
-                display.failed(str(path), problem)
+                display.failed(str(source.path), problem)
                 return False
-            display.stored(str(path), stored)
+            display.stored(str(source.path), stored)
             return True
 
-    async def _stored(self, path: Path, context: Context, display: Display) -> Stored:
-        with open_file(path) as file:
-            shown: FileDisplay = display.file(str(path), file.size)
+    async def _stored(self, source: Source, context: Context, display: Display) -> Stored:
+        own = replace(context, options=self._options(source))
+        with open_file(source.path) as file:
+            shown: FileDisplay = display.file(str(source.path), file.size)
             try:
-                return await Upload(context, file, shown, self._state_name(path)).run()
+                return await Upload(own, file, shown, self._state_name(source)).run()
             finally:
                 shown.end()
 
-    def _state_name(self, path: Path) -> str:
+    def _options(self, source: Source) -> UploadOptions:
+        if source.relative_key is None:
+            return self.options
+        return replace(self.options, relative_key=source.relative_key)
+
+    def _state_name(self, source: Source) -> str:
         asked = {
-            **self.options.fields(),
+            **self._options(source).fields(),
             "checksum": self.options.checksum,
             "on_behalf_of": self.on_behalf_of,
         }
-        return state_name(self.url, _absolute(path), asked)
+        return state_name(self.url, absolute(source.path), asked)
 
 
 def run(command: Run, files: Sequence[Path], display: Display) -> int:
@@ -153,10 +175,6 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     except ImportError:
         return None
     return uvloop.new_event_loop
-
-
-def _absolute(path: Path) -> str:
-    return os.path.abspath(path)  # noqa: PTH100 - Path.absolute keeps "..", which makes two of one
 
 
 def _size(path: Path) -> int:

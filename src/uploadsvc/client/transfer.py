@@ -10,7 +10,8 @@ from uuid import uuid4
 import httpx
 
 from uploadsvc.client.api import Layout, SignedPart, UploadsApi
-from uploadsvc.client.errors import Lost, Refused, Transient, s3_problem, unexpected_answer
+from uploadsvc.client.contact import Contact
+from uploadsvc.client.errors import Refused, Transient, s3_problem, unexpected_answer
 from uploadsvc.client.file import Algorithm, LocalFile
 
 Advance = Callable[[int], None]
@@ -26,10 +27,12 @@ class Transfer:
     Args:
         http: HTTP client for S3.
         parallel: Maximum of concurrent requests, for all files together.
+        contact: Contact with S3.
     """
 
-    def __init__(self, http: httpx.AsyncClient, parallel: int) -> None:
+    def __init__(self, http: httpx.AsyncClient, parallel: int, contact: Contact) -> None:
         self._http = http
+        self._contact = contact
         self.slots = asyncio.Semaphore(parallel)
 
     async def put(
@@ -86,21 +89,21 @@ class Transfer:
         async def counted() -> AsyncIterator[bytes]:
             nonlocal sent
             async for chunk in body:
+                self._contact.reached()  # the body is only read once there is a connection
                 yield chunk
                 sent += len(chunk)
                 advance(len(chunk))
 
         try:
             # With a length httpx does not use chunked transfer encoding, which S3 rejects.
-            answer = await self._http.request(
-                method, url, content=counted(), headers={**headers, "Content-Length": str(length)}
-            )
-        except BaseException as error:
+            with self._contact.attempt(url):
+                answer = await self._http.request(
+                    method, url, content=counted(), headers={**headers, "Content-Length": str(length)}
+                )
+        except BaseException:
             advance(-sent)
-            if isinstance(error, httpx.TransportError):
-                whom = "S3"
-                raise Lost(whom, error) from None
             raise
+        self._contact.reached()
         if not answer.is_success:
             advance(-sent)
             raise s3_problem(answer)

@@ -162,8 +162,10 @@ class Upload:
         try:
             return await self._complete(grant.id)
         except UploadProblem as problem:
-            if problem.code == "file_changed" and not existed:
-                await self._abort_upload(grant.id)  # the stored bytes match no state of the file
+            if problem.code == "file_changed" and not existed and not await self._abort_upload(grant.id):
+                # The stored bytes match no state of the file.
+                detail = f"{problem.detail} What was sent may stay in the storage, without a receipt."
+                raise UploadProblem(problem.code, detail) from None
             if existed and problem.code == "upload_incomplete":
                 self._context.resume.forget(self._name)
                 code, detail = "object_exists", "An object with this key exists already."
@@ -229,7 +231,9 @@ class Upload:
             if state.status in {"pending", "uploading"}:
                 await self._abort_upload(saved.id)
 
-    async def _abort_upload(self, upload_id: str) -> None:
+    async def _abort_upload(self, upload_id: str) -> bool:
         # A failure here does no harm, and a worse problem is reported already.
         with contextlib.suppress(UploadProblem):
             await self._api.abort(upload_id)
+            return True
+        return False

@@ -4,6 +4,8 @@ import re
 import unicodedata
 from urllib.parse import quote
 
+from uploadsvc.domain.characters import STRAY_JOINER, is_unsafe
+
 _MAX_CHARACTERS = 200
 _CONSIDERED_CHARACTERS = 1024
 # Without braces: an S3 form would expand "${filename}".
@@ -24,7 +26,10 @@ def content_disposition(kind: str, filename: str | None) -> str:
     if _QUOTABLE.fullmatch(name):
         return f'{kind}; filename="{name}"'
     flat = unicodedata.normalize("NFKD", name).encode("ascii", errors="ignore").decode()
-    flat = "".join(c if _QUOTABLE.fullmatch(c) else "_" for c in flat).strip() or "file"
+    flat = "".join(c if _QUOTABLE.fullmatch(c) else "_" for c in flat).strip()
+    if not flat.rstrip(".") or (flat.startswith(".") and not name.startswith(".")):
+        # Nothing but the extension is left, which would hide the file.
+        flat = f"file{flat.rstrip('.')}"
     return f"{kind}; filename=\"{flat}\"; filename*=UTF-8''{quote(name, safe=_ATTR_CHARS)}"
 
 
@@ -32,5 +37,6 @@ def _displayable(filename: str) -> str:
     # Cut before normalizing, which takes quadratic time on a long run of combining marks.
     name = filename[:_CONSIDERED_CHARACTERS].encode(errors="replace").decode()
     # Drop paths, control characters and formatting characters, which can reverse the displayed name.
-    name = "".join("_" if c in "/\\" else c for c in name if unicodedata.category(c)[0] != "C")
-    return unicodedata.normalize("NFC", " ".join(name.split()))[:_MAX_CHARACTERS]
+    name = "".join("_" if c in "/\\" else c for c in name if not is_unsafe(c))
+    name = STRAY_JOINER.sub("", " ".join(name.split()))
+    return unicodedata.normalize("NFC", name)[:_MAX_CHARACTERS]

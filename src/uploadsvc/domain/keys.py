@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from uploadsvc.domain.characters import STRAY_JOINER, is_unsafe
 from uploadsvc.domain.errors import Forbidden, InvalidKey, NotFound
 
 MAX_KEY_BYTES = 1024
@@ -35,7 +36,6 @@ _PLAIN_FILENAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.() -]{0,198}(?<![. ])")
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html "Characters to avoid", and special
 # characters of shells, URLs and Windows.
 _REPLACED_IN_FILENAMES = frozenset('\\{}^%`[]"<>~#|/:*?$&;')
-_UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,16}")
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -157,11 +157,8 @@ def safe_filename(filename: str) -> str:
     # Cut before normalizing, which takes quadratic time on a long run of combining marks.
     name = re.split(r"[/\\]", filename.rstrip("/\\"))[-1][-_CONSIDERED_CHARACTERS:]
     name = unicodedata.normalize("NFC", name.encode(errors="replace").decode())
-    name = "".join(
-        "_" if c in _REPLACED_IN_FILENAMES or unicodedata.category(c) in _UNSAFE_CATEGORIES else c
-        for c in name
-    )
-    name = " ".join(name.split()).rstrip(". ")
+    name = "".join("_" if c in _REPLACED_IN_FILENAMES or is_unsafe(c) else c for c in name)
+    name = STRAY_JOINER.sub("_", " ".join(name.split()).rstrip(". "))
     if name.startswith("."):
         name = "_" + name[1:]
     if len(name.encode()) > MAX_FILENAME_BYTES:
@@ -169,7 +166,7 @@ def safe_filename(filename: str) -> str:
         room = MAX_FILENAME_BYTES - len(extension)
         stem = name.removesuffix(extension).encode()[:room].decode(errors="ignore").rstrip(". ")
         # The cut can remove the mark of a base letter; the rest is still NFC.
-        name = stem + extension
+        name = STRAY_JOINER.sub("_", stem + extension)
     return name or "file"
 
 

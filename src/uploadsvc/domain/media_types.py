@@ -74,45 +74,116 @@ _ACTIVE_EXTENSIONS = frozenset(
     }
 )
 
+# Names of one format that browsers and systems send, the registered name first. None is active.
+_SYNONYMS = (
+    ("application/gzip", "application/x-gzip"),
+    ("application/msword", "application/doc", "application/x-msword", "application/vnd.msword"),
+    ("application/pdf", "application/x-pdf"),
+    ("application/rtf", "application/x-rtf", "text/rtf"),
+    ("application/vnd.ms-excel", "application/excel", "application/msexcel", "application/x-msexcel"),
+    ("application/vnd.ms-powerpoint", "application/mspowerpoint", "application/powerpoint"),
+    ("application/vnd.rar", "application/rar", "application/x-rar", "application/x-rar-compressed"),
+    ("application/x-7z-compressed", "application/7z", "application/x-7z"),
+    ("application/x-bzip2", "application/bzip2", "application/x-bz2"),
+    ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"),
+    ("application/zip", "application/x-zip", "application/x-zip-compressed"),
+    ("application/zstd", "application/x-zstd"),
+    ("audio/aac", "audio/x-aac"),
+    ("audio/aiff", "audio/x-aiff"),
+    ("audio/flac", "audio/x-flac"),
+    ("audio/midi", "audio/mid", "audio/x-midi"),
+    ("audio/mp4", "audio/m4a", "audio/x-m4a"),
+    ("audio/mpeg", "audio/mp3", "audio/mpeg3", "audio/x-mp3", "audio/x-mpeg"),
+    ("audio/ogg", "audio/opus", "audio/vorbis", "audio/x-ogg"),
+    ("audio/wav", "audio/vnd.wave", "audio/wave", "audio/x-pn-wav", "audio/x-wav"),
+    ("font/otf", "application/x-font-otf", "application/x-font-opentype"),
+    ("font/ttf", "application/x-font-ttf", "application/x-font-truetype"),
+    ("font/woff", "application/font-woff", "application/x-font-woff"),
+    ("image/bmp", "image/x-bmp", "image/x-ms-bmp"),
+    ("image/jpeg", "image/jpg", "image/pjpeg", "image/x-jpeg"),
+    ("image/png", "image/x-png"),
+    ("image/tiff", "image/tif", "image/x-tif", "image/x-tiff"),
+    ("image/vnd.adobe.photoshop", "application/x-photoshop", "image/psd", "image/x-photoshop"),
+    ("image/vnd.microsoft.icon", "image/ico", "image/x-icon"),
+    ("image/x-adobe-dng", "image/dng"),
+    ("text/calendar", "application/ics"),
+    ("text/csv", "application/csv", "application/x-csv", "text/comma-separated-values", "text/x-csv"),
+    ("text/markdown", "text/x-markdown"),
+    ("text/vcard", "text/directory", "text/x-vcard"),
+    ("video/matroska", "video/x-matroska"),
+    ("video/mp2t", "video/vnd.dlna.mpeg-tts"),
+    ("video/mp4", "video/x-m4v", "application/mp4"),
+    ("video/mpeg", "video/mpg", "video/x-mpeg"),
+    ("video/x-msvideo", "video/avi", "video/msvideo", "video/vnd.avi"),
+)
+_OTHER_NAMES = {name: frozenset(group) for group in _SYNONYMS for name in group}
+
+# Windows with Excel takes this type for a CSV file. In general it says something else.
+_SYNONYMS_FOR_EXTENSION = {("application/vnd.ms-excel", ".csv"): _OTHER_NAMES["text/csv"]}
+
 # A fixed table: the system's differs between machines.
 _BY_EXTENSION = {
+    "3g2": "video/3gpp2",
+    "3gp": "video/3gpp",
+    "3gpp": "video/3gpp",
     "7z": "application/x-7z-compressed",
     "aac": "audio/aac",
+    "aif": "audio/aiff",
+    "aiff": "audio/aiff",
+    "amr": "audio/amr",
     "apng": "image/apng",
+    "arw": "image/x-sony-arw",
     "avi": "video/x-msvideo",
     "avif": "image/avif",
     "bmp": "image/bmp",
     "bz2": "application/x-bzip2",
+    "caf": "audio/x-caf",
+    "cr2": "image/x-canon-cr2",
+    "cr3": "image/x-canon-cr3",
     "css": "text/css",
     "csv": "text/csv",
+    "dng": "image/x-adobe-dng",
     "doc": "application/msword",
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     "epub": "application/epub+zip",
     "flac": "audio/flac",
+    "flv": "video/x-flv",
     "gif": "image/gif",
     "gz": "application/gzip",
     "heic": "image/heic",
     "heif": "image/heif",
+    "hif": "image/heif",
     "htm": "text/html",
     "html": "text/html",
     "ico": "image/vnd.microsoft.icon",
     "ics": "text/calendar",
+    "jfif": "image/jpeg",
+    "jp2": "image/jp2",
+    "jpe": "image/jpeg",
     "jpeg": "image/jpeg",
     "jpg": "image/jpeg",
     "js": "text/javascript",
     "json": "application/json",
     "jsonl": "application/jsonl",
     "jxl": "image/jxl",
+    "log": "text/plain",
+    "m2ts": "video/mp2t",
     "m4a": "audio/mp4",
+    "m4b": "audio/mp4",
     "m4v": "video/mp4",
     "md": "text/markdown",
+    "mid": "audio/midi",
+    "midi": "audio/midi",
     "mjs": "text/javascript",
+    "mka": "audio/matroska",
     "mkv": "video/matroska",
     "mov": "video/quicktime",
     "mp3": "audio/mpeg",
     "mp4": "video/mp4",
     "mpeg": "video/mpeg",
     "mpg": "video/mpeg",
+    "mts": "video/mp2t",
+    "nef": "image/x-nikon-nef",
     "odp": "application/vnd.oasis.opendocument.presentation",
     "ods": "application/vnd.oasis.opendocument.spreadsheet",
     "odt": "application/vnd.oasis.opendocument.text",
@@ -120,24 +191,38 @@ _BY_EXTENSION = {
     "ogg": "audio/ogg",
     "ogv": "video/ogg",
     "opus": "audio/ogg",
+    "orf": "image/x-olympus-orf",
     "otf": "font/otf",
     "parquet": "application/vnd.apache.parquet",
     "pdf": "application/pdf",
+    "pjp": "image/jpeg",
+    "pjpeg": "image/jpeg",
     "png": "image/png",
     "ppt": "application/vnd.ms-powerpoint",
     "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    "psd": "image/vnd.adobe.photoshop",
+    "qt": "video/quicktime",
+    "raf": "image/x-fuji-raf",
+    "rar": "application/vnd.rar",
     "rtf": "application/rtf",
+    "rw2": "image/x-panasonic-rw2",
     "svg": "image/svg+xml",
     "tar": "application/x-tar",
+    "tgz": "application/gzip",
     "tif": "image/tiff",
     "tiff": "image/tiff",
+    "tsv": "text/tab-separated-values",
     "ttf": "font/ttf",
     "txt": "text/plain",
+    "vcf": "text/vcard",
+    "vtt": "text/vtt",
     "wasm": "application/wasm",
     "wav": "audio/wav",
     "weba": "audio/webm",
     "webm": "video/webm",
     "webp": "image/webp",
+    "wma": "audio/x-ms-wma",
+    "wmv": "video/x-ms-wmv",
     "woff": "font/woff",
     "woff2": "font/woff2",
     "xhtml": "application/xhtml+xml",
@@ -218,8 +303,8 @@ def extension_is_active(filename: str) -> bool:
     return file_extension(filename)[1:].lower() in _ACTIVE_EXTENSIONS
 
 
-def allowed(media_type: str, patterns: frozenset[str]) -> bool:
-    """Return whether a parsed media type matches a policy's patterns.
+def allowed(media_type: str, patterns: frozenset[str], *, filename: str = "") -> bool:
+    """Return whether a parsed media type, or another name of the same format, matches a policy's patterns.
 
     HTML, SVG, XML and JavaScript match only patterns that name them exactly: an operator who writes ``*/*``
     or ``image/*`` means files, not pages that run on the bucket's domain.
@@ -229,4 +314,8 @@ def allowed(media_type: str, patterns: frozenset[str]) -> bool:
         return True
     if is_active(name):
         return False
-    return "*/*" in patterns or f"{name.partition('/')[0]}/*" in patterns
+    if "*/*" in patterns or f"{name.partition('/')[0]}/*" in patterns:
+        return True
+    extension = file_extension(filename).lower()
+    others = _OTHER_NAMES.get(name, frozenset()) | _SYNONYMS_FOR_EXTENSION.get((name, extension), frozenset())
+    return not others.isdisjoint(patterns)

@@ -234,7 +234,7 @@ class Planner:
             raise errors.MethodNotAvailable(detail, field="policy")
         headers = {}
         if request.content_type:
-            content_type = self.check_content_type(request.content_type)
+            content_type = self._content_type(request)
             if content_type == media_types.DEFAULT and not self._provider.keeps_octet_stream:
                 content_type = self._kept_type(request, key)
             headers["Content-Type"] = _as_sent(request, content_type)
@@ -251,8 +251,13 @@ class Planner:
             raise errors.SizeRequired(detail, field="size")
         return key, headers
 
-    def check_content_type(self, value: str, *, field: str = "content_type") -> str:
+    def check_content_type(self, value: str, *, field: str = "content_type", filename: str = "") -> str:
         """Return a media type, parsed.
+
+        Args:
+            value: The type.
+            field: Name of the request field, for errors.
+            filename: Name of the file; it tells two formats with the same type apart.
 
         Raises:
             ValidationFailed: It is not a media type.
@@ -263,12 +268,12 @@ class Planner:
         except ValueError as error:
             detail = f"The content type is {error}."
             raise errors.ValidationFailed(detail, field=field) from None
-        if not media_types.allowed(parsed, self.policy.content_types):
+        if not media_types.allowed(parsed, self.policy.content_types, filename=filename):
             listed = ", ".join(sorted(self.policy.content_types))
             named = media_types.essence(parsed)
             detail = f"Policy {self.policy.name!r} does not allow {named}; it allows {listed}."
             if media_types.is_active(parsed):
-                detail += " Types that a browser would run must be named exactly."
+                detail += " HTML, SVG, XML and JavaScript, which browsers run, must be named exactly."
             raise errors.ContentTypeNotAllowed(detail, field=field)
         return parsed
 
@@ -288,7 +293,7 @@ class Planner:
 
     def _content_type(self, request: UploadRequest) -> str:
         if request.content_type:
-            return self.check_content_type(request.content_type)
+            return self.check_content_type(request.content_type, filename=request.filename or "")
         guessed = media_types.from_filename(request.filename or "")
         return self.check_content_type(guessed, field="filename" if request.filename else "content_type")
 

@@ -24,8 +24,8 @@ class PolicySettings(Section):
     """Largest file: at least 1, at most what the store supports."""
 
     content_types: Annotated[frozenset[str], BeforeValidator(split_list)] = frozenset({"*/*"})
-    """Allowed media types: `image/png`, `image/*`, `*/*`. HTML, SVG, XML and JavaScript are only allowed if
-    they are named exactly.
+    """Allowed media types: `image/png`, `image/*`, `*/*`. Other names of the same format count too, such as
+    `image/jpg` for `image/jpeg`. HTML, SVG, XML and JavaScript are only allowed if they are named exactly.
     """
 
     content_encodings: Annotated[frozenset[str], BeforeValidator(split_list)] = frozenset()

@@ -5,6 +5,7 @@ const GONE = new Set(["not_found", "upload_expired"]);
 const OBJECTS_PER_PAGE = 50;
 const REFUSED = new Set([403, 413, 415, 422]); // by the policy: retrying is pointless
 const CHECKSUMS = ["crc32", "sha256"]; // the module computes these; the cheaper comes first
+const IDLE = 3; // seconds without a byte sent after which no rate is shown
 
 const $ = (id) => document.getElementById(id);
 
@@ -33,17 +34,19 @@ function announce(text) {
 
 // --- Formatting ---
 
-function formatSize(bytes, { base = 1000, units = ["B", "kB", "MB", "GB", "TB"] } = {}) {
+/** Formats a size in binary units, as policies have their limits. */
+function formatSize(bytes) {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   let power = 0;
-  while (power < 4 && bytes / base ** power >= base) power += 1;
-  const amount = (bytes / base ** power).toLocaleString("en", { maximumFractionDigits: 1 });
+  while (power < 4 && bytes / 1024 ** power >= 1024) power += 1;
+  const amount = (bytes / 1024 ** power).toLocaleString("en", { maximumFractionDigits: 1 });
   return `${amount} ${units[power]}`;
 }
 
-/** Formats a policy's limit, which is usually a power of two. */
-function formatLimit(bytes) {
-  const binary = bytes % 1024 === 0 && bytes % 1000 !== 0;
-  return binary ? formatSize(bytes, { base: 1024, units: ["B", "KiB", "MiB", "GiB", "TiB"] }) : formatSize(bytes);
+/** Formats the size of a file that is too large or too small; in bytes if it looks like a limit. */
+function formatExactly(bytes, limits) {
+  const text = formatSize(bytes);
+  return limits.some((limit) => formatSize(limit) === text) ? `${bytes.toLocaleString("en")} bytes` : text;
 }
 
 function formatDuration(seconds) {
@@ -54,8 +57,13 @@ function formatDuration(seconds) {
 }
 
 /** Formats progress, rate and remaining time; the last two only when known. */
-function figures({ loaded, total, rate, remaining }) {
+function figures({ loaded, total, rate, remaining, idle = 0 }) {
   const parts = [`${formatSize(loaded)} of ${formatSize(total)}`];
+  if (idle >= IDLE) {
+    const since = formatDuration(Math.floor(idle));
+    // The last byte counts only once S3 has answered.
+    return `${parts[0]} · ${loaded < total - 1 ? "S3 has taken nothing" : "all sent, no answer from S3"} for ${since}`;
+  }
   if (rate > 0) parts.push(`${formatSize(rate)}/s`);
   if (rate > 0 && Number.isFinite(remaining)) parts.push(`${formatDuration(remaining)} left`);
   return parts.join(" · ");
@@ -134,19 +142,35 @@ function showPolicy() {
 }
 
 const allTypes = (policy) => policy.content_types.includes("*/*");
-const typesOf = (policy) => (allTypes(policy) ? "Any type" : policy.content_types.join(", "));
 const sizesOf = ({ min_size, max_size }) =>
-  min_size > 0 ? `${formatLimit(min_size)} to ${formatLimit(max_size)}` : `up to ${formatLimit(max_size)}`;
+  min_size > 0 ? `${formatSize(min_size)} to ${formatSize(max_size)}` : `up to ${formatSize(max_size)}`;
+
+/** Tells whether a browser runs such a file: HTML, SVG, XML or JavaScript. No wildcard of a policy allows it. */
+const isActive = (type) => /\+xml$|^text\/(html|xml|xsl|rdf)$|\/xml$|(java|ecma|j|live|vb)script/.test(type);
+
+function typesOf(policy) {
+  if (!allTypes(policy)) return policy.content_types.join(", ");
+  const named = policy.content_types.filter(isActive);
+  return `Any type except HTML, SVG, XML and JavaScript${named.length ? ` (but ${named.join(", ")})` : ""}`;
+}
 const checksumFor = (policy) => CHECKSUMS.find((algorithm) => policy.checksum_algorithms.includes(algorithm));
 
 /** Returns why a policy refuses a file, as far as the page can tell, or null. The service decides. */
 function refusal(policy, { type, size }) {
-  if (size > policy.max_size || size < policy.min_size) {
-    return `it is ${formatSize(size)}, and policy “${policy.name}” allows ${sizesOf(policy)}`;
+  const { name, min_size, max_size, content_types } = policy;
+  if (size > max_size || size < min_size) {
+    const exact = formatExactly(size, [min_size, max_size]);
+    return `it is ${exact}, and policy “${name}” allows ${sizesOf(policy)}`;
   }
-  const patterns = policy.content_types.map((pattern) => pattern.replace("*/*", "").replace("/*", "/"));
-  const allowed = patterns.some((pattern) => type === pattern || (/^$|\/$/.test(pattern) && type.startsWith(pattern)));
-  return !type || allowed ? null : `it is ${type}, and policy “${policy.name}” allows ${policy.content_types.join(", ")}`;
+  if (!type || content_types.includes(type)) return null;
+  if (isActive(type)) {
+    return `it is ${type}. Browsers run HTML, SVG, XML and JavaScript, so policy “${name}” must name such a type exactly`;
+  }
+  // A format has several names, and which the service accepts it knows best: only what differs in kind is refused.
+  const kinds = new Set(["application", "*", ...content_types.map((pattern) => pattern.split("/")[0])]);
+  const sameKind = allTypes(policy) || content_types.some((pattern) => pattern.startsWith("application/"));
+  if (sameKind || kinds.has(type.split("/")[0])) return null;
+  return `it is ${type}, and policy “${name}” allows ${content_types.join(", ")}`;
 }
 
 // --- Uploads: the module runs a few at a time and queues the others ---
@@ -163,15 +187,21 @@ const STATES = {
 const over = ({ state }) => state === "stored" || state === "failed" || state === "cancelled";
 const active = (item) => !over(item) && item.state !== "paused";
 
+/** Adds files. `path` is the place of a file in a folder, or empty. */
 async function addFiles(list) {
   const [files, { user, ready }] = [[...list], view];
   await ready;
-  for (const file of files) {
-    const offer = offers.find((each) => isSameFile(each, file));
+  if (files.some(({ path }) => path) && !policyNamed($("policy").value)?.client_keys) {
+    notice(`Policy “${$("policy").value}” chooses keys itself: the files are uploaded, their folders are not kept.`);
+  }
+  for (const { file, path } of files) {
+    const offer = offers.find((each) => isSameFile(each, file) && (!path || each.relative_key === keyOf(path)));
     const policy = policyNamed(offer ? offer.policy : $("policy").value);
     const checksum = offer ? offer.checksum : $("checksum").checked ? checksumFor(policy) : null;
-    const item = { file, user, policy, checksum, task: null, mayRetry: false };
-    Object.assign(item, { state: "queued", note: "", loaded: 0, total: file.size, rate: null, remaining: null });
+    const relativeKey = offer ? offer.relative_key : path && policy?.client_keys ? keyOf(path) : null;
+    const item = { file, name: relativeKey ?? file.name, user, policy, checksum, relativeKey, task: null };
+    Object.assign(item, { mayRetry: false, state: "queued", note: "" });
+    Object.assign(item, { loaded: 0, total: file.size, rate: null, remaining: null, idle: 0 });
     item.row = uploadRow(item);
     uploads.push(item);
     $("uploads").append(item.row);
@@ -190,6 +220,7 @@ async function start(item) {
   const options = {
     policy: item.policy?.name,
     checksum: item.checksum,
+    ...(item.relativeKey && { relative_key: item.relativeKey }),
     onProgress: (progress) => update({ ...progress, note: "" }),
     onRetry: ({ error }) => update({ note: `trying again: ${error.message}`, rate: null }),
     onState: (state) => over({ state }) || update({ state, note: "", rate: null }), // `finish` reports the end
@@ -214,22 +245,22 @@ function finish(item, state, note = "") {
   render(item);
   renderOverall();
   showUnfinished();
-  announce(`${item.file.name}: ${stateText(item)}`);
+  announce(`${item.name}: ${stateText(item)}`);
 }
 
 // --- Rows: one upload and its buttons ---
 
 function uploadRow(item) {
-  const { file, user } = item;
-  const row = fromTemplate("upload-row", { name: file.name, size: formatSize(file.size), user });
-  Object.assign(row.dataset, { user, name: file.name });
+  const { file, name, user } = item;
+  const row = fromTemplate("upload-row", { name, size: formatSize(file.size), user });
+  Object.assign(row.dataset, { user, name });
   row.querySelector(".thumb").append(thumbnail(file));
-  row.querySelector("progress").setAttribute("aria-label", `Progress of ${file.name}`);
+  row.querySelector("progress").setAttribute("aria-label", `Progress of ${name}`);
   row.querySelector(".toggle").addEventListener("click", () => {
     if (item.state === "failed") start(item);
     else if (item.state === "paused") item.task.resume();
     else item.task.pause();
-    announce(`${file.name}: ${stateText(item)}`);
+    announce(`${name}: ${stateText(item)}`);
   });
   row.querySelector(".end").addEventListener("click", () => (over(item) ? dismiss([item]) : item.task.cancel()));
   return row;
@@ -253,13 +284,13 @@ function thumbnail(file) {
 function stateText({ state, note, loaded, total }) {
   const percent = `${total ? Math.min(99, Math.floor((100 * loaded) / total)) : 0} %`; // “done” stands for 100
   if (state === "failed") return `failed: ${note}`;
-  if (state === "paused") return `paused at ${percent}`;
+  if (state === "paused") return loaded ? `paused at ${percent}` : "paused before anything arrived";
   if (state === "uploading") return `uploading ${percent}${note && `, ${note}`}`;
   return STATES[state];
 }
 
 function render(item) {
-  const { row, state, file } = item;
+  const { row, state, name } = item;
   row.dataset.state = state;
   row.querySelector(".state").textContent = stateText(item);
   row.querySelector(".figures").textContent = state === "uploading" && item.loaded ? figures(item) : "";
@@ -268,14 +299,14 @@ function render(item) {
   const end = row.querySelector(".end");
   const hidden = over(item) && !item.mayRetry;
   hide(toggle, hidden, end);
-  label(toggle, state === "failed" ? "Retry" : state === "paused" ? "Resume" : "Pause", file.name);
-  label(end, over(item) ? "Dismiss" : "Cancel", file.name);
+  label(toggle, state === "failed" ? "Retry" : state === "paused" ? "Resume" : "Pause", name);
+  label(end, over(item) ? "Dismiss" : "Cancel", name);
 }
 
 function label(button, action, name) {
-  if (button.textContent === action && button.ariaLabel) return;
+  if (button.textContent === action && button.hasAttribute("aria-label")) return;
   button.textContent = action;
-  button.ariaLabel = `${action} ${name}`;
+  button.setAttribute("aria-label", `${action} ${name}`); // Firefox before 119 has no `ariaLabel`
 }
 
 /** Hides a button; if it has the focus, the other button gets it. */
@@ -308,13 +339,14 @@ function renderOverall() {
   const loaded = sum(counted, (item) => item.loaded);
   // Paused uploads have no rate and do not count towards the remaining time.
   const running = counted.filter(active);
-  const rate = sum(running, (item) => item.rate ?? 0);
+  const rate = sum(running, (item) => (item.idle < IDLE ? (item.rate ?? 0) : 0));
   const remaining = sum(running, (item) => item.total - item.loaded) / rate;
-  const failed = count("failed");
-  const counts = `${count("stored")} of ${uploads.length} done${failed ? `, ${failed} failed` : ""}`;
+  const ended = ["failed", "cancelled"].map((state) => (count(state) ? `, ${count(state)} ${state}` : ""));
+  const counts = `${count("stored")} of ${uploads.length} done${ended.join("")}`;
   $("overall").hidden = !uploads.length;
-  $("overall-text").textContent = `${counts} · ${figures({ loaded, total, rate, remaining })}`;
-  $("overall-progress").value = total ? loaded / total : 1;
+  $("overall-text").textContent = counted.length ? `${counts} · ${figures({ loaded, total, rate, remaining })}` : counts;
+  $("overall-progress").hidden = !counted.length;
+  $("overall-progress").value = total ? loaded / total : 1; // empty files only
   $("pause-all").textContent = running.length ? "Pause all" : "Resume all";
   $("clear").hidden = !uploads.some(over);
   hide($("pause-all"), uploads.every(over), $("clear"));
@@ -350,7 +382,9 @@ async function showArrived({ id, size }, row, user) {
   try {
     const { status, parts } = await client.getUpload(id);
     const arrived = (parts ?? []).reduce((all, part) => all + part.size, 0);
-    if (status === "uploading") row.querySelector(".arrived").textContent = `${formatSize(arrived)} of ${formatSize(size)} arrived`;
+    if (status === "uploading" || status === "pending") {
+      row.querySelector(".arrived").textContent = `${arrived ? formatSize(arrived) : "nothing"} of ${formatSize(size)} arrived`;
+    }
     if (status === "aborted") client.forget(id);
   } catch (error) {
     if (GONE.has(error.code)) client.forget(id);
@@ -378,6 +412,7 @@ function offerRow(offer, user) {
     $("same-file").click();
   });
   discard.addEventListener("click", async () => {
+    if (!confirm(`Discard the unfinished upload of ${filename}? What has arrived is deleted.`)) return;
     notice();
     try {
       await clients.get(user).discard(id);
@@ -394,7 +429,7 @@ $("same-file").addEventListener("change", ({ target }) => {
   const [file] = target.files;
   const same = file && isSameFile(wanted, file);
   notice(same ? "" : `That is another file. To resume ${wanted.filename}, choose the same file, unchanged.`);
-  if (same) addFiles([file]);
+  if (same) addFiles([{ file, path: "" }]);
   target.value = "";
 });
 
@@ -475,6 +510,7 @@ async function openObject(user, key) {
 }
 
 async function deleteObject(user, key, row) {
+  if (!confirm(`Delete ${key.split("/").pop()}? It cannot be restored.`)) return;
   await clients.get(user).deleteObject(key);
   announce(`${key.split("/").pop()}: deleted`);
   if (view.user !== user) return;
@@ -482,6 +518,41 @@ async function deleteObject(user, key, row) {
   if (row.contains(document.activeElement)) (next ?? $("objects-heading")).focus();
   removeObject(key);
   showEnd();
+}
+
+// --- Folders ---
+
+/** Returns a path as an object key: in Unicode NFC, without characters that keys must not have. */
+const keyOf = (path) => path.normalize("NFC").replace(/[\p{Cc}\p{Cs}\\\ufffe\uffff]/gu, "_");
+
+/**
+ * Returns the files of a drop, also those in dropped folders, each with its path in the folder.
+ * Call it during the event: afterwards, the browser has emptied the drop.
+ */
+async function droppedFiles(transfer) {
+  const items = [...transfer.items].filter(({ kind }) => kind === "file");
+  const dropped = items.map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
+  const found = await Promise.all(
+    dropped.map(({ entry, file }) => (entry?.isDirectory ? filesBelow(entry) : [{ file, path: "" }])),
+  );
+  return found.flat();
+}
+
+async function filesBelow(folder) {
+  const reader = folder.createReader();
+  const read = () => new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+  const files = [];
+  // Entries come in batches, until one is empty.
+  for (let entries = await read(); entries.length; entries = await read()) {
+    for (const entry of entries) {
+      if (entry.isDirectory) files.push(...(await filesBelow(entry)));
+      else {
+        const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+        files.push({ file, path: entry.fullPath.replace(/^\//, "") });
+      }
+    }
+  }
+  return files;
 }
 
 // --- The page ---
@@ -500,15 +571,18 @@ document.addEventListener("drop", (event) => {
   if (!carriesFiles(event)) return;
   event.preventDefault();
   $("drop").classList.remove("over");
-  const items = [...event.dataTransfer.items].filter((item) => item.kind === "file");
-  const files = items.filter((item) => !item.webkitGetAsEntry()?.isDirectory).map((item) => item.getAsFile());
-  notice(files.length < items.length ? "Folders are skipped. Drop the files in them instead." : "");
-  addFiles(files);
+  notice();
+  droppedFiles(event.dataTransfer).then(addFiles, (error) => notice(`Could not read the folder: ${error.message}`));
 });
-$("files").addEventListener("change", ({ target }) => {
-  addFiles(target.files);
-  target.value = ""; // allows choosing the same file again
-});
+for (const id of ["files", "folder"]) {
+  $(id).addEventListener("change", ({ target }) => {
+    notice();
+    addFiles([...target.files].map((file) => ({ file, path: file.webkitRelativePath })));
+    target.value = ""; // allows choosing the same file again
+  });
+}
+$("choose-folder").addEventListener("click", () => $("folder").click());
+$("choose-folder").hidden = !("webkitdirectory" in $("folder")); // some phones have no folders
 $("clear").addEventListener("click", () => dismiss(uploads.filter(over)));
 $("pause-all").addEventListener("click", () => {
   const running = uploads.filter(active);
@@ -527,7 +601,7 @@ try {
   await loadTokens();
   const [radio] = [...tokens.keys()].map(addUser);
   radio.click();
-  for (const id of ["files", "refresh"]) $(id).disabled = false;
+  for (const id of ["files", "choose-folder", "refresh"]) $(id).disabled = false;
 } catch (error) {
   notice(`Could not load the demo users: ${error.message}. Reload the page to try again.`);
 }

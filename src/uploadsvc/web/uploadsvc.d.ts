@@ -46,7 +46,10 @@ export class UploadTask implements PromiseLike<Completed> {
     get progress(): Progress;
     /** Id of the upload; null until it is created. */
     get id(): string | null;
-    /** Stops sending and keeps what arrived. Does nothing once the upload has ended. */
+    /**
+     * Stops sending and keeps what arrived. Parts on their way still arrive, unless they stall. A file sent in one
+     * request is sent again from its start. Does nothing once the upload has ended.
+     */
     pause(): void;
     /** Continues a paused upload. */
     resume(): void;
@@ -126,6 +129,10 @@ export type Progress = {
      * seconds at that rate; null while unknown
      */
     remaining: number | null;
+    /**
+     * seconds since the last bytes were sent; reported every second while S3 takes none
+     */
+    idle: number;
 };
 /**
  * a failed request that will be sent again
@@ -154,7 +161,7 @@ export type UploadRequest = {
      */
     filename?: string | null | undefined;
     /**
-     * by default, the file's
+     * by default, the file's, with `charset=utf-8` if it is UTF-8 text
      */
     content_type?: string | null | undefined;
     policy?: string | null | undefined;
@@ -289,6 +296,7 @@ export type Unfinished = {
      */
     last_modified: number;
     policy: string | null;
+    relative_key: string | null;
     /**
      * the algorithm to pass again; null if none was named
      */

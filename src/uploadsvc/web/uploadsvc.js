@@ -9,6 +9,11 @@
  * time. Failed requests are retried. If the page closes during an upload, choose the same file again to
  * resume it.
  *
+ * A file must not change while it is sent: the module checks its size and date before it completes an upload.
+ * With `checksum: "crc32"`, S3 also compares the bytes.
+ *
+ * Runs in browsers of 2023 and later: Chrome and Edge 111, Firefox 115, Safari 16.4, also on phones.
+ *
  * Requests and responses have the field names of the HTTP API, which `/docs` on the service describes.
  * A page's content security policy needs the service and the bucket in `connect-src`. With `blob:` in
  * `worker-src`, checksums are computed in a worker; without it, in the page.
@@ -43,6 +48,7 @@
  * @property {number} total bytes; equal to `loaded` once all are sent
  * @property {number | null} rate bytes per second over the last seconds; null while unknown
  * @property {number | null} remaining seconds at that rate; null while unknown
+ * @property {number} idle seconds since the last bytes were sent; reported every second while S3 takes none
  *
  * @typedef {object} Retry a failed request that will be sent again
  * @property {number} attempt number of consecutive failures
@@ -53,7 +59,7 @@
  *
  * @typedef {object} UploadRequest body of `POST /v1/uploads`; the service chooses what is omitted
  * @property {string | null} [filename] by default, the file's
- * @property {string | null} [content_type] by default, the file's
+ * @property {string | null} [content_type] by default, the file's, with `charset=utf-8` if it is UTF-8 text
  * @property {string | null} [policy]
  * @property {"auto" | "put" | "post" | "multipart" | null} [method]
  * @property {string | null} [relative_key]
@@ -103,6 +109,7 @@
  * @property {number} size bytes
  * @property {number} last_modified `File.lastModified`, in milliseconds
  * @property {string | null} policy
+ * @property {string | null} relative_key
  * @property {OwnAlgorithm | null} checksum the algorithm to pass again; null if none was named
  * @property {string} started_at
  * @property {string} expires_at end of the time in which it can be resumed
@@ -171,8 +178,17 @@ const MIN_COMPLETE_RETRIES = 60;
 /** Seconds without activity. */
 const TIMEOUT = 60;
 
+/** Seconds without activity once an upload is paused. */
+const PAUSED_TIMEOUT = 5;
+
 /** Milliseconds over which the rate is measured. */
 const RATE_WINDOW = 8000;
+
+/** Milliseconds between reports while S3 takes no bytes. */
+const IDLE_REPORT = 1000;
+
+/** Largest text file that is read to find its encoding. */
+const DECODED = 8 * MIB;
 
 /** Largest file whose checksum is computed before the upload; above it, each part's is computed on the way. */
 const HASHED_FIRST = 64 * MIB;
@@ -222,9 +238,9 @@ export class UploadError extends Error {
 
 const aborted = () => new UploadError("aborted", "The upload was cancelled");
 
-/** @param {unknown} [cause] */
-const unreadable = (cause) =>
-  new UploadError("file_unreadable", "The file cannot be read: it was changed, moved or deleted", { cause });
+/** @param {unknown} [cause] @param {string} [more] end of the message */
+const unreadable = (cause, more = "") =>
+  new UploadError("file_unreadable", `The file cannot be read: it was changed, moved or deleted${more}`, { cause });
 
 /** @template T @param {Promise<T>} reading @returns {Promise<T>} */
 async function readable(reading) {
@@ -302,6 +318,18 @@ function unlessAborted(promise, signal) {
   });
 }
 
+/**
+ * Aborts a controller as soon as a signal is. Safari before 17.4 has no `AbortSignal.any`.
+ * @param {AbortController} controller @param {AbortSignal | undefined} signal
+ * @returns {() => void} call it once the controller is no longer needed
+ */
+function abortWith(controller, signal) {
+  const abort = () => controller.abort();
+  if (signal?.aborted) abort();
+  signal?.addEventListener("abort", abort);
+  return () => signal?.removeEventListener("abort", abort);
+}
+
 /** Calls one of the page's callbacks. @param {Function | undefined} callback @param {unknown} argument */
 function notify(callback, argument) {
   try {
@@ -369,12 +397,14 @@ class Api {
     const headers = { Accept: "application/json" };
     if (token) headers.Authorization = `Bearer ${token}`;
     if (body) headers["Content-Type"] = "application/json";
-    const deadline = AbortSignal.timeout(timeout * 1000);
+    const controller = new AbortController();
+    const letGo = abortWith(controller, signal);
+    const timer = setTimeout(() => controller.abort(), timeout * 1000);
     const init = {
       method,
       headers,
       credentials: this.#credentials,
-      signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
+      signal: controller.signal,
       body: JSON.stringify(body),
     };
     try {
@@ -386,6 +416,9 @@ class Api {
       if (signal?.aborted) throw aborted();
       const details = { cause, origin: this.#origin };
       throw new UploadError("network_error", "The upload service could not be reached", details);
+    } finally {
+      clearTimeout(timer);
+      letGo();
     }
   }
 
@@ -405,11 +438,12 @@ class Api {
  * Sends bytes to S3, by XMLHttpRequest because fetch does not report upload progress.
  * @param {StorageRequest} request
  * @param {{ size: number, signal: AbortSignal, timeout: number, answered: Set<string>,
- *   onLoaded?: ((bytes: number) => void) | undefined }} options `size` of the file in the request, in bytes;
- *   `timeout` in seconds without progress, which applies only with `onLoaded`; `answered` gains S3's origin
+ *   onLoaded?: (bytes: number) => void, paused?: AbortSignal }} options `size` of the file in the request, in
+ *   bytes; `timeout` in seconds without progress, which applies only with `onLoaded`, and is short once `paused`
+ *   is aborted; `answered` gains S3's origin
  * @returns {Promise<void>}
  */
-function send({ method, url, headers = {}, body }, { size, signal, timeout, onLoaded, answered }) {
+function send({ method, url, headers = {}, body }, { size, signal, timeout, onLoaded, answered, paused }) {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(aborted());
     const xhr = new XMLHttpRequest();
@@ -417,7 +451,7 @@ function send({ method, url, headers = {}, body }, { size, signal, timeout, onLo
     let timer = 0;
     const restartTimer = () => {
       clearTimeout(timer);
-      timer = setTimeout(abort, timeout * 1000);
+      timer = setTimeout(abort, (paused?.aborted ? Math.min(timeout, PAUSED_TIMEOUT) : timeout) * 1000);
     };
     const { origin } = new URL(url);
     const failed = () => new UploadError("network_error", "The connection to the storage failed", { origin });
@@ -427,6 +461,7 @@ function send({ method, url, headers = {}, body }, { size, signal, timeout, onLo
     for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
     if (onLoaded) {
       restartTimer();
+      paused?.addEventListener("abort", restartTimer);
       xhr.upload.onprogress = ({ loaded, total }) => {
         restartTimer();
         // A form's other fields precede the file and do not count.
@@ -445,6 +480,7 @@ function send({ method, url, headers = {}, body }, { size, signal, timeout, onLo
     xhr.onloadend = () => {
       clearTimeout(timer);
       signal.removeEventListener("abort", abort);
+      paused?.removeEventListener("abort", restartTimer);
     };
     xhr.send(body);
   });
@@ -553,7 +589,9 @@ class ChecksumWorker {
 function fingerprintOf(base, file, request) {
   if (!(file instanceof File)) return null;
   const { expires_in, ...same } = request;
-  const facts = [file.webkitRelativePath || file.name, file.lastModified];
+  // With a key of its own, a file is the same whether it was chosen alone or in its folder.
+  const place = (!request.relative_key && file.webkitRelativePath) || file.name;
+  const facts = [place, file.lastModified];
   return JSON.stringify([base, facts, file.size, file.type, same]);
 }
 
@@ -695,6 +733,8 @@ class ProgressMeter {
   sent = 0;
   /** @type {[number, number][]} times, and the bytes sent by then */
   #samples = [];
+  /** When bytes were last sent. */
+  #moved = performance.now();
 
   /** @param {number} total */
   constructor(total) {
@@ -708,13 +748,18 @@ class ProgressMeter {
     this.#samples = [];
   }
 
+  /** Counts time from now. */
+  begin() {
+    this.#moved = performance.now();
+    this.#samples.push([this.#moved, this.sent]);
+  }
+
   /** @param {number} part @param {number} bytes of it that were sent */
   move(part, bytes) {
     this.sent += Math.max(0, bytes - (this.#inFlight.get(part) ?? 0));
     this.#inFlight.set(part, bytes);
-    const now = performance.now();
-    this.#samples.push([now, this.sent]);
-    while (now - (this.#samples[0]?.[0] ?? now) > RATE_WINDOW) this.#samples.shift();
+    this.#moved = performance.now();
+    this.#samples.push([this.#moved, this.sent]);
   }
 
   /** @param {number} part @param {number} bytes its size; 0 if it failed */
@@ -728,11 +773,16 @@ class ProgressMeter {
   read() {
     let loaded = this.#done;
     for (const bytes of this.#inFlight.values()) loaded += bytes;
+    // The last byte counts only once S3 has answered: the browser has sent it when it is in a buffer.
+    if (this.#inFlight.size) loaded = Math.max(0, Math.min(loaded, this.total - 1));
+    const now = performance.now();
+    while (now - (this.#samples[0]?.[0] ?? now) > RATE_WINDOW) this.#samples.shift();
     const [first, last] = [this.#samples[0], this.#samples.at(-1)];
-    const seconds = first && last ? (last[0] - first[0]) / 1000 : 0;
-    const rate = first && last && seconds > 0 ? (last[1] - first[1]) / seconds : null;
+    // Until now, not until the last sample: the rate falls while nothing is sent.
+    const rate = first && last && last[0] > first[0] ? (1000 * (last[1] - first[1])) / (now - first[0]) : null;
     const left = this.total - loaded;
-    return { loaded, total: this.total, rate, remaining: left === 0 ? 0 : rate ? left / rate : null };
+    const remaining = left === 0 ? 0 : rate ? left / rate : null;
+    return { loaded, total: this.total, rate, remaining, idle: (now - this.#moved) / 1000 };
   }
 }
 
@@ -816,6 +866,10 @@ class Transfer {
   #meter;
   #service;
   #options;
+  #chosen;
+  /** Requests on their way. */
+  #running = 0;
+  #reporter = 0;
 
   /** @param {Service} service @param {Blob} file @param {TaskOptions} options */
   constructor(service, file, options) {
@@ -823,6 +877,22 @@ class Transfer {
     this.#service = service;
     this.#options = options;
     this.#meter = new ProgressMeter(file.size);
+    this.#chosen = this.#version();
+  }
+
+  /**
+   * Throws "file_unreadable" if the file is no longer the one that was chosen. Browsers read a file while they
+   * send it: without this check, a file that is written meanwhile could be stored as a mix of old and new bytes.
+   */
+  async checkUnchanged() {
+    // Chromium then compares the file's date with that at its choice. In Safari, size and date are current.
+    const { byteLength } = await readable(this.file.slice(-1).arrayBuffer());
+    if (byteLength !== Math.min(1, this.file.size) || this.#version() !== this.#chosen) throw unreadable();
+  }
+
+  #version() {
+    const { file } = this;
+    return `${file.size} ${file instanceof File ? file.lastModified : ""}`;
   }
 
   get progress() {
@@ -869,27 +939,45 @@ class Transfer {
    * Sends one request and counts its bytes as part `number`.
    * @param {number} number @param {number} size
    * @param {StorageRequest} request @param {AbortSignal} signal
-   * @param {boolean} [silent] count the bytes only once all have arrived
+   * @param {{ silent?: boolean, paused?: AbortSignal }} [how] `silent` counts the bytes only once all have
+   *   arrived; once `paused` is aborted, the request must not stall
    */
-  async send(number, size, request, signal, silent = false) {
+  async send(number, size, request, signal, { silent = false, paused } = {}) {
     /** @param {number} bytes */
     const onLoaded = (bytes) => {
       this.#meter.move(number, bytes);
-      // Report the last byte only when S3 has answered.
-      if (this.#meter.read().loaded < this.file.size) this.report();
+      this.report();
     };
+    this.#start();
     try {
       const { answered } = this.#service;
-      const listener = silent ? undefined : onLoaded;
-      await send(request, { size, signal, timeout: this.#options.timeout, onLoaded: listener, answered });
+      const { timeout } = this.#options;
+      const listener = silent ? {} : { onLoaded };
+      await send(request, { size, signal, timeout, answered, ...listener, ...(paused && { paused }) });
       this.arrived.add(number);
       this.#meter.end(number, size);
     } catch (error) {
       this.#meter.end(number, 0);
       throw error;
     } finally {
+      this.#stop();
       this.report();
     }
+  }
+
+  /** Reports, while requests run, that S3 takes no bytes: no progress event does. */
+  #start() {
+    this.#running += 1;
+    if (this.#running > 1) return;
+    this.#meter.begin();
+    this.#reporter = setInterval(() => {
+      if (1000 * this.progress.idle >= IDLE_REPORT) this.report();
+    }, IDLE_REPORT);
+  }
+
+  #stop() {
+    this.#running -= 1;
+    if (!this.#running) clearInterval(this.#reporter);
   }
 }
 
@@ -920,7 +1008,7 @@ class SingleSender {
     while (!transfer.arrived.has(1)) {
       const { sent } = transfer;
       try {
-        await transfer.send(1, transfer.file.size, this.#request(upload), signal, silent);
+        await transfer.send(1, transfer.file.size, this.#request(upload), signal, { silent });
       } catch (error) {
         // Without a progress listener a form needs no preflight, which some stores do not answer.
         silent = upload.method === "post" && transfer.sent === sent;
@@ -970,6 +1058,7 @@ class PartSender {
   #checksums;
   #algorithm;
   #concurrency;
+  #life;
   /** @type {Map<number, SignedPart>} */
   #signed = new Map();
   #signedUntil;
@@ -979,29 +1068,40 @@ class PartSender {
   /**
    * @param {Transfer} transfer @param {Retrier} retrier @param {ChecksumWorker} checksums
    * @param {MultipartUpload} upload
-   * @param {{ algorithm: OwnAlgorithm | null, concurrency: number }} options `algorithm` of the parts' checksums
+   * @param {{ algorithm: OwnAlgorithm | null, concurrency: number, life: AbortSignal }} options `algorithm` of
+   *   the parts' checksums; `life` is aborted on cancellation
    */
-  constructor(transfer, retrier, checksums, upload, { algorithm, concurrency }) {
+  constructor(transfer, retrier, checksums, upload, { algorithm, concurrency, life }) {
     this.#transfer = transfer;
     this.#retrier = retrier;
     this.#checksums = checksums;
     this.#algorithm = algorithm;
     this.#concurrency = concurrency;
+    this.#life = life;
     this.upload = upload;
     this.#signedUntil = Date.parse(upload.expires_at);
     for (const part of upload.parts) this.#signed.set(part.part_number, part);
   }
 
-  /** Sends all parts that have not arrived. @param {AbortSignal} signal */
+  /**
+   * Sends all parts that have not arrived. A pause starts no other part, and lets those on their way arrive: S3
+   * does not keep half a part.
+   * @param {AbortSignal} signal aborted on pause and on cancellation
+   */
   async send(signal) {
     const missing = Array.from({ length: this.upload.part_count }, (_, index) => index + 1).filter(
       (number) => !this.#transfer.arrived.has(number),
     );
-    const stop = new AbortController();
-    const either = AbortSignal.any([signal, stop.signal]);
+    const [sending, waiting] = [new AbortController(), new AbortController()];
+    const links = [
+      abortWith(sending, this.#life),
+      abortWith(waiting, signal),
+      abortWith(waiting, sending.signal),
+    ];
     const sendNext = async () => {
       for (let number = missing.shift(); number !== undefined; number = missing.shift()) {
-        if (await this.#sendPart(number, missing, either)) continue;
+        if (waiting.signal.aborted) throw aborted();
+        if (await this.#sendPart(number, missing, waiting.signal, sending.signal)) continue;
         missing.length = 0; // S3 no longer knows the upload; completion tells whether it is stored or lost
       }
     };
@@ -1009,22 +1109,27 @@ class PartSender {
     try {
       await Promise.all(lanes);
     } catch (error) {
-      stop.abort();
+      if (!signal.aborted) sending.abort();
       await Promise.allSettled(lanes);
       throw error;
+    } finally {
+      for (const unlink of links) unlink();
     }
   }
 
   /**
-   * @param {number} number @param {readonly number[]} following @param {AbortSignal} signal
+   * @param {number} number @param {readonly number[]} following
+   * @param {AbortSignal} signal aborted when this part need not be started or tried again
+   * @param {AbortSignal} sending aborted when it must not be sent to its end
    * @returns {Promise<boolean>} whether S3 still knows the upload
    */
-  async #sendPart(number, following, signal) {
+  async #sendPart(number, following, signal, sending) {
     const body = this.#transfer.slice(this.upload, number);
     for (let failures = 0, refused = 0; ; ) {
       try {
         const { url, headers } = await this.#signedPart(number, following, signal);
-        await this.#transfer.send(number, body.size, { method: "PUT", url, headers, body }, signal);
+        const request = { method: "PUT", url, headers, body };
+        await this.#transfer.send(number, body.size, request, sending, { paused: signal });
         return true;
       } catch (error) {
         if (error instanceof UploadError && error.code === "storage_rejected") {
@@ -1090,6 +1195,24 @@ class PartSender {
 }
 
 // --- Creating an upload ---
+
+/**
+ * Returns the type of a file. UTF-8 text gets a `charset`: browsers show text without one in a legacy encoding.
+ * ASCII needs none, HTML declares its own, and nothing is claimed of other text.
+ * @param {Blob} file @returns {Promise<string | null>}
+ */
+async function typeOf(file) {
+  const { type, size } = file;
+  if (!/^text\/(?!html$|javascript$|xml$)[^;]+$/.test(type) || size > DECODED) return type || null;
+  const bytes = new Uint8Array(await readable(file.arrayBuffer()));
+  if (bytes.every((byte) => byte < 0x80)) return type;
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return `${type}; charset=utf-8`;
+  } catch {
+    return type;
+  }
+}
 
 /** Creates the upload of one file, or resumes the one that an earlier page started. */
 class UploadStarter {
@@ -1190,11 +1313,12 @@ class UploadStarter {
    * @param {{ algorithm: string, value: string | null } | null | undefined} checksum
    * @returns {Promise<Upload>}
    */
-  #post(checksum) {
+  async #post(checksum) {
     this.#enter("creating");
     const filename = this.#file instanceof File ? this.#file.name : null;
     const { checksum: _, ...request } = this.#request;
-    const base = { filename, content_type: this.#file.type || null, size: this.#file.size, ...request };
+    const content_type = request.content_type === undefined ? await typeOf(this.#file) : null;
+    const base = { filename, content_type, size: this.#file.size, ...request };
     const body = checksum ? { ...base, checksum } : base;
     // Cancellation ends the retries but not the call: only an upload whose id is known can be aborted.
     return this.#retrier.run(() => this.#retrier.call("POST", "/v1/uploads", { body }), this.#life);
@@ -1219,6 +1343,7 @@ class UploadStarter {
       size,
       last_modified: lastModified,
       policy: this.#request.policy ?? null,
+      relative_key: this.#request.relative_key ?? null,
       checksum: typeof this.#request.checksum === "string" ? this.#request.checksum : null,
       started_at: new Date().toISOString(),
       expires_at: upload_expires_at,
@@ -1243,6 +1368,7 @@ class Uploader {
   #parts = null;
   /** @type {Promise<Upload> | null} */
   #started = null;
+  #life;
 
   /**
    * @param {Service} service @param {File | Blob} file @param {UploadRequest} request
@@ -1254,6 +1380,7 @@ class Uploader {
     this.#service = service;
     this.#options = options;
     this.#enter = task.enter;
+    this.#life = task.life;
     this.#retrier = new Retrier(service, file, options);
     this.#transfer = new Transfer(service, file, options);
     this.#starter = new UploadStarter(service, file, request, this.#retrier, task);
@@ -1276,6 +1403,7 @@ class Uploader {
       this.#enter("uploading");
       this.#transfer.report();
       await this.#send(signal);
+      await this.#checkFile();
       this.#enter("completing");
       try {
         return await this.#complete(signal);
@@ -1322,7 +1450,8 @@ class Uploader {
   #use(upload) {
     this.upload = upload;
     if (upload.method === "multipart") {
-      const options = { algorithm: this.#starter.algorithm, concurrency: this.#options.concurrency };
+      const { concurrency } = this.#options;
+      const options = { algorithm: this.#starter.algorithm, concurrency, life: this.#life };
       const { checksums } = this.#service;
       this.#parts = new PartSender(this.#transfer, this.#retrier, checksums, upload, options);
     }
@@ -1345,6 +1474,20 @@ class Uploader {
     const { retries: asked } = this.#options;
     const retries = asked && Math.max(asked, MIN_COMPLETE_RETRIES);
     return this.#retrier.run(() => this.#retrier.call("POST", path, { body: {}, signal }), signal, retries);
+  }
+
+  /** Deletes what was sent if the file has changed meanwhile. */
+  async #checkFile() {
+    try {
+      await this.#transfer.checkUnchanged();
+    } catch (error) {
+      const upload = /** @type {Upload} */ (this.upload);
+      this.#service.resumeStore.forget(upload.id);
+      this.#started = null; // sending the file again needs a new upload
+      const kept = () => unreadable(error, ". What was sent may stay in the storage, without a receipt");
+      await this.#retrier.call("DELETE", pathOf(upload)).catch(() => Promise.reject(kept()));
+      throw error;
+    }
   }
 
   /** Asks the service again which parts arrived. @param {AbortSignal} signal */
@@ -1424,7 +1567,10 @@ export class UploadTask {
     return this.#uploader.upload?.id ?? null;
   }
 
-  /** Stops sending and keeps what arrived. Does nothing once the upload has ended. */
+  /**
+   * Stops sending and keeps what arrived. Parts on their way still arrive, unless they stall. A file sent in one
+   * request is sent again from its start. Does nothing once the upload has ended.
+   */
   pause() {
     if (this.#gate || this.#isOver) return;
     let open = () => {};

@@ -41,6 +41,7 @@ async def demo_page(browser: Browser, demo_url: str) -> AsyncIterator[DemoPage]:
     page = await context.new_page()
     page.on("console", heard)
     page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("dialog", lambda dialog: dialog.accept())
     async with httpx.AsyncClient(trust_env=False) as api, asyncio.timeout(60):
         await page.goto(demo_url)
         await page.get_by_role("radio", name="alice").wait_for(state="attached")

@@ -163,7 +163,7 @@ async def test_the_keyboard_suffices(
             break
         await press("Tab")
     await press("Enter")
-    await expect(opened.row_state(names[0])).to_have_text("paused at 0 %")
+    await expect(opened.row_state(names[0])).to_have_text("paused before anything arrived")
     await expect(opened.button("Resume", names[0])).to_be_focused()
     await press("Space")
     await expect(opened.button("Pause", names[0])).to_be_focused()

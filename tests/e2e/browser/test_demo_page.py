@@ -87,9 +87,16 @@ async def test_open_serves_the_bytes(demo_page: DemoPage, name: str) -> None:
 
 
 async def test_delete_removes_the_object(demo_page: DemoPage, name: str) -> None:
-    """From the page, from S3 and from a refreshed list."""
+    """From the page, from S3 and from a refreshed list, once the user has confirmed it."""
     await demo_page.choose((name, CONTENT))
     await finished(demo_page, name)
+    await demo_page.page.evaluate(
+        "() => { globalThis.ask = confirm; globalThis.confirm = (text) => { globalThis.asked = text; }; }"
+    )
+    await demo_page.object(name).get_by_role("button", name=re.compile("Delete")).click()
+    assert await demo_page.page.evaluate("asked") == f"Delete {name}? It cannot be restored."
+    assert await demo_page.stored("alice", name) == [CONTENT]
+    await demo_page.page.evaluate("() => { globalThis.confirm = ask; }")
     await demo_page.object(name).get_by_role("button", name=re.compile("Delete")).click()
     await expect(demo_page.object(name)).to_have_count(0)
     assert await demo_page.stored("alice", name) == []

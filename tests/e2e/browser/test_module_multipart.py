@@ -108,18 +108,26 @@ async def test_resumes_after_the_tab_was_closed(scene: Stage) -> None:
 
 
 async def test_pause_and_resume(scene: Stage) -> None:
-    """A pause aborts requests in progress, keeps what arrived and sends nothing until resumed."""
+    """A pause lets parts on their way arrive, gives up those that stall, and starts no other."""
     tab = await scene.open()
-    await half_way(scene, tab, asyncio.Event())
+    event = asyncio.Event()
+    stalled = asyncio.Event()
+    hold = {1: Hold(until=event, after=1 * MIB), 2: Hold(until=stalled, after=1 * MIB)}
+    scene.line.rule = lambda one: hold.get(one.part_number or 0)
+    await tab.begin(SIZE, {"concurrency": 2})
+    await scene.line.until(lambda: [one.sent for one in scene.line.sent()].count(MIB) == 2)
+    await tab.until("told.task.progress.idle > 1")  # no more fits into the buffers on the way
     await tab.page.evaluate("told.task.pause()")
-    await tab.until(f"told.task.progress.loaded === {2 * PART_SIZE}")
+    event.set()
+    await scene.line.until(lambda: scene.line.stored_parts() == [1])
+    await tab.until(f"told.task.progress.loaded === {PART_SIZE}")
     assert await tab.page.evaluate("told.task.state") == "paused"
     scene.line.rule = lambda _: None
-    before = len(scene.line.sent())
+    assert len(scene.line.sent()) == 2
     assert len(scene.calls()) == 1
     await tab.page.evaluate("told.task.resume()")
     await assert_whole(scene, tab)
-    assert sorted(one.part_number or 0 for one in scene.line.sent()[before:]) == [3, 4, 5]
+    assert sorted(one.part_number or 0 for one in scene.line.sent()[2:]) == [2, 3, 4, 5]
     assert scene.line.stored_parts() == PARTS
     states = ["creating", "uploading", "paused", "queued", "uploading", "completing", "stored"]
     assert await tab.told("states") == states

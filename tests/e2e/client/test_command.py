@@ -29,16 +29,12 @@ async def test_a_line_for_each_file(term: Terminal) -> None:
 
 
 async def test_what_is_no_file(term: Terminal) -> None:
-    """Directories, pipes, files that may not be read."""
+    """Pipes, files that are not there."""
     pipe = term.directory / "pipe"
     os.mkfifo(pipe)
-    done = await term.run("--json", term.directory, pipe, term.directory / "none")
+    done = await term.run("--json", pipe, term.directory / "none")
     assert done.status == 1
     problems = {line["file"]: line["problem"] for line in done.lines}
-    assert problems[str(term.directory)] == {
-        "code": "not_a_file",
-        "detail": "This is a directory; name the files in it.",
-    }
     assert problems[str(pipe)]["code"] == "not_a_file"
     assert problems[str(term.directory / "none")]["code"] == "file_not_found"
     assert term.line.exchanges == []
@@ -123,12 +119,20 @@ async def test_what_answers_is_no_uploadsvc(term: Terminal) -> None:
     """S3 itself, for one."""
     done = await term.run("--json", term.file(10), UPLOADSVC_URL=term.proxy.url)
     assert (done.status, done.lines[0]["problem"]["code"]) == (1, "unexpected_answer")
+    detail = done.lines[0]["problem"]["detail"]
+    assert "This is not an uploadsvc" in detail
+    assert "as S3 does. --url takes the address of the service" in detail
 
 
 async def test_a_service_that_is_not_there(term: Terminal) -> None:
-    """After the retries that were asked for."""
-    done = await term.run("--json", "--retries", 1, term.file(10), UPLOADSVC_URL="http://127.0.0.1:9")
-    assert (done.status, done.lines[0]["problem"]["code"]) == (1, "network_error")
+    """It is said once for all files, which fail after the retries that were asked for."""
+    paths = [term.file(10, name) for name in ("a.bin", "b.bin")]
+    done = await term.run("--json", "--retries", 1, *paths, UPLOADSVC_URL="http://127.0.0.1:9/up")
+    assert [line["problem"]["code"] for line in done.lines] == ["network_error"] * 2
+    assert done.status == 1
+    said = "The service at http://127.0.0.1:9 cannot be reached: Connection refused."
+    assert done.lines[0]["problem"]["detail"] == said
+    assert done.err == f"uploadsvc: {said} Trying again.\n"
 
 
 async def test_bars_go_to_standard_error(term: Terminal) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 from tests.support.fault_proxy import Cut, Exchange, Fault, Hold, LoseAnswer
-from tests.support.terminal import MIB, PART_SIZE, Result, Terminal, all_over
+from tests.support.servers import S3Server
+from tests.support.terminal import MIB, PART_SIZE, Result, Terminal, all_over, terminal
 
 SIZE = 60_000_000
 PARTS = 12
@@ -142,8 +143,10 @@ async def test_a_changed_file_starts_over(term: Terminal) -> None:
     assert await term.unfinished() == 0
 
 
-@pytest.mark.parametrize("size", [100, 12 * MIB])
-async def test_a_file_that_changes_while_it_is_sent_is_not_stored(term: Terminal, size: int) -> None:
+@pytest.mark.parametrize(("policy", "size"), [("default", 100), ("forms", 100), ("default", 12 * MIB)])
+async def test_a_file_that_changes_while_it_is_sent_is_not_stored(
+    term: Terminal, policy: str, size: int
+) -> None:
     """The bytes would be of no one state of it."""
     path = term.file(size)
 
@@ -153,11 +156,52 @@ async def test_a_file_that_changes_while_it_is_sent_is_not_stored(term: Terminal
         os.utime(path, ns=(1, 1))
 
     term.proxy.rule = change
-    failed = await term.run("--json", path)
+    failed = await term.run("--json", "--policy", policy, path)
     assert failed.status == 1
     assert failed.lines[0]["problem"]["code"] == "file_changed"
     assert await term.unfinished() == 0
     assert await term.stored() == []
+
+
+async def test_a_changed_file_that_may_not_be_deleted_is_not_completed(
+    seaweedfs: S3Server, tmp_path: Path
+) -> None:
+    """And the message says that it stays."""
+    async with terminal(seaweedfs, tmp_path, delete=False) as term:
+        path = term.file(100)
+
+        def change(_: Exchange) -> None:
+            path.write_bytes(b"o" * 100)
+
+        term.proxy.rule = change
+        failed = await term.run(path)
+        assert failed.status == 1
+        assert "without a receipt" in failed.err
+        assert not any(one.target.endswith("/complete") for one in term.line.exchanges)
+
+
+@pytest.mark.parametrize("size", [0, 100])
+async def test_a_file_that_grows_is_not_cut(term: Terminal, size: int) -> None:
+    """It is written to its end after it was opened; an empty one is not stored as empty."""
+    path = term.file(size)
+
+    def grow(_: Exchange) -> None:
+        with path.open("ab") as file:
+            file.write(b"more")
+
+    term.proxy.rule = grow
+    failed = await term.run("--json", path)
+    assert (failed.status, failed.lines[0]["problem"]["code"]) == (1, "file_changed")
+    assert await term.stored() == []
+
+
+@pytest.mark.skipif(not Path("/proc/version").exists(), reason="Linux has /proc")
+async def test_a_file_of_another_size_than_it_says_is_not_sent(term: Terminal) -> None:
+    """The system says that a file of /proc is empty, and makes its bytes when it is read."""
+    failed = await term.run("--json", "/proc/version")
+    assert (failed.status, failed.lines[0]["problem"]["code"]) == (1, "not_a_file")
+    assert "upload a copy" in failed.lines[0]["problem"]["detail"]
+    assert term.line.exchanges == []
 
 
 async def test_a_file_that_becomes_shorter_is_not_stored(term: Terminal) -> None:

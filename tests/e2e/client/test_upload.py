@@ -118,6 +118,57 @@ async def test_a_key_is_taken_once_unless_overwriting(term: Terminal) -> None:
         assert await term.content(f"uploads/{term.user}/{key}") == second.read_bytes()
 
 
+async def test_folders_keep_their_structure(term: Terminal) -> None:
+    """Below a key of one's own choice, or the folder's name. Links to folders are not followed."""
+    folder = term.directory / "Ferien é"
+    (folder / "2026" / "leer").mkdir(parents=True)
+    for name in ("a.bin", "2026/a.bin", "2026/b\\c.bin"):
+        (folder / name).write_bytes(name.encode())
+    (folder / "again").symlink_to(folder)
+    keys = {"a.bin": "a.bin", "2026/a.bin": "2026/a.bin", "2026/b\\c.bin": "2026/b_c.bin"}
+    for start, options in (("Ferien é", ()), ("x/y", ("--relative-key", "x/y"))):
+        done = await term.run("--json", "--policy", "keys", folder, *options)
+        assert (done.status, done.err) == (0, ""), done
+        found = {line["file"]: line["key"] for line in done.lines}
+        assert found == {f"{folder}/{n}": f"uploads/{term.user}/{start}/{k}" for n, k in keys.items()}
+        for name in keys:
+            assert await term.content(found[f"{folder}/{name}"]) == name.encode()
+
+
+async def test_a_policy_that_chooses_keys_takes_the_files_of_folders(term: Terminal) -> None:
+    """And it is said that their structure is lost. Files named beside the folder are uploaded too."""
+    folder = term.directory / "photos"
+    folder.mkdir()
+    (folder / "a.bin").write_bytes(b"a")
+    done = await term.run(folder, folder / "a.bin", term.file(1, "b.bin"))
+    assert done.status == 0, done
+    assert done.err == "uploadsvc: the policy chooses keys itself, so folders are not kept\n"
+    assert sorted(key.rpartition("/")[2] for key in await term.stored()) == ["a.bin", "b.bin"]
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "content_type"),
+    [
+        ("Grüße".encode(), "note.TXT", "text/plain; charset=utf-8"),
+        ("Grüße".encode("latin-1"), "note.txt", "text/plain"),
+        ("Grüße".encode()[:3], "note.csv", "text/csv"),
+        (b"hello", "note.txt", "text/plain"),
+        ("Grüße".encode(), "note.bin", "application/octet-stream"),
+    ],
+)
+async def test_the_encoding_of_text_is_named(
+    term: Terminal, content: bytes, name: str, content_type: str
+) -> None:
+    """Only that of text which is UTF-8 and not ASCII; nothing is claimed of other bytes."""
+    path = term.directory / name
+    path.write_bytes(content)
+    done = await term.run("--json", path)
+    assert done.status == 0, done
+    async with term.server.client() as witness:
+        found = await witness.head_object(Bucket=term.server.bucket, Key=done.lines[0]["key"])
+    assert found["ContentType"] == content_type
+
+
 async def test_a_name_that_is_no_unicode(term: Terminal) -> None:
     """File systems have such; it is made safe on its way, and shown so that a terminal obeys nothing."""
     name = os.fsdecode(b"a\xff\x1b[31m.bin")

@@ -207,7 +207,7 @@ async def test_large_and_small_files_go_in_parts_of_one_size(scene: Stage) -> No
             "invalid_file_type",
             (
                 "page.html: Policy 'default' does not allow text/html; it allows */*. "
-                "Types that a browser would run must be named exactly."
+                "HTML, SVG, XML and JavaScript, which browsers run, must be named exactly."
             ),
         ),
         (

@@ -23,6 +23,7 @@ PART_SIZE: Final = 5 * MIB
 POLICIES: Final = {
     "default": {"max_size": "20MiB", "multipart_threshold": PART_SIZE, "part_size": PART_SIZE},
     "pictures": {"max_size": "1MiB", "content_types": ["image/png", "image/jpeg"]},
+    "folders": {"client_keys": True},
 }
 
 
@@ -103,6 +104,13 @@ class DemoPage:
         for event in ("dragover", "drop"):
             await zone.dispatch_event(event, {"dataTransfer": transfer})
 
+    async def drop_from_disk(self, *paths: Path) -> None:
+        """Drop files and folders onto the page, as a file manager does."""
+        session = await self.page.context.new_cdp_session(self.page)
+        data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+        for event in ("dragEnter", "dragOver", "drop"):
+            await session.send("Input.dispatchDragEvent", {"type": event, "x": 200, "y": 200, "data": data})
+
     async def stored(self, user: str, name: str) -> list[bytes]:
         """Read what S3 holds of a user's files of this name, by download URLs."""
         users = (await self.api.get(f"{self.base_url}/demo/users")).json()["users"]
@@ -179,6 +187,7 @@ async def open_page(
     page = await context.new_page()
     page.on("console", lambda said: errors.append(said.text) if said.type in {"error", "warning"} else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("dialog", lambda dialog: dialog.accept())
     with TemporaryDirectory() as directory:
         async with httpx.AsyncClient(trust_env=False) as api, asyncio.timeout(90):
             await page.goto(url)

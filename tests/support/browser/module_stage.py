@@ -178,13 +178,16 @@ def _without_id(target: str) -> str:
 
 
 @asynccontextmanager
-async def stage(server: S3Server, context: BrowserContext, clock: Clock) -> AsyncIterator[Stage]:
+async def stage(
+    server: S3Server, context: BrowserContext, clock: Clock, *, delete: bool = False
+) -> AsyncIterator[Stage]:
     """Run the page, the service and the lines between them.
 
     Args:
         server: Gets a bucket for this.
         context: Where tabs are opened.
         clock: The clock of the service.
+        delete: Whether callers may delete their objects.
     """
     csp: list[str] = []
     config: dict[str, str] = {}
@@ -195,6 +198,7 @@ async def stage(server: S3Server, context: BrowserContext, clock: Clock) -> Asyn
             s3={"public_endpoint_url": line.url},
             cors={"allow_origins": [app]},
             policies=POLICIES,
+            objects={"delete": delete},
         )
         await set_up(s3, settings)
         async with (

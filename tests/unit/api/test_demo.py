@@ -55,7 +55,7 @@ async def test_the_browser_module_is_always_served(demo: httpx.AsyncClient, plai
 
 async def test_the_browser_module_is_immutable_under_its_hash(plain: httpx.AsyncClient) -> None:
     """The hash is also the ETag. With an old hash, the current module is served, but not as immutable."""
-    answer = await plain.get(MODULE)
+    answer = await plain.get(MODULE, headers={"Accept-Encoding": "identity"})
     digest = answer.headers["etag"].strip('"')
     assert sha256(answer.content).hexdigest().startswith(digest)
     named = await plain.get(MODULE, params={"v": digest})
@@ -67,14 +67,52 @@ async def test_the_browser_module_is_immutable_under_its_hash(plain: httpx.Async
 
 @pytest.mark.parametrize("known", ["{}", "W/{}", '"other", {}', '"other",W/{}'])
 async def test_a_matching_etag_gets_304(plain: httpx.AsyncClient, known: str) -> None:
-    etag = (await plain.get(MODULE)).headers["etag"]
+    as_is = {"Accept-Encoding": "identity"}
+    etag = (await plain.get(MODULE, headers=as_is)).headers["etag"]
     for query, kept in (("", "no-cache"), (f"?v={etag.strip(chr(34))}", "immutable")):
-        answer = await plain.get(MODULE + query, headers={"If-None-Match": known.format(etag)})
+        answer = await plain.get(MODULE + query, headers={**as_is, "If-None-Match": known.format(etag)})
         assert (answer.status_code, answer.content) == (304, b"")
         assert answer.headers["etag"] == etag
         assert kept in answer.headers["cache-control"]
     other = await plain.get(MODULE, headers={"If-None-Match": '"other"'})
     assert other.status_code == 200
+
+
+@pytest.mark.parametrize("accepted", ["gzip", "br, GZIP;q=0.5", "*", "x-gzip", "deflate, *;q=0.1"])
+async def test_the_browser_module_is_compressed(plain: httpx.AsyncClient, accepted: str) -> None:
+    """Under an ETag of its own, since its bytes are others; caches keep the two apart."""
+    whole = await plain.get(MODULE, headers={"Accept-Encoding": "identity"})
+    answer = await plain.get(MODULE, headers={"Accept-Encoding": accepted})
+    assert (answer.headers["content-encoding"], answer.content) == ("gzip", whole.content)
+    assert int(answer.headers["content-length"]) < len(whole.content) / 3
+    assert answer.headers["etag"] == f'{whole.headers["etag"][:-1]}-gzip"'
+    for each in (whole, answer):
+        assert each.headers["vary"] == "Accept-Encoding"
+    headers = {"Accept-Encoding": accepted, "If-None-Match": answer.headers["etag"]}
+    known = await plain.get(MODULE, headers=headers)
+    assert (known.status_code, known.headers["etag"]) == (304, answer.headers["etag"])
+    assert known.headers["vary"] == "Accept-Encoding"
+    assert (await plain.get(MODULE, headers={**headers, "Accept-Encoding": "br"})).status_code == 200
+
+
+@pytest.mark.parametrize("accepted", ["", "identity", "gzip;q=0", "*;q=0.0", "*, gzip; q=0", "br, deflate"])
+async def test_the_browser_module_is_sent_as_it_is(plain: httpx.AsyncClient, accepted: str) -> None:
+    """To clients that do not take gzip."""
+    answer = await plain.get(MODULE, headers={"Accept-Encoding": accepted})
+    assert "content-encoding" not in answer.headers
+    assert answer.headers["vary"] == "Accept-Encoding"
+
+
+@pytest.mark.parametrize("accepted", ["gzip", "identity"])
+@pytest.mark.parametrize("path", ["/", MODULE, "/web/demo.css"])
+async def test_head_answers_as_get(demo: httpx.AsyncClient, path: str, accepted: str) -> None:
+    """With the same headers and no body."""
+    headers = {"Accept-Encoding": accepted}
+    got, asked = await demo.get(path, headers=headers), await demo.head(path, headers=headers)
+    assert (asked.status_code, asked.content) == (200, b"")
+    assert got.content != b""
+    assert {**asked.headers, "x-request-id": ""} == {**got.headers, "x-request-id": ""}
+    assert (await demo.head("/web/none.js")).status_code == 404
 
 
 async def test_only_allowed_origins_may_load_the_browser_module() -> None:

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from rich.progress import Progress
 
 from uploadsvc.client.api import Layout
-from uploadsvc.client.display import Bars, plain
+from uploadsvc.client.display import Bars, _speed_column, plain
 from uploadsvc.client.errors import Refused, Retries, Transient, s3_problem, service_problem
 from uploadsvc.client.file import Fingerprint, open_file
 from uploadsvc.client.resume import ResumeStore, SavedUpload, default_directory, state_name
@@ -169,6 +170,18 @@ def test_bars_show_what_is_there_and_what_is_sent() -> None:
         one.end()
     assert "[one]\\x1b: going on" in printed.getvalue()
     assert "2.0/8.0 MiB" in printed.getvalue()
+
+
+def test_rates_have_the_units_of_sizes() -> None:
+    """Rich mixes binary sizes and decimal rates."""
+    clock = iter(range(0, 1000, 10))
+    column = _speed_column()
+    bars = Progress(column, get_time=lambda: float(next(clock)), auto_refresh=False)
+    task = bars.add_task("film.mp4", total=100 * 1024**2)
+    assert str(column.render(bars.tasks[0])) == ""
+    for _ in range(3):
+        bars.advance(task, 30 * 1024**2)
+    assert str(column.render(bars.tasks[0])) == "3.0 MiB/s"
 
 
 def test_a_file_whose_time_was_set_back_is_another(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from uploadsvc.domain.characters import is_unsafe
 from uploadsvc.domain.disposition import content_disposition
 
 ANY = st.text(st.characters(exclude_categories=()), max_size=40)
@@ -28,6 +29,7 @@ def read_back(header: str) -> str:
 @example("a\\")
 @example("${filename}")
 @example("\ud800")
+@example("a\u202eb\u2066c\ufeffd\ufdd0e")
 def test_a_header_is_always_one_disposition_and_one_name(filename: str) -> None:
     """No filename adds a parameter, a line, a path or a form variable."""
     header = content_disposition("attachment", filename)
@@ -36,7 +38,8 @@ def test_a_header_is_always_one_disposition_and_one_name(filename: str) -> None:
     assert "${" not in header
     name = read_back(header)
     assert not set(name) & {"/", "\\"}
-    assert not any(unicodedata.category(c)[0] == "C" for c in name)
+    assert not any(is_unsafe(c) for c in name)
+    assert not set(name) & {"\u202e", "\u2066", "\ufeff", "\ufdd0"}
     assert len(name) <= 200
 
 
@@ -68,6 +71,11 @@ def test_an_ordinary_filename_survives(filename: str) -> None:
         ("gpj.\u202eexe", 'inline; filename="gpj.exe"'),
         ("a\r\nb", 'inline; filename="ab"'),
         ("x" * 300, f'inline; filename="{"x" * 200}"'),
+        ("日本.pdf", "inline; filename=\"file.pdf\"; filename*=UTF-8''%E6%97%A5%E6%9C%AC.pdf"),
+        ("日本.", "inline; filename=\"file\"; filename*=UTF-8''%E6%97%A5%E6%9C%AC."),
+        (".é", "inline; filename=\".e\"; filename*=UTF-8''.%C3%A9"),
+        ("می\u200cخ", "inline; filename=\"file\"; filename*=UTF-8''%D9%85%DB%8C%E2%80%8C%D8%AE"),
+        ("pay\u200cpal", 'inline; filename="paypal"'),
     ],
 )
 def test_the_header_is_as_documented(filename: str | None, header: str) -> None:

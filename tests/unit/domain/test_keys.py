@@ -145,6 +145,8 @@ def test_a_user_that_cannot_be_encoded_is_refused(user: str) -> None:
 @example("x" * 500 + ".tar.gz")
 @example("\U0001f600" * 100 + ".jpeg")
 @example("." * 300 + "a")
+@example("\u202e\u200da")
+@example("x" * 193 + "\u200déa.jpg")
 def test_every_filename_becomes_one_good_segment(filename: str) -> None:
     """A filename is never refused."""
     name = safe_filename(filename)
@@ -177,6 +179,17 @@ def test_every_filename_becomes_one_good_segment(filename: str) -> None:
         ("a  b\u3000c.txt", "a b c.txt"),
         ("x" * 300 + ".jpg", "x" * 196 + ".jpg"),
         ("é" * 150 + ".jpg", "é" * 98 + ".jpg"),
+        # Persian, Hindi and joined emoji need joiners; between ASCII letters they only hide a difference.
+        ("می\u200cشود.pdf", "می\u200cشود.pdf"),
+        ("क\u094d\u200dष.txt", "क\u094d\u200dष.txt"),
+        ("\U0001f468\u200d\U0001f4bb.png", "\U0001f468\u200d\U0001f4bb.png"),
+        ("pay\u200cpal.exe", "pay_pal.exe"),
+        ("\u200d\u200c", "__"),
+        # The cut takes the letter that the joiner belongs to.
+        ("x" * 193 + "\u200déa.jpg", "x" * 193 + "_.jpg"),
+        # Letters and emoji newer than Python's tables; not the code points that will never be visible.
+        ("\U0001faf1\U0001fae9\u0c5c.png", "\U0001faf1\U0001fae9\u0c5c.png"),
+        ("a\ufdd0\U0001ffff\u2065\ufff0\U000e0fffb", "a_____b"),
     ],
 )
 def test_filenames_are_made_safe_as_documented(filename: str, name: str) -> None:

@@ -206,6 +206,10 @@ def test_a_pattern_must_be_in_lower_case(value: str) -> None:
         (".jpg", media_types.DEFAULT),
         ("a.nothing", media_types.DEFAULT),
         ("a.jpg/", media_types.DEFAULT),
+        ("a.jfif", "image/jpeg"),
+        ("a.DNG", "image/x-adobe-dng"),
+        ("a.3gp", "video/3gpp"),
+        ("a.MTS", "video/mp2t"),
         ("", media_types.DEFAULT),
     ],
 )
@@ -219,3 +223,38 @@ def test_rdf_is_active() -> None:
     """Firefox renders it as XML and runs its scripts."""
     assert not allowed("text/rdf", frozenset({"*/*", "text/*"}))
     assert allowed("text/rdf", frozenset({"text/rdf"}))
+
+
+@pytest.mark.parametrize(
+    ("value", "patterns"),
+    [
+        ("image/jpg", {"image/png", "image/jpeg"}),
+        ("image/jpeg", {"image/jpg"}),
+        ("application/x-zip-compressed", {"application/zip"}),
+        ("audio/mp3", {"audio/mpeg"}),
+        ("audio/x-wav; codecs=1", {"audio/wav"}),
+        ("audio/wav", {"audio/vnd.wave"}),
+    ],
+)
+def test_another_name_of_an_allowed_format_is_allowed(value: str, patterns: set[str]) -> None:
+    assert allowed(parse(value), frozenset(patterns))
+    assert not allowed(parse(value), frozenset({"application/pdf"}))
+
+
+@given(st.sampled_from(sorted(media_types._OTHER_NAMES)))
+def test_no_other_name_lets_an_active_type_through(name: str) -> None:
+    """Nor is any group empty talk: each holds the name itself, in the form in which policies have it."""
+    group = media_types._OTHER_NAMES[name]
+    assert name in group
+    assert len(group) > 1
+    assert not any(is_active(other) for other in group)
+    assert all(parse_pattern(other) == other for other in group)
+
+
+def test_windows_names_a_csv_file_after_excel() -> None:
+    """Only a file that is called so: a workbook has the same type."""
+    excel, csv = "application/vnd.ms-excel", frozenset({"text/csv"})
+    assert allowed(excel, csv, filename="Sales.CSV")
+    assert not allowed(excel, csv, filename="sales.xls")
+    assert not allowed(excel, csv)
+    assert not allowed("text/csv", frozenset({excel}), filename="sales.csv")

@@ -315,6 +315,29 @@ def test_the_content_type_must_be_allowed(fields: dict[str, str], field: str) ->
     assert "it allows image/*" in refusal.detail
 
 
+@pytest.mark.parametrize(
+    ("allowed", "sent", "filename"),
+    [
+        ("image/jpeg", "image/jpg", "a.jpg"),
+        ("text/csv", "application/vnd.ms-excel", "sales.csv"),
+    ],
+)
+def test_another_name_of_an_allowed_type_is_signed_as_sent(allowed: str, sent: str, filename: str) -> None:
+    """A browser sends the type that its system knows."""
+    planner = a_planner(content_types=frozenset({allowed}))
+    plan = a_plan(planner, size=1, content_type=sent, filename=filename)
+    assert plan.content_type == plan.headers["Content-Type"] == sent
+    named = {"content_type": sent, "filename": filename, "size": 1}
+    assert bare(planner, **named)[1]["Content-Type"] == sent
+
+
+def test_a_wildcard_leaves_out_pages_and_says_so() -> None:
+    refusal = refused(a_planner(), errors.ContentTypeNotAllowed, size=1, content_type="text/html")
+    assert refusal.detail.endswith(
+        "it allows */*. HTML, SVG, XML and JavaScript, which browsers run, must be named exactly."
+    )
+
+
 def test_a_malformed_content_type_is_refused() -> None:
     refusal = refused(a_planner(), errors.ValidationFailed, size=1, content_type="image/png\r\nx: y")
     assert refusal.field == "content_type"

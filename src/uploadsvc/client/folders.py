@@ -1,0 +1,60 @@
+"""Files to upload: those named, and those in named folders, whose structure becomes their keys."""
+
+import os
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A file to upload.
+
+    Attributes:
+        path: Path of the file.
+        relative_key: Key that keeps its place in a named folder; ``None`` for a file that was named itself.
+    """
+
+    path: Path
+    relative_key: str | None = None
+
+
+def sources(paths: Iterable[Path], *, prefix: str | None) -> list[Source]:
+    """Return the named files, and all files below named folders. Links to folders are not followed.
+
+    Args:
+        paths: Files and folders.
+        prefix: Start of the keys of a folder's files; by default the folder's name.
+    """
+    found: dict[str, Source] = {}
+    for path in paths:
+        listed = _files_below(path, prefix) if path.is_dir() else [Source(path=path)]
+        for source in listed:
+            # A file named twice is uploaded once: two uploads would share one state file.
+            found.setdefault(absolute(source.path), source)
+    return list(found.values())
+
+
+def absolute(path: Path) -> str:
+    """Return the absolute path of a file."""
+    return os.path.abspath(path)  # noqa: PTH100 - Path.absolute keeps "..", which makes two of one
+
+
+def _files_below(folder: Path, prefix: str | None) -> Iterator[Source]:
+    unreadable: list[OSError] = []
+    start = _segment(Path(absolute(folder)).name) if prefix is None else prefix
+    for root, folders, names in os.walk(folder, onerror=unreadable.append):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(root, name)
+            inside = map(_segment, path.relative_to(folder).parts)
+            yield Source(path=path, relative_key="/".join(filter(None, (start, *inside))))
+    # Opening it fails again, so it is reported.
+    yield from (Source(path=Path(error.filename)) for error in unreadable)
+
+
+def _segment(name: str) -> str:
+    """Return a name as a part of a key: in NFC, without what keys must not hold."""
+    text = unicodedata.normalize("NFC", os.fsencode(name).decode(errors="replace"))
+    return "".join("_" if c in "\\\ufffe\uffff" or unicodedata.category(c) == "Cc" else c for c in text)

@@ -1,0 +1,41 @@
+"""Encoding of text files: UTF-8 is named, because browsers show text of unnamed encoding in a legacy one."""
+
+import codecs
+from pathlib import PurePath
+from typing import Final
+
+from uploadsvc.client.file import LocalFile
+
+_MAX_SIZE: Final = 8 * 1024**2
+"""Largest file that is read to find its encoding, in bytes."""
+
+_TYPES: Final = {
+    ".csv": "text/csv",
+    ".log": "text/plain",
+    ".md": "text/markdown",
+    ".tsv": "text/tab-separated-values",
+    ".txt": "text/plain",
+    ".vtt": "text/vtt",
+}
+
+
+async def text_type(file: LocalFile) -> str | None:
+    """Return the content type of a text file that is UTF-8, or ``None`` to leave the type to the service.
+
+    ASCII needs no charset, and nothing is claimed of other text.
+
+    Raises:
+        UploadProblem: The file cannot be read.
+    """
+    media_type = _TYPES.get(PurePath(file.name).suffix.lower())
+    if media_type is None or file.size > _MAX_SIZE:
+        return None
+    decoder, is_ascii = codecs.getincrementaldecoder("utf-8")(), True
+    try:
+        async for chunk in file.chunks(0, file.size):
+            decoder.decode(chunk)
+            is_ascii = is_ascii and chunk.isascii()
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return None
+    return None if is_ascii else f"{media_type}; charset=utf-8"
