@@ -10,6 +10,8 @@ from typing import Any, Final
 import uvicorn
 from fastapi import FastAPI
 
+from uploadsvc.server.http import HttpProtocol
+
 GRACE_SECONDS: Final = 20
 """Seconds that running requests have to finish once the process is told to stop."""
 
@@ -77,6 +79,8 @@ class _Server(uvicorn.Server):
 def options() -> dict[str, Any]:
     """Return uvicorn's options for one process and for several."""
     return {
+        "http": HttpProtocol,
+        "ws": "none",
         # uvicorn's access log holds paths with upload ids and queries.
         "access_log": False,
         "log_config": None,
