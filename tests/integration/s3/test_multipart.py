@@ -3,6 +3,8 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from itertools import count
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -10,6 +12,7 @@ from botocore.retries.standard import ExponentialBackoff
 from structlog.testing import capture_logs
 from tests.support.api import assert_problem, created, s3_that_is_down
 from tests.support.scripted_s3 import (
+    BEGUN,
     DENIED,
     DONE,
     FAILED,
@@ -32,6 +35,7 @@ from tests.support.stubs import Canned
 from uploadsvc.s3 import errors as storage_errors
 from uploadsvc.s3 import multipart as multipart_storage
 from uploadsvc.s3.multipart import MultipartStorage
+from uploadsvc.s3.storage import ASSEMBLIES, CONNECTIONS
 from uploadsvc.services import uploads
 
 
@@ -383,3 +387,30 @@ async def test_a_store_that_ignores_the_prefix_reveals_no_other_users(stage: Sta
     page = (await stage.api.get("/v1/uploads")).json()
     assert [upload["key"] for upload in page["uploads"]] == [mine]
     assert page["cursor"] is None
+
+
+async def test_slow_assemblies_leave_connections_to_other_calls(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have connections of their own; one that finds no place is refused and says so."""
+    monkeypatch.setattr(multipart_storage, "PATIENCE", 0.1)
+    ids = count()
+
+    async def begun() -> Canned:
+        return replace(BEGUN, body=BEGUN.body.replace("U-1", f"U-{next(ids)}"))
+
+    stage.script |= {"create": [begun], "complete": [None], "uploads": [unfinished()]}
+    refusals = []
+    for _ in range(5):
+        addresses = [(await stage.upload())[0] for _ in range(40)]
+        told = await asyncio.gather(*(stage.api.post(f"{upload}/complete") for upload in addresses))
+        for answer in told:
+            assert_problem(answer, "storage_unavailable")
+            assert int(answer.headers["retry-after"]) > 0
+            refusals += ["Too many" in answer.text]
+    assert sum(refusals) == 200 - multipart_storage.MAX_ASSEMBLING
+    assert len(stage.asked("complete")) == ASSEMBLIES < CONNECTIONS
+    others = await asyncio.gather(*(stage.api.get("/v1/uploads") for _ in range(CONNECTIONS)))
+    assert {answer.status_code for answer in others} == {200}
+    assert (await stage.api.get(addresses[0])).json()["status"] == "uploading"
+    await stage.upload()
