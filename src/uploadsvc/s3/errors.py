@@ -175,6 +175,8 @@ async def s3_errors(
 
 def _storage_error(failure: S3Failure) -> UploadsvcError:
     code, status = failure.code, failure.status
+    if code == "NoSuchBucket":
+        return StorageMisconfigured("The bucket does not exist (NoSuchBucket).")
     if code in _MISCONFIGURED or status in _MISCONFIGURED_STATUSES:
         return StorageMisconfigured(f"The object store is not set up for this ({code or status}).")
     if status in _DENIED_STATUSES:

@@ -2,11 +2,13 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import replace
 from itertools import count
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 from botocore.retries.standard import ExponentialBackoff
 from structlog.testing import capture_logs
@@ -37,6 +39,7 @@ from uploadsvc.s3 import multipart as multipart_storage
 from uploadsvc.s3.multipart import MultipartStorage
 from uploadsvc.s3.storage import ASSEMBLIES, CONNECTIONS
 from uploadsvc.services import uploads
+from uploadsvc.services.turns import AT_ONCE
 
 
 @pytest.fixture
@@ -414,3 +417,48 @@ async def test_slow_assemblies_leave_connections_to_other_calls(
     assert {answer.status_code for answer in others} == {200}
     assert (await stage.api.get(addresses[0])).json()["status"] == "uploading"
     await stage.upload()
+
+
+async def rounds_during(call: Coroutine[Any, Any, httpx.Response]) -> int:
+    """Return how often the event loop looks for what has arrived until a call is answered."""
+    rounds = 0
+
+    async def watch() -> None:
+        nonlocal rounds
+        while True:
+            await asyncio.sleep(0)
+            rounds += 1
+
+    watching = asyncio.create_task(watch())
+    assert (await call).status_code == 200
+    watching.cancel()
+    return rounds
+
+
+async def test_many_parts_are_signed_in_slices(stage: Stage) -> None:
+    """Other requests are served in between."""
+    address, _ = await stage.upload(size=1000 * 5 * MIB)
+
+    def sign(count: int) -> Coroutine[Any, Any, httpx.Response]:
+        return stage.api.post(f"{address}/parts", json={"part_numbers": list(range(1, count + 1))})
+
+    few = await rounds_during(sign(100))
+    assert await rounds_during(sign(1000)) >= few + 9
+
+
+async def test_a_batch_begins_some_uploads_at_once(stage: Stage) -> None:
+    """All of them would hold the event loop."""
+    open_now, most = 0, 0
+
+    async def begun() -> Canned:
+        nonlocal open_now, most
+        open_now += 1
+        most = max(most, open_now)
+        await asyncio.sleep(0.01)
+        open_now -= 1
+        return BEGUN
+
+    stage.script["create"] = [begun]
+    answer = await stage.api.post("/v1/uploads/batch", json={"uploads": [FILM] * 30})
+    assert [result["upload"]["part_count"] for result in answer.json()["results"]] == [3] * 30
+    assert 1 < most <= AT_ONCE
