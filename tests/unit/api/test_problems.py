@@ -111,6 +111,24 @@ async def test_every_malformed_field_is_named(api: httpx.AsyncClient) -> None:
     assert all(detail.endswith(".") for detail in details.values())
 
 
+async def test_malformed_json_says_where(api: httpx.AsyncClient) -> None:
+    answer = await api.post(
+        "/v1/uploads", content=b'{"size": 1,\n  size: 2}', headers={"content-type": "application/json"}
+    )
+    assert_problem(answer, "validation_error", "body")
+    assert "at line 2, column 3" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
+async def test_a_wrong_content_type_names_the_header(
+    api: httpx.AsyncClient, content_type: str | None
+) -> None:
+    headers = {"content-type": content_type} if content_type else {}
+    answer = await api.post("/v1/uploads", content=b'{"size": 1}', headers=headers)
+    assert_problem(answer, "validation_error", "Content-Type")
+    assert "application/json" in answer.json()["detail"]
+
+
 def test_field_names_with_lone_surrogates_are_escaped() -> None:
     problem = Problem("validation_error", "No.", [{"field": "\ud800", "detail": "No."}])
     assert b"\\ud800" in bytes(problem.response().body)
