@@ -130,6 +130,13 @@ class HttpProtocol(HttpToolsProtocol):
         """Whether nothing of a request has been read that is not answered."""
         return not self._in_request and _is_answered(self.cycle)
 
+    def shutdown(self) -> None:
+        """End the connection, after the answer to a request that has begun to arrive."""
+        if self.idle:
+            self.transport.close()
+        elif not _is_answered(self.cycle):
+            self.cycle.keep_alive = False
+
     def data_received(self, data: bytes) -> None:
         """Parse what has arrived. A request without an end is refused as soon as it is too large."""
         if self._deaf:

@@ -14,6 +14,7 @@ from tests.support.service import settings_for
 
 from uploadsvc.app import create_app
 from uploadsvc.server import http, runner
+from uploadsvc.server.listener import bind
 from uploadsvc.settings import Settings
 
 PATIENCE = 20.0
@@ -35,7 +36,7 @@ def echo_app() -> FastAPI:
 async def server() -> AsyncIterator[Address]:
     """Run the server; give its address."""
     app = echo_app()
-    listener, started = runner.bind("127.0.0.1", 0), asyncio.Event()
+    listener, started = bind("127.0.0.1", 0), asyncio.Event()
     serving = asyncio.create_task(
         runner.serve(app, listener, on_started=started.set, stops=(signal.SIGUSR1,))
     )
