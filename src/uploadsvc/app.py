@@ -48,12 +48,13 @@ _API_HEADERS: Final = ("authorization", "content-type", "x-api-key", "x-on-behal
 _log = structlog.get_logger("uploadsvc")
 
 
-def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
+def create_app(settings: Settings, *, clock: Clock = utc_now, check_bucket: bool = False) -> FastAPI:
     """Return the service as an ASGI app. Its lifespan opens the S3 client.
 
     Args:
         settings: The settings.
         clock: Returns the current time, aware. Tests move it.
+        check_bucket: Log at the start, without waiting for it, if the bucket cannot be used.
 
     Raises:
         SettingsError: Something in the settings stops the start.
@@ -73,6 +74,8 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> FastAPI:
                     "token_keys_over_http", meaning="anyone on the network path can forge any caller"
                 )
         async with services.open(), keys:
+            if check_bucket:
+                services.storage.run(services.readiness.report())
             yield
 
     app = FastAPI(

@@ -66,7 +66,6 @@ _BY_STATUS: Final[Mapping[int, str]] = {
 }
 _METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _OWN_DETAILS: Final = {
-    "json_invalid": "The body is not JSON.",
     "missing": "It has to be given.",
     "extra_forbidden": "There is no such field.",
 }
@@ -147,6 +146,15 @@ def domain_problem(error: UploadsvcError) -> Problem:
 def validation_problem(error: RequestValidationError) -> Problem:
     """Return the problem that lists a request's malformed fields."""
     # Places and reasons only: the input may hold secrets.
+    cause = error.__cause__
+    if isinstance(cause, json.JSONDecodeError):
+        detail = f"It is not JSON: {cause.msg.lower()} at line {cause.lineno}, column {cause.colno}."
+        return Problem("validation_error", f"body: {detail}", [{"field": "body", "detail": detail}])
+    if isinstance(error.body, bytes):
+        # FastAPI parses the body only if the header says what it is.
+        detail = "It has to be application/json."
+        headers = [{"field": "Content-Type", "detail": detail}]
+        return Problem("validation_error", f"Content-Type: {detail}", headers)
     errors = [
         {
             "field": _field_name(item["loc"]),

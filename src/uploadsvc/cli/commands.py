@@ -1,8 +1,10 @@
 """The commands of ``uploadsvc``, and the app of its worker processes."""
 
 import asyncio
+import functools
 import json
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +19,7 @@ from uploadsvc.cli import bucket as bucket_commands
 from uploadsvc.cli.doctor import doctor
 from uploadsvc.provisioning.models import ProvisioningError
 from uploadsvc.server import runner
+from uploadsvc.server.listener import BindError, bind
 from uploadsvc.server.logging import configure_logs
 from uploadsvc.server.workers import Workers
 from uploadsvc.settings import Settings, SettingsError, load_settings
@@ -58,11 +61,14 @@ def serve(
     root_path: RootPath = "",
 ) -> None:
     """Run the service with the UPLOADSVC_... settings."""
-    configure_logs(terminal=False)
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        # Other services reload or reopen their logs by these. Settings are read once.
+        signal.signal(number, signal.SIG_IGN)
+    configure_logs(terminal=False, waits=False)
     settings = load_settings()
     settings.check_demo_address(host)
-    service = create_app(settings)
-    listener = runner.bind(host, port)
+    service = create_app(settings, check_bucket=True)
+    listener = bind(host, port)
     if settings.demo:
         asyncio.run(prepare_bucket(settings, origins=settings.cors.allow_origins))
     if workers == 1:
@@ -73,7 +79,8 @@ def serve(
 
         runner.run(runner.serve(service, listener, on_started=started, root_path=root_path))
         return
-    asyncio.run(Workers(app_from_environment, listener, workers, root_path=root_path).run())
+    factory = functools.partial(worker_app, settings)
+    asyncio.run(Workers(factory, listener, workers, root_path=root_path).run())
 
 
 @app.command()
@@ -139,10 +146,10 @@ def receipt_key(
     sys.stdout.write("".join(key.pem() for key in public) if pem else json.dumps(key_set, indent=2) + "\n")
 
 
-def app_from_environment() -> FastAPI:
-    """Return the app of a worker process, with the settings of its environment."""
-    configure_logs(terminal=False)
-    return create_app(load_settings())
+def worker_app(settings: Settings) -> FastAPI:
+    """Return the app of a worker process. All workers have the same settings, whenever they start."""
+    configure_logs(terminal=False, waits=False)
+    return create_app(settings, check_bucket=True)
 
 
 def run() -> None:
@@ -153,7 +160,7 @@ def run() -> None:
     """
     try:
         app()
-    except (SettingsError, runner.BindError, ProvisioningError) as error:
+    except (SettingsError, BindError, ProvisioningError) as error:
         raise SystemExit("\n".join(map(_line, str(error).splitlines()))) from None
 
 

@@ -14,7 +14,8 @@ from uploadsvc.dev.seaweedfs import SeaweedFS, SeaweedFSError, run_seaweedfs
 from uploadsvc.dev.state import load_keys
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.provisioning.models import ProvisioningError
-from uploadsvc.server.runner import bind, serve
+from uploadsvc.server.listener import bind
+from uploadsvc.server.runner import serve
 from uploadsvc.settings import Settings, load_settings
 
 BUCKET = "uploadsvc-dev"

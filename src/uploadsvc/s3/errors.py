@@ -122,11 +122,13 @@ class RefusedError(Exception):
 
     Args:
         code: S3's code.
+        request_id: S3's id of the request, where there is one.
     """
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, request_id: str | None = None) -> None:
         super().__init__(code)
         self.code = code
+        self.request_id = request_id
 
 
 @asynccontextmanager
@@ -152,7 +154,7 @@ async def s3_errors(
     except ClientError as error:
         failure = S3Failure.of_error(error)
         if failure.code in expected:
-            raise RefusedError(failure.code) from None
+            raise RefusedError(failure.code, failure.request_id) from None
         _log.warning(
             "s3_refused",
             operation=operation,
@@ -173,6 +175,8 @@ async def s3_errors(
 
 def _storage_error(failure: S3Failure) -> UploadsvcError:
     code, status = failure.code, failure.status
+    if code == "NoSuchBucket":
+        return StorageMisconfigured("The bucket does not exist (NoSuchBucket).")
     if code in _MISCONFIGURED or status in _MISCONFIGURED_STATUSES:
         return StorageMisconfigured(f"The object store is not set up for this ({code or status}).")
     if status in _DENIED_STATUSES:

@@ -10,13 +10,14 @@ from uploadsvc.domain.checksums import Algorithm, Checksum, is_composite
 from uploadsvc.domain.errors import (
     ObjectExists,
     StillAssembling,
+    StorageUnavailable,
     UploadIncomplete,
     UploadsvcError,
     VerificationFailed,
 )
 from uploadsvc.domain.parts import MAX_PARTS, UploadedPart
 from uploadsvc.s3.errors import RefusedError, s3_errors
-from uploadsvc.s3.storage import Storage
+from uploadsvc.s3.storage import ASSEMBLIES, Storage
 
 ASSEMBLY_DEADLINE: Final = 300.0
 """Seconds that S3 may take to assemble the parts. Its documentation mentions minutes.
@@ -25,6 +26,11 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 
 PATIENCE: Final = 3.0
 """Seconds that a caller waits for the assembly. That leaves time to list the parts and check the object."""
+
+MAX_ASSEMBLING: Final = 4 * ASSEMBLIES
+"""Assemblies that run or wait for a connection. Each holds the list of its parts, of up to 10,000."""
+
+_RETRY_AFTER: Final = 10
 
 _PARAMETERS: Final = {
     "Content-Type": "ContentType",
@@ -83,6 +89,7 @@ class MultipartStorage:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._assembling: dict[str, asyncio.Task[None]] = {}
+        self._connections = asyncio.Semaphore(ASSEMBLIES)
 
     async def create(self, key: str, headers: Mapping[str, str], *, checksum: Algorithm | None) -> str:
         """Create an upload and return S3's id for it.
@@ -186,10 +193,13 @@ class MultipartStorage:
             UploadIncomplete: S3 no longer has one of the parts, or finds it too small.
             VerificationFailed: The assembled object has a different checksum.
             StillAssembling: S3 is not done yet.
-            StorageUnavailable: S3 does not answer.
+            StorageUnavailable: S3 does not answer, or `MAX_ASSEMBLING` others are not done.
             UploadsvcError: S3 denies.
         """
         if upload_id not in self._assembling:
+            if len(self._assembling) >= MAX_ASSEMBLING:
+                detail = "Too many uploads are being assembled; complete this one later."
+                raise StorageUnavailable(detail, retry_after=_RETRY_AFTER)
             parameters = _completion(parts, part_checksum, checksum, no_overwrite=no_overwrite)
             assembling = self._storage.run(self._assemble(key, upload_id, parameters))
             self._assembling[upload_id] = assembling
@@ -226,7 +236,11 @@ class MultipartStorage:
     async def _assemble(self, key: str, upload_id: str, parameters: dict[str, Any]) -> None:
         expected = _NO_SUCH_UPLOAD | _REFUSALS.keys()
         try:
-            async with s3_errors("complete_multipart_upload", expected=expected, deadline=ASSEMBLY_DEADLINE):
+            # Without a limit, slow assemblies would take the connections of all other calls.
+            async with (
+                self._connections,
+                s3_errors("complete_multipart_upload", expected=expected, deadline=ASSEMBLY_DEADLINE),
+            ):
                 await self._storage.client.complete_multipart_upload(
                     Bucket=self._storage.bucket, Key=key, UploadId=upload_id, **parameters
                 )

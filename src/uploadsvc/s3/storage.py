@@ -2,26 +2,28 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import aioboto3
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
-from botocore.exceptions import ConfigParseError, ProfileNotFound
+from botocore.exceptions import ClientError, ConfigParseError, ProfileNotFound
 
 from uploadsvc.domain import metadata as user_metadata
 from uploadsvc.domain.checksums import ALGORITHMS, Checksum
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.errors import StorageMisconfigured
 from uploadsvc.domain.objects import ListedObject, StoredObject
+from uploadsvc.s3.answers import BoundedSession, refuse_other_answers
 from uploadsvc.s3.aws_chain import AwsChain, SourcedCredentials
 from uploadsvc.s3.credentials import CredentialSource
-from uploadsvc.s3.errors import DEADLINE, MISSING, RefusedError, s3_errors
+from uploadsvc.s3.errors import DEADLINE, MISSING, RefusedError, S3Failure, s3_errors
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -31,6 +33,12 @@ T = TypeVar("T")
 
 _NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """https://www.w3.org/TR/xml/#charsets"""
+
+CONNECTIONS: Final = 64
+"""Connections to S3, for calls that take seconds at most."""
+
+ASSEMBLIES: Final = 32
+"""Connections besides, for assemblies of parts, which may take minutes."""
 
 CREDENTIALS_DEADLINE: Final = 60.0
 """Seconds that the AWS chain may take: a credential process may wait for a person's single sign-on."""
@@ -92,7 +100,8 @@ class Storage:
                 connect_timeout=2,
                 # Each call has its own deadline; completing a multipart upload may be silent for long.
                 read_timeout=60,
-                max_pool_connections=64,
+                max_pool_connections=CONNECTIONS + ASSEMBLIES,
+                http_session_cls=BoundedSession,
             ),
         }
 
@@ -100,6 +109,7 @@ class Storage:
         """Open the client, and fetch credentials in the background. Nothing is sent to S3 yet."""
         client: S3Client = await self._stack.enter_async_context(self._session.client("s3", **self._options))
         client.meta.events.register("before-call.s3", _disable_region_redirect)
+        refuse_other_answers(client.meta.events)
         self._client = client
         self._stack.push_async_callback(self._source.close)
         self._source.ask()
@@ -130,7 +140,11 @@ class Storage:
 
     def client_of(self, service: str, **options: Any) -> Any:  # noqa: ANN401 - each service has a type of its own
         """Return a context manager for a client of another AWS service, with the same credentials."""
-        config = AioConfig(retries={"total_max_attempts": 3, "mode": "standard"}, connect_timeout=2)
+        config = AioConfig(
+            retries={"total_max_attempts": 3, "mode": "standard"},
+            connect_timeout=2,
+            http_session_cls=BoundedSession,
+        )
         return self._session.client(service, config=config, **options)
 
     def run(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
@@ -162,9 +176,30 @@ class Storage:
             UploadsvcError: S3 denies the call, fails or does not answer.
         """
         async with s3_errors("head_bucket"):
-            answer = await self.client.head_bucket(Bucket=self.bucket)
+            answer = await self._check()
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
         return parsedate_to_datetime(date).astimezone(UTC) if date else self._clock()
+
+    async def _check(self) -> Mapping[str, Any]:
+        refused, answer = None, None
+        try:
+            answer = await self.client.head_bucket(Bucket=self.bucket)
+        except ClientError as error:
+            if S3Failure.of_error(error).status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+            refused = error
+        if answer and any(name.startswith("x-amz-") for name in answer["ResponseMetadata"]["HTTPHeaders"]):
+            return answer
+        # Without a body, an answer says neither that it comes from S3 nor why S3 refuses.
+        try:
+            return await self.client.list_objects_v2(Bucket=self.bucket, MaxKeys=1)
+        except ClientError as error:
+            if answer and S3Failure.of_error(error).explained:
+                # It comes from S3, which may not let the service list the whole bucket.
+                return answer
+            if S3Failure.of_error(error).explained or refused is None:
+                raise
+            raise refused from None
 
     async def head(self, key: str) -> StoredObject | None:
         """Return an object's properties, or ``None`` if it does not exist.
@@ -176,7 +211,10 @@ class Storage:
             async with s3_errors("head_object", expected=MISSING):
                 answer = await self.client.head_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
                 return _stored(self.bucket, key, answer)
-        except RefusedError:
+        except RefusedError as error:
+            if error.request_id is None:
+                # Any web server answers so.
+                await self.check()
             return None
 
     async def delete(self, key: str) -> None:

@@ -1,24 +1,29 @@
 """Logging: JSON lines, or plain lines on a terminal, with secrets redacted."""
 
+import json
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Any, Final, TextIO, cast
 
 import structlog
 
 from uploadsvc.domain.redaction import without_named_secrets, without_secrets
+from uploadsvc.server.log_output import LogOutput
 
 _FREE_TEXT: Final = frozenset({"event", "exception", "stack"})
 """Fields with free text of libraries and tracebacks. Other fields hold one value each, such as a user id."""
 
 
-def configure_logs(*, terminal: bool) -> None:
+def configure_logs(*, terminal: bool, waits: bool = True) -> None:
     """Set up logging for this process, including records of libraries.
 
     Args:
         terminal: Print plain coloured lines in place of JSON.
+        waits: Wait while standard error takes no more. Otherwise lines are dropped, and counted.
     """
+    output = sys.stderr if waits else cast("TextIO", LogOutput(sys.stderr.fileno(), _dropped))
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -40,10 +45,10 @@ def configure_logs(*, terminal: bool) -> None:
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(output),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *processors]
@@ -52,6 +57,12 @@ def configure_logs(*, terminal: bool) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+
+
+def _dropped(count: int) -> str:
+    time = datetime.now(UTC).isoformat()
+    line = {"count": count, "event": "log_lines_dropped", "level": "warning", "timestamp": time}
+    return json.dumps(line) + "\n"
 
 
 def silence_logs() -> None:

@@ -1,14 +1,19 @@
-"""Runs the app with uvicorn: bind, serve, drain."""
+"""Runs the app with uvicorn: serve, drain."""
 
 import asyncio
+import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import uvicorn
 from fastapi import FastAPI
+
+from uploadsvc.server.http import HttpProtocol
+from uploadsvc.server.listener import emptied, is_readable, refuse_connections
 
 GRACE_SECONDS: Final = 20
 """Seconds that running requests have to finish once the process is told to stop."""
@@ -16,31 +21,18 @@ GRACE_SECONDS: Final = 20
 LAST_CALL_SECONDS: Final = 0.5
 """Seconds that idle connections then stay open, because a request may be on its way."""
 
+DRAIN_SECONDS: Final = GRACE_SECONDS + 4.0
+"""Seconds from the signal within which the process ends."""
+
+EX_TEMPFAIL: Final = 75
+"""Exit status of a process that did not end in time: sysexits(3)."""
+
+EXIT_SECONDS: Final = 2.0
+"""Seconds that remain for closing and leaving."""
+
 _TICK_SECONDS: Final = 0.02
 
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
-
-
-class BindError(Exception):
-    """An address that cannot be bound. The message is one line."""
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound to an address, to find a port in use before anything starts.
-
-    Raises:
-        BindError: The address is in use, not permitted or malformed.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        message = f"cannot listen on {host} port {port}: {(error.strerror or str(error)).lower()}; try --port"
-        raise BindError(message) from None
-    return listener
 
 
 class _Server(uvicorn.Server):
@@ -60,18 +52,31 @@ class _Server(uvicorn.Server):
             self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Connections that wait to be accepted would be reset, so accept them first.
-        await asyncio.sleep(0)
-        for server in self.servers:
-            server.close()
-        # uvicorn would close idle connections at once, and reset those whose request is on its way.
         # Every response from now on announces the end of its connection (RFC 9112, section 9.6).
         self.server_state.default_headers.append((b"connection", b"close"))
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + LAST_CALL_SECONDS
-        while self.server_state.connections and not self.force_exit and loop.time() < deadline:  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(_TICK_SECONDS)
+        for listener in sockets or []:
+            refuse_connections(listener)
+            await emptied(listener)
+        for server in self.servers:
+            server.close()
+        await self._last_call()
         await super().shutdown(sockets)
+
+    async def _last_call(self) -> None:
+        """Close idle connections, but not those whose request is on its way: closing would reset them."""
+        loop = asyncio.get_running_loop()
+        late = loop.time() + LAST_CALL_SECONDS
+        latest = late + GRACE_SECONDS
+        while self.server_state.connections and not self.force_exit and loop.time() < latest:
+            if loop.time() >= late:
+                connections = cast("set[HttpProtocol]", self.server_state.connections)
+                idle = [connection for connection in connections if connection.idle]
+                for connection in idle:
+                    if not is_readable(connection.transport.get_extra_info("socket")):
+                        connection.transport.close()
+                if not idle:
+                    return
+            await asyncio.sleep(_TICK_SECONDS)
 
 
 def options(*, root_path: str = "") -> dict[str, Any]:
@@ -81,6 +86,8 @@ def options(*, root_path: str = "") -> dict[str, Any]:
         root_path: Path that a proxy has stripped from the requests (the ASGI specification's ``root_path``).
     """
     return {
+        "http": HttpProtocol,
+        "ws": "none",
         # uvicorn's access log holds paths with upload ids and queries.
         "access_log": False,
         "log_config": None,
@@ -95,7 +102,11 @@ def options(*, root_path: str = "") -> dict[str, Any]:
 def run(serving: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine on uvloop, if it is installed."""
     with asyncio.Runner(loop_factory=uvicorn.Config("", log_config=None).get_loop_factory()) as runner:
-        runner.run(serving)
+        try:
+            runner.run(serving)
+        finally:
+            # Closing the loop waits for its threads, such as one that looks up a name.
+            _end_within(EXIT_SECONDS)
 
 
 async def serve(
@@ -121,9 +132,12 @@ async def serve(
     server = _Server(uvicorn.Config(app, **options(root_path=root_path)), on_started)
     loop = asyncio.get_running_loop()
 
+    limits: list[threading.Timer] = []
+
     def stop() -> None:
         server.force_exit = server.should_exit
         server.should_exit = True
+        limits.append(_end_within(DRAIN_SECONDS))
 
     for number in stops:
         loop.add_signal_handler(number, stop)
@@ -132,3 +146,14 @@ async def serve(
     except asyncio.CancelledError:
         server.should_exit = True
         raise
+    finally:
+        for limit in limits:
+            limit.cancel()
+
+
+def _end_within(seconds: float) -> threading.Timer:
+    """End this process, whatever hangs in it, unless it has ended or the timer is cancelled before."""
+    timer = threading.Timer(seconds, os._exit, (EX_TEMPFAIL,))
+    timer.daemon = True
+    timer.start()
+    return timer

@@ -1,11 +1,13 @@
-"""Worker processes that share one address. One that ends is replaced; all are stopped together."""
+"""Worker processes that share one address. One that ends or hangs is replaced; all are stopped together."""
 
 import asyncio
 import multiprocessing
+import os
 import signal
 import socket
 from collections.abc import Callable
-from multiprocessing.context import SpawnProcess
+from contextlib import suppress
+from multiprocessing.connection import Connection
 from typing import Final
 
 import structlog
@@ -13,16 +15,63 @@ from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 
 from uploadsvc.server import runner
+from uploadsvc.server.listener import refuse_connections
 
+HUNG_BEATS: Final = 20
+"""Seconds after which a worker that says nothing is killed."""
+
+STARTING_BEATS: Final = 60
+"""The same for one that has not started yet."""
+
+MAX_FAILURES: Final = 5
+"""Failed starts in a row after which the service ends, if no other worker serves."""
+
+_BEAT_SECONDS: Final = 1.0
+_STABLE_BEATS: Final = 10
+_LONGEST_PAUSE: Final = 30.0
 _log = structlog.get_logger("uploadsvc")
-_RESTART_SECONDS: Final = 1.0
+
+
+class _Worker:
+    """A process that says each second that its event loop runs."""
+
+    def __init__(self, factory: Callable[[], FastAPI], listener: socket.socket, root_path: str) -> None:
+        self.beats = 0
+        self.silent = 0
+        context = multiprocessing.get_context("spawn")
+        self._heard, says = context.Pipe(duplex=False)
+        # The settings reach it through a pipe: command line and environment can be read by others.
+        self.process = context.Process(target=_work, args=(factory, listener, root_path, says), daemon=True)
+        self.process.start()
+        says.close()
+
+    async def ended(self) -> int | None:
+        """Listen until the process ends; return its exit status."""
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._heard.fileno(), self._hear)
+        loop.add_reader(self.process.sentinel, ended.set)
+        try:
+            await ended.wait()
+        finally:
+            loop.remove_reader(self.process.sentinel)
+            loop.remove_reader(self._heard.fileno())
+            self._heard.close()
+        self.process.join()
+        return self.process.exitcode
+
+    def _hear(self) -> None:
+        if os.read(self._heard.fileno(), 4096):
+            self.beats += 1
+            self.silent = 0
+        else:
+            asyncio.get_running_loop().remove_reader(self._heard.fileno())
 
 
 class Workers:
     """Worker processes.
 
     Args:
-        factory: Returns the app. Workers import it, so it must be a function of a module.
+        factory: Returns the app. It is pickled: a function of a module, with arguments.
         listener: Bound socket that all workers share.
         count: Number of workers.
         root_path: Path that a proxy has stripped from the requests.
@@ -35,7 +84,7 @@ class Workers:
         self._listener = listener
         self._count = count
         self._root_path = root_path
-        self._running: set[SpawnProcess] = set()
+        self._running: set[_Worker] = set()
         self._stopping = asyncio.Event()
         self._failed = False
 
@@ -43,63 +92,76 @@ class Workers:
         """Serve until SIGINT or SIGTERM. A second signal does not wait for running requests.
 
         Raises:
-            SystemExit: A worker's lifespan failed to start, so the next one's would too.
+            SystemExit: No worker can start.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop)
+        watching = asyncio.create_task(self._watch())
         async with asyncio.TaskGroup() as group:
             for _ in range(self._count):
                 group.create_task(self._keep_running())
+        watching.cancel()
         if self._failed:
             raise SystemExit(STARTUP_FAILURE)
 
     def _stop(self) -> None:
+        again = self._stopping.is_set()
         self._stopping.set()
-        # Left open here, the socket would accept connections that no worker serves.
-        self._listener.close()
-        for process in self._running:
-            process.terminate()
+        if not again:
+            refuse_connections(self._listener)
+            # Left open here, the socket would accept connections that no worker serves.
+            self._listener.close()
+        for worker in self._running:
+            worker.process.terminate()
+        # A worker ends by itself in that time, unless it is stopped or hangs.
+        seconds = runner.EXIT_SECONDS if again else runner.DRAIN_SECONDS + runner.EXIT_SECONDS
+        asyncio.get_running_loop().call_later(seconds, self._kill)
+
+    def _kill(self) -> None:
+        for worker in self._running:
+            worker.process.kill()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_BEAT_SECONDS)
+            for worker in self._running:
+                # Beats are counted, not timed: if the whole machine sleeps, nobody is late.
+                worker.silent += 1
+                if worker.silent > (HUNG_BEATS if worker.beats else STARTING_BEATS):
+                    _log.error("worker_hung", pid=worker.process.pid)
+                    worker.process.kill()
 
     async def _keep_running(self) -> None:
+        failures = 0
         while not self._stopping.is_set():
-            process = multiprocessing.get_context("spawn").Process(
-                target=_work,
-                args=(self._factory, self._listener, self._root_path),
-                daemon=True,
-            )
-            process.start()
-            self._running.add(process)
-            await _ended(process)
-            self._running.remove(process)
+            worker = _Worker(self._factory, self._listener, self._root_path)
+            self._running.add(worker)
+            status = await worker.ended()
+            self._running.remove(worker)
             if self._stopping.is_set():
                 return
-            if process.exitcode == STARTUP_FAILURE:
+            failures = 0 if worker.beats >= _STABLE_BEATS else failures + 1
+            serving = any(other.beats for other in self._running)
+            hopeless = failures >= MAX_FAILURES or (status == STARTUP_FAILURE and not worker.beats)
+            if hopeless and not serving:
+                _log.error("workers_cannot_start", status=status)
                 self._failed = True
                 self._stop()
                 return
-            _log.error("worker_ended", status=process.exitcode)
-            await asyncio.sleep(_RESTART_SECONDS)
+            pause = min(2.0 ** max(failures - 1, 0), _LONGEST_PAUSE)
+            _log.error("worker_ended", status=status, restart_in=pause)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause)
 
 
-async def _ended(process: SpawnProcess) -> None:
-    """Wait for a process without a thread."""
-    loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_reader(process.sentinel, ended.set)
-    try:
-        await ended.wait()
-    finally:
-        loop.remove_reader(process.sentinel)
-    process.join()
-
-
-def _work(factory: Callable[[], FastAPI], listener: socket.socket, root_path: str) -> None:
+def _work(factory: Callable[[], FastAPI], listener: socket.socket, root_path: str, says: Connection) -> None:
     # Ctrl-C reaches the whole process group, and the parent's SIGTERM would count as the second signal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    runner.run(_serve(factory(), listener, root_path))
+    runner.run(_serve(factory(), listener, root_path, says))
 
 
-async def _serve(app: FastAPI, listener: socket.socket, root_path: str) -> None:
+async def _serve(app: FastAPI, listener: socket.socket, root_path: str, says: Connection) -> None:
     parent, loop = multiprocessing.parent_process(), asyncio.get_running_loop()
     if parent is not None:
 
@@ -109,4 +171,10 @@ async def _serve(app: FastAPI, listener: socket.socket, root_path: str) -> None:
             signal.raise_signal(signal.SIGTERM)
 
         loop.add_reader(parent.sentinel, orphaned)
-    await runner.serve(app, listener, on_started=lambda: None, stops=(signal.SIGTERM,), root_path=root_path)
+
+    def beat() -> None:
+        with suppress(OSError):
+            os.write(says.fileno(), b".")
+        loop.call_later(_BEAT_SECONDS, beat)
+
+    await runner.serve(app, listener, on_started=beat, stops=(signal.SIGTERM,), root_path=root_path)

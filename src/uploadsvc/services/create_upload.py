@@ -14,6 +14,7 @@ from uploadsvc.s3.multipart import MultipartStorage
 from uploadsvc.s3.presigner import Presigner, SigningBatch
 from uploadsvc.services.multipart import FIRST_PARTS, SignedPart, sign_parts
 from uploadsvc.services.policies import PolicyRegistry
+from uploadsvc.services.turns import Turns, gather_few
 from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims
 
 
@@ -67,6 +68,7 @@ class UploadCreator:
         self._multipart = multipart
         self._ids = ids
         self._clock = clock
+        self._turns = Turns()
 
     async def create(self, caller: Principal, policy: str | None, request: UploadRequest) -> Grant:
         """Create an upload. Only a multipart upload calls S3; a PUT or a form is signed locally.
@@ -98,10 +100,7 @@ class UploadCreator:
                 planned.append((upload_uuid, self._plan(planner, caller, request, upload_uuid)))
             except errors.UploadsvcError as error:
                 raise _about(request.filename, error) from None
-        begun = await asyncio.gather(
-            *(self._begin(planner, upload_uuid, plan) for upload_uuid, plan in planned),
-            return_exceptions=True,
-        )
+        begun = await gather_few(lambda one: self._begin(planner, *one), planned)
         grants = [one for one in begun if isinstance(one, Grant)]
         for failure in begun:
             if isinstance(failure, BaseException):
@@ -144,7 +143,11 @@ class UploadCreator:
             expires_at=int(upload_expires_at.timestamp()),
             content_encoding=plan.content_encoding,
         )
-        url, fields, parts = self._sign(plan, claims, batch)
+        if plan.method == "multipart":
+            async with self._turns.turn():
+                url, fields, parts = self._sign(plan, claims, batch)
+        else:
+            url, fields, parts = self._sign(plan, claims, batch)
         return Grant(
             id=self._ids.sign(claims),
             plan=plan,

@@ -58,10 +58,7 @@ def sign_parts(
     Raises:
         ValidationFailed: A part does not exist, or its checksum is missing, malformed or unexpected.
     """
-    check_resumable(claims)
-    if checksums is not None and len(checksums) != len(part_numbers):
-        detail = "Give one checksum for each of the part numbers, in the same order."
-        raise errors.ValidationFailed(detail, field="checksums")
+    check_signable(claims, part_numbers, checksums)
     parts = claims.parts if claims.part_size else None
     last = parts.count if parts else MAX_PARTS
     signed = []
@@ -80,6 +77,21 @@ def sign_parts(
         )
         signed.append(SignedPart(part_number=number, size=size, url=url, headers=headers))
     return signed
+
+
+def check_signable(
+    claims: UploadClaims, part_numbers: Sequence[int], checksums: Sequence[str] | None
+) -> None:
+    """Check that parts of this upload can be signed, and that each has a checksum or none.
+
+    Raises:
+        MethodNotAvailable: The id comes from a listing.
+        ValidationFailed: There are more or fewer checksums than parts.
+    """
+    check_resumable(claims)
+    if checksums is not None and len(checksums) != len(part_numbers):
+        detail = "Give one checksum for each of the part numbers, in the same order."
+        raise errors.ValidationFailed(detail, field="checksums")
 
 
 async def uploaded_parts(storage: MultipartStorage, claims: UploadClaims) -> list[UploadedPart] | None:

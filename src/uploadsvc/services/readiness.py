@@ -5,6 +5,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+import structlog
+
 from uploadsvc.domain.errors import StorageMisconfigured, UploadsvcError
 from uploadsvc.s3.storage import Storage
 
@@ -14,6 +16,7 @@ MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
 _RECHECK: Final = timedelta(seconds=10)
 _PATIENCE: Final = 0.5
 """Seconds. Kubernetes' probes time out after 1 s by default."""
+_log = structlog.get_logger("uploadsvc")
 
 
 class Readiness:
@@ -48,6 +51,18 @@ class Readiness:
         if self._problem is not None and not self._ready:
             raise self._problem
         return self._problem
+
+    async def report(self) -> None:
+        """Log what is wrong with the bucket, if anything."""
+        try:
+            await self.check()
+        except UploadsvcError as error:
+            _log.warning(
+                "bucket_not_usable",
+                bucket=self._storage.bucket,
+                problem=error.detail,
+                advice="uploadsvc doctor finds out why",
+            )
 
     def _is_stale(self) -> bool:
         if self._checked_at is None or not self._ready:

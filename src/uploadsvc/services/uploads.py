@@ -20,13 +20,16 @@ from uploadsvc.s3.multipart import MultipartStorage, UnfinishedUpload
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
 from uploadsvc.services.multipart import (
+    FIRST_PARTS,
     SignedPart,
     assemble,
+    check_signable,
     sign_parts,
     unfinished_uploads,
     uploaded_parts,
 )
 from uploadsvc.services.policies import PolicyRegistry
+from uploadsvc.services.turns import Turns
 from uploadsvc.services.verification import receipt_id, replaceable_until, verify
 from uploadsvc.tokens.receipts import Receipts
 from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims, listed_claims
@@ -121,6 +124,7 @@ class Uploads:
         self._may_delete = may_delete
         self._may_write = may_write
         self._clock = clock
+        self._turns = Turns()
 
     async def sign_parts(
         self,
@@ -162,7 +166,15 @@ class Uploads:
             expires_in = min(expires_in or planner.policy.expires_in, planner.policy.max_expires_in)
         end = datetime.fromtimestamp(claims.expires_at, UTC)
         batch = await self._presigner.start(expires_in=expires_in, not_after=end)
-        return sign_parts(claims, part_numbers, checksums=checksums, batch=batch), batch.expires_at
+        check_signable(claims, part_numbers, checksums)
+        signed: list[SignedPart] = []
+        for start in range(0, len(part_numbers), FIRST_PARTS):
+            some = slice(start, start + FIRST_PARTS)
+            async with self._turns.turn():
+                signed += sign_parts(
+                    claims, part_numbers[some], checksums=checksums and checksums[some], batch=batch
+                )
+        return signed, batch.expires_at
 
     async def status(self, caller: Principal, upload_id: str) -> UploadStatus:
         """Return the state of an upload in S3.

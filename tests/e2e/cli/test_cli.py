@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
@@ -25,6 +26,7 @@ from uploadsvc.bootstrap.services import utc_now
 from uploadsvc.cli import main
 from uploadsvc.cli.commands import app as commands
 from uploadsvc.cli.commands import run
+from uploadsvc.server.listener import BindError, bind
 from uploadsvc.settings import load_settings
 from uploadsvc.tokens.derived_keys import derive_key
 
@@ -47,6 +49,21 @@ async def upload_at(base_url: str, token: str) -> dict[str, str]:
         assert done.status_code == 200
         assert (await api.get(f"/v1/uploads/{upload['id']}")).json()["status"] == "stored"
         return {"id": upload["id"], "url": upload["url"]}
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["uploadsvc", "--version"])
+    main()
+    assert capsys.readouterr().out == f"uploadsvc {version('uploadsvc')}\n"
+
+
+@pytest.mark.parametrize(("host", "option"), [("192.0.2.1", "--host"), ("127.0.0.1", "--port")])
+def test_an_address_that_cannot_be_bound_names_the_option(host: str, option: str) -> None:
+    """192.0.2.1 belongs to no one (RFC 5737)."""
+    with bind("127.0.0.1", 0) as used:
+        used.listen()
+        with pytest.raises(BindError, match=f"try another {option}"):
+            bind(host, used.getsockname()[1])
 
 
 async def test_demo_mode_creates_its_bucket(tmp_path: Path, localstack: S3Server) -> None:

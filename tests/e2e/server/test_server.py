@@ -1,16 +1,18 @@
 """How the service drains, and how workers are kept; with real sockets and signals."""
 
 import asyncio
+import functools
 import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from tests.support.api import s3_that_is_down
 from tests.support.processes import DEADLINE, environment_for, program
 from tests.support.servers import S3Server, free_port
 from tests.support.service import token_for
@@ -18,6 +20,8 @@ from tests.support.stubs import stub_s3
 from uvicorn.config import STARTUP_FAILURE
 
 from uploadsvc.server import runner as server
+from uploadsvc.server import workers as workers_module
+from uploadsvc.server.listener import bind, refuse_connections
 from uploadsvc.server.workers import Workers
 
 REQUEST = b"GET /docs HTTP/1.1\r\nHost: uploads.test\r\n\r\n"
@@ -38,9 +42,18 @@ def broken() -> FastAPI:
     return FastAPI(lifespan=lifespan)
 
 
+def starts_once(started: Path) -> FastAPI:
+    """Return an app that starts the first time only."""
+    with started.open("a") as file:
+        file.write(".")
+    return working() if started.stat().st_size == 1 else broken()
+
+
 def refuses(port: int) -> bool:
     """Return whether connections to a port are refused."""
     with socket.socket() as client:
+        # A server that stops lets the kernel drop connections, before it closes the socket.
+        client.settimeout(0.1)
         return client.connect_ex(("127.0.0.1", port)) != 0
 
 
@@ -55,7 +68,7 @@ async def until(condition: Callable[[], bool]) -> None:
 async def test_requests_on_their_way_are_answered(monkeypatch: pytest.MonkeyPatch, *, used: bool) -> None:
     """Open connections are served and closed; new ones are refused."""
     monkeypatch.setattr(server, "LAST_CALL_SECONDS", DEADLINE)
-    listener, started = server.bind("127.0.0.1", 0), asyncio.Event()
+    listener, started = bind("127.0.0.1", 0), asyncio.Event()
     host, port = listener.getsockname()
     serving = asyncio.create_task(
         server.serve(working(), listener, on_started=started.set, stops=(signal.SIGUSR1,))
@@ -127,7 +140,7 @@ async def test_workers_end_with_their_parent(tmp_path: Path, localstack: S3Serve
 @pytest.fixture
 async def listener() -> AsyncIterator[socket.socket]:
     """Provide a bound socket; restore signal handlers afterwards."""
-    with server.bind("127.0.0.1", 0) as bound:
+    with bind("127.0.0.1", 0) as bound:
         yield bound
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().remove_signal_handler(number)
@@ -139,12 +152,150 @@ async def test_a_worker_that_ends_is_replaced(listener: socket.socket) -> None:
     running = asyncio.create_task(workers.run())
     await until(lambda: len(workers._running) == 2)
     killed = next(iter(workers._running))
-    killed.kill()
+    killed.process.kill()
     await until(lambda: killed not in workers._running and len(workers._running) == 2)
     await until(lambda: not refuses(port))
     os.kill(os.getpid(), signal.SIGTERM)
     await running
     assert refuses(port)
+
+
+async def test_a_worker_that_hangs_is_replaced(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one that hangs does not keep the service from stopping."""
+    monkeypatch.setattr(workers_module, "HUNG_BEATS", 2)
+    workers = Workers(working, listener, 1)
+    running = asyncio.create_task(workers.run())
+    await until(lambda: any(worker.beats for worker in workers._running))
+    stopped = next(iter(workers._running))
+    assert stopped.process.pid
+    os.kill(stopped.process.pid, signal.SIGSTOP)
+    await until(lambda: any(worker.beats for worker in workers._running - {stopped}))
+    (last,) = workers._running
+    assert last.process.pid
+    os.kill(last.process.pid, signal.SIGSTOP)
+    monkeypatch.setattr(server, "DRAIN_SECONDS", 0)
+    monkeypatch.setattr(server, "EXIT_SECONDS", 0.1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    async with asyncio.timeout(DEADLINE):
+        await running
+
+
+async def test_a_worker_that_cannot_start_again_ends_the_service(
+    listener: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After some tries, with pauses; callers would wait in vain at its socket."""
+    monkeypatch.setattr(workers_module, "MAX_FAILURES", 2)
+    started = tmp_path / "started"
+    workers = Workers(functools.partial(starts_once, started), listener, 1)
+    running = asyncio.create_task(workers.run())
+    await until(lambda: any(worker.beats for worker in workers._running))
+    next(iter(workers._running)).process.kill()
+    with pytest.raises(SystemExit) as ended:
+        async with asyncio.timeout(DEADLINE):
+            await running
+    assert ended.value.code == STARTUP_FAILURE
+    assert started.read_text() == ".."
+
+
+async def test_workers_start_again_with_the_same_settings(tmp_path: Path) -> None:
+    """Whatever is in the file by then."""
+    config = tmp_path / "uploadsvc.toml"
+    config.write_text("key_prefix = 'first'")
+    port = free_port()
+    environment = environment_for(s3_that_is_down(), UPLOADSVC_CONFIG_FILE=str(config))
+    url, headers = f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {token_for('alice')}"}
+
+    def key() -> str:
+        with suppress(httpx.TransportError):
+            answer = httpx.post(
+                f"{url}/v1/uploads", json={"size": 1}, headers=headers, trust_env=False, timeout=DEADLINE
+            )
+            return str(answer.json()["key"])
+        return ""
+
+    arguments = ("serve", "--port", str(port), "--workers", "2")
+    async with program(*arguments, directory=tmp_path, environment=environment) as running:
+        await running.answers(f"{url}/healthz")
+        config.write_text("broken =")
+        for worker in children(running.process.pid):
+            os.kill(worker, signal.SIGKILL)
+        await until(lambda: "worker_ended" in running.err)
+        await until(lambda: key().startswith("first/"))
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+            running.process.send_signal(number)
+            for worker in children(running.process.pid):
+                os.kill(worker, number)
+        assert key().startswith("first/")
+        assert await running.ended(signal.SIGTERM, seconds=DEADLINE) == 0
+        assert running.err.count("worker_ended") == 2
+
+
+def children(pid: int) -> list[int]:
+    """Return the worker processes of a service; multiprocessing has another child that tracks resources."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            if fields[1] == str(pid) and b"spawn_main" in (path.parent / "cmdline").read_bytes():
+                found.append(int(path.parent.name))
+    return found
+
+
+@pytest.mark.parametrize("begun", [b"", REQUEST[:20], REQUEST], ids=["nothing", "part", "request"])
+async def test_what_is_on_its_way_when_the_server_closes_is_read(
+    monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    """However late: a connection that is not accepted yet, part of a request, a request that is not read."""
+    monkeypatch.setattr(server, "LAST_CALL_SECONDS", 0)
+    listener, started = bind("127.0.0.1", 0), asyncio.Event()
+    serving = asyncio.create_task(
+        server.serve(working(), listener, on_started=started.set, stops=(signal.SIGUSR1,))
+    )
+    await started.wait()
+    closing = asyncio.Event()
+    refuse = refuse_connections
+
+    def connect_first(shared: socket.socket) -> None:
+        # The last moment at which the kernel lets a connection in.
+        client.connect(shared.getsockname())
+        client.sendall(begun)
+        refuse(shared)
+        closing.set()
+
+    monkeypatch.setattr(server, "refuse_connections", connect_first)
+    with socket.socket() as client:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await closing.wait()
+        assert refuses(listener.getsockname()[1])
+        client.sendall(REQUEST.removeprefix(begun))
+        client.settimeout(0)
+        loop, answer = asyncio.get_running_loop(), b""
+        async with asyncio.timeout(DEADLINE):
+            while piece := await loop.sock_recv(client, 65_536):
+                answer += piece
+    assert answer.startswith(b"HTTP/1.1 200")
+    await serving
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGUSR1)
+
+
+async def test_a_reader_of_the_logs_that_stands_still_stops_nothing(tmp_path: Path) -> None:
+    """Its pipe is full after 64 KiB."""
+    long_id = {"X-Request-ID": "a" * 64}
+    port, pipe = free_port(), tmp_path / "err.log"
+    os.mkfifo(pipe)
+    reads = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    environment = environment_for(s3_that_is_down())
+    async with program("serve", "--port", str(port), directory=tmp_path, environment=environment) as running:
+        await until(lambda: not refuses(port))
+        async with httpx.AsyncClient(trust_env=False, timeout=DEADLINE) as client:
+            for _ in range(65_536 // 150):
+                answer = await client.get(f"http://127.0.0.1:{port}/healthz", headers=long_id)
+                assert answer.is_success
+        assert await running.ended(signal.SIGTERM, seconds=DEADLINE) == 0
+        assert len(os.read(reads, 2**20)) > 32_768
+    os.close(reads)
 
 
 async def test_an_app_that_cannot_start_is_not_retried(listener: socket.socket) -> None:

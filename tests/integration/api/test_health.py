@@ -9,15 +9,19 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from fastapi import FastAPI
+from structlog.testing import capture_logs
 from tests.support.api import assert_problem, created, s3_that_is_down
 from tests.support.servers import S3Server
 from tests.support.service import BASE_URL, service_client, settings_for
+from tests.support.stubs import Canned, stub_s3
 
 from uploadsvc.api.problems import register_problems
 from uploadsvc.api.v1.health import health_router
+from uploadsvc.app import create_app
 from uploadsvc.domain.errors import StorageDenied, StorageUnavailable, UploadsvcError
 from uploadsvc.s3.storage import Storage
 from uploadsvc.services.readiness import MAX_CLOCK_SKEW, Readiness
+from uploadsvc.settings import Settings
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -138,3 +142,35 @@ async def test_a_clock_more_than_five_minutes_off_is_not_ready(sign: int) -> Non
         assert "301 seconds" in answer.json()["detail"]
         storage.answer = NOON + sign * MAX_CLOCK_SKEW
         assert (await client.get("/readyz")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "said"),
+    [
+        ("NoSuchBucket", 404, "does not exist"),
+        ("SignatureDoesNotMatch", 403, "refuses the service's credentials"),
+    ],
+)
+async def test_a_bucket_that_cannot_be_used_is_logged_at_the_start(code: str, status: int, said: str) -> None:
+    """With S3's reason, which an answer to a HEAD does not give, and the command that knows more."""
+    async with stub_s3(Canned(status=status, code=code)) as stub:
+        server = replace(s3_that_is_down(), endpoint_url=stub.endpoint_url)
+        app = create_app(Settings.model_validate(settings_for(server)), check_bucket=True)
+        with capture_logs() as logs:
+            async with app.router.lifespan_context(app), asyncio.timeout(20):
+                while not any(line["event"] == "bucket_not_usable" for line in logs):  # noqa: ASYNC110 - a log
+                    await asyncio.sleep(0.01)
+    (line,) = (line for line in logs if line["event"] == "bucket_not_usable")
+    assert (line["bucket"], line["log_level"]) == (server.bucket, "warning")
+    assert said in line["problem"]
+    assert code in line["problem"]
+    assert "uploadsvc doctor" in line["advice"]
+
+
+async def test_a_silent_s3_does_not_delay_the_start() -> None:
+    async with stub_s3(None) as stub:
+        server = replace(s3_that_is_down(), endpoint_url=stub.endpoint_url)
+        app = create_app(Settings.model_validate(settings_for(server)), check_bucket=True)
+        async with app.router.lifespan_context(app):
+            # S3 has not answered, and will not.
+            assert len(stub.requests) <= 1

@@ -2,14 +2,19 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import replace
+from itertools import count
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 from botocore.retries.standard import ExponentialBackoff
 from structlog.testing import capture_logs
 from tests.support.api import assert_problem, created, s3_that_is_down
 from tests.support.scripted_s3 import (
+    BEGUN,
     DENIED,
     DONE,
     FAILED,
@@ -33,7 +38,9 @@ from tests.support.stubs import Canned
 from uploadsvc.s3 import errors as storage_errors
 from uploadsvc.s3 import multipart as multipart_storage
 from uploadsvc.s3.multipart import MultipartStorage
+from uploadsvc.s3.storage import ASSEMBLIES, CONNECTIONS
 from uploadsvc.services import uploads
+from uploadsvc.services.turns import AT_ONCE
 
 
 @pytest.fixture
@@ -388,3 +395,75 @@ async def test_a_store_that_ignores_the_prefix_reveals_no_other_users(stage: Sta
     page = (await stage.api.get("/v1/uploads")).json()
     assert [upload["key"] for upload in page["uploads"]] == [mine]
     assert page["cursor"] is None
+
+
+async def test_slow_assemblies_leave_connections_to_other_calls(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have connections of their own; one that finds no place is refused and says so."""
+    monkeypatch.setattr(multipart_storage, "PATIENCE", 0.1)
+    ids = count()
+
+    async def begun() -> Canned:
+        return replace(BEGUN, body=BEGUN.body.replace("U-1", f"U-{next(ids)}"))
+
+    stage.script |= {"create": [begun], "complete": [None], "uploads": [unfinished()]}
+    refusals = []
+    for _ in range(5):
+        addresses = [(await stage.upload())[0] for _ in range(40)]
+        told = await asyncio.gather(*(stage.api.post(f"{upload}/complete") for upload in addresses))
+        for answer in told:
+            assert_problem(answer, "storage_unavailable")
+            assert int(answer.headers["retry-after"]) > 0
+            refusals += ["Too many" in answer.text]
+    assert sum(refusals) == 200 - multipart_storage.MAX_ASSEMBLING
+    assert len(stage.asked("complete")) == ASSEMBLIES < CONNECTIONS
+    others = await asyncio.gather(*(stage.api.get("/v1/uploads") for _ in range(CONNECTIONS)))
+    assert {answer.status_code for answer in others} == {200}
+    assert (await stage.api.get(addresses[0])).json()["status"] == "uploading"
+    await stage.upload()
+
+
+async def rounds_during(call: Coroutine[Any, Any, httpx.Response]) -> int:
+    """Return how often the event loop looks for what has arrived until a call is answered."""
+    rounds = 0
+
+    async def watch() -> None:
+        nonlocal rounds
+        while True:
+            await asyncio.sleep(0)
+            rounds += 1
+
+    watching = asyncio.create_task(watch())
+    assert (await call).status_code == 200
+    watching.cancel()
+    return rounds
+
+
+async def test_many_parts_are_signed_in_slices(stage: Stage) -> None:
+    """Other requests are served in between."""
+    address, _ = await stage.upload(size=1000 * 5 * MIB)
+
+    def sign(count: int) -> Coroutine[Any, Any, httpx.Response]:
+        return stage.api.post(f"{address}/parts", json={"part_numbers": list(range(1, count + 1))})
+
+    few = await rounds_during(sign(100))
+    assert await rounds_during(sign(1000)) >= few + 9
+
+
+async def test_a_batch_begins_some_uploads_at_once(stage: Stage) -> None:
+    """All of them would hold the event loop."""
+    open_now, most = 0, 0
+
+    async def begun() -> Canned:
+        nonlocal open_now, most
+        open_now += 1
+        most = max(most, open_now)
+        await asyncio.sleep(0.01)
+        open_now -= 1
+        return BEGUN
+
+    stage.script["create"] = [begun]
+    answer = await stage.api.post("/v1/uploads/batch", json={"uploads": [FILM] * 30})
+    assert [result["upload"]["part_count"] for result in answer.json()["results"]] == [3] * 30
+    assert 1 < most <= AT_ONCE

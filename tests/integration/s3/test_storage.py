@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from unittest.mock import patch
@@ -17,6 +17,7 @@ from tests.support.stubs import Canned, Stub, stub_s3
 
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.errors import StorageUnavailable
+from uploadsvc.s3 import answers
 from uploadsvc.s3 import errors as storage_errors
 from uploadsvc.s3 import storage as storage_module
 from uploadsvc.s3.errors import DEADLINE
@@ -222,3 +223,70 @@ def questions() -> list[str]:
     """Return the questions to the AWS chain that are under way."""
     names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
     return [name for name in names if name.startswith("CredentialSource.")]
+
+
+PAGE = "<!DOCTYPE html>\n<html><body><p>Sign in<br></body></html>"
+EVERY_CALL: dict[str, Call] = {
+    "ready": lambda client: client.get("/readyz"),
+    "list objects": listing,
+    "head": head,
+    "begin": beginning,
+    "list uploads": lambda client: client.get("/v1/uploads"),
+    "delete object": lambda client: client.delete("/v1/object", params={"key": "uploads/alice/a.txt"}),
+}
+
+
+@asynccontextmanager
+async def in_place_of_s3(answer: bytes) -> AsyncIterator[httpx.AsyncClient]:
+    """Run the service over a server that gives these bytes for an answer; without a body to a HEAD."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            while request := await reader.readuntil(b"\r\n\r\n"):
+                writer.write(
+                    answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if request[:4] == b"HEAD" else answer
+                )
+                await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        settings = settings_for(
+            replace(s3_that_is_down(), endpoint_url=f"http://{host}:{port}"), objects={"delete": True}
+        )
+        async with service_client(settings) as client:
+            yield client
+
+
+def web_answer(status: int, content_type: str, body: str) -> bytes:
+    """Return an answer without any header of S3's."""
+    head = f"HTTP/1.1 {status} X\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return (head + body).encode()
+
+
+@pytest.mark.parametrize("call", EVERY_CALL.values(), ids=EVERY_CALL)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        web_answer(200, "text/html", PAGE),
+        web_answer(404, "text/html; charset=utf-8", PAGE),
+        web_answer(200, "text/html", ""),
+        web_answer(200, "application/json", '{"status": "ok"}'),
+        web_answer(200, "application/xml", "<EnumerationResults><Blobs/></EnumerationResults>"),
+        web_answer(302, "text/html", PAGE),
+    ],
+    ids=["page", "404", "empty", "json", "other xml", "redirect"],
+)
+async def test_what_is_not_s3_fails_at_every_call(call: Call, answer: bytes) -> None:
+    """No deletion succeeds, no listing is empty and no object is missing."""
+    async with in_place_of_s3(answer) as client:
+        assert_problem(await call(client), "storage_misconfigured")
+
+
+@pytest.mark.parametrize("call", EVERY_CALL.values(), ids=EVERY_CALL)
+async def test_an_endless_answer_is_cut_off(call: Call) -> None:
+    """With and without a declared length."""
+    endless = b"HTTP/1.1 200 X\r\nContent-Type: application/xml\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
+    async with in_place_of_s3(endless + chunk * (answers.MAX_BYTES // 0x100000 + 1)) as client:
+        assert_problem(await call(client), "storage_misconfigured")

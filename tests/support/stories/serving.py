@@ -9,6 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from uploadsvc.server import runner as server
+from uploadsvc.server.listener import bind
 
 
 class _Server(uvicorn.Server):
@@ -35,7 +36,7 @@ async def served(app: ASGIApp, host: str = "127.0.0.1") -> AsyncIterator[str]:
         app: Its lifespan is run too, where it has one.
         host: What pages call it by; it listens on 127.0.0.1.
     """
-    listener = server.bind("127.0.0.1", 0)
+    listener = bind("127.0.0.1", 0)
     running = _Server(uvicorn.Config(app, **server.options()))
     serving = asyncio.create_task(running.serve(sockets=[listener]))
     try:

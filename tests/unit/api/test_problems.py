@@ -112,6 +112,20 @@ async def test_every_malformed_field_is_named(api: httpx.AsyncClient) -> None:
     assert all(detail.endswith(".") for detail in details.values())
 
 
+async def test_malformed_json_says_where(api: httpx.AsyncClient) -> None:
+    answer = await api.post(
+        "/v1/uploads", content=b'{"size": 1,\n  size: 2}', headers={"content-type": "application/json"}
+    )
+    assert_problem(answer, "validation_error", "body")
+    assert "at line 2, column 3" in answer.json()["detail"]
+
+
+async def test_a_body_of_unknown_fields_is_one_error(api: httpx.AsyncClient) -> None:
+    """One for each would hold the event loop."""
+    for body in ({f"k{n}": 1 for n in range(21)}, {"metadata": {f"k{n}": 1 for n in range(251)}}):
+        assert_problem(await api.post("/v1/uploads", json=body), "validation_error", "body")
+
+
 def test_field_names_with_lone_surrogates_are_escaped() -> None:
     problem = Problem("validation_error", "No.", [{"field": "\ud800", "detail": "No."}])
     assert b"\\ud800" in bytes(problem.response().body)

@@ -96,11 +96,14 @@ async def test_a_body_that_is_not_an_object_is_refused(api: httpx.AsyncClient, b
 
 async def test_json_needs_its_content_type(api: httpx.AsyncClient) -> None:
     """Otherwise a form of another site could send it."""
-    for content_type in ("text/plain", "application/x-www-form-urlencoded"):
-        answer = await api.post(
-            "/v1/uploads", content=json.dumps({"size": 1}), headers={"Content-Type": content_type}
-        )
-        assert_problem(answer, "validation_error", "body")
+    for headers in (
+        {},
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "application/x-www-form-urlencoded"},
+    ):
+        answer = await api.post("/v1/uploads", content=json.dumps({"size": 1}), headers=headers)
+        assert_problem(answer, "validation_error", "Content-Type")
+        assert "application/json" in answer.json()["detail"]
 
 
 async def test_without_a_credential_the_answer_is_a_challenge(api: httpx.AsyncClient) -> None:

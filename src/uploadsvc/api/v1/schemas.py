@@ -23,6 +23,8 @@ EXAMPLE_URL: Final = "https://example-bucket.s3.eu-central-1.amazonaws.com/"
 EXAMPLE_OBJECT_CURSOR: Final = "MjAyNi9waG90by5qcGc"
 EXAMPLE_UPLOAD_CURSOR: Final = "WyJ2aWRlby5tcDQiLCAiMSJd"
 _TIME: Final = "2026-11-23T12:15:00Z"
+_MAX_FIELDS: Final = 20
+_MAX_NESTED_FIELDS: Final = 250
 _ETAG: Final = "9b2cf535f27731c974343645a3985328"
 
 # Named, so that generators of clients need not invent names such as CreateUploadMethodType0.
@@ -35,6 +37,17 @@ Metadata = TypeAliasType("Metadata", Annotated[dict[str, str], Field(examples=[{
 
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_number_of_fields(cls, data: Any) -> Any:  # noqa: ANN401 - any JSON
+        # Each unknown field becomes an error: a body of them would hold the event loop for half a second.
+        if isinstance(data, dict):
+            nested = max((len(value) for value in data.values() if isinstance(value, dict)), default=0)
+            if len(data) > _MAX_FIELDS or nested > _MAX_NESTED_FIELDS:
+                message = f"at most {_MAX_FIELDS} fields, each with at most {_MAX_NESTED_FIELDS} of its own"
+                raise ValueError(message)
+        return data
 
 
 class Checksum(BaseModel):

@@ -1,0 +1,140 @@
+"""S3's answers, told apart from those of anything else at its address, and limited in size."""
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from aiobotocore.httpsession import AIOHTTPSession
+from aiohttp import ClientResponse, ClientSession
+from botocore.exceptions import HTTPClientError
+from botocore.handlers import BUILTIN_HANDLERS
+from botocore.parsers import ResponseParserError
+
+if TYPE_CHECKING:
+    from botocore.hooks import BaseEventHooks
+    from botocore.model import OperationModel
+
+MAX_BYTES: Final = 8 * 1024 * 1024
+"""Bytes of an answer's body. A page of 1,000 keys, each of 1,024 bytes and escaped, has 7 million."""
+
+_ROOTS: Final[Mapping[str, str]] = {
+    "ListObjectsV2": "ListBucketResult",
+    "ListMultipartUploads": "ListMultipartUploadsResult",
+    "ListParts": "ListPartsResult",
+    "CreateMultipartUpload": "InitiateMultipartUploadResult",
+    "CompleteMultipartUpload": "CompleteMultipartUploadResult",
+}
+"""Root elements of the answers that must have a body."""
+
+_BODILESS: Final = frozenset({"DeleteObject", "AbortMultipartUpload"})
+
+_ROOT: Final = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*<([A-Za-z][\w.:-]*)", re.DOTALL
+)
+_PAGES: Final = ("text/html", "application/xhtml")
+_TRANSIENT: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+
+
+class NotS3Error(ResponseParserError):
+    """An answer that S3 does not give, such as a web page."""
+
+
+class BoundedSession(AIOHTTPSession):
+    """Reads no more than `MAX_BYTES` of an answer."""
+
+    async def _get_session(self, proxy_url: str | None) -> ClientSession:
+        session: ClientSession = await super()._get_session(proxy_url)  # type: ignore[misc]
+        session._response_class = _BoundedResponse  # noqa: SLF001 - aiobotocore has no option for it
+        return session
+
+    async def send(self, request: Any) -> Any:  # noqa: ANN401 - botocore's
+        """Send a request.
+
+        Raises:
+            NotS3Error: The answer has more bytes.
+        """
+        try:
+            return await super().send(request)
+        except HTTPClientError as error:
+            if isinstance(cause := error.kwargs.get("error"), NotS3Error):
+                raise cause from None
+            raise
+
+
+class _BoundedResponse(ClientResponse):
+    async def read(self) -> bytes:
+        if self._body is None:
+            try:
+                self._body = await self._bounded()
+            except BaseException:
+                self.close()
+                raise
+        return await super().read()
+
+    async def _bounded(self) -> bytes:
+        body = bytearray()
+        async for chunk in self.content.iter_any():
+            body += chunk
+            if len(body) > MAX_BYTES:
+                message = f"an answer has more than {MAX_BYTES} bytes"
+                raise NotS3Error(message)
+        return bytes(body)
+
+
+def refuse_other_answers(events: "BaseEventHooks") -> None:
+    """Check each answer of a client with `check_answer`."""
+    events.register_first("before-parse.s3.*", check_answer)
+    for event, handler, *_ in BUILTIN_HANDLERS:
+        if event.startswith("before-parse.s3"):
+            # botocore takes a page with the status 200 for a failure that is worth a retry.
+            events.unregister(event, handler)
+            events.register_last(event, handler)
+
+
+def check_answer(*, operation_model: "OperationModel", response_dict: dict[str, Any], **_: object) -> None:
+    """Refuse an answer that S3 does not give. A handler of botocore's ``before-parse``.
+
+    Stores name themselves in different ways or not at all, so an answer is refused only for what none of
+    them sends. An error counts as S3's own where callers rely on it: a missing object is no failure.
+
+    Raises:
+        NotS3Error: It is not S3's.
+    """
+    status, body = response_dict["status_code"], response_dict["body"]
+    found = _ROOT.match(body) if body else None
+    root = found[1].decode() if found else ""
+    if operation_model.http["method"] == "HEAD":
+        # Without a body it proves nothing; `Storage` looks for an ETag, or asks again.
+        return
+    if status == HTTPStatus.NOT_FOUND:
+        own = not body or root == "Error"
+    elif status >= HTTPStatus.MULTIPLE_CHOICES:
+        # A failure in any case, and a proxy in front of S3 may report it.
+        return
+    elif not body:
+        empty = status == HTTPStatus.NO_CONTENT or not _is_page(response_dict["headers"])
+        own = empty and operation_model.name not in _ROOTS
+    elif operation_model.name in _BODILESS:
+        own = False
+    elif _is_opaque(operation_model):
+        own = not _is_page(response_dict["headers"])
+    else:
+        own = root == "Error" or root == _ROOTS.get(operation_model.name, root) not in {"", "html"}
+    if not own:
+        message = f"{operation_model.name} was not answered by S3"
+        raise NotS3Error(message)
+
+
+def _is_page(headers: Mapping[str, str]) -> bool:
+    page = headers.get("content-type", "").lower().startswith(_PAGES)
+    return page and not any(name.startswith("x-amz-") for name in headers)
+
+
+def _is_opaque(operation_model: "OperationModel") -> bool:
+    """Return whether the body is passed on as it is, such as a bucket policy."""
+    shape = operation_model.output_shape
+    payload = shape.serialization.get("payload") if shape else None
+    return (
+        shape is not None and payload is not None and shape.members[payload].type_name in {"string", "blob"}
+    )

@@ -1,0 +1,100 @@
+"""Output of logs that never makes the service wait: a bounded queue, and a thread that writes."""
+
+import atexit
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+MAX_BYTES: Final = 4 * 1024 * 1024
+"""Bytes that wait while the reader of the logs stands still. Lines above that are dropped and counted."""
+
+_GATHER_SECONDS: Final = 0.02
+"""Seconds in which lines are gathered, so that the thread seldom interrupts the event loop."""
+
+_ATOMIC_BYTES: Final = 4096
+"""Bytes that a pipe takes at once; longer writes of several processes would mix: pipe(7), PIPE_BUF."""
+
+_CLOSING_SECONDS: Final = 1.0
+
+
+class LogOutput:
+    """A stream for log lines.
+
+    Args:
+        descriptor: Where lines are written.
+        dropped: Returns the line that reports a number of dropped lines.
+    """
+
+    def __init__(self, descriptor: int, dropped: Callable[[int], str]) -> None:
+        self._descriptor = descriptor
+        self._describe_dropped = dropped
+        self._lock = threading.Lock()
+        self._lines: deque[str] = deque()
+        self._size = 0
+        self._dropped = 0
+        self._closing = False
+        self._waiting = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="logs", daemon=True)
+        self._thread.start()
+        atexit.register(self.close)
+
+    def write(self, text: str) -> int:
+        """Queue a line, or a part of one."""
+        with self._lock:
+            if self._size < MAX_BYTES:
+                self._lines.append(text)
+                self._size += len(text)
+            else:
+                self._dropped += text.endswith("\n")
+        if not self._waiting.is_set():
+            self._waiting.set()
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: the thread writes soon."""
+
+    def isatty(self) -> bool:
+        """Return whether a person reads the lines."""
+        return os.isatty(self._descriptor)
+
+    def close(self) -> None:
+        """Write what is left, unless the reader stands still."""
+        self._closing = True
+        self._waiting.set()
+        self._thread.join(_CLOSING_SECONDS)
+
+    def _run(self) -> None:
+        while not (self._closing and not self._lines):
+            self._waiting.wait()
+            if not self._closing:
+                time.sleep(_GATHER_SECONDS)
+            self._waiting.clear()
+            try:
+                self._write_all()
+            except OSError:
+                # The reader is gone. There is no other place to say so.
+                with self._lock:
+                    self._lines.clear()
+                    self._size = 0
+
+    def _write_all(self) -> None:
+        while self._lines:
+            batch = self._next_batch()
+            while batch:
+                batch = batch[os.write(self._descriptor, batch) :]
+
+    def _next_batch(self) -> bytes:
+        """Take whole lines that fit into one write."""
+        batch = bytearray()
+        with self._lock:
+            while self._lines and (not batch or len(batch) + len(self._lines[0]) <= _ATOMIC_BYTES):
+                line = self._lines.popleft()
+                self._size -= len(line)
+                batch += line.encode(errors="backslashreplace")
+            if self._dropped and batch.endswith(b"\n"):
+                batch += self._describe_dropped(self._dropped).encode()
+                self._dropped = 0
+        return bytes(batch)

@@ -1,0 +1,38 @@
+"""Long work in slices, between which the event loop serves other requests."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+AT_ONCE: Final = 8
+"""Uploads of one request that are created at the same time. Each call to S3 takes a millisecond here."""
+
+
+class Turns:
+    """Lets one slice of work run in each round of the event loop, however many requests have some."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Run a slice of a few milliseconds."""
+        async with self._lock:
+            yield
+            # The lock is kept until the loop has looked for what has arrived.
+            await asyncio.sleep(0)
+
+
+async def gather_few(work: Callable[[T], Awaitable[U]], values: Iterable[T]) -> list[U | BaseException]:
+    """Run work on values, `AT_ONCE` at the same time; return results and exceptions in their order."""
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def run(value: T) -> U:
+        async with places:
+            return await work(value)
+
+    return await asyncio.gather(*map(run, values), return_exceptions=True)

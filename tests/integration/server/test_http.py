@@ -1,0 +1,195 @@
+"""What the server makes of requests that are too large, too slow or ask for another protocol."""
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from fastapi import FastAPI, Request
+from tests.support.api import s3_that_is_down
+from tests.support.service import settings_for
+
+from uploadsvc.app import create_app
+from uploadsvc.server import http, runner
+from uploadsvc.server.listener import bind
+from uploadsvc.settings import Settings
+
+PATIENCE = 20.0
+Address = tuple[str, int]
+
+
+def echo_app() -> FastAPI:
+    """Return the service, with a route that says what it received."""
+    app = create_app(Settings.model_validate(settings_for(s3_that_is_down())))
+
+    @app.post("/echo")
+    async def echo(request: Request) -> dict[str, Any]:
+        return {"body": (await request.body()).decode(), "headers": list(request.headers)}
+
+    return app
+
+
+@pytest.fixture(scope="module")
+async def server() -> AsyncIterator[Address]:
+    """Run the server; give its address."""
+    app = echo_app()
+    listener, started = bind("127.0.0.1", 0), asyncio.Event()
+    serving = asyncio.create_task(
+        runner.serve(app, listener, on_started=started.set, stops=(signal.SIGUSR1,))
+    )
+    await started.wait()
+    yield listener.getsockname()
+    signal.raise_signal(signal.SIGUSR1)
+    await serving
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGUSR1)
+
+
+async def answers(server: Address, pieces: Iterable[bytes]) -> bytes:
+    """Send pieces until the server has heard enough; return all that it says until it closes."""
+    async with asyncio.timeout(PATIENCE):
+        reader, writer = await asyncio.open_connection(*server)
+        said = asyncio.create_task(reader.read())
+        with suppress(ConnectionError):
+            for piece in pieces:
+                if said.done():
+                    break
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0)
+        try:
+            return await said
+        finally:
+            writer.close()
+
+
+def problem(said: bytes) -> tuple[int, str]:
+    """Return the status and the code of a problem."""
+    head, _, body = said.partition(b"\r\n\r\n")
+    assert b"application/problem+json" in head
+    assert b"\r\nconnection: close" in head.lower()
+    content = json.loads(body)
+    assert content.keys() == {"type", "title", "status", "detail", "code", "errors"}
+    assert head.split()[1] == str(content["status"]).encode()
+    return content["status"], content["code"]
+
+
+def endless(start: bytes, piece: bytes) -> Iterable[bytes]:
+    """Yield a request that has no end: 64 GiB pass for that."""
+    yield start
+    for _ in range(2**36 // len(piece)):
+        yield piece
+
+
+@pytest.mark.parametrize(
+    ("pieces", "refused"),
+    [
+        (endless(b"GET / HTTP/1.1\r\n", b"A: " + b"a" * 65_000 + b"\r\n"), (431, "headers_too_large")),
+        (endless(b"GET / HTTP/1.1\r\nA: ", b"a" * 65_000), (431, "headers_too_large")),
+        ([b"GET / HTTP/1.1\r\n" + b"A: a\r\n" * 101 + b"\r\n"], (431, "headers_too_large")),
+        ([b"GET / HTTP/1.1\r\nA: " + b"a" * 70_000 + b"\r\n\r\n"], (431, "headers_too_large")),
+        (endless(b"GET /", b"a" * 65_000), (414, "url_too_long")),
+        ([b"GET /" + b"a" * 16_384 + b" HTTP/1.1\r\nHost: a\r\n\r\n"], (414, "url_too_long")),
+        ([b"GET / HTTP/1.1\r\nA B: a\r\n\r\n"], (400, "bad_request")),
+        ([b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n"], (400, "bad_request")),
+        ([b"POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", b"no\r\n"], (400, "bad_request")),
+    ],
+    ids=["fields", "field", "count", "large", "endless-url", "url", "malformed", "connect", "chunk"],
+)
+async def test_a_head_that_is_too_large_is_refused(
+    server: Address, pieces: Iterable[bytes], refused: tuple[int, str]
+) -> None:
+    """As soon as that is known, and with a problem."""
+    assert problem(await answers(server, pieces)) == refused
+
+
+async def test_the_largest_head_is_served(server: Address) -> None:
+    fields = b"A: a\r\n" * 97 + b"B: " + b"b" * 40_000 + b"\r\n"
+    head = (
+        b"GET /healthz?" + b"a" * 16_000 + b" HTTP/1.1\r\nHost: a\r\n" + fields + b"Connection: close\r\n\r\n"
+    )
+    said = await answers(server, [head[:50_000], head[50_000:]])
+    assert said.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 99999999999", b"Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("path", [b"/nothing", b"/v1/policies", b"/v1/uploads"])
+async def test_an_endless_body_is_cut_off(
+    server: Address, path: bytes, framing: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether nobody reads it or a handler refuses it, and after the answer."""
+    monkeypatch.setattr(http, "LINGER_SECONDS", 0.05)
+    piece = b"10000\r\n" + b" " * 65_536 + b"\r\n"
+    head = b"POST " + path + b" HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n" + framing
+    said = await answers(server, endless(head + b"\r\n\r\n", piece))
+    status = {b"/nothing": b"404", b"/v1/policies": b"405", b"/v1/uploads": b"413"}[path]
+    assert said.startswith(b"HTTP/1.1 " + status)
+    if status == b"413":
+        assert problem(said) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("tail", [b"0\r\nA: ", b"5;extension="], ids=["trailer", "extension"])
+async def test_an_endless_end_is_cut_off(
+    server: Address, tail: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "LINGER_SECONDS", 0.05)
+    monkeypatch.setattr(http, "_MAX_MESSAGE_BYTES", 1_000_000)
+    start = b"POST /nothing HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + tail
+    assert (await answers(server, endless(start, b"a" * 65_536))).startswith(b"HTTP/1.1 404")
+
+
+async def test_a_body_that_was_not_read_keeps_the_connection(server: Address) -> None:
+    """If it is no larger than a handler would read."""
+    unread = b"POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n"
+    after = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    said = await answers(server, [unread, b"a" * 200_000, after])
+    assert said.count(b"HTTP/1.1 404") == said.count(b"HTTP/1.1 200") == 1
+
+
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
+@pytest.mark.parametrize("split", [0, 5])
+@pytest.mark.parametrize("chunked", [True, False])
+async def test_an_upgrade_is_ignored(server: Address, protocol: bytes, split: int, *, chunked: bool) -> None:
+    """The body is read, in one piece or two; so is the next request."""
+    framing, body = b"Content-Length: 5", b"hello"
+    if chunked:
+        framing, body = b"Transfer-Encoding: chunked", b"5\r\nhello\r\n0\r\n\r\n"
+    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: " + protocol + b"\r\nHTTP2-Settings: AA\r\n"
+    first = b"POST /echo HTTP/1.1\r\nHost: a\r\n" + upgrade + framing + b"\r\n\r\n" + body
+    last = first.replace(b"Upgrade, HTTP2-Settings\r\n", b"close, Upgrade\r\n")
+    both = first + last
+    at = len(first) - split
+    said = await answers(server, [both[:at], both[at:]])
+    assert said.count(b'"body":"hello"') == 2
+
+
+async def test_fields_after_the_body_are_not_headers(server: Address) -> None:
+    """A proxy that removes a header may not look for it there."""
+    start = b"POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    said = await answers(server, [start, b"5\r\nhello\r\n", b"0\r\nX-User: mallory\r\n\r\n"])
+    assert b'"body":"hello","headers":["host","connection","transfer-encoding"]' in said
+
+
+async def test_a_connection_has_few_requests_at_once(server: Address) -> None:
+    """Those before are answered in their order, and then the connection ends."""
+    said = await answers(server, [b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n" * 1000])
+    assert said.count(b"HTTP/1.1 200") == http.MAX_PIPELINED + 1
+    assert said.lower().count(b"connection: close") == 1
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [b"G", b"GET / HTTP/1.1\r\nHost", b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhell"],
+)
+async def test_a_slow_request_is_refused(
+    server: Address, piece: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "REQUEST_SECONDS", 0.05)
+    assert problem(await answers(server, [piece])) == (408, "request_timeout")
+
+
+async def test_a_silent_connection_is_closed(server: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "REQUEST_SECONDS", 0.05)
+    assert await answers(server, []) == b""
