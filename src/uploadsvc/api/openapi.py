@@ -12,39 +12,48 @@ from uploadsvc.api.problems import MEDIA_TYPE, UploadsvcProblem
 
 _SCHEMAS: Final = "#/components/schemas/"
 _DESCRIPTION: Final = (
-    "Issues presigned S3 uploads under per-user key prefixes, so that browsers and services send bytes "
+    "Issues presigned S3 uploads under per-user key prefixes. Browsers and services then send the bytes "
     "straight to S3. Every error is a problem (RFC 9457) with a stable `code`."
 )
 _TAGS: Final = [
     {"name": "uploads", "description": "Create an upload, send the bytes to S3, complete it."},
-    {"name": "policies", "description": "What you may upload."},
-    {"name": "tokens", "description": "Hand on a part of your rights."},
-    {"name": "objects", "description": "What lies under your own key prefix, and presigned GETs of it."},
-    {"name": "receipts", "description": "What proves a completed upload; no credential."},
-    {"name": "uppy", "description": "For the functions that an app gives to Uppy 6."},
-    {"name": "simple", "description": "The smallest contract there is."},
-    {"name": "health", "description": "For orchestrators; no credential."},
+    {"name": "policies", "description": "The limits of your uploads."},
+    {"name": "tokens", "description": "Issue short-lived tokens that can only be used for uploads."},
+    {
+        "name": "objects",
+        "description": "List, inspect, download and delete the objects under your key prefix.",
+    },
+    {"name": "receipts", "description": "Public keys that verify receipts. No credential needed."},
+    {"name": "uppy", "description": "Signed requests and temporary credentials for Uppy 6."},
+    {"name": "simple", "description": "Get a presigned URL with a single GET."},
+    {"name": "health", "description": "Liveness and readiness, for orchestrators. No credential needed."},
 ]
 _SCHEMES: Final = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "A JWT of the identity provider, or an upload token.",
+        "description": "A JWT from your identity provider, or an upload token.",
     },
     "apiKey": {
         "type": "apiKey",
         "in": "header",
         "name": "X-API-Key",
-        "description": "For services; `X-On-Behalf-Of` names the user (percent-encoded UTF-8).",
+        "description": "The API key of a service. `X-On-Behalf-Of` names the user.",
     },
-    "onBehalfOf": {"type": "apiKey", "in": "header", "name": "X-On-Behalf-Of"},
+    "onBehalfOf": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-On-Behalf-Of",
+        "description": "The user that a service acts for, as percent-encoded UTF-8. Sent with `X-API-Key`.",
+    },
     "cookie": {
         "type": "apiKey",
         "in": "cookie",
         "name": "session",
-        "description": "The identity provider's JWT, where the operator takes it from a cookie; its name is "
-        "theirs to choose. What writes must come from the same origin or an allowed one.",
+        "description": "A JWT from your identity provider, if the operator accepts it in a cookie. The "
+        "operator chooses the name of the cookie. Requests that write must come from the same origin or an "
+        "allowed one.",
     },
 }
 _PUBLIC: Final = frozenset({"/healthz", "/readyz", "/.well-known/jwks.json"})
@@ -80,13 +89,14 @@ def build_document(app: FastAPI) -> dict[str, Any]:
             description=_DESCRIPTION,
             routes=app.routes,
             tags=_TAGS,
+            contact={"name": "The uploadsvc maintainers"},
             license_info={"name": "MIT", "identifier": "MIT"},
             servers=[{"url": "/"}],
         )
         _name_problem(document)
         _add_security(document)
         _add_response_examples(document)
-        app.openapi_schema = document
+        app.openapi_schema = _simplified(document)
     return app.openapi_schema
 
 
@@ -103,7 +113,7 @@ def _name_problem(document: dict[str, Any]) -> None:
     schemas.update(schemas["Problem"].pop("$defs"))
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     reference = {"$ref": f"{_SCHEMAS}Problem"}
-    schemas["BatchProblem"]["properties"]["problem"] = reference
+    schemas["BatchResult"]["properties"]["problem"]["$ref"] = reference["$ref"]
     for operation in _operations(document):
         for response in operation["responses"].values():
             if MEDIA_TYPE in response.get("content", {}):
@@ -113,9 +123,11 @@ def _name_problem(document: dict[str, Any]) -> None:
 def _add_security(document: dict[str, Any]) -> None:
     document["components"]["securitySchemes"] = _SCHEMES
     for path, operations in document["paths"].items():
-        if path in _PUBLIC:
-            continue
         for operation in operations.values():
+            if path in _PUBLIC:
+                # Said aloud, since an operation without a word on it could have been forgotten.
+                operation["security"] = []
+                continue
             operation["security"] = [{"bearer": []}, {"apiKey": [], "onBehalfOf": []}, {"cookie": []}]
             if operation["operationId"] == "createToken":
                 # Its body can name the user in place of the header.
@@ -130,6 +142,23 @@ def _add_response_examples(document: dict[str, Any]) -> None:
             media = response.get("content", {}).get("application/json")
             if media is not None and status.startswith("2"):
                 media.update(_examples(media["schema"], schemas))
+
+
+def _simplified(node: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return a part of the document in the terms that generators of clients in many languages know.
+
+    A constant is an enum of one too. Bounds of integers are integers. Fields have no title: it would repeat
+    the name. Unions have no discriminator: constants tell the variants apart, and Rust's generator takes the
+    discriminator out of the variants, which need it.
+    """
+    if isinstance(node, list):
+        return [_simplified(one) for one in node]
+    if isinstance(node, dict):
+        simple = {name: _simplified(value) for name, value in node.items() if name != "discriminator"}
+        for field in (*simple.get("properties", {}).values(), simple.get("schema", {})):
+            field.pop("title", None)
+        return {**simple, "enum": [node["const"]]} if "const" in node else simple
+    return int(node) if isinstance(node, float) and node.is_integer() else node
 
 
 def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -169,8 +198,9 @@ def _example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:  # n
         return {name: _example(field, schemas) for name, field in schema["properties"].items()}
     if "items" in schema:
         item = _resolve(schema["items"], schemas)
-        variants = [item] if "discriminator" in item else item.get("oneOf", [item])
-        return [_example(variant, schemas) for variant in variants]
+        if item.get("maxProperties") == 1:
+            return [{name: _example(field, schemas)} for name, field in item["properties"].items()]
+        return [_example(item, schemas)]
     if schema["type"] == "boolean":
         return False
     message = f"a response field has no example: {schema}"

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from uploadsvc.api.openapi_types import Int32
 from uploadsvc.domain.errors import Unavailable, UploadsvcError
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -72,25 +73,30 @@ _OWN_DETAILS: Final = {
 
 
 class FieldError(BaseModel):
-    """One field at fault."""
+    """A field that caused an error."""
 
     field: str = Field(
-        description="The field, header or parameter, as the caller wrote it.", examples=["size"]
+        description="Name of the field, header or parameter, as in the request.", examples=["size"]
     )
-    detail: str = Field(examples=["The file has 9 bytes; policy 'default' allows 5."])
+    detail: str = Field(
+        description="What is wrong with it.", examples=["The file has 9 bytes; policy 'default' allows 5."]
+    )
 
 
 class UploadsvcProblem(BaseModel, title="Problem"):
-    """An error, as RFC 9457 has it."""
+    """An error, in the format of RFC 9457."""
 
     # Not called Problem: apps that mount the routes may have a model of that name.
 
-    type: str = Field(examples=["urn:uploadsvc:problem:file_too_large"])
-    title: str = Field(examples=["File too large"])
-    status: int = Field(examples=[413])
-    detail: str = Field(examples=["The file has 9 bytes; policy 'default' allows 5."])
-    code: str = Field(description="Stable; meant for programs.", examples=["file_too_large"])
-    errors: list[FieldError] = Field(description="The fields at fault; may be empty.")
+    type: str = Field(description="URN of the code.", examples=["urn:uploadsvc:problem:file_too_large"])
+    title: str = Field(description="Short text for the code.", examples=["File too large"])
+    status: Int32 = Field(description="HTTP status.", examples=[413])
+    detail: str = Field(
+        description="What went wrong, for people.",
+        examples=["The file has 9 bytes; policy 'default' allows 5."],
+    )
+    code: str = Field(description="Stable code, for programs.", examples=["file_too_large"])
+    errors: list[FieldError] = Field(description="The fields that caused the error. Can be empty.")
 
 
 @dataclass(frozen=True, slots=True)

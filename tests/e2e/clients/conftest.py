@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
 from tests.support.clients.guide import (
@@ -13,7 +12,7 @@ from tests.support.clients.guide import (
     OPENAPI_TYPESCRIPT,
     Recipe,
 )
-from tests.support.clients.tools import CLIENTS, DOCUMENT, NODE_MODULES, STAMP, Generated, run
+from tests.support.clients.tools import CLIENTS, NODE_MODULES, STAMP, Generated, generate
 from tests.support.processes import environment_for, program
 from tests.support.servers import S3Server, free_port
 
@@ -52,7 +51,7 @@ async def openapi_generator(_tools: None, tmp_path_factory: pytest.TempPathFacto
 async def python(_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Generated:
     """Let openapi-python-client make a package, beside `usage.py` and the page's program."""
     directory = tmp_path_factory.mktemp("python")
-    generator = await _generate(OPENAPI_PYTHON_CLIENT, directory)
+    generator = await generate(OPENAPI_PYTHON_CLIENT, directory)
     package = directory / "uploadsvc-client"
     shutil.copy(CLIENTS / "usage.py", package)
     (package / "upload.py").write_text(OPENAPI_PYTHON_CLIENT.program, encoding="utf-8")
@@ -78,9 +77,4 @@ async def _typescript(of: Recipe, directory: Path, usage: str, project: str) -> 
     shutil.copy(CLIENTS / usage, directory / "usage.ts")
     (directory / "node_modules").symlink_to(NODE_MODULES)
     (directory / "upload.ts").write_text(of.program, encoding="utf-8")
-    return Generated(directory=directory, generator=await _generate(of, directory), project=project)
-
-
-async def _generate(of: Recipe, directory: Path) -> CompletedProcess[str]:
-    shutil.copy(DOCUMENT, directory)
-    return await run("sh", "-ec", of.command, directory=directory)
+    return Generated(directory=directory, generator=await generate(of, directory), project=project)

@@ -34,7 +34,7 @@ WARNINGS: Final = {
 WRONG: Final = {
     "not_narrowed_by_method": ('upload.method === "put"', "upload.key", "TS2339"),
     "an_answer_as_a_problem": ("told(await problemIn(error))", "told(await problemIn)", "TS2345"),
-    "a_batch_not_narrowed": ('"upload" in result ?', "result ?", "TS2339"),
+    "a_batch_not_narrowed": ("problem ? told(problem)", "true ? told(problem)", "TS2345"),
     "no_id": ("{ id: created.id }", "{}", "TS2345"),
 }
 

@@ -11,17 +11,16 @@ from uploadsvc_client.api.tokens import create_token
 from uploadsvc_client.api.uploads import complete_upload, create_upload, create_uploads
 from uploadsvc_client.models import (
     BatchResults,
-    BatchUpload,
     CompletedUpload,
     CreateToken,
     CreateUpload,
+    CreateUploadMethod,
     CreateUploads,
     MultipartUpload,
     PolicyList,
     PostUpload,
     Problem,
     PutUpload,
-    RequestedMethod,
     StoredObject,
     Token,
     UploadMethod,
@@ -53,7 +52,7 @@ def send(upload: PutUpload | PostUpload | MultipartUpload, content: bytes) -> No
         httpx.post(upload.url, data=fields, files={"file": content}).raise_for_status()
 
 
-def upload(client: AuthenticatedClient, method: RequestedMethod, content: bytes) -> StoredObject:
+def upload(client: AuthenticatedClient, method: CreateUploadMethod, content: bytes) -> StoredObject:
     """Upload bytes by the client's blocking calls; return the object that is verified to be there."""
     wanted = CreateUpload(filename="note.txt", size=len(content), method=method)
     created = create_upload.sync(client=client, body=wanted)
@@ -79,14 +78,14 @@ def batch(client: AuthenticatedClient, base_url: str) -> list[str]:
     minted = create_token.sync(client=client, body=CreateToken(policies=names))
     if not isinstance(minted, Token):
         raise failure(minted)
-    put, post = RequestedMethod.PUT, RequestedMethod.POST
+    put, post = CreateUploadMethod.PUT, CreateUploadMethod.POST
     wanted = [CreateUpload(method=put, size=1), CreateUpload(method=put), CreateUpload(method=post)]
     with AuthenticatedClient(base_url=base_url, token=minted.token) as bearer:
         created = create_uploads.sync(client=bearer, body=CreateUploads(uploads=wanted))
     if not isinstance(created, BatchResults):
         raise failure(created)
     return [
-        result.upload.method if isinstance(result, BatchUpload) else told(result.problem)
+        told(result.problem) if result.problem else result.upload.method if result.upload else "neither"
         for result in created.results
     ]
 
@@ -102,7 +101,7 @@ def main(base_url: str, token: str, method: str, content: str) -> None:
     """Print what became of an upload, of several at once, and of what is refused."""
     client = AuthenticatedClient(base_url=base_url, token=token, raise_on_unexpected_status=True)
     with client:
-        stored = upload(client, RequestedMethod(method), content.encode())
+        stored = upload(client, CreateUploadMethod(method), content.encode())
         several = batch(client, base_url)
     printed = {"object": stored.to_dict(), "batch": several, "refusal": asyncio.run(refusal(client))}
     sys.stdout.write(json.dumps(printed))

@@ -15,10 +15,9 @@ type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 
 
 export const same: [Same<Created, Upload>, Same<TooLarge, Problem>] = [true, true];
 
-// Every field of a request may be left out or be null; what is no field, or of another type, is refused.
+// Every field of a request may be left out; what is no field, or of another type, is refused.
 export const requests: CreateUpload[] = [
   {},
-  { filename: null, size: null, method: null, checksum: null, metadata: null, overwrite: null },
   {
     filename: "photo.jpg",
     content_type: "image/jpeg",
@@ -119,7 +118,7 @@ export async function batch(baseUrl: string, token: string): Promise<string[]> {
     body: { uploads: [{ method: "put", size: 1 }, { method: "put" }, { method: "post" }] },
   });
   if (created.error !== undefined) throw new Error(told(created.error));
-  return created.data.results.map((result) =>
-    "upload" in result ? result.upload.method : told(result.problem),
+  return created.data.results.map(({ upload, problem }) =>
+    upload ? upload.method : problem ? told(problem) : "neither",
   );
 }

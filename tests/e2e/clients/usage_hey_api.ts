@@ -21,10 +21,9 @@ export const same: [
   Same<CompletedUpload["object"], StoredObject>,
 ] = [true, true, true];
 
-// Every field of a request may be left out or be null; what is no field, or of another type, is refused.
+// Every field of a request may be left out; what is no field, or of another type, is refused.
 export const requests: CreateUpload[] = [
   {},
-  { filename: null, size: null, method: null, checksum: null, metadata: null, overwrite: null },
   { filename: "photo.jpg", size: 123456, metadata: { note: "holiday" }, expires_in: 60 },
   { method: "multipart", checksum: { algorithm: "sha256" } },
   // @ts-expect-error -- a size is a number
@@ -112,7 +111,7 @@ export async function batch(baseUrl: string, token: string): Promise<string[]> {
     body: { uploads: [{ method: "put", size: 1 }, { method: "put" }, { method: "post" }] },
   });
   if (created.error !== undefined) throw new Error(told(created.error));
-  return created.data.results.map((result) =>
-    "upload" in result ? result.upload.method : told(result.problem),
+  return created.data.results.map(({ upload, problem }) =>
+    upload ? upload.method : problem ? told(problem) : "neither",
   );
 }

@@ -13,10 +13,9 @@ import {
   UploadsApi,
 } from "./client/index.js";
 
-// Every field of a request may be left out or be null; what is no field, or of another type, is refused.
+// Every field of a request may be left out; what is no field, or of another type, is refused.
 export const requests: CreateUpload[] = [
   {},
-  { filename: null, size: null, method: null, checksum: null, metadata: null, overwrite: null },
   { contentType: "image/jpeg", metadata: { note: "holiday" }, expiresIn: 60 },
   { method: "multipart", checksum: { algorithm: "sha256" } },
   // @ts-expect-error -- a size is a number
@@ -111,7 +110,7 @@ export async function batch(basePath: string, token: string): Promise<string[]> 
   const { results } = await new UploadsApi(bearer(basePath, minted.token)).createUploads({
     createUploads: { uploads: [{ method: "put", size: 1 }, { method: "put" }, { method: "post" }] },
   });
-  return results.map((result) =>
-    "upload" in result ? result.upload.method : told(result.problem),
+  return results.map(({ upload, problem }) =>
+    upload ? upload.method : problem ? told(problem) : "neither",
   );
 }

@@ -75,7 +75,7 @@ def test_example_responses_match_their_schemas(operation: Operation) -> None:
 def test_new_uploads_have_an_example_per_method() -> None:
     response = OPERATIONS["createUpload"].definition["responses"]["201"]
     examples = response["content"]["application/json"]["examples"]
-    assert examples.keys() == SCHEMAS["Upload"]["discriminator"]["mapping"].keys()
+    assert examples.keys() == {"put", "post", "multipart"}
     assert all(example["value"]["method"] == name for name, example in examples.items())
 
 

@@ -116,6 +116,27 @@ async def assert_stored(seaweedfs: S3Server, described: Mapping[str, Any], text:
         assert await stored["Body"].read() == text.encode()
 
 
+async def assert_generated_program(
+    client: Generated, base_url: str, seaweedfs: S3Server, *command: str | Path
+) -> None:
+    """Let a compiled program upload as the page says, be refused, create a batch, and read a policy."""
+    text = "as the page says"
+    (client.directory / "note.txt").write_text(text, encoding="utf-8")
+    arguments = (base_url, token_for("alice"), "note.txt")
+    done = await run(*command, *arguments, directory=client.directory)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    printed = json.loads(done.stdout)
+    completed = printed.pop("completed")
+    assert completed["receipt"].count(".") == 2
+    await assert_stored(seaweedfs, completed["object"], text)
+    assert printed == {
+        "refusal": MALFORMED,
+        "batch": ["PutUpload", "PostUpload", "MultipartUpload", "size_required"],
+        # More than 32 bits hold.
+        "max_size": 5 * 1024**3,
+    }
+
+
 def exported_types(source: Path) -> set[str]:
     """Return the names of the types that a generated file exports."""
     return set(re.findall(r"^export type (\w+)", source.read_text(encoding="utf-8"), re.MULTILINE))

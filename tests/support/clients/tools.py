@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.support.clients.guide import Recipe
 from tests.support.servers import ROOT
 
 CLIENTS: Final = ROOT / "tests" / "e2e" / "clients"
@@ -17,6 +19,9 @@ NODE_MODULES: Final = CLIENTS / "node_modules"
 STAMP: Final = NODE_MODULES / ".ready"
 _BIN: Final = ROOT / ".venv-clients" / "bin"
 PYTHON: Final = _BIN / "python"
+GENERATOR_JAR: Final = next(
+    _BIN.parent.glob("lib/python*/site-packages/openapi_generator_cli/openapi-generator.jar"), None
+)
 _TIMEOUT: Final = 120.0
 
 
@@ -56,6 +61,12 @@ async def run(
         encoding="utf-8",
         timeout=_TIMEOUT,
     )
+
+
+async def generate(of: Recipe, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command of a section of the page, beside a copy of the document."""
+    shutil.copy(DOCUMENT, directory)
+    return await run("sh", "-ec", of.command, directory=directory)
 
 
 async def type_check(*names: str, directory: Path) -> subprocess.CompletedProcess[str]:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from uploadsvc.api.dependencies import Authenticate
+from uploadsvc.api.openapi_types import MAX_BYTES, SIZE, WithoutNull
 from uploadsvc.api.problems import STORAGE, problem_responses
 from uploadsvc.api.routing import problem_router
 from uploadsvc.api.v1.schemas import EXAMPLE_URL
@@ -17,7 +18,7 @@ from uploadsvc.services.create_upload import UploadCreator
 class UploadUrl(BaseModel):
     """A presigned PUT."""
 
-    url: str = Field(examples=[EXAMPLE_URL])
+    url: str = Field(description="Presigned URL of the PUT.", examples=[EXAMPLE_URL])
 
 
 def simple_router(creator: UploadCreator, authenticate: Authenticate) -> APIRouter:
@@ -27,7 +28,7 @@ def simple_router(creator: UploadCreator, authenticate: Authenticate) -> APIRout
     @router.get(
         "/uploads",
         operation_id="getUploadUrl",
-        summary="Get a presigned PUT, and nothing else",
+        summary="Get a presigned PUT URL",
         response_description="The URL.",
         responses=problem_responses(
             "unauthenticated",
@@ -48,19 +49,36 @@ def simple_router(creator: UploadCreator, authenticate: Authenticate) -> APIRout
     )
     async def get_upload_url(
         caller: Annotated[Principal, Depends(authenticate)],
-        filename: Annotated[str | None, Query(examples=["photo.jpg"])] = None,
+        filename: Annotated[
+            str | None,
+            Query(
+                description="Name of the file. A safe form of it is used in the key.", examples=["photo.jpg"]
+            ),
+            WithoutNull(),
+        ] = None,
         content_type: Annotated[
-            str | None, Query(description="Then `Content-Type` must be sent so.", examples=["image/jpeg"])
+            str | None,
+            Query(
+                description="Media type of the file. The PUT must send exactly this `Content-Type`.",
+                examples=["image/jpeg"],
+            ),
+            WithoutNull(),
         ] = None,
         size: Annotated[
-            int | None,
-            Query(ge=0, le=2**63 - 1, description="Bytes; then the body must have them.", examples=[123456]),
+            Annotated[int, Field(ge=0, le=MAX_BYTES), SIZE] | None,
+            Query(
+                description="Size in bytes. The body of the PUT must have exactly this size.",
+                examples=[123456],
+            ),
+            WithoutNull(),
         ] = None,
         policy: Annotated[
-            str | None, Query(description="By default `default`.", examples=["default"])
+            str | None,
+            Query(description="Name of the policy. Default: `default`.", examples=["default"]),
+            WithoutNull(),
         ] = None,
     ) -> UploadUrl:
-        """The PUT needs no header but those of what you name; what the policy restricts must be named."""
+        """Only the parameters that you give are signed. Those that the policy restricts are required."""
         # Browsers send the type as the page spells it, so it is signed as given.
         traits = ClientTraits(type_as_sent=True)
         request = UploadRequest(filename=filename, content_type=content_type, size=size, client=traits)

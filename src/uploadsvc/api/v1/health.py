@@ -15,25 +15,25 @@ def health_router(readiness: Readiness) -> APIRouter:
     @router.get(
         "/healthz",
         operation_id="getHealth",
-        summary="Alive?",
-        response_description="The process answers.",
+        summary="Check that the service is alive",
+        response_description="The process is running.",
         responses=problem_responses("internal_error"),
     )
     async def get_health() -> Health:
-        """Answer as long as the process lives; S3 is not asked."""
+        """Answer as long as the process runs. S3 is not called."""
         return Health(status="ok")
 
     @router.get(
         "/readyz",
         operation_id="getReadiness",
-        summary="Ready?",
-        response_description="Credentials and bucket have answered since the start.",
+        summary="Check that the service is ready",
+        response_description="S3 has answered since the service started.",
         responses=problem_responses(
             "internal_error", "storage_denied", "storage_misconfigured", "storage_unavailable"
         ),
     )
     async def get_readiness() -> Ready:
-        """Ready once S3 has answered; a later outage shows in `storage`, since signing still works."""
+        """Ready once S3 has answered. `storage` reports later outages, during which signing still works."""
         problem = await readiness.check()
         return Ready(status="ready", storage="failing" if problem else "ok")
 

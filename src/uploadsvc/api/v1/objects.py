@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, Query, Response
 
 from uploadsvc.api.dependencies import Authenticate
+from uploadsvc.api.openapi_types import WithoutNull
 from uploadsvc.api.problems import CALLER, STORAGE, problem_responses
 from uploadsvc.api.routing import problem_router
 from uploadsvc.api.v1.schemas import (
@@ -14,13 +15,14 @@ from uploadsvc.api.v1.schemas import (
     CreateDownload,
     Download,
     ObjectPage,
+    PageLimit,
     StoredObject,
 )
 from uploadsvc.api.v1.serializers import object_page, stored_object
 from uploadsvc.domain.principal import Principal
-from uploadsvc.services.objects import MAX_LISTED, Objects
+from uploadsvc.services.objects import Objects
 
-Key = Annotated[str, Query(description="The whole key, as answers give it.", examples=[EXAMPLE_KEY])]
+Key = Annotated[str, Query(description="Full object key, as returned in `key`.", examples=[EXAMPLE_KEY])]
 
 
 def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
@@ -31,22 +33,26 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
         "/objects",
         operation_id="listObjects",
         summary="List your objects",
-        response_description="Some of them, in the order of their keys.",
+        response_description="A page of objects, sorted by key.",
         responses=problem_responses(*CALLER, "invalid_key", *STORAGE),
     )
     async def list_objects(
         caller: Annotated[Principal, Depends(authenticate)],
-        prefix: Annotated[str | None, Query(description="Below your own prefix.", examples=["2026/"])] = None,
+        prefix: Annotated[
+            str | None,
+            Query(description="Start of the keys to list, relative to your key prefix.", examples=["2026/"]),
+            WithoutNull(),
+        ] = None,
         cursor: Annotated[
-            str | None, Query(description="From the page before.", examples=[EXAMPLE_OBJECT_CURSOR])
+            str | None,
+            Query(description="The `cursor` of the previous page.", examples=[EXAMPLE_OBJECT_CURSOR]),
+            WithoutNull(),
         ] = None,
-        limit: Annotated[
-            int | None, Query(ge=1, le=MAX_LISTED, description="By default 100.", examples=[100])
-        ] = None,
+        limit: PageLimit = None,
     ) -> ObjectPage:
-        """List what lies under your own key prefix, in the order of the keys.
+        """List the objects under your key prefix, in the order of their keys.
 
-        With random keys, this is not the order of time. Where the policy's keys begin with the date, list a
+        With random keys, that is not the order of time. If the policy's keys begin with the date, list one
         day with `prefix=2026/11/23/`.
         """
         page = await objects.list_page(caller, prefix=prefix or "", cursor=cursor, limit=limit or 100)
@@ -55,31 +61,31 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
     @router.get(
         "/object",
         operation_id="getObject",
-        summary="See one object's facts",
+        summary="Get an object's metadata",
         response_description="The object.",
         responses=problem_responses(*CALLER, "not_found", "invalid_key", *STORAGE),
     )
     async def get_object(caller: Annotated[Principal, Depends(authenticate)], key: Key) -> StoredObject:
-        """Ask S3 for one object's size, type, ETag and metadata."""
+        """Get an object's size, content type, ETag, checksum and metadata from S3."""
         return stored_object(await objects.get(caller, key))
 
     @router.delete(
         "/object",
         operation_id="deleteObject",
-        summary="Delete one object",
+        summary="Delete an object",
         status_code=HTTPStatus.NO_CONTENT,
         response_class=Response,
-        response_description="Gone, or never there.",
+        response_description="The object is deleted, or there was none.",
         responses=problem_responses(*CALLER, "not_found", "invalid_key", *STORAGE),
     )
     async def delete_object(caller: Annotated[Principal, Depends(authenticate)], key: Key) -> None:
-        """Delete one of your objects, where this service lets callers delete."""
+        """Delete one of your objects, if the operator allows it. Safe to repeat."""
         await objects.delete(caller, key)
 
     @router.post(
         "/downloads",
         operation_id="createDownload",
-        summary="Get a download URL",
+        summary="Create a download URL",
         status_code=HTTPStatus.CREATED,
         response_description="A presigned GET.",
         responses=problem_responses(
@@ -92,8 +98,9 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
     ) -> Download:
         """Sign a GET for one of your objects.
 
-        An attachment is signed locally, so S3 answers 404 if nothing is stored. With `inline`, the object
-        must exist, and must not be of a type that browsers run, such as HTML or SVG.
+        An attachment is signed without a call to S3, which answers 404 if there is no such object. With
+        `inline`, the object must exist, and its type must not be one that browsers execute, such as HTML or
+        SVG.
         """
         url, expires_at = await objects.download_url(
             caller,

@@ -20,12 +20,12 @@ def policies_router(policies: PolicyRegistry, authenticate: Authenticate) -> API
     @router.get(
         "/policies",
         operation_id="listPolicies",
-        summary="See what you may upload",
-        response_description="The policies that this credential may use, by name.",
+        summary="List your policies",
+        response_description="The policies that this credential can use, sorted by name.",
         responses=problem_responses(*IDENTITY),
     )
     async def list_policies(caller: Annotated[Principal, Depends(authenticate)]) -> PolicyList:
-        """List what uploads may be, so that a front end can tell its user before it asks."""
+        """List the limits of your uploads, so that a front end can check files before it creates uploads."""
         return PolicyList(policies=[usable_policy(planner) for planner in policies.usable(caller)])
 
     return router

@@ -21,12 +21,12 @@ def receipts_router(receipts: Receipts) -> APIRouter:
     @router.get(
         "/.well-known/jwks.json",
         operation_id="getReceiptKeys",
-        summary="Get the keys of receipts",
+        summary="Get the public keys for receipts",
         response_description="The public keys.",
         responses=problem_responses("internal_error"),
     )
     async def get_receipt_keys(response: Response) -> ReceiptKeys:
-        """Check a receipt with the key that its header names: its signature, `typ`, `iss`, `aud`, `exp`."""
+        """Verify a receipt with the key that its `kid` names, and check `typ`, `iss`, `aud` and `exp`."""
         response.headers["Cache-Control"] = _CACHE_CONTROL
         return key_set
 

@@ -7,15 +7,27 @@ class that it shows, so modules that need both import this one as a module.
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictBool, StrictInt, model_validator
 from typing_extensions import TypeAliasType
 
+from uploadsvc.api.openapi_types import (
+    INT32,
+    Bytes,
+    Int32,
+    RequestedBytes,
+    RequestedPartNumber,
+    RequestedSeconds,
+    WithoutNull,
+    omit_nulls,
+)
 from uploadsvc.api.problems import UploadsvcProblem
 from uploadsvc.domain import checksums
 from uploadsvc.domain.parts import MAX_PARTS
 from uploadsvc.domain.plan import UploadRequest
-from uploadsvc.domain.policy import MAX_EXPIRES_IN, ChecksumRule
+from uploadsvc.domain.policy import ChecksumRule
 from uploadsvc.services.multipart import MAX_SIGNED_PARTS
+from uploadsvc.services.objects import MAX_LISTED
 
 _FOLDER: Final = "uploads/alice/7f9c24e5-2f4c-4a5e-9d53-0a1a1c5b9d10"
 EXAMPLE_KEY: Final = f"{_FOLDER}/photo.jpg"
@@ -27,16 +39,22 @@ _MAX_FIELDS: Final = 20
 _MAX_NESTED_FIELDS: Final = 250
 _ETAG: Final = "9b2cf535f27731c974343645a3985328"
 
-# Named, so that generators of clients need not invent names such as CreateUploadMethodType0.
-RequestedMethod = TypeAliasType("RequestedMethod", Literal["auto", "put", "post", "multipart"])
+# Named, so that generated clients have one type for it. The requested method is not: Go's constants of two
+# enums with shared values have the same names.
 RequestedDisposition = TypeAliasType("RequestedDisposition", Literal["attachment", "inline"])
 UploadMethod = TypeAliasType("UploadMethod", Literal["put", "post", "multipart"])
 UploadStatus = TypeAliasType("UploadStatus", Literal["pending", "uploading", "stored", "aborted"])
 Metadata = TypeAliasType("Metadata", Annotated[dict[str, str], Field(examples=[{"album": "2026"}])])
 
+PageLimit = Annotated[
+    Annotated[int, Field(ge=1, le=MAX_LISTED), INT32] | None,
+    Query(description="Number of results per page. Default: 100.", examples=[100]),
+    WithoutNull(),
+]
+
 
 class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=omit_nulls)
 
     @model_validator(mode="before")
     @classmethod
@@ -51,13 +69,14 @@ class _Request(BaseModel):
 
 
 class Checksum(BaseModel):
-    """A checksum of the whole file."""
+    """A checksum of the file."""
 
     model_config = ConfigDict(extra="forbid")
 
-    algorithm: checksums.Algorithm
+    algorithm: checksums.Algorithm = Field(description="Checksum algorithm.")
     value: str = Field(
-        description="Base64 of the checksum's bytes.",
+        description="The checksum's bytes, base64-encoded. A checksum of checksums of parts ends with a "
+        "hyphen and the number of parts.",
         examples=["VcZND81vnV98goCThX4/39poR4u06b0k1IHvORx4BOg="],
     )
 
@@ -68,13 +87,14 @@ class Checksum(BaseModel):
 
 
 class RequestedChecksum(_Request):
-    """A checksum that S3 shall compare."""
+    """A checksum for S3 to compare with the bytes that it receives."""
 
-    algorithm: checksums.Algorithm
+    algorithm: checksums.Algorithm = Field(description="Checksum algorithm.")
     value: str | None = Field(
         default=None,
-        description="Base64 of the checksum's bytes; where `method` is `multipart`, of `sha256` that over "
-        "the SHA-256s of the parts. Left out only where a multipart upload begins before it is known.",
+        description="The checksum's bytes, base64-encoded. For `sha256` of a multipart upload: the SHA-256 "
+        "of the concatenated SHA-256s of its parts. Leave it out only if a multipart upload starts before "
+        "the checksum is known.",
         examples=["VcZND81vnV98goCThX4/39poR4u06b0k1IHvORx4BOg="],
     )
 
@@ -87,29 +107,45 @@ class RequestedChecksum(_Request):
 
 
 class CreateUpload(_Request):
-    """What shall be uploaded. Every field may be left out."""
+    """The file to upload. Every field is optional."""
 
-    filename: str | None = Field(default=None, description="Made safe and used in the key.")
+    filename: str | None = Field(
+        default=None, description="Name of the file. A safe form of it is used in the key."
+    )
     content_type: str | None = Field(
-        default=None, description="By default what the filename's extension stands for."
+        default=None,
+        description="Media type of the file. Default: the type of the filename's extension, else "
+        "`application/octet-stream`.",
     )
     content_encoding: str | None = Field(
         default=None,
-        description="Of a file that is compressed already, such as `gzip`. One that the policy lists.",
+        description="Encoding of a file that is already compressed, such as `gzip`, if the policy lists it.",
     )
-    size: Annotated[StrictInt, Field(ge=0, le=2**63 - 1)] | None = Field(default=None, description="Bytes.")
-    policy: str | None = Field(default=None, description="By default `default`.")
-    method: RequestedMethod | None = Field(
-        default=None, description="By default `auto`: the method that can enforce the policy."
+    size: RequestedBytes | None = Field(
+        default=None, description="Size in bytes. Required if `method` is `put` or `multipart`."
+    )
+    policy: str | None = Field(default=None, description="Name of the policy. Default: `default`.")
+    method: Literal["auto", "put", "post", "multipart"] | None = Field(
+        default=None,
+        description="How the bytes are sent to S3. Default: `auto`, which chooses a method that enforces the "
+        "policy.",
     )
     relative_key: str | None = Field(
-        default=None, description="A key below your own prefix, where the policy lets you choose."
+        default=None, description="Object key relative to your key prefix, if the policy has `client_keys`."
     )
-    metadata: Metadata | None = Field(default=None, description="Names that the policy lists.")
-    checksum: RequestedChecksum | None = Field(default=None, description="S3 refuses bytes that differ.")
-    overwrite: StrictBool | None = Field(default=None, description="Replace an object that is there.")
-    expires_in: Annotated[StrictInt, Field(ge=1, le=MAX_EXPIRES_IN)] | None = Field(
-        default=None, description="Seconds; cut to the most that the policy allows."
+    metadata: Metadata | None = Field(
+        default=None, description="Metadata of the object. The policy lists the names that are allowed."
+    )
+    checksum: RequestedChecksum | None = Field(
+        default=None, description="S3 rejects bytes that do not match it."
+    )
+    overwrite: StrictBool | None = Field(
+        default=None, description="Whether to replace an existing object. Default: the policy's `overwrite`."
+    )
+    expires_in: RequestedSeconds | None = Field(
+        default=None,
+        description="Lifetime of the URLs in seconds, at most the policy's `max_expires_in`. "
+        "Default: its `expires_in`.",
     )
 
     def request(self) -> UploadRequest:
@@ -135,31 +171,34 @@ class CreateUpload(_Request):
 
 
 class _Created(BaseModel):
-    id: str = Field(description="Opaque; names this upload in later calls.", examples=["aGFuZGxl"])
-    key: str = Field(description="The whole object key.", examples=[EXAMPLE_KEY])
-    bucket: str = Field(examples=["example-bucket"])
-    expires_at: datetime = Field(description="When the URLs end.", examples=[_TIME])
-    upload_expires_at: datetime = Field(description="When the id ends.", examples=["2026-11-24T12:00:00Z"])
+    id: str = Field(description="ID of the upload, for later calls. Opaque.", examples=["aGFuZGxl"])
+    key: str = Field(description="Full object key.", examples=[EXAMPLE_KEY])
+    bucket: str = Field(description="Name of the bucket.", examples=["example-bucket"])
+    expires_at: datetime = Field(description="When the URLs expire.", examples=[_TIME])
+    upload_expires_at: datetime = Field(
+        description="When the upload's `id` expires.", examples=["2026-11-24T12:00:00Z"]
+    )
 
 
 class PutUpload(_Created):
-    """Send the bytes by PUT."""
+    """Send the bytes with one PUT."""
 
-    method: Literal["put"]
-    url: str = Field(examples=[EXAMPLE_URL])
+    method: Literal["put"] = Field(description="How the bytes are sent to S3.")
+    url: str = Field(description="Presigned URL of the PUT.", examples=[EXAMPLE_URL])
     headers: dict[str, str] = Field(
-        description="To be sent exactly so; the browser adds Host and length.",
+        description="Headers to send with the PUT, exactly as they are. HTTP clients add `Host` and "
+        "`Content-Length` themselves.",
         examples=[{"Content-Type": "image/jpeg", "If-None-Match": "*"}],
     )
 
 
 class PostUpload(_Created):
-    """Send the bytes as a form by POST."""
+    """Send the bytes as a form with one POST."""
 
-    method: Literal["post"]
-    url: str = Field(examples=[EXAMPLE_URL])
+    method: Literal["post"] = Field(description="How the bytes are sent to S3.")
+    url: str = Field(description="Where to POST the form.", examples=[EXAMPLE_URL])
     fields: dict[str, str] = Field(
-        description="All of them, before the field `file`.",
+        description="Fields of the form. Send all of them, before the field `file` with the bytes.",
         examples=[
             {
                 "key": EXAMPLE_KEY,
@@ -175,121 +214,124 @@ class PostUpload(_Created):
 
 
 class SignedPart(BaseModel):
-    """A presigned PUT of one part."""
+    """A presigned PUT for one part."""
 
-    part_number: int = Field(description="Counted from 1.", examples=[1])
-    size: int = Field(description="The bytes that it must have.", examples=[8_388_608])
-    url: str = Field(examples=[f"{EXAMPLE_URL}{EXAMPLE_KEY}?partNumber=1&uploadId=…"])
-    headers: dict[str, str] = Field(description="To be sent exactly so.", examples=[{}])
+    part_number: Int32 = Field(description="Number of the part. The first is 1.", examples=[1])
+    size: Bytes = Field(description="Size in bytes, which the part must have exactly.", examples=[8_388_608])
+    url: str = Field(
+        description="Presigned URL of the PUT.",
+        examples=[f"{EXAMPLE_URL}{EXAMPLE_KEY}?partNumber=1&uploadId=…"],
+    )
+    headers: dict[str, str] = Field(
+        description="Headers to send with the PUT, exactly as they are.", examples=[{}]
+    )
 
 
 class MultipartUpload(_Created):
-    """Send the bytes in parts, each by PUT, in any order and several at once."""
+    """Send the bytes in parts, each with a PUT, in any order and in parallel."""
 
-    method: Literal["multipart"]
-    part_size: int = Field(description="Of every part but the last, in bytes.", examples=[8_388_608])
-    part_count: int = Field(examples=[3])
+    method: Literal["multipart"] = Field(description="How the bytes are sent to S3.")
+    part_size: Bytes = Field(description="Size in bytes of every part except the last.", examples=[8_388_608])
+    part_count: Int32 = Field(description="Number of parts.", examples=[3])
     parts: list[SignedPart] = Field(
-        description="The first ones, up to 100. Ask for the others; for all, where there is a checksum."
+        description="The first parts, up to 100. Get the others from `signParts`; if the upload has a "
+        "checksum, get all of them there."
     )
 
 
 class Upload(RootModel[Annotated[PutUpload | PostUpload | MultipartUpload, Field(discriminator="method")]]):
-    """A new upload, and what it takes to send its bytes straight to S3."""
+    """A new upload, with what you need to send its bytes straight to S3."""
+
+
+def _exactly_one(schema: dict[str, Any]) -> None:
+    omit_nulls(schema)
+    schema.update(minProperties=1, maxProperties=1)
 
 
 class CreateUploads(_Request):
-    """Several uploads at once."""
+    """Uploads to create together."""
 
-    uploads: list[CreateUpload] = Field(min_length=1, max_length=100)
-
-
-class BatchUpload(BaseModel):
-    """One that was created."""
-
-    upload: Upload
+    uploads: list[CreateUpload] = Field(min_length=1, max_length=100, description="The files to upload.")
 
 
-class BatchProblem(BaseModel):
-    """One that was refused; the others are not touched by it."""
+class BatchResult(BaseModel):
+    """The result of one upload of a batch. It has exactly one of the fields."""
 
-    problem: UploadsvcProblem
+    # Not a union: Java's Jackson ignores unknown fields, and would take each of the two for both.
+    model_config = ConfigDict(json_schema_extra=_exactly_one)
 
-
-def _one_of(schema: dict[str, Any]) -> None:
-    # From `anyOf` some generators make one type that has the fields of all variants.
-    schema["oneOf"] = schema.pop("anyOf")
-
-
-class BatchResult(RootModel[BatchUpload | BatchProblem]):
-    """What became of one of them: an upload, or a problem."""
-
-    model_config = ConfigDict(json_schema_extra=_one_of)
+    upload: Upload | None = Field(default=None, description="The upload, if it was created.")
+    problem: UploadsvcProblem | None = Field(
+        default=None, description="The error, if the upload was refused. It does not affect the others."
+    )
 
 
 class BatchResults(BaseModel):
-    """One result for each upload asked for, in their order."""
+    """The results of a batch."""
 
-    results: list[BatchResult]
+    results: list[BatchResult] = Field(description="One result per requested upload, in the same order.")
 
 
 class StoredObject(BaseModel):
-    """A stored object."""
+    """An object in S3."""
 
     # `Object` is JavaScript's own: generators would rename it, or hide the language's.
 
-    key: str = Field(examples=[EXAMPLE_KEY])
-    bucket: str = Field(examples=["example-bucket"])
-    size: int = Field(description="Bytes.", examples=[123456])
-    content_type: str = Field(examples=["image/jpeg"])
-    etag: str = Field(description="Without quotes.", examples=[_ETAG])
+    key: str = Field(description="Full object key.", examples=[EXAMPLE_KEY])
+    bucket: str = Field(description="Name of the bucket.", examples=["example-bucket"])
+    size: Bytes = Field(description="Size in bytes.", examples=[123456])
+    content_type: str = Field(description="Media type.", examples=["image/jpeg"])
+    etag: str = Field(description="ETag, without quotes.", examples=[_ETAG])
     version_id: str | None = Field(
-        description="Where the bucket keeps versions.", examples=["qvJ0hFvtgYhBoxj2WUIzVGMy8fSsvBVL"]
+        description="Version of the object; null if the bucket keeps no versions.",
+        examples=["qvJ0hFvtgYhBoxj2WUIzVGMy8fSsvBVL"],
     )
-    checksum: Checksum | None = Field(description="Where the store keeps one.")
-    last_modified: datetime = Field(examples=[_TIME])
-    metadata: Metadata
+    checksum: Checksum | None = Field(description="Checksum of the object; null if the store has none.")
+    last_modified: datetime = Field(description="When the object was stored.", examples=[_TIME])
+    metadata: Metadata = Field(description="Metadata of the object.")
 
 
 class SignParts(_Request):
-    """The parts to be signed."""
+    """The parts to sign."""
 
-    part_numbers: list[Annotated[StrictInt, Field(ge=1, le=MAX_PARTS)]] = Field(
-        min_length=1, max_length=MAX_SIGNED_PARTS, description="Counted from 1."
+    part_numbers: list[RequestedPartNumber] = Field(
+        min_length=1, max_length=MAX_SIGNED_PARTS, description="Numbers of the parts. The first is 1."
     )
     checksums: Annotated[list[str], Field(max_length=MAX_SIGNED_PARTS)] | None = Field(
         default=None,
-        description="Theirs, in base64 and in the same order, where the upload was created with a checksum.",
+        description="Checksums of these parts, base64-encoded, in the same order. Required if the upload was "
+        "created with a checksum.",
     )
 
 
 class SignedParts(BaseModel):
-    """Presigned PUTs of parts."""
+    """Presigned PUTs for parts."""
 
-    parts: list[SignedPart]
-    expires_at: datetime = Field(description="When the URLs end.", examples=[_TIME])
+    parts: list[SignedPart] = Field(description="The parts, in the order of the request.")
+    expires_at: datetime = Field(description="When the URLs expire.", examples=[_TIME])
 
 
 class ArrivedPart(BaseModel):
-    """A part that S3 has."""
+    """A part that has arrived in S3."""
 
-    part_number: int = Field(examples=[1])
-    size: int = Field(description="Bytes.", examples=[8_388_608])
-    etag: str = Field(examples=[_ETAG])
+    part_number: Int32 = Field(description="Number of the part. The first is 1.", examples=[1])
+    size: Bytes = Field(description="Size in bytes.", examples=[8_388_608])
+    etag: str = Field(description="ETag, without quotes.", examples=[_ETAG])
 
 
 class SentPart(_Request):
-    """A part as the client believes to have sent it."""
+    """A part that the client has sent."""
 
-    part_number: Annotated[StrictInt, Field(ge=1, le=MAX_PARTS)] = Field(examples=[1])
-    etag: str = Field(description="As S3 answered it.", examples=[_ETAG])
+    part_number: RequestedPartNumber = Field(description="Number of the part. The first is 1.", examples=[1])
+    etag: str = Field(description="ETag from S3's response, with or without quotes.", examples=[_ETAG])
 
 
 class CompleteUpload(_Request):
-    """For a multipart upload; all of it may be left out."""
+    """Options for completing a multipart upload. You can leave out the whole body."""
 
     parts: Annotated[list[SentPart], Field(max_length=MAX_PARTS)] | None = Field(
-        default=None, description="What was sent, to be compared with what S3 has; left out, S3 is asked."
+        default=None,
+        description="The parts that you sent, to compare with those that S3 has. Default: what S3 has.",
     )
 
     def etags(self) -> dict[int, str] | None:
@@ -298,197 +340,222 @@ class CompleteUpload(_Request):
 
 
 class UploadState(BaseModel):
-    """What S3 says of an upload now."""
+    """The status of an upload, as S3 reports it."""
 
-    id: str = Field(examples=["aGFuZGxl"])
-    key: str = Field(examples=[EXAMPLE_KEY])
-    bucket: str = Field(examples=["example-bucket"])
-    method: UploadMethod
+    id: str = Field(description="ID of the upload.", examples=["aGFuZGxl"])
+    key: str = Field(description="Full object key.", examples=[EXAMPLE_KEY])
+    bucket: str = Field(description="Name of the bucket.", examples=["example-bucket"])
+    method: UploadMethod = Field(description="How the bytes are sent to S3.")
     status: UploadStatus = Field(
-        description="A multipart upload is `uploading` once a part has arrived, and `aborted` when S3 has "
-        "forgotten it without an object of its own.",
+        description="`pending`: nothing has arrived. `uploading`: parts of a multipart upload have arrived. "
+        "`stored`: the object exists. `aborted`: S3 no longer has the multipart upload, and "
+        "it left no object.",
         examples=["stored"],
     )
-    upload_expires_at: datetime = Field(examples=["2026-11-24T12:00:00Z"])
-    object: StoredObject | None
-    part_size: int | None = Field(
-        description="Of a multipart upload; null where the id came from a listing.", examples=[8_388_608]
+    upload_expires_at: datetime = Field(
+        description="When the upload's `id` expires.", examples=["2026-11-24T12:00:00Z"]
     )
-    part_count: int | None = Field(
-        description="Of a multipart upload; null where the id came from a listing.", examples=[3]
+    object: StoredObject | None = Field(description="The object; null unless `status` is `stored`.")
+    part_size: Bytes | None = Field(
+        description="Size in bytes of every part except the last; null unless this is a multipart upload, "
+        "and for an `id` from `listUploads`.",
+        examples=[8_388_608],
+    )
+    part_count: Int32 | None = Field(
+        description="Number of parts; null unless this is a multipart upload, and for an `id` from "
+        "`listUploads`.",
+        examples=[3],
     )
     parts: list[ArrivedPart] | None = Field(
-        description="Those that have arrived, while a multipart upload is under way."
+        description="The parts that have arrived; null unless a multipart upload is in progress."
     )
 
 
 class UnfinishedUpload(BaseModel):
-    """A multipart upload that was begun, and is neither complete nor aborted."""
+    """A multipart upload that is neither completed nor aborted."""
 
     id: str = Field(
-        description="Serves for status and for giving it up; to go on, use the id from the creation.",
+        description="ID for `getUpload` and `deleteUpload`. To continue the upload, use the `id` from its "
+        "creation.",
         examples=["aGFuZGxl"],
     )
-    key: str = Field(description="The whole object key.", examples=[f"{_FOLDER}/video.mp4"])
-    started_at: datetime = Field(examples=["2026-11-23T12:00:00Z"])
+    key: str = Field(description="Full object key.", examples=[f"{_FOLDER}/video.mp4"])
+    started_at: datetime = Field(description="When it was created.", examples=["2026-11-23T12:00:00Z"])
 
 
 class UploadPage(BaseModel):
-    """Some of your unfinished uploads."""
+    """A page of your unfinished uploads."""
 
-    uploads: list[UnfinishedUpload]
+    uploads: list[UnfinishedUpload] = Field(description="The uploads of this page.")
     cursor: str | None = Field(
-        description="Asks for the next ones; null at the end.", examples=[EXAMPLE_UPLOAD_CURSOR]
+        description="Send it to get the next page; null on the last one.", examples=[EXAMPLE_UPLOAD_CURSOR]
     )
 
 
 class CompletedUpload(BaseModel):
     """A verified upload."""
 
-    object: StoredObject
+    object: StoredObject = Field(description="The verified object.")
     receipt: str = Field(
-        description="A JWT over what was verified, for any backend to check.", examples=["eyJhbGciOi…"]
+        description="A signed JWT that describes the object. Any backend can verify it.",
+        examples=["eyJhbGciOi…"],
     )
     replaceable_until: datetime | None = Field(
         description=(
-            "Until then, you could put other bytes in place of these; null if you cannot. "
-            "9999-12-31T23:59:59Z if another upload can have the same key at any time."
+            "When the object can no longer be replaced by its owner; null if it cannot be replaced now. "
+            "9999-12-31T23:59:59Z if another upload can replace it at any time."
         ),
         examples=[_TIME],
     )
 
 
 class ListedObject(BaseModel):
-    """One line of a listing."""
+    """An object in a listing."""
 
-    key: str = Field(examples=[EXAMPLE_KEY])
-    size: int = Field(description="Bytes.", examples=[123456])
-    etag: str = Field(examples=[_ETAG])
-    last_modified: datetime = Field(examples=[_TIME])
+    key: str = Field(description="Full object key.", examples=[EXAMPLE_KEY])
+    size: Bytes = Field(description="Size in bytes.", examples=[123456])
+    etag: str = Field(description="ETag, without quotes.", examples=[_ETAG])
+    last_modified: datetime = Field(description="When the object was stored.", examples=[_TIME])
 
 
 class ObjectPage(BaseModel):
-    """Some of your objects."""
+    """A page of your objects."""
 
-    objects: list[ListedObject]
+    objects: list[ListedObject] = Field(description="The objects of this page, sorted by key.")
     cursor: str | None = Field(
-        description="Asks for the next ones; null at the end.", examples=[EXAMPLE_OBJECT_CURSOR]
+        description="Send it to get the next page; null on the last one.", examples=[EXAMPLE_OBJECT_CURSOR]
     )
 
 
 class CreateDownload(_Request):
-    """What shall be downloaded."""
+    """The object to download."""
 
-    key: str = Field(description="The whole key.", examples=[EXAMPLE_KEY])
-    disposition: RequestedDisposition | None = Field(default=None, description="By default `attachment`.")
-    filename: str | None = Field(default=None, description="By default the key's last segment.")
-    expires_in: Annotated[StrictInt, Field(ge=1, le=MAX_EXPIRES_IN)] | None = Field(
-        default=None, description="Seconds; cut to the most that is allowed."
+    key: str = Field(description="Full object key.", examples=[EXAMPLE_KEY])
+    disposition: RequestedDisposition | None = Field(
+        default=None,
+        description="Whether browsers save the file or may show it (`Content-Disposition`). "
+        "Default: `attachment`.",
+    )
+    filename: str | None = Field(
+        default=None, description="Name for the saved file. Default: the last segment of the key."
+    )
+    expires_in: RequestedSeconds | None = Field(
+        default=None, description="Lifetime of the URL in seconds, at most what the operator allows."
     )
 
 
 class Download(BaseModel):
     """A presigned GET."""
 
-    url: str = Field(examples=[EXAMPLE_URL])
-    expires_at: datetime = Field(examples=[_TIME])
+    url: str = Field(description="Presigned URL of the GET.", examples=[EXAMPLE_URL])
+    expires_at: datetime = Field(description="When the URL expires.", examples=[_TIME])
 
 
 class Policy(BaseModel):
-    """What one kind of upload may be."""
+    """The limits of one kind of upload."""
 
-    name: str = Field(description="As requests name it in `policy`.", examples=["default"])
-    min_size: int = Field(description="Bytes.", examples=[0])
-    max_size: int = Field(description="Bytes.", examples=[5_368_709_120])
+    name: str = Field(description="Name of the policy, for `policy` in requests.", examples=["default"])
+    min_size: Bytes = Field(description="Smallest size in bytes.", examples=[0])
+    max_size: Bytes = Field(description="Largest size in bytes.", examples=[5_368_709_120])
     content_types: list[str] = Field(
-        description="Media types and ranges (`image/*`). A type that a browser would run, such as "
-        "`text/html` or `image/svg+xml`, is allowed only where it is listed itself.",
+        description="Allowed media types and ranges (`image/*`). Types that browsers execute, such as "
+        "`text/html` or `image/svg+xml`, are allowed only if they are listed by name.",
         examples=[["image/jpeg", "image/png"]],
     )
     content_encodings: list[str] = Field(
-        description="Those that `content_encoding` may name.", examples=[["gzip"]]
+        description="Values that `content_encoding` can have.", examples=[["gzip"]]
     )
     methods: list[UploadMethod] = Field(
-        description="Those that can be asked for.", examples=[["post", "put"]]
+        description="Methods that requests can name.", examples=[["post", "put"]]
     )
-    expires_in: int = Field(description="How long URLs live by default, in seconds.", examples=[900])
-    max_expires_in: int = Field(description="The longest that they can live, in seconds.", examples=[3600])
-    client_keys: bool = Field(description="Whether `relative_key` may be given.")
-    overwrite: bool = Field(description="Whether an upload may replace an object.")
-    metadata: list[str] = Field(description="The names that `metadata` may hold.", examples=[["album"]])
+    expires_in: Int32 = Field(description="Default lifetime of URLs in seconds.", examples=[900])
+    max_expires_in: Int32 = Field(description="Longest lifetime of URLs in seconds.", examples=[3600])
+    client_keys: bool = Field(description="Whether requests can set `relative_key`.")
+    overwrite: bool = Field(description="Whether uploads can replace existing objects.")
+    metadata: list[str] = Field(description="Names that `metadata` can have.", examples=[["album"]])
     checksum: ChecksumRule = Field(
-        description="Whether `checksum` may or must be given.", examples=["optional"]
+        description="Whether requests can or must have a `checksum`.", examples=["optional"]
     )
     checksum_algorithms: list[str] = Field(
-        description="Those that `checksum` may name.", examples=[["crc32", "crc32c", "crc64nvme", "sha256"]]
+        description="Algorithms that `checksum` can have.",
+        examples=[["crc32", "crc32c", "crc64nvme", "sha256"]],
     )
 
 
 class PolicyList(BaseModel):
-    """The policies that you may use."""
+    """Your policies."""
 
-    policies: list[Policy]
+    policies: list[Policy] = Field(description="The policies that you can use.")
 
 
 class CreateToken(_Request):
-    """What the token shall be good for. Every field may be left out."""
+    """The rights of the token. Every field is optional."""
 
     user: str | None = Field(
         default=None,
-        description="Whom it speaks for; by default you. Only an API key may name somebody else.",
+        description="User that the token is for. Default: you. Only API keys can name another user.",
     )
     policies: Annotated[list[str], Field(min_length=1, max_length=50)] | None = Field(
-        default=None, description="The policies that it may use; by default all of yours."
+        default=None, description="Policies that the token can use. Default: all of yours."
     )
-    expires_in: Annotated[StrictInt, Field(ge=1)] | None = Field(
+    expires_in: Annotated[StrictInt, Field(ge=1), INT32] | None = Field(
         default=None,
-        description="Seconds; cut to the most that is allowed, and to the end of your credential.",
+        description="Lifetime of the token in seconds, at most what the operator allows. It never outlives "
+        "your credential.",
     )
 
 
 class Token(BaseModel):
     """An upload token."""
 
-    token: str = Field(description="Sent as `Authorization: Bearer`.", examples=["eyJhbGciOi…"])
-    expires_at: datetime = Field(examples=["2026-11-23T12:10:00Z"])
+    token: str = Field(description="The token. Send it as `Authorization: Bearer`.", examples=["eyJhbGciOi…"])
+    expires_at: datetime = Field(description="When the token expires.", examples=["2026-11-23T12:10:00Z"])
 
 
 class _ReceiptKey(BaseModel):
     kid: str = Field(
-        description="The key's thumbprint (RFC 7638); a receipt's header names it.",
+        description="Thumbprint of the key (RFC 7638). Receipts name it in the `kid` header.",
         examples=["kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"],
     )
-    use: Literal["sig"]
+    use: Literal["sig"] = Field(description="The key is for signatures.")
 
 
 class OkpKey(_ReceiptKey):
     """An Ed25519 key (RFC 8037)."""
 
-    kty: Literal["OKP"]
-    crv: Literal["Ed25519"]
+    kty: Literal["OKP"] = Field(description="Key type.")
+    crv: Literal["Ed25519"] = Field(description="Curve.")
     x: str = Field(
-        description="The public key, base64url.", examples=["11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"]
+        description="Public key, base64url-encoded.", examples=["11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"]
     )
-    alg: Literal["EdDSA"]
+    alg: Literal["EdDSA"] = Field(description="Signature algorithm.")
 
 
 class EcKey(_ReceiptKey):
     """A P-256 key (RFC 7518 section 6.2)."""
 
-    kty: Literal["EC"]
-    crv: Literal["P-256"]
-    x: str = Field(description="Base64url.", examples=["f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"])
-    y: str = Field(description="Base64url.", examples=["x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"])
-    alg: Literal["ES256"]
+    kty: Literal["EC"] = Field(description="Key type.")
+    crv: Literal["P-256"] = Field(description="Curve.")
+    x: str = Field(
+        description="X coordinate, base64url-encoded.",
+        examples=["f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"],
+    )
+    y: str = Field(
+        description="Y coordinate, base64url-encoded.",
+        examples=["x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"],
+    )
+    alg: Literal["ES256"] = Field(description="Signature algorithm.")
 
 
 class RsaKey(_ReceiptKey):
     """An RSA key (RFC 7518 section 6.3)."""
 
-    kty: Literal["RSA"]
-    n: str = Field(description="The modulus, base64url.", examples=["0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2…"])
-    e: str = Field(description="The exponent, base64url.", examples=["AQAB"])
-    alg: Literal["RS256"]
+    kty: Literal["RSA"] = Field(description="Key type.")
+    n: str = Field(
+        description="Modulus, base64url-encoded.", examples=["0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2…"]
+    )
+    e: str = Field(description="Exponent, base64url-encoded.", examples=["AQAB"])
+    alg: Literal["RS256"] = Field(description="Signature algorithm.")
 
 
 class ReceiptKey(RootModel[Annotated[OkpKey | EcKey | RsaKey, Field(discriminator="kty")]]):
@@ -499,18 +566,18 @@ class ReceiptKeys(BaseModel):
     """A JWK Set (RFC 7517 section 5)."""
 
     keys: list[ReceiptKey] = Field(
-        description="First the key that signs now. Empty where receipts are signed with a secret."
+        description="The keys. The first one signs new receipts. Empty if receipts are signed with a secret."
     )
 
 
 class Health(BaseModel):
-    """The process is alive."""
+    """Liveness of the service."""
 
-    status: Literal["ok"]
+    status: Literal["ok"] = Field(description="The process is running.")
 
 
 class Ready(BaseModel):
-    """Credentials and bucket have answered since the start."""
+    """Readiness of the service."""
 
-    status: Literal["ready"]
-    storage: Literal["ok", "failing"] = Field(description="What the store answered last.")
+    status: Literal["ready"] = Field(description="S3 has answered since the service started.")
+    storage: Literal["ok", "failing"] = Field(description="Whether S3 answered the latest check.")

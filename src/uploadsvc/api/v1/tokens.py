@@ -27,16 +27,16 @@ def tokens_router(tokens: UploadTokenIssuer, authenticate: Authenticate) -> APIR
     @router.post(
         "/tokens",
         operation_id="createToken",
-        summary="Get a short-lived upload token",
+        summary="Create an upload token",
         status_code=HTTPStatus.CREATED,
-        response_description="A token that is good for uploads only.",
+        response_description="A token that can only be used for uploads.",
         responses=problem_responses(*CALLER, "policy_not_found", "body_too_large"),
     )
     async def create_token(
         caller: Annotated[Principal, Depends(authenticate)],
         body: Annotated[CreateToken, Body(examples=[_EXAMPLE])],
     ) -> Token:
-        """Hand on a part of your rights: one user's uploads by some policies, for a short while."""
+        """Issue a short-lived token that can upload for one user, with some policies."""
         token, expires_at = tokens.issue(
             caller, user=body.user, policies=body.policies, expires_in=body.expires_in
         )

@@ -5,35 +5,22 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Path, Query, Response
-from pydantic import GetJsonSchemaHandler
-from pydantic_core import CoreSchema
 
 from uploadsvc.api.dependencies import Authenticate
+from uploadsvc.api.openapi_types import WithoutNull
 from uploadsvc.api.problems import CALLER, STORAGE, domain_problem, problem_responses
 from uploadsvc.api.routing import problem_router
 from uploadsvc.api.v1 import schemas, serializers
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.principal import Principal
 from uploadsvc.services.create_upload import UploadCreator
-from uploadsvc.services.objects import MAX_LISTED
 from uploadsvc.services.turns import Turns, gather_few
 from uploadsvc.services.uploads import Uploads
 
 _CREATE_EXAMPLE = {"filename": "photo.jpg", "content_type": "image/jpeg", "size": 123456}
 _BATCH_EXAMPLE = {"uploads": [_CREATE_EXAMPLE, {"filename": "notes.txt", "size": 7, "policy": "default"}]}
 
-UploadId = Annotated[str, Path(description="The upload's `id`.", examples=["aGFuZGxl"])]
-
-
-class _WithoutNull:
-    """Removes null from a body's schema, because generated clients would send it for an omitted body."""
-
-    def __get_pydantic_json_schema__(
-        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        schema = dict(handler(core_schema))
-        body, _null = schema.pop("anyOf")
-        return {**schema, **body}
+UploadId = Annotated[str, Path(description="ID of the upload.", examples=["aGFuZGxl"])]
 
 
 def uploads_router(creator: UploadCreator, uploads: Uploads, authenticate: Authenticate) -> APIRouter:
@@ -54,7 +41,7 @@ def _add_create(router: APIRouter, creator: UploadCreator, authenticate: Authent
         summary="Create an upload",
         status_code=HTTPStatus.CREATED,
         response_model=schemas.Upload,
-        response_description="What it takes to send the bytes straight to S3.",
+        response_description="The upload, with what you need to send its bytes.",
         responses=problem_responses(
             *CALLER,
             "policy_not_found",
@@ -74,7 +61,7 @@ def _add_create(router: APIRouter, creator: UploadCreator, authenticate: Authent
         caller: Annotated[Principal, Depends(authenticate)],
         body: Annotated[schemas.CreateUpload, Body(examples=[_CREATE_EXAMPLE])],
     ) -> Response:
-        """Say what you want to upload; get what it takes to send it, under your own key prefix."""
+        """Describe the file, and get presigned URLs or a form to send it to S3, under your key prefix."""
         grant = await creator.create(caller, body.policy, body.request())
         return _json(serializers.upload_json(grant), HTTPStatus.CREATED)
 
@@ -83,14 +70,14 @@ def _add_create(router: APIRouter, creator: UploadCreator, authenticate: Authent
         operation_id="createUploads",
         summary="Create several uploads",
         response_model=schemas.BatchResults,
-        response_description="One result for each, in their order.",
+        response_description="One result per upload, in the same order.",
         responses=problem_responses(*CALLER, "body_too_large"),
     )
     async def create_uploads(
         caller: Annotated[Principal, Depends(authenticate)],
         body: Annotated[schemas.CreateUploads, Body(examples=[_BATCH_EXAMPLE])],
     ) -> Response:
-        """Create up to 100 uploads. One that is refused has a problem for a result; the others go on."""
+        """Create up to 100 uploads. If one is refused, its result is a problem; the others are created."""
 
         async def result(requested: schemas.CreateUpload) -> str:
             try:
@@ -112,22 +99,22 @@ def _add_one(router: APIRouter, uploads: Uploads, authenticate: Authenticate) ->
     @router.get(
         "/{id}",
         operation_id="getUpload",
-        summary="See how far an upload is",
-        response_description="What S3 says of it now.",
+        summary="Get the status of an upload",
+        response_description="The current status.",
         responses=problem_responses(*CALLER, "not_found", "upload_expired", *STORAGE),
     )
     async def get_upload(
         caller: Annotated[Principal, Depends(authenticate)],
         id: UploadId,  # noqa: A002 - the name is the contract's
     ) -> schemas.UploadState:
-        """Ask S3 whether the bytes have landed, or which parts have."""
+        """Ask S3 whether the object, or which of its parts, has arrived."""
         return serializers.upload_state(id, await uploads.status(caller, id))
 
     @router.post(
         "/{id}/complete",
         operation_id="completeUpload",
         summary="Complete and verify an upload",
-        response_description="What S3 holds, verified, and a receipt for it.",
+        response_description="The verified object and its receipt.",
         responses=problem_responses(
             *CALLER,
             "not_found",
@@ -144,26 +131,26 @@ def _add_one(router: APIRouter, uploads: Uploads, authenticate: Authenticate) ->
     async def complete_upload(
         caller: Annotated[Principal, Depends(authenticate)],
         id: UploadId,  # noqa: A002 - the name is the contract's
-        body: Annotated[schemas.CompleteUpload | None, Body(examples=[{}]), _WithoutNull()] = None,
+        body: Annotated[schemas.CompleteUpload | None, Body(examples=[{}]), WithoutNull()] = None,
     ) -> schemas.CompletedUpload:
-        """Put parts together, and compare what landed in S3 with what was promised. Safe to repeat."""
+        """Assemble the parts, if any, and verify the object in S3. Safe to repeat."""
         completion = await uploads.complete(caller, id, body.etags() if body else None)
         return serializers.completed_upload(completion)
 
     @router.delete(
         "/{id}",
         operation_id="deleteUpload",
-        summary="Give an upload up",
+        summary="Cancel an upload",
         status_code=HTTPStatus.NO_CONTENT,
         response_class=Response,
-        response_description="Gone, or never there.",
+        response_description="The upload is aborted or its object deleted, or there was nothing to delete.",
         responses=problem_responses(*CALLER, "not_found", "upload_expired", *STORAGE),
     )
     async def delete_upload(
         caller: Annotated[Principal, Depends(authenticate)],
         id: UploadId,  # noqa: A002 - the name is the contract's
     ) -> None:
-        """Throw away the parts of an upload, or what it stored, where that is allowed. Twice is fine."""
+        """Abort a multipart upload, or delete the object if the operator allows it. Safe to repeat."""
         await uploads.delete(caller, id)
 
 
@@ -172,20 +159,19 @@ def _add_multipart(router: APIRouter, uploads: Uploads, authenticate: Authentica
         "",
         operation_id="listUploads",
         summary="List your unfinished uploads",
-        response_description="Some of them, as far as S3 remembers.",
+        response_description="A page of unfinished uploads.",
         responses=problem_responses(*CALLER, *STORAGE),
     )
     async def list_uploads(
         caller: Annotated[Principal, Depends(authenticate)],
         cursor: Annotated[
             str | None,
-            Query(description="From the page before.", examples=[schemas.EXAMPLE_UPLOAD_CURSOR]),
+            Query(description="The `cursor` of the previous page.", examples=[schemas.EXAMPLE_UPLOAD_CURSOR]),
+            WithoutNull(),
         ] = None,
-        limit: Annotated[
-            int | None, Query(ge=1, le=MAX_LISTED, description="By default 100.", examples=[100])
-        ] = None,
+        limit: schemas.PageLimit = None,
     ) -> schemas.UploadPage:
-        """List the multipart uploads that were begun under your key prefix and left unfinished."""
+        """List your multipart uploads that are neither completed nor aborted."""
         unfinished, cursor = await uploads.unfinished(caller, cursor=cursor, limit=limit or 100)
         return serializers.upload_page(unfinished, cursor)
 
@@ -194,7 +180,7 @@ def _add_multipart(router: APIRouter, uploads: Uploads, authenticate: Authentica
         operation_id="signParts",
         summary="Sign parts of a multipart upload",
         response_model=schemas.SignedParts,
-        response_description="Presigned PUTs.",
+        response_description="Presigned PUTs for the parts.",
         responses=problem_responses(
             *CALLER, "not_found", "upload_expired", "body_too_large", "method_not_available", *STORAGE
         ),
@@ -204,7 +190,7 @@ def _add_multipart(router: APIRouter, uploads: Uploads, authenticate: Authentica
         id: UploadId,  # noqa: A002 - the name is the contract's
         body: Annotated[schemas.SignParts, Body(examples=[{"part_numbers": [2, 3]}])],
     ) -> Response:
-        """Get fresh URLs for parts, as often as it takes while the upload's id counts."""
+        """Get new URLs for parts, as often as you need until the upload's `id` expires."""
         parts, expires_at = await uploads.sign_parts(caller, id, body.part_numbers, body.checksums)
         return _json(serializers.signed_parts_json(parts, expires_at))
 

@@ -2,15 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from typing import Final
 
 from fastapi import APIRouter, Response
 
+from uploadsvc.api.openapi_types import MAX_BYTES
 from uploadsvc.api.problems import MEDIA_TYPE, Problem
 from uploadsvc.api.routing import ProblemRoute
 from uploadsvc.domain.errors import ValidationFailed
-
-MAX_BYTES: Final = 2**63 - 1
 
 
 class UppyRoute(ProblemRoute):

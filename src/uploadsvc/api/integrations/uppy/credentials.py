@@ -14,26 +14,34 @@ from uploadsvc.services.temporary_credentials import CredentialIssuer, IssuedCre
 
 
 class TemporaryCredentials(BaseModel):
-    """A session's key, which S3 takes for the caller's own prefix alone."""
+    """Temporary S3 credentials for your key prefix."""
 
-    access_key_id: str = Field(serialization_alias="accessKeyId", examples=["ASIAIOSFODNN7EXAMPLE"])
-    secret_access_key: str = Field(serialization_alias="secretAccessKey", examples=["…"])
-    session_token: str = Field(serialization_alias="sessionToken", examples=["…"])
-    expiration: datetime = Field(description="When they end.", examples=["2026-11-23T13:00:00Z"])
+    access_key_id: str = Field(
+        serialization_alias="accessKeyId", description="Access key ID.", examples=["ASIAIOSFODNN7EXAMPLE"]
+    )
+    secret_access_key: str = Field(
+        serialization_alias="secretAccessKey", description="Secret access key.", examples=["…"]
+    )
+    session_token: str = Field(
+        serialization_alias="sessionToken", description="Session token.", examples=["…"]
+    )
+    expiration: datetime = Field(
+        description="When the credentials expire.", examples=["2026-11-23T13:00:00Z"]
+    )
 
 
 class UppyCredentials(BaseModel):
-    """Credentials as Uppy reads them, and where they are good."""
+    """Temporary S3 credentials in Uppy's format, and the bucket they are for."""
 
-    credentials: TemporaryCredentials
-    region: str = Field(examples=["eu-central-1"])
-    bucket: str = Field(examples=["example-bucket"])
+    credentials: TemporaryCredentials = Field(description="The credentials.")
+    region: str = Field(description="Region of the bucket.", examples=["eu-central-1"])
+    bucket: str = Field(description="Name of the bucket.", examples=["example-bucket"])
     endpoint: str = Field(
-        description="The bucket's address, for Uppy's `s3Endpoint`.",
+        description="URL of the bucket, for Uppy's `s3Endpoint`.",
         examples=["https://example-bucket.s3.eu-central-1.amazonaws.com"],
     )
     prefix: str = Field(
-        description="What every key has to start with; for Uppy's `generateObjectKey`.",
+        description="Your key prefix. Keys from Uppy's `generateObjectKey` must start with it.",
         examples=["uploads/alice/"],
     )
 
@@ -45,16 +53,16 @@ def credentials_router(credential_issuer: CredentialIssuer, authenticate: Authen
     @router.get(
         "/credentials",
         operation_id="getUppyCredentials",
-        summary="Get S3 credentials for your own prefix",
-        response_description="A session's credentials.",
+        summary="Get temporary S3 credentials for Uppy",
+        response_description="Temporary credentials, and the bucket they are for.",
         responses=problem_responses(*CALLER, *STORAGE),
     )
     async def get_uppy_credentials(
         caller: Annotated[Principal, Depends(authenticate)],
     ) -> UppyCredentials:
-        """For an app's `getCredentials` function, where the operator has turned it on.
+        """Call it in your app's `getCredentials` function for Uppy 6, if the operator has enabled it.
 
-        S3 holds them to the prefix, and to nothing that a policy says.
+        The credentials are limited to your key prefix. The limits of policies do not apply to them.
         """
         return _uppy_credentials(await credential_issuer.credentials(caller))
 

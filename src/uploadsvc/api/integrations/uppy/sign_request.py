@@ -3,15 +3,19 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Depends
-from pydantic import BaseModel, ConfigDict, Field, StrictInt
+from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypeAliasType
 
 from uploadsvc.api.dependencies import Authenticate
-from uploadsvc.api.integrations.uppy.common import MAX_BYTES, form_url, uppy_router
+from uploadsvc.api.integrations.uppy.common import form_url, uppy_router
+from uploadsvc.api.openapi_types import (
+    RequestedBytes,
+    RequestedPartNumber,
+    RequestedSeconds,
+    omit_nulls,
+)
 from uploadsvc.api.problems import CALLER, STORAGE, problem_responses
 from uploadsvc.api.v1.schemas import EXAMPLE_KEY, EXAMPLE_URL
-from uploadsvc.domain.parts import MAX_PARTS
-from uploadsvc.domain.policy import MAX_EXPIRES_IN
 from uploadsvc.domain.principal import Principal
 from uploadsvc.services.request_signing import RequestSigner, S3Request
 
@@ -22,39 +26,47 @@ _EXAMPLE = {"method": "PUT", "key": "photo.jpg", "contentType": "image/jpeg"}
 
 
 class SignUppyRequest(BaseModel):
-    """A request as Uppy gives it, and what the app may add: ``size`` and ``policy``."""
+    """The request that Uppy passes to `signRequest`. Your app can add `size` and `policy`."""
 
     # Later versions of Uppy may add fields, which are never signed.
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", json_schema_extra=omit_nulls)
 
     method: Literal["PUT", "POST", "GET", "DELETE"] = Field(
-        description="`PUT` stores an object, `POST` begins a multipart upload; with `uploadId`, `PUT` is a "
-        "part, `GET` lists parts, `POST` completes, `DELETE` aborts.",
+        description="Method of the S3 request. `PUT` stores an object and `POST` creates a multipart upload. "
+        "With `uploadId`, `PUT` sends a part, `GET` lists parts, `POST` completes and `DELETE` aborts.",
         examples=["PUT"],
     )
     key: str = Field(
         min_length=1,
         max_length=4096,
-        description="A filename; or a whole key below your own prefix, and always so with `uploadId`.",
+        description="Name of the file, or a full object key under your key prefix. With `uploadId`: the full "
+        "key.",
         examples=["photo.jpg"],
     )
     upload_id: Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^[\x21-\x7e]+$")] | None = Field(
-        default=None, alias="uploadId", description="S3's own name for a multipart upload."
+        default=None, alias="uploadId", description="S3's ID of a multipart upload."
     )
-    part_number: Annotated[StrictInt, Field(ge=1, le=MAX_PARTS)] | None = Field(
-        default=None, alias="partNumber", description="Counted from 1."
+    part_number: RequestedPartNumber | None = Field(
+        default=None, alias="partNumber", description="Number of the part. The first is 1."
     )
     content_type: str | None = Field(
-        default=None, alias="contentType", description="Sent by Uppy 6.3 and newer, which take forms."
+        default=None,
+        alias="contentType",
+        description="Media type of the file. Uppy sends it since 6.3. If it is there, the response can be a "
+        "form.",
     )
-    expires_in: Annotated[StrictInt, Field(ge=1, le=MAX_EXPIRES_IN)] | None = Field(
-        default=None, alias="expiresIn", description="Seconds; cut to the most that the policy allows."
+    expires_in: RequestedSeconds | None = Field(
+        default=None,
+        alias="expiresIn",
+        description="Lifetime of the URL in seconds, at most the policy's `max_expires_in`.",
     )
-    size: Annotated[StrictInt, Field(ge=0, le=MAX_BYTES)] | None = Field(
-        default=None, description="Bytes; where the app knows them, they are signed exactly."
+    size: RequestedBytes | None = Field(
+        default=None, description="Size in bytes. If given, the upload must have exactly this size."
     )
     policy: str | None = Field(
-        default=None, description="By default the only one of the credential, else `default`."
+        default=None,
+        description="Name of the policy. Default: the credential's policy if it has only one, else "
+        "`default`.",
     )
 
     def request(self) -> S3Request:
@@ -74,17 +86,19 @@ class SignUppyRequest(BaseModel):
 
 
 class SignedUppyRequest(BaseModel):
-    """What Uppy sends to S3."""
+    """The request that Uppy sends to S3."""
 
-    url: str = Field(examples=[EXAMPLE_URL])
-    key: str = Field(description="The whole object key, which Uppy goes on with.", examples=[EXAMPLE_KEY])
-    headers: dict[str, str] = Field(description="To be sent exactly so.", examples=[{}])
+    url: str = Field(description="Presigned URL, or where to POST the form.", examples=[EXAMPLE_URL])
+    key: str = Field(description="Full object key. Uppy uses it from here on.", examples=[EXAMPLE_KEY])
+    headers: dict[str, str] = Field(
+        description="Headers to send with the request, exactly as they are.", examples=[{}]
+    )
     fields: FormFields | None = Field(
-        description="Of a form that Uppy posts in place of a PUT; null for none.",
+        description="Fields of a form that Uppy sends instead of a PUT; null if it sends no form.",
         examples=[{"key": EXAMPLE_KEY}],
     )
     id: str | None = Field(
-        description="Of an upload by one request: names it for `completeUpload`. Uppy has no use for it.",
+        description="ID of the upload for `completeUpload`; null for multipart uploads. Uppy ignores it.",
         examples=["aGFuZGxl"],
     )
 
@@ -96,7 +110,7 @@ def sign_router(request_signer: RequestSigner, authenticate: Authenticate) -> AP
     @router.post(
         "/sign",
         operation_id="signUppyRequest",
-        summary="Sign a request of Uppy's to S3",
+        summary="Sign an S3 request for Uppy",
         response_description="The signed request.",
         responses=problem_responses(
             *CALLER,
@@ -118,9 +132,9 @@ def sign_router(request_signer: RequestSigner, authenticate: Authenticate) -> AP
         caller: Annotated[Principal, Depends(authenticate)],
         body: Annotated[SignUppyRequest, Body(examples=[_EXAMPLE])],
     ) -> SignedUppyRequest:
-        """For an app's `signRequest` function.
+        """Call it in your app's `signRequest` function for Uppy 6.
 
-        S3 answers Uppy itself, so nothing verifies a multipart upload.
+        S3 answers Uppy directly, so multipart uploads are not verified.
         """
         signed = await request_signer.sign(caller, body.request())
         return SignedUppyRequest(
