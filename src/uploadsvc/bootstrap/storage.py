@@ -10,7 +10,7 @@ from uploadsvc.s3.storage import Storage
 from uploadsvc.s3.sts import Sts
 from uploadsvc.services.temporary_credentials import CredentialIssuer
 from uploadsvc.settings import Settings, SettingsError
-from uploadsvc.settings.model import S3Settings
+from uploadsvc.settings.s3 import S3Settings
 
 
 def build_storage(s3: S3Settings, *, clock: Callable[[], datetime]) -> Storage:

@@ -3,18 +3,19 @@
 from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Final
-from urllib.parse import quote, urlencode
-from xml.sax.saxutils import escape
 
 from uploadsvc.domain import errors, media_types
-from uploadsvc.domain.checksums import ALGORITHMS, Algorithm, checksum_header, is_composite
+from uploadsvc.domain.checksums import ALGORITHMS, Algorithm, checksum_header
 from uploadsvc.domain.disposition import content_disposition
 from uploadsvc.domain.keys import Namespace, check_segments, file_extension, safe_filename
 from uploadsvc.domain.metadata import MAX_METADATA_BYTES, UPLOAD_MARK, encode, encoded_size, is_text
+from uploadsvc.domain.methods import Methods, check_one_request
+from uploadsvc.domain.object_headers import form_fields, multipart_headers, object_headers, put_headers
 from uploadsvc.domain.parts import MAX_PART_SIZE, MAX_PARTS, MIN_PART_SIZE, Parts, cut
 from uploadsvc.domain.plan import Plan, UploadRequest
 from uploadsvc.domain.policy import Method, Policy
 from uploadsvc.domain.providers import MAX_SINGLE_PUT, Provider
+from uploadsvc.domain.reserved_keys import ReservedKeys
 
 UPLOAD_EXPIRES_IN: Final = 86_400
 """Lifetime of the id of a PUT or POST upload in seconds, unless its URL lives longer."""
@@ -27,9 +28,7 @@ class Planner:
         policy: The policy.
         provider: The store.
         namespace: The key prefix.
-        others: The other policies. No caller can choose a key in their folders (``client_keys_prefix``), nor
-            one that they may make with ``{uuid}``. Neither can a caller choose one that this policy makes so,
-            unless it lets callers replace objects.
+        others: The other policies, whose keys are reserved.
     """
 
     def __init__(
@@ -43,19 +42,15 @@ class Planner:
         self.policy = policy
         self._provider = provider
         self._namespace = namespace
-        self._headers = _object_headers(policy)
+        self._headers = object_headers(policy)
         self._fixed_metadata = {k: v for k, v in policy.metadata.items() if v is not None}
-        makers = others if policy.own_keys_replaced else (policy, *others)
-        self._made_keys = {one.name: one.key.pattern(one.name) for one in makers if one.key.unique}
-        mine = policy.client_folder
-        folders = {one.name: one.client_folder for one in others}
-        self._folders = {name: one for name, one in folders.items() if one and not mine.startswith(one)}
-        self._usable = {free: policy.usable_methods(provider, may_replace=free) for free in (True, False)}
+        self._reserved = ReservedKeys(policy, others)
+        self._methods = Methods(policy, provider)
 
     @property
     def methods(self) -> frozenset[Method]:
         """Methods for uploads whose key the policy chooses."""
-        return self._usable[self.policy.key.unique or self.policy.overwrite]
+        return self._methods.for_made_keys
 
     @property
     def max_size(self) -> int:
@@ -65,7 +60,7 @@ class Planner:
         return min(self.policy.max_size, MAX_SINGLE_PUT)
 
     @property
-    def guard(self) -> dict[str, str]:
+    def no_overwrite_headers(self) -> dict[str, str]:
         """Header that tells S3 not to overwrite, if the policy forbids it and the store supports it."""
         no_overwrite = not self.policy.overwrite and self._provider.conditional_writes
         return {"If-None-Match": "*"} if no_overwrite else {}
@@ -105,7 +100,7 @@ class Planner:
                 names.add("Content-Encoding")
             # A request may ask not to overwrite even if the policy allows it.
             no_overwrite = self._provider.conditional_writes
-            names |= _put_headers(described, size=0, tags=self.policy.tags, no_overwrite=no_overwrite).keys()
+            names |= put_headers(described, size=0, tags=self.policy.tags, no_overwrite=no_overwrite).keys()
             names |= self._checksum_headers(self._provider.checksum_algorithms)
         if "multipart" in self.methods:
             names |= self._checksum_headers(self._provider.part_checksums)
@@ -137,7 +132,7 @@ class Planner:
         overwrite = self._overwrite(request)
         key = self._key(request, user=user, unique=unique, today=today)
         key_is_new = request.relative_key is None and policy.key.unique
-        method = self._method(request, may_replace=key_is_new or overwrite)
+        method = self._methods.choose(request, may_replace=key_is_new or overwrite)
         if type_open and method != "put":
             # Only the client of a PUT sends its own content type.
             content_type = self._content_type(request)
@@ -186,12 +181,12 @@ class Planner:
         tags = self.policy.tags
         if method == "multipart":
             parts = self._cut(request)
-            return _multipart_headers(described, tags=tags), {}, parts
+            return multipart_headers(described, tags=tags), {}, parts
         if request.checksum is not None:
             described[request.checksum.header] = request.checksum.value
         if method == "put":
-            return _put_headers(described, size=request.size, tags=tags, no_overwrite=no_overwrite), {}, None
-        fields = _form_fields(described, key=key, tags=tags)
+            return put_headers(described, size=request.size, tags=tags, no_overwrite=no_overwrite), {}, None
+        fields = form_fields(described, key=key, tags=tags)
         if request.client.form_status is not None:
             fields["success_action_status"] = str(request.client.form_status)
         return {}, fields, None
@@ -244,7 +239,7 @@ class Planner:
         self._check_size(request.size)
         self._check_checksum(None)
         if request.size is not None:
-            self._check_one_request(request.size)
+            check_one_request(request.size)
             headers["Content-Length"] = str(request.size)
         elif policy.max_size < MAX_SINGLE_PUT or policy.min_size > 0:
             detail = f"Policy {policy.name!r} restricts sizes, so the request must name one."
@@ -352,7 +347,7 @@ class Planner:
                 detail = f"Policy {self.policy.name!r} chooses keys itself; leave relative_key out."
                 raise errors.Forbidden(detail, field="relative_key")
             key = self._namespace.relative_key(user, request.relative_key, folder=self.policy.client_folder)
-            self._check_chosen(self.policy.client_folder + request.relative_key, field="relative_key")
+            self._reserved.check(self.policy.client_folder + request.relative_key, field="relative_key")
             return check_segments(key, self._provider.max_segment_bytes, field="relative_key")
         filename = safe_filename(request.filename or "file")
         values = {
@@ -365,79 +360,8 @@ class Planner:
         # Template and prefix were checked at start, and the user segment and the filename are safe.
         rest = self.policy.key.expand(values)
         if not self.policy.key.unique:
-            self._check_chosen(rest, field="filename")
+            self._reserved.check(rest, field="filename")
         return self._namespace.user_prefix(user) + rest
-
-    def _check_chosen(self, rest: str, *, field: str) -> None:
-        # The URLs of an upload with a new key may overwrite, so no other upload may have that key.
-        for owner, folder in self._folders.items():
-            if rest.startswith(folder):
-                detail = f"Keys below {folder!r} in your prefix are for policy {owner!r}."
-                raise errors.InvalidKey(detail, field=field)
-        for maker, keys in self._made_keys.items():
-            if keys.fullmatch(rest):
-                detail = f"Policy {maker!r} makes keys of this form, with a UUID; choose another form."
-                raise errors.InvalidKey(detail, field=field)
-
-    def _method(self, request: UploadRequest, *, may_replace: bool) -> Method:
-        usable = self._usable_methods(request, may_replace=may_replace)
-        wanted = self._automatic(request, usable) if request.method == "auto" else request.method
-        if wanted == "multipart" and not self._can_cut(request) and "multipart" in self._usable[may_replace]:
-            detail = "A multipart upload is cut into parts beforehand; say how many bytes the file has."
-            raise errors.SizeRequired(detail, field="size")
-        if request.checksum_algorithm and request.checksum is None and wanted in {"put", "post"}:
-            detail = "Only a multipart upload can begin before its checksum is known; give the value."
-            raise errors.ValidationFailed(detail, field="checksum.value")
-        if wanted not in usable:
-            can = ", ".join(sorted(usable)) or "none"
-            detail = f"This upload cannot be done by {wanted}; methods that can: {can}."
-            raise errors.MethodNotAvailable(detail, field="method")
-        if wanted == "put" and request.size is None:
-            detail = "A PUT URL is signed for one exact size; say how many bytes the file has."
-            raise errors.SizeRequired(detail, field="size")
-        return wanted
-
-    def _usable_methods(self, request: UploadRequest, *, may_replace: bool) -> frozenset[Method]:
-        usable = self._usable[may_replace] - self._without_checksum(request)
-        if not self._can_cut(request):
-            usable -= {"multipart"}
-        if request.size is not None and request.size > MAX_SINGLE_PUT:
-            if "multipart" not in usable:
-                self._check_one_request(request.size)
-            usable -= {"put", "post"}
-        return usable
-
-    def _can_cut(self, request: UploadRequest) -> bool:
-        return request.size is not None or (request.client.size_open and self.policy.unsized_multipart)
-
-    def _automatic(self, request: UploadRequest, usable: frozenset[Method]) -> Method:
-        size, checksum = request.size, request.checksum
-        if checksum is not None and is_composite(checksum.algorithm):
-            # With an open method the checksum is that of the file, not of parts.
-            usable -= {"multipart"}
-        if size is not None and size > self.policy.multipart_threshold and "multipart" in usable:
-            return "multipart"
-        preferred: tuple[Method, ...] = ("post", "put") if size is None else ("put", "post", "multipart")
-        return next((method for method in preferred if method in usable), "put")
-
-    def _without_checksum(self, request: UploadRequest) -> frozenset[Method]:
-        """Return the methods that would not check the requested checksum."""
-        algorithm, lacking = request.checksum_algorithm, set[Method]()
-        if algorithm is None:
-            return frozenset()
-        if algorithm not in self._provider.part_checksums:
-            lacking.add("multipart")
-        if request.checksum is None or algorithm not in self._provider.checksum_algorithms:
-            lacking |= {"put", "post"}
-        if not self._provider.form_checksums:
-            lacking.add("post")
-        return frozenset(lacking)
-
-    @staticmethod
-    def _check_one_request(size: int) -> None:
-        if size > MAX_SINGLE_PUT:
-            detail = f"One request carries at most {MAX_SINGLE_PUT} bytes; more needs a multipart upload."
-            raise errors.MethodNotAvailable(detail, field="size")
 
     def _metadata(self, request: UploadRequest, mark: Mapping[str, str]) -> dict[str, str]:
         given = request.metadata
@@ -477,45 +401,3 @@ def _as_sent(request: UploadRequest, content_type: str) -> str:
         # HTTP clients trim header values.
         return request.content_type.strip(" \t")
     return content_type
-
-
-def _object_headers(policy: Policy) -> dict[str, str]:
-    headers = {
-        "Cache-Control": policy.cache_control,
-        "x-amz-acl": policy.acl,
-        "x-amz-storage-class": policy.storage_class,
-        "x-amz-server-side-encryption": policy.server_side_encryption,
-        "x-amz-server-side-encryption-aws-kms-key-id": policy.kms_key_id,
-    }
-    return {name: value for name, value in headers.items() if value is not None}
-
-
-def _put_headers(
-    headers: dict[str, str], *, size: int | None, tags: Mapping[str, str], no_overwrite: bool
-) -> dict[str, str]:
-    headers["Content-Length"] = str(size)
-    if no_overwrite:
-        headers["If-None-Match"] = "*"
-    if tags:
-        headers["x-amz-tagging"] = urlencode(tags, quote_via=quote)
-    return headers
-
-
-def _multipart_headers(headers: dict[str, str], *, tags: Mapping[str, str]) -> dict[str, str]:
-    if tags:
-        headers["x-amz-tagging"] = urlencode(tags, quote_via=quote)
-    return headers
-
-
-def _form_fields(headers: dict[str, str], *, key: str, tags: Mapping[str, str]) -> dict[str, str]:
-    # A form has other names for two of them:
-    # https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
-    fields = {"key": key, **headers}
-    if "x-amz-acl" in fields:
-        fields["acl"] = fields.pop("x-amz-acl")
-    if tags:
-        pairs = "".join(
-            f"<Tag><Key>{escape(k)}</Key><Value>{escape(v)}</Value></Tag>" for k, v in tags.items()
-        )
-        fields["tagging"] = f"<Tagging><TagSet>{pairs}</TagSet></Tagging>"
-    return fields

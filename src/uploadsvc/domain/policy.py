@@ -316,7 +316,7 @@ def check_apart(policies: Collection[Policy]) -> None:
     """Check that no policy can replace another policy's objects.
 
     Keys with ``{uuid}`` need no check, nor do keys in another policy's folder: callers cannot choose them
-    (see `Planner`).
+    (see `ReservedKeys`).
 
     Raises:
         PolicyError: A policy with ``overwrite`` lets callers choose a key that another policy lets them

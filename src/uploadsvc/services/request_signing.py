@@ -170,7 +170,7 @@ class RequestSigner:
             query = {"partNumber": str(request.part_number), **query}
         elif request.method == "POST":
             await self._check_parts(planner, key, upload_id)
-            headers = planner.guard
+            headers = planner.no_overwrite_headers
         url = await self._url(planner, request.method, key, request, headers=headers, query=query)
         return SignedRequest(url=url, key=key, headers=headers)
 

@@ -1,26 +1,20 @@
 """The settings model. Names and defaults are part of the contract; `make docs` writes `docs/settings.md`."""
 
-from typing import Annotated, ClassVar, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 
-from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.endpoints import (
-    AddressingStyle,
-    BucketEndpoint,
-    addressing_style,
-    aws_endpoint_url,
     base_url,
     bucket_endpoint,
-    public_addressing_style,
 )
 from uploadsvc.domain.errors import InvalidKey
 from uploadsvc.domain.hosts import is_loopback
 from uploadsvc.domain.keys import Namespace, check_key
 from uploadsvc.domain.policy import MAX_EXPIRES_IN, PolicyError, check_apart
-from uploadsvc.domain.providers import PROVIDERS, Capability, Provider
 from uploadsvc.settings.auth import AuthSettings
 from uploadsvc.settings.policies import PolicySettings
+from uploadsvc.settings.s3 import S3Settings
 from uploadsvc.settings.types import (
     Pem,
     Secret,
@@ -30,7 +24,6 @@ from uploadsvc.settings.types import (
     Text,
     check,
     matching,
-    split_list,
     variable,
 )
 from uploadsvc.settings.web import CorsSettings, Hosts
@@ -38,152 +31,6 @@ from uploadsvc.tokens.derived_keys import MIN_SECRET_BYTES
 
 MAX_TOKEN_SECONDS: Final = 86_400
 MAX_PREFIX_BYTES: Final = 256
-
-
-class S3Settings(Section):
-    """The bucket and how to reach it."""
-
-    bucket: Annotated[
-        str,
-        matching(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]", "a bucket name: letters, digits, . - _"),
-    ]
-    """Name of the bucket."""
-
-    region: Annotated[str, matching(r"[A-Za-z0-9-]{1,64}", "a region, for example eu-central-1")] | None = (
-        None
-    )
-    """Region of the bucket. Required unless `endpoint_url` is set; then `us-east-1` is assumed, or `auto` on
-    R2 and GCS.
-    """
-
-    endpoint_url: str | None = None
-    """URL at which the service reaches S3, such as `https://s3.example.com`. If not set: AWS."""
-
-    public_endpoint_url: str | None = None
-    """URL at which browsers reach S3, if it is a different one, such as
-    `https://my-bucket.s3-accelerate.amazonaws.com`.
-    """
-
-    addressing_style: Literal["auto", "path", "virtual"] = "auto"
-    """Whether URLs name the bucket in the host (`virtual`) or in the path (`path`). `auto` uses the host on
-    AWS, unless the bucket's name contains a dot, and the path on other stores.
-    """
-
-    public_addressing_style: Literal["auto", "path", "virtual", "bucket_endpoint"] = "auto"
-    """The same for `public_endpoint_url`. `bucket_endpoint` leaves the bucket out of URLs, for an address
-    that leads to this bucket alone, such as a custom domain. `auto` is `addressing_style`, or what an address
-    of AWS shows.
-    """
-
-    access_key_id: Text | None = None
-    """Access key, set together with `secret_access_key`. If neither is set, credentials come from the usual
-    AWS chain and are renewed automatically.
-    """
-
-    secret_access_key: Secret | None = None
-    """Secret of `access_key_id`."""
-
-    session_token: Secret | None = None
-    """Session token for temporary keys. It is not renewed."""
-
-    provider: (
-        Literal["aws", "generic", "r2", "b2", "gcs", "minio", "ceph", "seaweedfs", "localstack"] | None
-    ) = None
-    """Kind of store, which determines [what it can do](providers.md). If not set: `aws`, or `generic` if
-    `endpoint_url` is set.
-    """
-
-    lacks: Annotated[tuple[Capability, ...], BeforeValidator(split_list)] = ()
-    """Features of this kind of store that yours does not have. `uploadsvc doctor` finds them. `checksums` are
-    all checksums.
-    """
-
-    @property
-    def store(self) -> Provider:
-        """Profile of the store."""
-        return PROVIDERS[self.provider or ("generic" if self.endpoint_url else "aws")].without(self.lacks)
-
-    @property
-    def signing_region(self) -> str:
-        """Region that requests are signed for."""
-        return self.region or self.store.default_region
-
-    @property
-    def style(self) -> AddressingStyle:
-        """Addressing style, with ``auto`` decided."""
-        return addressing_style(
-            configured=self.addressing_style, endpoint_url=self.endpoint_url, bucket=self.bucket
-        )
-
-    @property
-    def endpoint(self) -> BucketEndpoint:
-        """Address of the bucket for the service."""
-        return self._inner_address(self.endpoint_url or aws_endpoint_url(self.signing_region))
-
-    @property
-    def public_endpoint(self) -> BucketEndpoint:
-        """Address of the bucket for browsers."""
-        return self._public_address(self.public_endpoint_url) if self.public_endpoint_url else self.endpoint
-
-    @property
-    def credentials(self) -> Credentials | None:
-        """The fixed access key; ``None`` for the AWS chain."""
-        if self.access_key_id is None or self.secret_access_key is None:
-            return None
-        return Credentials(
-            access_key_id=self.access_key_id,
-            secret_access_key=self.secret_access_key.get_secret_value(),
-            session_token=self.session_token.get_secret_value() if self.session_token else None,
-        )
-
-    def _inner_address(self, url: str) -> BucketEndpoint:
-        return bucket_endpoint(endpoint_url=url, bucket=self.bucket, style=self.style)
-
-    def _public_address(self, url: str) -> BucketEndpoint:
-        style = public_addressing_style(
-            configured=self.public_addressing_style, endpoint_url=url, bucket=self.bucket, inner=self.style
-        )
-        return bucket_endpoint(endpoint_url=url, bucket=self.bucket, style=style)
-
-    @check
-    def _check_region(self) -> Self:
-        if self.endpoint_url is None and self.provider not in {None, "aws"}:
-            raise SettingsError(("s3", "endpoint_url"), f"missing; where {self.provider} is reached")
-        if self.endpoint_url is None and self.region is None:
-            message = "missing; the bucket's region, for example eu-central-1"
-            raise SettingsError(("s3", "region"), message)
-        return self
-
-    @check
-    def _check_addresses(self) -> Self:
-        try:
-            aws_url = None if self.endpoint_url else aws_endpoint_url(self.signing_region)
-        except ValueError as error:
-            raise SettingsError(("s3", "region"), str(error)) from None
-        try:
-            self._inner_address(self.endpoint_url or str(aws_url))
-        except ValueError as error:
-            name = "endpoint_url" if self.endpoint_url else "addressing_style"
-            raise SettingsError(("s3", name), str(error)) from None
-        if self.public_endpoint_url:
-            try:
-                self._public_address(self.public_endpoint_url)
-            except ValueError as error:
-                raise SettingsError(("s3", "public_endpoint_url"), str(error)) from None
-        elif self.public_addressing_style != "auto":
-            message = "needs PUBLIC_ENDPOINT_URL beside it"
-            raise SettingsError(("s3", "public_addressing_style"), message)
-        return self
-
-    @check
-    def _check_credentials(self) -> Self:
-        if (self.access_key_id is None) != (self.secret_access_key is None):
-            name = "access_key_id" if self.access_key_id is None else "secret_access_key"
-            raise SettingsError(("s3", name), "missing; access key id and secret go together")
-        if self.session_token is not None and self.access_key_id is None:
-            message = "needs ACCESS_KEY_ID and SECRET_ACCESS_KEY beside it"
-            raise SettingsError(("s3", "session_token"), message)
-        return self
 
 
 class ReceiptSettings(Section):

@@ -1,0 +1,54 @@
+"""Headers and form fields that describe a new object to S3."""
+
+from collections.abc import Mapping
+from urllib.parse import quote, urlencode
+from xml.sax.saxutils import escape
+
+from uploadsvc.domain.policy import Policy
+
+
+def object_headers(policy: Policy) -> dict[str, str]:
+    """Return the headers that a policy gives to all its objects."""
+    headers = {
+        "Cache-Control": policy.cache_control,
+        "x-amz-acl": policy.acl,
+        "x-amz-storage-class": policy.storage_class,
+        "x-amz-server-side-encryption": policy.server_side_encryption,
+        "x-amz-server-side-encryption-aws-kms-key-id": policy.kms_key_id,
+    }
+    return {name: value for name, value in headers.items() if value is not None}
+
+
+def put_headers(
+    headers: dict[str, str], *, size: int | None, tags: Mapping[str, str], no_overwrite: bool
+) -> dict[str, str]:
+    """Return ``headers`` with those of a PUT of the whole file added; ``size`` is in bytes."""
+    headers["Content-Length"] = str(size)
+    if no_overwrite:
+        headers["If-None-Match"] = "*"
+    if tags:
+        headers["x-amz-tagging"] = urlencode(tags, quote_via=quote)
+    return headers
+
+
+def multipart_headers(headers: dict[str, str], *, tags: Mapping[str, str]) -> dict[str, str]:
+    """Return ``headers`` with those of the request that starts a multipart upload added."""
+    if tags:
+        headers["x-amz-tagging"] = urlencode(tags, quote_via=quote)
+    return headers
+
+
+def form_fields(headers: dict[str, str], *, key: str, tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of a form, which has other names for two of the headers.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
+    """
+    fields = {"key": key, **headers}
+    if "x-amz-acl" in fields:
+        fields["acl"] = fields.pop("x-amz-acl")
+    if tags:
+        pairs = "".join(
+            f"<Tag><Key>{escape(k)}</Key><Value>{escape(v)}</Value></Tag>" for k, v in tags.items()
+        )
+        fields["tagging"] = f"<Tagging><TagSet>{pairs}</TagSet></Tagging>"
+    return fields

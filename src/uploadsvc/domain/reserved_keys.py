@@ -1,0 +1,46 @@
+"""Keys below a user's prefix that no caller can choose, so that no policy reaches the objects of another."""
+
+from collections.abc import Collection
+
+from uploadsvc.domain.errors import InvalidKey
+from uploadsvc.domain.policy import Policy
+
+
+class ReservedKeys:
+    """Keys that callers cannot choose under a policy.
+
+    These are the keys in other policies' folders (``client_keys_prefix``), and those that a policy may make
+    with ``{uuid}``: the URLs of an upload with a new key may overwrite, so no other upload may have that key.
+    If this policy lets callers replace any of its objects, its own keys are not reserved.
+
+    Args:
+        policy: The policy.
+        others: The other policies.
+    """
+
+    def __init__(self, policy: Policy, others: Collection[Policy]) -> None:
+        makers = others if policy.own_keys_replaced else (policy, *others)
+        self._made = {one.name: one.key.pattern(one.name) for one in makers if one.key.unique}
+        mine = policy.client_folder
+        folders = {one.name: one.client_folder for one in others}
+        # The deeper folder counts where one lies in another.
+        self._folders = {name: one for name, one in folders.items() if one and not mine.startswith(one)}
+
+    def check(self, rest: str, *, field: str) -> None:
+        """Check that a caller may choose a key.
+
+        Args:
+            rest: The key below the user's prefix.
+            field: The request field that led to it.
+
+        Raises:
+            InvalidKey: It is reserved for another policy.
+        """
+        for owner, folder in self._folders.items():
+            if rest.startswith(folder):
+                detail = f"Keys below {folder!r} in your prefix are for policy {owner!r}."
+                raise InvalidKey(detail, field=field)
+        for maker, keys in self._made.items():
+            if keys.fullmatch(rest):
+                detail = f"Policy {maker!r} makes keys of this form, with a UUID; choose another form."
+                raise InvalidKey(detail, field=field)
