@@ -25,7 +25,7 @@ _ROOTS: Final[Mapping[str, str]] = {
     "CreateMultipartUpload": "InitiateMultipartUpload",
     "CompleteMultipartUpload": "CompleteMultipartUpload",
 }
-"""Root elements of the answers that must have a body, without ``Result``, which some stores spell otherwise."""
+"""Root elements of answers that must have a body, without ``Result``, which some stores spell otherwise."""
 
 _BODILESS: Final = frozenset({"DeleteObject", "AbortMultipartUpload"})
 

@@ -51,9 +51,10 @@ def server_of(running: SeaweedFS, key: Credentials = KEY) -> S3Server:
 def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+        # An orphan that has ended stays until process 1 looks after it.
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except (ProcessLookupError, FileNotFoundError):
         return False
-    return True
 
 
 async def recorded_pid(lock: Path) -> int:

@@ -206,7 +206,7 @@ async def test_an_answer_that_is_not_s3s_fails_the_rule(localstack: S3Server, bo
         found = await examine(settings_of(replace(own, endpoint_url=proxy.url)), only=["bucket-policy"])
     (finding,) = found.values()
     assert finding.status == "failed"
-    assert finding.found == "the answer is not S3's, or not to this request (JSONDecodeError)"
+    assert finding.found == "the answer is not S3's, or not to this request (NotS3Error)"
 
 
 @pytest.mark.parametrize("check", ["credentials", "lifecycle", "canary:put", "canary:multipart"])

@@ -498,7 +498,7 @@ class CreateToken(_Request):
     policies: Annotated[list[str], Field(min_length=1, max_length=50)] | None = Field(
         default=None, description="Policies that the token can use. Default: all of yours."
     )
-    expires_in: Annotated[StrictInt, Field(ge=1), INT32] | None = Field(
+    expires_in: Annotated[StrictInt, Field(ge=1, le=2**31 - 1), INT32] | None = Field(
         default=None,
         description="Lifetime of the token in seconds, at most what the operator allows. It never outlives "
         "your credential.",
