@@ -116,7 +116,7 @@ async def test_a_dead_connection_fails_after_the_retries(term: Terminal) -> None
     term.proxy.rule = lambda one: Cut() if one.part_number == 2 else None
     failed = await term.run("--retries", 1, path)
     assert failed.status == 1
-    assert failed.err.startswith(f"uploadsvc: {path}: S3 cannot be reached: ")
+    assert failed.err.startswith(f"uploadsvc: {path}: S3 at {term.proxy.url} cannot be reached: ")
     assert failed.err.count("\n") == 1
     await all_over(term.proxy)
     arrived = term.proxy.stored_parts()
