@@ -51,7 +51,9 @@ def stripping_proxy(target: str) -> ASGIApp:
                 headers=[one for one in request.headers.items() if one[0] != "content-length"],
                 content=await request.body(),
             )
-        headers = {name: value for name, value in got.headers.items() if name != "content-length"}
+        # httpx has unpacked the body.
+        unpacked = {"content-length", "content-encoding"}
+        headers = {name: value for name, value in got.headers.items() if name not in unpacked}
         await Response(got.content, got.status_code, headers)(scope, receive, send)
 
     return proxy
