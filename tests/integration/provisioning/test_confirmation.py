@@ -1,4 +1,4 @@
-"""What `apply` takes away is asked for; a new bucket is waited for; a switch that stops uploads stays off."""
+"""`apply` asks before it takes something away, waits for a new bucket, and never blocks uploads on Ceph."""
 
 import json
 from collections.abc import Callable
@@ -69,7 +69,7 @@ async def test_a_change_that_takes_something_away_needs_consent(
         {"abort_days": 9},
     ],
 )
-async def test_a_change_that_only_adds_is_made_unasked(
+async def test_a_change_that_only_adds_is_made_without_asking(
     moto_server: S3Server, changed: dict[str, Any]
 ) -> None:
     async with moto_server.client() as client:
@@ -104,7 +104,7 @@ async def test_the_command_asks_for_yes(tmp_path: Path, moto_server: S3Server) -
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])
-async def test_a_new_bucket_is_waited_for(
+async def test_apply_waits_for_a_new_bucket(
     moto_server: S3Server, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     """Not every part of a store knows it at once."""

@@ -400,7 +400,7 @@ async def test_a_store_that_ignores_the_prefix_reveals_no_other_users(stage: Sta
 async def test_slow_assemblies_leave_connections_to_other_calls(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They have connections of their own; one that finds no place is refused and says so."""
+    """They have connections of their own. One above the limit is refused."""
     monkeypatch.setattr(multipart_storage, "PATIENCE", 0.1)
     ids = count()
 
