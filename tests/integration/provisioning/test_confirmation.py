@@ -1,4 +1,4 @@
-"""`apply` asks before it takes something away, waits for a new bucket, and never blocks uploads on Ceph."""
+"""`apply` asks before it removes something, waits for a new bucket, and never blocks uploads on Ceph."""
 
 import json
 from collections.abc import Callable
@@ -97,7 +97,7 @@ async def test_the_command_asks_for_yes(tmp_path: Path, moto_server: S3Server) -
     status, out, err = await ran(pages="")
     assert status == 1
     assert {"rule": "cors", "state": "not confirmed"}.items() <= json.loads(out)["steps"][4].items()
-    assert "uploadsvc: cors: this takes something away that the bucket has now; --yes allows it\n" in err
+    assert "uploadsvc: cors: this removes something that the bucket has now; --yes allows it\n" in err
     assert (await ran())[0] == 0
     status, out, _ = await ran("--yes", pages="")
     assert (status, json.loads(out)["steps"][4]["state"]) == (0, "changed")
