@@ -113,7 +113,7 @@ def check_segments(key: str, most: int, *, field: str) -> str:
         InvalidKey: One is longer.
     """
     if longest_segment(key) > most:
-        detail = f"A segment of the key is longer than the {most} bytes in UTF-8 that the store allows."
+        detail = f"A segment of the key is longer than {most} bytes in UTF-8, the most that the store allows."
         raise InvalidKey(detail, field=field)
     return key
 
