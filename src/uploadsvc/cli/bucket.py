@@ -55,7 +55,7 @@ _Skip = Annotated[
 ]
 
 
-_Yes = Annotated[bool, typer.Option("--yes", help="Make changes that take something away, without asking.")]
+_Yes = Annotated[bool, typer.Option("--yes", help="Also make changes that remove something, without asking.")]
 
 
 def _agree(_: Step) -> bool:
@@ -69,7 +69,7 @@ def _decline(_: Step) -> bool:
 def _ask(step: Step) -> bool:
     _say(f"{step.rule} is: {step.found}")
     _say(f"{step.rule} will be: {step.wanted}")
-    return typer.confirm("uploadsvc: this takes something away that the bucket has now. Change it?", err=True)
+    return typer.confirm("uploadsvc: this removes something that the bucket has now. Change it?", err=True)
 
 
 @app.command("plan")
@@ -155,7 +155,7 @@ def _count(steps: Sequence[Step], states: frozenset[State]) -> int:
 
 def _status(steps: Sequence[Step]) -> int:
     if unconfirmed := [step.rule for step in steps if step.state == "not confirmed"]:
-        _say(f"{', '.join(unconfirmed)}: this takes something away that the bucket has now; --yes allows it")
+        _say(f"{', '.join(unconfirmed)}: this removes something that the bucket has now; --yes allows it")
     problems = _count(steps, PROBLEMS)
     if problems:
         _say(f"{problems} to look at, see above")

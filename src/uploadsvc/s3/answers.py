@@ -1,4 +1,4 @@
-"""S3's answers, told apart from those of anything else at its address, and limited in size."""
+"""Recognize S3's answers, and limit their size."""
 
 import re
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ _TRANSIENT: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_R
 
 
 class NotS3Error(ResponseParserError):
-    """An answer that S3 does not give, such as a web page."""
+    """An answer that does not come from S3, such as a web page."""
 
 
 class BoundedSession(AIOHTTPSession):
@@ -87,13 +87,13 @@ def refuse_other_answers(events: "BaseEventHooks") -> None:
     events.register_first("before-parse.s3.*", check_answer)
     for event, handler, *_ in BUILTIN_HANDLERS:
         if event.startswith("before-parse.s3"):
-            # botocore takes a page with the status 200 for a failure that is worth a retry.
+            # botocore would retry a page with the status 200.
             events.unregister(event, handler)
             events.register_last(event, handler)
 
 
 def check_answer(*, operation_model: "OperationModel", response_dict: dict[str, Any], **_: object) -> None:
-    """Refuse an answer that S3 does not give. A handler of botocore's ``before-parse``.
+    """Refuse an answer that does not come from S3. A handler of botocore's ``before-parse``.
 
     Stores name themselves in different ways or not at all, so an answer is refused only for what none of
     them sends. An error counts as S3's own where callers rely on it: a missing object is no failure.

@@ -1,4 +1,4 @@
-"""Settings of the bucket and how to reach it. Names and defaults are part of the contract."""
+"""Settings of the bucket. Names and defaults are part of the contract."""
 
 from typing import Annotated, Literal, Self
 
@@ -48,8 +48,8 @@ class S3Settings(Section):
 
     public_addressing_style: Literal["auto", "path", "virtual", "bucket_endpoint"] = "auto"
     """The same for `public_endpoint_url`. `bucket_endpoint` leaves the bucket out of URLs, for an address
-    that leads to this bucket alone, such as a custom domain. `auto` is `addressing_style`, or what an address
-    of AWS shows.
+    that leads to this bucket alone, such as a custom domain. `auto` is the same as
+    `addressing_style`, except at hosts of AWS, which show the style.
     """
 
     access_key_id: Text | None = None
@@ -71,8 +71,8 @@ class S3Settings(Section):
     """
 
     lacks: Annotated[tuple[Capability, ...], BeforeValidator(split_list)] = ()
-    """Features of this kind of store that yours does not have. `uploadsvc doctor` finds them. `checksums` are
-    all checksums.
+    """Features that this kind of store has, but yours does not. `uploadsvc doctor` finds them. `checksums`
+    stands for all checksums.
     """
 
     @property
@@ -125,7 +125,7 @@ class S3Settings(Section):
     @check
     def _check_region(self) -> Self:
         if self.endpoint_url is None and self.provider not in {None, "aws"}:
-            raise SettingsError(("s3", "endpoint_url"), f"missing; where {self.provider} is reached")
+            raise SettingsError(("s3", "endpoint_url"), f"missing; the URL of your {self.provider} store")
         if self.endpoint_url is None and self.region is None:
             message = "missing; the bucket's region, for example eu-central-1"
             raise SettingsError(("s3", "region"), message)

@@ -136,7 +136,7 @@ async def test_folders_keep_their_structure(term: Terminal) -> None:
 
 
 async def test_a_policy_that_chooses_keys_takes_the_files_of_folders(term: Terminal) -> None:
-    """And it is said that their structure is lost. Files named beside the folder are uploaded too."""
+    """The client says that folders are lost. Files named beside the folder are uploaded too."""
     folder = term.directory / "photos"
     folder.mkdir()
     (folder / "a.bin").write_bytes(b"a")
@@ -157,10 +157,8 @@ async def test_a_policy_that_chooses_keys_takes_the_files_of_folders(term: Termi
         ("Grüße".encode(), "note.bin", "binary/octet-stream"),
     ],
 )
-async def test_the_encoding_of_text_is_named(
-    term: Terminal, content: bytes, name: str, content_type: str
-) -> None:
-    """Only that of text which is UTF-8 and not ASCII; nothing is claimed of other bytes."""
+async def test_utf8_text_gets_a_charset(term: Terminal, content: bytes, name: str, content_type: str) -> None:
+    """Only if it is UTF-8 and not ASCII. Other bytes are left as they are."""
     path = term.directory / name
     path.write_bytes(content)
     done = await term.run("--json", path)
