@@ -17,6 +17,8 @@ import httpx
 from tests.support.servers import S3Server
 from tests.support.service import JWT_SECRET, SECRET_KEY
 
+import uploadsvc
+
 DEADLINE: Final = 30.0
 
 
@@ -79,7 +81,13 @@ async def program(
         process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own program; it starts at once
             [sys.executable, "-m", "uploadsvc", *arguments],
             cwd=directory,
-            env={"PATH": os.environ["PATH"], "HOME": str(directory), **(environment or {})},
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(directory),
+                # The same sources as the tests import, whatever is installed.
+                "PYTHONPATH": str(Path(uploadsvc.__file__).parents[1]),
+                **(environment or {}),
+            },
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,

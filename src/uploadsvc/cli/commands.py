@@ -1,29 +1,18 @@
-"""The commands of ``uploadsvc``, and the app of its worker processes."""
+"""The commands of ``uploadsvc`` and their options.
 
-import asyncio
-import functools
-import json
+Each command imports what it does only when it runs: the help is shown without loading the service.
+"""
+# ruff: noqa: PLC0415 - see above
+
 import re
-import signal
-import sys
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final, get_args
 
 import typer
-from fastapi import FastAPI
 
-from uploadsvc.app import create_app
-from uploadsvc.bootstrap.bucket import prepare_bucket
-from uploadsvc.bootstrap.secrets import build_receipts, secret_keys
-from uploadsvc.cli import bucket as bucket_commands
-from uploadsvc.cli.doctor import doctor
-from uploadsvc.provisioning.models import ProvisioningError
-from uploadsvc.server import runner
-from uploadsvc.server.listener import BindError, bind
-from uploadsvc.server.logging import configure_logs
-from uploadsvc.server.workers import Workers
-from uploadsvc.settings import Settings, SettingsError, load_settings
-from uploadsvc.tokens.receipts import TYP
+from uploadsvc.cli.messages import stop
+from uploadsvc.provisioning.models import Rule
 
 app = typer.Typer(
     help="Issue presigned S3 uploads under per-user key prefixes.",
@@ -31,13 +20,18 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+_bucket = typer.Typer(help="Show or apply the configuration that the bucket needs.", no_args_is_help=True)
+app.add_typer(_bucket, name="bucket")
 
-app.add_typer(bucket_commands.app, name="bucket")
-app.command()(bucket_commands.iam_policy)
-app.command()(doctor)
+_RULES: Final[tuple[Rule, ...]] = get_args(Rule)
 
-Host = Annotated[str, typer.Option(help="Address to listen on.")]
-Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
+
+class Holder(StrEnum):
+    """Whom an IAM policy is for."""
+
+    SERVICE = "service"
+    BUCKET = "bucket"
+    ROLE = "role"
 
 
 def _check_root_path(path: str) -> str:
@@ -47,64 +41,100 @@ def _check_root_path(path: str) -> str:
     return path
 
 
-RootPath = Annotated[
+def _check_rules(names: list[str]) -> list[str]:
+    for name in names:
+        if name not in _RULES:
+            message = f"there is no rule {name!r}; there are {', '.join(_RULES)}"
+            raise typer.BadParameter(message)
+    return names
+
+
+_Host = Annotated[str, typer.Option(help="Address to listen on.")]
+_Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
+_Workers = Annotated[int, typer.Option(min=1, max=256, help="Processes.", envvar="WEB_CONCURRENCY")]
+_RootPath = Annotated[
     str,
     typer.Option(metavar="PATH", callback=_check_root_path, help="Path that a proxy strips, such as /files."),
+]
+_S3Endpoint = Annotated[str | None, typer.Option(help="Use this running S3 in place of the embedded one.")]
+_Directory = Annotated[Path, typer.Option(help="Directory for keys and objects.")]
+_Pem = Annotated[bool, typer.Option("--pem", help="Print public keys as PEM, not as a JWK Set.")]
+_Holder = Annotated[Holder, typer.Option("--for", help="Holder of the policy.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_SkipRules = Annotated[
+    list[str],
+    typer.Option(metavar="RULE", callback=_check_rules, help=f"Skip a rule: {', '.join(_RULES)}."),
+]
+_Yes = Annotated[bool, typer.Option("--yes", help="Also make changes that remove something, without asking.")]
+_OneJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+_OnlyChecks = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CHECK", help="Show only this check, or all of a kind (cors); may be repeated."),
+]
+_SkipChecks = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CHECK", help="Skip this check, or all of a kind; may be repeated."),
+]
+_Strict = Annotated[bool, typer.Option("--strict", help="Treat warnings as failures.")]
+_Store = Annotated[
+    bool, typer.Option("--store/--no-store", help="Store canaries for a moment, if they can be deleted.")
 ]
 
 
 @app.command()
+def iam_policy(*, whom: _Holder = Holder.SERVICE) -> None:
+    """Print the least-privilege IAM policy of the service, of `uploadsvc bucket`, or of a role.
+
+    The service assumes the role to issue S3 credentials.
+    """
+    from uploadsvc.cli.bucket import print_iam_policy
+
+    print_iam_policy(whom)
+
+
+@app.command()
+def doctor(
+    *,
+    as_json: _OneJson = False,
+    only: _OnlyChecks = None,
+    skip: _SkipChecks = None,
+    strict: _Strict = False,
+    store: _Store = True,
+) -> None:
+    """Check bucket, endpoints, CORS and policies with the UPLOADSVC_... settings; leave nothing behind.
+
+    Exit status: 0 nothing failed, 1 a check failed, 2 invalid settings or options.
+    """
+    from uploadsvc.cli.doctor import examine
+
+    examine(as_json=as_json, only=only or (), skip=skip or (), strict=strict, store=store)
+
+
+@app.command()
 def serve(
-    host: Host = "127.0.0.1",
-    port: Port = 8000,
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes.", envvar="WEB_CONCURRENCY")] = 1,
-    root_path: RootPath = "",
+    host: _Host = "127.0.0.1", port: _Port = 8000, workers: _Workers = 1, root_path: _RootPath = ""
 ) -> None:
     """Run the service with the UPLOADSVC_... settings."""
-    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        # Other services reload or reopen their logs by these. Settings are read once.
-        signal.signal(number, signal.SIG_IGN)
-    configure_logs(terminal=False, waits=False)
-    settings = load_settings()
-    settings.check_demo_address(host)
-    service = create_app(settings, check_bucket=True)
-    listener = bind(host, port)
-    if settings.demo:
-        asyncio.run(prepare_bucket(settings, origins=settings.cors.allow_origins))
-    if workers == 1:
-        shown = f"[{host}]" if ":" in host else host
+    from uploadsvc.cli.serve import run_service
 
-        def started() -> None:
-            _say(f"http://{shown}:{port}")
-
-        runner.run(runner.serve(service, listener, on_started=started, root_path=root_path))
-        return
-    factory = functools.partial(worker_app, settings)
-    asyncio.run(Workers(factory, listener, workers, root_path=root_path).run())
+    run_service(host=host, port=port, workers=workers, root_path=root_path)
 
 
 @app.command()
 def dev(
-    host: Host = "127.0.0.1",
-    port: Port = 8000,
-    s3_endpoint: Annotated[
-        str | None, typer.Option(help="Use this running S3 in place of the embedded one.")
-    ] = None,
-    directory: Annotated[Path, typer.Option(help="Directory for keys and objects.")] = Path(".uploadsvc"),
+    host: _Host = "127.0.0.1",
+    port: _Port = 8000,
+    s3_endpoint: _S3Endpoint = None,
+    directory: _Directory = Path(".uploadsvc"),
 ) -> None:
     """Run the service in demo mode with an embedded S3 and the demo page."""
     try:
-        from uploadsvc.cli.dev import DevelopError, develop  # noqa: PLC0415 - needs an extra
+        from uploadsvc.cli.dev import run_demo
     except ModuleNotFoundError as error:
-        raise SystemExit(_line(f"{error.name} is missing: pip install 'uploadsvc[dev]'")) from None
-    configure_logs(terminal=True)
-    try:
-        asyncio.run(develop(host=host, port=port, s3_endpoint=s3_endpoint, directory=directory))
-    except asyncio.CancelledError:
-        pass
-    except (*DevelopError, OSError) as error:
-        raise SystemExit("\n".join(map(_line, str(error).splitlines()))) from None
-    _say("stopped")
+        message = f"{error.name} is missing: pip install 'uploadsvc[dev]'"
+        raise stop(message) from None
+
+    run_demo(host=host, port=port, s3_endpoint=s3_endpoint, directory=directory)
 
 
 @app.command(
@@ -112,44 +142,52 @@ def dev(
 )
 def upload(context: typer.Context) -> None:
     """Upload files to an uploadsvc. Repeat the command to resume."""
-    from uploadsvc.client.command import run  # noqa: PLC0415 - not needed by the service
+    from uploadsvc.client.command import run as run_upload
 
-    run(context.args)
+    run_upload(context.args)
 
 
 @app.command()
 def openapi() -> None:
     """Print the OpenAPI document, which does not depend on the settings."""
-    keys = {"access_key_id": "-", "secret_access_key": "-"}
-    s3 = {"bucket": "example-bucket", "region": "eu-central-1", **keys}
-    example = Settings.model_validate({"secret_key": "-" * 32, "s3": s3, "demo": True})
-    sys.stdout.write(json.dumps(create_app(example).openapi(), indent=2, ensure_ascii=False) + "\n")
+    from uploadsvc.cli.documents import print_openapi
+
+    print_openapi()
 
 
 @app.command()
-def receipt_key(
-    *,
-    pem: Annotated[bool, typer.Option("--pem", help="Print public keys as PEM, not as a JWK Set.")] = False,
-) -> None:
+def receipt_key(*, pem: _Pem = False) -> None:
     """Print the keys with which backends verify receipts. Without a private key they are secret."""
-    settings = load_settings()
-    # With its own receipt key, the command needs no secret key.
-    own = settings.receipts.private_key or settings.receipts.secret
-    receipts = build_receipts(settings, settings.secrets if own else secret_keys(settings))
-    public = receipts.public_keys
-    if pem and not public:
-        message = "receipts are signed with a secret, which has no PEM; see UPLOADSVC_RECEIPTS__PRIVATE_KEY"
-        raise SystemExit(_line(message))
-    what = "public keys" if public else "SECRET keys: they also sign, so keep them like passwords"
-    _say(f"{what}; verify typ {TYP!r}, iss {receipts.issuer!r}, aud {receipts.audience!r} and exp")
-    key_set = {"keys": [key.jwk() for key in receipts.keys]}
-    sys.stdout.write("".join(key.pem() for key in public) if pem else json.dumps(key_set, indent=2) + "\n")
+    from uploadsvc.cli.documents import print_receipt_keys
+
+    print_receipt_keys(pem=pem)
 
 
-def worker_app(settings: Settings) -> FastAPI:
-    """Return the app of a worker process. All workers have the same settings, whenever they start."""
-    configure_logs(terminal=False, waits=False)
-    return create_app(settings, check_bucket=True)
+@_bucket.command("plan")
+def bucket_plan(*, as_json: _Json = False, skip: _SkipRules = []) -> None:  # noqa: B006 - typer's way; never changed
+    """Show the bucket's configuration and the changes that it needs; change nothing.
+
+    Exit status: 0 all is in place, 2 changes are needed, 1 a rule cannot be read or conflicts.
+    """
+    from uploadsvc.cli.bucket import show_plan
+
+    show_plan(skip, as_json=as_json)
+
+
+@_bucket.command("apply")
+def bucket_apply(
+    *,
+    as_json: _Json = False,
+    skip: _SkipRules = [],  # noqa: B006 - typer's way; never changed
+    yes: _Yes = False,
+) -> None:
+    """Apply the changes that `bucket plan` shows. Rules that others have set are kept.
+
+    Exit status: 0 all is in place, 1 a change failed or was not confirmed.
+    """
+    from uploadsvc.cli.bucket import apply_plan
+
+    apply_plan(skip, as_json=as_json, yes=yes)
 
 
 def run() -> None:
@@ -160,13 +198,11 @@ def run() -> None:
     """
     try:
         app()
-    except (SettingsError, BindError, ProvisioningError) as error:
-        raise SystemExit("\n".join(map(_line, str(error).splitlines()))) from None
+    except Exception as error:
+        from uploadsvc.provisioning.models import ProvisioningError
+        from uploadsvc.server.listener import BindError
+        from uploadsvc.settings import SettingsError
 
-
-def _line(message: str) -> str:
-    return f"uploadsvc: {message}"
-
-
-def _say(message: str) -> None:
-    typer.echo(_line(message), err=True)
+        if isinstance(error, (SettingsError, BindError, ProvisioningError)):
+            raise stop(str(error)) from None
+        raise

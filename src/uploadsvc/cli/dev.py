@@ -10,11 +10,13 @@ from typing import Any
 
 from uploadsvc.app import create_app
 from uploadsvc.bootstrap.bucket import prepare_bucket
+from uploadsvc.cli.messages import say, stop
 from uploadsvc.dev.seaweedfs import SeaweedFS, SeaweedFSError, run_seaweedfs
 from uploadsvc.dev.state import load_keys
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.provisioning.models import ProvisioningError
 from uploadsvc.server.listener import bind
+from uploadsvc.server.logging import configure_logs
 from uploadsvc.server.runner import serve
 from uploadsvc.settings import Settings, load_settings
 
@@ -23,8 +25,23 @@ HTTP_PORT = 80
 REGION = "us-east-1"
 LOCALSTACK = Credentials(access_key_id="test", secret_access_key="test")  # noqa: S106 - LocalStack's own, public
 
-DevelopError = (SeaweedFSError, ProvisioningError)
-"""Failures of `develop` besides settings and address, with a message of one line."""
+
+def run_demo(*, host: str, port: int, s3_endpoint: str | None, directory: Path) -> None:
+    """Run the service with its embedded S3 until SIGINT or SIGTERM. The arguments are those of `develop`.
+
+    Raises:
+        SettingsError: The environment has invalid settings.
+        BindError: The address is in use.
+        SystemExit: The S3 does not start, exits, or cannot be set up.
+    """
+    configure_logs(terminal=True)
+    try:
+        asyncio.run(develop(host=host, port=port, s3_endpoint=s3_endpoint, directory=directory))
+    except asyncio.CancelledError:
+        pass
+    except (SeaweedFSError, ProvisioningError, OSError) as error:
+        raise stop(str(error)) from None
+    say("stopped")
 
 
 async def develop(*, host: str, port: int, s3_endpoint: str | None, directory: Path) -> None:

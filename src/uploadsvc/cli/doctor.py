@@ -1,4 +1,4 @@
-"""``uploadsvc doctor``: options, table, JSON, exit status."""
+"""``uploadsvc doctor``: table, JSON, exit status."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Annotated, Final, get_args
+from typing import Final, get_args
 
 import httpx
 import typer
@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from uploadsvc.bootstrap.doctor import doctor_target
+from uploadsvc.cli.messages import say
 from uploadsvc.doctor.findings import Finding, Status
 from uploadsvc.doctor.runner import Runner, check_names
 from uploadsvc.doctor.target import Target
@@ -39,40 +40,26 @@ _SIGNS: Final[Mapping[Status, tuple[str, str]]] = {
     "skipped": ("-", "dim"),
 }
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Only = Annotated[
-    list[str] | None,
-    typer.Option(metavar="CHECK", help="Show only this check, or all of a kind (cors); may be repeated."),
-]
-Skip = Annotated[
-    list[str] | None,
-    typer.Option(metavar="CHECK", help="Skip this check, or all of a kind; may be repeated."),
-]
-Strict = Annotated[bool, typer.Option("--strict", help="Treat warnings as failures.")]
-Store = Annotated[
-    bool, typer.Option("--store/--no-store", help="Store canaries for a moment, if they can be deleted.")
-]
 
+def examine(*, as_json: bool, only: Sequence[str], skip: Sequence[str], strict: bool, store: bool) -> None:
+    """Run the checks, and print what they find.
 
-def doctor(
-    *,
-    as_json: AsJson = False,
-    only: Only = None,
-    skip: Skip = None,
-    strict: Strict = False,
-    store: Store = True,
-) -> None:
-    """Check bucket, endpoints, CORS and policies with the UPLOADSVC_... settings; leave nothing behind.
+    Args:
+        as_json: Print one JSON document, not a table.
+        only: Checks or kinds of checks to show; empty for all.
+        skip: Checks or kinds of checks to leave out.
+        strict: Warnings count as failures.
+        store: Store canaries for a moment.
 
-    Exit status: 0 nothing failed, 1 a check failed, 2 invalid settings or options.
+    Raises:
+        Exit: Always, with the status.
     """
     silence_logs()
     try:
         target = doctor_target(load_settings())
-        chosen = _chosen_checks(target, only=only or (), skip=skip or ())
+        chosen = _chosen_checks(target, only=only, skip=skip)
     except (SettingsError, _NoSuchCheckError) as error:
-        for line in str(error).splitlines():
-            typer.echo(f"uploadsvc: {line}", err=True)
+        say(str(error))
         raise typer.Exit(UNUSABLE) from None
     findings = asyncio.run(_run_checks(target, chosen, store=store))
     if as_json:
@@ -132,7 +119,7 @@ async def _run_checks(target: Target, only: Sequence[str], *, store: bool) -> li
                 left = runner.left
     except asyncio.CancelledError:
         for canary in left:
-            typer.echo(f"uploadsvc: left behind: {canary}", err=True)
+            say(f"left behind: {canary}")
         raise SystemExit(128 + stopped[0]) from None
 
 

@@ -100,7 +100,7 @@ class UploadCreator:
                 planned.append((upload_uuid, self._plan(planner, caller, request, upload_uuid)))
             except errors.UploadsvcError as error:
                 raise _about(request.filename, error) from None
-        begun = await gather_few(lambda one: self._begin(planner, *one), planned)
+        begun = await gather_few(lambda one: self._begin(planner, *one), planned, self._turns)
         grants = [one for one in begun if isinstance(one, Grant)]
         for failure in begun:
             if isinstance(failure, BaseException):

@@ -150,7 +150,7 @@ class Settings(Section):
 
     s3: S3Settings
 
-    key_prefix: str = "uploads"
+    key_prefix: Text = "uploads"
     """Prefix of all object keys. Each user has their own prefix below it."""
 
     public_url: str | None = None

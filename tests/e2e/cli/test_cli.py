@@ -7,6 +7,7 @@ import socket
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import get_args
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
@@ -15,7 +16,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from tests.support.api import s3_that_is_down
-from tests.support.processes import environment_for, program
+from tests.support.processes import DEADLINE, environment_for, program
 from tests.support.receipt_keys import EC, ED25519, KEYS, RSA, private_pem, public_pem
 from tests.support.servers import S3Server, free_port
 from tests.support.service import JWT_SECRET, SECRET_KEY, token_for
@@ -26,6 +27,8 @@ from uploadsvc.bootstrap.services import utc_now
 from uploadsvc.cli import main
 from uploadsvc.cli.commands import app as commands
 from uploadsvc.cli.commands import run
+from uploadsvc.provisioning.models import Rule
+from uploadsvc.provisioning.plan import RULES
 from uploadsvc.server.listener import BindError, bind
 from uploadsvc.settings import load_settings
 from uploadsvc.tokens.derived_keys import derive_key
@@ -55,6 +58,25 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str], monkeypatch:
     monkeypatch.setattr(sys, "argv", ["uploadsvc", "--version"])
     main()
     assert capsys.readouterr().out == f"uploadsvc {version('uploadsvc')}\n"
+
+
+@pytest.mark.parametrize(
+    "line", ["", "--help", "--version", "serve --help", "bucket", "bucket plan --help", "doctor --help"]
+)
+async def test_the_help_does_not_load_the_service(tmp_path: Path, line: str) -> None:
+    """It would take over a second."""
+    environment = {"PYTHONPROFILEIMPORTTIME": "1"}
+    async with program(*line.split(), directory=tmp_path, environment=environment) as running:
+        await running.ended(seconds=DEADLINE)
+        assert "uploadsvc" in running.out
+    loaded = {name.rpartition("|")[2].strip() for name in running.err.splitlines()}
+    assert "uploadsvc.cli" in loaded
+    assert loaded & {"fastapi", "pydantic_settings", "botocore", "aiobotocore", "httpx", "structlog"} == set()
+
+
+def test_rules_to_skip_are_those_of_the_bucket() -> None:
+    """The command names them without loading them."""
+    assert get_args(Rule) == RULES
 
 
 @pytest.mark.parametrize(("host", "option"), [("192.0.2.1", "--host"), ("127.0.0.1", "--port")])
@@ -105,7 +127,7 @@ def test_a_demo_for_the_network_has_to_name_its_hosts(monkeypatch: pytest.Monkey
     for name, value in demo.items():
         monkeypatch.setenv(name, value)
     # It would stay configured for other tests.
-    monkeypatch.setattr("uploadsvc.cli.commands.configure_logs", lambda **_: None)
+    monkeypatch.setattr("uploadsvc.cli.serve.configure_logs", lambda **_: None)
     monkeypatch.setattr(sys, "argv", ["uploadsvc", "serve", "--host", host, "--port", str(free_port())])
     with pytest.raises(SystemExit) as stopped:
         run()

@@ -12,7 +12,6 @@ import client.model.CreateUploads;
 import client.model.Problem;
 import client.model.Upload;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import java.net.http.HttpClient;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -37,7 +36,6 @@ public class Usage {
 
   private static ApiClient bearer(String baseUrl, String token) {
     ApiClient client = new ApiClient();
-    client.setHttpClientBuilder(HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1));
     client.updateBaseUri(baseUrl);
     client.setRequestInterceptor(request -> request.header("Authorization", "Bearer " + token));
     return client;

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI, Request
+from fastapi.responses import StreamingResponse
 from tests.support.api import s3_that_is_down
 from tests.support.service import settings_for
 
@@ -28,6 +29,14 @@ def echo_app() -> FastAPI:
     @app.post("/echo")
     async def echo(request: Request) -> dict[str, Any]:
         return {"body": (await request.body()).decode(), "headers": list(request.headers)}
+
+    @app.post("/early")
+    async def early(request: Request) -> StreamingResponse:
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"early"
+            yield await request.body()
+
+        return StreamingResponse(pieces())
 
     return app
 
@@ -130,6 +139,15 @@ async def test_an_endless_body_is_cut_off(
         assert problem(said) == (413, "body_too_large")
 
 
+async def test_a_large_body_that_nobody_reads_is_not_waited_for(
+    server: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer ends the connection, though nothing of the body has arrived."""
+    monkeypatch.setattr(http, "LINGER_SECONDS", 0.05)
+    head = b"POST /nothing HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n"
+    assert (await answers(server, [head])).startswith(b"HTTP/1.1 404")
+
+
 @pytest.mark.parametrize("tail", [b"0\r\nA: ", b"5;extension="], ids=["trailer", "extension"])
 async def test_endless_trailers_are_cut_off(
     server: Address, tail: bytes, monkeypatch: pytest.MonkeyPatch
@@ -146,6 +164,17 @@ async def test_a_body_that_was_not_read_keeps_the_connection(server: Address) ->
     after = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     said = await answers(server, [unread, b"a" * 200_000, after])
     assert said.count(b"HTTP/1.1 404") == said.count(b"HTTP/1.1 200") == 1
+
+
+async def test_each_request_of_a_connection_may_be_large(server: Address) -> None:
+    """Nothing is counted from one to the next."""
+    fields = b"A: " + b"a" * 40_000 + b"\r\n"
+    large = (
+        b"POST /echo HTTP/1.1\r\nHost: a\r\n" + fields + b"Content-Length: 700000\r\n\r\n" + b"a" * 700_000
+    )
+    last = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    said = await answers(server, [large, large, large, last])
+    assert said.count(b"HTTP/1.1 200") == 4
 
 
 @pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
@@ -165,10 +194,12 @@ async def test_an_upgrade_is_ignored(server: Address, protocol: bytes, split: in
     assert said.count(b'"body":"hello"') == 2
 
 
-async def test_fields_after_the_body_are_not_headers(server: Address) -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_fields_after_the_body_are_not_headers(server: Address, *, at_once: bool) -> None:
     """A proxy that removes a header may not look for it there."""
     start = b"POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
-    said = await answers(server, [start, b"5\r\nhello\r\n", b"0\r\nX-User: mallory\r\n\r\n"])
+    pieces = [start, b"5\r\nhello\r\n", b"0\r\nX-User: mallory\r\n\r\n"]
+    said = await answers(server, [b"".join(pieces)] if at_once else pieces)
     assert b'"body":"hello","headers":["host","connection","transfer-encoding"]' in said
 
 
@@ -193,3 +224,53 @@ async def test_a_slow_request_is_refused(
 async def test_a_silent_connection_is_closed(server: Address, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "REQUEST_SECONDS", 0.05)
     assert await answers(server, []) == b""
+
+
+async def test_a_slow_body_does_not_add_to_an_answer_that_has_begun(
+    server: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection ends."""
+    monkeypatch.setattr(http, "REQUEST_SECONDS", 0.05)
+    said = await answers(server, [b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhell"])
+    assert said.startswith(b"HTTP/1.1 200")
+    assert said.count(b"HTTP/1.1") == 1
+
+
+async def test_the_time_of_a_request_ends_with_it(server: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its handler may take longer, and its connection may stay."""
+    loop, limits = asyncio.get_running_loop(), list[asyncio.TimerHandle]()
+    call_later = loop.call_later
+
+    def noted(delay: float, *arguments: Any, **options: Any) -> asyncio.TimerHandle:  # noqa: ANN401 - asyncio's
+        handle = call_later(delay, *arguments, **options)
+        if delay == http.REQUEST_SECONDS:
+            limits.append(handle)
+        return handle
+
+    monkeypatch.setattr(loop, "call_later", noted)
+    async with asyncio.timeout(PATIENCE):
+        reader, writer = await asyncio.open_connection(*server)
+        writer.write(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhell")
+        while len(limits) < 2:  # noqa: ASYNC110 - the server sets no event
+            await asyncio.sleep(0)
+        writer.write(b"o")
+        await reader.readuntil(b'"hello"')
+        assert [limit.cancelled() for limit in limits] == [True, True]
+        writer.close()
+
+
+async def test_a_refused_client_that_goes_on_is_disconnected(
+    server: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has had its answer, and the time to read it."""
+    monkeypatch.setattr(http, "LINGER_SECONDS", 0.05)
+    async with asyncio.timeout(PATIENCE):
+        reader, writer = await asyncio.open_connection(*server)
+        writer.write(b"no HTTP\r\n\r\n")
+        assert problem(await reader.read()) == (400, "bad_request")
+        with pytest.raises(ConnectionError):  # noqa: PT012 - whichever comes first
+            while True:
+                writer.write(b" " * 65_536)
+                await writer.drain()
+                await asyncio.sleep(0)
+        writer.close()

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, Path, Query, Response
 
 from uploadsvc.api.dependencies import Authenticate
+from uploadsvc.api.large_bodies import PiecewiseJson
 from uploadsvc.api.openapi_types import WithoutNull
 from uploadsvc.api.problems import CALLER, STORAGE, domain_problem, problem_responses
 from uploadsvc.api.routing import problem_router
@@ -80,20 +81,22 @@ def _add_create(router: APIRouter, creator: UploadCreator, authenticate: Authent
     ) -> Response:
         """Create up to 100 uploads. If one is refused, its result is a problem; the others are created."""
 
-        async def result(requested: schemas.CreateUpload) -> str:
+        async def result(requested: schemas.CreateUpload) -> bytes:
             try:
                 grant = await creator.create(caller, requested.policy, requested.request())
             except UploadsvcError as error:
-                return json.dumps({"problem": domain_problem(error).content()})
+                return json.dumps({"problem": domain_problem(error).content()}).encode()
             async with turns.turn():
-                return json.dumps({"upload": serializers.upload_json(grant)})
+                return json.dumps({"upload": serializers.upload_json(grant)}).encode()
 
         # Several at once, because multipart uploads wait for S3.
-        results = await gather_few(result, body.uploads)
-        for failure in results:
-            if isinstance(failure, BaseException):
-                raise failure
-        return _response(f'{{"results": [{", ".join(map(str, results))}]}}')
+        results = await gather_few(result, body.uploads, turns)
+        pieces = [b'{"results": [']
+        for one in results:
+            if isinstance(one, BaseException):
+                raise one
+            pieces += (one, b", ")
+        return PiecewiseJson([*pieces[:-1], b"]}"])
 
 
 def _add_one(router: APIRouter, uploads: Uploads, authenticate: Authenticate) -> None:

@@ -1,0 +1,39 @@
+"""``uploadsvc openapi`` and ``receipt-key``: what others need to call the service and to trust it."""
+
+import json
+import sys
+
+from uploadsvc.app import create_app
+from uploadsvc.bootstrap.secrets import build_receipts, secret_keys
+from uploadsvc.cli.messages import say, stop
+from uploadsvc.settings import Settings, load_settings
+from uploadsvc.tokens.receipts import TYP
+
+
+def print_openapi() -> None:
+    """Print the OpenAPI document."""
+    keys = {"access_key_id": "-", "secret_access_key": "-"}
+    s3 = {"bucket": "example-bucket", "region": "eu-central-1", **keys}
+    example = Settings.model_validate({"secret_key": "-" * 32, "s3": s3, "demo": True})
+    sys.stdout.write(json.dumps(create_app(example).openapi(), indent=2, ensure_ascii=False) + "\n")
+
+
+def print_receipt_keys(*, pem: bool) -> None:
+    """Print the keys that verify receipts, as PEM or as a JWK Set.
+
+    Raises:
+        SettingsError: A setting is wrong.
+        SystemExit: There is no public key to print as PEM.
+    """
+    settings = load_settings()
+    # With its own receipt key, the command needs no secret key.
+    own = settings.receipts.private_key or settings.receipts.secret
+    receipts = build_receipts(settings, settings.secrets if own else secret_keys(settings))
+    public = receipts.public_keys
+    if pem and not public:
+        message = "receipts are signed with a secret, which has no PEM; see UPLOADSVC_RECEIPTS__PRIVATE_KEY"
+        raise stop(message)
+    what = "public keys" if public else "SECRET keys: they also sign, so keep them like passwords"
+    say(f"{what}; verify typ {TYP!r}, iss {receipts.issuer!r}, aud {receipts.audience!r} and exp")
+    key_set = {"keys": [key.jwk() for key in receipts.keys]}
+    sys.stdout.write("".join(key.pem() for key in public) if pem else json.dumps(key_set, indent=2) + "\n")
