@@ -59,8 +59,11 @@ class TokenVerifier:
             claims = _claims(decoded["payload"])
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
             # PyJWT lets a ValueError of json or base64 through.
+            reason = _reason(error, token)
             detail = "The token is malformed, or its signature is wrong."
-            raise Unauthenticated(detail, reason=_reason(error, token)) from None
+            if reason == "algorithm":
+                detail = "The token's algorithm (alg) is not accepted here."
+            raise Unauthenticated(detail, reason=reason) from None
         if str(decoded["header"].get("typ")).startswith(SERVICE_TYPS):
             refuse_service_token()
         return self.rules.principal(claims)

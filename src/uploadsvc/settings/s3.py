@@ -21,12 +21,15 @@ class S3Settings(Section):
     """The bucket and how to reach it."""
 
     bucket: Annotated[
-        str,
-        matching(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]", "a bucket name: letters, digits, . - _"),
+        Text,
+        matching(
+            r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]",
+            "a bucket name: 3 to 255 letters, digits, . - _, with a letter or digit at both ends",
+        ),
     ]
     """Name of the bucket."""
 
-    region: Annotated[str, matching(r"[A-Za-z0-9-]{1,64}", "a region, for example eu-central-1")] | None = (
+    region: Annotated[Text, matching(r"[A-Za-z0-9-]{1,64}", "a region, for example eu-central-1")] | None = (
         None
     )
     """Region of the bucket. Required unless `endpoint_url` is set; then `us-east-1` is assumed, or `auto` on

@@ -86,7 +86,9 @@ class CreateUpload(RequestBody):
         "policy.",
     )
     relative_key: str | None = Field(
-        default=None, description="Object key relative to your key prefix, if the policy has `client_keys`."
+        default=None,
+        description="Object key relative to your key prefix, or to the policy's folder below it "
+        "(`client_keys_prefix`). Only if the policy has `client_keys`.",
     )
     metadata: Metadata | None = Field(
         default=None, description="Metadata of the object. The policy lists the names that are allowed."

@@ -133,6 +133,7 @@ def usable_policy(planner: Planner) -> service_schemas.Policy:
         expires_in=policy.expires_in,
         max_expires_in=policy.max_expires_in,
         client_keys=policy.client_keys,
+        client_keys_prefix=policy.client_keys_prefix,
         overwrite=policy.overwrite,
         metadata=sorted(planner.metadata_names),
         checksum=policy.checksum,

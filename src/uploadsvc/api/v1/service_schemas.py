@@ -30,6 +30,10 @@ class Policy(BaseModel):
     expires_in: Int32 = Field(description="Default lifetime of URLs in seconds.", examples=[900])
     max_expires_in: Int32 = Field(description="Longest lifetime of URLs in seconds.", examples=[3600])
     client_keys: bool = Field(description="Whether requests can set `relative_key`.")
+    client_keys_prefix: str = Field(
+        description="Folder below your key prefix that holds these keys; empty if there is none.",
+        examples=[""],
+    )
     overwrite: bool = Field(description="Whether uploads can replace existing objects.")
     metadata: list[str] = Field(description="Names that `metadata` can have.", examples=[["album"]])
     checksum: ChecksumRule = Field(
