@@ -223,7 +223,7 @@ def receipts_of(settings: Settings) -> Receipts:
         ({"DEMO_HOSTS": "demo.example.com"}, "DEMO_HOSTS", "needs UPLOADSVC_DEMO"),
         ({"CORS__ALLOW_ORIGINS": "a.example"}, "CORS__ALLOW_ORIGINS", "scheme://host"),
         ({"CORS__ALLOW_ORIGINS": "https://a.example/"}, "CORS__ALLOW_ORIGINS", "without a path"),
-        ({"CORS__ALLOW_ORIGINS": "https://*.example"}, "CORS__ALLOW_ORIGINS", "not an origin"),
+        ({"CORS__ALLOW_ORIGINS": "https://*.example"}, "CORS__ALLOW_ORIGINS", "other people's pages"),
         ({"CORS__ALLOW_ORIGINS": "https://u@a.example"}, "CORS__ALLOW_ORIGINS", "not an origin"),
         ({"CORS__ALLOW_ORIGINS": "HTTPS://A.example"}, "CORS__ALLOW_ORIGINS", "lower case"),
         ({"CORS__ALLOW_ORIGINS": "https://[::1"}, "CORS__ALLOW_ORIGINS", "not an origin"),
@@ -510,7 +510,9 @@ def test_the_provider_follows_the_endpoint(
 @pytest.mark.parametrize("provider", ["r2", "b2", "gcs", "minio", "ceph", "generic"])
 def test_a_store_other_than_aws_needs_an_endpoint(provider: str) -> None:
     """Without one, requests would go to someone else's bucket on AWS."""
-    with pytest.raises(ValidationError, match=f"UPLOADSVC_S3__ENDPOINT_URL: missing; where {provider} is"):
+    with pytest.raises(
+        ValidationError, match=f"UPLOADSVC_S3__ENDPOINT_URL: missing; the URL of your {provider} store"
+    ):
         Settings.model_validate({"s3": {"bucket": "media", "provider": provider}})
 
 
