@@ -168,7 +168,7 @@ def default(setting: Setting) -> str:
     if setting.required:
         return "**required**"
     value = setting.schema.get("default")
-    if value is None:
+    if value is None or value == "":
         return "not set"
     if isinstance(value, list | Mapping):
         return ", ".join(f"`{item}`" for item in _ordered(value, setting.schema)) or "none"

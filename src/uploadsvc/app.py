@@ -116,7 +116,7 @@ def create_router(settings: Settings, *, authenticate: Authenticate) -> APIRoute
     CORS, logs) and upload tokens, which only the service's own authentication accepts.
 
     Args:
-        settings: The settings. ``auth``, ``cors``, ``tokens`` and ``demo`` have no effect.
+        settings: The settings. ``auth``, ``cors``, ``tokens``, ``demo`` and ``docs`` have no effect.
         authenticate: A dependency of the app that returns a `Principal` or raises.
 
     Raises:

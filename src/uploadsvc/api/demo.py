@@ -1,4 +1,4 @@
-"""The demo page, and the tokens of its users, for requests that are meant for the demo."""
+"""The demo page and the tokens of its users, protected from other machines and pages."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ DEMO_TOKEN_SECONDS: Final = 12 * 3600
 DEMO_FILES: Final = ("demo.js", "demo.css")
 
 _CLOSED: Final = (
-    "The demo answers to this machine, at localhost, and to others at the hosts in UPLOADSVC_DEMO_HOSTS."
+    "The demo answers only this machine, at localhost, and others at the hosts in UPLOADSVC_DEMO_HOSTS."
 )
 
 
@@ -44,7 +44,7 @@ class Demo:
         return self.tokens.issue(user, expires_at=self.clock() + timedelta(seconds=DEMO_TOKEN_SECONDS))
 
     async def check(self, request: Request) -> None:
-        """Check that a request is meant for the demo: by its ``Host``, or by its sender without public hosts.
+        """Check the ``Host`` of a request, and without public hosts also its sender.
 
         Any name can point at this machine (DNS rebinding), and any program can send any ``Host``.
 
@@ -78,7 +78,7 @@ def demo_router(demo: Demo) -> APIRouter:
     async def users(
         _own: Annotated[None, Depends(_check_page)], response: Response
     ) -> dict[str, list[dict[str, str]]]:
-        # Even where CORS allows all origins, other pages are not to read it.
+        # Keep it from other pages, even if CORS allows all origins.
         response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
         ends = (demo.clock() + timedelta(seconds=DEMO_TOKEN_SECONDS)).isoformat(timespec="seconds")
         return {
@@ -89,7 +89,7 @@ def demo_router(demo: Demo) -> APIRouter:
 
 
 async def _check_page(request: Request) -> None:
-    """Check that no page of another origin made a browser ask, even one that may call the API.
+    """Check that no page of another origin made the request, not even one that may call the API.
 
     Raises:
         Forbidden: One did.

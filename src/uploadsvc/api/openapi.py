@@ -125,7 +125,7 @@ def _add_security(document: dict[str, Any]) -> None:
     for path, operations in document["paths"].items():
         for operation in operations.values():
             if path in _PUBLIC:
-                # Said aloud, since an operation without a word on it could have been forgotten.
+                # Explicit, so that it does not look forgotten.
                 operation["security"] = []
                 continue
             operation["security"] = [{"bearer": []}, {"apiKey": [], "onBehalfOf": []}, {"cookie": []}]
@@ -145,7 +145,7 @@ def _add_response_examples(document: dict[str, Any]) -> None:
 
 
 def _simplified(node: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Return a part of the document in the terms that generators of clients in many languages know.
+    """Return a part of the document in terms that client generators of many languages know.
 
     A constant is an enum of one too. Bounds of integers are integers. Fields have no title: it would repeat
     the name. Unions have no discriminator: constants tell the variants apart, and Rust's generator takes the

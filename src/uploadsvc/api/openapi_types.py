@@ -1,4 +1,4 @@
-"""Types whose JSON schemas generated clients read right. What they accept is not affected."""
+"""Types with JSON schemas that client generators understand. They accept the same values as without."""
 
 from typing import Annotated, Any, Final
 
@@ -14,7 +14,7 @@ MAX_BYTES: Final = 2**63 - 1
 INT32: Final = Field(json_schema_extra={"format": "int32"})
 Int32 = Annotated[int, INT32]
 Bytes = Annotated[int, Field(json_schema_extra={"format": "int64"})]
-# The format says the maximum, which a double, as most JSON parsers have it, would round up.
+# The format implies the maximum. As a number, most JSON parsers would round it up.
 SIZE: Final = WithJsonSchema({"type": "integer", "format": "int64", "minimum": 0})
 RequestedBytes = Annotated[StrictInt, Field(ge=0, le=MAX_BYTES), SIZE]
 RequestedSeconds = Annotated[StrictInt, Field(ge=1, le=MAX_EXPIRES_IN), INT32]
@@ -35,8 +35,8 @@ class WithoutNull:
 def omit_nulls(schema: dict[str, Any]) -> None:
     """Document the optional fields of a request as left out, never null.
 
-    The service takes null for a field that is left out. Clients need not know: for both, Rust's generator
-    makes ``Option<Option<T>>``, and some clients send null for every field that is not set.
+    The service also accepts null. Clients need not know: Rust's generator would make ``Option<Option<T>>`` of
+    them, and some clients would send null for every field that is not set.
     """
     for field in schema["properties"].values():
         _drop_null(field)

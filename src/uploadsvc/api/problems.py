@@ -158,7 +158,7 @@ def validation_problem(error: RequestValidationError) -> Problem:
         return Problem("validation_error", f"body: {detail}", [{"field": "body", "detail": detail}])
     if isinstance(error.body, bytes):
         # FastAPI parses the body only if the header says what it is.
-        detail = "It has to be application/json."
+        detail = "It must be application/json."
         headers = [{"field": "Content-Type", "detail": detail}]
         return Problem("validation_error", f"Content-Type: {detail}", headers)
     errors = [

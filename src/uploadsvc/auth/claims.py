@@ -12,14 +12,14 @@ from uploadsvc.domain.principal import Principal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimRules:
-    """What the claims of a token must say.
+    """Rules for the claims of a token.
 
-    ``iat`` and ``jti`` refuse nothing: RFC 7519 gives neither a meaning for the validity of a token.
+    ``iat`` and ``jti`` are not checked: in RFC 7519, neither decides whether a token is valid.
 
     Attributes:
         clock: The time now, aware.
         audiences: The claim must name one of these; if there are none, ``aud`` must be absent or empty.
-        audience_claim: The claim that names the audience. ``aud``, where a token has it too, must hold.
+        audience_claim: The claim that names the audience. If a token also has ``aud``, it must match too.
         issuer: Required value of ``iss``, compared exactly; ``None`` to accept any.
         user_claim: The claim that names the user.
         integer_user: Whether the user may be an integer. 17 and ``"17"`` are then the same user.
@@ -38,7 +38,7 @@ class ClaimRules:
         """Return the caller that the claims of a verified token name.
 
         Raises:
-            Unauthenticated: A claim is missing, malformed or does not hold. The detail says which.
+            Unauthenticated: A claim is missing, malformed or wrong. The detail says which.
         """
         for name in ("exp", self.user_claim):
             if claims.get(name) is None:
@@ -70,7 +70,7 @@ class ClaimRules:
         if claims.get("iss") is None:
             _refuse_without("iss")
         if claims["iss"] != self.issuer:
-            detail = "The token is of another issuer (iss)."
+            detail = "The token is from another issuer (iss)."
             raise Unauthenticated(detail, reason="issuer")
 
     def _check_audience(self, claims: Mapping[str, Any]) -> None:
@@ -95,7 +95,7 @@ class ClaimRules:
     def _user(self, user: object) -> str:
         if isinstance(user, str) and user:
             return user
-        # In Python True is an int, but it is no number in JSON.
+        # True is an int in Python, but not a number in JSON.
         if self.integer_user and isinstance(user, int) and not isinstance(user, bool):
             return str(user)
         allowed = "a non-empty string" + (" or an integer" if self.integer_user else "")
@@ -111,12 +111,12 @@ def _seconds(name: str, value: object) -> float:
 
 
 def _is_finite(value: float) -> bool:
-    # Of an integer beyond every float, isfinite raises.
+    # isfinite raises for integers that no float can hold.
     return isinstance(value, int) or math.isfinite(value)
 
 
 def _refuse_time(name: str) -> NoReturn:
-    detail = f"The token's {name!r} claim is not a number of seconds that makes a time."
+    detail = f"The token's {name!r} claim is not a number of seconds, or is out of range."
     raise Unauthenticated(detail, reason="bad_claim") from None
 
 

@@ -36,7 +36,7 @@ def check_cookie_write(request: AuthRequest, allowed_origins: Container[str]) ->
 
     A page can set neither header: https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header,
     https://fetch.spec.whatwg.org/#origin-header. Browsers leave out ``Sec-Fetch-Site`` where they speak plain
-    HTTP, except to this machine; there, a page of this very host may write.
+    HTTP, except to this machine; there, a page of the called host may write.
 
     Raises:
         Forbidden: Another site made the browser send it, or the browser does not name the site.
@@ -50,7 +50,7 @@ def check_cookie_write(request: AuthRequest, allowed_origins: Container[str]) ->
 
 
 def check_proxied_write(request: AuthRequest, allowed_origins: Container[str]) -> None:
-    """Check that no other site made a browser send a write that a proxy signed in.
+    """Check that no other site made a browser send a write that is signed in by a proxy.
 
     A proxy also signs programs in, for example by client certificate; they send neither header. The host does
     not count here: a site can point its own name at this service (DNS rebinding), and a proxy that signs in

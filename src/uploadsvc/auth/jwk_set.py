@@ -75,10 +75,10 @@ class JwkSet:
 
 
 def _stated(entry: object) -> dict[str, Any]:
-    """Return the members of an entry that say something; none if it is no JSON object.
+    """Return the members of an entry that have a value; none if it is not a JSON object.
 
-    Some providers write every member that they know, with null or nothing in those that are not set. So
-    ``"key_ops": []`` is no limit either: nobody publishes a key that is good for nothing.
+    Some providers write every member that they know, with null or an empty value in those that are not set.
+    So an empty ``key_ops`` does not limit the key.
     """
     if not isinstance(entry, dict):
         return {}

@@ -29,7 +29,7 @@ MAX_AGE: Final = 600.0
 """Seconds after which keys are fetched again. Until then, and during the fetch, the old ones are used."""
 
 MIN_KEYS_MAX_AGE: Final = 1200
-"""Fewest seconds that keys can be allowed to live without a fetch: a fetch that fails can be repeated."""
+"""Minimum of ``keys_max_age`` in seconds, so that a failed fetch can be repeated in time."""
 
 _log = structlog.get_logger("uploadsvc.auth")
 
@@ -40,10 +40,10 @@ class JwksVerifier:
     Args:
         source: Publishes the keys.
         algorithms: The allowed algorithms; empty for all with public keys.
-        rules: What the claims must say. They need an audience: a provider signs for many services. Their
+        rules: Rules for the claims. They need an audience: a provider signs for many services. Their
             issuer is by default the source, if that is an issuer.
         keys_max_age: Seconds after which keys are no longer used unless a fetch has brought them again. A
-            withdrawn key must not live for as long as the provider cannot be reached.
+            withdrawn key must not be trusted for as long as the provider cannot be reached.
         timer: Monotonic seconds, for the age of the keys.
         transport: Carries requests, in tests.
 
@@ -154,7 +154,7 @@ class JwksVerifier:
         raise Unauthenticated(detail, reason="unknown_key")
 
     def _forget_keys(self) -> None:
-        # After a success, it is only that nobody has called for so long.
+        # If the last fetch succeeded, nobody has called since: no reason to warn.
         log = _log.info if self._fetched else _log.warning
         log("jwks_expired", max_age=self._keys_max_age)
         self._keys = self._jwk_set({})

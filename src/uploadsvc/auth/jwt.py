@@ -41,7 +41,7 @@ class TokenVerifier:
     Attributes:
         key: The shared secret, or the public key.
         algorithms: The accepted algorithms. They are never taken from the token.
-        rules: What the claims must say.
+        rules: Rules for the claims.
     """
 
     key: bytes | PublicKey
@@ -59,8 +59,11 @@ class TokenVerifier:
             claims = _claims(decoded["payload"])
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
             # PyJWT lets a ValueError of json or base64 through.
-            detail = "The token is malformed, or its signature does not hold."
-            raise Unauthenticated(detail, reason=_reason(error, token)) from None
+            reason = _reason(error, token)
+            detail = "The token is malformed, or its signature is wrong."
+            if reason == "algorithm":
+                detail = "The token's algorithm (alg) is not accepted here."
+            raise Unauthenticated(detail, reason=reason) from None
         if str(decoded["header"].get("typ")).startswith(SERVICE_TYPS):
             refuse_service_token()
         return self.rules.principal(claims)
@@ -151,7 +154,7 @@ def refuse_service_token() -> NoReturn:
 def _claims(payload: bytes) -> dict[str, Any]:
     claims = json.loads(payload)
     if not isinstance(claims, dict):
-        message = "the claims are no JSON object"
+        message = "the claims are not a JSON object"
         raise jwt.DecodeError(message)
     return claims
 

@@ -44,7 +44,7 @@ def _decline(_: Step) -> bool:
 def _ask(step: Step) -> bool:
     say(f"{step.rule} is: {step.found}")
     say(f"{step.rule} will be: {step.wanted}")
-    return typer.confirm("uploadsvc: this takes something away that the bucket has now. Change it?", err=True)
+    return typer.confirm("uploadsvc: this removes something that the bucket has now. Change it?", err=True)
 
 
 def show_plan(skip: Collection[str], *, as_json: bool) -> None:
@@ -126,7 +126,7 @@ def _count(steps: Sequence[Step], states: frozenset[State]) -> int:
 
 def _status(steps: Sequence[Step]) -> int:
     if unconfirmed := [step.rule for step in steps if step.state == "not confirmed"]:
-        say(f"{', '.join(unconfirmed)}: this takes something away that the bucket has now; --yes allows it")
+        say(f"{', '.join(unconfirmed)}: this removes something that the bucket has now; --yes allows it")
     problems = _count(steps, PROBLEMS)
     if problems:
         say(f"{problems} to look at, see above")

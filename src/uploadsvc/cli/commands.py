@@ -15,7 +15,6 @@ from uploadsvc.cli.messages import stop
 from uploadsvc.provisioning.models import Rule
 
 app = typer.Typer(
-    help="Issue presigned S3 uploads under per-user key prefixes.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -49,6 +48,17 @@ def _check_rules(names: list[str]) -> list[str]:
     return names
 
 
+def _print_version(given: bool) -> None:  # noqa: FBT001 - typer's way
+    if given:
+        from importlib.metadata import version
+
+        typer.echo(f"uploadsvc {version('uploadsvc')}")
+        raise typer.Exit
+
+
+_Version = Annotated[
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+]
 _Host = Annotated[str, typer.Option(help="Address to listen on.")]
 _Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
 _Workers = Annotated[int, typer.Option(min=1, max=256, help="Processes.", envvar="WEB_CONCURRENCY")]
@@ -65,7 +75,7 @@ _SkipRules = Annotated[
     list[str],
     typer.Option(metavar="RULE", callback=_check_rules, help=f"Skip a rule: {', '.join(_RULES)}."),
 ]
-_Yes = Annotated[bool, typer.Option("--yes", help="Make changes that take something away, without asking.")]
+_Yes = Annotated[bool, typer.Option("--yes", help="Also make changes that remove something, without asking.")]
 _OneJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 _OnlyChecks = Annotated[
     list[str] | None,
@@ -79,6 +89,11 @@ _Strict = Annotated[bool, typer.Option("--strict", help="Treat warnings as failu
 _Store = Annotated[
     bool, typer.Option("--store/--no-store", help="Store canaries for a moment, if they can be deleted.")
 ]
+
+
+@app.callback()
+def options(*, version: _Version = False) -> None:
+    """Issue presigned S3 uploads under per-user key prefixes."""
 
 
 @app.command()
@@ -131,7 +146,7 @@ def dev(
     try:
         from uploadsvc.cli.dev import run_demo
     except ModuleNotFoundError as error:
-        message = f"{error.name} is missing: pip install 'uploadsvc[dev]'"
+        message = f"{error.name} is missing; in a clone: pip install '.[dev]'"
         raise stop(message) from None
 
     run_demo(host=host, port=port, s3_endpoint=s3_endpoint, directory=directory)

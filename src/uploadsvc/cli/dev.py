@@ -99,7 +99,7 @@ def _settings(endpoint_url: str, secret_key: str, credentials: Credentials, *, p
 
 
 async def _run(settings: Settings, listener: Any, host: str, port: int) -> None:  # noqa: ANN401 - a socket
-    # "Every address" is none that a browser can open.
+    # Browsers cannot open the address that stands for all addresses.
     own = "localhost" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - nothing listens here
     names = dict.fromkeys([own, "127.0.0.1", "localhost", *settings.demo_hosts])
     pages = [page_origin(name, port) for name in names]

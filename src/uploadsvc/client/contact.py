@@ -1,4 +1,4 @@
-"""Contact with the service and with S3, and what the user is told while there is none."""
+"""Notice if the service or S3 cannot be reached, and tell the user."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ import httpx
 from uploadsvc.client.errors import Lost, UploadProblem
 
 FIRST_CONTACT: Final = 30.0
-"""Seconds to go on trying a server that was never reached: its address is probably wrong."""
+"""Seconds to keep trying a server that was never reached, since its address is probably wrong."""
 
 PATIENCE: Final = 3.0
 """Seconds without a connection after which the user is told."""
@@ -47,7 +47,7 @@ class Contact:
 
     @contextmanager
     def attempt(self, url: str) -> Iterator[None]:
-        """Watch one request. If no connection is made, the user is told, once until the server is reached.
+        """Watch one request. Tell the user if no connection is made, once until the server is reached.
 
         Raises:
             Lost: The connection failed.

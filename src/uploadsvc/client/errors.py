@@ -106,7 +106,7 @@ def _foreign(answer: httpx.Response) -> str:
         target = httpx.URL(answer.headers["location"])
         where = f" to {target.scheme}://{target.host}" if target.host else ""
         return f"The server answered {answer.status_code}, a redirect{where}; --url takes the final address."
-    detail = f"This is not an uploadsvc: the server {answered}"
+    detail = f"This is not an uploadsvc service: the server {answered}"
     if "x-amz-request-id" in answer.headers or _S3_CODE.search(answer.text):
         return f"{detail}, as S3 does. --url takes the address of the service, not that of the bucket."
     return f"{detail}. --url takes the address of the service."

@@ -92,7 +92,7 @@ class LocalFile:
         return base64.b64encode(digest.digest()).decode()
 
     def check_unchanged(self) -> None:
-        """Check that the file is still the one that was opened, and ends where its size says.
+        """Check that the file has not changed since it was opened, and ends at its size.
 
         Raises:
             UploadProblem: ``file_changed`` if it was written to in the meantime, ``not_a_file`` if its size

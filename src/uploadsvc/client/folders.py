@@ -1,4 +1,4 @@
-"""Files to upload: those named, and those in named folders, whose structure becomes their keys."""
+"""Find the files to upload: named files, and all files in named folders."""
 
 import os
 import unicodedata
@@ -38,7 +38,7 @@ def sources(paths: Iterable[Path], *, prefix: str | None) -> list[Source]:
 
 def absolute(path: Path) -> str:
     """Return the absolute path of a file."""
-    return os.path.abspath(path)  # noqa: PTH100 - Path.absolute keeps "..", which makes two of one
+    return os.path.abspath(path)  # noqa: PTH100 - Path.absolute keeps "..", which would make one file two
 
 
 def _files_below(folder: Path, prefix: str | None) -> Iterator[Source]:
@@ -55,6 +55,6 @@ def _files_below(folder: Path, prefix: str | None) -> Iterator[Source]:
 
 
 def _segment(name: str) -> str:
-    """Return a name as a part of a key: in NFC, without what keys must not hold."""
+    """Return a name as a part of a key: in NFC, without characters that keys must not have."""
     text = unicodedata.normalize("NFC", os.fsencode(name).decode(errors="replace"))
     return "".join("_" if c in "\\\ufffe\uffff" or unicodedata.category(c) == "Cc" else c for c in text)

@@ -1,4 +1,4 @@
-"""Encoding of text files: UTF-8 is named, because browsers show text of unnamed encoding in a legacy one."""
+"""Detect UTF-8 text files. Browsers show text without a charset in a legacy encoding."""
 
 import codecs
 from pathlib import PurePath
@@ -22,7 +22,7 @@ _TYPES: Final = {
 async def text_type(file: LocalFile) -> str | None:
     """Return the content type of a text file that is UTF-8, or ``None`` to leave the type to the service.
 
-    ASCII needs no charset, and nothing is claimed of other text.
+    ASCII needs no charset, and other text is left as it is.
 
     Raises:
         UploadProblem: The file cannot be read.

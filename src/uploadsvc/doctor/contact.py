@@ -39,7 +39,7 @@ class Contact:
         credentials: The credentials that sign, if there are any.
         problem: Why there are no credentials.
         obstacle: Why the store cannot be reached, if it cannot.
-        foreign: Something else than S3 answers.
+        foreign: Whether something other than S3 answers.
         response: S3's answer to a request for the bucket.
         skew: How far the store's clock is ahead of ours; ``None`` if the store does not say.
     """

@@ -34,7 +34,7 @@ class Target:
         presigner: Signs for the bucket's public address, as for callers.
         inner: The bucket's address as the service reaches it.
         provider: What the store is expected to do.
-        lacks: What the settings have taken from its profile already.
+        lacks: Capabilities that the settings have removed from its profile.
         region: The region of the settings, or its default.
         planners: The policies' planners for canaries, by name: their keys are in `folder`, and they may be
             small.

@@ -1,4 +1,4 @@
-"""Request and response headers of pages, besides those of the uploads themselves."""
+"""Headers that pages need besides those of uploads."""
 
 from typing import Final
 

@@ -15,11 +15,11 @@ _BASE_PATH = re.compile(r"(/([A-Za-z0-9._~-]|%[0-9A-F]{2})+)*/?")
 _REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 # What SDKs send: wider than AWS allows for new buckets, for the old ones and for other stores.
 _BUCKET = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,255}")
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _ACCELERATED = frozenset({"s3-accelerate.amazonaws.com", "s3-accelerate.dualstack.amazonaws.com"})
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/transfer-acceleration-getting-started.html"""
 
 _AWS_HOST = re.compile(r"s3[.-].*\.amazonaws\.com(\.cn)?|s3\.amazonaws\.com")
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _DNS_BUCKET = re.compile(r"(?=.{3,63}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 
 
@@ -197,7 +197,7 @@ def _split(
         f" path (no user, query or fragment), as in {example}"
     )
     if not endpoint_url.isascii():
-        message += "; a host with other letters is written in Punycode (xn--…)"
+        message += "; write a host with other letters in Punycode (xn--…)"
     raise ValueError(message)
 
 

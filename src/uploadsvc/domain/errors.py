@@ -36,7 +36,7 @@ Refusal = Literal[
     "proxy_header",
     "service_token",
 ]
-"""Why a credential is not valid, for the access log: finer than what the caller is told."""
+"""Why a credential is not valid, for the access log. More specific than the response."""
 
 
 class UploadsvcError(Exception):

@@ -1,7 +1,7 @@
-"""Names in the ``Host`` header, and those that mean this machine.
+"""Parse ``Host`` headers, and recognize those of this machine.
 
-A page can have a name that its owner then points at 127.0.0.1 (DNS rebinding). The address does not tell that
-a request was meant for this machine; its ``Host`` does.
+Anyone can point their own name at 127.0.0.1 (DNS rebinding), so a page of theirs can reach this machine. Only
+``Host`` shows that a request was meant for it.
 """
 
 import re
@@ -16,7 +16,7 @@ _HOST: Final = re.compile(
 def host_name(header: str) -> str | None:
     """Return the name or address in a ``Host`` header, without port, brackets and final dot, in lower case.
 
-    Returns ``None`` if it has another form than RFC 9110 section 7.2 allows.
+    Returns ``None`` if it is malformed (RFC 9110 section 7.2).
     """
     parts = _HOST.fullmatch(header.lower())
     if parts is None:

@@ -107,26 +107,24 @@ def check_key(key: str, *, field: str) -> str:
 
 
 def check_segments(key: str, most: int, *, field: str) -> str:
-    """Return ``key`` if no part of it between slashes is longer than ``most`` bytes in UTF-8.
+    """Return ``key`` if no segment of it is longer than ``most`` bytes in UTF-8.
 
     Raises:
         InvalidKey: One is longer.
     """
     if longest_segment(key) > most:
-        detail = (
-            f"Part of the key between slashes is longer than {most} bytes in UTF-8; the store takes no more."
-        )
+        detail = f"A segment of the key is longer than {most} bytes in UTF-8, the most that the store allows."
         raise InvalidKey(detail, field=field)
     return key
 
 
 def longest_segment(key: str) -> int:
-    """Return the bytes in UTF-8 of the longest part between slashes."""
+    """Return the length of the longest segment, in bytes of UTF-8."""
     return max(len(segment.encode()) for segment in key.split("/"))
 
 
 def check_stored_key(key: str, *, field: str) -> str:
-    r"""Return ``key`` if an object that others stored may have it.
+    r"""Return ``key`` if an object of any program may have it.
 
     S3 takes nearly every text as a key. ``.`` and ``..`` segments are refused, also between backslashes:
     browsers, proxies, and stores that keep keys as paths resolve them, and could reach another user's object.
@@ -135,7 +133,7 @@ def check_stored_key(key: str, *, field: str) -> str:
         InvalidKey: The key is not valid; the message says why.
     """
     if _IN_NO_KEY.search(key):
-        detail = "The key holds U+0000 or a lone surrogate, which no object's key can hold."
+        detail = "The key holds U+0000 or a lone surrogate, which no key can have."
         raise InvalidKey(detail, field=field)
     if not _DOT_SEGMENTS.isdisjoint(_SEPARATOR.split(key)):
         detail = "The key has a '.' or '..' segment, which browsers and proxies resolve."
@@ -338,7 +336,7 @@ class KeyArea:
     open: bool = False
 
     def meets(self, other: "KeyArea") -> bool:
-        """Return whether a key may be in both areas. In doubt, it may."""
+        """Return whether a key may be in both areas; ``True`` if that is unclear."""
         mine, others = self.segments, other.segments
         if not self.open and len(others) + other.open > len(mine):
             return False
@@ -351,7 +349,7 @@ def _segments_meet(one: str, other: str) -> bool:
     for text, pattern in ((one, other), (other, one)):
         if "{" not in text:
             return re.fullmatch(_pattern(pattern, ""), text) is not None
-    # Between two texts with placeholders, only what stands at their ends can differ for certain.
+    # Two texts with placeholders differ for certain only if their beginnings or ends do.
     heads = sorted((text.partition("{")[0] for text in (one, other)), key=len)
     tails = sorted((text.rpartition("}")[2] for text in (one, other)), key=len)
     return heads[1].startswith(heads[0]) and tails[1].endswith(tails[0])

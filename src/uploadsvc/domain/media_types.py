@@ -6,7 +6,7 @@ from uploadsvc.domain.keys import file_extension
 
 DEFAULT = "application/octet-stream"
 UNTYPED = "binary/octet-stream"
-"""S3's own type for what nobody has named: no store guesses another in its place."""
+"""S3's type for objects without one. No store replaces it by a guess."""
 
 MAX_LENGTH = 255
 
@@ -59,7 +59,7 @@ _ACTIVE = frozenset(
     }
 )
 
-# What Debian's and freedesktop.org's tables give an active type: stores that guess read such tables.
+# Extensions of active types in Debian's and freedesktop.org's tables, which stores guess by.
 _ACTIVE_EXTENSIONS = frozenset(
     {
         *("atom", "atomcat", "atomsrv", "atomsvc", "bmml", "ccxml", "cjs", "cml", "csl", "dae"),
@@ -118,7 +118,7 @@ _SYNONYMS = (
 )
 _OTHER_NAMES = {name: frozenset(group) for group in _SYNONYMS for name in group}
 
-# Windows with Excel takes this type for a CSV file. In general it says something else.
+# Windows with Excel gives CSV files this type. Other files with it are not CSV.
 _SYNONYMS_FOR_EXTENSION = {("application/vnd.ms-excel", ".csv"): _OTHER_NAMES["text/csv"]}
 
 # A fixed table: the system's differs between machines.

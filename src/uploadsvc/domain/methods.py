@@ -35,7 +35,7 @@ class Methods:
         usable = self._usable_methods(request, may_replace=may_replace)
         wanted = self._automatic(request, usable) if request.method == "auto" else request.method
         if wanted == "multipart" and not self._can_cut(request) and "multipart" in self._usable[may_replace]:
-            detail = "A multipart upload is cut into parts beforehand; say how many bytes the file has."
+            detail = "A multipart upload is planned for one exact size; give the file's size in bytes."
             raise errors.SizeRequired(detail, field="size")
         if request.checksum_algorithm and request.checksum is None and wanted in {"put", "post"}:
             detail = "Only a multipart upload can begin before its checksum is known; give the value."
@@ -45,7 +45,7 @@ class Methods:
             detail = f"This upload cannot be done by {wanted}; methods that can: {can}."
             raise errors.MethodNotAvailable(detail, field="method")
         if wanted == "put" and request.size is None:
-            detail = "A PUT URL is signed for one exact size; say how many bytes the file has."
+            detail = "A PUT URL is signed for one exact size; give the file's size in bytes."
             raise errors.SizeRequired(detail, field="size")
         return wanted
 
@@ -65,7 +65,7 @@ class Methods:
     def _automatic(self, request: UploadRequest, usable: frozenset[Method]) -> Method:
         size, checksum = request.size, request.checksum
         if checksum is not None and is_composite(checksum.algorithm):
-            # With an open method the checksum is that of the file, not of parts.
+            # With `auto`, the checksum is that of the file, not of its parts.
             usable -= {"multipart"}
         if size is not None and size > self._policy.multipart_threshold and "multipart" in usable:
             return "multipart"

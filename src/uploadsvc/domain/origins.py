@@ -44,10 +44,11 @@ _SHARED: Final = frozenset(
 
 
 def check_origin(text: str) -> None:
-    """Check an allowed origin: one that browsers send, a pattern for a host's first label, or ``*``.
+    """Check an allowed origin: one that browsers send, a pattern with ``*`` in the first label, or ``*``.
 
     Raises:
-        ValueError: It never matches a page, or it matches pages of strangers. The message says what to write.
+        ValueError: It never matches a page, or it matches other people's pages. The message says what to
+            write.
     """
     if text == ANY:
         return
@@ -71,7 +72,7 @@ def check_origin(text: str) -> None:
 
 
 def shared_domain(pattern: str) -> str | None:
-    """Return the domain of a pattern below which strangers have sites too, such as ``vercel.app``."""
+    """Return the domain of a pattern if anyone can have pages below it, such as ``vercel.app``."""
     _, _, host = pattern.partition("://*.")
     domain = host.partition(":")[0]
     return domain if domain in _SHARED else None
@@ -114,7 +115,7 @@ def _check_pattern(text: str, scheme: str, host: str) -> None:
     label, _, domain = host.partition(".")
     if scheme not in _DEFAULT_PORTS or not _STARRED_LABEL.fullmatch(label) or not _is_host(scheme, domain):
         message = (
-            f"{text!r} is not a pattern; a * stands for one part of the first name of an http or https host, "
+            f"{text!r} is not a pattern; a * stands for a part of the first label of an http or https host, "
             "as in https://*.example.com or https://my-app-*.vercel.app"
         )
         raise ValueError(message)
@@ -122,8 +123,8 @@ def _check_pattern(text: str, scheme: str, host: str) -> None:
     owned = "." in name and not _COUNTRY_SUFFIX.fullmatch(name) and not name.rpartition(".")[2].isdigit()
     if not owned and name != "localhost":
         message = (
-            f"{text!r} matches pages of strangers, so it is not an origin to allow; name your own domain "
-            "after the *, as in https://*.example.com"
+            f"{text!r} is not a pattern to allow: it matches other people's pages; name your own "
+            "domain after the *, as in https://*.example.com"
         )
         raise ValueError(message)
 

@@ -19,7 +19,7 @@ MIN_PART_SIZE: Final = 5 * MIB
 MAX_PART_SIZE: Final = 5 * 1024 * MIB
 
 _CODING: Final = re.compile(r"(?:--?|;)(?:gzip|x-gzip|br|zstd|deflate)$", re.IGNORECASE)
-"""What web servers append to the ETag of an answer that they compress."""
+"""Suffixes that web servers append to the ETag of a compressed answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +137,8 @@ def part_headers(algorithm: Algorithm | None, number: int, value: str | None) ->
 def same_etag(one: str, other: str) -> bool:
     """Return whether two ETags name the same bytes.
 
-    Proxies change an ETag on its way to a browser: they weaken it (RFC 9110 section 8.8.3), name their
-    compression in it, or change its case.
+    Proxies change an ETag on its way to a browser: they weaken it (RFC 9110 section 8.8.3), append
+    their compression to it, or change its case.
     """
     return one == other or _bare_etag(one) == _bare_etag(other)
 

@@ -154,7 +154,7 @@ class Policy:
 
     @property
     def chosen_keys(self) -> Iterator[tuple[str, KeyArea]]:
-        """Keys that a caller can bring about again, with the policy's field that lets them."""
+        """Keys that a caller can use again, with the policy's field that lets them."""
         if self.client_keys:
             folder = self.client_keys_prefix
             yield "client_keys", KeyArea(tuple(folder.split("/")) if folder else (), open=True)

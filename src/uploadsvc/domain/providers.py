@@ -24,7 +24,7 @@ Capability: TypeAlias = Literal[
     "crc32c",
     "crc64nvme",
 ]
-"""What an operator can take from a profile: ``checksums`` are all of them."""
+"""Capabilities that operators can remove from a profile. ``checksums`` stands for all checksums."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ class Provider:
     iam: bool = True
 
     def without(self, lacking: Iterable[Capability]) -> "Provider":
-        """Return the profile of such a store that lacks some of its capabilities."""
+        """Return this profile without some capabilities."""
         missing = frozenset(lacking)
         dropped = _ALL_CHECKSUMS if "checksums" in missing else missing
         checksums = self.checksum_algorithms - dropped

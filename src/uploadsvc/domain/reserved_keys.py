@@ -1,4 +1,4 @@
-"""Keys below a user's prefix that no caller can choose, so that no policy reaches the objects of another."""
+"""Keys that callers cannot choose, so that no policy reaches the objects of another."""
 
 from collections.abc import Collection
 
@@ -42,5 +42,5 @@ class ReservedKeys:
                 raise InvalidKey(detail, field=field)
         for maker, keys in self._made.items():
             if keys.fullmatch(rest):
-                detail = f"Policy {maker!r} makes keys of this form, with a UUID; choose another form."
+                detail = f"Policy {maker!r} makes keys of this form, with a UUID; choose another key."
                 raise InvalidKey(detail, field=field)

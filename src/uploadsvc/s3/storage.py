@@ -35,10 +35,10 @@ _NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """https://www.w3.org/TR/xml/#charsets"""
 
 CONNECTIONS: Final = 64
-"""Connections to S3, for calls that take seconds at most."""
+"""Connections to S3 for calls that take seconds at most."""
 
 ASSEMBLIES: Final = 32
-"""Connections besides, for assemblies of parts, which may take minutes."""
+"""More connections, for assemblies of parts, which may take minutes."""
 
 CREDENTIALS_DEADLINE: Final = 60.0
 """Seconds that the AWS chain may take: a credential process may wait for a person's single sign-on."""
@@ -190,7 +190,7 @@ class Storage:
             refused = error
         if answer and any(name.startswith("x-amz-") for name in answer["ResponseMetadata"]["HTTPHeaders"]):
             return answer
-        # Without a body, an answer says neither that it comes from S3 nor why S3 refuses.
+        # An answer without a body shows neither that it comes from S3 nor why S3 refuses.
         try:
             return await self.client.list_objects_v2(Bucket=self.bucket, MaxKeys=1)
         except ClientError as error:
@@ -213,7 +213,7 @@ class Storage:
                 return _stored(self.bucket, key, answer)
         except RefusedError as error:
             if error.request_id is None:
-                # Any web server answers so.
+                # Any web server can answer 404.
                 await self.check()
             return None
 

@@ -1,4 +1,4 @@
-"""HTTP/1.1 for uvicorn, with bounds on what one connection can send before or beside a request's handler."""
+"""uvicorn's HTTP/1.1 protocol, with limits on what one connection can send."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ _log = structlog.get_logger("uploadsvc.access")
 
 
 class _Refusal:
-    """A problem (RFC 9457) that ends a connection. No handler gives it, because there is no whole request."""
+    """A problem (RFC 9457) for a request that reaches no handler. It ends the connection."""
 
     def __init__(self, status: HTTPStatus, code: str, title: str, detail: str) -> None:
         self.status = status.value
@@ -91,10 +91,9 @@ _PIPELINED: Final = _Refusal(
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, bounded, and without protocol upgrades, which it ignores (RFC 9110, section 7.8).
+    """uvicorn's protocol with limits. It ignores protocol upgrades (RFC 9110, section 7.8).
 
-    httptools skips the body of a request that asks for an upgrade, such as those of Java's HttpClient to
-    ``h2c``: the body was lost.
+    httptools skips the body of a request that asks for an upgrade, as Java's HttpClient does to ``h2c``.
     """
 
     def __init__(
@@ -115,23 +114,23 @@ class HttpProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Give a new connection the time of a request to send its first byte."""
+        """Limit the time to the first byte of a new connection."""
         super().connection_made(transport)
         self.timeout_keep_alive_task = self.loop.call_later(REQUEST_SECONDS, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the deadline."""
+        """Cancel the timers."""
         self._unset_deadline()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     @property
     def idle(self) -> bool:
-        """Whether nothing of a request has been read that is not answered."""
+        """Whether every request that has begun to arrive is answered."""
         return not self._in_request and _is_answered(self.cycle)
 
     def shutdown(self) -> None:
-        """End the connection, after the answer to a request that has begun to arrive."""
+        """Close the connection, once a request that has begun to arrive is answered."""
         if self.idle:
             self.transport.close()
         elif not _is_answered(self.cycle):
@@ -160,7 +159,7 @@ class HttpProtocol(HttpToolsProtocol):
             try:
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
-                # The parser has stopped behind the head. Another one reads it again, without the upgrade.
+                # The parser has stopped after the head. A new one reads it again, without the upgrade.
                 data = self._head_without_upgrade() + data[upgrade.args[0] :]
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
@@ -190,7 +189,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Start the handler, unless the head is too large."""
         if len(self.url) > MAX_URL_BYTES:
             raise _RefusedError(_LONG_URL)
-        # Only a head of many bytes is worth counting.
+        # Count only if many bytes have arrived: it takes time.
         large = self._message_bytes > MAX_HEAD_BYTES
         if len(self.headers) > MAX_FIELDS or (large and self._head_bytes() > MAX_HEAD_BYTES):
             raise _RefusedError(_LARGE_HEAD)
@@ -203,14 +202,14 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._in_head = False
         super().on_headers_complete()
-        # Fields after the body are none of its head: a proxy may have checked the head alone.
+        # Ignore trailers: a proxy may have checked the head alone.
         self.headers = _NOWHERE
 
     def _head_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def on_body(self, body: bytes) -> None:
-        """Count the body. Its handler refuses one that is too large; one that nobody reads is cut off."""
+        """Count the body. The handler refuses a large one; one that nobody reads is cut off."""
         self._body_bytes += len(body)
         if self._body_bytes > MAX_BODY_BYTES:
             self._cut_off()
@@ -226,7 +225,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Cut off a large body that is still arriving: nobody will read it."""
+        """Cut off a large body that is still arriving, because nobody will read it."""
         super().on_response_complete()
         if self._in_request and self.cycle.response_complete and _declared(self.cycle.scope) > MAX_BODY_BYTES:
             self._linger()
@@ -237,7 +236,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _cut_off(self) -> None:
-        """Read no more of a request. If it has no answer yet, that ends the connection."""
+        """Stop reading a request. If it has no answer yet, the answer ends the connection."""
         if self.cycle.response_complete:
             self._linger()
         elif not isinstance(self.cycle.transport, _Lingering):
@@ -285,7 +284,7 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 class _Lingering:
-    """The transport of an answer after which the connection lingers in place of closing."""
+    """The transport of an answer after which the connection lingers before it closes."""
 
     def __init__(self, protocol: HttpProtocol) -> None:
         self.write = protocol.transport.write

@@ -1,4 +1,4 @@
-"""The listening socket: bound early, and closed without resetting anyone who has connected."""
+"""The listening socket: bound early, and closed without resetting connections."""
 
 import asyncio
 import ctypes
@@ -9,7 +9,7 @@ import struct
 from typing import Final
 
 _SO_ATTACH_FILTER: Final = getattr(socket, "SO_ATTACH_FILTER", 26)
-"""socket(7): a number of Linux."""
+"""Linux's number for it: socket(7)."""
 
 # Instructions of classic BPF: code, jump if true, jump if false, value.
 # https://docs.kernel.org/networking/filter.html
@@ -57,8 +57,8 @@ def bind(host: str, port: int) -> socket.socket:
 def refuse_connections(listener: socket.socket) -> None:
     """Let the kernel drop new connections, for all processes that share the socket.
 
-    Closing the socket resets those that wait to be accepted, and one can arrive after the last look. Only
-    Linux can; elsewhere that risk remains.
+    Closing the socket resets connections that wait to be accepted, and one can arrive after the last check.
+    This works on Linux; elsewhere the risk remains.
     """
     program = ctypes.create_string_buffer(_NO_MORE_CONNECTIONS)
     instructions = len(_NO_MORE_CONNECTIONS) // struct.calcsize("HBBI")

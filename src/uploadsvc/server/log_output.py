@@ -1,4 +1,4 @@
-"""Output of logs that never makes the service wait: a bounded queue, and a thread that writes."""
+"""Write logs without making the service wait: a bounded queue, and a thread that writes."""
 
 import atexit
 import os
@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import Final
 
 MAX_BYTES: Final = 4 * 1024 * 1024
-"""Bytes that wait while the reader of the logs stands still. Lines above that are dropped and counted."""
+"""Bytes to keep while nothing reads the logs. Further lines are dropped and counted."""
 
 _GATHER_SECONDS: Final = 0.02
 """Seconds in which lines are gathered, so that the thread seldom interrupts the event loop."""
 
 _ATOMIC_BYTES: Final = 4096
-"""Bytes that a pipe takes at once; longer writes of several processes would mix: pipe(7), PIPE_BUF."""
+"""Bytes that a pipe takes at once (PIPE_BUF, pipe(7)). Longer writes of several processes would mix."""
 
 _CLOSING_SECONDS: Final = 1.0
 
@@ -57,11 +57,11 @@ class LogOutput:
         """Do nothing: the thread writes soon."""
 
     def isatty(self) -> bool:
-        """Return whether a person reads the lines."""
+        """Return whether the output is a terminal."""
         return os.isatty(self._descriptor)
 
     def close(self) -> None:
-        """Write what is left, unless the reader stands still."""
+        """Write what is left, unless nothing reads it."""
         self._closing = True
         self._waiting.set()
         self._thread.join(_CLOSING_SECONDS)

@@ -21,7 +21,7 @@ def configure_logs(*, terminal: bool, waits: bool = True) -> None:
 
     Args:
         terminal: Print plain coloured lines in place of JSON.
-        waits: Wait while standard error takes no more. Otherwise lines are dropped, and counted.
+        waits: Wait if standard error is blocked. Otherwise lines are dropped and counted.
     """
     output = sys.stderr if waits else cast("TextIO", LogOutput(sys.stderr.fileno(), _dropped))
     shared: list[structlog.typing.Processor] = [

@@ -18,7 +18,7 @@ from uploadsvc.server import runner
 from uploadsvc.server.listener import refuse_connections
 
 HUNG_BEATS: Final = 20
-"""Seconds after which a worker that says nothing is killed."""
+"""Seconds without a heartbeat after which a worker is killed."""
 
 STARTING_BEATS: Final = 60
 """The same for one that has not started yet."""
@@ -33,38 +33,38 @@ _log = structlog.get_logger("uploadsvc")
 
 
 class _Worker:
-    """A process that says each second that its event loop runs."""
+    """A process whose event loop sends a heartbeat each second."""
 
     def __init__(self, factory: Callable[[], FastAPI], listener: socket.socket, root_path: str) -> None:
         self.beats = 0
         self.silent = 0
         context = multiprocessing.get_context("spawn")
-        self._heard, says = context.Pipe(duplex=False)
-        # The settings reach it through a pipe: command line and environment can be read by others.
-        self.process = context.Process(target=_work, args=(factory, listener, root_path, says), daemon=True)
+        self._receiver, sender = context.Pipe(duplex=False)
+        # The settings reach it through a pipe, because others can read its command line and environment.
+        self.process = context.Process(target=_work, args=(factory, listener, root_path, sender), daemon=True)
         self.process.start()
-        says.close()
+        sender.close()
 
     async def ended(self) -> int | None:
-        """Listen until the process ends; return its exit status."""
+        """Receive heartbeats until the process ends; return its exit status."""
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
-        loop.add_reader(self._heard.fileno(), self._hear)
+        loop.add_reader(self._receiver.fileno(), self._count_beat)
         loop.add_reader(self.process.sentinel, ended.set)
         try:
             await ended.wait()
         finally:
             loop.remove_reader(self.process.sentinel)
-            loop.remove_reader(self._heard.fileno())
-            self._heard.close()
+            loop.remove_reader(self._receiver.fileno())
+            self._receiver.close()
         self.process.join()
         return self.process.exitcode
 
-    def _hear(self) -> None:
-        if os.read(self._heard.fileno(), 4096):
+    def _count_beat(self) -> None:
+        if os.read(self._receiver.fileno(), 4096):
             self.beats += 1
             self.silent = 0
         else:
-            asyncio.get_running_loop().remove_reader(self._heard.fileno())
+            asyncio.get_running_loop().remove_reader(self._receiver.fileno())
 
 
 class Workers:
@@ -126,7 +126,7 @@ class Workers:
         while True:
             await asyncio.sleep(_BEAT_SECONDS)
             for worker in self._running:
-                # Beats are counted, not timed: if the whole machine sleeps, nobody is late.
+                # Counted, not timed: a machine that sleeps must not kill its workers.
                 worker.silent += 1
                 if worker.silent > (HUNG_BEATS if worker.beats else STARTING_BEATS):
                     _log.error("worker_hung", pid=worker.process.pid)
@@ -155,13 +155,15 @@ class Workers:
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
 
-def _work(factory: Callable[[], FastAPI], listener: socket.socket, root_path: str, says: Connection) -> None:
+def _work(
+    factory: Callable[[], FastAPI], listener: socket.socket, root_path: str, sender: Connection
+) -> None:
     # Ctrl-C reaches the whole process group, and the parent's SIGTERM would count as the second signal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    runner.run(_serve(factory(), listener, root_path, says))
+    runner.run(_serve(factory(), listener, root_path, sender))
 
 
-async def _serve(app: FastAPI, listener: socket.socket, root_path: str, says: Connection) -> None:
+async def _serve(app: FastAPI, listener: socket.socket, root_path: str, sender: Connection) -> None:
     parent, loop = multiprocessing.parent_process(), asyncio.get_running_loop()
     if parent is not None:
 
@@ -174,7 +176,7 @@ async def _serve(app: FastAPI, listener: socket.socket, root_path: str, says: Co
 
     def beat() -> None:
         with suppress(OSError):
-            os.write(says.fileno(), b".")
+            os.write(sender.fileno(), b".")
         loop.call_later(_BEAT_SECONDS, beat)
 
     await runner.serve(app, listener, on_started=beat, stops=(signal.SIGTERM,), root_path=root_path)

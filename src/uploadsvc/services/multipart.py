@@ -90,7 +90,7 @@ def check_signable(
     """
     check_resumable(claims)
     if checksums is not None and len(checksums) != len(part_numbers):
-        detail = "Give one checksum for each of the part numbers, in the same order."
+        detail = "Give one checksum for each part number, in the same order."
         raise errors.ValidationFailed(detail, field="checksums")
 
 

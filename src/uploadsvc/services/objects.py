@@ -19,7 +19,7 @@ MAX_LISTED = 1000
 """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html"""
 
 _PREFIX_ITSELF: Final = "\0"
-"""Stands in a cursor for the object whose key is the caller's prefix, as folders of some programs have it."""
+"""Cursor of the object whose key is the caller's prefix itself, as some programs make for a folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,11 +9,13 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 AT_ONCE: Final = 8
-"""Uploads of one request that are created at the same time. Each call to S3 takes a millisecond here."""
+"""Uploads of one request that are created at the same time. Each call to S3 takes a millisecond of the event
+loop.
+"""
 
 
 class Turns:
-    """Lets one slice of work run in each round of the event loop, however many requests have some."""
+    """Runs one slice of work in each round of the event loop, for all requests together."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
@@ -23,14 +25,14 @@ class Turns:
         """Run a slice of a few milliseconds."""
         async with self._lock:
             yield
-            # The lock is kept until the loop has looked for what has arrived.
+            # Keep the lock until the loop has polled its sockets.
             await asyncio.sleep(0)
 
 
 async def gather_few(
     work: Callable[[T], Awaitable[U]], values: Iterable[T], turns: Turns
 ) -> list[U | BaseException]:
-    """Run work on values, `AT_ONCE` at the same time; return results and exceptions in their order.
+    """Run work on values, `AT_ONCE` at a time; return results and exceptions in the order of the values.
 
     No two begin in one round of the event loop: preparing a call to S3 takes milliseconds.
     """

@@ -1,28 +1,24 @@
 """Uploads that exist: sign parts, status, complete, abort, delete."""
 
-import asyncio
-import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from uploadsvc.domain import errors
+from uploadsvc.domain import errors, media_types
 from uploadsvc.domain.checksums import Checksum
 from uploadsvc.domain.keys import Namespace
 from uploadsvc.domain.objects import StoredObject
 from uploadsvc.domain.parts import UploadedPart
 from uploadsvc.domain.planner import UPLOAD_EXPIRES_IN
 from uploadsvc.domain.principal import Principal
-from uploadsvc.s3.errors import DEADLINE
 from uploadsvc.s3.multipart import MultipartStorage, UnfinishedUpload
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
+from uploadsvc.services.assembly import UploadObjects, in_time
 from uploadsvc.services.multipart import (
     FIRST_PARTS,
     SignedPart,
-    assemble,
     check_signable,
     sign_parts,
     unfinished_uploads,
@@ -34,13 +30,8 @@ from uploadsvc.services.verification import receipt_id, replaceable_until, verif
 from uploadsvc.tokens.receipts import Receipts
 from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims, listed_claims
 
-OCTET_STREAM: Final = "application/octet-stream"
-
 UNKNOWN_POLICY_EXPIRES_IN: Final = 900
 """Lifetime of part URLs, in seconds, for an upload whose policy has been removed from the settings."""
-
-RETRY_PAUSE: Final = 1.0
-"""Seconds between two tries of a completion that waits for S3."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +59,7 @@ class Completion:
         stored: The object in S3.
         checksum: Checksum that S3 confirms, if any.
         receipt: Signed receipt.
-        replaceable_until: Time until which a caller could put other bytes in place of these; ``None`` if
-            nobody can.
+        replaceable_until: Time until which callers could replace the bytes; ``None`` if nobody can.
     """
 
     stored: StoredObject
@@ -90,7 +80,7 @@ class Uploads:
         ids: Verifies upload ids, and signs those of a listing.
         receipts: Signs receipts.
         keeps_octet_stream: Whether the store keeps that content type, or guesses another from the key.
-        keys_are_paths: Whether an object's key cannot be the folder of another's at the store.
+        keys_are_paths: Whether the store keeps keys as paths, so ``a`` and ``a/b`` exclude each other.
         may_delete: Whether callers may delete stored objects.
         may_write: Whether callers may get S3 credentials for their prefix.
         clock: Returns the current time, aware.
@@ -119,8 +109,8 @@ class Uploads:
         self._multipart = multipart
         self._ids = ids
         self._receipts = receipts
-        self._guessed_types = frozenset() if keeps_octet_stream else frozenset({OCTET_STREAM})
-        self._keys_are_paths = keys_are_paths
+        self._guessed_types = frozenset() if keeps_octet_stream else frozenset({media_types.DEFAULT})
+        self._objects = UploadObjects(storage=storage, multipart=multipart, keys_are_paths=keys_are_paths)
         self._may_delete = may_delete
         self._may_write = may_write
         self._clock = clock
@@ -157,7 +147,7 @@ class Uploads:
         claims = self._verify(caller, upload_id)
         _check_multipart(claims)
         if not (claims.part_size or claims.listed or size_open):
-            detail = "This upload began without its size, so its parts have none to be signed for."
+            detail = "The size of this upload is unknown, so its parts cannot be signed for their sizes."
             raise errors.MethodNotAvailable(detail, field="id")
         planner = self._policies.get(claims.policy)
         if planner is None:
@@ -183,13 +173,13 @@ class Uploads:
             UploadsvcError: The caller has no such upload, it has expired, or S3 does not answer.
         """
         claims = self._verify(caller, upload_id)
-        async with _in_time():
+        async with in_time():
             multipart = claims.method == "multipart"
             arrived = await uploaded_parts(self._multipart, claims) if multipart else None
             if arrived is not None:
                 status: Literal["pending", "uploading"] = "uploading" if arrived else "pending"
                 return UploadStatus(claims=claims, status=status, stored=None, parts=arrived)
-            stored = await self._stored_object(claims)
+            stored = await self._objects.find(claims)
         if stored is not None:
             return UploadStatus(claims=claims, status="stored", stored=stored, parts=())
         # S3 forgets a multipart upload once it is complete or aborted.
@@ -206,7 +196,7 @@ class Uploads:
         wait: float = 0.0,
         through_outages: bool = False,
     ) -> Completion:
-        """Compare the stored object with the upload's promise and sign a receipt. Safe to repeat.
+        """Compare the stored object with the request and sign a receipt. Safe to repeat.
 
         Args:
             caller: The caller.
@@ -225,7 +215,7 @@ class Uploads:
             UploadsvcError: As for `status`.
         """
         claims = self._verify(caller, upload_id)
-        stored = await self._assembled_in(wait, claims, etags, through_outages=through_outages)
+        stored = await self._objects.assembled(claims, etags, wait=wait, through_outages=through_outages)
         checksum = verify(claims, stored, guessed_types=self._guessed_types)
         now = self._now()
         replaceable = self._replaceable_until(caller, claims, now)
@@ -258,64 +248,6 @@ class Uploads:
             now=now,
         )
 
-    async def _assembled_in(
-        self,
-        wait: float,
-        claims: UploadClaims,
-        etags: Mapping[int, str] | None,
-        *,
-        through_outages: bool,
-    ) -> StoredObject:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + wait
-        while True:
-            try:
-                async with _in_time():
-                    return await self._assembled(claims, etags)
-            except errors.StorageUnavailable as error:
-                if not (through_outages or isinstance(error, errors.StillAssembling)):
-                    raise
-                if loop.time() + RETRY_PAUSE >= deadline:
-                    raise
-                await asyncio.sleep(RETRY_PAUSE)
-
-    async def _assembled(self, claims: UploadClaims, etags: Mapping[int, str] | None) -> StoredObject:
-        known, exists = True, None
-        if claims.method == "multipart":
-            try:
-                known = await assemble(self._multipart, claims, etags)
-            except errors.ObjectExists as error:
-                # The object may be this upload's own, if an earlier response was lost.
-                exists = error
-        stored = await self._stored_object(claims)
-        if stored is not None:
-            return stored
-        if known and self._keys_are_paths and claims.tags_object:
-            await self._check_way(claims.key)
-        if exists is not None:
-            raise exists
-        if not known:
-            detail = "This multipart upload was aborted, or S3 has removed its parts."
-            raise errors.UploadAborted(detail)
-        detail = "S3 does not have this upload's bytes yet; send them, then complete again."
-        raise errors.UploadIncomplete(detail)
-
-    async def _check_way(self, key: str) -> None:
-        """Check that no other object keeps the store from having one under this key.
-
-        Raises:
-            ObjectExists: There are objects below the key, or one at a part of it.
-        """
-        below, _ = await self._storage.list_objects(prefix=f"{key}/", after="", limit=1)
-        parents = [key[: match.start()] for match in re.finditer("/", key)][2:]
-        heads = [] if below else await asyncio.gather(*map(self._storage.head, parents))
-        if below or any(heads):
-            detail = (
-                "The store keeps keys as paths: it has an object whose key is a folder of this one's, or has "
-                "this one as its folder. Choose another key."
-            )
-            raise errors.ObjectExists(detail)
-
     def location(self, key: str) -> str:
         """Return the address of an object. It carries no signature, so it gives no access."""
         return self._presigner.object_url(key)
@@ -332,10 +264,10 @@ class Uploads:
             UploadsvcError: As for `status`.
         """
         claims = self._verify(caller, upload_id)
-        async with _in_time():
+        async with in_time():
             if claims.method == "multipart":
                 await self._multipart.abort(claims.key, claims.upload_id)
-            if await self._stored_object(claims) is None:
+            if await self._objects.find(claims) is None:
                 return
             if not self._may_delete:
                 detail = "The object is stored, and this service does not let callers delete objects."
@@ -404,29 +336,11 @@ class Uploads:
             raise errors.UploadExpired(detail)
         return claims
 
-    async def _stored_object(self, claims: UploadClaims) -> StoredObject | None:
-        stored = await self._storage.head(claims.key)
-        if stored is not None and stored.upload != (claims.upload_uuid if claims.tags_object else None):
-            # The object under this key comes from another upload, so it proves nothing.
-            return None
-        return stored
-
     def _now(self) -> datetime:
         return self._clock().replace(microsecond=0)
 
 
 def _check_multipart(claims: UploadClaims) -> None:
     if claims.method != "multipart":
-        detail = "This upload has no parts; it goes by one request."
+        detail = "This upload has no parts: it is sent in one request."
         raise errors.MethodNotAvailable(detail, field="id")
-
-
-@asynccontextmanager
-async def _in_time() -> AsyncIterator[None]:
-    """Give several calls to S3 the deadline of one, so that callers get an answer within five seconds."""
-    try:
-        async with asyncio.timeout(DEADLINE):
-            yield
-    except TimeoutError:
-        detail = "The object store does not answer."
-        raise errors.StorageUnavailable(detail) from None

@@ -1,4 +1,4 @@
-"""Compare a stored object with the upload that it belongs to, and tell how long it can be replaced."""
+"""Compare a stored object with its upload, and compute how long it can be replaced."""
 
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
@@ -14,7 +14,7 @@ from uploadsvc.domain.policy import Policy
 from uploadsvc.tokens.signed_ids import UploadClaims
 
 NO_END: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-"""The time until which an object can be replaced that can be replaced at any time."""
+"""Stands for an object that can be replaced at any time."""
 
 
 def verify(claims: UploadClaims, stored: StoredObject, *, guessed_types: AbstractSet[str]) -> Checksum | None:
@@ -34,12 +34,12 @@ def verify(claims: UploadClaims, stored: StoredObject, *, guessed_types: Abstrac
         detail = f"S3 has {stored.size} bytes; this upload allows {allowed}."
         raise VerificationFailed(detail, field="size")
     signed_type, stored_type = _folded(claims.content_type), _folded(stored.content_type)
-    # If the type was left open, or the store guesses it, any type is right that a browser does not run.
+    # If the type was left open, or the store guesses it, any type that browsers do not run is accepted.
     is_open = not signed_type or signed_type in guessed_types
     if stored_type != signed_type and not (is_open and not media_types.is_active(stored_type)):
         detail = "S3 has a different content type than the upload was created with."
         raise VerificationFailed(detail, field="content_type")
-    # Not every store says it.
+    # Not every store returns it.
     stored_encoding = stored.content_encoding or claims.content_encoding
     if claims.content_encoding and stored_encoding.lower() != claims.content_encoding:
         detail = "S3 has a different content encoding than the upload was created with."
@@ -59,7 +59,7 @@ def verify(claims: UploadClaims, stored: StoredObject, *, guessed_types: Abstrac
 def replaceable_until(
     claims: UploadClaims, *, policy: Policy | None, key: str, may_delete: bool, may_write: bool, now: datetime
 ) -> datetime | None:
-    """Return the time until which a caller could put other bytes in place of the object.
+    """Return the time until which a caller could replace the object's bytes.
 
     A caller can do so through a URL of the upload itself, or with another upload that has the same key. Where
     S3 refuses to overwrite, the object has to be deleted first.

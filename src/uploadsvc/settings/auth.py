@@ -62,7 +62,7 @@ class JwtSettings(Section):
 
     audience_claim: Text = Field(default="aud", min_length=1)
     """Claim that names the audience, if it is not `aud`: `client_id` in the access tokens of Amazon Cognito,
-    `azp` in the session tokens of Clerk. If a token also has `aud`, that must hold too.
+    `azp` in the session tokens of Clerk. If a token also has `aud`, it must match too.
     """
 
     algorithms: Names = ()
@@ -77,13 +77,13 @@ class JwtSettings(Section):
     """Accept a user that is an integer. The user 17 and the user `"17"` then share one prefix."""
 
     leeway: int = Field(default=30, ge=0, le=300)
-    """Seconds by which the clocks of login and service may differ: tokens count that much earlier (`nbf`) and
-    longer (`exp`).
+    """Seconds by which the clocks of login and service may differ: tokens are accepted that long before `nbf`
+    and after `exp`.
     """
 
     keys_max_age: int = Field(default=86_400, ge=MIN_KEYS_MAX_AGE, le=2_592_000)
-    """Seconds for which published keys are used when they cannot be fetched again. They are fetched every 10
-    minutes; after this time without success, calls get 503, so that a withdrawn key does not live on.
+    """Seconds for which published keys are used without a successful fetch. They are fetched every 10
+    minutes. After this time, calls get 503, so that a withdrawn key is not trusted forever.
     """
 
     @property

@@ -159,7 +159,7 @@ _SHAPES: Final[Mapping[tuple[str, ...], str]] = {
 
 
 def _shape_message(path: tuple[str, ...], kind: str, given: object) -> str:
-    """Say what a setting must be, without what it is: that may be a secret."""
+    """Say what a setting must be, without its value, which may be a secret."""
     default = "a JSON list" if kind in {"tuple_type", "frozen_set_type"} else "a JSON object"
     shape = _SHAPES.get(path, default)
     if isinstance(given, _NotJson):
@@ -169,6 +169,6 @@ def _shape_message(path: tuple[str, ...], kind: str, given: object) -> str:
 
 def _where(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
-        # Behind a colon, the message may show a character of the value.
+        # After a colon, the message may show a character of the value.
         return f"line {error.lineno}, column {error.colno}: {error.msg.partition(': ')[0]}"
     return "it is nested too deeply, or holds a number that is too long"

@@ -4,10 +4,7 @@ from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import Field, SecretStr, field_validator
 
-from uploadsvc.domain.endpoints import (
-    base_url,
-    bucket_endpoint,
-)
+from uploadsvc.domain.endpoints import base_url, bucket_endpoint
 from uploadsvc.domain.errors import InvalidKey
 from uploadsvc.domain.hosts import is_loopback
 from uploadsvc.domain.keys import Namespace, check_key
@@ -153,7 +150,7 @@ class Settings(Section):
 
     s3: S3Settings
 
-    key_prefix: str = "uploads"
+    key_prefix: Text = "uploads"
     """Prefix of all object keys. Each user has their own prefix below it."""
 
     public_url: str | None = None
@@ -175,13 +172,13 @@ class Settings(Section):
     """Serve the API's documentation at `/docs`, and its OpenAPI document at `/openapi.json`."""
 
     demo: bool = False
-    """Serve the demo page, on which anyone can upload as one of two demo users. Never use it in production:
-    it cannot be on together with any of the `auth` settings. It answers to this machine alone.
+    """Serve the demo page, on which anyone can upload as one of two demo users. Never use it in production.
+    It cannot be combined with `auth` settings, and answers only this machine unless `demo_hosts` is set.
     """
 
     demo_hosts: Hosts = ()
-    """Names or addresses, without a port, at which other machines may open the demo page too, such as
-    `demo.example.com`. Anyone who reaches it can upload.
+    """Hosts, without a port, at which other machines may open the demo page, such as `demo.example.com`.
+    Anyone who reaches it can upload.
     """
 
     @property
@@ -214,10 +211,10 @@ class Settings(Section):
         return None if value is None else base_url(value, name="public URL")
 
     def check_demo_address(self, host: str) -> None:
-        """Check that a demo that listens on this address may be reached from where that is.
+        """Check that a demo may listen on this address.
 
         Raises:
-            SettingsError: Other machines could reach it, and the settings do not say that they may.
+            SettingsError: Other machines could reach it, and `demo_hosts` is not set.
         """
         if self.demo and not self.demo_hosts and not is_loopback(host):
             message = (
@@ -260,10 +257,12 @@ class Settings(Section):
             return self
         secret, login = self.receipts.secret.get_secret_value(), self.auth.jwt.secret
         if login is not None and login.get_secret_value() == secret:
-            message = "is UPLOADSVC_AUTH__JWT__SECRET; whoever checks receipts could sign anyone in"
+            message = (
+                "is the same as UPLOADSVC_AUTH__JWT__SECRET: whoever verifies receipts could sign anyone in"
+            )
             raise SettingsError(("receipts", "secret"), message)
         if secret.encode() in self.secrets:
-            message = "is a secret key of the service; whoever checks receipts could make ids and tokens"
+            message = "is a secret key of the service: whoever verifies receipts could make ids and tokens"
             raise SettingsError(("receipts", "secret"), message)
         return self
 
@@ -299,10 +298,10 @@ class Settings(Section):
             return self
         if not self.s3.store.session_policies:
             store = self.s3.store.name
-            message = f"{store} has no token service that holds a session to a policy; leave it false"
+            message = f"{store} has no token service (STS) that enforces session policies; leave it false"
             raise SettingsError(path, message)
         if uppy.role_arn is None and (uppy.sts_endpoint_url or self.s3.endpoint_url) is not None:
-            message = "missing; the role that is assumed (only AWS's own service can do without one)"
+            message = "missing; only AWS's own STS works without a role"
             raise SettingsError(("uppy", "role_arn"), message)
         if uppy.sts_endpoint_url is not None:
             try:

@@ -48,19 +48,19 @@ class PolicySettings(Section):
 
     key: str = "{uuid}/{filename}"
     """Key of new objects below the user's prefix: text with any of `{uuid}`, `{filename}`, `{ext}` (with its
-    dot), `{date}` (`2026/11/23`, UTC), `{policy}`. Lists are in the order of keys:
-    `{date}/{uuid}/{filename}` puts objects in the order of days.
+    dot), `{date}` (`2026/11/23`, UTC), `{policy}`. Listings are sorted by key:
+    `{date}/{uuid}/{filename}` sorts objects by day.
     """
 
     client_keys: bool = False
-    """Let callers choose the key below their prefix (`relative_key`). Keys of the form that a template with
-    `{uuid}` makes are refused, so that no caller can reach the objects of another policy with them.
+    """Let callers choose the key below their prefix (`relative_key`). Keys that a template with `{uuid}` can
+    make are refused, so that callers cannot reach the objects of another policy.
     """
 
     client_keys_prefix: str = ""
-    """Folder below the user's prefix in which these keys lie, such as `site`. No other policy accepts keys in
-    it. Where one policy has `overwrite`, two policies with `client_keys` need different folders, and a `key`
-    without `{uuid}` needs one too (`docs/{filename}`).
+    """Folder for these keys below the user's prefix, such as `site`. No other policy accepts keys in it. If
+    one policy has `overwrite`, two policies with `client_keys` need different folders, and a `key` without
+    `{uuid}` needs one too (`docs/{filename}`).
     """
 
     overwrite: bool = False

@@ -1,4 +1,4 @@
-"""Settings of the bucket and how to reach it. Names and defaults are part of the contract."""
+"""Settings of the bucket. Names and defaults are part of the contract."""
 
 from typing import Annotated, Literal, Self
 
@@ -21,12 +21,15 @@ class S3Settings(Section):
     """The bucket and how to reach it."""
 
     bucket: Annotated[
-        str,
-        matching(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]", "a bucket name: letters, digits, . - _"),
+        Text,
+        matching(
+            r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]",
+            "a bucket name: 3 to 255 letters, digits, . - _, with a letter or digit at both ends",
+        ),
     ]
     """Name of the bucket."""
 
-    region: Annotated[str, matching(r"[A-Za-z0-9-]{1,64}", "a region, for example eu-central-1")] | None = (
+    region: Annotated[Text, matching(r"[A-Za-z0-9-]{1,64}", "a region, for example eu-central-1")] | None = (
         None
     )
     """Region of the bucket. Required unless `endpoint_url` is set; then `us-east-1` is assumed, or `auto` on
@@ -48,8 +51,8 @@ class S3Settings(Section):
 
     public_addressing_style: Literal["auto", "path", "virtual", "bucket_endpoint"] = "auto"
     """The same for `public_endpoint_url`. `bucket_endpoint` leaves the bucket out of URLs, for an address
-    that leads to this bucket alone, such as a custom domain. `auto` is `addressing_style`, or what an address
-    of AWS shows.
+    that leads to this bucket alone, such as a custom domain. `auto` is the same as
+    `addressing_style`, except at hosts of AWS, which show the style.
     """
 
     access_key_id: Text | None = None
@@ -71,8 +74,8 @@ class S3Settings(Section):
     """
 
     lacks: Annotated[tuple[Capability, ...], BeforeValidator(split_list)] = ()
-    """Features of this kind of store that yours does not have. `uploadsvc doctor` finds them. `checksums` are
-    all checksums.
+    """Features that this kind of store has, but yours does not. `uploadsvc doctor` finds them. `checksums`
+    stands for all checksums.
     """
 
     @property
@@ -125,7 +128,7 @@ class S3Settings(Section):
     @check
     def _check_region(self) -> Self:
         if self.endpoint_url is None and self.provider not in {None, "aws"}:
-            raise SettingsError(("s3", "endpoint_url"), f"missing; where {self.provider} is reached")
+            raise SettingsError(("s3", "endpoint_url"), f"missing; the URL of your {self.provider} store")
         if self.endpoint_url is None and self.region is None:
             message = "missing; the bucket's region, for example eu-central-1"
             raise SettingsError(("s3", "region"), message)

@@ -61,7 +61,7 @@ class SettingsError(ValueError):
     def together(cls, errors: Iterable["SettingsError"]) -> "SettingsError":
         """Return one error for all of these, of which there is at least one.
 
-        A setting has one line: what else is wrong with it may only follow from that.
+        Each setting gets one line, because further errors may only follow from the first.
         """
         first_by_path: dict[tuple[str, ...], SettingsError] = {}
         for error in (one for each in errors for one in each.errors):
@@ -89,7 +89,7 @@ _Check = TypeVar("_Check", bound=Callable[..., object])
 def check(method: _Check) -> _Check:
     """Mark a method of a section that raises `SettingsError` if its values do not go together.
 
-    All checks of a section run, unlike pydantic's own validators, of which the first that raises is the last.
+    All checks of a section run, whereas pydantic stops at the first validator that raises.
     """
     setattr(method, _CHECK, True)
     return method
@@ -142,11 +142,10 @@ Copied = TypeVar("Copied", bound=str | SecretStr)
 
 
 def clean(value: Copied) -> Copied:
-    """Return a value, unless it was copied together with something that is not part of it.
+    """Return a value, unless it was copied together with quotes, whitespace or a newline.
 
     Raises:
-        ValueError: There is whitespace or an invisible character around it, a line end in it, or it is in
-            quotes. The message does not show it.
+        ValueError: It was. The message does not show the value.
     """
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     if any(end in text for end in _LINE_ENDS):

@@ -37,13 +37,13 @@ class CorsSettings(Section):
 
     allow_origins: Names = ()
     """Origins such as `https://app.example.com` or `capacitor://localhost`, patterns such as
-    `https://*.example.com` or `https://my-app-*.vercel.app` (the `*` stands for a part of the first name), or
-    `*` for any origin.
+    `https://*.example.com` or `https://my-app-*.vercel.app` (the `*` stands for a part of the first label),
+    or `*` for any origin.
     """
 
     allow_headers: Names = ()
-    """Request headers that these pages send besides those that the API reads and those of
-    [common tracing libraries](bucket.md#cors), to this API and to the bucket.
+    """Other request headers that these pages send to this API and to the bucket. Headers that the API reads,
+    and those of [common tracing libraries](bucket.md#cors), are always allowed.
     """
 
     allow_credentials: bool = False
@@ -59,7 +59,7 @@ class CorsSettings(Section):
         return tuple(dict.fromkeys(name.lower() for name in names))
 
     def refuse_shared_domains(self) -> None:
-        """Refuse patterns that strangers' pages match, for browsers that sign in by cookie or proxy.
+        """Refuse patterns for domains such as ``vercel.app``, if browsers sign in by cookie or proxy.
 
         Raises:
             SettingsError: There is one.

@@ -45,7 +45,7 @@ UPLOAD: Final = TokenKind(
     audience="uploadsvc-upload",
     invalid=partial(
         Unauthenticated,
-        "The upload token is malformed, or its signature does not hold.",
+        "The upload token is malformed, or its signature is wrong.",
         reason="service_token",
     ),
     expired=partial(Unauthenticated, "The upload token has expired.", reason="expired"),
@@ -70,7 +70,7 @@ DEMO: Final = TokenKind(
     audience="uploadsvc-demo",
     caller="user",
     invalid=partial(
-        Unauthenticated, "The token is malformed, or its signature does not hold.", reason="service_token"
+        Unauthenticated, "The token is malformed, or its signature is wrong.", reason="service_token"
     ),
     expired=partial(Unauthenticated, "The token has expired.", reason="expired"),
 )

@@ -166,7 +166,7 @@ function refusal(policy, { type, size }) {
   if (isActive(type)) {
     return `it is ${type}. Browsers run HTML, SVG, XML and JavaScript, so policy “${name}” must name such a type exactly`;
   }
-  // A format has several names, and which the service accepts it knows best: only what differs in kind is refused.
+  // Formats have several names, and the service decides which it accepts: refuse only other kinds.
   const kinds = new Set(["application", "*", ...content_types.map((pattern) => pattern.split("/")[0])]);
   const sameKind = allTypes(policy) || content_types.some((pattern) => pattern.startsWith("application/"));
   if (sameKind || kinds.has(type.split("/")[0])) return null;
@@ -503,7 +503,7 @@ async function openObject(user, key) {
   } catch (error) {
     tab.close();
     if (error.code !== "content_type_not_allowed") throw error;
-    // A page or a script is saved instead: the service shows none.
+    // The service does not show pages and scripts: save it instead.
     const { url } = await clients.get(user).download(key);
     location.assign(url);
   }

@@ -1198,7 +1198,7 @@ class PartSender {
 
 /**
  * Returns the type of a file. UTF-8 text gets a `charset`: browsers show text without one in a legacy encoding.
- * ASCII needs none, HTML declares its own, and nothing is claimed of other text.
+ * ASCII needs none, HTML declares its own, and other text is left as it is.
  * @param {Blob} file @returns {Promise<string | null>}
  */
 async function typeOf(file) {

@@ -297,8 +297,10 @@ async def test_images_have_previews(busy: BusyPage, tmp_path: Path, name: str) -
     assert await busy.page.evaluate("[...open]") == []
 
 
-async def test_without_an_upload_left_there_is_no_bar(busy: BusyPage, line: FaultProxy, name: str) -> None:
-    """All were cancelled or have failed: nothing is done."""
+async def test_the_bar_is_hidden_when_nothing_is_being_uploaded(
+    busy: BusyPage, line: FaultProxy, name: str
+) -> None:
+    """All uploads were cancelled or have failed."""
     line.rule = held(None)
     await busy.choose((name, SMALL), (f"other-{name}", SMALL))
     bar = busy.page.get_by_role("progressbar", name="Progress of all uploads")
@@ -315,7 +317,7 @@ async def test_without_an_upload_left_there_is_no_bar(busy: BusyPage, line: Faul
     await expect(bar).to_be_hidden()
 
 
-async def test_a_pause_keeps_the_parts_on_their_way(busy: BusyPage, line: FaultProxy, name: str) -> None:
+async def test_a_pause_lets_running_parts_arrive(busy: BusyPage, line: FaultProxy, name: str) -> None:
     """S3 does not keep half a part, so they are sent to their end."""
     free = asyncio.Event()
     line.rule = held(1, 2, 3, after=MIB, until=free)
@@ -341,8 +343,8 @@ async def test_a_reload_claims_nothing_that_did_not_arrive(
     await expect(busy.page.get_by_test_id("offer")).to_contain_text("nothing of 12 MiB arrived")
 
 
-async def test_a_hanging_storage_is_shown(busy: BusyPage, line: FaultProxy, name: str) -> None:
-    """In place of a rate and a time left that are long past."""
+async def test_a_stalled_upload_is_shown(busy: BusyPage, line: FaultProxy, name: str) -> None:
+    """In place of an outdated rate and remaining time."""
     free = asyncio.Event()
     line.rule = held(1, 2, 3, after=MIB, until=free)
     await busy.choose_from_disk((name, CONTENT))

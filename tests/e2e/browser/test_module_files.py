@@ -92,7 +92,7 @@ async def test_a_file_that_is_written_while_it_is_sent_gets_no_receipt(
     assert await deleting.keys() == []
 
 
-async def test_a_torn_object_that_may_not_be_deleted_is_not_completed(scene: Stage, tmp_path: Path) -> None:
+async def test_a_mixed_object_that_may_not_be_deleted_is_not_completed(scene: Stage, tmp_path: Path) -> None:
     """The message says that it stays."""
     message = await torn(scene, await scene.open(), tmp_path / "film.mp4", "put")
     assert message.endswith("What was sent may stay in the storage, without a receipt")
@@ -115,8 +115,8 @@ async def test_parts_of_a_file_that_changed_are_deleted(scene: Stage, tmp_path: 
     assert await tab.page.evaluate("localStorage.length") == 0
 
 
-async def test_a_browser_of_2023_has_all_that_is_needed(scene: Stage) -> None:
-    """Without what came later: an upload in parts with checksums is paused, resumed and stored."""
+async def test_the_module_works_without_later_browser_apis(scene: Stage) -> None:
+    """An upload in parts with checksums is paused, resumed and stored."""
     await scene.context.add_init_script(f"({WITHOUT_LATER_APIS})({LATER_APIS})")
     tab = await scene.open()
     assert await tab.page.evaluate("[typeof AbortSignal.any, typeof Iterator]") == ["undefined"] * 2
@@ -149,15 +149,15 @@ async def test_a_browser_of_2023_has_all_that_is_needed(scene: Stage) -> None:
         ("'Grüße'", "video/mp4", "video/mp4"),
     ],
 )
-async def test_the_encoding_of_text_is_named(scene: Stage, text: str, sent: str, content_type: str) -> None:
-    """Only that of text which is UTF-8 and not ASCII; nothing is claimed of other bytes."""
+async def test_utf8_text_gets_a_charset(scene: Stage, text: str, sent: str, content_type: str) -> None:
+    """Only if it is UTF-8 and not ASCII. Other bytes are left as they are."""
     tab = await scene.open()
     file = f"new File([{text}], 'note.txt', {{ type: {sent!r} }})"
     await tab.page.evaluate(f"() => {{ globalThis.told = page.begin(globalThis.file = {file}); }}")
     assert (await tab.stored())["content_type"] == content_type
 
 
-async def test_a_page_names_the_type_itself(scene: Stage) -> None:
+async def test_a_page_can_set_the_type(scene: Stage) -> None:
     tab = await scene.open()
     file = "new File(['Grüße'], 'note.txt', { type: 'text/plain' })"
     await tab.page.evaluate(

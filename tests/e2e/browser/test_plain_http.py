@@ -1,4 +1,4 @@
-"""A user whom a cookie signs in by plain HTTP, where a browser does not name the site of a request."""
+"""Cookies by plain HTTP, where browsers send no ``Sec-Fetch-Site``."""
 
 from collections.abc import AsyncIterator
 
@@ -62,7 +62,7 @@ async def test_a_page_of_another_host_may_not(context: BrowserContext, port: str
     assert answer.status == 403
 
 
-async def test_a_name_that_points_here_has_no_cookie(context: BrowserContext, port: str) -> None:
+async def test_a_rebound_name_has_no_cookie(context: BrowserContext, port: str) -> None:
     """To the browser, its page and the service are one origin (DNS rebinding); the cookie is another's."""
     page = await page_at(context, f"http://evil.test:{port}")
     assert await page.evaluate(_POST) == 401

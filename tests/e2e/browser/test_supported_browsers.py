@@ -37,7 +37,7 @@ async def lacking(*files: Path) -> list[str]:
     return done.stdout.splitlines()
 
 
-async def test_the_supported_browsers_have_all_that_is_used() -> None:
+async def test_supported_browsers_have_every_api_in_use() -> None:
     """Three years of Chrome, Firefox and Safari, also on phones; the module and the guide name them."""
     assert await lacking(MODULE, MODULE.with_name("demo.js")) == []
     named = "Chrome and Edge 111, Firefox 115, Safari 16.4"
@@ -45,7 +45,7 @@ async def test_the_supported_browsers_have_all_that_is_used() -> None:
     assert named in (ROOT / "docs" / "browser.md").read_text(encoding="utf-8")
 
 
-async def test_what_is_newer_is_found(tmp_path: Path) -> None:
+async def test_newer_apis_are_found(tmp_path: Path) -> None:
     """APIs of the web and of JavaScript, and syntax."""
     apis, syntax = tmp_path / "apis.js", tmp_path / "syntax.js"
     apis.write_text("\n".join([*LATER, "export {};"]), encoding="utf-8")

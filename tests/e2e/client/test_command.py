@@ -125,7 +125,7 @@ async def test_what_answers_is_no_uploadsvc(term: Terminal) -> None:
 
 
 async def test_a_service_that_is_not_there(term: Terminal) -> None:
-    """It is said once for all files, which fail after the retries that were asked for."""
+    """The message comes once for all files, which fail after their retries."""
     paths = [term.file(10, name) for name in ("a.bin", "b.bin")]
     done = await term.run("--json", "--retries", 1, *paths, UPLOADSVC_URL="http://127.0.0.1:9/up")
     assert [line["problem"]["code"] for line in done.lines] == ["network_error"] * 2

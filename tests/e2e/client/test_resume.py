@@ -116,7 +116,7 @@ async def test_a_dead_connection_fails_after_the_retries(term: Terminal) -> None
     term.proxy.rule = lambda one: Cut() if one.part_number == 2 else None
     failed = await term.run("--retries", 1, path)
     assert failed.status == 1
-    assert failed.err.startswith(f"uploadsvc: {path}: S3 cannot be reached: ")
+    assert failed.err.startswith(f"uploadsvc: {path}: S3 at {term.proxy.url} cannot be reached: ")
     assert failed.err.count("\n") == 1
     await all_over(term.proxy)
     arrived = term.proxy.stored_parts()
@@ -181,7 +181,7 @@ async def test_a_changed_file_that_may_not_be_deleted_is_not_completed(
 
 
 @pytest.mark.parametrize("size", [0, 100])
-async def test_a_file_that_grows_is_not_cut(term: Terminal, size: int) -> None:
+async def test_a_file_that_grows_is_not_truncated(term: Terminal, size: int) -> None:
     """It is written to its end after it was opened; an empty one is not stored as empty."""
     path = term.file(size)
 
@@ -196,7 +196,7 @@ async def test_a_file_that_grows_is_not_cut(term: Terminal, size: int) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/version").exists(), reason="Linux has /proc")
-async def test_a_file_of_another_size_than_it_says_is_not_sent(term: Terminal) -> None:
+async def test_a_file_with_a_wrong_size_is_not_sent(term: Terminal) -> None:
     """The system says that a file of /proc is empty, and makes its bytes when it is read."""
     failed = await term.run("--json", "/proc/version")
     assert (failed.status, failed.lines[0]["problem"]["code"]) == (1, "not_a_file")

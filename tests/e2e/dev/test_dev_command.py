@@ -90,7 +90,7 @@ async def test_ctrl_c_during_the_start_leaves_no_process(tmp_path: Path) -> None
     assert "Ctrl-C ends it" not in running.out
 
 
-async def test_a_dead_s3_is_one_line(tmp_path: Path) -> None:
+async def test_a_dead_s3_ends_the_service_with_one_line(tmp_path: Path) -> None:
     """It ends the service, in order."""
     async with demo(tmp_path, free_port()) as running:
         os.kill(int((tmp_path / ".uploadsvc" / "s3" / "weed.lock").read_text()), signal.SIGKILL)
@@ -130,7 +130,7 @@ async def test_other_machines_need_a_host(tmp_path: Path) -> None:
         ("::1", 8000, "http://[::1]:8000"),
     ],
 )
-def test_the_buckets_rule_names_pages_as_browsers_do(host: str, port: int, origin: str) -> None:
+def test_the_cors_rule_has_origins_as_browsers_send_them(host: str, port: int, origin: str) -> None:
     """Without the default port; IPv6 addresses in brackets."""
     assert page_origin(host, port) == origin
 

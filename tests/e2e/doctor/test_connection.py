@@ -221,8 +221,8 @@ PAGE: Final = "<html><body>Welcome</body></html>"
         Canned(status=403, body=PAGE, content_type="text/html", ours=False),
     ],
 )
-async def test_something_else_than_s3_is_named(page: Canned) -> None:
-    """Such as this service's own port, or a web page."""
+async def test_an_endpoint_that_is_not_s3_is_named(page: Canned) -> None:
+    """For example this service's own port, or a web page."""
     found = await examined(page)
     assert_cause(found, "endpoint")
     assert re.fullmatch(r"what answers at http://127\.0\.0\.1:\d+ is not S3", found["endpoint"].found)

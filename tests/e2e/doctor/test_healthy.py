@@ -19,8 +19,8 @@ POLICIES: Final[dict[str, dict[str, Any]]] = {
         "cache_control": "max-age=60",
         "content_disposition": "inline",
     },
-    "text": {"content_types": ["text/plain"], "methods": ["put"], "key": "{filename}", "max_size": 5},
-    "replace": {"overwrite": True, "client_keys": True},
+    "text": {"content_types": ["text/plain"], "methods": ["put"], "key": "text/{filename}", "max_size": 5},
+    "replace": {"overwrite": True, "client_keys": True, "client_keys_prefix": "replace"},
 }
 
 

@@ -196,8 +196,17 @@ async def test_unreadable_rules_are_skipped(localstack: S3Server) -> None:
     assert of_status(found, "failed") == set()
 
 
-@pytest.mark.parametrize("body", [b"<html><body>Log in", b"<html><body>Log in</body></html>", b""])
-async def test_an_answer_that_is_not_s3s_fails_the_rule(localstack: S3Server, body: bytes) -> None:
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b"<html><body>Log in", "NotS3Error"),
+        (b"<html><body>Log in</body></html>", "NotS3Error"),
+        (b"", "JSONDecodeError"),
+    ],
+)
+async def test_an_answer_that_is_not_s3s_fails_the_rule(
+    localstack: S3Server, body: bytes, error: str
+) -> None:
     """Such as a login page."""
     own = await own_bucket(localstack)
     page = Answer(status=200, body=body, headers={"Content-Type": "text/html"})
@@ -206,7 +215,7 @@ async def test_an_answer_that_is_not_s3s_fails_the_rule(localstack: S3Server, bo
         found = await examine(settings_of(replace(own, endpoint_url=proxy.url)), only=["bucket-policy"])
     (finding,) = found.values()
     assert finding.status == "failed"
-    assert finding.found == "the answer is not S3's, or not to this request (JSONDecodeError)"
+    assert finding.found == f"the answer is not S3's, or not to this request ({error})"
 
 
 @pytest.mark.parametrize("check", ["credentials", "lifecycle", "canary:put", "canary:multipart"])

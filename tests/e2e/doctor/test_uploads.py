@@ -310,7 +310,7 @@ async def test_a_fix_names_the_policies_that_then_need_another_rule(
         Settings.model_validate(settings)
 
 
-async def test_what_is_known_to_be_missing_stays_named(server: S3Server) -> None:
+async def test_known_missing_capabilities_stay_in_the_fix(server: S3Server) -> None:
     """A second finding adds to the setting."""
     rule = put_unless("x-amz-checksum-crc32c", Answer(status=200))
     found, _ = await examined(server, rule, s3={"lacks": "conditional_writes"})

@@ -59,7 +59,10 @@ async def test_the_service_itself_never_asks_the_public_endpoint(
         assert urlsplit(upload["url"]).netloc == urlsplit(public).netloc
         async with s3.client() as admin:
             await admin.put_object(
-                Bucket=s3.bucket, Key=upload["key"], Body=CONTENT, ContentType="application/octet-stream"
+                Bucket=s3.bucket,
+                Key=upload["key"],
+                Body=CONTENT,
+                ContentType=upload["headers"]["Content-Type"],
             )
         assert (await api.post(f"/v1/uploads/{upload['id']}/complete")).status_code == 200
         internal = {**upload, "url": upload["url"].replace(public, s3.endpoint_url)}

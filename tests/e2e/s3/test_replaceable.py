@@ -168,9 +168,7 @@ async def _attack(api: httpx.AsyncClient, http: httpx.AsyncClient, policy: str, 
         assert said is None, case
 
 
-async def test_whoever_holds_s3_credentials_can_replace_anything(
-    session_s3: S3Server, http: httpx.AsyncClient
-) -> None:
+async def test_s3_credentials_can_replace_any_object(session_s3: S3Server, http: httpx.AsyncClient) -> None:
     uppy = {"credentials": True, "role_arn": "arn:aws:iam::000000000000:role/uploads"}
     async with service_client(settings_for(session_s3, uppy=uppy)) as api:
         upload = await create(api, size=len(FIRST))

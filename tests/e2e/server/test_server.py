@@ -248,10 +248,10 @@ def children(pid: int) -> list[int]:
 
 
 @pytest.mark.parametrize("begun", [b"", REQUEST[:20], REQUEST], ids=["nothing", "part", "request"])
-async def test_what_is_on_its_way_when_the_server_closes_is_read(
+async def test_late_requests_are_answered_before_the_server_closes(
     monkeypatch: pytest.MonkeyPatch, begun: bytes
 ) -> None:
-    """However late: a connection that is not accepted yet, part of a request, a request that is not read."""
+    """A connection that is not accepted yet, a part of a request, a request that is not read."""
     monkeypatch.setattr(server, "LAST_CALL_SECONDS", 0)
     listener, started = bind("127.0.0.1", 0), asyncio.Event()
     serving = asyncio.create_task(
@@ -284,7 +284,7 @@ async def test_what_is_on_its_way_when_the_server_closes_is_read(
     asyncio.get_running_loop().remove_signal_handler(signal.SIGUSR1)
 
 
-async def test_a_reader_of_the_logs_that_stands_still_stops_nothing(tmp_path: Path) -> None:
+async def test_logs_that_nobody_reads_do_not_stop_the_service(tmp_path: Path) -> None:
     """Its pipe is full after 64 KiB."""
     long_id = {"X-Request-ID": "a" * 64}
     port, pipe = free_port(), tmp_path / "err.log"

@@ -235,7 +235,7 @@ async def test_large_and_small_files_go_in_parts_of_one_size(scene: Stage) -> No
             [described("a.txt", 1)],
             {"headers": {"Authorization": "Bearer nonsense"}},
             "rejected",
-            "The token is malformed, or its signature does not hold.",
+            "The token is malformed, or its signature is wrong.",
         ),
     ],
     ids=["type", "size", "no type", "html", "twins", "many", "policy", "token"],

@@ -65,6 +65,7 @@ async def test_a_policy_lists_its_rules(api: httpx.AsyncClient) -> None:
         "expires_in": 60,
         "max_expires_in": 120,
         "client_keys": True,
+        "client_keys_prefix": "",
         "overwrite": False,
         "metadata": ["album"],
         "checksum": "required",

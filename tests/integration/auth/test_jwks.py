@@ -239,7 +239,7 @@ async def test_an_empty_set_withdraws_every_key(left: list[object], clock: Clock
     assert warned == [("info", 1, 0), ("warning", 0, len(left)), ("info", 1, 0)]
 
 
-async def test_keys_that_cannot_be_fetched_again_are_not_used_for_ever(clock: Clock) -> None:
+async def test_keys_that_cannot_be_fetched_again_expire(clock: Clock) -> None:
     """The log says from the first failure on how long they still are."""
     good_again = False
     endpoint = Endpoint(lambda _: good() if good_again or len(endpoint.urls) == 1 else httpx.Response(500))
@@ -264,7 +264,7 @@ async def test_keys_that_cannot_be_fetched_again_are_not_used_for_ever(clock: Cl
     assert expired == [{"event": "jwks_expired", "log_level": "warning", "max_age": KEYS_MAX_AGE}]
 
 
-async def test_a_service_that_nobody_called_for_long_fetches_the_keys_first(clock: Clock) -> None:
+async def test_keys_that_expired_unused_are_fetched_before_the_next_call(clock: Clock) -> None:
     endpoint = Endpoint(lambda _: good())
     with capture_logs() as logs:
         async with verifier_of(URL, clock, endpoint) as verifier:

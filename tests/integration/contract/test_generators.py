@@ -1,4 +1,4 @@
-"""What generators of clients, in many languages, need of the document."""
+"""Requirements of client generators on the document."""
 
 import re
 from collections import Counter
@@ -84,12 +84,12 @@ def test_variants_of_unions_differ_by_constants() -> None:
 
 @each_operation
 def test_requests_have_no_null(operation: Operation) -> None:
-    """What may be left out is not required. Were it nullable too, Rust would have options of options."""
+    """Optional fields are not required. If they were nullable too, Rust would nest options."""
     parts = [operation.definition.get(part, {}) for part in ("parameters", "requestBody")]
     assert [where for where, schema in within(parts) if schema.get("type") == "null"] == []
 
 
-async def test_the_service_takes_null_for_what_is_left_out(plain: httpx.AsyncClient) -> None:
+async def test_the_service_accepts_null_for_an_omitted_field(plain: httpx.AsyncClient) -> None:
     """The document does not say so, but clients that older versions of it made send null."""
     for name in ("CreateUpload", "CreateToken"):
         path = "/v1/uploads" if name == "CreateUpload" else "/v1/tokens"
@@ -98,7 +98,7 @@ async def test_the_service_takes_null_for_what_is_left_out(plain: httpx.AsyncCli
 
 
 @each_operation
-def test_every_operation_says_what_credential_it_needs(operation: Operation) -> None:
+def test_every_operation_declares_its_credentials(operation: Operation) -> None:
     """Also that it needs none."""
     assert (operation.definition["security"] == []) is (operation.id in PUBLIC)
 

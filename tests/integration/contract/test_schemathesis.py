@@ -24,7 +24,7 @@ from tests.support.contract.stage import UPPY, WITH_SESSIONS
 from tests.support.servers import S3Server
 from tests.support.service import authorization, settings_for
 
-from uploadsvc.api.v1.schemas import EXAMPLE_KEY
+from uploadsvc.api.v1.schema_base import EXAMPLE_KEY
 
 Case = schemathesis.Case[Any]
 Answers = Counter[tuple[str, int]]

@@ -39,7 +39,7 @@ POLICIES: Final[dict[str, Any]] = {
     "puts": {"methods": ["put"]},
     "forms": {"methods": ["post"]},
     "sure": {"checksum": "required"},
-    "replaced": {"key": "{filename}", "overwrite": True},
+    "replaced": {"key": "replaced/{filename}", "overwrite": True},
 }
 
 
@@ -342,7 +342,10 @@ def test_every_problem_has_the_clients_format() -> None:
     route = BetterUploadRoute("/x", lambda: None)
     kinds = [kind for kind in _subclasses(errors.UploadsvcError) if "code" in vars(kind)]
     assert len(kinds) > 20
-    problems = [domain_problem(kind("A reason.")) for kind in kinds]
+    problems = [
+        domain_problem(kind("A reason.", **({"reason": "expired"} if kind is errors.Unauthenticated else {})))
+        for kind in kinds
+    ]
     problems += [Problem(code, "A reason.") for code in STATUS_TITLES]
     for problem in problems:
         code = problem.code

@@ -230,7 +230,7 @@ async def test_a_body_that_is_too_long_is_refused(shared: httpx.AsyncClient) -> 
 async def scripted(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
     """Serve an app whose S3 follows a script, and which waits briefly."""
     monkeypatch.setattr(routes, "COMPLETE_WAIT", 0.3)
-    monkeypatch.setattr("uploadsvc.services.uploads.RETRY_PAUSE", 0.01)
+    monkeypatch.setattr("uploadsvc.services.assembly.RETRY_PAUSE", 0.01)
     monkeypatch.setattr("uploadsvc.s3.multipart.PATIENCE", 0.05)
     async with performance() as opened:
         yield opened

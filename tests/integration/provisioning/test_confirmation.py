@@ -1,4 +1,4 @@
-"""What `apply` takes away is asked for; a new bucket is waited for; a switch that stops uploads stays off."""
+"""`apply` asks before it removes something, waits for a new bucket, and never blocks uploads on Ceph."""
 
 import json
 from collections.abc import Callable
@@ -69,7 +69,7 @@ async def test_a_change_that_takes_something_away_needs_consent(
         {"abort_days": 9},
     ],
 )
-async def test_a_change_that_only_adds_is_made_unasked(
+async def test_a_change_that_only_adds_is_made_without_asking(
     moto_server: S3Server, changed: dict[str, Any]
 ) -> None:
     async with moto_server.client() as client:
@@ -97,14 +97,14 @@ async def test_the_command_asks_for_yes(tmp_path: Path, moto_server: S3Server) -
     status, out, err = await ran(pages="")
     assert status == 1
     assert {"rule": "cors", "state": "not confirmed"}.items() <= json.loads(out)["steps"][4].items()
-    assert "uploadsvc: cors: this takes something away that the bucket has now; --yes allows it\n" in err
+    assert "uploadsvc: cors: this removes something that the bucket has now; --yes allows it\n" in err
     assert (await ran())[0] == 0
     status, out, _ = await ran("--yes", pages="")
     assert (status, json.loads(out)["steps"][4]["state"]) == (0, "changed")
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])
-async def test_a_new_bucket_is_waited_for(
+async def test_apply_waits_for_a_new_bucket(
     moto_server: S3Server, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     """Not every part of a store knows it at once."""

@@ -39,7 +39,7 @@ from uploadsvc.s3 import errors as storage_errors
 from uploadsvc.s3 import multipart as multipart_storage
 from uploadsvc.s3.multipart import MultipartStorage
 from uploadsvc.s3.storage import ASSEMBLIES, CONNECTIONS
-from uploadsvc.services import uploads
+from uploadsvc.services import assembly
 from uploadsvc.services.turns import AT_ONCE
 
 
@@ -54,7 +54,7 @@ async def stage() -> AsyncIterator[Stage]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a second or less where the service waits for some."""
     monkeypatch.setattr(storage_errors, "DEADLINE", 1.0)
-    monkeypatch.setattr(uploads, "DEADLINE", 1.0)
+    monkeypatch.setattr(assembly, "DEADLINE", 1.0)
     monkeypatch.setattr(multipart_storage, "PATIENCE", 0.1)
 
 
@@ -400,7 +400,7 @@ async def test_a_store_that_ignores_the_prefix_reveals_no_other_users(stage: Sta
 async def test_slow_assemblies_leave_connections_to_other_calls(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They have connections of their own; one that finds no place is refused and says so."""
+    """They have connections of their own. One above the limit is refused."""
     monkeypatch.setattr(multipart_storage, "PATIENCE", 0.1)
     ids = count()
 

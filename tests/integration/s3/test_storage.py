@@ -277,7 +277,7 @@ def web_answer(status: int, content_type: str, body: str) -> bytes:
     ],
     ids=["page", "404", "empty", "json", "other xml", "redirect"],
 )
-async def test_what_is_not_s3_fails_at_every_call(call: Call, answer: bytes) -> None:
+async def test_answers_that_are_not_from_s3_fail_every_call(call: Call, answer: bytes) -> None:
     """No deletion succeeds, no listing is empty and no object is missing."""
     async with in_place_of_s3(answer) as client:
         assert_problem(await call(client), "storage_misconfigured")

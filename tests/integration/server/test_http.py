@@ -1,4 +1,4 @@
-"""What the server makes of requests that are too large, too slow or ask for another protocol."""
+"""Requests that are too large, too slow, or ask for another protocol."""
 
 import asyncio
 import json
@@ -149,7 +149,7 @@ async def test_a_large_body_that_nobody_reads_is_not_waited_for(
 
 
 @pytest.mark.parametrize("tail", [b"0\r\nA: ", b"5;extension="], ids=["trailer", "extension"])
-async def test_an_endless_end_is_cut_off(
+async def test_endless_trailers_are_cut_off(
     server: Address, tail: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http, "LINGER_SECONDS", 0.05)
@@ -203,7 +203,7 @@ async def test_fields_after_the_body_are_not_headers(server: Address, *, at_once
     assert b'"body":"hello","headers":["host","connection","transfer-encoding"]' in said
 
 
-async def test_a_connection_has_few_requests_at_once(server: Address) -> None:
+async def test_pipelined_requests_are_limited(server: Address) -> None:
     """Those before are answered in their order, and then the connection ends."""
     said = await answers(server, [b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n" * 1000])
     assert said.count(b"HTTP/1.1 200") == http.MAX_PIPELINED + 1

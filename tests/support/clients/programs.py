@@ -37,7 +37,7 @@ await upload(baseUrl, token, file).then(
 );
 """
 
-MALFORMED: Final = "The token is malformed, or its signature does not hold."
+MALFORMED: Final = "The token is malformed, or its signature is wrong."
 """What the service says of a made-up token."""
 
 

@@ -208,7 +208,7 @@ async def test_the_demo_answers_at_every_name_of_this_machine(demo: httpx.AsyncC
 
 @pytest.mark.parametrize("host", BAD_HOSTS)
 async def test_a_rebound_name_gets_no_token(demo: httpx.AsyncClient, host: str) -> None:
-    """A page on the internet can point its own name at this machine; its ``Host`` gives it away."""
+    """A page on the internet can point its own name at this machine, but its ``Host`` shows that."""
     for path in DEMO_PATHS:
         answer = await demo.get(path, headers={"Host": host})
         assert_problem(answer, "forbidden", "Host")

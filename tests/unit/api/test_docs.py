@@ -1,4 +1,4 @@
-"""The documentation at `/docs`: everything comes from here, and no script can be slipped in."""
+"""The documentation at `/docs` loads nothing from other sites, and runs no injected script."""
 
 import json
 import re

@@ -177,9 +177,9 @@ def test_a_key_inside_a_token_is_ignored(header: dict[str, Any]) -> None:
         ({"exp": -(10**400)}, "expired"),
         # Long after all tests are collected.
         ({"exp": str(in_seconds(86_400))}, "not a number"),
-        ({"exp": 253402300800}, "not a number of seconds that makes a time"),
-        ({"exp": 1e300}, "makes a time"),
-        ({"exp": 10**4000}, "makes a time"),
+        ({"exp": 253402300800}, "out of range"),
+        ({"exp": 1e300}, "out of range"),
+        ({"exp": 10**4000}, "out of range"),
         ({"nbf": in_seconds(3600)}, "not valid yet (nbf)"),
         ({"nbf": 10**400}, "not valid yet (nbf)"),
         ({"nbf": []}, "'nbf' claim is not a number"),
@@ -283,7 +283,7 @@ def test_half_a_minute_of_clock_skew_is_tolerated() -> None:
         {"nbf": in_seconds(-60)},
     ],
 )
-def test_claims_that_say_nothing_of_validity_refuse_nothing(claims: dict[str, Any]) -> None:
+def test_iat_and_jti_are_not_checked(claims: dict[str, Any]) -> None:
     """RFC 7519 sections 4.1.6 and 4.1.7."""
     assert VERIFIER.verify(a_token(**claims)).user == "ann"
 
@@ -389,7 +389,7 @@ def test_the_log_can_tell_why_a_token_is_refused() -> None:
     assert {token: reason_of(token, strict) for token in tokens} == tokens
 
 
-def test_of_a_claim_or_header_that_comes_twice_the_last_counts() -> None:
+def test_the_last_of_repeated_claims_and_headers_counts() -> None:
     """RFC 7519 section 4 allows it; every part of the service must read the same one."""
     head = '{"alg":"none","typ":"uploadsvc-upload+jwt","alg":"HS256","typ":"JWT"}'
     body = f'{{"sub":"eve","exp":1,"sub":"ann","exp":{in_seconds(60)}}}'

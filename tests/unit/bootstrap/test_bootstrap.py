@@ -389,8 +389,8 @@ def test_pages_of_the_public_url_may_write(
     assert made.allowed_origins == named_origins([origin, "https://a.example"])
 
 
-async def test_the_settings_say_what_a_token_must_hold(load: Callable[..., Settings]) -> None:
-    """Each of them reaches the verifier."""
+async def test_rules_for_tokens_come_from_the_settings(load: Callable[..., Settings]) -> None:
+    """Each setting reaches the verifier."""
     settings = load(
         AUTH__JWT__AUDIENCE="web, ios",
         AUTH__JWT__AUDIENCE_CLAIM="client_id",

@@ -1,4 +1,4 @@
-"""What the user is told while a server cannot be reached."""
+"""Messages while a server cannot be reached."""
 
 import asyncio
 import socket
@@ -40,8 +40,8 @@ def failed(contact: Contact, error: httpx.TransportError) -> UploadProblem:
     return raised.value
 
 
-async def test_an_outage_is_told_once() -> None:
-    """Until the server is reached again; a wrong address is given up."""
+async def test_an_outage_is_reported_once() -> None:
+    """Until the server is reached again. A wrong address is given up."""
     told: list[str] = []
     clock = Clock()
     contact = Contact("S3", told.append, clock)
@@ -58,8 +58,8 @@ async def test_an_outage_is_told_once() -> None:
     assert len(told) == 2
 
 
-async def test_a_connection_that_breaks_is_not_told() -> None:
-    """It is repaired by a retry, however long there was no answer; unless there never was one."""
+async def test_a_broken_connection_is_not_reported() -> None:
+    """A retry repairs it, however long there was no answer, unless there never was one."""
     told: list[str] = []
     clock = Clock()
     contact = Contact("S3", told.append, clock)
@@ -72,10 +72,10 @@ async def test_a_connection_that_breaks_is_not_told() -> None:
 
 
 @pytest.mark.parametrize("was_reached", [False, True])
-async def test_a_server_that_is_silent_at_first_is_told(
+async def test_a_server_that_is_silent_at_first_is_reported(
     monkeypatch: pytest.MonkeyPatch, *, was_reached: bool
 ) -> None:
-    """While it is waited for; later, an answer may take its time."""
+    """While the client waits. Later, an answer may be slow."""
     monkeypatch.setattr(module, "PATIENCE", 0.0)
     told: list[str] = []
     contact = Contact("The service", told.append)
@@ -100,7 +100,7 @@ async def test_errors_without_the_systems_words(error: httpx.TransportError, rea
     assert failed(Contact("S3", print), error).detail.endswith(f"cannot be reached: {reason}.")
 
 
-async def test_an_unknown_host_is_named_so() -> None:
+async def test_an_unknown_host_is_named() -> None:
     error = httpx.ConnectError("All connection attempts failed")
     error.__context__ = ExceptionGroup("all", [socket.gaierror(-2, "Name or service not known")])
     assert failed(Contact("S3", print), error).detail.endswith("Name or service not known.")

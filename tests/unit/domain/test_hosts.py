@@ -40,7 +40,7 @@ def test_a_host_header_is_read_in_one_form(header: str, name: str | None) -> Non
 @pytest.mark.parametrize(
     "host", ["localhost", "app.localhost", "127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"]
 )
-def test_names_of_this_machine(host: str) -> None:
+def test_loopback_names(host: str) -> None:
     assert is_loopback(host)
 
 

@@ -243,7 +243,7 @@ def test_another_name_of_an_allowed_format_is_allowed(value: str, patterns: set[
 
 @given(st.sampled_from(sorted(media_types._OTHER_NAMES)))
 def test_no_other_name_lets_an_active_type_through(name: str) -> None:
-    """Nor is any group empty talk: each holds the name itself, in the form in which policies have it."""
+    """Each group contains its registered name, in the form that policies use."""
     group = media_types._OTHER_NAMES[name]
     assert name in group
     assert len(group) > 1

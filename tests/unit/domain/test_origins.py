@@ -1,4 +1,4 @@
-"""Allowed origins: those that browsers send, and patterns that strangers' pages do not match."""
+"""Allowed origins: those that browsers send, and patterns that other people's pages do not match."""
 
 import pytest
 
@@ -54,11 +54,11 @@ BAD = [
     ("https://app.example.com:*", "not an origin"),
     ("chrome-extension://*", "not a pattern"),
     ("app://*.example.com", "not a pattern"),
-    ("https://*.com", "strangers"),
-    ("https://*.com.", "strangers"),
-    ("https://app-*.example", "strangers"),
-    ("https://*.co.uk", "strangers"),
-    ("https://*.0.0.1", "strangers"),
+    ("https://*.com", "other people"),
+    ("https://*.com.", "other people"),
+    ("https://app-*.example", "other people"),
+    ("https://*.co.uk", "other people"),
+    ("https://*.0.0.1", "other people"),
 ]
 
 
@@ -68,7 +68,7 @@ def test_origins_of_pages_and_apps_are_taken(origin: str) -> None:
 
 
 @pytest.mark.parametrize(("origin", "words"), BAD)
-def test_what_never_matches_or_matches_strangers_is_refused(origin: str, words: str) -> None:
+def test_origins_that_never_match_or_match_anyone_are_refused(origin: str, words: str) -> None:
     """The message says what to write."""
     with pytest.raises(ValueError, match=r"origin|pattern|never") as caught:
         check_origin(origin)
@@ -101,14 +101,14 @@ def test_what_never_matches_or_matches_strangers_is_refused(origin: str, words: 
         (None, False),
     ],
 )
-def test_a_pattern_stands_for_one_name(origin: str | None, *, found: bool) -> None:
+def test_a_pattern_matches_one_label(origin: str | None, *, found: bool) -> None:
     """The whole origin is compared. The ``*`` alone has no meaning for writes by cookie."""
     allowed = ["*", "https://app.example.com", "capacitor://localhost"]
     patterns = ["https://my-app-*.vercel.app", "https://*.example.com:8443"]
     assert (origin in named_origins([*allowed, *patterns])) is found
 
 
-def test_domains_shared_with_strangers_are_known() -> None:
+def test_shared_domains_are_known() -> None:
     """A part of the name that is one's own makes the pattern one's own."""
     assert shared_domain("https://*.vercel.app") == "vercel.app"
     assert shared_domain("https://*.netlify.app:8443") == "netlify.app"

@@ -26,7 +26,7 @@ ANN = Principal(user="ann")
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> FakeBucket:
     """Return a bucket whose completions retry without a pause."""
-    monkeypatch.setattr("uploadsvc.services.uploads.RETRY_PAUSE", 0.0)
+    monkeypatch.setattr("uploadsvc.services.assembly.RETRY_PAUSE", 0.0)
     return FakeBucket()
 
 

@@ -9,7 +9,7 @@ from uploadsvc.api.dependencies import Authenticate
 from uploadsvc.api.openapi_types import MAX_BYTES, SIZE, WithoutNull
 from uploadsvc.api.problems import STORAGE, problem_responses
 from uploadsvc.api.routing import problem_router
-from uploadsvc.api.v1.schemas import EXAMPLE_URL
+from uploadsvc.api.v1.schema_base import EXAMPLE_URL
 from uploadsvc.domain.plan import ClientTraits, UploadRequest
 from uploadsvc.domain.principal import Principal
 from uploadsvc.services.create_upload import UploadCreator

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from uploadsvc.api.problems import problem_responses
 from uploadsvc.api.routing import problem_router
-from uploadsvc.api.v1.schemas import Health, Ready
+from uploadsvc.api.v1.service_schemas import Health, Ready
 from uploadsvc.services.readiness import Readiness
 
 

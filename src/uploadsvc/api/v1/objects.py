@@ -9,15 +9,14 @@ from uploadsvc.api.dependencies import Authenticate
 from uploadsvc.api.openapi_types import WithoutNull
 from uploadsvc.api.problems import CALLER, STORAGE, problem_responses
 from uploadsvc.api.routing import problem_router
-from uploadsvc.api.v1.schemas import (
-    EXAMPLE_KEY,
+from uploadsvc.api.v1.object_schemas import (
     EXAMPLE_OBJECT_CURSOR,
     CreateDownload,
     Download,
     ObjectPage,
-    PageLimit,
     StoredObject,
 )
+from uploadsvc.api.v1.schema_base import EXAMPLE_KEY, PageLimit
 from uploadsvc.api.v1.serializers import object_page, stored_object
 from uploadsvc.domain.principal import Principal
 from uploadsvc.services.objects import Objects

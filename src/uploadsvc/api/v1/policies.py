@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends
 from uploadsvc.api.dependencies import Authenticate
 from uploadsvc.api.problems import IDENTITY, problem_responses
 from uploadsvc.api.routing import problem_router
-from uploadsvc.api.v1.schemas import PolicyList
 from uploadsvc.api.v1.serializers import usable_policy
+from uploadsvc.api.v1.service_schemas import PolicyList
 from uploadsvc.domain.principal import Principal
 from uploadsvc.services.policies import PolicyRegistry
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from uploadsvc.api.problems import problem_responses
 from uploadsvc.api.routing import problem_router
-from uploadsvc.api.v1.schemas import ReceiptKeys
+from uploadsvc.api.v1.service_schemas import ReceiptKeys
 from uploadsvc.tokens.receipts import Receipts
 
 # Backends cache the set this long, so list a new key at least this long before it signs.

@@ -1,92 +1,46 @@
-"""Request and response bodies of ``/v1``.
+"""Request and response bodies of uploads.
 
-Class names, docstrings and descriptions are part of ``openapi.json``. A model may have the name of the domain
-class that it shows, so modules that need both import this one as a module.
+Class names, docstrings and descriptions are part of ``openapi.json``. A model may share its name
+with a domain class; modules that need both import this one as a module.
 """
 
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictBool, StrictInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictBool, model_validator
 from typing_extensions import TypeAliasType
 
 from uploadsvc.api.openapi_types import (
-    INT32,
     Bytes,
     Int32,
     RequestedBytes,
     RequestedPartNumber,
     RequestedSeconds,
-    WithoutNull,
     omit_nulls,
 )
 from uploadsvc.api.problems import UploadsvcProblem
+from uploadsvc.api.v1.object_schemas import StoredObject
+from uploadsvc.api.v1.schema_base import (
+    EXAMPLE_ETAG,
+    EXAMPLE_FOLDER,
+    EXAMPLE_KEY,
+    EXAMPLE_TIME,
+    EXAMPLE_URL,
+    Metadata,
+    RequestBody,
+    UploadMethod,
+)
 from uploadsvc.domain import checksums
 from uploadsvc.domain.parts import MAX_PARTS
 from uploadsvc.domain.plan import UploadRequest
-from uploadsvc.domain.policy import ChecksumRule
 from uploadsvc.services.multipart import MAX_SIGNED_PARTS
-from uploadsvc.services.objects import MAX_LISTED
 
-_FOLDER: Final = "uploads/alice/7f9c24e5-2f4c-4a5e-9d53-0a1a1c5b9d10"
-EXAMPLE_KEY: Final = f"{_FOLDER}/photo.jpg"
-EXAMPLE_URL: Final = "https://example-bucket.s3.eu-central-1.amazonaws.com/"
-EXAMPLE_OBJECT_CURSOR: Final = "MjAyNi9waG90by5qcGc"
 EXAMPLE_UPLOAD_CURSOR: Final = "WyJ2aWRlby5tcDQiLCAiMSJd"
-_TIME: Final = "2026-11-23T12:15:00Z"
-_MAX_FIELDS: Final = 20
-_MAX_NESTED_FIELDS: Final = 250
-_ETAG: Final = "9b2cf535f27731c974343645a3985328"
 
-# Named, so that generated clients have one type for it. The requested method is not: Go's constants of two
-# enums with shared values have the same names.
-RequestedDisposition = TypeAliasType("RequestedDisposition", Literal["attachment", "inline"])
-UploadMethod = TypeAliasType("UploadMethod", Literal["put", "post", "multipart"])
 UploadStatus = TypeAliasType("UploadStatus", Literal["pending", "uploading", "stored", "aborted"])
-Metadata = TypeAliasType("Metadata", Annotated[dict[str, str], Field(examples=[{"album": "2026"}])])
-
-PageLimit = Annotated[
-    Annotated[int, Field(ge=1, le=MAX_LISTED), INT32] | None,
-    Query(description="Number of results per page. Default: 100.", examples=[100]),
-    WithoutNull(),
-]
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", json_schema_extra=omit_nulls)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _check_number_of_fields(cls, data: Any) -> Any:  # noqa: ANN401 - any JSON
-        # Each unknown field becomes an error: a body of them would hold the event loop for half a second.
-        if isinstance(data, dict):
-            nested = max((len(value) for value in data.values() if isinstance(value, dict)), default=0)
-            if len(data) > _MAX_FIELDS or nested > _MAX_NESTED_FIELDS:
-                message = f"at most {_MAX_FIELDS} fields, each with at most {_MAX_NESTED_FIELDS} of its own"
-                raise ValueError(message)
-        return data
-
-
-class Checksum(BaseModel):
-    """A checksum of the file."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    algorithm: checksums.Algorithm = Field(description="Checksum algorithm.")
-    value: str = Field(
-        description="The checksum's bytes, base64-encoded. A checksum of checksums of parts ends with a "
-        "hyphen and the number of parts.",
-        examples=["VcZND81vnV98goCThX4/39poR4u06b0k1IHvORx4BOg="],
-    )
-
-    @model_validator(mode="after")
-    def _check_value(self) -> "Checksum":
-        checksums.Checksum(self.algorithm, self.value)
-        return self
-
-
-class RequestedChecksum(_Request):
+class RequestedChecksum(RequestBody):
     """A checksum for S3 to compare with the bytes that it receives."""
 
     algorithm: checksums.Algorithm = Field(description="Checksum algorithm.")
@@ -106,7 +60,7 @@ class RequestedChecksum(_Request):
         return self
 
 
-class CreateUpload(_Request):
+class CreateUpload(RequestBody):
     """The file to upload. Every field is optional."""
 
     filename: str | None = Field(
@@ -125,13 +79,16 @@ class CreateUpload(_Request):
         default=None, description="Size in bytes. Required if `method` is `put` or `multipart`."
     )
     policy: str | None = Field(default=None, description="Name of the policy. Default: `default`.")
+    # Not a named type: Go's constants of two enums with shared values have the same names.
     method: Literal["auto", "put", "post", "multipart"] | None = Field(
         default=None,
         description="How the bytes are sent to S3. Default: `auto`, which chooses a method that enforces the "
         "policy.",
     )
     relative_key: str | None = Field(
-        default=None, description="Object key relative to your key prefix, if the policy has `client_keys`."
+        default=None,
+        description="Object key relative to your key prefix, or to the policy's folder below it "
+        "(`client_keys_prefix`). Only if the policy has `client_keys`.",
     )
     metadata: Metadata | None = Field(
         default=None, description="Metadata of the object. The policy lists the names that are allowed."
@@ -174,7 +131,7 @@ class _Created(BaseModel):
     id: str = Field(description="ID of the upload, for later calls. Opaque.", examples=["aGFuZGxl"])
     key: str = Field(description="Full object key.", examples=[EXAMPLE_KEY])
     bucket: str = Field(description="Name of the bucket.", examples=["example-bucket"])
-    expires_at: datetime = Field(description="When the URLs expire.", examples=[_TIME])
+    expires_at: datetime = Field(description="When the URLs expire.", examples=[EXAMPLE_TIME])
     upload_expires_at: datetime = Field(
         description="When the upload's `id` expires.", examples=["2026-11-24T12:00:00Z"]
     )
@@ -248,7 +205,7 @@ def _exactly_one(schema: dict[str, Any]) -> None:
     schema.update(minProperties=1, maxProperties=1)
 
 
-class CreateUploads(_Request):
+class CreateUploads(RequestBody):
     """Uploads to create together."""
 
     uploads: list[CreateUpload] = Field(min_length=1, max_length=100, description="The files to upload.")
@@ -272,26 +229,7 @@ class BatchResults(BaseModel):
     results: list[BatchResult] = Field(description="One result per requested upload, in the same order.")
 
 
-class StoredObject(BaseModel):
-    """An object in S3."""
-
-    # `Object` is JavaScript's own: generators would rename it, or hide the language's.
-
-    key: str = Field(description="Full object key.", examples=[EXAMPLE_KEY])
-    bucket: str = Field(description="Name of the bucket.", examples=["example-bucket"])
-    size: Bytes = Field(description="Size in bytes.", examples=[123456])
-    content_type: str = Field(description="Media type.", examples=["image/jpeg"])
-    etag: str = Field(description="ETag, without quotes.", examples=[_ETAG])
-    version_id: str | None = Field(
-        description="Version of the object; null if the bucket keeps no versions.",
-        examples=["qvJ0hFvtgYhBoxj2WUIzVGMy8fSsvBVL"],
-    )
-    checksum: Checksum | None = Field(description="Checksum of the object; null if the store has none.")
-    last_modified: datetime = Field(description="When the object was stored.", examples=[_TIME])
-    metadata: Metadata = Field(description="Metadata of the object.")
-
-
-class SignParts(_Request):
+class SignParts(RequestBody):
     """The parts to sign."""
 
     part_numbers: list[RequestedPartNumber] = Field(
@@ -308,7 +246,7 @@ class SignedParts(BaseModel):
     """Presigned PUTs for parts."""
 
     parts: list[SignedPart] = Field(description="The parts, in the order of the request.")
-    expires_at: datetime = Field(description="When the URLs expire.", examples=[_TIME])
+    expires_at: datetime = Field(description="When the URLs expire.", examples=[EXAMPLE_TIME])
 
 
 class ArrivedPart(BaseModel):
@@ -316,17 +254,17 @@ class ArrivedPart(BaseModel):
 
     part_number: Int32 = Field(description="Number of the part. The first is 1.", examples=[1])
     size: Bytes = Field(description="Size in bytes.", examples=[8_388_608])
-    etag: str = Field(description="ETag, without quotes.", examples=[_ETAG])
+    etag: str = Field(description="ETag, without quotes.", examples=[EXAMPLE_ETAG])
 
 
-class SentPart(_Request):
+class SentPart(RequestBody):
     """A part that the client has sent."""
 
     part_number: RequestedPartNumber = Field(description="Number of the part. The first is 1.", examples=[1])
-    etag: str = Field(description="ETag from S3's response, with or without quotes.", examples=[_ETAG])
+    etag: str = Field(description="ETag from S3's response, with or without quotes.", examples=[EXAMPLE_ETAG])
 
 
-class CompleteUpload(_Request):
+class CompleteUpload(RequestBody):
     """Options for completing a multipart upload. You can leave out the whole body."""
 
     parts: Annotated[list[SentPart], Field(max_length=MAX_PARTS)] | None = Field(
@@ -379,7 +317,7 @@ class UnfinishedUpload(BaseModel):
         "creation.",
         examples=["aGFuZGxl"],
     )
-    key: str = Field(description="Full object key.", examples=[f"{_FOLDER}/video.mp4"])
+    key: str = Field(description="Full object key.", examples=[f"{EXAMPLE_FOLDER}/video.mp4"])
     started_at: datetime = Field(description="When it was created.", examples=["2026-11-23T12:00:00Z"])
 
 
@@ -405,179 +343,5 @@ class CompletedUpload(BaseModel):
             "When the object can no longer be replaced by its owner; null if it cannot be replaced now. "
             "9999-12-31T23:59:59Z if another upload can replace it at any time."
         ),
-        examples=[_TIME],
+        examples=[EXAMPLE_TIME],
     )
-
-
-class ListedObject(BaseModel):
-    """An object in a listing."""
-
-    key: str = Field(description="Full object key.", examples=[EXAMPLE_KEY])
-    size: Bytes = Field(description="Size in bytes.", examples=[123456])
-    etag: str = Field(description="ETag, without quotes.", examples=[_ETAG])
-    last_modified: datetime = Field(description="When the object was stored.", examples=[_TIME])
-
-
-class ObjectPage(BaseModel):
-    """A page of your objects."""
-
-    objects: list[ListedObject] = Field(description="The objects of this page, sorted by key.")
-    cursor: str | None = Field(
-        description="Send it to get the next page; null on the last one.", examples=[EXAMPLE_OBJECT_CURSOR]
-    )
-
-
-class CreateDownload(_Request):
-    """The object to download."""
-
-    key: str = Field(description="Full object key.", examples=[EXAMPLE_KEY])
-    disposition: RequestedDisposition | None = Field(
-        default=None,
-        description="Whether browsers save the file or may show it (`Content-Disposition`). "
-        "Default: `attachment`.",
-    )
-    filename: str | None = Field(
-        default=None, description="Name for the saved file. Default: the last segment of the key."
-    )
-    expires_in: RequestedSeconds | None = Field(
-        default=None, description="Lifetime of the URL in seconds, at most what the operator allows."
-    )
-
-
-class Download(BaseModel):
-    """A presigned GET."""
-
-    url: str = Field(description="Presigned URL of the GET.", examples=[EXAMPLE_URL])
-    expires_at: datetime = Field(description="When the URL expires.", examples=[_TIME])
-
-
-class Policy(BaseModel):
-    """The limits of one kind of upload."""
-
-    name: str = Field(description="Name of the policy, for `policy` in requests.", examples=["default"])
-    min_size: Bytes = Field(description="Smallest size in bytes.", examples=[0])
-    max_size: Bytes = Field(description="Largest size in bytes.", examples=[5_368_709_120])
-    content_types: list[str] = Field(
-        description="Allowed media types and ranges (`image/*`). Types that browsers execute, such as "
-        "`text/html` or `image/svg+xml`, are allowed only if they are listed by name.",
-        examples=[["image/jpeg", "image/png"]],
-    )
-    content_encodings: list[str] = Field(
-        description="Values that `content_encoding` can have.", examples=[["gzip"]]
-    )
-    methods: list[UploadMethod] = Field(
-        description="Methods that requests can name.", examples=[["post", "put"]]
-    )
-    expires_in: Int32 = Field(description="Default lifetime of URLs in seconds.", examples=[900])
-    max_expires_in: Int32 = Field(description="Longest lifetime of URLs in seconds.", examples=[3600])
-    client_keys: bool = Field(description="Whether requests can set `relative_key`.")
-    overwrite: bool = Field(description="Whether uploads can replace existing objects.")
-    metadata: list[str] = Field(description="Names that `metadata` can have.", examples=[["album"]])
-    checksum: ChecksumRule = Field(
-        description="Whether requests can or must have a `checksum`.", examples=["optional"]
-    )
-    checksum_algorithms: list[str] = Field(
-        description="Algorithms that `checksum` can have.",
-        examples=[["crc32", "crc32c", "crc64nvme", "sha256"]],
-    )
-
-
-class PolicyList(BaseModel):
-    """Your policies."""
-
-    policies: list[Policy] = Field(description="The policies that you can use.")
-
-
-class CreateToken(_Request):
-    """The rights of the token. Every field is optional."""
-
-    user: str | None = Field(
-        default=None,
-        description="User that the token is for. Default: you. Only API keys can name another user.",
-    )
-    policies: Annotated[list[str], Field(min_length=1, max_length=50)] | None = Field(
-        default=None, description="Policies that the token can use. Default: all of yours."
-    )
-    expires_in: Annotated[StrictInt, Field(ge=1), INT32] | None = Field(
-        default=None,
-        description="Lifetime of the token in seconds, at most what the operator allows. It never outlives "
-        "your credential.",
-    )
-
-
-class Token(BaseModel):
-    """An upload token."""
-
-    token: str = Field(description="The token. Send it as `Authorization: Bearer`.", examples=["eyJhbGciOi…"])
-    expires_at: datetime = Field(description="When the token expires.", examples=["2026-11-23T12:10:00Z"])
-
-
-class _ReceiptKey(BaseModel):
-    kid: str = Field(
-        description="Thumbprint of the key (RFC 7638). Receipts name it in the `kid` header.",
-        examples=["kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"],
-    )
-    use: Literal["sig"] = Field(description="The key is for signatures.")
-
-
-class OkpKey(_ReceiptKey):
-    """An Ed25519 key (RFC 8037)."""
-
-    kty: Literal["OKP"] = Field(description="Key type.")
-    crv: Literal["Ed25519"] = Field(description="Curve.")
-    x: str = Field(
-        description="Public key, base64url-encoded.", examples=["11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"]
-    )
-    alg: Literal["EdDSA"] = Field(description="Signature algorithm.")
-
-
-class EcKey(_ReceiptKey):
-    """A P-256 key (RFC 7518 section 6.2)."""
-
-    kty: Literal["EC"] = Field(description="Key type.")
-    crv: Literal["P-256"] = Field(description="Curve.")
-    x: str = Field(
-        description="X coordinate, base64url-encoded.",
-        examples=["f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"],
-    )
-    y: str = Field(
-        description="Y coordinate, base64url-encoded.",
-        examples=["x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"],
-    )
-    alg: Literal["ES256"] = Field(description="Signature algorithm.")
-
-
-class RsaKey(_ReceiptKey):
-    """An RSA key (RFC 7518 section 6.3)."""
-
-    kty: Literal["RSA"] = Field(description="Key type.")
-    n: str = Field(
-        description="Modulus, base64url-encoded.", examples=["0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2…"]
-    )
-    e: str = Field(description="Exponent, base64url-encoded.", examples=["AQAB"])
-    alg: Literal["RS256"] = Field(description="Signature algorithm.")
-
-
-class ReceiptKey(RootModel[Annotated[OkpKey | EcKey | RsaKey, Field(discriminator="kty")]]):
-    """A public key as JWK (RFC 7517)."""
-
-
-class ReceiptKeys(BaseModel):
-    """A JWK Set (RFC 7517 section 5)."""
-
-    keys: list[ReceiptKey] = Field(
-        description="The keys. The first one signs new receipts. Empty if receipts are signed with a secret."
-    )
-
-
-class Health(BaseModel):
-    """Liveness of the service."""
-
-    status: Literal["ok"] = Field(description="The process is running.")
-
-
-class Ready(BaseModel):
-    """Readiness of the service."""
-
-    status: Literal["ready"] = Field(description="S3 has answered since the service started.")
-    storage: Literal["ok", "failing"] = Field(description="Whether S3 answered the latest check.")

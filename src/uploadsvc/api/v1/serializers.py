@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from uploadsvc.api.v1 import schemas
+from uploadsvc.api.v1 import object_schemas, schema_base, schemas, service_schemas
 from uploadsvc.domain.checksums import Checksum
 from uploadsvc.domain.objects import StoredObject
 from uploadsvc.domain.planner import Planner
@@ -49,17 +49,19 @@ def signed_parts_json(parts: Iterable[SignedPart], expires_at: datetime) -> dict
     return {"parts": [part_json(part) for part in parts], "expires_at": rfc3339(expires_at)}
 
 
-def stored_object(stored: StoredObject, checksum: Checksum | None = None) -> schemas.StoredObject:
+def stored_object(stored: StoredObject, checksum: Checksum | None = None) -> object_schemas.StoredObject:
     """Return an object with the checksum that was verified, or else the first that S3 keeps."""
     checksum = checksum or next(iter(stored.checksums), None)
-    return schemas.StoredObject(
+    return object_schemas.StoredObject(
         key=stored.key,
         bucket=stored.bucket,
         size=stored.size,
         content_type=stored.content_type,
         etag=stored.etag,
         version_id=stored.version_id,
-        checksum=schemas.Checksum(algorithm=checksum.algorithm, value=checksum.value) if checksum else None,
+        checksum=schema_base.Checksum(algorithm=checksum.algorithm, value=checksum.value)
+        if checksum
+        else None,
         last_modified=stored.last_modified,
         metadata=dict(stored.metadata),
     )
@@ -107,21 +109,21 @@ def completed_upload(completion: Completion) -> schemas.CompletedUpload:
     )
 
 
-def object_page(page: Page) -> schemas.ObjectPage:
+def object_page(page: Page) -> object_schemas.ObjectPage:
     """Return one page of a listing."""
-    return schemas.ObjectPage(
+    return object_schemas.ObjectPage(
         objects=[
-            schemas.ListedObject(key=o.key, size=o.size, etag=o.etag, last_modified=o.last_modified)
+            object_schemas.ListedObject(key=o.key, size=o.size, etag=o.etag, last_modified=o.last_modified)
             for o in page.objects
         ],
         cursor=page.cursor,
     )
 
 
-def usable_policy(planner: Planner) -> schemas.Policy:
+def usable_policy(planner: Planner) -> service_schemas.Policy:
     """Return a policy, reduced to what this store supports."""
     policy = planner.policy
-    return schemas.Policy(
+    return service_schemas.Policy(
         name=policy.name,
         min_size=policy.min_size,
         max_size=planner.max_size,
@@ -131,6 +133,7 @@ def usable_policy(planner: Planner) -> schemas.Policy:
         expires_in=policy.expires_in,
         max_expires_in=policy.max_expires_in,
         client_keys=policy.client_keys,
+        client_keys_prefix=policy.client_keys_prefix,
         overwrite=policy.overwrite,
         metadata=sorted(planner.metadata_names),
         checksum=policy.checksum,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Depends
 from uploadsvc.api.dependencies import Authenticate
 from uploadsvc.api.problems import CALLER, problem_responses
 from uploadsvc.api.routing import problem_router
-from uploadsvc.api.v1.schemas import CreateToken, Token
+from uploadsvc.api.v1.service_schemas import CreateToken, Token
 from uploadsvc.domain.principal import Principal
 from uploadsvc.services.upload_tokens import UploadTokenIssuer
 

@@ -12,6 +12,7 @@ from uploadsvc.api.openapi_types import WithoutNull
 from uploadsvc.api.problems import CALLER, STORAGE, domain_problem, problem_responses
 from uploadsvc.api.routing import problem_router
 from uploadsvc.api.v1 import schemas, serializers
+from uploadsvc.api.v1.schema_base import PageLimit
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.principal import Principal
 from uploadsvc.services.create_upload import UploadCreator
@@ -172,7 +173,7 @@ def _add_multipart(router: APIRouter, uploads: Uploads, authenticate: Authentica
             Query(description="The `cursor` of the previous page.", examples=[schemas.EXAMPLE_UPLOAD_CURSOR]),
             WithoutNull(),
         ] = None,
-        limit: schemas.PageLimit = None,
+        limit: PageLimit = None,
     ) -> schemas.UploadPage:
         """List your multipart uploads that are neither completed nor aborted."""
         unfinished, cursor = await uploads.unfinished(caller, cursor=cursor, limit=limit or 100)

@@ -15,7 +15,7 @@ from uploadsvc.api.openapi_types import (
     omit_nulls,
 )
 from uploadsvc.api.problems import CALLER, STORAGE, problem_responses
-from uploadsvc.api.v1.schemas import EXAMPLE_KEY, EXAMPLE_URL
+from uploadsvc.api.v1.schema_base import EXAMPLE_KEY, EXAMPLE_URL
 from uploadsvc.domain.principal import Principal
 from uploadsvc.services.request_signing import RequestSigner, S3Request
 

@@ -1,0 +1,64 @@
+"""Base class, types and examples shared by the bodies of ``/v1``."""
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing_extensions import TypeAliasType
+
+from uploadsvc.api.openapi_types import INT32, WithoutNull, omit_nulls
+from uploadsvc.domain import checksums
+from uploadsvc.services.objects import MAX_LISTED
+
+EXAMPLE_FOLDER: Final = "uploads/alice/7f9c24e5-2f4c-4a5e-9d53-0a1a1c5b9d10"
+EXAMPLE_KEY: Final = f"{EXAMPLE_FOLDER}/photo.jpg"
+EXAMPLE_URL: Final = "https://example-bucket.s3.eu-central-1.amazonaws.com/"
+EXAMPLE_TIME: Final = "2026-11-23T12:15:00Z"
+EXAMPLE_ETAG: Final = "9b2cf535f27731c974343645a3985328"
+_MAX_FIELDS: Final = 20
+_MAX_NESTED_FIELDS: Final = 250
+
+# Named, so that generated clients have one type for each.
+UploadMethod = TypeAliasType("UploadMethod", Literal["put", "post", "multipart"])
+Metadata = TypeAliasType("Metadata", Annotated[dict[str, str], Field(examples=[{"album": "2026"}])])
+
+PageLimit = Annotated[
+    Annotated[int, Field(ge=1, le=MAX_LISTED), INT32] | None,
+    Query(description="Number of results per page. Default: 100.", examples=[100]),
+    WithoutNull(),
+]
+
+
+class RequestBody(BaseModel):
+    """Base of request bodies: unknown fields are errors, and null stands for a field that is left out."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=omit_nulls)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_number_of_fields(cls, data: Any) -> Any:  # noqa: ANN401 - any JSON
+        # Each unknown field becomes an error: a body of them would hold the event loop for half a second.
+        if isinstance(data, dict):
+            nested = max((len(value) for value in data.values() if isinstance(value, dict)), default=0)
+            if len(data) > _MAX_FIELDS or nested > _MAX_NESTED_FIELDS:
+                message = f"at most {_MAX_FIELDS} fields, each with at most {_MAX_NESTED_FIELDS} of its own"
+                raise ValueError(message)
+        return data
+
+
+class Checksum(BaseModel):
+    """A checksum of the file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    algorithm: checksums.Algorithm = Field(description="Checksum algorithm.")
+    value: str = Field(
+        description="The checksum's bytes, base64-encoded. A checksum of checksums of parts ends with a "
+        "hyphen and the number of parts.",
+        examples=["VcZND81vnV98goCThX4/39poR4u06b0k1IHvORx4BOg="],
+    )
+
+    @model_validator(mode="after")
+    def _check_value(self) -> "Checksum":
+        checksums.Checksum(self.algorithm, self.value)
+        return self
