@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
@@ -68,6 +69,7 @@ async def until(condition: Callable[[], bool]) -> None:
 async def test_requests_on_their_way_are_answered(monkeypatch: pytest.MonkeyPatch, *, used: bool) -> None:
     """Open connections are served and closed; new ones are refused."""
     monkeypatch.setattr(server, "LAST_CALL_SECONDS", DEADLINE)
+    monkeypatch.setattr(server, "emptied", AsyncMock())
     listener, started = bind("127.0.0.1", 0), asyncio.Event()
     host, port = listener.getsockname()
     serving = asyncio.create_task(
@@ -175,6 +177,8 @@ async def test_a_worker_that_hangs_is_replaced(
     (last,) = workers._running
     assert last.process.pid
     os.kill(last.process.pid, signal.SIGSTOP)
+    # Now nothing but the end of the time to stop kills it.
+    monkeypatch.setattr(workers_module, "HUNG_BEATS", 1_000_000)
     monkeypatch.setattr(server, "DRAIN_SECONDS", 0)
     monkeypatch.setattr(server, "EXIT_SECONDS", 0.1)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -16,10 +16,11 @@ from uploadsvc.api.integrations.better_upload.schemas import (
     Offer,
     TooManyFilesError,
     multipart_json,
-    part_json,
+    parts_json,
     single_json,
     upload_requests,
 )
+from uploadsvc.api.large_bodies import PiecewiseJson
 from uploadsvc.api.problems import Problem
 from uploadsvc.api.routing import ProblemRoute
 from uploadsvc.domain.endpoints import base_url
@@ -103,7 +104,9 @@ def better_upload_router(
         expires_in = planner.policy.max_expires_in
         parts = [await _all_parts(uploads, caller, grant, expires_in=expires_in) for grant in grants]
         urls = [_action_urls(address, actions, caller, grant) for grant in grants]
-        return _json(multipart_json(offer.files, grants, parts=parts, action_urls=urls, part_size=part_size))
+        return PiecewiseJson(
+            list(multipart_json(offer.files, grants, parts=parts, action_urls=urls, part_size=part_size))
+        )
 
     @router.post("/complete/{token}")
     async def complete(token: str, request: Request) -> Response:
@@ -128,18 +131,16 @@ def better_upload_router(
     return router
 
 
-async def _all_parts(
-    uploads: Uploads, caller: Principal, grant: Grant, *, expires_in: int
-) -> list[dict[str, Any]]:
+async def _all_parts(uploads: Uploads, caller: Principal, grant: Grant, *, expires_in: int) -> list[bytes]:
     # Let other requests run: ten thousand signatures take a large part of a second.
     await asyncio.sleep(0)
-    signed = [part_json(part) for part in grant.parts]
+    signed = [parts_json(grant.parts)] if grant.parts else []
     count = grant.plan.parts.count if grant.plan.parts else 0
-    for start in range(len(signed) + 1, count + 1, MAX_SIGNED_PARTS):
+    for start in range(len(grant.parts) + 1, count + 1, MAX_SIGNED_PARTS):
         await asyncio.sleep(0)
         numbers = range(start, min(start + MAX_SIGNED_PARTS, count + 1))
         more, _ = await uploads.sign_parts(caller, grant.id, numbers, None, expires_in=expires_in)
-        signed += [part_json(part) for part in more]
+        signed.append(parts_json(more))
     return signed
 
 

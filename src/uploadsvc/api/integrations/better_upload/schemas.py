@@ -3,7 +3,8 @@
 The client finds a file in the response by its name, size and type, so they are returned as they were sent.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field, StrictInt
@@ -132,39 +133,45 @@ def single_json(files: Sequence[OfferedFile], grants: Sequence[Grant]) -> dict[s
     return {"files": entries, "metadata": _metadata(grants)}
 
 
-def part_json(part: SignedPart) -> dict[str, Any]:
-    """Return one part of a file as plain data."""
-    return {"signedUrl": part.url, "partNumber": part.part_number, "size": part.size}
+def parts_json(parts: Sequence[SignedPart]) -> bytes:
+    """Return parts of a file as JSON, without the brackets of the list."""
+    listed = [{"signedUrl": part.url, "partNumber": part.part_number, "size": part.size} for part in parts]
+    return json.dumps(listed)[1:-1].encode()
 
 
 def multipart_json(
     files: Sequence[OfferedFile],
     grants: Sequence[Grant],
     *,
-    parts: Sequence[Sequence[dict[str, Any]]],
+    parts: Sequence[Sequence[bytes]],
     action_urls: Sequence[tuple[str, str]],
     part_size: int,
-) -> dict[str, Any]:
-    """Return the response for files that are sent in parts.
+) -> Iterator[bytes]:
+    """Yield the response for files that are sent in parts, in pieces.
 
     Args:
         files: Files of the request.
         grants: One upload for each file.
-        parts: All signed parts of each file.
+        parts: All signed parts of each file, as `parts_json` returns them.
         action_urls: URLs that complete and abort each upload.
         part_size: Size in bytes of every part but a file's last.
     """
-    entries = [
-        {
+    yield b'{"multipart": {"files": ['
+    for number, (file, grant, signed, (complete, abort)) in enumerate(
+        zip(files, grants, parts, action_urls, strict=True)
+    ):
+        entry = {
             "file": _file(file, grant),
-            "parts": signed,
             "uploadId": grant.id,
             "completeSignedUrl": complete,
             "abortSignedUrl": abort,
         }
-        for file, grant, signed, (complete, abort) in zip(files, grants, parts, action_urls, strict=True)
-    ]
-    return {"multipart": {"files": entries, "partSize": part_size}, "metadata": _metadata(grants)}
+        yield (b", " if number else b"") + json.dumps(entry)[:-1].encode() + b', "parts": ['
+        for slice_number, some in enumerate(signed):
+            yield (b", " if slice_number else b"") + some
+        yield b"]}"
+    metadata = json.dumps(_metadata(grants))
+    yield f'], "partSize": {part_size}}}, "metadata": {metadata}}}'.encode()
 
 
 def _file(file: OfferedFile, grant: Grant) -> dict[str, Any]:
