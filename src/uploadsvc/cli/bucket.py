@@ -13,10 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from uploadsvc.bootstrap.bucket import access_requirements, bucket_client, bucket_requirements
-from uploadsvc.cli.commands import Holder
 from uploadsvc.cli.messages import say
 from uploadsvc.provisioning import iam
-from uploadsvc.provisioning.models import AccessRequirements, Rule, State, Step
+from uploadsvc.provisioning.models import AccessRequirements, Holder, Rule, State, Step
 from uploadsvc.provisioning.plan import CHANGES, PROBLEMS, RULES, apply, plan
 from uploadsvc.server.logging import silence_logs
 from uploadsvc.settings import Settings, SettingsError, load_settings

@@ -5,14 +5,13 @@ Each command imports what it does only when it runs: the help is shown without l
 # ruff: noqa: PLC0415 - see above
 
 import re
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, get_args
 
 import typer
 
 from uploadsvc.cli.messages import stop
-from uploadsvc.provisioning.models import Rule
+from uploadsvc.provisioning.models import Holder, Rule
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,14 +22,6 @@ _bucket = typer.Typer(help="Show or apply the configuration that the bucket need
 app.add_typer(_bucket, name="bucket")
 
 _RULES: Final[tuple[Rule, ...]] = get_args(Rule)
-
-
-class Holder(StrEnum):
-    """Whom an IAM policy is for."""
-
-    SERVICE = "service"
-    BUCKET = "bucket"
-    ROLE = "role"
 
 
 def _check_root_path(path: str) -> str:

@@ -2,12 +2,21 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from uploadsvc.domain.providers import Provider
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
+
+
+class Holder(StrEnum):
+    """Whom an IAM policy is for."""
+
+    SERVICE = "service"
+    BUCKET = "bucket"
+    ROLE = "role"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
