@@ -15,11 +15,7 @@ def main() -> None:
     else:
         # Python's own handler would print a trace while commands are imported. The event loop sets its own.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if sys.argv[1:] == ["--version"]:
-        from importlib.metadata import version  # noqa: PLC0415 - only for this
-
-        sys.stdout.write(f"uploadsvc {version('uploadsvc')}\n")
-    elif sys.argv[1:2] == ["upload"]:
+    if sys.argv[1:2] == ["upload"]:
         # Do not import the service: that takes longer than a small upload.
         from uploadsvc.client.command import run as upload  # noqa: PLC0415 - see above
 

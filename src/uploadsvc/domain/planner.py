@@ -136,8 +136,7 @@ class Planner:
         if type_open and method != "put":
             # Only the client of a PUT sends its own content type.
             content_type = self._content_type(request)
-        if content_type == media_types.DEFAULT and not self._provider.keeps_octet_stream:
-            content_type = self._kept_type(request, key)
+        content_type = self._kept_type(content_type, request, key)
         # S3 forgets the id of a finished multipart upload, so its object always carries the UUID.
         tags_object = not key_is_new or method == "multipart"
         no_overwrite = method != "post" and not overwrite and self._provider.conditional_writes
@@ -229,9 +228,7 @@ class Planner:
             raise errors.MethodNotAvailable(detail, field="policy")
         headers = {}
         if request.content_type:
-            content_type = self._content_type(request)
-            if content_type == media_types.DEFAULT and not self._provider.keeps_octet_stream:
-                content_type = self._kept_type(request, key)
+            content_type = self._kept_type(self._content_type(request), request, key)
             headers["Content-Type"] = _as_sent(request, content_type)
         elif not policy.all_types:
             detail = f"Policy {policy.name!r} restricts content types, so the request must name one."
@@ -300,8 +297,10 @@ class Planner:
             raise errors.ValidationFailed(detail, field="content_encoding")
         return coding
 
-    def _kept_type(self, request: UploadRequest, key: str) -> str:
-        """Return the type for ``application/octet-stream`` at a store that replaces it by a guess."""
+    def _kept_type(self, content_type: str, request: UploadRequest, key: str) -> str:
+        """Return the type that is signed; some stores replace ``application/octet-stream`` by a guess."""
+        if content_type != media_types.DEFAULT or self._provider.keeps_octet_stream:
+            return content_type
         if not (request.client.type_as_sent and request.content_type):
             return media_types.UNTYPED
         if media_types.extension_is_active(key.rpartition("/")[2]):

@@ -56,7 +56,9 @@ async def upload_at(base_url: str, token: str) -> dict[str, str]:
 
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["uploadsvc", "--version"])
-    main()
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
     assert capsys.readouterr().out == f"uploadsvc {version('uploadsvc')}\n"
 
 
