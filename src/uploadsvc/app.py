@@ -10,7 +10,8 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from uploadsvc.api.demo import DEMO_FILES, Demo, demo_router
-from uploadsvc.api.dependencies import Authenticate, authentication, path_authentication
+from uploadsvc.api.dependencies import Authenticate, Authentication, path_authentication
+from uploadsvc.api.direct_calls import direct_calls
 from uploadsvc.api.docs import docs_router
 from uploadsvc.api.integrations.better_upload import better_upload_router
 from uploadsvc.api.integrations.simple import simple_router
@@ -88,11 +89,16 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, check_bucket: bool
         redoc_url=None,
         # A redirect to the path with a slash would repeat the Host of the request.
         redirect_slashes=False,
+        # Its spans hold whole paths, and with them upload tokens and ids. Releases without it ignore this.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     # For `uploadsvc dev`, which prints a demo user's token.
     app.state.demo = demo
-    _include(app.router, settings, services, authentication(authenticator))
-    app.include_router(tokens_router(services.token_issuer, authentication(authenticator, user_needed=False)))
+    authenticate = Authentication(authenticator)
+    uploads = uploads_router(services.creator, services.uploads, authenticate)
+    app.include_router(uploads)
+    _include(app.router, settings, services, authenticate)
+    app.include_router(tokens_router(services.token_issuer, Authentication(authenticator, user_needed=False)))
     in_path = path_authentication(services.upload_tokens)
     app.include_router(companion_router(services.creator, services.uploads, in_path, prefix="/uppy/{token}"))
     app.include_router(health_router(services.readiness))
@@ -103,7 +109,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, check_bucket: bool
         app.include_router(docs_router())
     set_document(app, public_url=settings.public_url)
     register_problems(app)
-    app.add_middleware(RequestMiddleware)
+    app.add_middleware(RequestMiddleware, direct=direct_calls(uploads.routes))
     if settings.cors.allow_origins:
         _allow_pages(app, settings.cors)
     return app
@@ -130,12 +136,12 @@ def create_router(settings: Settings, *, authenticate: Authenticate) -> APIRoute
             yield
 
     router = APIRouter(lifespan=lifespan)
+    router.include_router(uploads_router(services.creator, services.uploads, authenticate))
     _include(router, settings, services, authenticate)
     return router
 
 
 def _include(router: APIRouter, settings: Settings, services: Services, authenticate: Authenticate) -> None:
-    router.include_router(uploads_router(services.creator, services.uploads, authenticate))
     router.include_router(policies_router(services.policies, authenticate))
     router.include_router(objects_router(services.objects, authenticate))
     router.include_router(simple_router(services.creator, authenticate))

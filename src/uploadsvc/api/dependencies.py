@@ -4,10 +4,11 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Path, Request
+from starlette.types import Scope
 
-from uploadsvc.api.middleware import PRINCIPAL_KEY
+from uploadsvc.api.routing import PRINCIPAL_KEY
 from uploadsvc.auth.authenticator import Authenticator, limited
-from uploadsvc.auth.request import AuthRequest
+from uploadsvc.auth.request import AuthRequest, RawHeaders
 from uploadsvc.domain.principal import Principal
 from uploadsvc.tokens.jwts import ServiceTokens
 
@@ -15,22 +16,39 @@ Authenticate = Callable[..., Principal | Awaitable[Principal]]
 """A FastAPI dependency that returns the caller or raises. It may have its own dependencies."""
 
 
-def authentication(authenticator: Authenticator, *, user_needed: bool = True) -> Authenticate:
-    """Return the dependency for credentials in headers and cookies.
+class Authentication:
+    """The dependency for credentials in headers and cookies.
 
     Args:
         authenticator: Verifies them.
         user_needed: Whether a service must name a user.
     """
 
-    async def authenticate(request: Request) -> Principal:
-        peer = request.client.host if request.client else None
-        call = AuthRequest(method=request.method, headers=request.headers, peer=peer)
-        principal = await authenticator.authenticate(call, user_needed=user_needed)
-        request.scope[PRINCIPAL_KEY] = principal
-        return principal
+    def __init__(self, authenticator: Authenticator, *, user_needed: bool = True) -> None:
+        self._authenticator = authenticator
+        self._user_needed = user_needed
 
-    return authenticate
+    async def __call__(self, request: Request) -> Principal:
+        """Return the caller of a request.
+
+        Raises:
+            UploadsvcError: There is no valid credential.
+        """
+        return await self.caller(request.scope)
+
+    async def caller(self, scope: Scope) -> Principal:
+        """Return the caller of an ASGI request.
+
+        Raises:
+            UploadsvcError: There is no valid credential.
+        """
+        peer = scope.get("client")
+        call = AuthRequest(
+            method=scope["method"], headers=RawHeaders(scope["headers"]), peer=peer[0] if peer else None
+        )
+        principal = await self._authenticator.authenticate(call, user_needed=self._user_needed)
+        scope[PRINCIPAL_KEY] = principal
+        return principal
 
 
 def path_authentication(tokens: ServiceTokens) -> Authenticate:

@@ -1,22 +1,20 @@
 """Middleware around every request: request id, access log, security headers. Plain ASGI, no extra tasks."""
 
+import os
 import re
 import time
 import traceback
-from typing import Final
-from uuid import uuid4
+from collections.abc import Mapping
+from typing import Any, Final
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from uploadsvc.api.direct_calls import DirectCall
 from uploadsvc.api.problems import Problem
-from uploadsvc.api.routing import REFUSAL_KEY, set_security_headers
+from uploadsvc.api.routing import PRINCIPAL_KEY, REFUSAL_KEY, add_security_headers
 
-PRINCIPAL_KEY: Final = "uploadsvc.principal"
-"""Key of the scope under which authentication leaves the caller, for the access log."""
-
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _log = structlog.get_logger("uploadsvc.access")
 
 
@@ -24,19 +22,22 @@ class RequestMiddleware:
     """Wraps the app. Unexpected exceptions are logged and answered with a problem, without a trace.
 
     The access log names the route in place of the path, because paths hold upload ids and tokens.
+
+    Args:
+        app: The app.
+        direct: The operations of the hot path, by path.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, direct: Mapping[str, DirectCall] | None = None) -> None:
         self._app = app
+        self._direct = direct or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        sent_id = headers.get("x-request-id", "")
-        request_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else uuid4().hex
+        request_id = _request_id(scope)
         started, status = time.perf_counter(), 0
 
         async def send_with_headers(message: Message) -> None:
@@ -44,30 +45,55 @@ class RequestMiddleware:
             if message["type"] == "http.response.start":
                 # Starlette passes the handler's value on, such as an HTTPStatus.
                 status = int(message["status"])
-                response_headers = MutableHeaders(scope=message)
-                response_headers["X-Request-ID"] = request_id
-                set_security_headers(response_headers)
+                headers = message["headers"] = list(message.get("headers", ()))
+                headers.append((b"x-request-id", request_id))
+                add_security_headers(headers)
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_headers)
+            await self._serve(scope, receive, send_with_headers)
         except Exception:
             # As text: structlog's own traces show local variables unless the mounting app configures it.
-            _log.error("unexpected_error", exception=traceback.format_exc(), request_id=request_id)
+            named = request_id.decode()
+            _log.error("unexpected_error", exception=traceback.format_exc(), request_id=named)
             if status:
                 raise
-            detail = f"Something went wrong here; request {request_id}."
+            detail = f"Something went wrong here; request {named}."
             await Problem("internal_error", detail).response()(scope, receive, send_with_headers)
         finally:
-            principal = scope.get(PRINCIPAL_KEY)
-            _log.info(
-                "request",
-                method=scope["method"],
-                route=getattr(scope.get("route"), "path", None),
-                status=status,
-                ms=round((time.perf_counter() - started) * 1000, 2),
-                user=principal and principal.user,
-                **({"service": principal.service} if principal and principal.service else {}),
-                **({"reason": scope[REFUSAL_KEY]} if REFUSAL_KEY in scope else {}),
-                request_id=request_id,
-            )
+            _log.info("request", **_access(scope, status, time.perf_counter() - started, request_id))
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "POST":
+            path = scope["path"].removeprefix(scope.get("root_path", ""))
+            if (direct := self._direct.get(path)) is not None:
+                await direct.serve(scope, receive, send, self._app)
+                return
+        await self._app(scope, receive, send)
+
+
+def _request_id(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            sent: bytes = value
+            return sent
+    return os.urandom(16).hex().encode()
+
+
+def _access(scope: Scope, status: int, seconds: float, request_id: bytes) -> dict[str, Any]:
+    """Return the fields of a request's line in the access log."""
+    fields = {
+        "method": scope["method"],
+        "route": getattr(scope.get("route"), "path", None),
+        "status": status,
+        "ms": round(seconds * 1000, 2),
+        "user": None,
+        "request_id": request_id.decode(),
+    }
+    if (principal := scope.get(PRINCIPAL_KEY)) is not None:
+        fields["user"] = principal.user
+        if principal.service:
+            fields["service"] = principal.service
+    if REFUSAL_KEY in scope:
+        fields["reason"] = scope[REFUSAL_KEY]
+    return fields

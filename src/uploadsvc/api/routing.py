@@ -7,17 +7,26 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.types import Message, Receive
+from starlette.types import Message, Receive, Scope
 
 from uploadsvc.api.problems import Problem, body_problem, domain_problem, validation_problem
 from uploadsvc.domain.errors import Unauthenticated, UploadsvcError
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 TOO_LARGE: Final = f"A request's body may have {MAX_BODY_BYTES} bytes; files go straight to S3."
+PRINCIPAL_KEY: Final = "uploadsvc.principal"
+"""Key of the scope under which authentication leaves the caller, for the access log."""
+
 REFUSAL_KEY: Final = "uploadsvc.refusal"
 """Key of the scope under which a route leaves why a credential is not valid, for the access log."""
+
+SECURITY_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    # Most responses carry a credential or name a user's objects.
+    (b"cache-control", b"no-store"),
+)
 
 _UNREADABLE: Final = "There was an error parsing the body"
 
@@ -39,6 +48,12 @@ class ProblemRoute(APIRoute):
         """Return the response for a problem. Override it for clients that expect another format."""
         return problem.response()
 
+    def refuse(self, error: UploadsvcError, scope: Scope) -> Response:
+        """Return the response for an error of the domain, and note for the access log why it is a 401."""
+        if isinstance(error, Unauthenticated):
+            scope[REFUSAL_KEY] = error.reason
+        return self.render(domain_problem(error))
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler."""
         handle = super().get_route_handler()
@@ -47,16 +62,14 @@ class ProblemRoute(APIRoute):
             try:
                 response = await handle(Request(request.scope, _limited(request.receive)))
             except UploadsvcError as error:
-                if isinstance(error, Unauthenticated):
-                    request.scope[REFUSAL_KEY] = error.reason
-                response = self.render(domain_problem(error))
+                response = self.refuse(error, request.scope)
             except RequestValidationError as error:
                 response = self.render(validation_problem(error))
             except HTTPException as error:
                 if not isinstance(error, BodyTooLargeError) and not _is_unreadable(error):
                     raise
                 response = self.render(body_problem(error))
-            set_security_headers(response.headers)
+            add_security_headers(response.raw_headers)
             return response
 
         return handle_or_render
@@ -67,15 +80,10 @@ def problem_router(*, prefix: str = "", tag: str) -> APIRouter:
     return APIRouter(prefix=prefix, tags=[tag], route_class=ProblemRoute)
 
 
-def set_security_headers(headers: MutableHeaders) -> None:
-    """Forbid sniffing, referrers and, unless the response sets its own rule, caching.
-
-    Most responses carry a credential or name a user's objects.
-    """
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
-    if "cache-control" not in headers:
-        headers["Cache-Control"] = "no-store"
+def add_security_headers(raw_headers: list[tuple[bytes, bytes]]) -> None:
+    """Forbid sniffing, referrers and caching, unless the response has its own rules."""
+    names = [name for name, _ in raw_headers]
+    raw_headers += [header for header in SECURITY_HEADERS if header[0] not in names]
 
 
 def _is_unreadable(error: HTTPException) -> bool:

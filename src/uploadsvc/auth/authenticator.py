@@ -1,7 +1,9 @@
 """Authenticate a request by its first credential; a bad one never falls through to the next."""
 
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
 
 from uploadsvc.auth.api_keys import ON_BEHALF_OF, ApiKey, api_key_principal
 from uploadsvc.auth.cookies import check_cookie_write, check_proxied_write, cookie_value
@@ -11,9 +13,22 @@ from uploadsvc.auth.trusted_header import TrustedHeader
 from uploadsvc.domain.errors import Unauthenticated
 from uploadsvc.domain.principal import Principal
 from uploadsvc.tokens.jwts import DEMO, UPLOAD, ServiceTokens
+from uploadsvc.tokens.known_tokens import KnownTokens
 
-Verify = Callable[[str], Awaitable[Principal]]
-"""Verifies a token; raises `Unauthenticated`, or `IdentityProviderUnavailable` if it has no keys."""
+
+class JwtVerifier(Protocol):
+    """Verifies the JWTs of an identity provider."""
+
+    def known(self, token: str) -> Principal | None:
+        """Return the caller of a token that was verified before; ``None`` if `verify` must look at it."""
+
+    async def verify(self, token: str) -> Principal:
+        """Return the caller that a token names.
+
+        Raises:
+            Unauthenticated: The token is not valid.
+            IdentityProviderUnavailable: There are no keys that could verify it.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +36,7 @@ class Authenticator:
     """Turns a request into a principal.
 
     Attributes:
-        verify: Verifies JWTs of the identity provider, from bearer token or cookie; ``None`` if off.
+        jwts: Verifies JWTs of the identity provider, from bearer token or cookie; ``None`` if off.
         demo_tokens: Verifies the demo users' tokens; ``None`` outside demo mode.
         upload_tokens: Verifies upload tokens.
         api_keys: The API keys of other services.
@@ -30,7 +45,7 @@ class Authenticator:
         allowed_origins: Sites that may write with a cookie or through the proxy, whatever host they call.
     """
 
-    verify: Verify | None
+    jwts: JwtVerifier | None
     demo_tokens: ServiceTokens | None
     upload_tokens: ServiceTokens
     api_keys: tuple[ApiKey, ...] = ()
@@ -56,11 +71,11 @@ class Authenticator:
         if self.api_keys and (key := request.single("x-api-key")) is not None:
             on_behalf_of = request.single(ON_BEHALF_OF.lower())
             return api_key_principal(self.api_keys, key, on_behalf_of, user_needed=user_needed)
-        if self.cookie is not None and self.verify is not None:
+        if self.cookie is not None and self.jwts is not None:
             token = cookie_value(request.headers.getlist("cookie"), self.cookie)
             if token is not None:
                 check_cookie_write(request, self.allowed_origins)
-                return await self.verify(limited(token))
+                return self.jwts.known(limited(token)) or await self.jwts.verify(token)
         if self.trusted_header is not None and (user := self.trusted_header.user(request)) is not None:
             check_proxied_write(request, self.allowed_origins)
             return Principal(user=user)
@@ -73,19 +88,22 @@ class Authenticator:
         if scheme.lower() != "bearer" or not token:
             detail = "Authorization must be 'Bearer' and a token."
             raise Unauthenticated(detail, reason="scheme")
-        typ = token_typ(limited(token))
+        limited(token)
+        if self.jwts is not None and (known := self.jwts.known(token)) is not None:
+            return known
+        typ = token_typ(token)
         if typ == UPLOAD.typ:
             return self.upload_tokens.verify(token).principal
         if typ == DEMO.typ and self.demo_tokens is not None:
             return self.demo_tokens.verify(token).principal
-        if self.verify is None:
+        if self.jwts is None:
             detail = f"Only upload tokens work as bearer tokens here; otherwise send {self._accepted()}."
             raise Unauthenticated(detail, reason="wrong_kind")
-        return await self.verify(token)
+        return await self.jwts.verify(token)
 
     def _accepted(self) -> str:
         accepted = []
-        if self.verify is not None or self.demo_tokens is not None:
+        if self.jwts is not None or self.demo_tokens is not None:
             accepted.append("'Authorization: Bearer <token>'")
         if self.api_keys:
             accepted.append(f"'X-API-Key' with '{ON_BEHALF_OF}'")
@@ -108,10 +126,28 @@ def limited(token: str) -> str:
     return token
 
 
-def by_fixed_key(verifier: TokenVerifier) -> Verify:
-    """Return the verifier in the form that `Authenticator` awaits."""
+class FixedKeyVerifier:
+    """Verifies tokens with a key that does not change while the service runs.
 
-    async def verify(token: str) -> Principal:
-        return verifier.verify(token)
+    Args:
+        verifier: Verifies a token that is seen for the first time.
+        clock: Returns the current time, aware.
+    """
 
-    return verify
+    def __init__(self, verifier: TokenVerifier, *, clock: Callable[[], datetime]) -> None:
+        self._verifier = verifier
+        self._known = KnownTokens[Principal](clock)
+
+    def known(self, token: str) -> Principal | None:
+        """Return the caller of a token that was verified before."""
+        return self._known.get(token)
+
+    async def verify(self, token: str) -> Principal:
+        """Return the caller that a token names.
+
+        Raises:
+            Unauthenticated: The token is not valid.
+        """
+        principal = self._verifier.verify(token)
+        self._known.keep(token, principal, expires_at=principal.expires_at)
+        return principal

@@ -18,6 +18,7 @@ from uploadsvc.auth.public_keys import ASYMMETRIC, PublicKey, with_other_names
 from uploadsvc.domain.errors import IdentityProviderUnavailable, Unauthenticated
 from uploadsvc.domain.principal import Principal
 from uploadsvc.tokens.jwts import SERVICE_TYPS
+from uploadsvc.tokens.known_tokens import KnownTokens
 
 DEADLINE: Final = 5.0
 """Maximum seconds of one fetch, including discovery."""
@@ -81,6 +82,7 @@ class JwksVerifier:
         self._client: httpx.AsyncClient | None = None
         self._fetch: asyncio.Task[None] | None = None
         self._keys = self._jwk_set({})
+        self._known = KnownTokens[Principal](rules.clock)
         self._keys_fetched_at: float | None = None
         self._fetch_started_at = -math.inf
         self._fetched = False
@@ -109,6 +111,12 @@ class JwksVerifier:
             await self._client.aclose()
             self._client = None
 
+    def known(self, token: str) -> Principal | None:
+        """Return the caller of a token that one of the present keys has verified before."""
+        # First, because these callers would otherwise keep the keys from being fetched again.
+        self._keep_fresh()
+        return self._known.get(token)
+
     async def verify(self, token: str) -> Principal:
         """Return the caller that a token names. Waits only for a fetch that may bring an unknown key.
 
@@ -126,16 +134,22 @@ class JwksVerifier:
         if kid is not None and not isinstance(kid, str):
             detail = "The token is malformed."
             raise Unauthenticated(detail, reason="malformed")
+        self._keep_fresh()
+        verifier = self._keys.verifier(kid, algorithm)
+        if verifier is None:
+            check_form(token)
+            verifier = await self._verifier_once_fetched(kid, algorithm)
+        principal = verifier.verify(token)
+        self._known.keep(token, principal, expires_at=principal.expires_at)
+        return principal
+
+    def _keep_fresh(self) -> None:
+        """Fetch the keys again when they are due, and forget those that are too old."""
         now = self._timer()
         if self._keys_fetched_at is not None and now - self._keys_fetched_at >= MAX_AGE:
             if now - self._keys_fetched_at >= self._keys_max_age:
                 self._forget_keys()
             self._fetch_when_due(now)
-        verifier = self._keys.verifier(kid, algorithm)
-        if verifier is None:
-            check_form(token)
-            verifier = await self._verifier_once_fetched(kid, algorithm)
-        return verifier.verify(token)
 
     async def _verifier_once_fetched(self, kid: str | None, algorithm: str) -> TokenVerifier:
         self._fetch_when_due(self._timer())
@@ -157,7 +171,7 @@ class JwksVerifier:
         # If the last fetch succeeded, nobody has called since: no reason to warn.
         log = _log.info if self._fetched else _log.warning
         log("jwks_expired", max_age=self._keys_max_age)
-        self._keys = self._jwk_set({})
+        self._use(self._jwk_set({}))
         self._keys_fetched_at = None
 
     def _fetch_when_due(self, now: float) -> None:
@@ -190,11 +204,17 @@ class JwksVerifier:
             _log.warning("jwks_unavailable", host=host, reason=reason, **self._seconds_left())
             return
         # A set without a usable key counts too: its provider has withdrawn the old ones.
-        self._keys = keys = self._jwk_set(document)
+        keys = self._jwk_set(document)
+        self._use(keys)
         self._keys_fetched_at = now
         self._fetched = True
         log = _log.info if keys else _log.warning
         log("jwks_fetched", host=host, keys=len(keys), **({"skipped": keys.skipped} if keys.skipped else {}))
+
+    def _use(self, keys: JwkSet) -> None:
+        self._keys = keys
+        # A token may have been verified by a key that is withdrawn now.
+        self._known.clear()
 
     def _seconds_left(self) -> dict[str, int]:
         """Return for how long the keys are still used, if there are any."""

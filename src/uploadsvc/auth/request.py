@@ -17,6 +17,35 @@ class Headers(Protocol):
         """Return all values of a header."""
 
 
+class RawHeaders:
+    """The headers of an ASGI request, which decodes only those that are looked up.
+
+    Args:
+        raw: Pairs of lower-case name and value.
+    """
+
+    __slots__ = ("_by_name", "_raw")
+
+    def __init__(self, raw: Sequence[tuple[bytes, bytes]]) -> None:
+        self._raw = raw
+        self._by_name = dict(raw)
+
+    def get(self, name: str, /) -> str | None:
+        """Return the first value of a header, or ``None``."""
+        values = self.getlist(name)
+        return values[0] if values else None
+
+    def getlist(self, name: str, /) -> Sequence[str]:
+        """Return all values of a header."""
+        wanted = name.encode("latin-1")
+        last = self._by_name.get(wanted)
+        if last is None:
+            return ()
+        if len(self._by_name) == len(self._raw):
+            return (last.decode("latin-1"),)
+        return [value.decode("latin-1") for sent, value in self._raw if sent == wanted]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthRequest:
     """The parts of a request that can tell its caller.

@@ -4,7 +4,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from time import monotonic
 
 from uploadsvc.auth.api_keys import ApiKey
-from uploadsvc.auth.authenticator import Authenticator, Verify, by_fixed_key
+from uploadsvc.auth.authenticator import Authenticator, FixedKeyVerifier, JwtVerifier
 from uploadsvc.auth.claims import ClaimRules
 from uploadsvc.auth.discovery import JwksUrl, OidcIssuer
 from uploadsvc.auth.jwks import JwksVerifier
@@ -47,9 +47,9 @@ def build_authenticator(
     Raises:
         SettingsError: A key cannot be read or does not fit its algorithms.
     """
-    verify, keys = build_jwt_verifier(settings.auth.jwt, clock=services.clock)
+    jwts, keys = build_jwt_verifier(settings.auth.jwt, clock=services.clock)
     return Authenticator(
-        verify=verify,
+        jwts=jwts,
         demo_tokens=services.demo_tokens,
         upload_tokens=services.upload_tokens,
         api_keys=_api_keys(settings.auth),
@@ -70,7 +70,7 @@ def _check_configured(settings: Settings) -> None:
 
 def build_jwt_verifier(
     section: JwtSettings, *, clock: Clock
-) -> tuple[Verify | None, AbstractAsyncContextManager[object]]:
+) -> tuple[JwtVerifier | None, AbstractAsyncContextManager[object]]:
     """Return the verifier of JWTs, ``None`` if they are off, and a context to enter before it verifies.
 
     Raises:
@@ -81,7 +81,7 @@ def build_jwt_verifier(
         return None, nullcontext()
     try:
         if kind in {"secret", "public_key"}:
-            return by_fixed_key(_fixed_key_verifier(section, clock)), nullcontext()
+            return FixedKeyVerifier(_fixed_key_verifier(section, clock), clock=clock), nullcontext()
         source = JwksUrl(section.jwks_url or "") if kind == "jwks_url" else OidcIssuer(section.issuer or "")
         verifier = JwksVerifier(
             source=source,
@@ -92,7 +92,7 @@ def build_jwt_verifier(
         )
     except ValueError as error:
         raise SettingsError(("auth", "jwt", kind), str(error)) from None
-    return verifier.verify, verifier
+    return verifier, verifier
 
 
 def _fixed_key_verifier(section: JwtSettings, clock: Clock) -> TokenVerifier:

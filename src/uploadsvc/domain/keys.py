@@ -304,7 +304,8 @@ class KeyTemplate:
 
     def expand(self, values: Mapping[str, str]) -> str:
         """Return the text with each placeholder replaced by its value."""
-        return _PLACEHOLDER.sub(lambda match: values[match[1]], self.text)
+        # All its braces are placeholders, as `__post_init__` has checked.
+        return self.text.format_map(values)
 
     def longest(self, policy: str) -> str:
         """Return an expansion of the maximum size, as a whole and of each part between slashes."""

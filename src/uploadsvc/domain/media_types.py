@@ -1,6 +1,7 @@
 """Media types (RFC 9110 section 8.3.1), parsed before they are compared."""
 
 import re
+from functools import lru_cache
 
 from uploadsvc.domain.keys import file_extension
 
@@ -236,6 +237,8 @@ _BY_EXTENSION = {
 }
 
 
+# Clients send the same few types again and again.
+@lru_cache(maxsize=256)
 def parse(value: str) -> str:
     """Return a media type as it is signed: type and subtype in lower case, then ``; name=value``.
 

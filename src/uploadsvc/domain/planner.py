@@ -322,15 +322,16 @@ class Planner:
             raise errors.FileTooSmall(detail, field="size")
 
     def _check_checksum(self, algorithm: Algorithm | None) -> None:
-        known = self._provider.checksum_algorithms | self._provider.part_checksums
         if algorithm is None:
             if self.policy.checksum == "required":
                 detail = f"Policy {self.policy.name!r} needs the file's checksum."
                 raise errors.ChecksumRequired(detail, field="checksum")
-        elif self.policy.checksum == "off":
+            return
+        known = self._provider.checksum_algorithms | self._provider.part_checksums
+        if self.policy.checksum == "off":
             detail = f"Policy {self.policy.name!r} takes no checksum; leave it out."
             raise errors.ValidationFailed(detail, field="checksum")
-        elif algorithm not in known:
+        if algorithm not in known:
             detail = f"The store does not check {algorithm}; it checks {', '.join(sorted(known)) or 'none'}."
             raise errors.ValidationFailed(detail, field="checksum.algorithm")
 
@@ -348,22 +349,24 @@ class Planner:
             key = self._namespace.relative_key(user, request.relative_key, folder=self.policy.client_folder)
             self._reserved.check(self.policy.client_folder + request.relative_key, field="relative_key")
             return check_segments(key, self._provider.max_segment_bytes, field="relative_key")
-        filename = safe_filename(request.filename or "file")
+        filename, template = safe_filename(request.filename or "file"), self.policy.key
         values = {
             "uuid": unique,
             "filename": filename,
-            "ext": file_extension(filename).lower(),
-            "date": f"{today:%Y/%m/%d}",
+            "ext": file_extension(filename).lower() if "{ext}" in template.text else "",
+            "date": f"{today:%Y/%m/%d}" if "{date}" in template.text else "",
             "policy": self.policy.name,
         }
         # Template and prefix were checked at start, and the user segment and the filename are safe.
-        rest = self.policy.key.expand(values)
-        if not self.policy.key.unique:
+        rest = template.expand(values)
+        if not template.unique:
             self._reserved.check(rest, field="filename")
         return self._namespace.user_prefix(user) + rest
 
     def _metadata(self, request: UploadRequest, mark: Mapping[str, str]) -> dict[str, str]:
         given = request.metadata
+        if not (given or mark or self._fixed_metadata):
+            return {}
         if request.client.drop_metadata:
             given = {name: value for name, value in given.items() if name in self.metadata_names}
         for name, value in given.items():

@@ -1,14 +1,19 @@
 """Presigned URLs and forms for the bucket's public address."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Final
 from urllib.parse import quote
 
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.endpoints import BucketEndpoint
 from uploadsvc.s3.credentials import about_to_expire, usable_until
-from uploadsvc.s3.sigv4 import Condition, Method, presign, sign_post_policy
+from uploadsvc.s3.sigv4 import Condition, Method, UrlSigner, sign_post_policy
+
+_SHARED_BATCHES: Final = 64
+"""Batches of one second that requests share, one for each lifetime."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +33,7 @@ class Presigner:
     region: str
     credentials: Callable[[], Awaitable[Credentials]]
     clock: Callable[[], datetime]
+    _batches: dict[int, "SigningBatch"] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     async def start(self, *, expires_in: int, not_after: datetime | None = None) -> "SigningBatch":
         """Start a batch: fix credentials, time of signing and end for all its URLs and forms.
@@ -46,13 +52,21 @@ class Presigner:
     ) -> "SigningBatch":
         """Start a batch like `start`, with credentials that the caller has already awaited."""
         now = self.clock().replace(microsecond=0)
+        shared = self._batches.get(expires_in) if not_after is None else None
+        if shared is not None and shared.now == now and shared.credentials is credentials:
+            return shared
         expires_at = now + timedelta(seconds=expires_in)
         for limit in (not_after, usable_until(credentials)):
             if limit is not None and limit < expires_at:
                 expires_at = limit
         if expires_at <= now:
             raise about_to_expire()
-        return SigningBatch(presigner=self, credentials=credentials, now=now, expires_at=expires_at)
+        batch = SigningBatch(presigner=self, credentials=credentials, now=now, expires_at=expires_at)
+        if not_after is None:
+            if len(self._batches) >= _SHARED_BATCHES:
+                self._batches.clear()
+            self._batches[expires_in] = batch
+        return batch
 
     def with_credentials(self, credentials: Credentials) -> "Presigner":
         """Return a presigner that always signs with these credentials."""
@@ -67,7 +81,7 @@ class Presigner:
         return f"{self.endpoint.base_url.rstrip('/')}/{quote(key)}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SigningBatch:
     """Signs URLs and forms that share credentials, time of signing and end.
 
@@ -92,16 +106,16 @@ class SigningBatch:
         query: Mapping[str, str] | None = None,
     ) -> str:
         """Return a presigned URL; the request must carry ``headers`` exactly as given."""
-        return presign(
-            method=method,
+        return self._signer.presign(method, key, headers=headers, query=query)
+
+    @cached_property
+    def _signer(self) -> UrlSigner:
+        return UrlSigner(
             endpoint=self.presigner.endpoint,
-            key=key,
             credentials=self.credentials,
             region=self.presigner.region,
             now=self.now,
             expires_in=int((self.expires_at - self.now).total_seconds()),
-            headers=headers,
-            query=query,
         )
 
     def form(self, fields: Mapping[str, str], *, size_range: tuple[int, int]) -> dict[str, str]:

@@ -69,43 +69,93 @@ def presign(
         ValueError: ``now`` is naive, ``expires_in`` is out of range, a header or parameter cannot be signed,
             or some text is not Unicode (lone surrogates).
     """
-    if not 1 <= expires_in <= MAX_EXPIRES_IN:
-        message = f"expires_in is {expires_in}: must be 1 to {MAX_EXPIRES_IN} seconds"
-        raise ValueError(message)
-    amz_date = _amz_date(now)
-    scope = credential_scope(date=amz_date[:8], region=region, service=service)
-    header_lines, signed_headers = canonical_headers(host=endpoint.host, headers=headers or {})
-    url_query = (
-        f"X-Amz-Algorithm={ALGORITHM}"
-        f"&X-Amz-Credential={_encode_lasting(f'{credentials.access_key_id}/{scope}')}"
-        f"&X-Amz-Date={amz_date}&X-Amz-Expires={expires_in}"
-        f"&X-Amz-SignedHeaders={_encode_lasting(signed_headers)}"
+    signer = UrlSigner(
+        endpoint=endpoint,
+        credentials=credentials,
+        region=region,
+        now=now,
+        expires_in=expires_in,
+        service=service,
     )
-    sorted_query = url_query
-    if query or credentials.session_token is not None:
-        # The order of the URL is botocore's; without these two it is the canonical one already.
-        if credentials.session_token is not None:
-            url_query += f"&X-Amz-Security-Token={_encode_lasting(credentials.session_token)}"
-        url_query = _operation_query(query or {}) + url_query
-        sorted_query = canonical_query(url_query)
-    path = f"{endpoint.path}/{quote(key, safe='/~')}" if key else endpoint.path or "/"
-    payload_hash = UNSIGNED_PAYLOAD
-    if headers and _PAYLOAD_HEADER in signed_headers.split(";"):
-        payload_hash = next(value for name, value in headers.items() if name.lower() == _PAYLOAD_HEADER)
-    request = canonical_request(
-        method=method,
-        path=path,
-        query=sorted_query,
-        header_lines=header_lines,
-        signed_headers=signed_headers,
-        payload_hash=payload_hash,
-    )
-    signing = signing_key(
-        secret_access_key=credentials.secret_access_key, date=amz_date[:8], region=region, service=service
-    )
-    to_sign = string_to_sign(amz_date=amz_date, scope=scope, canonical_request=request)
-    proof = signature(signing_key=signing, string_to_sign=to_sign)
-    return f"{endpoint.scheme}://{endpoint.host}{path}?{url_query}&X-Amz-Signature={proof}"
+    return signer.presign(method, key, headers=headers, query=query)
+
+
+class UrlSigner:
+    """Signs URLs that share everything but the request itself, like `presign`.
+
+    Raises:
+        ValueError: ``now`` is naive, or ``expires_in`` is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        endpoint: BucketEndpoint,
+        credentials: Credentials,
+        region: str,
+        now: datetime,
+        expires_in: int,
+        service: str = "s3",
+    ) -> None:
+        if not 1 <= expires_in <= MAX_EXPIRES_IN:
+            message = f"expires_in is {expires_in}: must be 1 to {MAX_EXPIRES_IN} seconds"
+            raise ValueError(message)
+        amz_date = _amz_date(now)
+        scope = credential_scope(date=amz_date[:8], region=region, service=service)
+        self._host, self._path = endpoint.host, endpoint.path
+        self._origin = f"{endpoint.scheme}://{endpoint.host}"
+        self._token = credentials.session_token
+        self._query = (
+            f"X-Amz-Algorithm={ALGORITHM}"
+            f"&X-Amz-Credential={_encode_lasting(f'{credentials.access_key_id}/{scope}')}"
+            f"&X-Amz-Date={amz_date}&X-Amz-Expires={expires_in}&X-Amz-SignedHeaders="
+        )
+        self._amz_date, self._scope = amz_date, scope
+        self._key = signing_key(
+            secret_access_key=credentials.secret_access_key, date=amz_date[:8], region=region, service=service
+        )
+
+    def presign(
+        self,
+        method: Method,
+        key: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> str:
+        """Return the URL of a request.
+
+        Raises:
+            ValueError: A header or parameter cannot be signed, or some text is not Unicode.
+        """
+        header_lines, signed_headers = canonical_headers(host=self._host, headers=headers or {})
+        url_query = sorted_query = self._query + _encode_lasting(signed_headers)
+        if query or self._token is not None:
+            # The order of the URL is botocore's; without these two it is the canonical one already.
+            if self._token is not None:
+                url_query += f"&X-Amz-Security-Token={_encode_lasting(self._token)}"
+            url_query = _operation_query(query or {}) + url_query
+            sorted_query = canonical_query(url_query)
+        path = f"{self._path}/{quote(key, safe='/~')}" if key else self._path or "/"
+        payload_hash = UNSIGNED_PAYLOAD
+        if headers and _PAYLOAD_HEADER in signed_headers:
+            payload_hash = _payload_hash(headers)
+        request = canonical_request(
+            method=method,
+            path=path,
+            query=sorted_query,
+            header_lines=header_lines,
+            signed_headers=signed_headers,
+            payload_hash=payload_hash,
+        )
+        to_sign = string_to_sign(amz_date=self._amz_date, scope=self._scope, canonical_request=request)
+        proof = signature(signing_key=self._key, string_to_sign=to_sign)
+        return f"{self._origin}{path}?{url_query}&X-Amz-Signature={proof}"
+
+
+def _payload_hash(headers: Mapping[str, str]) -> str:
+    named = (value for name, value in headers.items() if name.lower() == _PAYLOAD_HEADER)
+    return next(named, UNSIGNED_PAYLOAD)
 
 
 def sign_post_policy(

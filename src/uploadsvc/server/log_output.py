@@ -88,13 +88,14 @@ class LogOutput:
 
     def _next_batch(self) -> bytes:
         """Take whole lines that fit into one write."""
-        batch = bytearray()
+        taken: list[str] = []
+        size = 0
         with self._lock:
-            while self._lines and (not batch or len(batch) + len(self._lines[0]) <= _ATOMIC_BYTES):
-                line = self._lines.popleft()
-                self._size -= len(line)
-                batch += line.encode(errors="backslashreplace")
-            if self._dropped and batch.endswith(b"\n"):
-                batch += self._describe_dropped(self._dropped).encode()
+            while self._lines and (not taken or size + len(self._lines[0]) <= _ATOMIC_BYTES):
+                taken.append(self._lines.popleft())
+                size += len(taken[-1])
+            self._size -= size
+            if self._dropped and taken and taken[-1].endswith("\n"):
+                taken.append(self._describe_dropped(self._dropped))
                 self._dropped = 0
-        return bytes(batch)
+        return "".join(taken).encode(errors="backslashreplace")

@@ -8,10 +8,17 @@ from datetime import UTC, datetime
 from typing import Any, Final, TextIO, cast
 
 import structlog
+from pydantic_core import PydanticSerializationError, to_json
 
 from uploadsvc.domain.redaction import without_named_secrets, without_secrets
 from uploadsvc.server.log_output import LogOutput
 
+_ACCESS_FIELDS: Final = frozenset(
+    {"event", "method", "route", "status", "ms", "service", "reason", "request_id"}
+)
+"""Fields of the access log whose values the service chooses or has checked. They need no redaction."""
+
+_LEVELS: Final = {"exception": "error", "warn": "warning"}
 _FREE_TEXT: Final = frozenset({"event", "exception", "stack"})
 """Fields with free text of libraries and tracebacks. Other fields hold one value each, such as a user id."""
 
@@ -24,24 +31,7 @@ def configure_logs(*, terminal: bool, waits: bool = True) -> None:
         waits: Wait if standard error is blocked. Otherwise lines are dropped and counted.
     """
     output = sys.stderr if waits else cast("TextIO", LogOutput(sys.stderr.fileno(), _dropped))
-    shared: list[structlog.typing.Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    renderer: structlog.typing.Processor = (
-        # Plain tracebacks: the others show local variables, which hold tokens.
-        structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
-        if terminal
-        else structlog.processors.JSONRenderer()
-    )
-    processors: list[structlog.typing.Processor] = [
-        *shared,
-        structlog.processors.format_exc_info,
-        redact,
-        renderer,
-    ]
+    processors = _plain_lines() if terminal else [json_line]
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -57,6 +47,36 @@ def configure_logs(*, terminal: bool, waits: bool = True) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+
+
+def _plain_lines() -> list[structlog.typing.Processor]:
+    return [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redact,
+        # Plain tracebacks: the others show local variables, which hold tokens.
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        ),
+    ]
+
+
+def json_line(logger: object, method: str, event: MutableMapping[str, Any]) -> str:
+    """Return a record as one line of JSON, with its level and time, redacted.
+
+    One processor in place of five: the access log is part of every request.
+    """
+    if event.get("exc_info"):
+        event = structlog.processors.format_exc_info(logger, method, event)
+    line = dict(redact(logger, method, event))
+    line["level"] = _LEVELS.get(method, method)
+    line["timestamp"] = f"{datetime.now(UTC).replace(tzinfo=None).isoformat()}Z"
+    try:
+        return to_json(line).decode()
+    except PydanticSerializationError:
+        # A lone surrogate, such as in a user id, has no UTF-8.
+        return json.dumps(line)
 
 
 def _dropped(count: int) -> str:
@@ -76,8 +96,9 @@ def silence_logs() -> None:
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Redact signatures, tokens and secret keys in any record."""
+    clean = _ACCESS_FIELDS if event.get("event") == "request" else frozenset()
     for name, value in event.items():
-        if value is None or isinstance(value, int | float):
+        if name in clean or value is None or isinstance(value, int | float):
             continue
         # The renderer would print the repr of other values, which may hold anything.
         text = value if isinstance(value, str) else repr(value)

@@ -1,9 +1,10 @@
 """Create uploads: plan, sign, issue an id."""
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from uploadsvc.domain import errors
@@ -77,8 +78,11 @@ class UploadCreator:
             UploadsvcError: The policy is unknown or does not allow the upload.
         """
         planner = self.policies.choose(caller, policy)
-        upload_uuid = uuid4().hex
-        return await self._begin(planner, upload_uuid, self._plan(planner, caller, request, upload_uuid))
+        upload_uuid, unique = _two_uuids()
+        plan = planner.plan(
+            request, user=caller.user, upload_uuid=upload_uuid, unique=unique, today=self._clock().date()
+        )
+        return await self._begin(planner, upload_uuid, plan)
 
     async def create_all(
         self, caller: Principal, policy: str | None, requests: Sequence[UploadRequest]
@@ -93,11 +97,14 @@ class UploadCreator:
                 file. Or S3 fails to create one; then the others are aborted.
         """
         planner = self.policies.choose(caller, policy)
-        planned = []
+        planned, today = [], self._clock().date()
         for request in requests:
-            upload_uuid = uuid4().hex
+            upload_uuid, unique = _two_uuids()
             try:
-                planned.append((upload_uuid, self._plan(planner, caller, request, upload_uuid)))
+                plan = planner.plan(
+                    request, user=caller.user, upload_uuid=upload_uuid, unique=unique, today=today
+                )
+                planned.append((upload_uuid, plan))
             except errors.UploadsvcError as error:
                 raise _about(request.filename, error) from None
         begun = await gather_few(lambda one: self._begin(planner, *one), planned, self._turns)
@@ -108,12 +115,6 @@ class UploadCreator:
                 raise failure
         return grants
 
-    def _plan(self, planner: Planner, caller: Principal, request: UploadRequest, upload_uuid: str) -> Plan:
-        today = self._clock().date()
-        return planner.plan(
-            request, user=caller.user, upload_uuid=upload_uuid, unique=str(uuid4()), today=today
-        )
-
     async def _begin(self, planner: Planner, upload_uuid: str, plan: Plan) -> Grant:
         credentials = await self._presigner.credentials()
         upload_id = ""
@@ -121,9 +122,10 @@ class UploadCreator:
             upload_id = await self._multipart.create(plan.key, plan.headers, checksum=plan.part_checksum)
         # S3 may have taken seconds, which must not count as lifetime of the URLs.
         batch = self._presigner.batch(credentials, expires_in=plan.expires_in)
-        upload_expires_at = batch.now + timedelta(seconds=plan.upload_expires_in)
+        url_end = int(batch.expires_at.timestamp())
+        end = int(batch.now.timestamp()) + plan.upload_expires_in
         if plan.method != "multipart":
-            upload_expires_at = max(upload_expires_at, batch.expires_at)
+            end = max(end, url_end)
         claims = UploadClaims(
             upload_uuid=upload_uuid,
             policy=planner.policy.name,
@@ -139,8 +141,8 @@ class UploadCreator:
             part_size=plan.parts.part_size if plan.parts else 0,
             no_overwrite=plan.no_overwrite,
             tags_object=plan.tags_object,
-            url_expires_at=0 if plan.method == "multipart" else int(batch.expires_at.timestamp()),
-            expires_at=int(upload_expires_at.timestamp()),
+            url_expires_at=0 if plan.method == "multipart" else url_end,
+            expires_at=end,
             content_encoding=plan.content_encoding,
         )
         if plan.method == "multipart":
@@ -156,7 +158,7 @@ class UploadCreator:
             fields=fields,
             parts=parts,
             expires_at=batch.expires_at,
-            upload_expires_at=upload_expires_at,
+            upload_expires_at=datetime.fromtimestamp(end, UTC),
         )
 
     def _sign(
@@ -190,6 +192,18 @@ class UploadCreator:
     async def _abort(self, grant: Grant) -> None:
         if grant.plan.method == "multipart":
             await self._multipart.abort(grant.plan.key, self._ids.verify(grant.id).upload_id)
+
+
+def _two_uuids() -> tuple[str, str]:
+    """Return the UUIDs of an upload, as hex, and of its key, with hyphens, from one random read."""
+    digits = os.urandom(32).hex()
+    upload, key = _version_4(digits[:32]), _version_4(digits[32:])
+    return upload, f"{key[:8]}-{key[8:12]}-{key[12:16]}-{key[16:20]}-{key[20:]}"
+
+
+def _version_4(digits: str) -> str:
+    # RFC 9562 section 5.4: version 4, variant 0b10.
+    return f"{digits[:12]}4{digits[13:16]}{'89ab'[int(digits[16], 16) & 3]}{digits[17:]}"
 
 
 def _about(filename: str | None, error: errors.UploadsvcError) -> errors.UploadsvcError:

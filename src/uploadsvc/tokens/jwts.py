@@ -11,6 +11,7 @@ import jwt
 from uploadsvc.domain.errors import NotFound, Unauthenticated, UploadExpired, UploadsvcError
 from uploadsvc.domain.principal import Principal
 from uploadsvc.tokens.derived_keys import Purpose, derive_key
+from uploadsvc.tokens.known_tokens import KnownTokens
 
 SERVICE_TYPS: Final = "uploadsvc-"
 """The first characters of ``typ`` in every token that the service issues."""
@@ -103,6 +104,7 @@ class ServiceTokens:
         self._keys = [derive_key(secret, kind.purpose) for secret in secrets]
         self._kind = kind
         self._clock = clock
+        self._known = KnownTokens[dict[str, Any]](clock)
 
     def issue(
         self, user: str, policies: frozenset[str] | None = None, *, expires_at: datetime, **claims: str
@@ -135,12 +137,15 @@ class ServiceTokens:
         Raises:
             UploadsvcError: It is not a token of this kind, or has expired; `TokenKind` has the errors.
         """
-        claims = self._claims(token)
+        known = self._known.get(token)
+        claims = known or self._claims(token)
         if claims is None or any(claims.get(name) != value for name, value in expected.items()):
             raise self._kind.invalid()
         expires_at = datetime.fromtimestamp(claims["exp"], UTC)
         if expires_at <= self._clock():
             raise self._kind.expired()
+        if known is None:
+            self._known.keep(token, claims, expires_at=expires_at)
         policies = claims.get("policies")
         principal = Principal(
             user=claims["sub"],

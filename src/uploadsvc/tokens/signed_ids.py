@@ -11,6 +11,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pydantic_core import to_json
+
 from uploadsvc.domain.checksums import Algorithm, Checksum
 from uploadsvc.domain.errors import NotFound
 from uploadsvc.domain.parts import Parts
@@ -108,7 +110,7 @@ class SignedIds:
 
     def sign(self, claims: UploadClaims) -> str:
         """Return an id: only ``A-Z a-z 0-9 - _``, so a URL can hold it unencoded."""
-        payload = json.dumps(_values(claims), ensure_ascii=False, separators=(",", ":")).encode()
+        payload = to_json(_values(claims))
         return _encode(_tag(self._keys[0], payload) + payload)
 
     def verify(self, upload_id: str) -> UploadClaims:

@@ -143,6 +143,37 @@ async def test_a_thousand_unknown_keys_cost_one_failed_fetch(
     assert provider.fetches == 3
 
 
+async def test_a_known_token_of_a_withdrawn_key_is_forgotten(
+    provider: IdentityProvider, verifier: JwksVerifier, clock: Clock
+) -> None:
+    """Callers with known tokens alone still keep the keys fresh."""
+    old = provider.token("old")
+    assert verifier.known(old) is None
+    await verifier.verify(old)
+    assert getattr(verifier.known(old), "user", None) == "old"
+    provider.rotate()
+    provider.withdraw()
+    clock.now += MAX_AGE
+    verifier.known(old)
+    await settled(verifier)
+    assert provider.fetches == 2
+    assert verifier.known(old) is None
+    assert "kid" in await refused(verifier, old)
+
+
+async def test_known_tokens_are_forgotten_with_keys_that_are_too_old(
+    provider: IdentityProvider, verifier: JwksVerifier, clock: Clock
+) -> None:
+    token = provider.token()
+    await verifier.verify(token)
+    provider.failing = "error"
+    clock.now += KEYS_MAX_AGE - 1
+    assert verifier.known(token) is not None
+    clock.now += 1
+    assert verifier.known(token) is None
+    await unavailable(verifier, token)
+
+
 async def test_a_new_key_is_found_and_a_withdrawn_one_forgotten(
     provider: IdentityProvider, verifier: JwksVerifier, clock: Clock
 ) -> None:

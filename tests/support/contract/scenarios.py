@@ -20,6 +20,7 @@ from tests.support.service import authorization, token_for
 from tests.support.stubs import Canned, stub_s3
 
 from uploadsvc.api import routing as routes
+from uploadsvc.api.direct_calls import DirectCall
 from uploadsvc.bootstrap.services import utc_now
 from uploadsvc.domain.errors import StorageDenied
 from uploadsvc.s3.aws_chain import AwsChain
@@ -108,10 +109,11 @@ async def a_token_for_another_policy(stage: Stage, operation: Operation) -> http
 async def a_bug(stage: Stage, operation: Operation) -> httpx.Response:
     """A bug where every request passes."""
 
-    def broken(_: object) -> NoReturn:
+    def broken(*_: object) -> NoReturn:
         raise ZeroDivisionError
 
     stage.patch.setattr(routes, "_limited", broken)
+    stage.patch.setattr(DirectCall, "serve", broken)
     # Printing a trace takes seconds.
     with capture_logs():
         return await ask(stage.plain, operation)

@@ -8,13 +8,12 @@ from typing import Any
 
 import jwt
 import pytest
-from starlette.datastructures import Headers
 
 from uploadsvc.auth.api_keys import ApiKey
-from uploadsvc.auth.authenticator import Authenticator, by_fixed_key
+from uploadsvc.auth.authenticator import Authenticator, FixedKeyVerifier
 from uploadsvc.auth.claims import ClaimRules
 from uploadsvc.auth.jwt import MAX_TOKEN_CHARACTERS, secret_verifier
-from uploadsvc.auth.request import AuthRequest
+from uploadsvc.auth.request import AuthRequest, RawHeaders
 from uploadsvc.auth.trusted_header import TrustedHeader
 from uploadsvc.domain.errors import Forbidden, Unauthenticated, ValidationFailed
 from uploadsvc.domain.keys import encode_user
@@ -29,7 +28,9 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-VERIFY = by_fixed_key(secret_verifier(SECRET, algorithms=(), rules=ClaimRules(clock=system_clock)))
+JWTS = FixedKeyVerifier(
+    secret_verifier(SECRET, algorithms=(), rules=ClaimRules(clock=system_clock)), clock=system_clock
+)
 DEMO_TOKENS = ServiceTokens([b"d" * 32], kind=DEMO, clock=system_clock)
 UPLOAD_TOKENS = ServiceTokens([b"u" * 32], kind=UPLOAD, clock=system_clock)
 ORIGIN = "https://app.example"
@@ -37,15 +38,15 @@ ORIGIN = "https://app.example"
 
 def callers(**parts: Any) -> Authenticator:  # noqa: ANN401 - any of its fields
     """Return an authenticator with only these parts."""
-    return Authenticator(**{"verify": None, "demo_tokens": None, "upload_tokens": UPLOAD_TOKENS, **parts})
+    return Authenticator(**{"jwts": None, "demo_tokens": None, "upload_tokens": UPLOAD_TOKENS, **parts})
 
 
-BOTH = callers(verify=VERIFY, api_keys=KEYS)
-TOKENS = callers(verify=VERIFY)
+BOTH = callers(jwts=JWTS, api_keys=KEYS)
+TOKENS = callers(jwts=JWTS)
 SERVICES = callers(api_keys=KEYS)
 DEMO_ONLY = callers(demo_tokens=DEMO_TOKENS)
 ALL = callers(
-    verify=VERIFY,
+    jwts=JWTS,
     demo_tokens=DEMO_TOKENS,
     api_keys=KEYS,
     cookie="session",
@@ -70,7 +71,7 @@ def a_call(
     """Return a request with these headers."""
     pairs = headers if isinstance(headers, list) else list(headers.items())
     raw = [(name.lower().encode(), value.encode("latin-1", "surrogateescape")) for name, value in pairs]
-    return AuthRequest(method=method, headers=Headers(raw=raw), peer=peer)
+    return AuthRequest(method=method, headers=RawHeaders(raw), peer=peer)
 
 
 async def accepted(

@@ -399,10 +399,10 @@ async def test_rules_for_tokens_come_from_the_settings(load: Callable[..., Setti
         AUTH__JWT__ALLOW_INTEGER_USER="true",
         AUTH__JWT__LEEWAY="120",
     )
-    verify = build_authenticator(settings, build_services(settings))[0].verify
-    assert verify is not None
+    jwts = build_authenticator(settings, build_services(settings))[0].jwts
+    assert jwts is not None
     claims = {"client_id": "ios", "iss": ISSUER, "uid": 17, "exp": utc_now() - timedelta(seconds=100)}
-    assert (await verify(jwt.encode(claims, SECRET))).user == "17"
+    assert (await jwts.verify(jwt.encode(claims, SECRET))).user == "17"
     changes: list[dict[str, object]] = [
         {"client_id": "x"},
         {"iss": "x"},
@@ -411,7 +411,7 @@ async def test_rules_for_tokens_come_from_the_settings(load: Callable[..., Setti
     ]
     for change in changes:
         with pytest.raises(Unauthenticated):
-            await verify(jwt.encode(claims | change, SECRET))
+            await jwts.verify(jwt.encode(claims | change, SECRET))
 
 
 def test_receipts_are_never_signed_with_the_secret_key(load: Callable[..., Settings]) -> None:

@@ -143,4 +143,4 @@ def usable_policy(planner: Planner) -> service_schemas.Policy:
 
 def rfc3339(time: datetime) -> str:
     """Return a time in UTC, to the second."""
-    return f"{time:%Y-%m-%dT%H:%M:%SZ}"
+    return f"{time.isoformat()[:19]}Z"

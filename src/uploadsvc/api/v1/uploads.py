@@ -2,12 +2,13 @@
 
 import json
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Path, Query, Response
+from pydantic_core import to_json
 
 from uploadsvc.api.dependencies import Authenticate
-from uploadsvc.api.large_bodies import PiecewiseJson
+from uploadsvc.api.json_responses import JsonResponse, PiecewiseJson
 from uploadsvc.api.openapi_types import WithoutNull
 from uploadsvc.api.problems import CALLER, STORAGE, domain_problem, problem_responses
 from uploadsvc.api.routing import problem_router
@@ -65,7 +66,7 @@ def _add_create(router: APIRouter, creator: UploadCreator, authenticate: Authent
     ) -> Response:
         """Describe the file, and get presigned URLs or a form to send it to S3, under your key prefix."""
         grant = await creator.create(caller, body.policy, body.request())
-        return _json(serializers.upload_json(grant), HTTPStatus.CREATED)
+        return JsonResponse(to_json(serializers.upload_json(grant)), HTTPStatus.CREATED)
 
     @router.post(
         "/batch",
@@ -87,7 +88,7 @@ def _add_create(router: APIRouter, creator: UploadCreator, authenticate: Authent
             except UploadsvcError as error:
                 return json.dumps({"problem": domain_problem(error).content()}).encode()
             async with turns.turn():
-                return json.dumps({"upload": serializers.upload_json(grant)}).encode()
+                return to_json({"upload": serializers.upload_json(grant)})
 
         # Several at once, because multipart uploads wait for S3.
         results = await gather_few(result, body.uploads, turns)
@@ -196,13 +197,4 @@ def _add_multipart(router: APIRouter, uploads: Uploads, authenticate: Authentica
     ) -> Response:
         """Get new URLs for parts, as often as you need until the upload's `id` expires."""
         parts, expires_at = await uploads.sign_parts(caller, id, body.part_numbers, body.checksums)
-        return _json(serializers.signed_parts_json(parts, expires_at))
-
-
-def _json(body: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> Response:
-    return _response(json.dumps(body), status)
-
-
-def _response(body: str, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    # A response, because FastAPI would validate plain data against the model again.
-    return Response(body, status, media_type="application/json")
+        return JsonResponse(to_json(serializers.signed_parts_json(parts, expires_at)))

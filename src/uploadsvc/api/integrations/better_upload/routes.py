@@ -20,7 +20,7 @@ from uploadsvc.api.integrations.better_upload.schemas import (
     single_json,
     upload_requests,
 )
-from uploadsvc.api.large_bodies import PiecewiseJson
+from uploadsvc.api.json_responses import PiecewiseJson
 from uploadsvc.api.problems import Problem
 from uploadsvc.api.routing import ProblemRoute
 from uploadsvc.domain.endpoints import base_url

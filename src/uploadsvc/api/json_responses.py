@@ -1,18 +1,38 @@
-"""Responses of megabytes. Sent whole, one would hold up all other requests while it is copied."""
+"""Responses whose JSON is written by the handler."""
 
 import asyncio
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Final
 
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
+from uploadsvc.api.routing import SECURITY_HEADERS
+
 _AT_ONCE: Final = 64 * 1024
 """Bytes that are copied and sent before other requests have their turn."""
 
+_HEADERS: Final = ((b"content-type", b"application/json"), *SECURITY_HEADERS)
+
+
+class JsonResponse(Response):
+    """A JSON body with all its headers, which need no further work.
+
+    Args:
+        body: The body.
+        status: The HTTP status.
+    """
+
+    def __init__(self, body: bytes, status: int = HTTPStatus.OK) -> None:
+        self.body = body
+        self.status_code = status
+        self.background = None
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), *_HEADERS]
+
 
 class PiecewiseJson(Response):
-    """A JSON body that is sent piece by piece.
+    """A JSON body of megabytes, sent piece by piece: copied whole, it would hold up all other requests.
 
     Args:
         pieces: Bytes of the body, in order.

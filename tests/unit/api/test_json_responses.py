@@ -4,7 +4,7 @@ import asyncio
 
 from starlette.types import Message
 
-from uploadsvc.api.large_bodies import PiecewiseJson
+from uploadsvc.api.json_responses import PiecewiseJson
 
 
 async def test_other_requests_have_their_turn_between_the_pieces() -> None:

@@ -1,0 +1,101 @@
+"""The hot path: operations that are served without FastAPI's routing and dependency solving.
+
+FastAPI declares these operations, and serves their requests that are not plain or not valid.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final, get_type_hints
+
+from fastapi import Response
+from fastapi.params import Depends
+from pydantic import BaseModel, ValidationError
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from uploadsvc.api.dependencies import Authentication
+from uploadsvc.api.routing import MAX_BODY_BYTES, ProblemRoute
+from uploadsvc.domain.errors import UploadsvcError
+from uploadsvc.domain.principal import Principal
+
+Endpoint = Callable[[Principal, Any], Awaitable[Response]]
+"""A handler of a caller and a parsed body."""
+
+_JSON: Final = frozenset(
+    {b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"}
+)
+
+
+class DirectCall:
+    """Serves one operation in a straight line: read, parse, authenticate, call, send.
+
+    Args:
+        route: The route that declares the operation.
+        authenticate: Authenticates its callers.
+        model: Its body.
+    """
+
+    def __init__(self, route: ProblemRoute, authenticate: Authentication, model: type[BaseModel]) -> None:
+        self._route = route
+        self._endpoint: Endpoint = route.endpoint
+        self._authenticate = authenticate
+        self._model = model
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send, otherwise: ASGIApp) -> None:
+        """Answer a request, or leave it to ``otherwise`` if its body is not what the operation takes."""
+        received: list[Message] = []
+        body = await self._body(scope, receive, received)
+        if body is None:
+            await otherwise(scope, _repeat(received, receive), send)
+            return
+        scope["route"] = self._route
+        try:
+            response = await self._endpoint(await self._authenticate.caller(scope), body)
+        except UploadsvcError as error:
+            response = self._route.refuse(error, scope)
+        await response(scope, receive, send)
+
+    async def _body(self, scope: Scope, receive: Receive, received: list[Message]) -> BaseModel | None:
+        if dict(scope["headers"]).get(b"content-type", b"").lower() not in _JSON:
+            return None
+        content, more = b"", True
+        while more and len(content) <= MAX_BODY_BYTES:
+            message = await receive()
+            received.append(message)
+            content += message.get("body", b"")
+            more = message.get("more_body", False)
+        if more or received[-1]["type"] != "http.request":
+            return None
+        try:
+            return self._model.model_validate_json(content)
+        except ValidationError:
+            # FastAPI parses it again and says what is wrong with it.
+            return None
+
+
+def direct_calls(routes: Iterable[BaseRoute]) -> dict[str, DirectCall]:
+    """Return by path the POST operations that take nothing but a caller and a JSON body.
+
+    They must be authenticated by the service itself: an app that mounts the router may have dependencies.
+    """
+    calls = {}
+    for route in routes:
+        if isinstance(route, ProblemRoute) and route.methods == {"POST"} and not route.param_convertors:
+            hints = get_type_hints(route.endpoint, include_extras=True)
+            if list(inspect.signature(route.endpoint).parameters) != ["caller", "body"]:
+                continue
+            authenticate = _dependency(hints["caller"])
+            if isinstance(authenticate, Authentication):
+                calls[route.path] = DirectCall(route, authenticate, hints["body"].__origin__)
+    return calls
+
+
+def _dependency(annotation: Any) -> object:  # noqa: ANN401 - of a parameter
+    return next((one.dependency for one in annotation.__metadata__ if isinstance(one, Depends)), None)
+
+
+def _repeat(received: list[Message], receive: Receive) -> Receive:
+    async def repeated() -> Message:
+        return received.pop(0) if received else await receive()
+
+    return repeated

@@ -1,0 +1,209 @@
+"""The hot path answers as FastAPI would, and never more than that."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Any
+from unittest.mock import patch
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.support.api import s3_that_is_down
+from tests.support.service import BASE_URL, authorization, service_client, settings_for
+
+import uploadsvc.app
+from uploadsvc.api.direct_calls import DirectCall
+from uploadsvc.app import create_app
+from uploadsvc.bootstrap.services import utc_now
+from uploadsvc.settings import Settings
+
+SETTINGS = settings_for(
+    s3_that_is_down(), policies={"default": {}, "pictures": {"content_types": ["image/*"]}}
+)
+JSON = "application/json"
+GOOD = b'{"filename": "a.txt", "size": 3}'
+
+BODIES = {
+    "plain": GOOD,
+    "nothing asked": b"{}",
+    "null": b"null",
+    "empty": b"",
+    "a list": b"[]",
+    "a number": b"1",
+    "a string": b'"a"',
+    "duplicate keys": b'{"size": 9, "size": 3}',
+    "duplicate keys, one wrong": b'{"size": "x", "size": 3}',
+    "duplicate keys, the last one wrong": b'{"size": 3, "size": "x"}',
+    "duplicate names of metadata": b'{"size": 3, "metadata": {"a": "1", "a": "2"}}',
+    "NaN": b'{"size": NaN}',
+    "Infinity": b'{"size": Infinity}',
+    "a large float": b'{"size": 1e400}',
+    "a whole float": b'{"size": 3.0}',
+    "a float": b'{"size": 3.5}',
+    "a number in a string": b'{"size": "3"}',
+    "true": b'{"size": true}',
+    "a large integer": b'{"size": 9223372036854775808}',
+    "a huge integer": b'{"size": ' + b"9" * 5000 + b"}",
+    "minus zero": b'{"size": -0}',
+    "a leading zero": b'{"size": 03}',
+    "a lone surrogate": rb'{"filename": "a\ud800.txt", "size": 3}',
+    "a surrogate pair": rb'{"filename": "\ud83d\ude00.txt", "size": 3}',
+    "a lone surrogate in a name": rb'{"\udfff": 1}',
+    "bad UTF-8": b'{"filename": "\xff", "size": 3}',
+    "an encoded surrogate": b'{"filename": "\xed\xa0\x80", "size": 3}',
+    "UTF-16": GOOD.decode().encode("utf-16"),
+    "a byte order mark": b"\xef\xbb\xbf" + GOOD,
+    "a control character": b'{"filename": "a\x01", "size": 3}',
+    "a NUL": rb'{"filename": "a\u0000b", "size": 3}',
+    "cut off": GOOD[:-1],
+    "followed by more": GOOD + b"{}",
+    "a trailing comma": b'{"size": 3,}',
+    "a comment": b'{"size": 3} // three',
+    "single quotes": b"{'size': 3}",
+    "white space around": b"\r\n\t " + GOOD + b" \n",
+    "deep": b'{"metadata": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+    "an unknown field": b'{"size": 3, "extra": 1}',
+    "a wrong type": b'{"filename": 3, "size": 3}',
+    "a wrong choice": b'{"method": "ftp"}',
+    "many unknown fields": json.dumps({f"f{number}": 1 for number in range(500)}).encode(),
+    "an unknown policy": b'{"policy": "none"}',
+    "a type that is not allowed": b'{"policy": "pictures", "filename": "a.txt", "size": 3}',
+    "too large": b'{"filename": "' + b"a" * (1024 * 1024) + b'"}',
+}
+
+
+@pytest.fixture(scope="module")
+def apps() -> tuple[FastAPI, FastAPI]:
+    """Return the app as it is, and one without the hot path."""
+    loaded = Settings.model_validate(SETTINGS)
+    with patch.object(uploadsvc.app, "direct_calls", lambda _routes: {}):
+        plain = create_app(loaded)
+    return create_app(loaded), plain
+
+
+async def answer(app: FastAPI, path: str, body: bytes, headers: dict[str, str]) -> tuple[object, ...]:
+    """Return an answer without what is new each time."""
+    transport = httpx.ASGITransport(app)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as client:
+        response = await client.post(f"{BASE_URL}{path}", content=body, headers=headers)
+    kept = {name: value for name, value in response.headers.items() if name != "x-request-id"}
+    kept.pop("content-length")
+    return response.status_code, kept, constant(response.json())
+
+
+def constant(body: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return a body without ids, keys, times and signatures."""
+    if isinstance(body, list):
+        return [constant(one) for one in body]
+    if not isinstance(body, dict):
+        return body
+    new = {"id", "key", "url", "fields", "expires_at", "upload_expires_at"}
+    return {name: name if name in new else constant(value) for name, value in body.items()}
+
+
+@pytest.mark.parametrize("path", ["/v1/uploads", "/v1/uploads/batch"])
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+async def test_any_body_has_the_answer_that_fastapi_gives(
+    apps: tuple[FastAPI, FastAPI], path: str, body: bytes
+) -> None:
+    if path.endswith("batch"):
+        body = b'{"uploads": [' + body + b"]}"
+    headers = {**authorization(), "Content-Type": JSON}
+    direct, plain = [await answer(app, path, body, headers) for app in apps]
+    assert direct == plain
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+FIELDS = ("filename", "content_type", "size", "method", "policy", "metadata", "overwrite", "expires_in", "x")
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(st.sampled_from(FIELDS), JSON_VALUES, max_size=4))
+async def test_any_json_has_the_answer_that_fastapi_gives(
+    apps: tuple[FastAPI, FastAPI], body: dict[str, object]
+) -> None:
+    headers = {**authorization(), "Content-Type": JSON}
+    sent = json.dumps(body).encode()
+    direct, plain = [await answer(app, "/v1/uploads", sent, headers) for app in apps]
+    assert direct == plain
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"Content-Type": "application/json; charset=utf-8"},
+        {"Content-Type": "APPLICATION/JSON;charset=UTF-8"},
+        {"Content-Type": "application/vnd.api+json"},
+        {"Content-Type": "text/plain"},
+        {"Content-Type": ""},
+        {"Content-Type": "application/json; charset=utf-16"},
+        {"Authorization": ""},
+        {"Authorization": "Basic YTpi"},
+        {"Authorization": "Bearer e30.e30.e30"},
+        {"X-API-Key": "unknown"},
+    ],
+)
+@pytest.mark.parametrize("body", [GOOD, b"{", b'{"size": "x"}'], ids=["good", "malformed", "invalid"])
+async def test_any_headers_have_the_answer_that_fastapi_gives(
+    apps: tuple[FastAPI, FastAPI], changed: dict[str, str], body: bytes
+) -> None:
+    """A malformed body is refused before a bad credential, and an invalid one after it."""
+    headers = {**authorization(), "Content-Type": JSON, **changed}
+    headers = {name: value for name, value in headers.items() if value}
+    direct, plain = [await answer(app, "/v1/uploads", body, headers) for app in apps]
+    assert direct == plain
+
+
+async def test_a_body_in_pieces_is_read_whole(apps: tuple[FastAPI, FastAPI]) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for index in range(len(GOOD)):
+            yield GOOD[index : index + 1]
+
+    app, _ = apps
+    transport = httpx.ASGITransport(app)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as client:
+        headers = {**authorization(), "Content-Type": JSON}
+        response = await client.post(f"{BASE_URL}/v1/uploads", content=pieces(), headers=headers)
+    assert response.status_code == 201
+
+
+async def test_plain_requests_take_the_hot_path_behind_a_prefix_too(apps: tuple[FastAPI, FastAPI]) -> None:
+    """Otherwise the service would be slow without any other sign of it."""
+    app, _ = apps
+    served = []
+    serve = DirectCall.serve
+
+    async def noted(self: DirectCall, *arguments: Any) -> None:  # noqa: ANN401 - ASGI's
+        served.append(arguments[0]["path"])
+        await serve(self, *arguments[:3], None)  # type: ignore[arg-type]
+
+    with patch.object(DirectCall, "serve", noted):
+        for root in ("", "/files"):
+            transport = httpx.ASGITransport(app, root_path=root)
+            async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as client:
+                for path, body in (("", GOOD), ("/batch", b'{"uploads": [' + GOOD + b"]}")):
+                    headers = {**authorization(), "Content-Type": JSON}
+                    url = f"{BASE_URL}{root}/v1/uploads{path}"
+                    assert (await client.post(url, content=body, headers=headers)).is_success
+    assert len(served) == 4
+
+
+async def test_a_token_expires_while_it_is_known() -> None:
+    """It is known for as long as it counts, whatever else was done with it."""
+    moved = timedelta()
+
+    def clock() -> datetime:
+        return utc_now() + moved
+
+    async with service_client(SETTINGS, user=None, clock=clock) as client:
+        token = authorization(expires_in=60)
+        for after, status in ((0, 201), (29, 201), (100, 401), (0, 201)):
+            moved = timedelta(seconds=after)
+            assert (await client.post("/v1/uploads", json={"size": 1}, headers=token)).status_code == status
