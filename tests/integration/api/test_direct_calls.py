@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.support.api import s3_that_is_down
 from tests.support.service import BASE_URL, authorization, service_client, settings_for
 
@@ -180,9 +181,14 @@ async def test_plain_requests_take_the_hot_path_behind_a_prefix_too(apps: tuple[
     served = []
     serve = DirectCall.serve
 
-    async def noted(self: DirectCall, *arguments: Any) -> None:  # noqa: ANN401 - ASGI's
-        served.append(arguments[0]["path"])
-        await serve(self, *arguments[:3], None)  # type: ignore[arg-type]
+    async def noted(
+        self: DirectCall, scope: Scope, receive: Receive, send: Send, _otherwise: ASGIApp
+    ) -> None:
+        await serve(self, scope, receive, send, not_served)
+        served.append(scope["path"])
+
+    async def not_served(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise AssertionError
 
     with patch.object(DirectCall, "serve", noted):
         for root in ("", "/files"):

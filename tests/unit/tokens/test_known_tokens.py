@@ -8,9 +8,12 @@ START = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
 class Clock:
+    """A clock that a test moves."""
+
     now = START
 
     def __call__(self) -> datetime:
+        """Return the time now."""
         return self.now
 
 
