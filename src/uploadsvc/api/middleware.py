@@ -31,6 +31,8 @@ class RequestMiddleware:
     def __init__(self, app: ASGIApp, *, direct: Mapping[str, DirectCall] | None = None) -> None:
         self._app = app
         self._direct = direct or {}
+        # Bound once: the proxy of the module would bind a logger for every line.
+        self._log = _log.bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -51,7 +53,11 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            await self._serve(scope, receive, send_with_headers)
+            direct = self._direct.get(_path(scope)) if scope["method"] == "POST" else None
+            if direct is not None:
+                await direct.serve(scope, receive, send_with_headers, self._app)
+            else:
+                await self._app(scope, receive, send_with_headers)
         except Exception:
             # As text: structlog's own traces show local variables unless the mounting app configures it.
             named = request_id.decode()
@@ -61,15 +67,13 @@ class RequestMiddleware:
             detail = f"Something went wrong here; request {named}."
             await Problem("internal_error", detail).response()(scope, receive, send_with_headers)
         finally:
-            _log.info("request", **_access(scope, status, time.perf_counter() - started, request_id))
+            self._log.info("request", **_access(scope, status, time.perf_counter() - started, request_id))
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] == "POST":
-            path = scope["path"].removeprefix(scope.get("root_path", ""))
-            if (direct := self._direct.get(path)) is not None:
-                await direct.serve(scope, receive, send, self._app)
-                return
-        await self._app(scope, receive, send)
+
+def _path(scope: Scope) -> str:
+    """Return the path without the prefix that a proxy has stripped."""
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    return path
 
 
 def _request_id(scope: Scope) -> bytes:

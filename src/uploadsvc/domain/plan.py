@@ -31,7 +31,8 @@ class ClientTraits:
     form_status: Literal[200, 201, 204] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: that would double the time to make one, in every request.
+@dataclass(slots=True, kw_only=True)
 class UploadRequest:
     """A request for an upload, in bytes and seconds; ``None`` leaves a choice to the policy.
 
@@ -53,7 +54,8 @@ class UploadRequest:
     client: ClientTraits = ClientTraits()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: that would double the time to make one, in every request.
+@dataclass(slots=True, kw_only=True)
 class Plan:
     """Everything that is decided about an upload before anything is signed.
 

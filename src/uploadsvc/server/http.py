@@ -144,7 +144,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._message_bytes += len(data)
         try:
             self._feed(data)
-            self._check_size()
+            if self._message_bytes > MAX_HEAD_BYTES:
+                self._check_size()
         except _RefusedError as error:
             self._refuse(error.refusal)
         except httptools.HttpParserError as error:
@@ -175,9 +176,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _check_size(self) -> None:
         if self._in_head:
-            if self._message_bytes > MAX_HEAD_BYTES:
-                raise _RefusedError(_LONG_URL if len(self.url) > MAX_URL_BYTES else _LARGE_HEAD)
-        elif self._message_bytes > _MAX_MESSAGE_BYTES:
+            raise _RefusedError(_LONG_URL if len(self.url) > MAX_URL_BYTES else _LARGE_HEAD)
+        if self._message_bytes > _MAX_MESSAGE_BYTES:
             self._cut_off()
 
     def on_message_begin(self) -> None:

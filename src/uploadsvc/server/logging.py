@@ -69,14 +69,14 @@ def json_line(logger: object, method: str, event: MutableMapping[str, Any]) -> s
     """
     if event.get("exc_info"):
         event = structlog.processors.format_exc_info(logger, method, event)
-    line = dict(redact(logger, method, event))
-    line["level"] = _LEVELS.get(method, method)
-    line["timestamp"] = f"{datetime.now(UTC).replace(tzinfo=None).isoformat()}Z"
+    event = redact(logger, method, event)
+    event["level"] = _LEVELS.get(method, method)
+    event["timestamp"] = f"{datetime.now(UTC).replace(tzinfo=None).isoformat()}Z"
     try:
-        return to_json(line).decode()
+        return to_json(event).decode()
     except PydanticSerializationError:
         # A lone surrogate, such as in a user id, has no UTF-8.
-        return json.dumps(line)
+        return json.dumps(event)
 
 
 def _dropped(count: int) -> str:

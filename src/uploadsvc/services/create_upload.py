@@ -19,7 +19,8 @@ from uploadsvc.services.turns import Turns, gather_few
 from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: that would double the time to make one, in every request.
+@dataclass(slots=True, kw_only=True)
 class Grant:
     """A new upload: its id, and everything needed to send the bytes.
 
@@ -122,10 +123,9 @@ class UploadCreator:
             upload_id = await self._multipart.create(plan.key, plan.headers, checksum=plan.part_checksum)
         # S3 may have taken seconds, which must not count as lifetime of the URLs.
         batch = self._presigner.batch(credentials, expires_in=plan.expires_in)
-        url_end = int(batch.expires_at.timestamp())
-        end = int(batch.now.timestamp()) + plan.upload_expires_in
+        end = batch.began + plan.upload_expires_in
         if plan.method != "multipart":
-            end = max(end, url_end)
+            end = max(end, batch.ends)
         claims = UploadClaims(
             upload_uuid=upload_uuid,
             policy=planner.policy.name,
@@ -141,7 +141,7 @@ class UploadCreator:
             part_size=plan.parts.part_size if plan.parts else 0,
             no_overwrite=plan.no_overwrite,
             tags_object=plan.tags_object,
-            url_expires_at=0 if plan.method == "multipart" else url_end,
+            url_expires_at=0 if plan.method == "multipart" else batch.ends,
             expires_at=end,
             content_encoding=plan.content_encoding,
         )
@@ -197,13 +197,13 @@ class UploadCreator:
 def _two_uuids() -> tuple[str, str]:
     """Return the UUIDs of an upload, as hex, and of its key, with hyphens, from one random read."""
     digits = os.urandom(32).hex()
-    upload, key = _version_4(digits[:32]), _version_4(digits[32:])
-    return upload, f"{key[:8]}-{key[8:12]}-{key[12:16]}-{key[16:20]}-{key[20:]}"
-
-
-def _version_4(digits: str) -> str:
+    upload, key = digits[:32], digits[32:]
     # RFC 9562 section 5.4: version 4, variant 0b10.
-    return f"{digits[:12]}4{digits[13:16]}{'89ab'[int(digits[16], 16) & 3]}{digits[17:]}"
+    variant, key_variant = "89ab"[int(upload[16], 16) & 3], "89ab"[int(key[16], 16) & 3]
+    return (
+        f"{upload[:12]}4{upload[13:16]}{variant}{upload[17:]}",
+        f"{key[:8]}-{key[8:12]}-4{key[13:16]}-{key_variant}{key[17:20]}-{key[20:]}",
+    )
 
 
 def _about(filename: str | None, error: errors.UploadsvcError) -> errors.UploadsvcError:
