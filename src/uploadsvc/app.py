@@ -1,17 +1,18 @@
 """The public entry points: the service as an app, and as a router for another app."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from uploadsvc.api.demo import DEMO_FILES, Demo, demo_router
 from uploadsvc.api.dependencies import Authenticate, Authentication, path_authentication
-from uploadsvc.api.direct_calls import direct_calls
+from uploadsvc.api.direct_calls import DirectCall, HotPath, direct_calls
 from uploadsvc.api.docs import docs_router
 from uploadsvc.api.integrations.better_upload import better_upload_router
 from uploadsvc.api.integrations.simple import simple_router
@@ -79,7 +80,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, check_bucket: bool
                 services.storage.run(services.readiness.report())
             yield
 
-    app = FastAPI(
+    app = _Service(
         title="uploadsvc",
         version=version("uploadsvc"),
         lifespan=lifespan,
@@ -109,10 +110,32 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, check_bucket: bool
         app.include_router(docs_router())
     set_document(app, public_url=settings.public_url)
     register_problems(app)
-    app.add_middleware(RequestMiddleware, direct=direct_calls(uploads.routes))
+    app.add_middleware(RequestMiddleware)
     if settings.cors.allow_origins:
-        _allow_pages(app, settings.cors)
+        app.add_middleware(CORSMiddleware, **_cors(settings.cors))
+    app.use_hot_path(direct_calls(uploads.routes))
     return app
+
+
+class _Service(FastAPI):
+    """An app with a hot path."""
+
+    def use_hot_path(self, calls: Mapping[str, DirectCall]) -> None:
+        """Serve these operations without FastAPI, but with the middleware that the app has now."""
+        self._calls, self._around = calls, list(self.user_middleware)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the app with all middleware around it."""
+        stack = super().build_middleware_stack()
+        if self.user_middleware != self._around:
+            # Middleware that somebody has added must see every request.
+            return stack
+        return HotPath(stack, calls=self._calls, around=self._wrapped)
+
+    def _wrapped(self, app: ASGIApp) -> ASGIApp:
+        for one in reversed(self._around):
+            app = one.cls(app, *one.args, **one.kwargs)
+        return app
 
 
 def create_router(settings: Settings, *, authenticate: Authenticate) -> APIRouter:
@@ -160,18 +183,17 @@ def _include(router: APIRouter, settings: Settings, services: Services, authenti
     router.include_router(receipts_router(services.receipts))
 
 
-def _allow_pages(app: FastAPI, cors: CorsSettings) -> None:
+def _cors(cors: CorsSettings) -> dict[str, Any]:
     named = named_origins(cors.allow_origins)
-    app.add_middleware(
-        CORSMiddleware,
-        allow_origins=[ANY] if ANY in cors.allow_origins else named.exact,
-        allow_origin_regex=named.patterns and named.patterns.pattern,
-        allow_credentials=cors.allow_credentials,
-        allow_methods=["GET", "POST", "DELETE"],
-        allow_headers=sorted({*_API_HEADERS, *TRACING_HEADERS, *cors.allow_headers}),
-        expose_headers=["Retry-After", "X-Request-ID"],
-        max_age=3600,
-    )
+    return {
+        "allow_origins": [ANY] if ANY in cors.allow_origins else named.exact,
+        "allow_origin_regex": named.patterns and named.patterns.pattern,
+        "allow_credentials": cors.allow_credentials,
+        "allow_methods": ["GET", "POST", "DELETE"],
+        "allow_headers": sorted({*_API_HEADERS, *TRACING_HEADERS, *cors.allow_headers}),
+        "expose_headers": ["Retry-After", "X-Request-ID"],
+        "max_age": 3600,
+    }
 
 
 def _demo(settings: Settings, services: Services) -> Demo | None:

@@ -4,7 +4,7 @@ FastAPI declares these operations, and serves their requests that are not plain 
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, get_type_hints
 
 from fastapi import Response
@@ -21,6 +21,7 @@ from uploadsvc.domain.principal import Principal
 Endpoint = Callable[[Principal, Any], Awaitable[Response]]
 """A handler of a caller and a parsed body."""
 
+_BODY_KEY: Final = "uploadsvc.body"
 _JSON: Final = frozenset(
     {b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"}
 )
@@ -41,21 +42,14 @@ class DirectCall:
         self._authenticate = authenticate
         self._model = model
 
-    async def serve(self, scope: Scope, receive: Receive, send: Send, otherwise: ASGIApp) -> None:
-        """Answer a request, or leave it to ``otherwise`` if its body is not what the operation takes."""
-        received: list[Message] = []
-        body = await self._body(scope, receive, received)
-        if body is None:
-            await otherwise(scope, _repeat(received, receive), send)
-            return
-        scope["route"] = self._route
-        try:
-            response = await self._endpoint(await self._authenticate.caller(scope), body)
-        except UploadsvcError as error:
-            response = self._route.refuse(error, scope)
-        await response(scope, receive, send)
+    async def read(self, scope: Scope, receive: Receive, received: list[Message]) -> BaseModel | None:
+        """Return the body of a request; ``None`` if it is not what the operation takes.
 
-    async def _body(self, scope: Scope, receive: Receive, received: list[Message]) -> BaseModel | None:
+        Args:
+            scope: The request.
+            receive: Receives its messages.
+            received: Collects those that were received.
+        """
         if dict(scope["headers"]).get(b"content-type", b"").lower() not in _JSON:
             return None
         content, more = b"", True
@@ -71,6 +65,47 @@ class DirectCall:
         except ValidationError:
             # FastAPI parses it again and says what is wrong with it.
             return None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request whose body was read."""
+        scope["route"] = self._route
+        try:
+            response = await self._endpoint(await self._authenticate.caller(scope), scope[_BODY_KEY])
+        except UploadsvcError as error:
+            response = self._route.refuse(error, scope)
+        await response(scope, receive, send)
+
+
+class HotPath:
+    """Sends plain and valid requests to direct calls, and all others to the app.
+
+    Args:
+        app: The app.
+        calls: Direct calls by path.
+        around: Returns the middleware of every request around a direct call.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, calls: Mapping[str, DirectCall], around: Callable[[ASGIApp], ASGIApp]
+    ) -> None:
+        self._app = app
+        self._calls = {path: (call, around(call)) for path, call in calls.items()}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and scope["method"] == "POST":
+            # A proxy may have stripped a prefix (the ASGI specification's `root_path`).
+            found = self._calls.get(scope["path"].removeprefix(scope.get("root_path", "")))
+            if found is not None:
+                call, wrapped = found
+                received: list[Message] = []
+                body = await call.read(scope, receive, received)
+                if body is not None:
+                    scope[_BODY_KEY] = body
+                    await wrapped(scope, receive, send)
+                    return
+                receive = _repeat(received, receive)
+        await self._app(scope, receive, send)
 
 
 def direct_calls(routes: Iterable[BaseRoute]) -> dict[str, DirectCall]:

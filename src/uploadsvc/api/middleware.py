@@ -4,13 +4,11 @@ import os
 import re
 import time
 import traceback
-from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from uploadsvc.api.direct_calls import DirectCall
 from uploadsvc.api.problems import Problem
 from uploadsvc.api.routing import PRINCIPAL_KEY, REFUSAL_KEY, add_security_headers
 
@@ -22,15 +20,10 @@ class RequestMiddleware:
     """Wraps the app. Unexpected exceptions are logged and answered with a problem, without a trace.
 
     The access log names the route in place of the path, because paths hold upload ids and tokens.
-
-    Args:
-        app: The app.
-        direct: The operations of the hot path, by path.
     """
 
-    def __init__(self, app: ASGIApp, *, direct: Mapping[str, DirectCall] | None = None) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._direct = direct or {}
         # Bound once: the proxy of the module would bind a logger for every line.
         self._log = _log.bind()
 
@@ -53,11 +46,7 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            direct = self._direct.get(_path(scope)) if scope["method"] == "POST" else None
-            if direct is not None:
-                await direct.serve(scope, receive, send_with_headers, self._app)
-            else:
-                await self._app(scope, receive, send_with_headers)
+            await self._app(scope, receive, send_with_headers)
         except Exception:
             # As text: structlog's own traces show local variables unless the mounting app configures it.
             named = request_id.decode()
@@ -68,12 +57,6 @@ class RequestMiddleware:
             await Problem("internal_error", detail).response()(scope, receive, send_with_headers)
         finally:
             self._log.info("request", **_access(scope, status, time.perf_counter() - started, request_id))
-
-
-def _path(scope: Scope) -> str:
-    """Return the path without the prefix that a proxy has stripped."""
-    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
-    return path
 
 
 def _request_id(scope: Scope) -> bytes:

@@ -179,18 +179,13 @@ async def test_plain_requests_take_the_hot_path_behind_a_prefix_too(apps: tuple[
     """Otherwise the service would be slow without any other sign of it."""
     app, _ = apps
     served = []
-    serve = DirectCall.serve
+    serve = DirectCall.__call__
 
-    async def noted(
-        self: DirectCall, scope: Scope, receive: Receive, send: Send, _otherwise: ASGIApp
-    ) -> None:
-        await serve(self, scope, receive, send, not_served)
+    async def noted(self: DirectCall, scope: Scope, receive: Receive, send: Send) -> None:
+        await serve(self, scope, receive, send)
         served.append(scope["path"])
 
-    async def not_served(_scope: Scope, _receive: Receive, _send: Send) -> None:
-        raise AssertionError
-
-    with patch.object(DirectCall, "serve", noted):
+    with patch.object(DirectCall, "__call__", noted):
         for root in ("", "/files"):
             transport = httpx.ASGITransport(app, root_path=root)
             async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as client:
@@ -199,6 +194,26 @@ async def test_plain_requests_take_the_hot_path_behind_a_prefix_too(apps: tuple[
                     url = f"{BASE_URL}{root}/v1/uploads{path}"
                     assert (await client.post(url, content=body, headers=headers)).is_success
     assert len(served) == 4
+
+
+async def test_middleware_that_was_added_sees_every_request() -> None:
+    """A host may have wrapped the service to count or refuse requests."""
+    seen = []
+
+    class Added:
+        def __init__(self, app: ASGIApp) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http":
+                seen.append(scope["path"])
+            await self.app(scope, receive, send)
+
+    app = create_app(Settings.model_validate(SETTINGS))
+    app.add_middleware(Added)
+    headers = {**authorization(), "Content-Type": JSON}
+    assert (await answer(app, "/v1/uploads", GOOD, headers))[0] == 201
+    assert seen == ["/v1/uploads"]
 
 
 async def test_a_token_expires_while_it_is_known() -> None:

@@ -113,7 +113,7 @@ async def a_bug(stage: Stage, operation: Operation) -> httpx.Response:
         raise ZeroDivisionError
 
     stage.patch.setattr(routes, "_limited", broken)
-    stage.patch.setattr(DirectCall, "serve", broken)
+    stage.patch.setattr(DirectCall, "__call__", broken)
     # Printing a trace takes seconds.
     with capture_logs():
         return await ask(stage.plain, operation)
