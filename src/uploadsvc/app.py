@@ -29,8 +29,8 @@ from uploadsvc.api.v1.policies import policies_router
 from uploadsvc.api.v1.receipts import receipts_router
 from uploadsvc.api.v1.tokens import tokens_router
 from uploadsvc.api.v1.uploads import uploads_router
-from uploadsvc.bootstrap.auth import build_authenticator, check_settings
-from uploadsvc.bootstrap.services import Clock, Services, build_services, utc_now
+from uploadsvc.bootstrap.auth import build_authenticator, build_jwt_verifier
+from uploadsvc.bootstrap.services import Clock, Services, build_both, build_services, utc_now
 from uploadsvc.domain.cors import TRACING_HEADERS
 from uploadsvc.domain.origins import ANY, named_origins
 from uploadsvc.domain.principal import Principal
@@ -61,9 +61,11 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, check_bucket: bool
     Raises:
         SettingsError: Something in the settings stops the start.
     """
-    check_settings(settings)
-    services = build_services(settings, clock=clock)
-    authenticator, keys = build_authenticator(settings, services)
+    services, (jwts, keys) = build_both(
+        lambda: build_services(settings, clock=clock),
+        lambda: build_jwt_verifier(settings.auth, clock=clock, required=not settings.demo),
+    )
+    authenticator = build_authenticator(settings, services, jwts)
     demo = _demo(settings, services)
 
     @asynccontextmanager

@@ -10,44 +10,15 @@ from uploadsvc.auth.discovery import JwksUrl, OidcIssuer
 from uploadsvc.auth.jwks import JwksVerifier
 from uploadsvc.auth.jwt import TokenVerifier, public_key_verifier, secret_verifier
 from uploadsvc.auth.trusted_header import TrustedHeader
-from uploadsvc.bootstrap.secrets import build_receipts, secret_keys
-from uploadsvc.bootstrap.services import Clock, Services, utc_now
+from uploadsvc.bootstrap.services import Clock, Services
 from uploadsvc.domain.endpoints import origin_of
 from uploadsvc.domain.origins import Origins, named_origins
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.settings.auth import AuthSettings, JwtSettings
 
 
-def check_settings(settings: Settings) -> None:
-    """Check what can only be checked by building it: keys, and that there is a way to authenticate.
-
-    Raises:
-        SettingsError: All the settings that stop the start for this.
-    """
-    errors = []
-    checks = (
-        lambda: build_receipts(settings, secret_keys(settings)),
-        lambda: build_jwt_verifier(settings.auth.jwt, clock=utc_now),
-        lambda: _check_configured(settings),
-    )
-    for each in checks:
-        try:
-            each()
-        except SettingsError as error:
-            errors.append(error)
-    if errors:
-        raise SettingsError.together(errors)
-
-
-def build_authenticator(
-    settings: Settings, services: Services
-) -> tuple[Authenticator, AbstractAsyncContextManager[object]]:
-    """Return the authenticator, and a context to enter before it verifies JWTs.
-
-    Raises:
-        SettingsError: A key cannot be read or does not fit its algorithms.
-    """
-    jwts, keys = build_jwt_verifier(settings.auth.jwt, clock=services.clock)
+def build_authenticator(settings: Settings, services: Services, jwts: JwtVerifier | None) -> Authenticator:
+    """Return the authenticator, with the verifier that `build_jwt_verifier` has built."""
     return Authenticator(
         jwts=jwts,
         demo_tokens=services.demo_tokens,
@@ -56,26 +27,29 @@ def build_authenticator(
         cookie=settings.auth.jwt.cookie,
         trusted_header=_trusted_header(settings.auth),
         allowed_origins=_own_and_allowed_origins(settings),
-    ), keys
+    )
 
 
-def _check_configured(settings: Settings) -> None:
-    if not (settings.auth.first_kind or settings.demo):
+def build_jwt_verifier(
+    auth: AuthSettings, *, clock: Clock, required: bool
+) -> tuple[JwtVerifier | None, AbstractAsyncContextManager[object]]:
+    """Return the verifier of JWTs, ``None`` if they are off, and a context to enter before it verifies.
+
+    Args:
+        auth: The settings.
+        clock: Returns the current time, aware.
+        required: Whether there must be a way to authenticate.
+
+    Raises:
+        SettingsError: There is none. Or the key cannot be read, or does not fit its algorithms.
+    """
+    if required and not auth.first_kind:
         message = (
             "no authentication is configured, so every call would fail; set UPLOADSVC_AUTH__JWT__SECRET, "
             "__PUBLIC_KEY, __JWKS_URL or __ISSUER, UPLOADSVC_AUTH__API_KEYS or UPLOADSVC_AUTH__TRUSTED_HEADER"
         )
         raise SettingsError(("auth",), message)
-
-
-def build_jwt_verifier(
-    section: JwtSettings, *, clock: Clock
-) -> tuple[JwtVerifier | None, AbstractAsyncContextManager[object]]:
-    """Return the verifier of JWTs, ``None`` if they are off, and a context to enter before it verifies.
-
-    Raises:
-        SettingsError: The key cannot be read, or does not fit its algorithms.
-    """
+    section = auth.jwt
     kind = section.key_kind
     if kind is None:
         return None, nullcontext()

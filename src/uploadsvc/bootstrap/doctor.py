@@ -29,7 +29,7 @@ def doctor_target(settings: Settings) -> Target:
     if not settings.secrets:
         settings = settings.model_copy(update={"secret_key": SecretStr(token_urlsafe(32))})
     services = build_services(settings)
-    build_jwt_verifier(settings.auth.jwt, clock=services.clock)
+    build_jwt_verifier(settings.auth, clock=services.clock, required=False)
     s3 = settings.s3
     folder = f"{settings.key_prefix}/{FOLDER}"
     return Target(

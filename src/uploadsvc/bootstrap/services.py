@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from uploadsvc.bootstrap.secrets import build_receipts, secret_keys
 from uploadsvc.bootstrap.storage import (
@@ -24,11 +25,14 @@ from uploadsvc.services.request_signing import RequestSigner
 from uploadsvc.services.temporary_credentials import CredentialIssuer
 from uploadsvc.services.upload_tokens import UploadTokenIssuer
 from uploadsvc.services.uploads import Uploads
-from uploadsvc.settings import Settings
+from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.tokens.jwts import ACTION, DEMO, UPLOAD, ServiceTokens
 from uploadsvc.tokens.receipts import Receipts
 from uploadsvc.tokens.signed_ids import SignedIds
 from uploadsvc.tokens.signed_uuids import SignedUuids
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 Clock = Callable[[], datetime]
 """Returns the current time, aware."""
@@ -37,6 +41,26 @@ Clock = Callable[[], datetime]
 def utc_now() -> datetime:
     """Return the current time in UTC."""
     return datetime.now(UTC)
+
+
+def build_both(first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
+    """Return what both build, so that an operator learns of everything that is wrong at once.
+
+    Raises:
+        SettingsError: The errors of one or both.
+    """
+    errors = []
+    try:
+        built = first()
+    except SettingsError as error:
+        errors.append(error)
+    try:
+        other = second()
+    except SettingsError as error:
+        errors.append(error)
+    if errors:
+        raise SettingsError.together(errors)
+    return built, other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

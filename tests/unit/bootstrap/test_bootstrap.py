@@ -16,8 +16,9 @@ from starlette.datastructures import Headers
 from tests.support.receipt_keys import EC, ED25519, RSA, private_pem, public_pem
 
 from uploadsvc.app import create_app
+from uploadsvc.auth.authenticator import Authenticator
 from uploadsvc.auth.request import AuthRequest
-from uploadsvc.bootstrap.auth import build_authenticator
+from uploadsvc.bootstrap.auth import build_authenticator, build_jwt_verifier
 from uploadsvc.bootstrap.bucket import bucket_requirements
 from uploadsvc.bootstrap.secrets import build_receipts
 from uploadsvc.bootstrap.services import build_services, utc_now
@@ -67,6 +68,12 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
         return load_settings()
 
     return loaded
+
+
+def authenticator_of(settings: Settings) -> Authenticator:
+    """Return the authenticator of a service."""
+    jwts, _ = build_jwt_verifier(settings.auth, clock=utc_now, required=True)
+    return build_authenticator(settings, build_services(settings), jwts)
 
 
 def receipts_of(settings: Settings) -> Receipts:
@@ -366,7 +373,7 @@ def test_a_star_allows_an_api_key_every_policy(load: Callable[..., Settings]) ->
         {"name": "none", "sha256": "c" * 64, "policies": []},
     ]
     settings = load(AUTH__API_KEYS=json.dumps(keys))
-    made = build_authenticator(settings, build_services(settings))[0].api_keys
+    made = authenticator_of(settings).api_keys
     assert [key.policies for key in made] == [None, {"default"}, frozenset()]
     assert made[0].digest == b"\xaa" * 32
 
@@ -385,7 +392,7 @@ def test_pages_of_the_public_url_may_write(
 ) -> None:
     """A proxy may change Host. Origins are compared as browsers send them."""
     settings = load(PUBLIC_URL=public_url, CORS__ALLOW_ORIGINS="https://a.example")
-    made = build_authenticator(settings, build_services(settings))[0]
+    made = authenticator_of(settings)
     assert made.allowed_origins == named_origins([origin, "https://a.example"])
 
 
@@ -399,7 +406,7 @@ async def test_rules_for_tokens_come_from_the_settings(load: Callable[..., Setti
         AUTH__JWT__ALLOW_INTEGER_USER="true",
         AUTH__JWT__LEEWAY="120",
     )
-    jwts = build_authenticator(settings, build_services(settings))[0].jwts
+    jwts = authenticator_of(settings).jwts
     assert jwts is not None
     claims = {"client_id": "ios", "iss": ISSUER, "uid": 17, "exp": utc_now() - timedelta(seconds=100)}
     assert (await jwts.verify(jwt.encode(claims, SECRET))).user == "17"
@@ -557,7 +564,8 @@ async def test_one_clock_moves_everything(
     # A copy is not validated: the demo cannot be on beside JWTs.
     settings = load(POLICIES__DEFAULT__KEY="{date}/{uuid}").model_copy(update={"demo": True})
     services = build_services(settings, clock=clock)
-    authenticator, _ = build_authenticator(settings, services)
+    jwts, _ = build_jwt_verifier(settings.auth, clock=clock, required=True)
+    authenticator = build_authenticator(settings, services, jwts)
     alice = Principal(user="alice")
     request = UploadRequest(filename="a", size=5)
 
