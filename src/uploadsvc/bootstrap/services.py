@@ -162,7 +162,7 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
     )
     request_signer = RequestSigner(
         creator=creator,
-        uuids=SignedUuids(secrets),
+        uuids=SignedUuids(secrets, clock=clock),
         namespace=namespace,
         presigner=presigner,
         multipart=multipart,

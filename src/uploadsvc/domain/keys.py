@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from uploadsvc.domain.characters import STRAY_JOINER, is_unsafe
 from uploadsvc.domain.errors import Forbidden, InvalidKey, NotFound
@@ -18,6 +19,9 @@ MAX_KEY_BYTES = 1024
 MAX_USER_SEGMENT_BYTES = 255
 MAX_FILENAME_BYTES = 200
 """Leaves room for prefix, user and template within `MAX_KEY_BYTES`."""
+
+_CENTURY_END = 4_102_444_800_000
+"""2100-01-01T00:00:00Z in milliseconds."""
 
 _PLAIN_USER = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 _USER_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
@@ -166,6 +170,21 @@ def safe_filename(filename: str) -> str:
         # The cut can remove the mark of a base letter; the rest is still NFC.
         name = STRAY_JOINER.sub("_", stem + extension)
     return name or "file"
+
+
+def newest_first_uuid(now: datetime, random: str) -> str:
+    """Return a UUID for a new key, smaller than those of earlier milliseconds.
+
+    S3 lists objects in the order of their keys, so a listing begins with the newest. It is a version 8 UUID
+    (RFC 9562 section 5.8): 48 bits of the milliseconds that are left of this century, and 74 random bits.
+
+    Args:
+        now: The current time, aware.
+        random: 20 or more random hexadecimal digits.
+    """
+    left = max(0, _CENTURY_END - int(now.timestamp() * 1000))
+    time, variant = f"{left:012x}", "89ab"[int(random[0], 16) & 3]
+    return f"{time[:8]}-{time[8:]}-8{random[1:4]}-{variant}{random[4:7]}-{random[7:19]}"
 
 
 def file_extension(filename: str) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
-from uuid import uuid4
 
 from uploadsvc.domain import errors
+from uploadsvc.domain.keys import newest_first_uuid
 from uploadsvc.domain.plan import Plan, UploadRequest
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.principal import Principal
@@ -150,9 +150,12 @@ class UploadCreator:
         return grants
 
     def _plan(self, planner: Planner, caller: Principal, request: UploadRequest) -> Planned:
-        upload_uuid, unique = _two_uuids()
-        today = self._clock().date()
-        plan = planner.plan(request, user=caller.user, upload_uuid=upload_uuid, unique=unique, today=today)
+        # One random read for both.
+        digits, now = os.urandom(26).hex(), self._clock()
+        upload_uuid, unique = digits[:32], newest_first_uuid(now, digits[32:])
+        plan = planner.plan(
+            request, user=caller.user, upload_uuid=upload_uuid, unique=unique, today=now.date()
+        )
         return Planned(planner.policy.name, upload_uuid, plan)
 
     async def _begin(self, planned: Planned) -> Grant:
@@ -224,26 +227,15 @@ class UploadCreator:
                 that only a header can carry.
         """
         planner = self.policies.choose(caller, policy)
-        today = self._clock().date()
-        key, headers = planner.plan_bare(request, user=caller.user, unique=str(uuid4()), today=today)
+        now = self._clock()
+        unique = newest_first_uuid(now, os.urandom(10).hex())
+        key, headers = planner.plan_bare(request, user=caller.user, unique=unique, today=now.date())
         batch = await self._presigner.start(expires_in=planner.policy.expires_in)
         return batch.url("PUT", key, headers=headers), key
 
     async def _abort(self, grant: Grant) -> None:
         if grant.plan.method == "multipart":
             await self._multipart.abort(grant.plan.key, self._ids.verify(grant.id).upload_id)
-
-
-def _two_uuids() -> tuple[str, str]:
-    """Return the UUIDs of an upload, as hex, and of its key, with hyphens, from one random read."""
-    digits = os.urandom(32).hex()
-    upload, key = digits[:32], digits[32:]
-    # RFC 9562 section 5.4: version 4, variant 0b10.
-    variant, key_variant = "89ab"[int(upload[16], 16) & 3], "89ab"[int(key[16], 16) & 3]
-    return (
-        f"{upload[:12]}4{upload[13:16]}{variant}{upload[17:]}",
-        f"{key[:8]}-{key[8:12]}-4{key[13:16]}-{key_variant}{key[17:20]}-{key[20:]}",
-    )
 
 
 def _about(filename: str | None, error: errors.UploadsvcError) -> errors.UploadsvcError:

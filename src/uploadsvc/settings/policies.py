@@ -48,8 +48,8 @@ class PolicySettings(Section):
 
     key: str = "{uuid}/{filename}"
     """Key of new objects below the user's prefix: text with any of `{uuid}`, `{filename}`, `{ext}` (with its
-    dot), `{date}` (`2026/11/23`, UTC), `{policy}`. Listings are sorted by key:
-    `{date}/{uuid}/{filename}` sorts objects by day.
+    dot), `{date}` (`2026/11/23`, UTC), `{policy}`. Listings are sorted by key, and
+    `{uuid}` puts the newest first; `{date}/{uuid}/{filename}` groups objects by day.
     """
 
     client_keys: bool = False

@@ -5,10 +5,12 @@ proves that the key was made for an untracked upload, so that no tracked one can
 """
 
 import hmac
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Final
-from uuid import uuid4
 
+from uploadsvc.domain.keys import newest_first_uuid
 from uploadsvc.tokens.derived_keys import derive_key
 
 _TAG_CHARACTERS: Final = 12
@@ -19,14 +21,16 @@ class SignedUuids:
 
     Args:
         secrets: The secret keys: the first signs, all verify.
+        clock: Returns the current time, aware.
     """
 
-    def __init__(self, secrets: Sequence[bytes]) -> None:
+    def __init__(self, secrets: Sequence[bytes], *, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
         self._keys = [derive_key(secret, "unwatched") for secret in secrets]
 
     def issue(self, *, user: str, policy: str) -> str:
         """Return a new UUID."""
-        head = str(uuid4())[:-_TAG_CHARACTERS]
+        head = newest_first_uuid(self._clock(), os.urandom(10).hex())[:-_TAG_CHARACTERS]
         return head + _tag(self._keys[0], head, user, policy)
 
     def verify(self, text: str, *, user: str, policy: str) -> bool:

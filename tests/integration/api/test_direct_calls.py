@@ -196,6 +196,22 @@ async def test_plain_requests_take_the_hot_path_behind_a_prefix_too(apps: tuple[
     assert len(served) == 4
 
 
+async def test_the_newest_key_comes_first() -> None:
+    """By the service's own clock; S3 lists keys in their order."""
+    now = utc_now()
+
+    def clock() -> datetime:
+        nonlocal now
+        now += timedelta(milliseconds=1)
+        return now
+
+    async with service_client(SETTINGS, clock=clock) as client:
+        keys = [(await client.post("/v1/uploads", json={"size": 1})).json()["key"] for _ in range(20)]
+        bare = (await client.get("/uploads", params={"size": 1})).json()["url"]
+    assert sorted(keys, reverse=True) == keys
+    assert bare.partition("/uploads/")[2] < keys[-1].partition("uploads/")[2]
+
+
 async def test_middleware_that_was_added_sees_every_request() -> None:
     """A host may have wrapped the service to count or refuse requests."""
     seen = []

@@ -3,6 +3,8 @@
 import ntpath
 import posixpath
 import unicodedata
+from datetime import UTC, datetime
+from uuid import RFC_4122, UUID
 
 import pytest
 from hypothesis import assume, example, given
@@ -19,6 +21,7 @@ from uploadsvc.domain.keys import (
     check_key,
     encode_user,
     file_extension,
+    newest_first_uuid,
     safe_filename,
 )
 
@@ -428,3 +431,28 @@ def test_folders_meet_if_one_is_in_the_other() -> None:
     folders = [KeyArea((), open=True), KeyArea(("a",), open=True), KeyArea(("a", "b"), open=True)]
     assert all(one.meets(other) for one in folders for other in folders)
     assert not folders[1].meets(KeyArea(("ab",), open=True))
+
+
+@given(
+    st.lists(
+        st.datetimes(datetime(2020, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC)),  # noqa: DTZ001 - Hypothesis adds the time zone
+        min_size=2,
+        unique_by=lambda time: int(time.timestamp() * 1000),
+    ),
+    st.data(),
+)
+def test_a_listing_begins_with_the_newest(times: list[datetime], data: st.DataObject) -> None:
+    """By milliseconds, whatever the random digits are."""
+    digits = st.text("0123456789abcdef", min_size=20, max_size=20)
+    made = {time: newest_first_uuid(time, data.draw(digits)) for time in times}
+    assert sorted(times, key=made.__getitem__) == sorted(times, reverse=True)
+    for text in made.values():
+        # RFC 9562 sections 4.1 and 5.8.
+        assert (str(UUID(text)), UUID(text).version, UUID(text).variant) == (text, 8, RFC_4122)
+    assert made[times[0]] < "10000000-0000-4000-8000-000000000000", "before most keys of earlier releases"
+
+
+def test_after_this_century_keys_are_still_unique() -> None:
+    late = datetime(2150, 1, 1, tzinfo=UTC)
+    assert newest_first_uuid(late, "0" * 20) == "00000000-0000-8000-8000-000000000000"
+    assert newest_first_uuid(late, "f" * 20) != newest_first_uuid(late, "e" * 20)

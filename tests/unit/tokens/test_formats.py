@@ -109,5 +109,5 @@ def test_an_upload_id_stays_valid() -> None:
 
 
 def test_a_signed_uuid_stays_valid() -> None:
-    uuids = SignedUuids([SECRET])
+    uuids = SignedUuids([SECRET], clock=lambda: NOON)
     assert uuids.verify("7f9c24e5-2f4c-4a5e-9d53-c73e07d2c072", user="ann", policy="open")

@@ -51,8 +51,8 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
     ) -> ObjectPage:
         """List the objects under your key prefix, in the order of their keys.
 
-        With random keys, that is not the order of time. If the policy's keys begin with the date, list one
-        day with `prefix=2026/11/23/`.
+        By default, keys begin with a UUID that puts the newest object first. If the policy's keys begin with
+        the date, list one day with `prefix=2026/11/23/`.
         """
         page = await objects.list_page(caller, prefix=prefix or "", cursor=cursor, limit=limit or 100)
         return object_page(page)
