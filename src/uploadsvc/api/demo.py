@@ -18,6 +18,9 @@ DEMO_USERS: Final = ("alice", "bob")
 DEMO_TOKEN_SECONDS: Final = 12 * 3600
 DEMO_FILES: Final = ("demo.js", "demo.css")
 
+_FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+"""Headers by which a proxy shows that the request was not made on this machine."""
+
 _CLOSED: Final = (
     "The demo answers only this machine, at localhost, and others at the hosts in UPLOADSVC_DEMO_HOSTS."
 )
@@ -46,16 +49,20 @@ class Demo:
     async def check(self, request: Request) -> None:
         """Check the ``Host`` of a request, and without public hosts also its sender.
 
-        Any name can point at this machine (DNS rebinding), and any program can send any ``Host``.
+        Any name can point at this machine (DNS rebinding), and any program can send any ``Host``. A proxy on
+        this machine may send its own.
 
         Raises:
-            Forbidden: It is not.
+            Forbidden: The request may come from another machine, or was meant for another host.
         """
         sent = request.headers.getlist("host")
         host = host_name(sent[0]) if len(sent) == 1 else None
         if host is None or not (is_loopback(host) or host in self.hosts):
             raise Forbidden(_CLOSED, field="Host")
-        if not self.hosts and not (request.client and is_loopback(request.client.host)):
+        if self.hosts:
+            return
+        forwarded = any(name in request.headers for name in _FORWARDED)
+        if forwarded or not (request.client and is_loopback(request.client.host)):
             raise Forbidden(_CLOSED)
 
 

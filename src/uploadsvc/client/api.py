@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import httpx
 
+from uploadsvc.client import answers
 from uploadsvc.client.auth import Caller
 from uploadsvc.client.contact import Contact
 from uploadsvc.client.errors import (
@@ -23,6 +24,14 @@ from uploadsvc.client.text import text_type
 
 _COMPLETE_RETRIES: Final = 60
 """S3 may take minutes to assemble parts; the service answers 503 every few seconds meanwhile."""
+
+_METHODS: Final = {method: method for method in ("put", "post", "multipart")}
+
+_MAX_PARTS: Final = 10_000
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
+
+_UNUSABLE: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
+"""Raised by an answer that is not an uploadsvc's."""
 
 _USABLE_SHARE: Final = 0.95
 """Share of a URL's lifetime that is used: a request needs time to arrive."""
@@ -143,17 +152,18 @@ class UploadsApi:
         """
         answer = await self._call("POST", "/v1/uploads", request)
         try:
-            body = answer.json()
+            body = answers.json_object(answer)
+            method = _METHODS[body["method"]]
             return Grant(
-                id=body["id"],
-                method=body["method"],
-                url=body.get("url", ""),
-                headers=body.get("headers", {}),
-                fields=body.get("fields", {}),
-                layout=_layout(body, size),
-                parts=_parts(body, answer),
+                id=answers.path_segment(body["id"]),
+                method=method,
+                url="" if method == "multipart" else answers.web_url(body["url"]),
+                headers=answers.headers(body["headers"]) if method == "put" else {},
+                fields=answers.texts(body["fields"]) if method == "post" else {},
+                layout=_layout(body, size, new=True),
+                parts=_parts(body, answer) if method == "multipart" else {},
             )
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except _UNUSABLE as error:
             raise unexpected_answer(error) from None
 
     async def state(self, upload_id: str, size: int) -> State:
@@ -164,10 +174,13 @@ class UploadsApi:
         """
         answer = await self._call("GET", f"/v1/uploads/{upload_id}")
         try:
-            body = answer.json()
-            arrived = {part["part_number"]: part["size"] for part in body["parts"] or ()}
-            return State(status=body["status"], layout=_layout(body, size), arrived=arrived)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            body = answers.json_object(answer)
+            arrived = {
+                answers.number(part["part_number"]): answers.number(part["size"])
+                for part in body["parts"] or ()
+            }
+            return State(status=answers.text(body["status"]), layout=_layout(body, size), arrived=arrived)
+        except _UNUSABLE as error:
             raise unexpected_answer(error) from None
 
     async def sign(
@@ -181,8 +194,8 @@ class UploadsApi:
         request = {"part_numbers": list(numbers), "checksums": checksums}
         answer = await self._call("POST", f"/v1/uploads/{upload_id}/parts", request)
         try:
-            return _parts(answer.json(), answer)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            return _parts(answers.json_object(answer), answer)
+        except _UNUSABLE as error:
             raise unexpected_answer(error) from None
 
     async def complete(self, upload_id: str) -> Stored:
@@ -195,12 +208,15 @@ class UploadsApi:
         path = f"/v1/uploads/{upload_id}/complete"
         answer = await self._call("POST", path, retries=replace(self.retries, limit=limit, max_delay=5.0))
         try:
-            body = answer.json()
+            body = answers.json_object(answer)
             found = body["object"]
             return Stored(
-                key=found["key"], size=found["size"], etag=found["etag"], receipt=str(body["receipt"])
+                key=answers.text(found["key"]),
+                size=answers.number(found["size"]),
+                etag=answers.text(found["etag"]),
+                receipt=answers.text(body["receipt"]),
             )
-        except (ValueError, TypeError, KeyError) as error:
+        except _UNUSABLE as error:
             raise unexpected_answer(error) from None
 
     async def takes_keys(self, policy: str | None) -> bool:
@@ -214,9 +230,9 @@ class UploadsApi:
         """
         answer = await self._call("GET", "/v1/policies")
         try:
-            policies = answer.json()["policies"]
+            policies = answers.json_object(answer)["policies"]
             return any(one["client_keys"] for one in policies if one["name"] == (policy or "default"))
-        except (ValueError, TypeError, KeyError) as error:
+        except _UNUSABLE as error:
             raise unexpected_answer(error) from None
 
     async def abort(self, upload_id: str) -> None:
@@ -257,10 +273,16 @@ class UploadsApi:
             await attempts.failed(problem)
 
 
-def _layout(body: Mapping[str, Any], size: int) -> Layout | None:
-    if body["method"] != "multipart" or body["part_size"] is None:
+def _layout(body: Mapping[str, Any], size: int, *, new: bool = False) -> Layout | None:
+    if body["method"] != "multipart" or (body["part_size"] is None and not new):
         return None
-    return Layout(size=size, part_size=body["part_size"], part_count=body["part_count"])
+    part_size, part_count = answers.number(body["part_size"]), answers.number(body["part_count"])
+    # The file of an earlier upload may have changed. An empty file has one empty part.
+    good = not new or part_count == max(1, -(-size // max(1, part_size)))
+    if part_size == 0 or not 1 <= part_count <= _MAX_PARTS or not good:
+        message = "parts that do not make up the file"
+        raise ValueError(message)
+    return Layout(size=size, part_size=part_size, part_count=part_count)
 
 
 def _parts(body: Mapping[str, Any], answer: httpx.Response) -> dict[int, SignedPart]:
@@ -271,7 +293,11 @@ def _parts(body: Mapping[str, Any], answer: httpx.Response) -> dict[int, SignedP
     life = (datetime.fromisoformat(body["expires_at"]) - now).total_seconds()
     usable_until = asyncio.get_running_loop().time() + life * _USABLE_SHARE
     return {
-        part["part_number"]: SignedPart(url=part["url"], headers=part["headers"], usable_until=usable_until)
+        answers.number(part["part_number"]): SignedPart(
+            url=answers.web_url(part["url"]),
+            headers=answers.headers(part["headers"]),
+            usable_until=usable_until,
+        )
         for part in listed
     }
 

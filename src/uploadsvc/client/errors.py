@@ -9,8 +9,11 @@ from typing import Any, Final
 
 import httpx
 
+from uploadsvc.client.answers import json_object
+
 _S3_CODE: Final = re.compile(r"<Code>([A-Za-z0-9._-]{1,100})</Code>")
 _S3_MESSAGE: Final = re.compile(r"<Message>([^<]{1,500})</Message>")
+_SIGNED: Final = re.compile(r"X-Amz-[A-Za-z0-9-]+(?:=|%3d)[^&\s]*", re.IGNORECASE)
 
 # A busy or restarting server, or two calls in conflict: the request itself is fine.
 _TRANSIENT_STATUSES: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
@@ -87,9 +90,9 @@ class Lost(Transient):
 def service_problem(answer: httpx.Response) -> UploadProblem:
     """Return the problem (RFC 9457) in a response of the service, or one made from its status."""
     try:
-        body = answer.json()
+        body = json_object(answer)
         code, detail = str(body["code"]), str(body["detail"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, KeyError):
         code, detail = "unexpected_answer", _foreign(answer)
     busy = answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR and code not in _LASTING_CODES
     if busy or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
@@ -113,10 +116,13 @@ def _foreign(answer: httpx.Response) -> str:
 
 
 def s3_problem(answer: httpx.Response) -> UploadProblem:
-    """Return the problem for an error response of S3. It leaves out the URL, which is a credential."""
+    """Return the problem for an error response of S3.
+
+    It leaves out the URL, which is a credential, and what a store's message repeats of it.
+    """
     code, message = _S3_CODE.search(answer.text), _S3_MESSAGE.search(answer.text)
     named = f" {code[1]}" if code else ""
-    said = f": {message[1]}" if message else ""
+    said = f": {_SIGNED.sub('[redacted]', message[1])}" if message else ""
     detail = f"S3 answered {answer.status_code}{named}{said}"
     if answer.status_code in _TRANSIENT_STATUSES or (code and code[1] in _TRANSIENT_S3_CODES):
         return Transient("s3_unavailable", detail, retry_after=_retry_after(answer.headers))

@@ -1,6 +1,7 @@
 """Keys that ``uploadsvc dev`` keeps between runs."""
 
 import json
+import os
 import secrets
 from pathlib import Path
 
@@ -21,13 +22,25 @@ def load_keys(directory: Path) -> tuple[str, Credentials]:
         return keys["secret_key"], Credentials(
             access_key_id=keys["access_key_id"], secret_access_key=keys["secret_access_key"]
         )
-    except (FileNotFoundError, ValueError, KeyError):
-        directory.mkdir(parents=True, exist_ok=True)
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        # Stored objects lie below it too.
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         keys = {
             "secret_key": secrets.token_urlsafe(32),
             "access_key_id": "DEV" + secrets.token_hex(8).upper(),
             "secret_access_key": secrets.token_urlsafe(30),
         }
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(keys), encoding="utf-8")
+        write_private(path, json.dumps(keys))
         return load_keys(directory)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, in place of any other of this name.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    # A new file: open() does not change the mode of an existing one.
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import json
-import os
 import random
 import shutil
 import socket
@@ -11,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from uploadsvc.dev.state import write_private
 from uploadsvc.domain.credentials import Credentials
 
 _SERVERS: Final = ("master", "volume", "filer", "s3", "admin")
@@ -128,10 +128,7 @@ def write_identities(path: Path, identities: Mapping[str, Credentials]) -> None:
             for name, key in identities.items()
         ]
     }
-    # A new file: open() does not change the mode of an existing one.
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(content, file, indent=2)
+    write_private(path, json.dumps(content, indent=2))
 
 
 def forget_last_start(data: Path) -> None:

@@ -18,7 +18,7 @@ NO_END: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 def verify(claims: UploadClaims, stored: StoredObject, *, guessed_types: AbstractSet[str]) -> Checksum | None:
-    """Check size, content type and checksum, and return the checksum that S3 confirms, if any.
+    """Check size, type, encoding and checksum, and return the checksum that S3 confirms, if any.
 
     Args:
         claims: The upload.
@@ -39,9 +39,9 @@ def verify(claims: UploadClaims, stored: StoredObject, *, guessed_types: Abstrac
     if stored_type != signed_type and not (is_open and not media_types.is_active(stored_type)):
         detail = "S3 has a different content type than the upload was created with."
         raise VerificationFailed(detail, field="content_type")
-    # Not every store returns it.
+    # Not every store returns it. A client can send one that was not signed, and S3 keeps it.
     stored_encoding = stored.content_encoding or claims.content_encoding
-    if claims.content_encoding and stored_encoding.lower() != claims.content_encoding:
+    if stored_encoding.lower() != claims.content_encoding:
         detail = "S3 has a different content encoding than the upload was created with."
         raise VerificationFailed(detail, field="content_encoding")
     if claims.checksum is None:

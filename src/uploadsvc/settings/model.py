@@ -26,6 +26,9 @@ from uploadsvc.settings.types import (
 from uploadsvc.settings.web import CorsSettings, Hosts
 from uploadsvc.tokens.derived_keys import MIN_SECRET_BYTES
 
+DEMO_SECRET: Final = "a-key-for-the-demo-alone-never-in-production"  # noqa: S105 - public
+"""The secret key in docker-compose.yml."""
+
 MAX_TOKEN_SECONDS: Final = 86_400
 MAX_PREFIX_BYTES: Final = 256
 
@@ -246,10 +249,16 @@ class Settings(Section):
         if self.secret_key and self.secret_keys:
             raise SettingsError(("secret_keys",), "set this or UPLOADSVC_SECRET_KEY, not both")
         for key in self.secret_keys:
-            _check_length(("secret_keys",), key)
+            self._check_secret(("secret_keys",), key)
         if self.secret_key:
-            _check_length(("secret_key",), self.secret_key)
+            self._check_secret(("secret_key",), self.secret_key)
         return self
+
+    def _check_secret(self, path: tuple[str, ...], secret: SecretStr) -> None:
+        _check_length(path, secret)
+        if not self.demo and secret.get_secret_value() == DEMO_SECRET:
+            message = "is the demo's, with which anyone could make ids and tokens; create your own"
+            raise SettingsError(path, message)
 
     @check
     def _check_receipt_secret(self) -> Self:

@@ -5,8 +5,10 @@ import signal
 from pathlib import Path
 
 import pytest
+from tests.support.fault_proxy import Answer
 from tests.support.processes import program
 from tests.support.service import token_for
+from tests.support.stubs import Canned, stub_s3
 from tests.support.terminal import API_KEY, MIB, Terminal
 from typer.testing import CliRunner
 
@@ -122,6 +124,17 @@ async def test_what_answers_is_no_uploadsvc(term: Terminal) -> None:
     detail = done.lines[0]["problem"]["detail"]
     assert "This is not an uploadsvc" in detail
     assert "as S3 does. --url takes the address of the service" in detail
+
+
+@pytest.mark.parametrize("line", ["line", "proxy"], ids=["service", "S3"])
+async def test_a_redirect_is_not_followed(term: Terminal, line: str) -> None:
+    """It could take the token, or the file, to another host."""
+    async with stub_s3(Canned(status=200)) as elsewhere:
+        moved = Answer(status=307, headers={"Location": f"{elsewhere.endpoint_url}/v1/uploads"})
+        getattr(term, line).rule = lambda _: moved
+        done = await term.run("--json", "--retries", 0, term.file(10))
+    assert (done.status, elsewhere.requests) == (1, [])
+    assert "answered 307" in done.lines[0]["problem"]["detail"]
 
 
 async def test_a_service_that_is_not_there(term: Terminal) -> None:

@@ -107,6 +107,17 @@ async def test_a_compressed_file_is_stored_as_such(
         assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "content_encoding")
 
 
+async def test_an_encoding_that_was_not_asked_for_is_not_verified(
+    api: httpx.AsyncClient, http: httpx.AsyncClient
+) -> None:
+    """S3 takes and keeps it, because only headers that are signed must match."""
+    upload = await create(api, filename="a.txt", size=len(CONTENT))
+    assert (await put(http, upload, CONTENT, headers={"Content-Encoding": "br"})).status_code == 200
+    answer = await api.post(f"/v1/uploads/{upload['id']}/complete")
+    assert (answer.status_code, answer.json()["code"]) == (422, "verification_failed")
+    assert answer.json()["errors"][0]["field"] == "content_encoding"
+
+
 @pytest.mark.parametrize(("first", "second"), [("r/s", "r"), ("r/s/t", "r/s")])
 async def test_a_key_that_is_a_folder_of_others_is_named(
     api: httpx.AsyncClient, http: httpx.AsyncClient, s3: S3Server, first: str, second: str

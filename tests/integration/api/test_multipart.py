@@ -320,6 +320,17 @@ async def test_an_id_of_a_listing_can_only_abort(api: httpx.AsyncClient) -> None
     path = f"/v1/uploads/{listed['id']}"
     state = (await api.get(path)).json()
     assert (state["status"], len(state["parts"]), state["part_size"]) == ("uploading", 1, None)
+    # It tells neither sizes nor policy, so nothing could be enforced.
+    for action, body in (("parts", {"part_numbers": [1]}), ("complete", {})):
+        answer = await api.post(f"{path}/{action}", json=body)
+        assert_problem(answer, "method_not_available", "id")
+    companion = f"/uppy/s3/multipart/{listed['id']}"
+    for tail in ("/1", "/batch"):
+        answer = await api.get(companion + tail, params={"key": listed["key"], "partNumbers": "1"})
+        assert answer.json()["error"] == "method_not_available"
+    sent = {"parts": [{"PartNumber": 1, "ETag": "e"}]}
+    answer = await api.post(f"{companion}/complete", params={"key": listed["key"]}, json=sent)
+    assert answer.json()["error"] == "method_not_available"
     assert (await api.post(f"{upload['path']}/complete")).status_code == 200
     assert (await api.get(path)).json()["status"] == "aborted"
     assert (await api.delete(path)).status_code == 204

@@ -68,9 +68,10 @@ async def refused(verifier: JwksVerifier, token: str) -> str:
 
 
 async def unavailable(verifier: JwksVerifier, token: str) -> int:
-    """Return the seconds of ``Retry-After``."""
-    with pytest.raises(IdentityProviderUnavailable) as caught:
-        await verifier.verify(token)
+    """Return the seconds of ``Retry-After``; fail if there is no answer."""
+    async with asyncio.timeout(20):
+        with pytest.raises(IdentityProviderUnavailable) as caught:
+            await verifier.verify(token)
     return caught.value.retry_after
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -397,31 +397,53 @@ async def test_a_store_that_ignores_the_prefix_reveals_no_other_users(stage: Sta
     assert page["cursor"] is None
 
 
-async def test_slow_assemblies_leave_connections_to_other_calls(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """They have connections of their own. One above the limit is refused."""
-    monkeypatch.setattr(multipart_storage, "PATIENCE", 0.1)
+def begun_each() -> Callable[[], Awaitable[Canned]]:
+    """Return an answer to creations, with another id each time."""
     ids = count()
 
     async def begun() -> Canned:
         return replace(BEGUN, body=BEGUN.body.replace("U-1", f"U-{next(ids)}"))
 
-    stage.script |= {"create": [begun], "complete": [None], "uploads": [unfinished()]}
+    return begun
+
+
+async def test_assemblies_that_never_end_leave_connections_to_other_calls(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """500 of them: they have connections of their own, and one above the limit is refused."""
+    monkeypatch.setattr(multipart_storage, "PATIENCE", 0.1)
+    stage.script |= {"complete": [None], "uploads": [unfinished()], "head": [stored(None)]}
+    stage.script["create"] = [begun_each()]
     refusals = []
-    for _ in range(5):
-        addresses = [(await stage.upload())[0] for _ in range(40)]
+    for _ in range(10):
+        addresses = [(await stage.upload())[0] for _ in range(50)]
         told = await asyncio.gather(*(stage.api.post(f"{upload}/complete") for upload in addresses))
         for answer in told:
             assert_problem(answer, "storage_unavailable")
             assert int(answer.headers["retry-after"]) > 0
             refusals += ["Too many" in answer.text]
-    assert sum(refusals) == 200 - multipart_storage.MAX_ASSEMBLING
+    assert sum(refusals) == 500 - multipart_storage.MAX_ASSEMBLING
     assert len(stage.asked("complete")) == ASSEMBLIES < CONNECTIONS
-    others = await asyncio.gather(*(stage.api.get("/v1/uploads") for _ in range(CONNECTIONS)))
-    assert {answer.status_code for answer in others} == {200}
-    assert (await stage.api.get(addresses[0])).json()["status"] == "uploading"
+    for path in ("/v1/uploads", "/v1/object?key=uploads/alice/film.mp4", addresses[0]):
+        others = await asyncio.gather(*(stage.api.get(path) for _ in range(CONNECTIONS)))
+        assert {answer.status_code for answer in others} == {200}
+    assert len(stage.asked("head")) == CONNECTIONS
     await stage.upload()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_an_assembly_that_never_ends_is_given_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another can have its place then."""
+    monkeypatch.setattr(multipart_storage, "ASSEMBLY_DEADLINE", 0.3)
+    monkeypatch.setattr(multipart_storage, "MAX_ASSEMBLING", 1)
+    stage.script["create"] = [begun_each()]
+    (one, _), (other, claims) = await stage.upload(), await stage.upload()
+    stage.script |= {"complete": [None, DONE], "head": [stored(claims.upload_uuid)]}
+    assert "still assembling" in (await stage.api.post(f"{one}/complete")).text
+    assert "Too many" in (await stage.api.post(f"{other}/complete")).text
+    await asyncio.wait(assembling())
+    assert (await stage.api.post(f"{other}/complete")).status_code == 200
+    assert len(stage.asked("complete")) == 2
 
 
 async def rounds_during(call: Coroutine[Any, Any, httpx.Response]) -> int:

@@ -224,6 +224,23 @@ async def test_a_missing_or_repeated_host_gets_no_token(demo: httpx.AsyncClient,
     assert_problem(await demo.send(request), "forbidden", "Host")
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        *({"X-Forwarded-For": "203.0.113.9"}, {"X-Forwarded-Host": "demo.example.com"}),
+        *({"Forwarded": "for=203.0.113.9"}, {"X-Real-IP": "203.0.113.9"}, {"Via": "1.1 proxy"}),
+    ],
+    ids=str,
+)
+async def test_a_proxy_on_this_machine_gets_no_token(demo: httpx.AsyncClient, header: dict[str, str]) -> None:
+    """It may send a ``Host`` of its own, for anyone on the internet."""
+    for path in DEMO_PATHS:
+        assert_problem(await demo.get(path, headers=header), "forbidden")
+    async with demo_client(demo_hosts="demo.example.com") as client:
+        answer = await client.get("/demo/users", headers={**header, "Host": "demo.example.com"})
+        assert answer.status_code == 200
+
+
 @pytest.mark.parametrize("peer", ["10.0.0.7", "2001:db8::1", "::ffff:10.0.0.7"])
 async def test_another_machine_gets_no_token(peer: str) -> None:
     """Whatever ``Host`` it sends, unless the settings name hosts for other machines."""

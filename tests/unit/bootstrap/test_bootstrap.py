@@ -28,6 +28,7 @@ from uploadsvc.domain.origins import named_origins
 from uploadsvc.domain.plan import UploadRequest
 from uploadsvc.domain.principal import Principal
 from uploadsvc.settings import Settings, SettingsError, load_settings
+from uploadsvc.settings.model import DEMO_SECRET
 from uploadsvc.tokens.derived_keys import derive_key
 from uploadsvc.tokens.receipts import Receipts
 
@@ -174,6 +175,8 @@ def receipts_of(settings: Settings) -> Receipts:
         ({"SECRET_KEY": None}, "SECRET_KEY", "32 random bytes or more"),
         ({"SECRET_KEY": SHORT}, "SECRET_KEY", "has 15 bytes"),
         ({"SECRET_KEYS": json.dumps([SECRET])}, "SECRET_KEYS", "not both"),
+        ({"SECRET_KEY": DEMO_SECRET}, "SECRET_KEY", "is the demo's"),
+        ({"SECRET_KEY": None, "SECRET_KEYS": json.dumps([SECRET, DEMO_SECRET])}, "SECRET_KEYS", "the demo's"),
         ({"SECRET_KEY": None, "SECRET_KEYS": json.dumps([SECRET, SHORT])}, "SECRET_KEYS", "has 15 bytes"),
         ({"RECEIPTS__SECRET": SHORT}, "RECEIPTS__SECRET", "has 15 bytes"),
         ({"RECEIPTS__PRIVATE_KEY": SECRET}, "RECEIPTS__PRIVATE_KEY", "not a PEM private key"),

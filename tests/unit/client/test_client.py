@@ -13,9 +13,16 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.progress import Progress
 
-from uploadsvc.client.api import Layout
-from uploadsvc.client.display import Bars, _speed_column, plain
-from uploadsvc.client.errors import Refused, Retries, Transient, s3_problem, service_problem
+from uploadsvc.client.api import Layout, Stored
+from uploadsvc.client.display import Bars, _speed_column, display_for, plain
+from uploadsvc.client.errors import (
+    Refused,
+    Retries,
+    Transient,
+    UploadProblem,
+    s3_problem,
+    service_problem,
+)
 from uploadsvc.client.file import Fingerprint, open_file
 from uploadsvc.client.resume import ResumeStore, SavedUpload, default_directory, state_name
 from uploadsvc.domain.parts import MAX_PART_SIZE, MAX_PARTS, cut
@@ -90,6 +97,7 @@ def test_a_state_is_whole_and_private(tmp_path: Path) -> None:
     assert resume.find("a.json") is None
     resume.save("a.json", REMEMBERED)
     assert resume.find("a.json") == REMEMBERED
+    assert (tmp_path / "uploads").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "uploads" / "a.json").stat().st_mode & 0o777 == 0o600
     with pytest.raises(TypeError):
         resume.save("a.json", SavedUpload(url="", id=object(), fingerprint=REMEMBERED.fingerprint))  # type: ignore[arg-type]
@@ -152,6 +160,21 @@ def test_a_terminal_is_shown_what_it_does_not_obey(text: str) -> None:
     shown = plain(text)
     assert shown.isprintable() or not shown
     shown.encode()
+
+
+@pytest.mark.parametrize("bars", [False, True])
+def test_no_line_moves_the_cursor(capsys: pytest.CaptureFixture[str], *, bars: bool) -> None:
+    """A file's name, a key, or the words of a server."""
+    hostile = "\x1b]0;pwned\x07\x1b[2J\u202e\x9b31m"
+    display = display_for(as_json=False, bars=bars)
+    display.stored(hostile, Stored(key=hostile, size=1, etag="e", receipt="r"))
+    display.failed(hostile, UploadProblem("code", hostile))
+    display.tell(hostile)
+    display.file(hostile, 1).say(hostile)
+    printed = capsys.readouterr()
+    for text in (printed.out, printed.err):
+        assert "pwned" in text
+        assert all(line.isprintable() for line in text.splitlines())
 
 
 def test_bars_show_what_is_there_and_what_is_sent() -> None:

@@ -13,6 +13,7 @@ from tests.support.servers import ROOT
 from uploadsvc.app import create_app
 from uploadsvc.server.runner import GRACE_SECONDS
 from uploadsvc.settings import load_settings
+from uploadsvc.settings.model import DEMO_SECRET
 
 COMPOSE: Final[dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -179,3 +180,8 @@ async def test_compose_s_settings_make_the_demo(monkeypatch: pytest.MonkeyPatch)
         upload = (await client.post("/v1/uploads", json=asked, headers=bearer)).json()
     assert upload["url"].startswith("http://localhost:4566/uploadsvc-demo/uploads/alice/")
     assert "127.0.0.1:4566:4566" in COMPOSE["localstack"]["ports"]
+
+
+def test_the_public_secret_key_is_known_to_the_service() -> None:
+    """It refuses that key outside demo mode."""
+    assert COMPOSE["uploadsvc"]["environment"]["UPLOADSVC_SECRET_KEY"] == DEMO_SECRET

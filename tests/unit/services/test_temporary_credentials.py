@@ -62,3 +62,16 @@ async def test_no_session_is_longer_than_the_callers_credential(left: float, tol
     with pytest.raises(Forbidden, match=f"at least 900 seconds, and your own credential ends in {told};"):
         await issuer_of(sts).credentials(caller)
     assert sts.asked == []
+
+
+@pytest.mark.parametrize(
+    "caller",
+    [Principal(user="ann", kind="upload_token"), Principal(user="ann", policies=frozenset({"default"}))],
+    ids=["upload token", "some policies"],
+)
+async def test_a_limited_credential_gets_no_session(caller: Principal) -> None:
+    """Policies do not limit a session."""
+    sts = Sessions()
+    with pytest.raises(Forbidden, match="limited"):
+        await issuer_of(sts).credentials(caller)
+    assert sts.asked == []

@@ -9,6 +9,7 @@ from tests.support.claims import CLAIMS
 from tests.support.fakes import BUCKET, NOON, FakeBucket
 
 from uploadsvc.domain.errors import (
+    Forbidden,
     NotFound,
     StillAssembling,
     StorageUnavailable,
@@ -19,6 +20,7 @@ from uploadsvc.domain.parts import MIB
 from uploadsvc.domain.plan import UploadRequest
 from uploadsvc.domain.policy import Policy
 from uploadsvc.domain.principal import Principal
+from uploadsvc.tokens.signed_ids import listed_claims
 
 ANN = Principal(user="ann")
 
@@ -130,3 +132,15 @@ async def test_an_id_for_another_bucket_is_not_found(bucket: FakeBucket) -> None
     assert (await bucket.uploads.status(ANN, bucket.ids.sign(claims))).status == "pending"
     with pytest.raises(NotFound, match=r"^There is no such upload\.$"):
         await bucket.uploads.status(ANN, bucket.ids.sign(replace(claims, bucket="another-bucket")))
+
+
+async def test_a_credential_for_other_policies_cannot_use_an_upload(bucket: FakeBucket) -> None:
+    """Nor one that was found in a listing, which does not tell its policy."""
+    upload_id = await stored_upload(bucket)
+    listed = bucket.ids.sign(listed_claims(BUCKET, "uploads/ann/film.mp4", "U-1", CLAIMS.expires_at))
+    narrow = Principal(user="ann", policies=frozenset({"avatars"}))
+    for one in (upload_id, listed):
+        for call in (bucket.uploads.status, bucket.uploads.complete, bucket.uploads.delete):
+            with pytest.raises(Forbidden):
+                await call(narrow, one)
+    assert bucket.storage.calls == 0

@@ -1,5 +1,6 @@
 """Which objects are verified, how long they can be replaced, and which receipts are the same."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -48,6 +49,31 @@ def test_another_checksum_than_the_promised_is_not_verified() -> None:
     other = Checksum("crc32", "AAAAAQ==")
     with pytest.raises(VerificationFailed, match="different crc32"):
         verify(CLAIMS, replace(STORED, checksums=(other,)), guessed_types=frozenset())
+
+
+@pytest.mark.parametrize(
+    ("stored", "field"),
+    [
+        ({"size": CLAIMS.min_size - 1}, "size"),
+        ({"size": CLAIMS.max_size + 1}, "size"),
+        ({"content_type": "image/png"}, "content_type"),
+        ({"content_type": "text/html"}, "content_type"),
+        ({"content_encoding": "gzip"}, "content_encoding"),
+    ],
+    ids=str,
+)
+def test_an_object_that_was_not_promised_is_not_verified(stored: dict[str, Any], field: str) -> None:
+    """Nor one with an encoding that the client added: S3 keeps headers that were not signed."""
+    with pytest.raises(VerificationFailed) as refused:
+        verify(CLAIMS, replace(STORED, **stored), guessed_types=frozenset())
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize(("kept", "verified"), [("GZIP", True), (None, True), ("br", False)])
+def test_a_signed_encoding_is_compared_if_the_store_returns_one(kept: str | None, *, verified: bool) -> None:
+    claims, stored = replace(CLAIMS, content_encoding="gzip"), replace(STORED, content_encoding=kept)
+    with nullcontext() if verified else pytest.raises(VerificationFailed, match="content encoding"):
+        verify(claims, stored, guessed_types=frozenset())
 
 
 def test_a_put_that_s3_guards_can_be_replaced_once_it_is_deleted() -> None:
