@@ -1,12 +1,13 @@
 """Servers under test: each a process on a core of its own, on a free port of 127.0.0.1."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,7 @@ KEY: Final = Credentials(access_key_id="AKIABENCH0000000000", secret_access_key=
 SECRET: Final = "the benchmark's own secret, of 32 bytes or more"  # noqa: S105 - made up
 
 _ROOT: Final = Path(__file__).parents[1]
-_START_SECONDS: Final = 30.0
+_START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 30.0
 
 Environment = Mapping[str, str]
@@ -83,13 +84,20 @@ def running(
     # Appended to, so that it can be emptied while it is written.
     with log.open("ab") as output, on(cores):
         process = subprocess.Popen(  # noqa: S603 - our own
-            command, cwd=_ROOT, env={**every, **environment}, stdout=output, stderr=output
+            command,
+            cwd=_ROOT,
+            env={**every, **environment},
+            stdout=output,
+            stderr=output,
+            # The node that PyPI has is a script that starts Node.js; both must end.
+            start_new_session=True,
         )
     try:
         _wait(process, port, log)
         yield Server(port=port, pid=process.pid, log=log)
     finally:
-        process.terminate()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait(_STOP_SECONDS)
 
 

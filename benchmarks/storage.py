@@ -84,6 +84,12 @@ def upload(server: Server) -> list[Stored]:
     return stored
 
 
+async def create_bucket(endpoint_url: str) -> None:
+    """Create the bucket of the benchmarks."""
+    async with client(endpoint_url) as s3:
+        await s3.create_bucket(Bucket=BUCKET)
+
+
 async def fill(endpoint_url: str) -> None:
     """Give the collector a page of objects."""
     numbers = iter(range(PAGE))
