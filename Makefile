@@ -6,6 +6,8 @@ LOCALSTACK_VENV := .venv-localstack
 CLIENTS_VENV := .venv-clients
 CLIENTS_MODULES := tests/e2e/clients/node_modules
 UPLOADERS_MODULES := tests/e2e/uploaders/node_modules
+BENCH_VENV := .venv-bench
+PEERS_MODULES := benchmarks/peers/node_modules
 NPM := PATH="$(CURDIR)/$(CLIENTS_VENV)/bin:$$PATH" npm --prefix
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
 # Install a lock file, and show its packages in a terminal: $(call install,environment,lock file)
@@ -22,7 +24,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no
 	--no-emit-index-url --no-emit-find-links $(LOCK_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-unit test-integration test-e2e check fix openapi docs bench web lock clean
+.PHONY: help dev test test-unit test-integration test-e2e check fix openapi docs bench bench-quick web lock clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,10 +63,13 @@ web: $(CLIENTS_MODULES)/.ready  ## Regenerate uploadsvc.d.ts from the types in u
 docs: $(VENV)/.dev  ## Regenerate the tables of docs/settings.md and docs/providers.md.
 	$(VENV)/bin/python -m tools.settings_reference docs
 
-bench: $(VENV)/.test  ## Benchmark the signer and the terminal client against others, and the signing of parts.
-	$(VENV)/bin/python -m benchmarks.signing
+bench: $(VENV)/.test $(PEERS_MODULES)/.ready $(BENCH_VENV)/.ready  ## Benchmark everything against its peers in 10 minutes; write benchmarks/RESULTS.md.
+	PATH="$(CURDIR)/$(CLIENTS_VENV)/bin:$$PATH" $(VENV)/bin/python -m benchmarks $(ARGS)
+	$(BENCH_VENV)/bin/python -m benchmarks.plot
 	$(VENV)/bin/python -m benchmarks.parts
-	$(VENV)/bin/python -m benchmarks.uploading $(ARGS)
+
+bench-quick: $(VENV)/.test  ## Compare the ratios with those of benchmarks/RESULTS.md, in about a minute.
+	$(VENV)/bin/python -m benchmarks --quick $(ARGS)
 
 lock: $(VENV)/.test $(CLIENTS_VENV)/.ready  ## Regenerate the lock files (LOCK_FLAGS=--upgrade for newer releases).
 	$(COMPILE) pyproject.toml locks/build.in --extra dev --group test -o locks/test.txt
@@ -73,12 +78,14 @@ lock: $(VENV)/.test $(CLIENTS_VENV)/.ready  ## Regenerate the lock files (LOCK_F
 	$(COMPILE) locks/build.in -c locks/test.txt -o locks/build.txt
 	$(COMPILE) locks/localstack.in -o locks/localstack.txt
 	$(COMPILE) locks/clients.in -o locks/clients.txt
+	$(COMPILE) locks/bench.in -o locks/bench.txt
 	$(NPM) tests/e2e/clients install --package-lock-only
 	$(NPM) tests/e2e/uploaders install --package-lock-only
+	$(NPM) benchmarks/peers install --package-lock-only
 
 clean:  ## Remove the environments, the caches and the embedded S3's data.
-	rm -rf $(VENV) $(LOCALSTACK_VENV) $(CLIENTS_VENV) $(CLIENTS_MODULES) $(UPLOADERS_MODULES) tests/e2e/uploaders/*/node_modules \
-		.uploadsvc .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(LOCALSTACK_VENV) $(CLIENTS_VENV) $(BENCH_VENV) $(CLIENTS_MODULES) $(UPLOADERS_MODULES) tests/e2e/uploaders/*/node_modules \
+		$(PEERS_MODULES) .uploadsvc .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "uploadsvc needs Python 3.11 or newer; this is %s. Try: make PYTHON=python3.12 ..." % sys.version.split()[0])'
@@ -117,4 +124,15 @@ $(CLIENTS_MODULES)/.ready: tests/e2e/clients/package-lock.json tests/e2e/clients
 $(UPLOADERS_MODULES)/.ready: tests/e2e/uploaders/package-lock.json tests/e2e/uploaders/package.json $(CLIENTS_VENV)/.ready
 	@echo "Installing the uploaders that are tested against the service ..."
 	@$(NPM) tests/e2e/uploaders ci --loglevel=error >/dev/null
+	@touch $@
+
+$(PEERS_MODULES)/.ready: benchmarks/peers/package-lock.json benchmarks/peers/package.json $(CLIENTS_VENV)/.ready
+	@echo "Installing the servers that uploadsvc is compared with ..."
+	@$(NPM) benchmarks/peers ci --loglevel=error >/dev/null
+	@touch $@
+
+$(BENCH_VENV)/.ready: locks/bench.txt
+	@echo "Setting up what draws the plot in $(BENCH_VENV) ..."
+	@$(PYTHON) -m venv $(BENCH_VENV)
+	$(call install,$(BENCH_VENV),locks/bench.txt)
 	@touch $@

@@ -11,79 +11,25 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import MutableMapping
 from contextlib import redirect_stderr
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import aioboto3
 import jwt
 from fastapi import FastAPI
 
+from benchmarks.asgi import Caller
+from benchmarks.servers import BUCKET, KEY, REGION, SECRET
 from uploadsvc.app import create_app
 from uploadsvc.dev.seaweedfs import run_seaweedfs
-from uploadsvc.domain.credentials import Credentials
 from uploadsvc.server.logging import configure_logs
 from uploadsvc.settings import Settings
 
 ROUNDS: Final = 200
 PARTS: Final = 1000
 GOAL: Final = 60_000
-BUCKET: Final = "bench"
-REGION: Final = "us-east-1"
-KEY: Final = Credentials(access_key_id="AKIABENCH0000000000", secret_access_key="s" * 40)
-SECRET: Final = "the benchmark's own secret, of 32 bytes or more"  # noqa: S105 - made up
-
-Message = MutableMapping[str, Any]
-
-
-class Caller:
-    """Calls an ASGI app directly, without a server.
-
-    Args:
-        app: The app.
-        token: The caller's bearer token.
-    """
-
-    def __init__(self, app: FastAPI, token: str) -> None:
-        self._app = app
-        self._headers = [
-            (b"host", b"uploads.test"),
-            (b"authorization", f"Bearer {token}".encode()),
-            (b"content-type", b"application/json"),
-        ]
-
-    async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
-        """Send a POST; return the status and body of the response."""
-        status, answer = 0, bytearray()
-        headers = [*self._headers, (b"content-length", str(len(body)).encode())]
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": "POST",
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "root_path": "",
-            "query_string": b"",
-            "headers": headers,
-            "client": ("127.0.0.1", 1),
-            "server": ("uploads.test", 80),
-            "state": {},
-        }
-
-        async def receive() -> Message:
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        async def send(message: Message) -> None:
-            nonlocal status
-            status = message.get("status", status)
-            answer.extend(message.get("body", b""))
-
-        await self._app(scope, receive, send)
-        return status, bytes(answer)
 
 
 async def measure() -> list[float]:
@@ -106,7 +52,8 @@ async def measure() -> list[float]:
 
 async def _timed(app: FastAPI) -> list[float]:
     ends = datetime.now(UTC) + timedelta(days=1)
-    caller = Caller(app, jwt.encode({"sub": "bench", "exp": ends}, SECRET, algorithm="HS256"))
+    token = jwt.encode({"sub": "bench", "exp": ends}, SECRET, algorithm="HS256")
+    caller = Caller(app, {"Authorization": f"Bearer {token}"})
     size = PARTS * 5 * 1024**2
     _, created = await caller.post(
         "/v1/uploads",

@@ -10,34 +10,27 @@ import asyncio
 import json
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import venv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.request import ProxyHandler, build_opener
 
 import aioboto3
 import jwt
 
+from benchmarks.servers import BUCKET, KEY, REGION, SECRET, s3_settings, service
 from uploadsvc.dev.seaweedfs import SeaweedFS, run_seaweedfs
-from uploadsvc.domain.credentials import Credentials
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
 MIB: Final = 1024**2
-BUCKET: Final = "bench"
-REGION: Final = "us-east-1"
-KEY: Final = Credentials(access_key_id="AKIABENCH0000000000", secret_access_key="s" * 40)
-SECRET: Final = "the benchmark's own secret, of 32 bytes or more"  # noqa: S105 - made up
 OTHERS: Final = ("awscli", "boto3")
 
 _BOTO3: Final = """
@@ -127,43 +120,6 @@ def clients(directory: Path, s3: SeaweedFS, url: str, path: Path) -> list[Client
     ]
 
 
-def free_port() -> int:
-    """Return a free port on 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def serve(directory: Path, s3: SeaweedFS, port: int) -> "subprocess.Popen[bytes]":
-    """Start the service, and wait until it is ready."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(directory),
-        "UPLOADSVC_SECRET_KEY": SECRET,
-        "UPLOADSVC_S3__BUCKET": BUCKET,
-        "UPLOADSVC_S3__REGION": REGION,
-        "UPLOADSVC_S3__ENDPOINT_URL": s3.endpoint_url,
-        "UPLOADSVC_S3__PROVIDER": "seaweedfs",
-        "UPLOADSVC_S3__ACCESS_KEY_ID": KEY.access_key_id,
-        "UPLOADSVC_S3__SECRET_ACCESS_KEY": KEY.secret_access_key,
-        "UPLOADSVC_AUTH__JWT__SECRET": SECRET,
-    }
-    command = [sys.executable, "-m", "uploadsvc", "serve", "--port", str(port)]
-    with (directory / "serve.log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)  # noqa: S603 - our own
-    opener = build_opener(ProxyHandler({}))
-    for _ in range(200):
-        try:
-            opener.open(f"http://127.0.0.1:{port}/readyz", timeout=2).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return process
-    process.kill()
-    message = (directory / "serve.log").read_text()
-    raise SystemExit(message)
-
-
 def show(figures: Mapping[str, Sequence[Figures]]) -> None:
     """Print the medians."""
     print(f"{'median':<12}{'wall, s':>10}{'CPU, s':>10}{'memory, MiB':>14}")
@@ -186,10 +142,10 @@ async def measure(directory: Path, *, size: int, rounds: int) -> dict[str, list[
             "s3", endpoint_url=s3.endpoint_url
         ) as witness:
             await witness.create_bucket(Bucket=BUCKET)
-            port = free_port()
-            api = await asyncio.to_thread(serve, directory, s3, port)
-            try:
-                contenders = await asyncio.to_thread(clients, directory, s3, f"http://127.0.0.1:{port}", path)
+            every = frozenset(os.sched_getaffinity(0))
+            environment = {**s3_settings(s3.endpoint_url), "UPLOADSVC_AUTH__JWT__SECRET": SECRET}
+            with service("serve", environment, directory=directory, cores=every) as api:
+                contenders = await asyncio.to_thread(clients, directory, s3, api.url, path)
                 figures: dict[str, list[Figures]] = {one.name: [] for one in contenders}
                 for number in range(rounds + 1):
                     for one in contenders:
@@ -198,9 +154,6 @@ async def measure(directory: Path, *, size: int, rounds: int) -> dict[str, list[
                         if number:
                             figures[one.name].append(found)
                     await empty(witness)
-            finally:
-                api.terminate()
-                await asyncio.to_thread(api.wait, 30)
     return figures
 
 

