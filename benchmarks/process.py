@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -48,8 +49,12 @@ def memory(pid: int) -> tuple[float, float]:
 
 def open_sockets(pid: int) -> int:
     """Return how many sockets a process holds."""
-    links = (Path("/proc") / str(pid) / "fd").iterdir()
-    return sum(str(link.readlink()).startswith("socket:") for link in links)
+    found = 0
+    for link in (Path("/proc") / str(pid) / "fd").iterdir():
+        # One that is closed meanwhile is gone.
+        with suppress(FileNotFoundError):
+            found += str(link.readlink()).startswith("socket:")
+    return found
 
 
 async def load(connections: Sequence[Connection], count: int) -> None:

@@ -10,10 +10,8 @@ from uploadsvc.server import collector
 
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
-    threshold = gc.get_threshold()
     yield
     gc.unfreeze()
-    gc.set_threshold(*threshold)
     gc.enable()
 
 
