@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from uploadsvc.api.dependencies import Authentication
-from uploadsvc.api.routing import MAX_BODY_BYTES, ProblemRoute
+from uploadsvc.api.routing import SMALL_BODY_BYTES, ProblemRoute
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.principal import Principal
 
@@ -53,12 +53,12 @@ class DirectCall:
         if dict(scope["headers"]).get(b"content-type", b"").lower() not in _JSON:
             return None
         content, more = b"", True
-        while more and len(content) <= MAX_BODY_BYTES:
+        while more and len(content) <= SMALL_BODY_BYTES:
             message = await receive()
             received.append(message)
             content += message.get("body", b"")
             more = message.get("more_body", False)
-        if more or received[-1]["type"] != "http.request":
+        if more or len(content) > SMALL_BODY_BYTES or received[-1]["type"] != "http.request":
             return None
         try:
             return self._model.model_validate_json(content)

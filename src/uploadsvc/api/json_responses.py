@@ -1,9 +1,9 @@
 """Responses whose JSON is written by the handler."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Self
 
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
@@ -44,6 +44,15 @@ class PiecewiseJson(Response):
         super().__init__()
         self._pieces = pieces
         self.headers["Content-Length"] = str(sum(map(len, pieces)))
+
+    @classmethod
+    async def of(cls, pieces: Iterable[bytes]) -> Self:
+        """Return the response with pieces that take time to make. Other requests have their turn between."""
+        made = []
+        for piece in pieces:
+            made.append(piece)
+            await asyncio.sleep(0)
+        return cls(made)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's
         """Send the response. A client that reads slowly is waited for between the pieces."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from starlette.routing import Route
@@ -73,7 +74,9 @@ def set_document(app: FastAPI, *, public_url: str | None) -> None:
 
     async def serve(request: Request) -> Response:
         path = request.scope.get("root_path", "").rstrip("/")
-        return JSONResponse({**app.openapi(), "servers": [{"url": public_url or path or "/"}]})
+        # In a thread: the first call builds it, which takes 0.1 s.
+        document = await run_in_threadpool(app.openapi)
+        return JSONResponse({**document, "servers": [{"url": public_url or path or "/"}]})
 
     # Before FastAPI's own route, which would list the root beside the path.
     app.router.routes.insert(0, Route(app.openapi_url, serve, include_in_schema=False))

@@ -18,6 +18,12 @@ TOO_LARGE: Final = f"A request's body may have {MAX_BODY_BYTES} bytes; files go 
 PRINCIPAL_KEY: Final = "uploadsvc.principal"
 """Key of the scope under which authentication leaves the caller, for the access log."""
 
+MAX_SEPARATORS: Final = 100_000
+"""Commas and colons in a body. Parsing holds the event loop, and takes time for each value, not each byte."""
+
+SMALL_BODY_BYTES: Final = 64 * 1024
+"""Bytes at the start of a body in which they are not counted."""
+
 REFUSAL_KEY: Final = "uploadsvc.refusal"
 """Key of the scope under which a route leaves why a credential is not valid, for the access log."""
 
@@ -28,14 +34,18 @@ SECURITY_HEADERS: Final = (
     (b"cache-control", b"no-store"),
 )
 
+_TOO_MANY: Final = f"A request's body may have {MAX_SEPARATORS} commas and colons; send several requests."
 _UNREADABLE: Final = "There was an error parsing the body"
 
 
 class BodyTooLargeError(HTTPException):
-    """A body above `MAX_BODY_BYTES`. An HTTPException, because FastAPI turns any other into its own 400."""
+    """A body above `MAX_BODY_BYTES` or `MAX_SEPARATORS`.
 
-    def __init__(self) -> None:
-        super().__init__(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE)
+    An HTTPException, because FastAPI turns any other into its own 400.
+    """
+
+    def __init__(self, detail: str = TOO_LARGE) -> None:
+        super().__init__(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
 
 class ProblemRoute(APIRoute):
@@ -96,14 +106,19 @@ def _is_unreadable(error: HTTPException) -> bool:
 
 
 def _limited(receive: Receive) -> Receive:
-    received = 0
+    received = separators = 0
 
     async def counted() -> Message:
-        nonlocal received
+        nonlocal received, separators
         message = await receive()
-        received += len(message.get("body", b""))
+        body = message.get("body", b"")
+        received += len(body)
         if received > MAX_BODY_BYTES:
             raise BodyTooLargeError
+        if received > SMALL_BODY_BYTES:
+            separators += body.count(b",") + body.count(b":")
+            if separators > MAX_SEPARATORS:
+                raise BodyTooLargeError(_TOO_MANY)
         return message
 
     return counted

@@ -207,8 +207,9 @@ def run() -> None:
     except Exception as error:
         from uploadsvc.provisioning.models import ProvisioningError
         from uploadsvc.server.listener import BindError
+        from uploadsvc.server.workers import CannotStartError
         from uploadsvc.settings import SettingsError
 
-        if isinstance(error, (SettingsError, BindError, ProvisioningError)):
+        if isinstance(error, (SettingsError, CannotStartError, BindError, ProvisioningError)):
             raise stop(str(error)) from None
         raise

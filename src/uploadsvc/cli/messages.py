@@ -1,8 +1,7 @@
 """Lines of the commands on standard error, each with the program's name."""
 
+import sys
 from typing import TYPE_CHECKING
-
-import typer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -11,7 +10,8 @@ if TYPE_CHECKING:
 def say(message: str) -> None:
     """Print a message."""
     for line in _lines(message):
-        typer.echo(line, err=True)
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
 
 
 def stop(message: str) -> SystemExit:

@@ -1,19 +1,24 @@
-"""``uploadsvc serve``, and the app of its worker processes."""
+"""``uploadsvc serve``, and the app of its worker processes.
+
+The parent of the workers never loads the service, so it starts them at once and stays small.
+"""
+# ruff: noqa: PLC0415 - see above
 
 import asyncio
 import functools
 import signal
+import socket
+from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
-
-from uploadsvc.app import create_app
-from uploadsvc.bootstrap.bucket import prepare_bucket
 from uploadsvc.cli.messages import say
-from uploadsvc.server import runner
+from uploadsvc.server import collector
 from uploadsvc.server.listener import bind
 from uploadsvc.server.logging import configure_logs
-from uploadsvc.server.workers import Workers
-from uploadsvc.settings import Settings, load_settings
+from uploadsvc.server.workers import CannotStartError, Workers
+from uploadsvc.settings import Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 
 def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
@@ -27,6 +32,7 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
 
     Raises:
         SettingsError: A setting is wrong.
+        CannotStartError: The workers found a setting wrong.
         BindError: The address is in use.
         ProvisioningError: The demo's bucket cannot be set up.
         SystemExit: The service cannot start.
@@ -37,23 +43,49 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
     configure_logs(terminal=False, waits=False)
     settings = load_settings()
     settings.check_demo_address(host)
-    service = create_app(settings, check_bucket=True)
-    listener = bind(host, port)
-    if settings.demo:
-        asyncio.run(prepare_bucket(settings, origins=settings.cors.allow_origins))
     if workers == 1:
-        shown = f"[{host}]" if ":" in host else host
-
-        def started() -> None:
-            say(f"http://{shown}:{port}")
-
-        runner.run(runner.serve(service, listener, on_started=started, root_path=root_path))
+        _serve_alone(settings, host, port, root_path)
         return
+    listener = _listener(settings, host, port)
     factory = functools.partial(worker_app, settings)
     asyncio.run(Workers(factory, listener, workers, root_path=root_path).run())
 
 
-def worker_app(settings: Settings) -> FastAPI:
-    """Return the app of a worker process. All workers have the same settings, whenever they start."""
+def _serve_alone(settings: Settings, host: str, port: int, root_path: str) -> None:
+    collector.pause()
+    from uploadsvc.app import create_app
+    from uploadsvc.server import runner
+
+    service = create_app(settings, check_bucket=True)
+    listener = _listener(settings, host, port)
+    shown = f"[{host}]" if ":" in host else host
+
+    def started() -> None:
+        collector.resume()
+        say(f"http://{shown}:{port}")
+
+    runner.run(runner.serve(service, listener, on_started=started, root_path=root_path))
+
+
+def _listener(settings: Settings, host: str, port: int) -> socket.socket:
+    listener = bind(host, port)
+    if settings.demo:
+        from uploadsvc.bootstrap.bucket import prepare_bucket
+
+        asyncio.run(prepare_bucket(settings, origins=settings.cors.allow_origins))
+    return listener
+
+
+def worker_app(settings: Settings) -> "FastAPI":
+    """Return the app of a worker process. All workers have the same settings, whenever they start.
+
+    Raises:
+        CannotStartError: A setting is wrong.
+    """
+    from uploadsvc.app import create_app
+
     configure_logs(terminal=False, waits=False)
-    return create_app(settings, check_bucket=True)
+    try:
+        return create_app(settings, check_bucket=True)
+    except SettingsError as error:
+        raise CannotStartError(str(error)) from None

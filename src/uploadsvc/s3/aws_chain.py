@@ -29,6 +29,7 @@ from botocore.utils import parse_timestamp
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.errors import StorageDenied, StorageMisconfigured, StorageUnavailable
 from uploadsvc.s3.credentials import CredentialSource
+from uploadsvc.s3.model_files import load_less
 
 _REFUSED: Final = frozenset({"AccessDenied", "InvalidClientTokenId", "SignatureDoesNotMatch"})
 """Errors that a retry does not change: https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html"""
@@ -77,7 +78,9 @@ class AwsChain:
             raise StorageUnavailable(detail) from error
 
     async def _first(self) -> Credentials:
-        resolver = create_credential_resolver(get_session(), region_name=self._region)
+        botocore_session = get_session()
+        load_less(botocore_session)
+        resolver = create_credential_resolver(botocore_session, region_name=self._region)
         # botocore prolongs an instance's session if the metadata service is late with the next one; URLs
         # signed until that end would die early.
         instance: Any = resolver.get_provider("iam-role")

@@ -16,6 +16,7 @@ from uploadsvc.domain.errors import (
     VerificationFailed,
 )
 from uploadsvc.domain.parts import MAX_PARTS, UploadedPart
+from uploadsvc.s3.completion import completion_body
 from uploadsvc.s3.errors import RefusedError, s3_errors
 from uploadsvc.s3.storage import ASSEMBLIES, Storage
 
@@ -90,6 +91,7 @@ class MultipartStorage:
         self._storage = storage
         self._assembling: dict[str, asyncio.Task[None]] = {}
         self._connections = asyncio.Semaphore(ASSEMBLIES)
+        self._turn = asyncio.Lock()
 
     async def create(self, key: str, headers: Mapping[str, str], *, checksum: Algorithm | None) -> str:
         """Create an upload and return S3's id for it.
@@ -128,33 +130,31 @@ class MultipartStorage:
         starts = range(0, part_count or 1, _PAGE)
         ranges = [(start, min(start + _PAGE, part_count) if part_count else MAX_PARTS) for start in starts]
         answers = await asyncio.gather(
-            *(self._range(key, upload_id, start, end) for start, end in ranges), return_exceptions=True
+            *(self._range(key, upload_id, checksum, start, end) for start, end in ranges),
+            return_exceptions=True,
         )
-        found: list[tuple[datetime, UploadedPart]] = []
+        found: list[UploadedPart] = []
         for answer in answers:
             if isinstance(answer, BaseException):
                 raise answer
-            for part in answer:
-                value = part.get(f"Checksum{checksum.upper()}") if checksum else None
-                arrived = UploadedPart(
-                    part_number=part["PartNumber"],
-                    size=part["Size"],
-                    etag=part["ETag"].strip('"'),
-                    checksum=value,
-                )
-                found.append((part.get("LastModified", _LONG_AGO), arrived))
-        return _newest(found)
+            found += answer
+        return found
 
-    async def _range(self, key: str, upload_id: str, start: int, end: int) -> list[dict[str, Any]]:
-        """Return the parts in S3 with numbers above ``start``, up to ``end``."""
-        found: list[dict[str, Any]] = []
+    async def _range(
+        self, key: str, upload_id: str, checksum: Algorithm | None, start: int, end: int
+    ) -> list[UploadedPart]:
+        """Return the parts in S3 with numbers above ``start``, up to ``end``, in order."""
+        async with self._turn:
+            # Begin one call in each round of the event loop: preparing it takes milliseconds.
+            await asyncio.sleep(0)
+        found: list[tuple[datetime, UploadedPart]] = []
         marker = start
         while True:
             page = await self._page(key, upload_id, marker)
             listed = page.get("Parts", [])
-            found += [part for part in listed if part["PartNumber"] <= end]
+            found += [_arrived(part, checksum) for part in listed if part["PartNumber"] <= end]
             if not page.get("IsTruncated") or not listed or listed[-1]["PartNumber"] >= end:
-                return found
+                return _newest(found)
             marker = listed[-1]["PartNumber"]
 
     async def _page(self, key: str, upload_id: str, marker: int) -> dict[str, Any]:
@@ -200,8 +200,10 @@ class MultipartStorage:
             if len(self._assembling) >= MAX_ASSEMBLING:
                 detail = "Too many uploads are being assembled; complete this one later."
                 raise StorageUnavailable(detail, retry_after=_RETRY_AFTER)
-            parameters = _completion(parts, part_checksum, checksum, no_overwrite=no_overwrite)
-            assembling = self._storage.run(self._assemble(key, upload_id, parameters))
+            parameters = _completion(part_checksum, checksum, no_overwrite=no_overwrite)
+            assembling = self._storage.run(
+                self._assemble(key, upload_id, parts, part_checksum=part_checksum, parameters=parameters)
+            )
             self._assembling[upload_id] = assembling
             assembling.add_done_callback(lambda done: self._forget(upload_id, done))
         await self.joined(upload_id)
@@ -233,7 +235,15 @@ class MultipartStorage:
             # asyncio logs an exception that is never retrieved.
             assembling.exception()
 
-    async def _assemble(self, key: str, upload_id: str, parameters: dict[str, Any]) -> None:
+    async def _assemble(
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[UploadedPart],
+        *,
+        part_checksum: Algorithm | None,
+        parameters: dict[str, Any],
+    ) -> None:
         expected = _NO_SUCH_UPLOAD | _REFUSALS.keys()
         try:
             # Without a limit, slow assemblies would take the connections of all other calls.
@@ -241,6 +251,7 @@ class MultipartStorage:
                 self._connections,
                 s3_errors("complete_multipart_upload", expected=expected, deadline=ASSEMBLY_DEADLINE),
             ):
+                parameters["MultipartUpload"] = await completion_body(parts, part_checksum=part_checksum)
                 await self._storage.client.complete_multipart_upload(
                     Bucket=self._storage.bucket, Key=key, UploadId=upload_id, **parameters
                 )
@@ -318,6 +329,16 @@ def creation_parameters(headers: Mapping[str, str], *, checksum: Algorithm | Non
     return parameters
 
 
+def _arrived(part: Mapping[str, Any], checksum: Algorithm | None) -> tuple[datetime, UploadedPart]:
+    arrived = UploadedPart(
+        part_number=part["PartNumber"],
+        size=part["Size"],
+        etag=part["ETag"].strip('"'),
+        checksum=part.get(f"Checksum{checksum.upper()}") if checksum else None,
+    )
+    return part.get("LastModified", _LONG_AGO), arrived
+
+
 def _newest(listed: Sequence[tuple[datetime, UploadedPart]]) -> list[UploadedPart]:
     """Keep the newest version of each part. SeaweedFS lists every version that was sent, in any order.
 
@@ -341,24 +362,11 @@ def _checksum_type(checksum: Algorithm) -> str:
 
 
 def _completion(
-    parts: Sequence[UploadedPart],
-    part_checksum: Algorithm | None,
-    checksum: Checksum | None,
-    *,
-    no_overwrite: bool,
+    part_checksum: Algorithm | None, checksum: Checksum | None, *, no_overwrite: bool
 ) -> dict[str, Any]:
-    name = f"Checksum{part_checksum.upper()}" if part_checksum else ""
-    listed = [
-        {
-            "PartNumber": part.part_number,
-            "ETag": f'"{part.etag}"',
-            **({name: part.checksum} if name and part.checksum else {}),
-        }
-        for part in parts
-    ]
-    parameters: dict[str, Any] = {"MultipartUpload": {"Parts": listed}}
+    parameters: dict[str, Any] = {}
     if part_checksum is not None and checksum is not None and not is_composite(part_checksum):
-        parameters[name] = checksum.value
+        parameters[f"Checksum{part_checksum.upper()}"] = checksum.value
         parameters["ChecksumType"] = _checksum_type(part_checksum)
     if no_overwrite:
         parameters["IfNoneMatch"] = "*"

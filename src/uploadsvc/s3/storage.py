@@ -22,8 +22,11 @@ from uploadsvc.domain.errors import StorageMisconfigured
 from uploadsvc.domain.objects import ListedObject, StoredObject
 from uploadsvc.s3.answers import BoundedSession, refuse_other_answers
 from uploadsvc.s3.aws_chain import AwsChain, SourcedCredentials
+from uploadsvc.s3.completion import send_completion_bodies
 from uploadsvc.s3.credentials import CredentialSource
 from uploadsvc.s3.errors import DEADLINE, MISSING, RefusedError, S3Failure, s3_errors
+from uploadsvc.s3.model_files import load_less
+from uploadsvc.s3.parsing import Parsers
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -81,7 +84,9 @@ class Storage:
         # A fixed access key needs no profile of the environment.
         session = get_session({"profile": (None, None, None, None)} if credentials else None)
         session.register_component("credential_provider", SourcedCredentials(self._source))
+        session.register_component("response_parser_factory", Parsers())
         try:
+            load_less(session)
             session.get_scoped_config()
             self._session = aioboto3.Session(botocore_session=session)
         except (ProfileNotFound, ConfigParseError) as error:
@@ -110,6 +115,7 @@ class Storage:
         client: S3Client = await self._stack.enter_async_context(self._session.client("s3", **self._options))
         client.meta.events.register("before-call.s3", _disable_region_redirect)
         refuse_other_answers(client.meta.events)
+        send_completion_bodies(client.meta.events)
         self._client = client
         self._stack.push_async_callback(self._source.close)
         self._source.ask()

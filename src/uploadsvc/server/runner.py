@@ -14,21 +14,13 @@ from fastapi import FastAPI
 
 from uploadsvc.server.http import HttpProtocol
 from uploadsvc.server.listener import emptied, is_readable, refuse_connections
-
-GRACE_SECONDS: Final = 20
-"""Seconds that running requests have to finish once the process is told to stop."""
-
-LAST_CALL_SECONDS: Final = 0.5
-"""Seconds that idle connections then stay open, because a request may be on its way."""
-
-DRAIN_SECONDS: Final = GRACE_SECONDS + 4.0
-"""Seconds from the signal within which the process ends."""
-
-EX_TEMPFAIL: Final = 75
-"""Exit status of a process that did not end in time: sysexits(3)."""
-
-EXIT_SECONDS: Final = 2.0
-"""Seconds that remain for closing and leaving."""
+from uploadsvc.server.stopping import (
+    DRAIN_SECONDS,
+    EX_TEMPFAIL,
+    EXIT_SECONDS,
+    GRACE_SECONDS,
+    LAST_CALL_SECONDS,
+)
 
 _TICK_SECONDS: Final = 0.02
 

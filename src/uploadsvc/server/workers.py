@@ -5,17 +5,19 @@ import multiprocessing
 import os
 import signal
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
-from fastapi import FastAPI
-from uvicorn.config import STARTUP_FAILURE
 
-from uploadsvc.server import runner
 from uploadsvc.server.listener import refuse_connections
+from uploadsvc.server.stopping import DRAIN_SECONDS, EXIT_SECONDS, STARTUP_FAILURE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastapi import FastAPI
 
 HUNG_BEATS: Final = 20
 """Seconds without a heartbeat after which a worker is killed."""
@@ -29,15 +31,23 @@ MAX_FAILURES: Final = 5
 _BEAT_SECONDS: Final = 1.0
 _STABLE_BEATS: Final = 10
 _LONGEST_PAUSE: Final = 30.0
+_REASON: Final = b"!"
+"""Begins the reason of a worker that cannot start. A heartbeat is a dot."""
+
 _log = structlog.get_logger("uploadsvc")
+
+
+class CannotStartError(Exception):
+    """The app cannot be built. The message has one line for each reason."""
 
 
 class _Worker:
     """A process whose event loop sends a heartbeat each second."""
 
-    def __init__(self, factory: Callable[[], FastAPI], listener: socket.socket, root_path: str) -> None:
+    def __init__(self, factory: "Callable[[], FastAPI]", listener: socket.socket, root_path: str) -> None:
         self.beats = 0
         self.silent = 0
+        self._received = b""
         context = multiprocessing.get_context("spawn")
         self._receiver, sender = context.Pipe(duplex=False)
         # The settings reach it through a pipe, because others can read its command line and environment.
@@ -48,37 +58,49 @@ class _Worker:
     async def ended(self) -> int | None:
         """Receive heartbeats until the process ends; return its exit status."""
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
-        loop.add_reader(self._receiver.fileno(), self._count_beat)
+        loop.add_reader(self._receiver.fileno(), self._receive)
         loop.add_reader(self.process.sentinel, ended.set)
         try:
             await ended.wait()
         finally:
             loop.remove_reader(self.process.sentinel)
             loop.remove_reader(self._receiver.fileno())
+            while ended.is_set() and self._receive():
+                pass
             self._receiver.close()
         self.process.join()
         return self.process.exitcode
 
-    def _count_beat(self) -> None:
-        if os.read(self._receiver.fileno(), 4096):
+    @property
+    def reason(self) -> str:
+        """Why the app could not be built; empty if it could."""
+        return self._received.removeprefix(_REASON).decode()
+
+    def _receive(self) -> bool:
+        received = os.read(self._receiver.fileno(), 4096)
+        if not received:
+            asyncio.get_running_loop().remove_reader(self._receiver.fileno())
+        elif self._received or received.startswith(_REASON):
+            self._received += received
+        else:
             self.beats += 1
             self.silent = 0
-        else:
-            asyncio.get_running_loop().remove_reader(self._receiver.fileno())
+        return bool(received)
 
 
 class Workers:
     """Worker processes.
 
     Args:
-        factory: Returns the app. It is pickled: a function of a module, with arguments.
+        factory: Returns the app, or raises `CannotStartError`. It is pickled: a function of a module, with
+            arguments. It is called in the workers alone, so that their parent stays small.
         listener: Bound socket that all workers share.
         count: Number of workers.
         root_path: Path that a proxy has stripped from the requests.
     """
 
     def __init__(
-        self, factory: Callable[[], FastAPI], listener: socket.socket, count: int, *, root_path: str = ""
+        self, factory: "Callable[[], FastAPI]", listener: socket.socket, count: int, *, root_path: str = ""
     ) -> None:
         self._factory = factory
         self._listener = listener
@@ -87,12 +109,14 @@ class Workers:
         self._running: set[_Worker] = set()
         self._stopping = asyncio.Event()
         self._failed = False
+        self._reason = ""
 
     async def run(self) -> None:
         """Serve until SIGINT or SIGTERM. A second signal does not wait for running requests.
 
         Raises:
-            SystemExit: No worker can start.
+            CannotStartError: The factory raised it.
+            SystemExit: No worker can start for another reason.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -102,6 +126,8 @@ class Workers:
             for _ in range(self._count):
                 group.create_task(self._keep_running())
         watching.cancel()
+        if self._reason:
+            raise CannotStartError(self._reason)
         if self._failed:
             raise SystemExit(STARTUP_FAILURE)
 
@@ -115,7 +141,7 @@ class Workers:
         for worker in self._running:
             worker.process.terminate()
         # A worker ends by itself in that time, unless it is stopped or hangs.
-        seconds = runner.EXIT_SECONDS if again else runner.DRAIN_SECONDS + runner.EXIT_SECONDS
+        seconds = EXIT_SECONDS if again else DRAIN_SECONDS + EXIT_SECONDS
         asyncio.get_running_loop().call_later(seconds, self._kill)
 
     def _kill(self) -> None:
@@ -143,6 +169,10 @@ class Workers:
                 return
             failures = 0 if worker.beats >= _STABLE_BEATS else failures + 1
             serving = any(other.beats for other in self._running)
+            if worker.reason and not serving:
+                self._reason = worker.reason
+                self._stop()
+                return
             hopeless = failures >= MAX_FAILURES or (status == STARTUP_FAILURE and not worker.beats)
             if hopeless and not serving:
                 _log.error("workers_cannot_start", status=status)
@@ -156,27 +186,13 @@ class Workers:
 
 
 def _work(
-    factory: Callable[[], FastAPI], listener: socket.socket, root_path: str, sender: Connection
+    factory: "Callable[[], FastAPI]", listener: socket.socket, root_path: str, sender: Connection
 ) -> None:
-    # Ctrl-C reaches the whole process group, and the parent's SIGTERM would count as the second signal.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    runner.run(_serve(factory(), listener, root_path, sender))
+    from uploadsvc.server.worker import work  # noqa: PLC0415 - it loads the server, which the parent never does
 
-
-async def _serve(app: FastAPI, listener: socket.socket, root_path: str, sender: Connection) -> None:
-    parent, loop = multiprocessing.parent_process(), asyncio.get_running_loop()
-    if parent is not None:
-
-        def orphaned() -> None:
-            # Without its parent, nothing would stop this process, and the address would stay in use.
-            loop.remove_reader(parent.sentinel)
-            signal.raise_signal(signal.SIGTERM)
-
-        loop.add_reader(parent.sentinel, orphaned)
-
-    def beat() -> None:
+    try:
+        work(factory, listener, root_path, sender)
+    except CannotStartError as error:
         with suppress(OSError):
-            os.write(sender.fileno(), b".")
-        loop.call_later(_BEAT_SECONDS, beat)
-
-    await runner.serve(app, listener, on_started=beat, stops=(signal.SIGTERM,), root_path=root_path)
+            os.write(sender.fileno(), _REASON + str(error).encode())
+        raise SystemExit(STARTUP_FAILURE) from None

@@ -23,7 +23,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uploadsvc.server import runner as server
 from uploadsvc.server import workers as workers_module
 from uploadsvc.server.listener import bind, refuse_connections
-from uploadsvc.server.workers import Workers
+from uploadsvc.server.workers import CannotStartError, Workers
 
 REQUEST = b"GET /docs HTTP/1.1\r\nHost: uploads.test\r\n\r\n"
 
@@ -304,6 +304,20 @@ async def test_logs_that_nobody_reads_do_not_stop_the_service(tmp_path: Path) ->
         assert await running.ended(signal.SIGTERM, seconds=DEADLINE) == 0
         assert len(os.read(reads, 2**20)) > 32_768
     os.close(reads)
+
+
+def refused() -> FastAPI:
+    """Return no app, for reasons that fill more than one message of a pipe."""
+    message = "\n".join(f"UPLOADSVC_{number}: wrong" for number in range(1000))
+    raise CannotStartError(message)
+
+
+async def test_the_reason_of_a_worker_is_the_parents(listener: socket.socket) -> None:
+    """Once, however many workers have it."""
+    with pytest.raises(CannotStartError) as ended:
+        await Workers(refused, listener, 2).run()
+    lines = str(ended.value).splitlines()
+    assert lines == [f"UPLOADSVC_{number}: wrong" for number in range(1000)]
 
 
 async def test_an_app_that_cannot_start_is_not_retried(listener: socket.socket) -> None:

@@ -45,7 +45,7 @@ from uploadsvc.api.integrations.better_upload import routes
 from uploadsvc.api.routing import MAX_BODY_BYTES
 from uploadsvc.domain.parts import MIB
 from uploadsvc.s3.errors import DEADLINE
-from uploadsvc.server.runner import GRACE_SECONDS
+from uploadsvc.server.stopping import GRACE_SECONDS
 from uploadsvc.tokens.signed_ids import SignedIds
 
 POLICIES: Final[dict[str, Any]] = {

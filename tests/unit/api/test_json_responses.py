@@ -1,10 +1,18 @@
 """A large body is sent in pieces, and is the same in the end."""
 
 import asyncio
+import json
+from typing import Literal
 
+import pytest
 from starlette.types import Message
 
 from uploadsvc.api.json_responses import PiecewiseJson
+from uploadsvc.api.v1.schemas import UploadState
+from uploadsvc.api.v1.serializers import state_json
+from uploadsvc.domain.parts import UploadedPart
+from uploadsvc.services.uploads import UploadStatus
+from uploadsvc.tokens.signed_ids import listed_claims
 
 
 async def test_other_requests_have_their_turn_between_the_pieces() -> None:
@@ -34,3 +42,20 @@ async def test_other_requests_have_their_turn_between_the_pieces() -> None:
     assert [piece["more_body"] for piece in pieces] == [True] * (len(pieces) - 1) + [False]
     assert len(pieces) <= 16
     assert set(range(2, len(pieces) + 1)) <= set(turns)
+
+
+@pytest.mark.parametrize("count", [0, 1, 1000, 2500])
+@pytest.mark.parametrize("status", ["uploading", "aborted"])
+def test_the_parts_of_a_status_are_written_in_pieces(
+    count: int, status: Literal["uploading", "aborted"]
+) -> None:
+    """Together they are the JSON of the documented schema."""
+    parts = [UploadedPart(part_number=n, size=n, etag=f'e"{n}é', checksum=None) for n in range(1, count + 1)]
+    claims = listed_claims("bucket", "uploads/alice/]}", "upload", 1_800_000_000)
+    pieces = list(state_json("id", UploadStatus(claims=claims, status=status, stored=None, parts=parts)))
+    state = UploadState.model_validate_json(b"".join(pieces), strict=True)
+    listed = [UploadedPart(checksum=None, **dict(part)) for part in state.parts or ()]
+    assert listed == (parts if status == "uploading" else [])
+    assert json.loads(b"".join(pieces))["upload_expires_at"] == "2027-01-15T08:00:00Z"
+    assert (state.parts is None) is (status == "aborted")
+    assert len(pieces) == (1 if not listed else 2 + -(-count // 1000))

@@ -2,16 +2,19 @@
 
 import json
 import re
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from tests.support.api import AUTH, s3_that_is_down
 from tests.support.servers import ROOT
-from tests.support.service import settings_for
+from tests.support.service import service_client, settings_for
 from typer.testing import CliRunner
 
+from uploadsvc.api.openapi import build_document
 from uploadsvc.api.problems import STATUS_TITLES
 from uploadsvc.app import create_app
 from uploadsvc.cli.commands import app as commands
@@ -55,6 +58,21 @@ def objects_in(schema: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any J
 
 def test_the_committed_document_is_up_to_date() -> None:
     assert printed() == COMMITTED, "openapi.json is out of date: make openapi"
+
+
+async def test_the_document_is_built_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes 0.1 s, at the first request."""
+    threads = []
+
+    def recorded(app: FastAPI) -> dict[str, Any]:
+        threads.append(threading.get_ident())
+        return build_document(app)
+
+    monkeypatch.setattr("uploadsvc.api.openapi.build_document", recorded)
+    async with service_client(settings_for(s3_that_is_down())) as client:
+        assert (await client.get("/openapi.json")).json()["paths"] == DOCUMENT["paths"]
+    assert len(threads) == 1
+    assert threads[0] != threading.get_ident()
 
 
 def test_the_document_is_valid() -> None:

@@ -11,7 +11,7 @@ import yaml  # type: ignore[import-untyped]  # its stubs are not among the tests
 from tests.support.servers import ROOT
 
 from uploadsvc.app import create_app
-from uploadsvc.server.runner import GRACE_SECONDS
+from uploadsvc.server.stopping import GRACE_SECONDS
 from uploadsvc.settings import load_settings
 from uploadsvc.settings.model import DEMO_SECRET
 

@@ -15,7 +15,9 @@ EXAMPLE_KEY: Final = f"{EXAMPLE_FOLDER}/photo.jpg"
 EXAMPLE_URL: Final = "https://example-bucket.s3.eu-central-1.amazonaws.com/"
 EXAMPLE_TIME: Final = "2026-11-23T12:15:00Z"
 EXAMPLE_ETAG: Final = "9b2cf535f27731c974343645a3985328"
-_MAX_FIELDS: Final = 20
+MAX_FIELDS: Final = 20
+"""Fields of one object in a request. No model has as many."""
+
 _MAX_NESTED_FIELDS: Final = 250
 
 # Named, so that generated clients have one type for each.
@@ -40,8 +42,8 @@ class RequestBody(BaseModel):
         # Each unknown field becomes an error: a body of them would hold the event loop for half a second.
         if isinstance(data, dict):
             nested = max((len(value) for value in data.values() if isinstance(value, dict)), default=0)
-            if len(data) > _MAX_FIELDS or nested > _MAX_NESTED_FIELDS:
-                message = f"at most {_MAX_FIELDS} fields, each with at most {_MAX_NESTED_FIELDS} of its own"
+            if len(data) > MAX_FIELDS or nested > _MAX_NESTED_FIELDS:
+                message = f"at most {MAX_FIELDS} fields, each with at most {_MAX_NESTED_FIELDS} of its own"
                 raise ValueError(message)
         return data
 

@@ -102,15 +102,16 @@ def _add_one(router: APIRouter, uploads: Uploads, authenticate: Authenticate) ->
         "/{id}",
         operation_id="getUpload",
         summary="Get the status of an upload",
+        response_model=schemas.UploadState,
         response_description="The current status.",
         responses=problem_responses(*CALLER, "not_found", "upload_expired", *STORAGE),
     )
     async def get_upload(
         caller: Annotated[Principal, Depends(authenticate)],
         id: UploadId,  # noqa: A002 - the name is the contract's
-    ) -> schemas.UploadState:
+    ) -> Response:
         """Ask S3 whether the object, or which of its parts, has arrived."""
-        return serializers.upload_state(id, await uploads.status(caller, id))
+        return await PiecewiseJson.of(serializers.state_json(id, await uploads.status(caller, id)))
 
     @router.post(
         "/{id}/complete",

@@ -5,9 +5,9 @@ The client finds a file in the response by its name, size and type, so they are 
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, Field, StrictInt
+from pydantic import BaseModel, Field, ModelWrapValidatorHandler, StrictInt, model_validator
 
 from uploadsvc.domain.errors import ContentTypeNotAllowed, ValidationFailed, shown
 from uploadsvc.domain.parts import MAX_PARTS, common_part_size
@@ -37,6 +37,23 @@ class Offer(BaseModel):
     route: str
     files: Annotated[list[OfferedFile], Field(min_length=1)]
     metadata: object = None
+    _count: int = 0
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _leave_out_most(cls, data: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:  # noqa: ANN401 - any JSON
+        # To validate each of 40,000 files would hold the event loop for a second.
+        files = data.get("files") if isinstance(data, dict) else None
+        if not isinstance(files, list):
+            return validate(data)
+        offer = validate({**data, "files": files[:MAX_FILES]})
+        offer._count = len(files)  # noqa: SLF001 - its own class
+        return offer
+
+    @property
+    def count(self) -> int:
+        """Number of files that were offered. Of more than `MAX_FILES`, the rest is left out."""
+        return self._count or len(self.files)
 
 
 class TooManyFilesError(Exception):
@@ -54,8 +71,8 @@ def upload_requests(offer: Offer, planner: Planner) -> list[UploadRequest]:
         ContentTypeNotAllowed: A file has no type, and the policy restricts types.
     """
     files, policy = offer.files, planner.policy
-    if len(files) > MAX_FILES:
-        message = f"These are {len(files)} files; ask for at most {MAX_FILES} at once."
+    if offer.count > MAX_FILES:
+        message = f"These are {offer.count} files; ask for at most {MAX_FILES} at once."
         raise TooManyFilesError(message)
     _check_distinct(files)
     threshold = min(policy.multipart_threshold, MAX_SINGLE_PUT)

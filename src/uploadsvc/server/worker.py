@@ -1,0 +1,58 @@
+"""A worker process: serves, and sends heartbeats to its parent."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Final
+
+from fastapi import FastAPI
+
+from uploadsvc.server import collector, runner
+
+_BEAT_SECONDS: Final = 1.0
+
+
+def work(factory: Callable[[], FastAPI], listener: socket.socket, root_path: str, sender: Connection) -> None:
+    """Serve until SIGTERM, or until the parent has ended.
+
+    Args:
+        factory: Returns the app.
+        listener: Bound socket that all workers share.
+        root_path: Path that a proxy has stripped from the requests.
+        sender: Where heartbeats are written.
+
+    Raises:
+        Exception: As the factory.
+    """
+    # Ctrl-C reaches the whole process group, and the parent's SIGTERM would count as the second signal.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    collector.pause()
+    runner.run(_serve(factory(), listener, root_path, sender))
+
+
+async def _serve(app: FastAPI, listener: socket.socket, root_path: str, sender: Connection) -> None:
+    parent, loop = multiprocessing.parent_process(), asyncio.get_running_loop()
+    if parent is not None:
+
+        def orphaned() -> None:
+            # Without its parent, nothing would stop this process, and the address would stay in use.
+            loop.remove_reader(parent.sentinel)
+            signal.raise_signal(signal.SIGTERM)
+
+        loop.add_reader(parent.sentinel, orphaned)
+
+    def beat() -> None:
+        with suppress(OSError):
+            os.write(sender.fileno(), b".")
+        loop.call_later(_BEAT_SECONDS, beat)
+
+    def started() -> None:
+        collector.resume()
+        beat()
+
+    await runner.serve(app, listener, on_started=started, stops=(signal.SIGTERM,), root_path=root_path)
