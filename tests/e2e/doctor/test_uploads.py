@@ -327,11 +327,24 @@ async def test_a_store_that_can_do_more_than_its_provider_passes(server: S3Serve
     assert await traces(server) == []
 
 
+async def test_a_store_that_takes_headers_that_were_not_signed_is_a_warning(server: S3Server) -> None:
+    """A caller could add ``x-amz-copy-source`` to a URL."""
+    taken = Answer(status=200)
+    found, _ = await examined(
+        server, lambda exchange: taken if "x-amz-meta-not-signed" in exchange.headers else None
+    )
+    assert of_status(found, "failed", "warning") == {"signatures"}
+    assert found["signatures"].found == "the store accepts x-amz headers that were not signed"
+    assert "x-amz-copy-source" in found["signatures"].mend
+
+
 async def test_unverified_checksums_are_named(moto_server: S3Server) -> None:
     """Moto verifies neither checksums nor signatures; stored canaries are deleted."""
     found = await examine(settings_of(moto_server))
     assert {"checksums", "signatures"} <= of_status(found, "failed")
     assert "a wrong crc32, crc32c, crc64nvme, sha256" in found["checksums"].found
+    assert "forged signature, more bytes" in found["signatures"].found
+    assert found["signatures"].found.endswith("headers that were not signed")
     assert await traces(moto_server) == []
 
 

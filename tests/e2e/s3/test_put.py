@@ -77,6 +77,25 @@ async def test_every_header_is_signed(
     assert (await put(http, upload, CONTENT)).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "name", ["x-amz-copy-source", "x-amz-meta-uploadsvc-upload", "x-amz-acl", "x-amz-tagging"]
+)
+async def test_a_header_of_s3_cannot_be_added(
+    api: httpx.AsyncClient, http: httpx.AsyncClient, s3: S3Server, name: str
+) -> None:
+    """Not even to a bare URL or a part; it could copy what another user has stored."""
+    async with s3.client() as admin:
+        await admin.put_object(Bucket=s3.bucket, Key="uploads/other/secret", Body=CONTENT)
+    added = {name: f"/{s3.bucket}/uploads/other/secret" if name == "x-amz-copy-source" else "public-read"}
+    upload = await create(api, size=len(CONTENT))
+    assert (await put(http, upload, CONTENT, headers=added)).status_code == 403
+    parts = await create(api, size=len(CONTENT), method="multipart")
+    assert (await http.put(parts["parts"][0]["url"], content=CONTENT, headers=added)).status_code == 403
+    bare = (await api.get("/uploads")).json()["url"]
+    assert (await http.put(bare, content=CONTENT, headers=added)).status_code == 403
+    assert (await api.get("/v1/objects")).json()["objects"] == []
+
+
 async def test_another_key_is_refused(api: httpx.AsyncClient, http: httpx.AsyncClient) -> None:
     """A URL is good for its own key."""
     upload = await text(api)

@@ -60,3 +60,12 @@ def test_a_valid_key_needs_a_valid_user(on_behalf_of: str | None) -> None:
     with pytest.raises(ValidationFailed, match="percent-encoded UTF-8") as caught:
         api_key_principal(KEYS, "billing-key", on_behalf_of)
     assert caught.value.field == ON_BEHALF_OF
+
+
+@pytest.mark.parametrize("place", [0, 15, 31])
+def test_the_whole_digest_is_compared(place: int) -> None:
+    digest = bytearray(sha256(b"key").digest())
+    digest[place] ^= 1
+    almost = ApiKey(name="almost", digest=bytes(digest), policies=None)
+    with pytest.raises(Unauthenticated):
+        api_key_principal([almost], "key", "ann")

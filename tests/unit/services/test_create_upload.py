@@ -78,3 +78,31 @@ async def test_a_refusal_names_its_file_before_anything_is_created() -> None:
     with pytest.raises(UploadsvcError, match=r"^large\.mp4: "):
         await bucket.creator.create_all(ANN, None, [FILM, large])
     assert bucket.multipart.created == 0
+
+
+async def test_no_two_uploads_have_one_key_or_one_uuid() -> None:
+    """Not even those of one moment: the URL of one must not write over another."""
+    bucket, keys, uuids = FakeBucket(), set[str](), set[str]()
+    for _ in range(100):
+        for grant in (
+            await bucket.creator.create(ANN, None, FILE),
+            *await bucket.creator.create_all(ANN, None, [FILE]),
+        ):
+            keys.add(grant.plan.key)
+            uuids.add(bucket.ids.verify(grant.id).upload_uuid)
+        keys.add((await bucket.creator.bare_put(ANN, None, FILE))[1])
+    assert (len(keys), len(uuids)) == (300, 200)
+
+
+async def test_urls_are_signed_at_their_own_time_with_the_present_credentials() -> None:
+    bucket = FakeBucket()
+    for second in range(4):
+        if second == 2:
+            bucket.credentials = Credentials(access_key_id="ASIA2", secret_access_key="s" * 40)
+            bucket.clock.move(-1)
+        grant = await bucket.creator.create(ANN, None, FILE)
+        passed = second if second < 2 else second - 1
+        assert grant.expires_at == NOON + timedelta(seconds=passed + 900)
+        assert signed_at(grant.url) == (f"20261123T12000{passed}Z", "900")
+        assert ("Credential=ASIA2%2F" in grant.url) is (second >= 2)
+        bucket.clock.move(1)

@@ -70,8 +70,12 @@ def test_a_token_carries_action_upload_user_and_policies(
 
 
 def test_a_token_allows_only_its_own_action() -> None:
+    """Before and after its first use."""
     for act, other in (ACTS, ACTS[::-1]):
-        refused(issued(act), other)
+        token = issued(act)
+        refused(token, other)
+        assert upload_of(token, act) == "ID"
+        refused(token, other)
 
 
 def test_a_token_expires_by_the_services_clock() -> None:

@@ -15,6 +15,11 @@ from uploadsvc.domain.plan import Plan
 
 CHECKS: Final = ("signatures", "conditional-writes", "checksums")
 
+_FIX_HEADERS: Final = (
+    "use a store that refuses them, as S3 does: with x-amz-copy-source, callers may be able to copy the "
+    "objects of others"
+)
+
 
 class Capabilities:
     """Sends requests that the store has to refuse.
@@ -46,16 +51,21 @@ class Capabilities:
 
     async def _signatures(self) -> Finding:
         accepted = []
-        forged, longer = await self._forged(), await self._longer()
+        forged, longer, added = await self._forged(), await self._longer(), await self._with_another_header()
         if forged.passed or forged.stored:
             accepted.append("a forged signature")
         if longer.passed or longer.stored:
             accepted.append("more bytes than were signed")
         if self._target.provider.post_policies and await self._forged_form():
             accepted.append("a form with a forged signature")
+        unsigned = ["x-amz headers that were not signed"] if added.passed or added.stored else []
+        if not (accepted or unsigned):
+            return ok(
+                "signatures", "forged ones are refused, and so are bytes and headers that were not signed"
+            )
+        found = f"the store accepts {listed([*accepted, *unsigned])}"
         if not accepted:
-            return ok("signatures", "forged ones are refused, and so are more bytes than were signed")
-        found = f"the store accepts {listed(accepted)}"
+            return warning("signatures", found, _FIX_HEADERS)
         if self._target.provider.name == "localstack":
             return warning("signatures", found, "LocalStack is for development; never let strangers reach it")
         return failed("signatures", found, "let the store verify signatures: anyone can write to this bucket")
@@ -69,6 +79,11 @@ class Capabilities:
     async def _longer(self) -> Outcome:
         plan, headers = self._spoiled_plan()
         return await self._canaries.put_as(plan.key, headers, body=BODY + b"!")
+
+    async def _with_another_header(self) -> Outcome:
+        plan, headers = self._spoiled_plan()
+        url = await self._canaries.sign(plan.key, headers)
+        return await self._canaries.send(url, plan.key, {**headers, "x-amz-meta-not-signed": "1"})
 
     async def _forged_form(self) -> bool:
         planner = next((each for each in self._target.planners.values() if "post" in each.methods), None)
