@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+import uvloop
 
 from benchmarks import loader
 from benchmarks.machine import cpu_seconds
@@ -171,5 +172,6 @@ def _send_with_wrk(port: int, requests: Path, seconds: int) -> dict[str, Any]:
 
 
 def _send(port: int, requests: Path, seconds: int) -> dict[str, Any]:
-    found = asyncio.run(loader.closed(port, read_requests(requests), seconds, connections=CONNECTIONS))
-    return found.summary()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        load = loader.closed(port, read_requests(requests), seconds, connections=CONNECTIONS)
+        return runner.run(load).summary()
