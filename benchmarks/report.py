@@ -30,8 +30,8 @@ _NOTES: Final = """\
 - **Two workers** have two cores. On a machine with two, they share one of them with the load.
 - **CPU** is that of the server for one answer, or for one URL or upload in it. **Core** is the share of a
   core that the server used; where it is far below 100 %, something else was the limit.
-- **Latencies** in this table are those of 16 connections that send without a pause, so they mostly show
-  waiting in line.
+- **Latencies** in this table are those of 16 connections that send without a pause (two for batches, parts
+  and listings), so they mostly show waiting in line.
 """
 
 _HALF_LOAD: Final = """\
