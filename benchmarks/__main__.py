@@ -22,8 +22,8 @@ def _measure(directory: Path, endpoint_url: str, asked: argparse.Namespace) -> N
     run = runs.Run(
         directory=directory,
         endpoint_url=endpoint_url,
-        rounds=asked.rounds or (2 if asked.quick else 5),
-        seconds=asked.seconds or (1 if asked.quick else 2),
+        rounds=asked.rounds or (2 if asked.quick else 10),
+        seconds=asked.seconds or 1,
     )
     if asked.quick:
         runs.quick(run)
@@ -54,8 +54,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="only compare ratios")
-    parser.add_argument("--rounds", type=int, help="how often all targets take turns (5; quick: 2)")
-    parser.add_argument("--seconds", type=int, help="of each target in each round (2; quick: 1)")
+    parser.add_argument("--rounds", type=int, help="how often all targets take turns (10; quick: 2)")
+    parser.add_argument("--seconds", type=int, help="of each target in each round (1)")
     parser.add_argument("--without-uploads", action="store_true", help="leave out uploads from a terminal")
     asked = parser.parse_args()
     # As Ctrl-C does, so that no server is left.

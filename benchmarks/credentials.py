@@ -15,12 +15,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from benchmarks.servers import SECRET
+from uploadsvc.tokens.known_tokens import MAX_KNOWN_TOKENS
 
-USERS: Final = 1_000
-"""Users that call with one token each, as a front end does until its token expires."""
+USERS: Final = 100
+"""Users that call with one token each, as a front end does until its token expires. They are few, so that the
+shortest turn is more than the first call of each.
+"""
 
-STRANGERS: Final = 5_000
-"""Tokens that are sent once, or so rarely that no server remembers them."""
+STRANGERS: Final = MAX_KNOWN_TOKENS + 1_000
+"""Tokens that come in turn, so that each is forgotten before it comes again."""
 
 AUDIENCE: Final = "uploads"
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")

@@ -28,8 +28,8 @@ def main() -> None:
     ]
     figure, axes = plt.subplots(figsize=(9, 3.6), layout="constrained")
     colours = ["#5fb39b" if one["title"].startswith("uploadsvc") else "#b8bfc6" for one in shown]
-    bars = axes.barh([one["title"] for one in shown], rates, xerr=spread, color=colours, capsize=3)
-    axes.bar_label(bars, [f"{rate:,.0f}" for rate in rates], label_type="center")
+    labels = [f"{one['title']}: {one['rate']:,.0f}" for one in shown]
+    axes.barh(labels, rates, xerr=spread, color=colours, capsize=3)
     axes.invert_yaxis()
     axes.set_xlabel("requests a second on one core: median, lowest and highest of all rounds")
     axes.spines[["top", "right"]].set_visible(False)

@@ -18,20 +18,20 @@ depend on both much less. Ratios *by CPU* compare what a second of CPU does, and
 
 _NOTES: Final = """\
 - **uploadsvc** runs as in production: `uploadsvc serve` with one worker, authentication by HS256 tokens of
-  1,000 users, the signed upload id, request ids, and a JSON log line for each request, written to a file.
+  100 users, the signed upload id, request ids, and a JSON log line for each request, written to a file.
   The others do none of that, and have no access log.
 - **FastAPI alone** validates the same body with pydantic and returns a dict as large as uploadsvc's answer.
   It signs nothing.
 - **FastAPI and one aioboto3 client** presigns a PUT with a client that lives as long as the app.
 - **Better Upload** and **Uppy Companion** run on Node.js in production mode, by the adapter and the Express
   app of their docs.
-- **Each token new**: 5,000 tokens in turn, more than the service remembers. Otherwise each user's token comes
+- **Each token new**: more tokens in turn than the service remembers. Otherwise each user's token comes
   again, as a front end sends it until it expires.
 - **Two workers** have two cores. On a machine with two, they share one of them with the load.
 - **CPU** is that of the server for one answer, or for one URL or upload in it. **Core** is the share of a
   core that the server used; where it is far below 100 %, something else was the limit.
-- **Latencies** in this table are those of 16 connections that send without a pause, so they mostly show
-  waiting in line.
+- **Latencies** in this table are those of 16 connections that send without a pause (two for batches, parts
+  and listings), so they mostly show waiting in line.
 """
 
 _HALF_LOAD: Final = """\
@@ -100,13 +100,16 @@ def markdown(results: Results) -> str:
 
 def compared(ratios: Mapping[str, Ratio], before: Mapping[str, Any]) -> str:
     """Return a table of ratios with their change against committed results."""
-    lines = [f"{'':<50}{'now':>8}{'lowest':>8}{'highest':>8}{'before':>8}{'change':>8}"]
+    width = max(len(one.title) for one in ratios.values())
+    lines = [f"{'':<{width}}{'now':>8}{'lowest':>8}{'highest':>8}{'before':>8}{'change':>8}"]
     for name, one in ratios.items():
-        line = f"{one.title:<50}" + "".join(f"{value:>8}" for value in _ratio(one))
+        line = f"{one.title:<{width}}" + "".join(f"{value:>8}" for value in _ratio(one))
         if name in before:
             known = float(before[name]["value"])
             line += f"{known:>8.2f}{one.value / known - 1:>+8.0%}"
-        lines.append(line if one.better == "higher" else f"{line}  (lower is better)")
+        else:
+            line += f"{'':>16}"
+        lines.append(line if one.better == "higher" else f"{line}  lower is better")
     return "\n".join(lines)
 
 

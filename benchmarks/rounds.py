@@ -14,6 +14,8 @@ from benchmarks.load import CONNECTIONS, Sample, Target, encode, measure, write_
 
 WARM_UP_SECONDS: Final = 1
 
+_NOTHING: Final = "nothing"
+
 Samples = Mapping[str, Sequence[Sample]]
 
 
@@ -23,7 +25,7 @@ class Latency:
 
     Attributes:
         beside: What runs beside it.
-        tails: In each round, the ratio of the 99th percentile to the median.
+        tails: In each round, the 99th percentile relative to the median with nothing beside.
     """
 
     beside: str
@@ -88,14 +90,14 @@ def half_load(
     """
     found: dict[str, list[dict[str, Any]]] = {}
     for _ in range(rounds):
-        for title in ("nothing", *beside):
+        for title in (_NOTHING, *beside):
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 summary = runner.run(_paced(target, beside.get(title), rate, seconds))
             found.setdefault(title, []).append(summary)
     return [
         Latency(
             beside=name,
-            tails=[one["p99"] / one["p50"] for one in all_of_it],
+            tails=[one["p99"] / alone["p50"] for one, alone in zip(all_of_it, found[_NOTHING], strict=True)],
             **{share: statistics.median(one[share] for one in all_of_it) for share in ("p50", "p90", "p99")},
         )
         for name, all_of_it in found.items()

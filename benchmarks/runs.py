@@ -69,6 +69,8 @@ def whole(run: Run, *, with_uploads: bool) -> None:
     before = results.committed()
     # What else the machine does: read before this run does anything.
     loaded = f"{os.getloadavg()[0]:.1f}"
+    # First, because it needs more of the network than the rest.
+    uploaded = single.upload() if with_uploads else {}
     others: dict[str, list[float]] = {}
     with stage(run.directory, run.endpoint_url) as servers:
         uploads = storage.upload(servers.main)
@@ -117,7 +119,7 @@ def whole(run: Run, *, with_uploads: bool) -> None:
         },
         latencies=latencies,
         signing=medians,
-        uploads=single.upload() if with_uploads else {},
+        uploads=uploaded,
     )
     found.write()
     report.PATH.write_text(report.markdown(found))
@@ -141,7 +143,7 @@ def _asking(samples: Samples, aioboto3: Mapping[str, Sequence[float]]) -> dict[s
 def _tails(latencies: Sequence[Latency]) -> dict[str, Ratio]:
     names = ("tail_alone", "tail_batch", "tail_listing")
     return {
-        name: of_rounds(f"p99 / median at half load, beside {one.beside}", "lower", one.tails)
+        name: of_rounds(f"p99 beside {one.beside} / median alone, at half load", "lower", one.tails)
         for name, one in zip(names, latencies, strict=True)
     }
 

@@ -16,6 +16,9 @@ from benchmarks.servers import Server
 
 BATCH: Final = 100
 PARTS: Final = 1_000
+FEW: Final = 2
+"""Connections of calls that take long."""
+
 FILE: Final = {"filename": "photo.jpg", "content_type": "image/jpeg", "size": 123_456}
 
 _UPLOADS: Final = "/v1/uploads"
@@ -171,6 +174,7 @@ class Stage:
                 status=_OK,
                 check=_has_all_uploads,
                 units=BATCH,
+                connections=FEW,
             ),
             Target(
                 name="parts",
@@ -181,6 +185,7 @@ class Stage:
                 status=_OK,
                 check=_has_all_parts,
                 units=PARTS,
+                connections=FEW,
             ),
         ]
 
@@ -228,6 +233,7 @@ class Stage:
             calls=[(f"/v1/objects?limit={limit}", bearer(storage.COLLECTOR), None)],
             status=_OK,
             check=lambda found: len(found["objects"]) == limit,
+            connections=FEW,
         )
 
 
