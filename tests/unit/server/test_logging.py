@@ -70,6 +70,7 @@ def fail(text: str) -> None:
 WAYS: dict[str, Callable[[str], object]] = {
     "event": lambda text: structlog.get_logger().warning(text),
     "field": lambda text: structlog.get_logger().warning("x", url=text),
+    "access log": lambda text: structlog.get_logger().info("request", status=201, user=text),
     "nested": lambda text: structlog.get_logger().warning("x", request={"headers": [text]}),
     "library": lambda text: logging.getLogger("library").warning("sent %s", text),
     "exception": fail,
