@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import httpx
+from tests.support.forked import Process, fork
 from tests.support.servers import S3Server
 from tests.support.service import JWT_SECRET, SECRET_KEY
 
@@ -32,7 +33,7 @@ class Program:
         err_path: Its standard error so far.
     """
 
-    process: subprocess.Popen[bytes]
+    process: Process
     out_path: Path
     err_path: Path
 
@@ -73,26 +74,32 @@ class Program:
 
 @asynccontextmanager
 async def program(
-    *arguments: str, directory: Path, environment: Mapping[str, str] | None = None
+    *arguments: str,
+    directory: Path,
+    environment: Mapping[str, str] | None = None,
+    fresh: bool = False,
 ) -> AsyncIterator[Program]:
-    """Start ``uploadsvc`` in a directory with this environment alone; whatever is left of it is killed."""
+    """Start ``uploadsvc`` in a directory with this environment alone; whatever is left of it is killed.
+
+    Args:
+        arguments: Of the command line.
+        directory: Where it runs, and where its output goes.
+        environment: Added to the few variables that every program needs.
+        fresh: Start Python anew, as variables of Python's own do too. Otherwise it is forked from a process
+            that has imported everything.
+    """
     out_path, err_path = directory / "out.log", directory / "err.log"
+    variables = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(directory),
+        # The same sources as the tests import, whatever is installed.
+        "PYTHONPATH": str(Path(uploadsvc.__file__).parents[1]),
+        **(environment or {}),
+    }
+    fresh = fresh or any(name.startswith("PYTHON") for name in environment or {})
+    start = _fresh if fresh else fork
     with out_path.open("wb") as out, err_path.open("wb") as err:
-        process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own program; it starts at once
-            [sys.executable, "-m", "uploadsvc", *arguments],
-            cwd=directory,
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(directory),
-                # The same sources as the tests import, whatever is installed.
-                "PYTHONPATH": str(Path(uploadsvc.__file__).parents[1]),
-                **(environment or {}),
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            start_new_session=True,
-        )
+        process = start(arguments, directory=directory, environment=variables, out=out, err=err)
     try:
         yield Program(process=process, out_path=out_path, err_path=err_path)
     finally:
@@ -101,10 +108,24 @@ async def program(
         process.wait()
 
 
+def _fresh(
+    arguments: Sequence[str], *, directory: Path, environment: Mapping[str, str], out: BinaryIO, err: BinaryIO
+) -> Process:
+    return subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-m", "uploadsvc", *arguments],
+        cwd=directory,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=err,
+        start_new_session=True,
+    )
+
+
 @asynccontextmanager
 async def demo(directory: Path, port: int, *arguments: str) -> AsyncIterator[Program]:
     """Run ``uploadsvc dev`` until it says that it runs; end it as Ctrl-C does, its S3 with it."""
-    async with program("dev", "--port", str(port), *arguments, directory=directory) as running:
+    async with program("dev", "--port", str(port), *arguments, directory=directory, fresh=True) as running:
         try:
             await running.until(lambda: "Ctrl-C ends it" in running.out)
             yield running

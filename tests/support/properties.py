@@ -5,7 +5,7 @@ from tests.support.ci import in_ci
 
 # No deadline and no randomness: a slow machine or an unlucky seed must not fail a run.
 settings.register_profile("fast", max_examples=30, deadline=None, derandomize=True, database=None)
-settings.register_profile("ci", max_examples=300, deadline=None, derandomize=True, database=None)
+settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True, database=None)
 
 
 def load_profile() -> None:

@@ -3,6 +3,7 @@
 import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from http import HTTPStatus
 from importlib.resources import files
@@ -22,19 +23,24 @@ _MODULE: Final = "uploadsvc.js"
 _HASH_CHARACTERS: Final = 16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StaticFile:
-    """A file, read and compressed once.
+    """A file, read once, and compressed once it is asked for.
 
     Attributes:
-        content: Bytes by content coding: ``""`` as they are, or ``gzip``.
+        content: Its bytes.
         media_type: Their media type.
         version: Hash of the content.
     """
 
-    content: Mapping[str, bytes]
+    content: bytes
     media_type: str
     version: str
+
+    @cached_property
+    def compressed(self) -> bytes:
+        """The content by gzip. Without a time in it, all replicas send the same bytes under the same ETag."""
+        return gzip.compress(self.content, mtime=0)
 
     def response(
         self, request: Request, *, version: str = "", headers: Mapping[str, str] | None = None
@@ -61,7 +67,7 @@ class StaticFile:
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=all_headers)
         if coding:
             all_headers["Content-Encoding"] = coding
-        body = self.content[coding]
+        body = self.compressed if coding else self.content
         if request.method == "HEAD":
             all_headers["Content-Length"] = str(len(body))
             body = b""
@@ -79,8 +85,7 @@ def static_file(name: str, content: bytes | None = None, *, package: str = "uplo
     if content is None:
         content = read_file(name, package=package)
     return StaticFile(
-        # Without a time in it, all replicas send the same bytes under the same ETag.
-        content={"": content, "gzip": gzip.compress(content, mtime=0)},
+        content=content,
         media_type=_TYPES[name.rpartition(".")[2]],
         version=sha256(content).hexdigest()[:_HASH_CHARACTERS],
     )
@@ -99,8 +104,9 @@ def file_router(prefix: str, served: Mapping[str, StaticFile]) -> APIRouter:
     """
     router = APIRouter(include_in_schema=False)
 
+    # On a thread: to compress Swagger UI takes as long as signing some hundred uploads.
     @router.api_route(f"{prefix}/{{name}}", methods=READ)
-    async def file(request: Request, name: str, v: str = "") -> Response:
+    def file(request: Request, name: str, v: str = "") -> Response:
         if name not in served:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         return served[name].response(request, version=v)

@@ -100,7 +100,10 @@ async def test_delete_removes_the_object(demo_page: DemoPage, name: str) -> None
     await demo_page.object(name).get_by_role("button", name=re.compile("Delete")).click()
     await expect(demo_page.object(name)).to_have_count(0)
     assert await demo_page.stored("alice", name) == []
-    await demo_page.page.reload()
+    async with demo_page.page.expect_response(re.compile("/v1/objects")) as listed:
+        await demo_page.page.reload()
+    # Before the list has come, there is no row of any object.
+    assert f"/{name}" not in await (await listed.value).text()
     await expect(demo_page.page.get_by_role("radio", name="alice")).to_be_checked()
     await expect(demo_page.object(name)).to_have_count(0)
 

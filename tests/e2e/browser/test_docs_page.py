@@ -106,7 +106,8 @@ async def test_the_documentation_shows_and_calls_every_operation(
             "(all) => all.map((one) => one.id.split('-').at(-1))"
         )
         assert sorted(ids) == OPERATIONS
-        for operation in await page.locator(".opblock-summary-control").all():
+        # What an operation shows does not depend on the prefix, and to open them all takes the browser long.
+        for operation in [] if prefix else await page.locator(".opblock-summary-control").all():
             await operation.click()
             await operation.click()
 

@@ -171,7 +171,8 @@ async def test_it_serves_and_its_logs_hold_no_secret(tmp_path: Path, localstack:
     port, token = free_port(), token_for("alice")
     base_url = f"http://127.0.0.1:{port}"
     arguments = ("serve", "--port", str(port))
-    async with program(*arguments, directory=tmp_path, environment=environment_for(localstack)) as running:
+    environment = environment_for(localstack)
+    async with program(*arguments, directory=tmp_path, environment=environment, fresh=True) as running:
         await running.answers(f"{base_url}/healthz")
         await running.answers(f"{base_url}/readyz")
         upload = await upload_at(base_url, token)
@@ -192,7 +193,8 @@ async def test_several_workers_serve(tmp_path: Path, localstack: S3Server) -> No
     port = free_port()
     base_url = f"http://127.0.0.1:{port}"
     arguments = ("serve", "--port", str(port), "--workers", "2")
-    async with program(*arguments, directory=tmp_path, environment=environment_for(localstack)) as running:
+    environment = environment_for(localstack)
+    async with program(*arguments, directory=tmp_path, environment=environment, fresh=True) as running:
         await running.answers(f"{base_url}/healthz")
         for _ in range(4):
             await upload_at(base_url, token_for("alice"))

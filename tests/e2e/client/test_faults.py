@@ -8,8 +8,8 @@ from tests.support.fault_proxy import EXPIRED, SLOW_DOWN, Answer, Cut, Exchange,
 from tests.support.servers import S3Server
 from tests.support.terminal import MIB, Terminal, terminal
 
-PARTS = 12
-SIZE = 60_000_000
+PARTS = 8
+SIZE = 40_000_000
 FAULTS = ["expired", "slow-down", "lost-answer", "cut"]
 
 
@@ -22,7 +22,7 @@ async def test_s3_is_busy_at_every_third_part(any_term: Terminal) -> None:
     assert (done.status, done.err) == (0, "")
     assert term.proxy.stored_parts() == list(range(1, PARTS + 1))
     refused = sum(one.status == 503 for one in term.proxy.exchanges)
-    assert refused == len(term.proxy.exchanges) // 3 >= 4
+    assert refused == len(term.proxy.exchanges) // 3 >= 3
     assert len(term.proxy.exchanges) == PARTS + refused
     # The URL is still good: nothing is signed again.
     assert [one.method for one in term.line.exchanges] == ["POST", "POST"]

@@ -11,17 +11,17 @@ from tests.support.terminal import API_KEY, MIB, PART_SIZE, Terminal
 
 
 async def test_a_large_file_arrives_in_parts(any_term: Terminal) -> None:
-    """60 MB in twelve parts, each sent once; the result is the service's own."""
+    """30 MB in six parts, each sent once; the result is the service's own."""
     term = any_term
-    path = term.file(60_000_000)
+    path = term.file(30_000_000)
     done = await term.run("--json", path)
     assert (done.status, done.err) == (0, "")
     (line,) = done.lines
     assert set(line) == {"file", "key", "size", "etag", "receipt"}
-    assert (line["file"], line["size"]) == (str(path), 60_000_000)
+    assert (line["file"], line["size"]) == (str(path), 30_000_000)
     assert line["receipt"].count(".") == 2
     assert await term.content(line["key"]) == path.read_bytes()
-    assert term.proxy.stored_parts() == list(range(1, 13))
+    assert term.proxy.stored_parts() == list(range(1, 7))
     assert await term.unfinished() == 0
     assert list(term.states.iterdir()) == []
 

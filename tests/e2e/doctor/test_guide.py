@@ -32,7 +32,7 @@ async def test_the_guides_commands_run(tmp_path: Path, seaweedfs: S3Server, comm
     environment = environment_for(
         own, UPLOADSVC_CORS__ALLOW_ORIGINS=ORIGIN, UPLOADSVC_S3__PROVIDER="seaweedfs", NO_PROXY="127.0.0.1"
     )
-    async with program(*arguments, directory=tmp_path, environment=environment) as running:
+    async with program(*arguments, directory=tmp_path, environment=environment, fresh=True) as running:
         assert await running.ended(seconds=60) == 0, running.out + running.err
     assert await traces(own) == []
 

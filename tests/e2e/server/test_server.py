@@ -133,7 +133,7 @@ async def test_workers_end_with_their_parent(tmp_path: Path, localstack: S3Serve
     port = free_port()
     arguments = ("serve", "--port", str(port), "--workers", "2")
     environment = environment_for(localstack)
-    async with program(*arguments, directory=tmp_path, environment=environment) as running:
+    async with program(*arguments, directory=tmp_path, environment=environment, fresh=True) as running:
         await running.answers(f"http://127.0.0.1:{port}/healthz")
         running.process.kill()
         await until(lambda: refuses(port))

@@ -16,9 +16,11 @@ from tests.support.sts import ROLE_ARN
 GUIDE: Final = (ROOT / "docs" / "bucket.md").read_text(encoding="utf-8")
 
 
-async def ran(directory: Path, *arguments: str, environment: dict[str, str]) -> tuple[int, str, str]:
+async def ran(
+    directory: Path, *arguments: str, environment: dict[str, str], fresh: bool = False
+) -> tuple[int, str, str]:
     """Run a command; return its status, standard output and standard error."""
-    async with program(*arguments, directory=directory, environment=environment) as running:
+    async with program(*arguments, directory=directory, environment=environment, fresh=fresh) as running:
         status = await running.ended(seconds=60)
         return status, running.out, running.err
 
@@ -159,7 +161,7 @@ async def test_the_guides_commands_run(tmp_path: Path, environment: dict[str, st
     statuses = []
     for command in commands:
         assert command[0] == "uploadsvc"
-        status, _, err = await ran(tmp_path, *command[1:], environment=environment)
+        status, _, err = await ran(tmp_path, *command[1:], environment=environment, fresh=True)
         assert "Traceback" not in err
         statuses.append(status)
     assert statuses == [2, 0, 0, 0, 0]
