@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+from pathlib import Path
 
 import pytest
 from tests.support.fault_proxy import SLOW_DOWN
@@ -133,6 +134,28 @@ async def test_folders_keep_their_structure(term: Terminal) -> None:
         assert found == {f"{folder}/{n}": f"uploads/{term.user}/{start}/{k}" for n, k in keys.items()}
         for name in keys:
             assert await term.content(found[f"{folder}/{name}"]) == name.encode()
+
+
+async def test_folders_are_kept_in_keys_that_the_policy_makes(term: Terminal) -> None:
+    """Of small files and of those in parts. A key that the caller chooses is still refused."""
+    folder = term.directory / "photos"
+    for place in ("a/film.bin", "b/film.bin", "b\\c/film.bin"):
+        (folder / place).parent.mkdir(parents=True)
+        (folder / place).write_bytes(place.encode() * (MIB if place.startswith("a/") else 1))
+    done = await term.run("--json", "--policy", "paths", folder, term.file(1, "alone.bin"))
+    assert (done.status, done.err) == (0, ""), done
+    kept = {line["key"].split("/", 3)[3]: line for line in done.lines}
+    assert set(kept) == {
+        "photos/a/film.bin",
+        "photos/b/film.bin",
+        "photos/b_c/film.bin",
+        "alone.bin",
+    }
+    for key, line in kept.items():
+        if key != "alone.bin":
+            assert await term.content(line["key"]) == Path(line["file"]).read_bytes()
+    refused = await term.run("--json", "--policy", "paths", folder, "--relative-key", "x")
+    assert {line["problem"]["code"] for line in refused.lines} == {"forbidden"}
 
 
 async def test_a_policy_that_chooses_keys_takes_the_files_of_folders(term: Terminal) -> None:
