@@ -30,6 +30,7 @@ POLICIES: Final[dict[str, dict[str, Any]]] = {
     "default": {"part_size": "5MiB", "multipart_threshold": "5MiB"},
     "forms": {"methods": ["post"]},
     "keys": {"client_keys": True, "overwrite": True, "part_size": "5MiB", "multipart_threshold": "5MiB"},
+    "paths": {"key": "{uuid}/{path}{filename}", "part_size": "5MiB", "multipart_threshold": "5MiB"},
     "notes": {"metadata": {"note": None}, "content_types": ["text/plain"]},
     "small": {"max_size": "1KiB"},
 }

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import httpx
 
@@ -219,8 +219,8 @@ class UploadsApi:
         except _UNUSABLE as error:
             raise unexpected_answer(error) from None
 
-    async def takes_keys(self, policy: str | None) -> bool:
-        """Return whether a policy lets callers choose keys.
+    async def folder_field(self, policy: str | None) -> Literal["relative_key", "filename"] | None:
+        """Return the request field by which a policy keeps folders, or ``None``.
 
         Args:
             policy: Name of the policy; ``None`` for the default policy.
@@ -231,7 +231,11 @@ class UploadsApi:
         answer = await self._call("GET", "/v1/policies")
         try:
             policies = answers.json_object(answer)["policies"]
-            return any(one["client_keys"] for one in policies if one["name"] == (policy or "default"))
+            named = [one for one in policies if one["name"] == (policy or "default")]
+            if any(one["client_keys"] for one in named):
+                return "relative_key"
+            # Older services do not have the field.
+            return "filename" if any(one.get("keeps_folders") for one in named) else None
         except _UNUSABLE as error:
             raise unexpected_answer(error) from None
 
@@ -315,6 +319,7 @@ class UploadOptions:
         content_type: Content type; ``None`` to derive it from the file name.
         metadata: Metadata by name.
         relative_key: Key below the user's prefix.
+        filename: Filename with its folders; ``None`` for the file's own name.
         overwrite: Replace an existing object; ``None`` for the policy's rule.
         checksum: Checksum for S3 to compare.
     """
@@ -323,6 +328,7 @@ class UploadOptions:
     content_type: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     relative_key: str | None = None
+    filename: str | None = None
     overwrite: bool | None = None
     checksum: Algorithm | None = None
 
@@ -334,6 +340,8 @@ class UploadOptions:
             "metadata": dict(self.metadata) or None,
             "relative_key": self.relative_key,
             "overwrite": self.overwrite,
+            # The fields name the state file, and uploads of earlier versions must find theirs.
+            **({} if self.filename is None else {"filename": self.filename}),
         }
 
 
@@ -345,7 +353,7 @@ async def create_upload(api: UploadsApi, options: UploadOptions, file: LocalFile
     """
     refusal: UploadProblem | None = None
     content_type = options.content_type or await text_type(file)
-    asked = {**options.fields(), "content_type": content_type, "filename": file.name, "size": file.size}
+    asked = {"filename": file.name, **options.fields(), "content_type": content_type, "size": file.size}
     async for attempt in _attempts(options.checksum, file):
         request = {**asked, **attempt}
         try:

@@ -14,10 +14,12 @@ class Source:
     Attributes:
         path: Path of the file.
         relative_key: Key that keeps its place in a named folder; ``None`` for a file that was named itself.
+        filename: Filename that keeps its place, where the policy takes no key.
     """
 
     path: Path
     relative_key: str | None = None
+    filename: str | None = None
 
 
 def sources(paths: Iterable[Path], *, prefix: str | None) -> list[Source]:

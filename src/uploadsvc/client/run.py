@@ -95,11 +95,14 @@ class Run:
         return ALL_STORED
 
     async def _keyed(self, named: list[Source], context: Context, display: Display) -> list[Source]:
-        """Leave out the keys of files in folders if the policy does not let callers choose keys."""
+        """Give files in folders a filename, or neither filename nor key, if the policy takes no keys."""
         if all(source.relative_key is None for source in named):
             return named
-        if await context.api.takes_keys(self.options.policy):
+        field = await context.api.folder_field(self.options.policy)
+        if field == "relative_key":
             return named
+        if field == "filename":
+            return [replace(source, relative_key=None, filename=source.relative_key) for source in named]
         display.tell("the policy chooses keys itself, so folders are not kept")
         return [replace(source, relative_key=None) for source in named]
 
@@ -125,6 +128,8 @@ class Run:
                 shown.end()
 
     def _options(self, source: Source) -> UploadOptions:
+        if source.filename is not None:
+            return replace(self.options, filename=source.filename)
         if source.relative_key is None:
             return self.options
         return replace(self.options, relative_key=source.relative_key)

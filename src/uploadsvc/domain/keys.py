@@ -9,17 +9,15 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
-from uploadsvc.domain.characters import STRAY_JOINER, is_unsafe
 from uploadsvc.domain.errors import Forbidden, InvalidKey, NotFound
+from uploadsvc.domain.filenames import MAX_FILENAME_BYTES, MAX_FOLDERS_BYTES
 
 MAX_KEY_BYTES = 1024
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
 
 MAX_USER_SEGMENT_BYTES = 255
-MAX_FILENAME_BYTES = 200
-"""Leaves room for prefix, user and template within `MAX_KEY_BYTES`."""
-
 _CENTURY_END = 4_102_444_800_000
 """2100-01-01T00:00:00Z in milliseconds."""
 
@@ -35,18 +33,14 @@ _IN_NO_KEY = re.compile("[\x00\ud800-\udfff]")
 _DOT_SEGMENTS = frozenset({".", ".."})
 _SEPARATOR = re.compile(r"[/\\]")
 
-_CONSIDERED_CHARACTERS = 1024
-_PLAIN_FILENAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.() -]{0,198}(?<![. ])")
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html "Characters to avoid", and special
-# characters of shells, URLs and Windows.
-_REPLACED_IN_FILENAMES = frozenset('\\{}^%`[]"<>~#|/:*?$&;')
-_EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,16}")
-
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-PLACEHOLDERS = ("uuid", "filename", "ext", "date", "policy")
+PLACEHOLDERS = ("uuid", "path", "filename", "ext", "date", "policy")
+# Once: then all other segments can be counted from the start or the end of a key.
+_WELL_PLACED_PATH = re.compile(r"(?:(?!\{path\}).)*(?<![^/])\{path\}(?!/)(?:(?!\{path\}).)+", re.DOTALL)
 # What each placeholder can become.
 _FORMS = {
     "uuid": "([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})",
+    "path": "(?:[^/]+/)*",
     "filename": "[^/]+",
     "ext": r"(?:\.[a-z0-9]{1,16})?",
     "date": "[0-9]{4}/[0-9]{2}/[0-9]{2}",
@@ -148,30 +142,6 @@ def check_stored_key(key: str, *, field: str) -> str:
     return key
 
 
-def safe_filename(filename: str) -> str:
-    """Return a valid key segment for any filename.
-
-    It is the last part of a path, in NFC, without control characters and characters that S3 advises against,
-    and has at most 200 UTF-8 bytes including its extension. An empty result becomes ``file``.
-    """
-    if _PLAIN_FILENAME.fullmatch(filename):
-        return filename
-    # Cut before normalizing, which takes quadratic time on a long run of combining marks.
-    name = re.split(r"[/\\]", filename.rstrip("/\\"))[-1][-_CONSIDERED_CHARACTERS:]
-    name = unicodedata.normalize("NFC", name.encode(errors="replace").decode())
-    name = "".join("_" if c in _REPLACED_IN_FILENAMES or is_unsafe(c) else c for c in name)
-    name = STRAY_JOINER.sub("_", " ".join(name.split()).rstrip(". "))
-    if name.startswith("."):
-        name = "_" + name[1:]
-    if len(name.encode()) > MAX_FILENAME_BYTES:
-        extension = file_extension(name)
-        room = MAX_FILENAME_BYTES - len(extension)
-        stem = name.removesuffix(extension).encode()[:room].decode(errors="ignore").rstrip(". ")
-        # The cut can remove the mark of a base letter; the rest is still NFC.
-        name = STRAY_JOINER.sub("_", stem + extension)
-    return name or "file"
-
-
 def newest_first_uuid(now: datetime, random: str) -> str:
     """Return a UUID for a new key, smaller than those of earlier milliseconds.
 
@@ -185,16 +155,6 @@ def newest_first_uuid(now: datetime, random: str) -> str:
     left = max(0, _CENTURY_END - int(now.timestamp() * 1000))
     time, variant = f"{left:012x}", "89ab"[int(random[0], 16) & 3]
     return f"{time[:8]}-{time[8:]}-8{random[1:4]}-{variant}{random[4:7]}-{random[7:19]}"
-
-
-def file_extension(filename: str) -> str:
-    """Return the last extension with its dot, such as ``.jpg``, or an empty string.
-
-    An extension has 1 to 16 ASCII letters and digits.
-    """
-    dot = filename.rfind(".")
-    extension = filename[dot:] if dot > 0 else ""
-    return extension if _EXTENSION.fullmatch(extension) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,10 +237,11 @@ class KeyTemplate:
     """Template for keys of new objects below the user's prefix, such as ``{uuid}/{filename}``.
 
     Args:
-        text: Literal text and any of ``{uuid}``, ``{filename}``, ``{ext}``, ``{date}``, ``{policy}``.
+        text: Literal text and any of ``{uuid}``, ``{path}``, ``{filename}``, ``{ext}``, ``{date}``,
+            ``{policy}``. ``{path}`` is the folders of the filename, with a slash at their end.
 
     Raises:
-        ValueError: Unknown placeholder, or no valid key can result.
+        ValueError: Unknown placeholder, ``{path}`` in a wrong place, or no valid key can result.
     """
 
     text: str
@@ -294,8 +255,12 @@ class KeyTemplate:
         if "{" in (bare := _PLACEHOLDER.sub("", self.text)) or "}" in bare:
             message = "a brace that is not part of a placeholder"
             raise ValueError(message)
-        # The shortest expansion: a file may have no extension.
-        shortest = {"uuid": "u", "filename": "f", "ext": "", "date": "2026/11/23", "policy": "p"}
+        if self.keeps_folders and not _WELL_PLACED_PATH.fullmatch(self.text):
+            message = "write {path} once, at the start of a segment, with text or another placeholder right "
+            message += "after it, as in {uuid}/{path}{filename}"
+            raise ValueError(message)
+        # The shortest expansion: a file may have no folders and no extension.
+        shortest = {"uuid": "u", "path": "", "filename": "f", "ext": "", "date": "2026/11/23", "policy": "p"}
         try:
             check_key(self.expand(shortest), field="key")
         except InvalidKey as error:
@@ -306,6 +271,16 @@ class KeyTemplate:
     def unique(self) -> bool:
         """Whether every upload gets its own key."""
         return "{uuid}" in self.text
+
+    @property
+    def keeps_folders(self) -> bool:
+        """Whether the keys hold the folders of filenames."""
+        return "{path}" in self.text
+
+    @property
+    def shares_folders(self) -> bool:
+        """Whether callers choose folders that other keys can be in too: no ``{uuid}`` is before them."""
+        return self.keeps_folders and "{uuid}" not in self.text.partition("{path}")[0]
 
     def pattern(self, policy: str) -> re.Pattern[str]:
         """Return a pattern of all keys below a user's prefix that this template can make for a policy."""
@@ -330,6 +305,7 @@ class KeyTemplate:
         """Return an expansion of the maximum size, as a whole and of each part between slashes."""
         values = {
             "uuid": "u" * 36,
+            "path": f"{'p' * MAX_FILENAME_BYTES}/".ljust(MAX_FOLDERS_BYTES - 1, "p") + "/",
             "filename": "f" * MAX_FILENAME_BYTES,
             "ext": "." + "e" * 16,
             "date": "2026/11/23",
@@ -340,7 +316,10 @@ class KeyTemplate:
     def area(self, policy: str) -> "KeyArea":
         """Return the keys that this template can make for a policy."""
         text = self.text.replace("{policy}", policy).replace("{date}", "{year}/{month}/{day}")
-        return KeyArea(tuple(text.split("/")))
+        start, path, end = text.partition("{path}")
+        if not path:
+            return KeyArea(tuple(text.split("/")))
+        return KeyArea(tuple(start.split("/")[:-1]), end=tuple(end.split("/")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,20 +328,37 @@ class KeyArea:
 
     Args:
         segments: The segments of the keys; they may hold placeholders.
-        open: Whether any further segments follow.
+        end: The segments at their end, if any number of others may be before it; else ``None``.
     """
 
     segments: tuple[str, ...]
-    open: bool = False
+    end: tuple[str, ...] | None = None
+
+    @classmethod
+    def below(cls, folder: str) -> "KeyArea":
+        """Return all keys in a folder, and in the folders in it; an empty name stands for all keys."""
+        return cls(tuple(folder.split("/")) if folder else (), end=("{filename}",))
 
     def meets(self, other: "KeyArea") -> bool:
         """Return whether a key may be in both areas; ``True`` if that is unclear."""
-        mine, others = self.segments, other.segments
-        if not self.open and len(others) + other.open > len(mine):
+        if other.end is None and self.least > len(other.segments):
             return False
-        if not other.open and len(mine) + self.open > len(others):
+        if self.end is None and other.least > len(self.segments):
             return False
-        return all(_segments_meet(*pair) for pair in zip(mine, others, strict=False))
+        # Between start and end of both, any number of segments has room.
+        starts = zip(self.segments, other.segments, strict=False)
+        ends = zip(reversed(self.last), reversed(other.last), strict=False)
+        return all(_segments_meet(*pair) for pair in chain(starts, ends))
+
+    @property
+    def least(self) -> int:
+        """Number of segments of the shortest keys."""
+        return len(self.segments) + len(self.end or ())
+
+    @property
+    def last(self) -> tuple[str, ...]:
+        """The segments at the end of every key."""
+        return self.segments if self.end is None else self.end
 
 
 def _segments_meet(one: str, other: str) -> bool:

@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from uploadsvc.domain.keys import file_extension
+from uploadsvc.domain.filenames import file_extension
 
 DEFAULT = "application/octet-stream"
 UNTYPED = "binary/octet-stream"

@@ -7,7 +7,8 @@ from typing import Final
 from uploadsvc.domain import errors, media_types
 from uploadsvc.domain.checksums import ALGORITHMS, Algorithm, checksum_header
 from uploadsvc.domain.disposition import content_disposition
-from uploadsvc.domain.keys import Namespace, check_segments, file_extension, safe_filename
+from uploadsvc.domain.filenames import file_extension, last_part, safe_filename, safe_folders
+from uploadsvc.domain.keys import Namespace, check_segments
 from uploadsvc.domain.metadata import MAX_METADATA_BYTES, UPLOAD_MARK, encode, encoded_size, is_text
 from uploadsvc.domain.methods import Methods, check_one_request
 from uploadsvc.domain.object_headers import form_fields, multipart_headers, object_headers, put_headers
@@ -87,7 +88,8 @@ class Planner:
         names = set[str]()
         unsized = self.policy.unsized_multipart
         if "put" in self.methods or unsized:
-            tags_object = self.policy.client_keys or not self.policy.key.unique or unsized
+            key = self.policy.key
+            tags_object = self.policy.client_keys or not key.unique or key.shares_folders or unsized
             metadata = {
                 **dict.fromkeys(self.policy.metadata, ""),
                 **({UPLOAD_MARK: ""} if tags_object else {}),
@@ -137,8 +139,9 @@ class Planner:
             # Only the client of a PUT sends its own content type.
             content_type = self._content_type(request)
         content_type = self._kept_type(content_type, request, key)
-        # S3 forgets the id of a finished multipart upload, so its object always carries the UUID.
-        tags_object = not key_is_new or method == "multipart"
+        # S3 forgets the id of a finished multipart upload, so its object always carries the UUID. With it,
+        # completing looks for an object in the place of a folder, where stores keep keys as paths.
+        tags_object = not key_is_new or method == "multipart" or policy.key.shares_folders
         no_overwrite = method != "post" and not overwrite and self._provider.conditional_writes
         metadata = self._metadata(request, {UPLOAD_MARK: upload_uuid} if tags_object else {})
         described = self._describe(request, content_type, metadata)
@@ -352,15 +355,18 @@ class Planner:
         filename, template = safe_filename(request.filename or "file"), self.policy.key
         values = {
             "uuid": unique,
+            "path": safe_folders(request.filename or "") if "{path}" in template.text else "",
             "filename": filename,
             "ext": file_extension(filename).lower() if "{ext}" in template.text else "",
             "date": f"{today:%Y/%m/%d}" if "{date}" in template.text else "",
             "policy": self.policy.name,
         }
-        # Template and prefix were checked at start, and the user segment and the filename are safe.
+        # Template and prefix were checked at start, and user segment, folders and filename are safe.
         rest = template.expand(values)
         if not template.unique:
             self._reserved.check(rest, field="filename")
+        elif template.shares_folders:
+            self._reserved.check_folder(rest, field="filename")
         return self._namespace.user_prefix(user) + rest
 
     def _metadata(self, request: UploadRequest, mark: Mapping[str, str]) -> dict[str, str]:
@@ -392,7 +398,9 @@ class Planner:
         # Without a type the object may be a page, which browsers must not open.
         disposition = self.policy.content_disposition or (None if content_type else "attachment")
         if disposition is not None:
-            headers["Content-Disposition"] = content_disposition(disposition, request.filename)
+            headers["Content-Disposition"] = content_disposition(
+                disposition, last_part(request.filename or "")
+            )
         for name, value in metadata.items():
             headers[f"x-amz-meta-{name}"] = encode(value)
         return headers

@@ -156,8 +156,7 @@ class Policy:
     def chosen_keys(self) -> Iterator[tuple[str, KeyArea]]:
         """Keys that a caller can use again, with the policy's field that lets them."""
         if self.client_keys:
-            folder = self.client_keys_prefix
-            yield "client_keys", KeyArea(tuple(folder.split("/")) if folder else (), open=True)
+            yield "client_keys", KeyArea.below(self.client_keys_prefix)
         if not self.key.unique:
             yield "key", self.key.area(self.name)
 

@@ -1,6 +1,6 @@
 """Keys that callers cannot choose, so that no policy reaches the objects of another."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from uploadsvc.domain.errors import InvalidKey
 from uploadsvc.domain.policy import Policy
@@ -25,6 +25,11 @@ class ReservedKeys:
         folders = {one.name: one.client_folder for one in others}
         # The deeper folder counts where one lies in another.
         self._folders = {name: one for name, one in folders.items() if one and not mine.startswith(one)}
+        # Where the operator puts all keys of a template, the caller has not chosen that folder.
+        start = policy.key.text.replace("{policy}", policy.name).partition("{")[0]
+        self._folders_of_others = {
+            name: one for name, one in self._folders.items() if not start.startswith(one)
+        }
 
     def check(self, rest: str, *, field: str) -> None:
         """Check that a caller may choose a key.
@@ -36,11 +41,27 @@ class ReservedKeys:
         Raises:
             InvalidKey: It is reserved for another policy.
         """
-        for owner, folder in self._folders.items():
-            if rest.startswith(folder):
-                detail = f"Keys below {folder!r} in your prefix are for policy {owner!r}."
-                raise InvalidKey(detail, field=field)
+        self._check_folders(rest, self._folders, field=field)
         for maker, keys in self._made.items():
             if keys.fullmatch(rest):
                 detail = f"Policy {maker!r} makes keys of this form, with a UUID; choose another key."
+                raise InvalidKey(detail, field=field)
+
+    def check_folder(self, rest: str, *, field: str) -> None:
+        """Check that a key with ``{uuid}`` in folders that the caller chose is in no other policy's folder.
+
+        Args:
+            rest: The key below the user's prefix.
+            field: The request field that led to it.
+
+        Raises:
+            InvalidKey: The folder is reserved for another policy.
+        """
+        self._check_folders(rest, self._folders_of_others, field=field)
+
+    @staticmethod
+    def _check_folders(rest: str, folders: Mapping[str, str], *, field: str) -> None:
+        for owner, folder in folders.items():
+            if rest.startswith(folder):
+                detail = f"Keys below {folder!r} in your prefix are for policy {owner!r}."
                 raise InvalidKey(detail, field=field)

@@ -48,8 +48,11 @@ class PolicySettings(Section):
 
     key: str = "{uuid}/{filename}"
     """Key of new objects below the user's prefix: text with any of `{uuid}`, `{filename}`, `{ext}` (with its
-    dot), `{date}` (`2026/11/23`, UTC), `{policy}`. Listings are sorted by key, and
-    `{uuid}` puts the newest first; `{date}/{uuid}/{filename}` groups objects by day.
+    dot), `{path}`, `{date}` (`2026/11/23`, UTC), `{policy}`. Listings are sorted by key, and
+    `{uuid}` puts the newest first; `{date}/{uuid}/{filename}` groups objects by day. `{path}` is the folders
+    of a filename such as `photos/2026/a.jpg`, with a slash at their end, or nothing. Write it once, at the
+    start of a segment, with text or another placeholder right after it: `{uuid}/{path}{filename}`. See
+    [folders](browser.md#folders).
     """
 
     client_keys: bool = False

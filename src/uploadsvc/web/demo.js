@@ -187,19 +187,24 @@ const STATES = {
 const over = ({ state }) => state === "stored" || state === "failed" || state === "cancelled";
 const active = (item) => !over(item) && item.state !== "paused";
 
+/** Tells whether a policy keeps folders: in keys that the page chooses, or in those that the service makes. */
+const keepsFolders = (policy) => Boolean(policy?.client_keys || policy?.keeps_folders);
+
 /** Adds files. `path` is the place of a file in a folder, or empty. */
 async function addFiles(list) {
   const [files, { user, ready }] = [[...list], view];
   await ready;
-  if (files.some(({ path }) => path) && !policyNamed($("policy").value)?.client_keys) {
+  if (files.some(({ path }) => path) && !keepsFolders(policyNamed($("policy").value))) {
     notice(`Policy “${$("policy").value}” chooses keys itself: the files are uploaded, their folders are not kept.`);
   }
   for (const { file, path } of files) {
-    const offer = offers.find((each) => isSameFile(each, file) && (!path || each.relative_key === keyOf(path)));
+    const offer = offers.find((each) => isSameFile(each, file) && isSamePlace(each, path));
+    const place = offer ? offer.path : path;
     const policy = policyNamed(offer ? offer.policy : $("policy").value);
     const checksum = offer ? offer.checksum : $("checksum").checked ? checksumFor(policy) : null;
     const relativeKey = offer ? offer.relative_key : path && policy?.client_keys ? keyOf(path) : null;
-    const item = { file, name: relativeKey ?? file.name, user, policy, checksum, relativeKey, task: null };
+    const name = relativeKey ?? (place && keepsFolders(policy) ? keyOf(place) : file.name);
+    const item = { file, name, user, policy, checksum, relativeKey, place, task: null };
     Object.assign(item, { mayRetry: false, state: "queued", note: "" });
     Object.assign(item, { loaded: 0, total: file.size, rate: null, remaining: null, idle: 0 });
     item.row = uploadRow(item);
@@ -221,6 +226,7 @@ async function start(item) {
     policy: item.policy?.name,
     checksum: item.checksum,
     ...(item.relativeKey && { relative_key: item.relativeKey }),
+    ...(item.place && { filename: item.place }),
     onProgress: (progress) => update({ ...progress, note: "" }),
     onRetry: ({ error }) => update({ note: `trying again: ${error.message}`, rate: null }),
     onState: (state) => over({ state }) || update({ state, note: "", rate: null }), // `finish` reports the end
@@ -359,6 +365,8 @@ let wanted = null; // the offer whose file is being chosen
 
 const isSameFile = ({ filename, size, last_modified }, file) =>
   filename === file.name && size === file.size && last_modified === file.lastModified;
+
+const isSamePlace = (offer, path) => !path || offer.path === path || offer.relative_key === keyOf(path);
 
 function showUnfinished() {
   const { user } = view;

@@ -157,7 +157,8 @@ export type OwnAlgorithm = "crc32" | "sha256";
  */
 export type UploadRequest = {
     /**
-     * by default, the file's
+     * by default, the file's, with its folders (`photos/2026/a.jpg`) if it was
+     * chosen in one; they are kept if the policy has `keeps_folders`
      */
     filename?: string | null | undefined;
     /**
@@ -286,6 +287,10 @@ export type Unfinished = {
      */
     key: string;
     filename: string;
+    /**
+     * the file with its folders, to pass as `filename`; null if it was not in one
+     */
+    path: string | null;
     content_type: string;
     /**
      * bytes
@@ -325,6 +330,10 @@ export type Policy = {
      * whether requests may set `relative_key`
      */
     client_keys: boolean;
+    /**
+     * whether keys keep the folders of `filename`
+     */
+    keeps_folders: boolean;
     overwrite: boolean;
     /**
      * names that requests may set

@@ -58,7 +58,8 @@
  * @typedef {"crc32" | "sha256"} OwnAlgorithm checksums that this module computes
  *
  * @typedef {object} UploadRequest body of `POST /v1/uploads`; the service chooses what is omitted
- * @property {string | null} [filename] by default, the file's
+ * @property {string | null} [filename] by default, the file's, with its folders (`photos/2026/a.jpg`) if it was
+ *   chosen in one; they are kept if the policy has `keeps_folders`
  * @property {string | null} [content_type] by default, the file's, with `charset=utf-8` if it is UTF-8 text
  * @property {string | null} [policy]
  * @property {"auto" | "put" | "post" | "multipart" | null} [method]
@@ -105,6 +106,7 @@
  * @property {string} id
  * @property {string} key the whole object key
  * @property {string} filename
+ * @property {string | null} path the file with its folders, to pass as `filename`; null if it was not in one
  * @property {string} content_type
  * @property {number} size bytes
  * @property {number} last_modified `File.lastModified`, in milliseconds
@@ -123,6 +125,7 @@
  * @property {number} expires_in
  * @property {number} max_expires_in
  * @property {boolean} client_keys whether requests may set `relative_key`
+ * @property {boolean} keeps_folders whether keys keep the folders of `filename`
  * @property {boolean} overwrite
  * @property {string[]} metadata names that requests may set
  * @property {"off" | "optional" | "required"} checksum
@@ -589,10 +592,20 @@ class ChecksumWorker {
 function fingerprintOf(base, file, request) {
   if (!(file instanceof File)) return null;
   const { expires_in, ...same } = request;
+  const path = folderPathOf(file, request);
+  // The page and the browser can both tell the folders.
+  if (path) delete same.filename;
   // With a key of its own, a file is the same whether it was chosen alone or in its folder.
-  const place = (!request.relative_key && file.webkitRelativePath) || file.name;
-  const facts = [place, file.lastModified];
+  const facts = [(!request.relative_key && path) || file.name, file.lastModified];
   return JSON.stringify([base, facts, file.size, file.type, same]);
+}
+
+/**
+ * Returns a file's name with its folders, or null if it is in none.
+ * @param {File} file @param {UploadRequest} request
+ */
+function folderPathOf(file, { filename = file.webkitRelativePath }) {
+  return filename?.endsWith(`/${file.name}`) ? filename : null;
 }
 
 /** Start of every name in the page's storage. */
@@ -1315,7 +1328,7 @@ class UploadStarter {
    */
   async #post(checksum) {
     this.#enter("creating");
-    const filename = this.#file instanceof File ? this.#file.name : null;
+    const filename = this.#file instanceof File ? this.#file.webkitRelativePath || this.#file.name : null;
     const { checksum: _, ...request } = this.#request;
     const content_type = request.content_type === undefined ? await typeOf(this.#file) : null;
     const base = { filename, content_type, size: this.#file.size, ...request };
@@ -1339,6 +1352,7 @@ class UploadStarter {
       id,
       key,
       filename: name,
+      path: folderPathOf(this.#file, this.#request),
       content_type: type,
       size,
       last_modified: lastModified,

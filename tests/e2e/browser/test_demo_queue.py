@@ -358,17 +358,18 @@ async def test_a_stalled_upload_is_shown(busy: BusyPage, line: FaultProxy, name:
     await expect(busy.row_state(name)).to_have_text("done")
 
 
+@pytest.mark.parametrize("policy", ["folders", "paths"])
 @pytest.mark.parametrize("dropped", [False, True])
 async def test_folders_keep_their_structure(
-    busy: BusyPage, tmp_path: Path, name: str, *, dropped: bool
+    busy: BusyPage, tmp_path: Path, name: str, policy: str, *, dropped: bool
 ) -> None:
-    """Chosen or dropped, if the policy lets callers choose keys; otherwise the page says that it is lost."""
+    """Chosen or dropped, in keys of the caller's or the policy's; otherwise the page says that it is lost."""
     folder = tmp_path / f"photos-{name}"
     (folder / "2026").mkdir(parents=True)
     files = {f"{name}.txt": b"one", f"2026/{name}.txt": b"two", "2026/e\u0301.txt": b"three"}
     for inside, content in files.items():
         (folder / inside).write_bytes(content)
-    await busy.page.get_by_label("Policy").select_option("folders")
+    await busy.page.get_by_label("Policy").select_option(policy)
 
     async def add() -> None:
         if dropped:
@@ -381,8 +382,36 @@ async def test_folders_keep_their_structure(
         key = f"photos-{name}/{normalize('NFC', inside)}"
         await expect(busy.row_state(key)).to_have_text("done")
         assert await busy.stored("alice", key) == [content]
+    await expect(busy.page.get_by_test_id("notice")).to_be_hidden()
     await busy.page.get_by_label("Policy").select_option("default")
     await add()
     await expect(busy.page.get_by_test_id("notice")).to_contain_text("their folders are not kept")
     await expect(busy.page.get_by_test_id("state").filter(has_text="done")).to_have_count(6)
     assert sorted(await busy.stored("alice", f"{name}.txt")) == [b"one", b"one", b"two", b"two"]
+
+
+@pytest.mark.parametrize("again", ["the file", "the folder"])
+async def test_an_unfinished_upload_keeps_its_folder(
+    busy: BusyPage, line: FaultProxy, tmp_path: Path, name: str, again: str
+) -> None:
+    """After a reload it resumes, whether the dropped folder or only the file is chosen again."""
+    file = tmp_path / f"photos-{name}" / "2026" / name
+    file.parent.mkdir(parents=True)
+    file.write_bytes(CONTENT)
+    await busy.page.get_by_label("Policy").select_option("paths")
+    line.rule = held(2)
+    await busy.drop_from_disk(file.parent.parent)
+    await line.until(lambda: line.stored_parts() == [1, 3])
+    await busy.page.reload()
+    line.rule = whole
+    await expect(busy.page.get_by_test_id("offer").filter(has_text=name)).to_contain_text("7 MiB of 12 MiB")
+    if again == "the file":
+        async with busy.page.expect_file_chooser() as chosen:
+            await busy.button("Choose file", name).click()
+        await (await chosen.value).set_files(file)
+    else:
+        await busy.page.get_by_test_id("folder-input").set_input_files(file.parent.parent)
+    key = f"photos-{name}/2026/{name}"
+    await expect(busy.row_state(key)).to_have_text("done")
+    assert line.stored_parts() == [1, 2, 3]
+    assert await busy.stored("alice", key) == [CONTENT]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import BrowserContext
 from tests.support.browser.module_stage import MIB, PART_SIZE, Clock, Stage, Tab, stage
-from tests.support.fault_proxy import Hold
+from tests.support.fault_proxy import Hold, s3_error
 from tests.support.servers import S3Server
 
 SIZE = 20_000_000
@@ -179,3 +179,24 @@ async def test_a_stall_is_reported(scene: Stage) -> None:
     free.set()
     await tab.stored()
     assert await tab.page.evaluate("told.progress.at(-1).remaining") == 0
+
+
+async def test_a_file_keeps_its_folders(scene: Stage, tmp_path: Path) -> None:
+    """The page need not name them. Chosen alone, the file resumes with the path that is saved."""
+    tab = await scene.open()
+    folder = tmp_path / "photos" / "2026"
+    folder.mkdir(parents=True)
+    file = old_file(folder / "film.mp4", SIZE)
+    scene.line.rule = lambda _: s3_error(403, "AccessDenied", "Access Denied")
+    chooser, begin = tab.page.locator("input"), "options => { globalThis.told = page.begin(file, options); }"
+    await chooser.evaluate("input => { input.webkitdirectory = true; }")
+    await choose(tab, folder.parent)
+    await tab.page.evaluate(begin, {"policy": "paths"})
+    await tab.failed()
+    scene.line.rule = lambda _: None
+    (known,) = await tab.page.evaluate("page.client.unfinished()")
+    assert known["key"].endswith("/photos/2026/film.mp4")
+    await chooser.evaluate("input => { input.webkitdirectory = false; }")
+    await choose(tab, file)
+    await tab.page.evaluate(begin, {"policy": "paths", "filename": known["path"]})
+    assert (await tab.stored())["key"] == known["key"]

@@ -135,6 +135,24 @@ async def test_folders_keep_their_structure(term: Terminal) -> None:
             assert await term.content(found[f"{folder}/{name}"]) == name.encode()
 
 
+async def test_folders_are_kept_in_keys_that_the_policy_makes(term: Terminal) -> None:
+    """Of small files and of those in parts. A key that the caller chooses is still refused."""
+    folder = term.directory / "photos"
+    contents = {"a/film.bin": b"a" * 6 * MIB, "b/film.bin": b"b", "b\\c/film.bin": b"c"}
+    for place, content in contents.items():
+        (folder / place).parent.mkdir(parents=True)
+        (folder / place).write_bytes(content)
+    done = await term.run("--json", "--policy", "paths", folder, term.file(1, "alone.bin"))
+    assert (done.status, done.err) == (0, ""), done
+    kept = {line["key"].split("/", 3)[3]: line["key"] for line in done.lines}
+    assert kept.pop("alone.bin")
+    assert kept.keys() == {f"photos/{place}".replace("\\", "_") for place in contents}
+    for place, content in contents.items():
+        assert await term.content(kept[f"photos/{place}".replace("\\", "_")]) == content
+    refused = await term.run("--json", "--policy", "paths", folder, "--relative-key", "x")
+    assert {line["problem"]["code"] for line in refused.lines} == {"forbidden"}
+
+
 async def test_a_policy_that_chooses_keys_takes_the_files_of_folders(term: Terminal) -> None:
     """The client says that folders are lost. Files named beside the folder are uploaded too."""
     folder = term.directory / "photos"

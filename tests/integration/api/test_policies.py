@@ -66,6 +66,7 @@ async def test_a_policy_lists_its_rules(api: httpx.AsyncClient) -> None:
         "max_expires_in": 120,
         "client_keys": True,
         "client_keys_prefix": "",
+        "keeps_folders": False,
         "overwrite": False,
         "metadata": ["album"],
         "checksum": "required",

@@ -29,6 +29,7 @@ POLICIES: Final[dict[str, dict[str, Any]]] = {
     "puts": {"methods": ["put"]},
     "forms": {"methods": ["post"]},
     "fixed": {"key": "{filename}"},
+    "folders": {"key": "kept/{path}{filename}", "overwrite": True},
 }
 
 
@@ -113,6 +114,25 @@ async def test_size_and_policy_come_as_metadata(api: httpx.AsyncClient) -> None:
         "x-amz-meta-name": "A",
         "x-amz-meta-origin": "web",
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        ("/photos/2026/a.txt", "photos/2026/a.txt"),
+        ("photos/a.txt", "photos/a.txt"),
+        ("null", "a.txt"),
+        ("photos/b.txt", "a.txt"),
+    ],
+)
+async def test_folders_come_as_uppys_metadata(api: httpx.AsyncClient, path: str, key: str) -> None:
+    """Dropped and chosen folders; Uppy's null is text in a query."""
+    params = {"filename": "a.txt", "metadata[policy]": "folders", "metadata[relativePath]": path}
+    fields = (await api.get("/uppy/s3/params", params=params)).json()["fields"]
+    assert fields["key"] == f"uploads/alice/kept/{key}"
+    for place, kept in (("x/film.mp4", "x/film.mp4"), (None, "film.mp4")):
+        _, made = await begun(api, policy="folders", size=1, relativePath=place)
+        assert made == f"uploads/alice/kept/{kept}"
 
 
 async def test_a_multipart_upload_from_end_to_end(api: httpx.AsyncClient) -> None:

@@ -24,6 +24,7 @@ POLICIES: Final = {
     "default": {"max_size": "20MiB", "multipart_threshold": PART_SIZE, "part_size": PART_SIZE},
     "pictures": {"max_size": "1MiB", "content_types": ["image/png", "image/jpeg"]},
     "folders": {"client_keys": True},
+    "paths": {"key": "{uuid}/{path}{filename}", "multipart_threshold": PART_SIZE, "part_size": PART_SIZE},
 }
 
 

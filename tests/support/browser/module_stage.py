@@ -40,6 +40,7 @@ _PAGE: Final = """<!doctype html>
 POLICIES: Final[dict[str, dict[str, Any]]] = {
     "default": {"part_size": PART_SIZE, "multipart_threshold": PART_SIZE, "client_keys": True},
     "parts": {"part_size": PART_SIZE, "methods": ["multipart"]},
+    "paths": {"part_size": PART_SIZE, "methods": ["multipart"], "key": "{uuid}/{path}{filename}"},
     "put": {"methods": ["put"]},
     "small": {"max_size": 1000},
 }

@@ -49,8 +49,8 @@ async def complete(api: UploadsApi) -> object:
     return await api.complete("a")
 
 
-async def takes_keys(api: UploadsApi) -> object:
-    return await api.takes_keys(None)
+async def folder_field(api: UploadsApi) -> object:
+    return await api.folder_field(None)
 
 
 async def result(call: Call, body: object, *, status: int = 200) -> object:
@@ -71,6 +71,21 @@ async def test_the_service_is_understood(call: Call, body: object) -> None:
     assert await result(call, body)
 
 
+@pytest.mark.parametrize(
+    ("policy", "field"),
+    [
+        ({"client_keys": True, "keeps_folders": True}, "relative_key"),
+        ({"client_keys": False, "keeps_folders": True}, "filename"),
+        ({"client_keys": False, "keeps_folders": False}, None),
+        ({"client_keys": False}, None),
+        ({"name": "other", "client_keys": True, "keeps_folders": True}, None),
+    ],
+)
+async def test_a_policy_keeps_folders_by_one_field(policy: dict[str, object], field: str | None) -> None:
+    """Older services know of keys only."""
+    assert await result(folder_field, {"policies": [{"name": "default", **policy}]}) == field
+
+
 def each(call: Call, body: Mapping[str, Any], field: str, *values: object) -> list[tuple[Call, object]]:
     """Return an answer with each of these values in a field."""
     return [(call, {**body, field: value}) for value in values]
@@ -79,7 +94,7 @@ def each(call: Call, body: Mapping[str, Any], field: str, *values: object) -> li
 @pytest.mark.parametrize(
     ("call", "body"),
     [
-        *((call, body) for call in (create, state, sign, complete, takes_keys) for body in FOREIGN),
+        *((call, body) for call in (create, state, sign, complete, folder_field) for body in FOREIGN),
         *each(create, PUT, "id", None, 1, "", "../x", "//evil.example", "a b", "a?b"),
         *each(create, PUT, "method", None, [], "get", "\x1b[31m"),
         *each(

@@ -24,7 +24,7 @@ METADATA = st.dictionaries(
 POLICIES = st.fixed_dictionaries(
     {
         "methods": st.sets(st.sampled_from(["put", "post", "multipart"]), min_size=1).map(frozenset),
-        "key": st.sampled_from(["{uuid}/{filename}", "{filename}", "fixed"]).map(KeyTemplate),
+        "key": st.sampled_from(["{uuid}/{filename}", "{path}{uuid}", "{filename}", "fixed"]).map(KeyTemplate),
         "client_keys": st.booleans(),
         "overwrite": st.booleans(),
         "checksum": st.sampled_from(["off", "optional", "required"]),

@@ -9,10 +9,11 @@ from uuid import RFC_4122, UUID
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from tests.support.keys import HOSTILE, is_good
 
 from uploadsvc.domain.errors import Forbidden, InvalidKey, NotFound
+from uploadsvc.domain.filenames import MAX_FILENAME_BYTES, file_extension, safe_filename, safe_folders
 from uploadsvc.domain.keys import (
-    MAX_FILENAME_BYTES,
     MAX_KEY_BYTES,
     MAX_USER_SEGMENT_BYTES,
     KeyArea,
@@ -20,26 +21,11 @@ from uploadsvc.domain.keys import (
     Namespace,
     check_key,
     encode_user,
-    file_extension,
+    longest_segment,
     newest_first_uuid,
-    safe_filename,
 )
 
 SPACE = Namespace("uploads")
-
-# Any code point, lone surrogates included, and the pieces that attacks are made of.
-HOSTILE = st.lists(
-    st.one_of(
-        st.sampled_from(
-            [
-                *("a", "b", ".jpg", ".", "..", "/", "\\", "%2e%2e", "%2F", "${", "${filename}", "=2E", "="),
-                *(" ", "~", "\0", "\r\n", "e\u0301", "é", "\ud800", "\udfff", "\u202e", "\ufeff", "\uffff"),
-            ]
-        ),
-        st.text(st.characters(exclude_categories=()), max_size=8),
-    ),
-    max_size=8,
-).map("".join)
 
 
 def prefix_or_none(user: str) -> str | None:
@@ -48,18 +34,6 @@ def prefix_or_none(user: str) -> str | None:
         return SPACE.user_prefix(user)
     except Forbidden:
         return None
-
-
-def is_good(key: str) -> bool:
-    """Whether every store, proxy and form reads a key alike."""
-    segments = key.split("/")
-    return (
-        len(key.encode()) <= MAX_KEY_BYTES
-        and not {"", ".", ".."} & set(segments)
-        and "${" not in key
-        and "\\" not in key
-        and not any(unicodedata.category(c) in {"Cc", "Cs"} for c in key)
-    )
 
 
 @given(HOSTILE)
@@ -137,84 +111,6 @@ def test_a_user_is_encoded_as_documented(user: str, segment: str) -> None:
 def test_a_user_that_cannot_be_encoded_is_refused(user: str) -> None:
     with pytest.raises(Forbidden):
         encode_user(user)
-
-
-@given(HOSTILE)
-@example("")
-@example("...")
-@example("a/..")
-@example("C:\\dir\\..\\x.jpg")
-@example("e\u0301.jpg")
-@example("x" * 500 + ".tar.gz")
-@example("\U0001f600" * 100 + ".jpeg")
-@example("." * 300 + "a")
-@example("\u202e\u200da")
-@example("x" * 193 + "\u200déa.jpg")
-def test_every_filename_becomes_one_good_segment(filename: str) -> None:
-    """A filename is never refused."""
-    name = safe_filename(filename)
-    assert "/" not in name
-    assert is_good(name)
-    assert not name.startswith(".")
-    assert len(name.encode()) <= MAX_FILENAME_BYTES
-    assert unicodedata.is_normalized("NFC", name)
-    assert safe_filename(name) == name
-
-
-@pytest.mark.parametrize(
-    ("filename", "name"),
-    [
-        ("photo.jpg", "photo.jpg"),
-        ("my photo (1).jpg", "my photo (1).jpg"),
-        ("/etc/passwd", "passwd"),
-        ("C:\\Users\\ann\\photo.jpg", "photo.jpg"),
-        ("dir/", "dir"),
-        ("..", "file"),
-        ("", "file"),
-        (".bashrc", "_bashrc"),
-        ("photo.jpg.", "photo.jpg"),
-        ("${filename}", "__filename_"),
-        ("%2e%2e%2fx", "_2e_2e_2fx"),
-        ("a\x00b\r\nc", "a_b__c"),
-        ("gpj.\u202eexe", "gpj._exe"),
-        ("cafe\u0301.jpg", "café.jpg"),
-        ("a\ud800.jpg", "a_.jpg"),
-        ("a  b\u3000c.txt", "a b c.txt"),
-        ("x" * 300 + ".jpg", "x" * 196 + ".jpg"),
-        ("é" * 150 + ".jpg", "é" * 98 + ".jpg"),
-        # Persian, Hindi and joined emoji need joiners; between ASCII letters they only hide a difference.
-        ("می\u200cشود.pdf", "می\u200cشود.pdf"),
-        ("क\u094d\u200dष.txt", "क\u094d\u200dष.txt"),
-        ("\U0001f468\u200d\U0001f4bb.png", "\U0001f468\u200d\U0001f4bb.png"),
-        ("pay\u200cpal.exe", "pay_pal.exe"),
-        ("\u200d\u200c", "__"),
-        # The cut takes the letter that the joiner belongs to.
-        ("x" * 193 + "\u200déa.jpg", "x" * 193 + "_.jpg"),
-        # Letters and emoji newer than Python's tables; not the code points that will never be visible.
-        ("\U0001faf1\U0001fae9\u0c5c.png", "\U0001faf1\U0001fae9\u0c5c.png"),
-        ("a\ufdd0\U0001ffff\u2065\ufff0\U000e0fffb", "a_____b"),
-    ],
-)
-def test_filenames_are_made_safe_as_documented(filename: str, name: str) -> None:
-    assert safe_filename(filename) == name
-
-
-@pytest.mark.parametrize(
-    ("filename", "extension"),
-    [
-        ("a.jpg", ".jpg"),
-        ("a.tar.gz", ".gz"),
-        ("a.JPG", ".JPG"),
-        ("a", ""),
-        (".jpg", ""),
-        ("a.", ""),
-        ("a.j/pg", ""),
-        ("a.é", ""),
-        ("a." + "e" * 17, ""),
-    ],
-)
-def test_only_short_plain_extensions_count(filename: str, extension: str) -> None:
-    assert file_extension(filename) == extension
 
 
 @given(HOSTILE)
@@ -347,6 +243,14 @@ def test_a_listing_prefix_may_end_anywhere_in_a_key(prefix: str) -> None:
         ("a\n{uuid}", "U+000A"),
         ("\ud800{uuid}", "U+D800"),
         ("x" * 1025, "longer"),
+        ("{path}", "right after it"),
+        ("{uuid}/{path}", "right after it"),
+        ("{path}/{filename}", "right after it"),
+        ("{path}{path}{filename}", "write {path} once"),
+        ("{path}{uuid}/{path}{filename}", "write {path} once"),
+        ("{uuid}-{path}{filename}", "at the start of a segment"),
+        ("{date}{path}{filename}", "at the start of a segment"),
+        ("{uuid}/{path}{ext}", "empty"),
     ],
 )
 def test_a_bad_template_is_refused(text: str, reason: str) -> None:
@@ -362,28 +266,80 @@ def test_a_bad_template_is_refused(text: str, reason: str) -> None:
         ("{policy}/{date}/{uuid}{ext}", True, "P/2026/11/23/U.jpg"),
         ("avatar{ext}", False, "avatar.jpg"),
         ("${uuid}", True, "$U"),
+        ("{uuid}/{path}{filename}", True, "U/a/b/F.jpg"),
+        ("docs/{path}x{ext}", False, "docs/a/b/x.jpg"),
     ],
 )
 def test_a_template_is_filled_in(*, text: str, unique: bool, key: str) -> None:
     """Only the UUID makes every key new."""
     template = KeyTemplate(text)
-    values = {"uuid": "U", "filename": "F.jpg", "ext": ".jpg", "date": "2026/11/23", "policy": "P"}
-    assert template.expand(values) == key
+    values = {"uuid": "U", "path": "a/b/", "filename": "F.jpg", "ext": ".jpg", "date": "2026/11/23"}
+    assert template.expand({**values, "policy": "P"}) == key
     assert template.unique is unique
 
 
-@given(HOSTILE)
-def test_the_longest_expansion_is_known_in_advance(filename: str) -> None:
-    template = KeyTemplate("{date}/{policy}/{uuid}/{filename}-{ext}x")
+TEMPLATES = [
+    "{date}/{policy}/{uuid}/{filename}-{ext}x",
+    "{uuid}/{path}{filename}",
+    "{path}{uuid}{ext}",
+    "{date}/{path}{uuid}/{filename}",
+    "a/{path}{policy}-{uuid}/x/{filename}",
+    "{path}{filename}",
+]
+PATHS = st.lists(st.one_of(HOSTILE, st.just(str(UUID(int=0)))), max_size=5).map("/".join)
+
+
+@given(st.sampled_from(TEMPLATES), PATHS)
+@example("{uuid}/{path}{filename}", "x" * 200 + "/" + "y" * 198 + "/" + "z" * 200)
+@example("{path}{uuid}{ext}", "x" * 200 + "/a")
+@example("{path}{uuid}/{filename}", f"a/{UUID(int=0)}/{UUID(int=0)}/b")
+def test_every_expansion_is_as_the_template_says(text: str, filename: str) -> None:
+    """It is a good key of one user, of the known form, not longer than known, and has the known UUID."""
+    template, unique = KeyTemplate(text), str(UUID(int=1))
     name = safe_filename(filename)
+    try:
+        folders = safe_folders(filename) if template.keeps_folders else ""
+    except InvalidKey:
+        return
     values = {
-        "uuid": "0" * 36,
+        "uuid": unique,
+        "path": folders,
         "filename": name,
         "ext": file_extension(name).lower(),
         "date": "2026/11/23",
         "policy": "default",
     }
-    assert len(template.expand(values).encode()) <= len(template.longest("default").encode())
+    rest = template.expand(values)
+    key = SPACE.user_prefix("ann") + rest
+    assert is_good(key)
+    assert SPACE.owned_key("ann", key) == key
+    longest = template.longest("default")
+    assert len(rest.encode()) <= len(longest.encode())
+    assert longest_segment(rest) <= longest_segment(longest)
+    assert template.pattern("default").fullmatch(rest)
+    assert template.unique_name(rest, policy="default") == (unique if template.unique else None)
+    exact = KeyArea(tuple(rest.split("/")))
+    assert exact.meets(template.area("default"))
+    assert template.area("default").meets(exact)
+
+
+def test_the_longest_key_with_folders_is_known() -> None:
+    """In all, and between slashes."""
+    longest = KeyTemplate("{path}{uuid}").longest("default")
+    assert (len(longest), longest_segment(longest)) == (400 + 36, MAX_FILENAME_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("text", "shared"),
+    [
+        ("{uuid}/{path}{filename}", False),
+        ("{path}{uuid}", True),
+        ("{path}{filename}", True),
+        ("{uuid}", False),
+    ],
+)
+def test_callers_may_choose_folders_that_hold_other_objects(*, text: str, shared: bool) -> None:
+    assert KeyTemplate(text).shares_folders is shared
 
 
 @pytest.mark.parametrize(
@@ -402,6 +358,20 @@ def test_the_longest_expansion_is_known_in_advance(filename: str) -> None:
         ("{filename}.txt", "{filename}.jpg", False),
         ("a{ext}", "a.txt", True),
         ("a{ext}", "a-", False),
+        ("{path}{filename}", "{filename}", True),
+        ("{path}{filename}", "a/b/c/x.txt", True),
+        ("{path}{filename}", "{path}x", True),
+        ("{path}a", "{path}b", False),
+        ("docs/{path}{filename}", "docs/{filename}", True),
+        ("docs/{path}{filename}", "docs/a/b/{filename}", True),
+        ("docs/{path}{filename}", "docs", False),
+        ("docs/{path}{filename}", "{filename}", False),
+        ("docs/{path}{filename}", "site/{path}{filename}", False),
+        ("docs/{path}{filename}", "site/x/{filename}", False),
+        ("{path}x/{filename}", "a/y/{filename}", False),
+        ("{path}x/{filename}", "a/x/{filename}", True),
+        ("{path}a/b/{filename}", "b/{filename}", False),
+        ("a/{path}b", "{path}c/b", True),
     ],
 )
 def test_two_templates_may_make_the_same_key(*, one: str, other: str, meet: bool) -> None:
@@ -419,18 +389,22 @@ def test_two_templates_may_make_the_same_key(*, one: str, other: str, meet: bool
         ("site", "sites/{filename}", False),
         ("a/b", "{filename}/x", False),
         ("a/b", "{filename}/{filename}/x", True),
+        ("", "{path}{filename}", True),
+        ("site", "{path}{filename}", True),
+        ("site/docs", "site/{path}x", True),
+        ("site", "docs/{path}{filename}", False),
     ],
 )
 def test_a_template_may_make_a_key_in_a_folder(*, folder: str, template: str, meet: bool) -> None:
-    area = KeyArea(tuple(folder.split("/")) if folder else (), open=True)
+    area = KeyArea.below(folder)
     made = KeyTemplate(template).area("p")
     assert area.meets(made) is made.meets(area) is meet
 
 
 def test_folders_meet_if_one_is_in_the_other() -> None:
-    folders = [KeyArea((), open=True), KeyArea(("a",), open=True), KeyArea(("a", "b"), open=True)]
+    folders = [KeyArea.below(folder) for folder in ("", "a", "a/b")]
     assert all(one.meets(other) for one in folders for other in folders)
-    assert not folders[1].meets(KeyArea(("ab",), open=True))
+    assert not folders[1].meets(KeyArea.below("ab"))
 
 
 @given(

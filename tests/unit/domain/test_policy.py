@@ -58,6 +58,7 @@ def test_the_default_policy_is_valid_on_every_provider(provider: str) -> None:
         ("part_size", {"part_size": 5 * MIB - 1}, "5242880 to 5368709120 bytes"),
         ("part_size", {"part_size": 5 * GIB + 1}, "S3's own limits"),
         ("key", {"key": KeyTemplate("{filename}" * 5)}, "it can give 1000 bytes; prefix and user leave 760"),
+        ("key", {"key": KeyTemplate("{path}{filename}" + "x" * 161)}, "it can give 761 bytes"),
         ("storage_class", {"storage_class": "standard ia"}, "A-Z"),
         ("storage_class", {"storage_class": "GLACIER\r\nx: y"}, "A-Z"),
         ("kms_key_id", {"kms_key_id": "k"}, "needs server_side_encryption"),
@@ -215,6 +216,11 @@ def test_only_methods_that_enforce_the_policy_are_usable(
         ({"client_keys": True, "client_keys_prefix": "a"}, {"key": KeyTemplate("{filename}")}, None),
         ({"key": KeyTemplate("{policy}/{filename}")}, {"key": KeyTemplate("{policy}/{filename}")}, None),
         ({}, {"key": KeyTemplate("{filename}")}, None),
+        ({"key": KeyTemplate("{path}{filename}")}, {"key": KeyTemplate("docs/x/{filename}")}, "key"),
+        ({"key": KeyTemplate("{path}{filename}")}, {"client_keys": True, "client_keys_prefix": "a"}, "key"),
+        ({"client_keys": True}, {"key": KeyTemplate("docs/{path}{filename}")}, "client_keys"),
+        ({"key": KeyTemplate("docs/{path}{filename}")}, {"key": KeyTemplate("{path}{uuid}")}, None),
+        ({"key": KeyTemplate("docs/{path}{filename}")}, {"key": KeyTemplate("site/{path}{filename}")}, None),
     ],
 )
 def test_a_policy_cannot_replace_the_objects_of_another(

@@ -73,7 +73,9 @@ class CreateUpload(RequestBody):
     """The file to upload. Every field is optional."""
 
     filename: str | None = Field(
-        default=None, description="Name of the file. A safe form of it is used in the key."
+        default=None,
+        description="Name of the file, with or without its folders (`photos/2026/a.jpg`). A safe form of it "
+        "is used in the key, with the folders if the policy has `keeps_folders`.",
     )
     content_type: str | None = Field(
         default=None,

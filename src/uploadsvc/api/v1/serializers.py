@@ -145,6 +145,7 @@ def usable_policy(planner: Planner) -> service_schemas.Policy:
         max_expires_in=policy.max_expires_in,
         client_keys=policy.client_keys,
         client_keys_prefix=policy.client_keys_prefix,
+        keeps_folders=policy.key.keeps_folders,
         overwrite=policy.overwrite,
         metadata=sorted(planner.metadata_names),
         checksum=policy.checksum,

@@ -34,6 +34,10 @@ class Policy(BaseModel):
         description="Folder below your key prefix that holds these keys; empty if there is none.",
         examples=[""],
     )
+    keeps_folders: bool = Field(
+        description="Whether keys keep the folders of a `filename` such as `photos/2026/a.jpg`: up to 32 "
+        "folders, of 400 bytes in UTF-8 with their slashes."
+    )
     overwrite: bool = Field(description="Whether uploads can replace existing objects.")
     metadata: list[str] = Field(description="Names that `metadata` can have.", examples=[["album"]])
     checksum: ChecksumRule = Field(

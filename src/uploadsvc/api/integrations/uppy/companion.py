@@ -163,6 +163,10 @@ def _upload_request(
 ) -> UploadRequest:
     """Return the upload that Uppy asks for, with the sizes that the page may have set as metadata."""
     size, part_size = size_in(metadata, "size"), None
+    path = metadata.get("relativePath", "")
+    if filename and path.endswith(f"/{filename}"):
+        # Uppy's place of the file in its folder; "null" or absent if it has none.
+        filename = path
     if method == "multipart" and size is not None:
         # Uppy's own part size, unless the page sets another.
         part_size = size_in(metadata, "partSize") or max(MIN_PART_SIZE, -(-size // MAX_PARTS))
