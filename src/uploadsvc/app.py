@@ -8,7 +8,7 @@ from typing import Any, Final
 import structlog
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from uploadsvc.api.demo import DEMO_FILES, Demo, demo_router
 from uploadsvc.api.dependencies import Authenticate, Authentication, path_authentication
@@ -124,15 +124,14 @@ class _Service(FastAPI):
 
     def use_hot_path(self, calls: Mapping[str, DirectCall]) -> None:
         """Serve these operations without FastAPI, but with the middleware that the app has now."""
-        self._calls, self._around = calls, list(self.user_middleware)
+        self._around = list(self.user_middleware)
+        self._hot_path = HotPath(super().__call__, calls=calls, around=self._wrapped)
 
-    def build_middleware_stack(self) -> ASGIApp:
-        """Return the app with all middleware around it."""
-        stack = super().build_middleware_stack()
-        if self.user_middleware != self._around:
-            # Middleware that somebody has added must see every request.
-            return stack
-        return HotPath(stack, calls=self._calls, around=self._wrapped)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the lifespan."""
+        # Middleware that somebody has added must see every request.
+        unchanged = self.user_middleware == self._around
+        await (self._hot_path if unchanged else super().__call__)(scope, receive, send)
 
     def _wrapped(self, app: ASGIApp) -> ASGIApp:
         for one in reversed(self._around):

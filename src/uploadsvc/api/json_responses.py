@@ -30,6 +30,11 @@ class JsonResponse(Response):
         self.background = None
         self.raw_headers = [(b"content-length", b"%d" % len(body)), *_HEADERS]
 
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send the response."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body})
+
 
 class PiecewiseJson(Response):
     """A JSON body of megabytes, sent piece by piece: copied whole, it would hold up all other requests.

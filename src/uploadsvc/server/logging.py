@@ -13,6 +13,11 @@ from pydantic_core import PydanticSerializationError, to_json
 from uploadsvc.domain.redaction import without_named_secrets, without_secrets
 from uploadsvc.server.log_output import LogOutput
 
+ACCESS: Final = "request"
+"""Event of the access log."""
+
+_FILTERED: Final[Any] = structlog.make_filtering_bound_logger(logging.INFO)
+
 _ACCESS_FIELDS: Final = frozenset(
     {"event", "method", "route", "status", "ms", "service", "reason", "request_id"}
 )
@@ -30,12 +35,13 @@ def configure_logs(*, terminal: bool, waits: bool = True) -> None:
         terminal: Print plain coloured lines in place of JSON.
         waits: Wait if standard error is blocked. Otherwise lines are dropped and counted.
     """
-    output = sys.stderr if waits else cast("TextIO", LogOutput(sys.stderr.fileno(), _dropped))
     processors = _plain_lines() if terminal else [json_line]
+    queue = None if waits else LogOutput(sys.stderr.fileno(), _dropped)
+    output = sys.stderr if queue is None else cast("TextIO", queue)
     structlog.configure(
         processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(output),
+        wrapper_class=_FILTERED if queue is None or terminal else _Logger,
+        logger_factory=structlog.WriteLoggerFactory(output) if queue is None else lambda *_: _Lines(queue),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(output)
@@ -47,6 +53,26 @@ def configure_logs(*, terminal: bool, waits: bool = True) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+
+
+class _Logger(_FILTERED):  # type: ignore[misc] # structlog makes the class
+    """Leaves the lines of the access log, of which each request has one, to the thread that writes them."""
+
+    def info(self, event: str, *args: object, **fields: object) -> object:
+        """Log at level info."""
+        if event != ACCESS or args or self._context:
+            return super().info(event, *args, **fields)
+        now = datetime.now(UTC)
+        self._logger.write_later(lambda: f"{_json({**fields, 'event': event}, 'info', now)}\n")
+        return None
+
+
+class _Lines(structlog.WriteLogger):
+    """Writes lines to the thread that writes them."""
+
+    def __init__(self, output: LogOutput) -> None:
+        super().__init__(cast("TextIO", output))
+        self.write_later = output.write_later
 
 
 def _plain_lines() -> list[structlog.typing.Processor]:
@@ -69,9 +95,13 @@ def json_line(logger: object, method: str, event: MutableMapping[str, Any]) -> s
     """
     if event.get("exc_info"):
         event = structlog.processors.format_exc_info(logger, method, event)
-    event = redact(logger, method, event)
+    return _json(event, method, datetime.now(UTC))
+
+
+def _json(event: MutableMapping[str, Any], method: str, now: datetime) -> str:
+    event = redact(None, method, event)
     event["level"] = _LEVELS.get(method, method)
-    event["timestamp"] = f"{datetime.now(UTC).replace(tzinfo=None).isoformat()}Z"
+    event["timestamp"] = f"{now.replace(tzinfo=None).isoformat()}Z"
     try:
         return to_json(event).decode()
     except PydanticSerializationError:
@@ -96,7 +126,7 @@ def silence_logs() -> None:
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Redact signatures, tokens and secret keys in any record."""
-    clean = _ACCESS_FIELDS if event.get("event") == "request" else frozenset()
+    clean = _ACCESS_FIELDS if event.get("event") == ACCESS else frozenset()
     for name, value in event.items():
         if name in clean or value is None or isinstance(value, int | float):
             continue

@@ -2,7 +2,10 @@
 
 import json
 import logging
+import os
+import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 import structlog
@@ -129,3 +132,25 @@ def test_ids_that_look_like_keys_stay(lines: Callable[..., str]) -> None:
     )
     event = json.loads(written)
     assert (event["user"], event["request_id"]) == (user, request_id)
+
+
+@pytest.mark.usefixtures("_restored")
+def test_the_access_log_is_written_behind_the_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the time of the request, in order with other lines, and redacted."""
+    reads, writes = os.pipe()
+    with os.fdopen(reads) as written, os.fdopen(writes, "w") as stderr:
+        monkeypatch.setattr(sys, "stderr", stderr)
+        configure_logs(terminal=False, waits=False)
+        log = structlog.get_logger().bind()
+        before = datetime.now(UTC)
+        log.info("request", status=201, user="ann Signature=hunter2", request_id="1")
+        log.warning("between", path="/")
+        log.info("request", status=200, user="\ud800", request_id="2")
+        log.bind(bound=1).info("request", request_id="3")
+        lines = [json.loads(written.readline()) for _ in range(4)]
+    assert [line.get("request_id") for line in lines] == ["1", None, "2", "3"]
+    assert lines[0]["user"] == "ann Signature=[redacted]"
+    assert (lines[0]["event"], lines[0]["level"], lines[1]["level"]) == ("request", "info", "warning")
+    assert before <= datetime.fromisoformat(lines[0]["timestamp"]) <= datetime.now(UTC)
+    assert lines[2]["user"] == "\ud800"
+    assert lines[3]["bound"] == 1
