@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from uploadsvc.api.demo import DEMO_FILES, Demo, demo_router
 from uploadsvc.api.dependencies import Authenticate, Authentication, path_authentication
-from uploadsvc.api.direct_calls import DirectCall, HotPath, direct_calls
+from uploadsvc.api.direct_calls import DirectCall, HotPath, Key, direct_calls
 from uploadsvc.api.docs import docs_router
 from uploadsvc.api.integrations.better_upload import better_upload_router
 from uploadsvc.api.integrations.simple import simple_router
@@ -122,7 +122,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, check_bucket: bool
 class _Service(FastAPI):
     """An app with a hot path."""
 
-    def use_hot_path(self, calls: Mapping[str, DirectCall]) -> None:
+    def use_hot_path(self, calls: Mapping[Key, DirectCall]) -> None:
         """Serve these operations without FastAPI, but with the middleware that the app has now."""
         self._around = list(self.user_middleware)
         self._hot_path = HotPath(super().__call__, calls=calls, around=self._wrapped)

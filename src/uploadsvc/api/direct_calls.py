@@ -4,8 +4,10 @@ FastAPI declares these operations, and serves their requests that are not plain 
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Final, get_type_hints
+import re
+from collections.abc import Callable, Iterable, Mapping
+from types import NoneType
+from typing import Any, Final, get_args, get_type_hints
 
 from fastapi import Response
 from fastapi.params import Depends
@@ -16,15 +18,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uploadsvc.api.dependencies import Authentication
 from uploadsvc.api.routing import SMALL_BODY_BYTES, ProblemRoute
 from uploadsvc.domain.errors import UploadsvcError
-from uploadsvc.domain.principal import Principal
 
-Endpoint = Callable[[Principal, Any], Awaitable[Response]]
-"""A handler of a caller and a parsed body."""
+Key = tuple[str, str]
+"""Method and path of an operation; the path may hold ``{id}``."""
 
 _BODY_KEY: Final = "uploadsvc.body"
 _JSON: Final = frozenset(
     {b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"}
 )
+_ID: Final = re.compile(r"[A-Za-z0-9_-]+")
+_ID_SEGMENT: Final = 3
 
 
 class DirectCall:
@@ -33,25 +36,36 @@ class DirectCall:
     Args:
         route: The route that declares the operation.
         authenticate: Authenticates its callers.
-        model: Its body.
+        takes_id: Whether its path holds ``{id}``.
+        model: Its body; ``None`` for none.
+        optional: Whether the body may be left out.
     """
 
-    def __init__(self, route: ProblemRoute, authenticate: Authentication, model: type[BaseModel]) -> None:
+    def __init__(
+        self,
+        route: ProblemRoute,
+        authenticate: Authentication,
+        *,
+        takes_id: bool,
+        model: type[BaseModel] | None,
+        optional: bool,
+    ) -> None:
         self._route = route
-        self._endpoint: Endpoint = route.endpoint
         self._authenticate = authenticate
+        self._takes_id = takes_id
         self._model = model
+        self._optional = optional
 
-    async def read(self, scope: Scope, receive: Receive, received: list[Message]) -> BaseModel | None:
-        """Return the body of a request; ``None`` if it is not what the operation takes.
+    async def read(self, scope: Scope, receive: Receive, received: list[Message]) -> bool:
+        """Read and parse the body of a request, and tell whether it is what the operation takes.
 
         Args:
             scope: The request.
             receive: Receives its messages.
             received: Collects those that were received.
         """
-        if dict(scope["headers"]).get(b"content-type", b"").lower() not in _JSON:
-            return None
+        if self._model is None:
+            return True
         content, more = b"", True
         while more and len(content) <= SMALL_BODY_BYTES:
             message = await receive()
@@ -59,18 +73,29 @@ class DirectCall:
             content += message.get("body", b"")
             more = message.get("more_body", False)
         if more or len(content) > SMALL_BODY_BYTES or received[-1]["type"] != "http.request":
-            return None
+            return False
+        if not content:
+            scope[_BODY_KEY] = None
+            return self._optional
+        if dict(scope["headers"]).get(b"content-type", b"").lower() not in _JSON:
+            return False
         try:
-            return self._model.model_validate_json(content)
+            scope[_BODY_KEY] = self._model.model_validate_json(content)
         except ValidationError:
             # FastAPI parses it again and says what is wrong with it.
-            return None
+            return False
+        return True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request whose body was read."""
         scope["route"] = self._route
         try:
-            response = await self._endpoint(await self._authenticate.caller(scope), scope[_BODY_KEY])
+            arguments: list[Any] = [await self._authenticate.caller(scope)]
+            if self._takes_id:
+                arguments.append(scope["path_params"]["id"])
+            if self._model is not None:
+                arguments.append(scope[_BODY_KEY])
+            response = await self._route.endpoint(*arguments)
         except UploadsvcError as error:
             response = self._route.refuse(error, scope)
         await response(scope, receive, send)
@@ -81,47 +106,66 @@ class HotPath:
 
     Args:
         app: The app.
-        calls: Direct calls by path.
+        calls: Direct calls.
         around: Returns the middleware of every request around a direct call.
     """
 
     def __init__(
-        self, app: ASGIApp, *, calls: Mapping[str, DirectCall], around: Callable[[ASGIApp], ASGIApp]
+        self, app: ASGIApp, *, calls: Mapping[Key, DirectCall], around: Callable[[ASGIApp], ASGIApp]
     ) -> None:
         self._app = app
-        self._calls = {path: (call, around(call)) for path, call in calls.items()}
+        self._calls = {key: (call, around(call)) for key, call in calls.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "http" and scope["method"] == "POST":
-            # A proxy may have stripped a prefix (the ASGI specification's `root_path`).
-            found = self._calls.get(scope["path"].removeprefix(scope.get("root_path", "")))
-            if found is not None:
-                call, wrapped = found
-                received: list[Message] = []
-                body = await call.read(scope, receive, received)
-                if body is not None:
-                    scope[_BODY_KEY] = body
-                    await wrapped(scope, receive, send)
-                    return
-                receive = _repeat(received, receive)
+        found = self._find(scope) if scope["type"] == "http" else None
+        if found is not None:
+            call, wrapped = found
+            received: list[Message] = []
+            if await call.read(scope, receive, received):
+                await wrapped(scope, receive, send)
+                return
+            receive = _repeat(received, receive)
         await self._app(scope, receive, send)
 
+    def _find(self, scope: Scope) -> tuple[DirectCall, ASGIApp] | None:
+        # A proxy may have stripped a prefix (the ASGI specification's `root_path`).
+        method, path = scope["method"], scope["path"].removeprefix(scope.get("root_path", ""))
+        found = self._calls.get((method, path))
+        if found is None:
+            segments = path.split("/", _ID_SEGMENT + 2)
+            if len(segments) > _ID_SEGMENT and _ID.fullmatch(segments[_ID_SEGMENT]):
+                upload_id, segments[_ID_SEGMENT] = segments[_ID_SEGMENT], "{id}"
+                found = self._calls.get((method, "/".join(segments)))
+                if found is not None:
+                    scope["path_params"] = {"id": upload_id}
+        return found
 
-def direct_calls(routes: Iterable[BaseRoute]) -> dict[str, DirectCall]:
-    """Return by path the POST operations that take nothing but a caller and a JSON body.
+
+def direct_calls(routes: Iterable[BaseRoute]) -> dict[Key, DirectCall]:
+    """Return the operations that take nothing but a caller, an id and a JSON body, and write their response.
 
     They must be authenticated by the service itself: an app that mounts the router may have dependencies.
     """
-    calls = {}
+    calls: dict[Key, DirectCall] = {}
     for route in routes:
-        if isinstance(route, ProblemRoute) and route.methods == {"POST"} and not route.param_convertors:
-            hints = get_type_hints(route.endpoint, include_extras=True)
-            if list(inspect.signature(route.endpoint).parameters) != ["caller", "body"]:
-                continue
-            authenticate = _dependency(hints["caller"])
-            if isinstance(authenticate, Authentication):
-                calls[route.path] = DirectCall(route, authenticate, hints["body"].__origin__)
+        if not isinstance(route, ProblemRoute):
+            continue
+        hints = get_type_hints(route.endpoint, include_extras=True)
+        names = list(inspect.signature(route.endpoint).parameters)
+        authenticate = _dependency(hints["caller"])
+        known = names == [name for name in ("caller", "id", "body") if name in names]
+        if known and hints["return"] is Response and isinstance(authenticate, Authentication):
+            body = hints["body"].__origin__ if "body" in names else None
+            kinds = [kind for kind in get_args(body) or (body,) if kind is not NoneType]
+            call = DirectCall(
+                route,
+                authenticate,
+                takes_id="id" in names,
+                model=kinds[0],
+                optional=NoneType in get_args(body),
+            )
+            calls |= {(method, route.path): call for method in route.methods or ()}
     return calls
 
 

@@ -74,6 +74,12 @@ BODIES = {
     "a type that is not allowed": b'{"policy": "pictures", "filename": "a.txt", "size": 3}',
     "too large": b'{"filename": "' + b"a" * (1024 * 1024) + b'"}',
 }
+PARTS = {
+    "part numbers": b'{"part_numbers": [1, 2]}',
+    "no part numbers": b'{"part_numbers": []}',
+    "parts": b'{"parts": [{"part_number": 1, "etag": "a"}]}',
+    "parts without ETags": b'{"parts": [{"part_number": 1}]}',
+}
 
 
 @pytest.fixture(scope="module")
@@ -85,14 +91,16 @@ def apps() -> tuple[FastAPI, FastAPI]:
     return create_app(loaded), plain
 
 
-async def answer(app: FastAPI, path: str, body: bytes, headers: dict[str, str]) -> tuple[object, ...]:
+async def answer(
+    app: FastAPI, path: str, body: bytes, headers: dict[str, str], *, method: str = "POST"
+) -> tuple[object, ...]:
     """Return an answer without what is new each time."""
     transport = httpx.ASGITransport(app)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as client:
-        response = await client.post(f"{BASE_URL}{path}", content=body, headers=headers)
+        response = await client.request(method, f"{BASE_URL}{path}", content=body, headers=headers)
     kept = {name: value for name, value in response.headers.items() if name != "x-request-id"}
-    kept.pop("content-length")
-    return response.status_code, kept, constant(response.json())
+    kept.pop("content-length", None)
+    return response.status_code, kept, constant(response.json() if response.content else None)
 
 
 def constant(body: Any) -> Any:  # noqa: ANN401 - JSON
@@ -105,8 +113,10 @@ def constant(body: Any) -> Any:  # noqa: ANN401 - JSON
     return {name: name if name in new else constant(value) for name, value in body.items()}
 
 
-@pytest.mark.parametrize("path", ["/v1/uploads", "/v1/uploads/batch"])
-@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+@pytest.mark.parametrize(
+    "path", ["/v1/uploads", "/v1/uploads/batch", "/v1/uploads/an-id/complete", "/v1/uploads/an-id/parts"]
+)
+@pytest.mark.parametrize("body", [*BODIES.values(), *PARTS.values()], ids=[*BODIES, *PARTS])
 async def test_any_body_has_the_answer_that_fastapi_gives(
     apps: tuple[FastAPI, FastAPI], path: str, body: bytes
 ) -> None:
@@ -114,6 +124,32 @@ async def test_any_body_has_the_answer_that_fastapi_gives(
         body = b'{"uploads": [' + body + b"]}"
     headers = {**authorization(), "Content-Type": JSON}
     direct, plain = [await answer(app, path, body, headers) for app in apps]
+    assert direct == plain
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "an-id",
+        "a.b",
+        "a%2Fb",
+        "a/b",
+        "",
+        "%C3%A9",
+        "a" * 5000,
+        "an-id/",
+        "an-id/complete",
+        "batch",
+        "an-id/x/y",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "DELETE", "PUT"])
+async def test_any_address_has_the_answer_that_fastapi_gives(
+    apps: tuple[FastAPI, FastAPI], method: str, path: str
+) -> None:
+    direct, plain = [
+        await answer(app, f"/v1/uploads/{path}", b"", authorization(), method=method) for app in apps
+    ]
     assert direct == plain
 
 

@@ -117,6 +117,7 @@ def _add_one(router: APIRouter, uploads: Uploads, authenticate: Authenticate) ->
         "/{id}/complete",
         operation_id="completeUpload",
         summary="Complete and verify an upload",
+        response_model=schemas.CompletedUpload,
         response_description="The verified object and its receipt.",
         responses=problem_responses(
             *CALLER,
@@ -135,10 +136,10 @@ def _add_one(router: APIRouter, uploads: Uploads, authenticate: Authenticate) ->
         caller: Annotated[Principal, Depends(authenticate)],
         id: UploadId,  # noqa: A002 - the name is the contract's
         body: Annotated[schemas.CompleteUpload | None, Body(examples=[{}]), WithoutNull()] = None,
-    ) -> schemas.CompletedUpload:
+    ) -> Response:
         """Assemble the parts, if any, and verify the object in S3. Safe to repeat."""
         completion = await uploads.complete(caller, id, body.etags() if body else None)
-        return serializers.completed_upload(completion)
+        return JsonResponse(serializers.completed_upload(completion).model_dump_json().encode())
 
     @router.delete(
         "/{id}",
