@@ -58,6 +58,8 @@ class Answer:
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    readable: bool = True
+    """Whether it lets pages of other origins read it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +104,7 @@ class FaultProxy:
         url: Where it listens.
         exchanges: All requests, in the order in which they came.
         rule: Decides for each, but preflights, what is done to it; ``None`` leaves it alone.
+        preflights: What is done to preflights.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -110,6 +113,7 @@ class FaultProxy:
         self.url = ""
         self.exchanges: list[Exchange] = []
         self.rule: Rule = lambda _: None
+        self.preflights: Fault | None = None
         self._changed = asyncio.Condition()
         self._open: set[asyncio.Task[None]] = set()
 
@@ -159,7 +163,7 @@ class FaultProxy:
             return  # browsers open connections that they then do not need
         exchange, forwarded = _parsed(head)
         # A browser's preflight says nothing of the request that it asks for.
-        exchange.fault = None if exchange.method == "OPTIONS" else self.rule(exchange)
+        exchange.fault = self.preflights if exchange.method == "OPTIONS" else self.rule(exchange)
         self.exchanges.append(exchange)
         await self._tell()
         try:
@@ -277,12 +281,12 @@ def _rendered(answer: Answer, exchange: Exchange) -> bytes:
         "Content-Length": str(len(answer.body)),
         "Connection": "close",
     }
-    if "origin" in exchange.headers:
+    if answer.readable and "origin" in exchange.headers:
         # A browser lets a page of another origin read it only so.
         headers["Access-Control-Allow-Origin"] = exchange.headers["origin"]
         headers["Access-Control-Expose-Headers"] = "ETag, Retry-After"
     lines = [f"HTTP/1.1 {answer.status} {answer.status}", *(f"{n}: {v}" for n, v in headers.items()), "", ""]
-    return "\r\n".join(lines).encode("latin-1") + answer.body
+    return "\r\n".join(lines).encode("latin-1") + (b"" if exchange.method == "HEAD" else answer.body)
 
 
 async def _discard(reader: StreamReader, length: int) -> None:

@@ -31,6 +31,9 @@ EXPIRES_IN: Final = 300
 BODY: Final = b"uploadsvc doctor"
 """Bytes of a canary."""
 
+NOT_SENT: Final = "not sent: the store keeps what it should refuse"
+"""In place of an answer, for each canary after the first that was wrongly stored."""
+
 _OTHER_BODY: Final = b"not the bytes that are sent"
 _COMPUTED: Final[tuple[Algorithm, ...]] = ("sha256", "crc32")
 """Checksums that Python computes; every store that verifies checksums verifies one of them."""
@@ -57,6 +60,7 @@ class Outcome:
         stored: S3 stored the canary.
         url: The URL of a PUT, to send it again; never shown.
         misplaced: Where it was stored, in words, if that is not where the service looks.
+        bucket_in_key: It is misplaced because its URL names the bucket at an address of the bucket.
     """
 
     response: S3Response
@@ -65,6 +69,7 @@ class Outcome:
     stored: bool
     url: str = ""
     misplaced: str = ""
+    bucket_in_key: bool = False
 
 
 class Canaries:
@@ -184,7 +189,7 @@ class Canaries:
         # One at a time: if the store keeps it, only one object cannot be deleted.
         async with self._one_by_one:
             if self._breached:
-                return _unsent("not sent: the store keeps what it should refuse")
+                return _unsent(NOT_SENT)
             outcome = await self._cleanup.finish(self._noted(key, request))
             self._breached = outcome.stored
             return outcome
@@ -208,7 +213,8 @@ class Canaries:
         if not await self._cleanup.is_missing(key):
             return outcome
         bound = f"{self._target.bucket}/{key}"
-        if await self._cleanup.is_missing(bound):
+        bucket_in_key = not await self._cleanup.is_missing(bound)
+        if not bucket_in_key:
             batch = await self._presigner.start(expires_in=EXPIRES_IN)
             version = outcome.headers.get("x-amz-version-id")
             url = batch.url("DELETE", key, query={"versionId": version} if version else None)
@@ -218,7 +224,7 @@ class Canaries:
         else:
             self._cleanup.moved(key, bound)
             where = f"at {bound}"
-        return replace(outcome, passed=False, misplaced=where)
+        return replace(outcome, passed=False, misplaced=where, bucket_in_key=bucket_in_key)
 
     async def _exchange(self, request: httpx.Request) -> Outcome:
         try:

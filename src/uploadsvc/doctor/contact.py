@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from uploadsvc.doctor.network import obstacle
+from uploadsvc.doctor.network import Obstacle, obstacle
 from uploadsvc.doctor.responses import UNANSWERED, S3Response
 from uploadsvc.doctor.target import Target
 from uploadsvc.domain.credentials import Credentials
@@ -17,6 +17,7 @@ from uploadsvc.domain.errors import StorageUnavailable, UploadsvcError
 from uploadsvc.s3.errors import NOT_S3, S3Failure
 from uploadsvc.services.readiness import MAX_CLOCK_SKEW
 
+_SETTING: Final = "UPLOADSVC_S3__ENDPOINT_URL"
 _KEY_REFUSED: Final = frozenset(
     {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "InvalidSecurity"}
 )
@@ -39,15 +40,13 @@ class Contact:
         credentials: The credentials that sign, if there are any.
         problem: Why there are no credentials.
         obstacle: Why the store cannot be reached, if it cannot.
-        foreign: Whether something other than S3 answers.
         response: S3's answer to a request for the bucket.
         skew: How far the store's clock is ahead of ours; ``None`` if the store does not say.
     """
 
     credentials: Credentials | None = None
     problem: str = ""
-    obstacle: str | None = None
-    foreign: bool = False
+    obstacle: Obstacle | None = None
     response: S3Response | None = None
     skew: timedelta | None = None
 
@@ -81,7 +80,7 @@ async def first_contact(target: Target) -> Contact:
     try:
         credentials = await _credentials(target)
     except UploadsvcError as error:
-        blocked = await obstacle(target.inner, trust=target.trust)
+        blocked = await obstacle(target.inner, trust=target.trust, setting=_SETTING)
         return Contact(problem=error.detail, obstacle=blocked)
     client, bucket = target.storage.client, target.bucket
     try:
@@ -91,23 +90,35 @@ async def first_contact(target: Target) -> Contact:
             client.list_objects_v2(Bucket=bucket, Prefix=f"{target.folder}/", MaxKeys=1), field="IsTruncated"
         )
     except NOT_S3:
-        return Contact(credentials=credentials, obstacle=_not_s3(target), foreign=True)
+        return Contact(credentials=credentials, obstacle=_not_s3(target))
     except UNANSWERED as error:
-        blocked = await obstacle(target.inner, trust=target.trust)
-        found = blocked or f"{target.inner.host} does not answer as S3 does ({type(error).__name__})"
-        return Contact(credentials=credentials, obstacle=found)
+        blocked = await obstacle(target.inner, trust=target.trust, setting=_SETTING)
+        return Contact(credentials=credentials, obstacle=blocked or _broken(target, error))
     # botocore makes a 500 of a page that it cannot parse.
     down = listing.response.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not head.response.accepted
     if not (head.s3 or listing.s3 or down):
-        return Contact(credentials=credentials, obstacle=_not_s3(target), foreign=True)
+        return Contact(credentials=credentials, obstacle=_not_s3(target))
     response = head.response
     if not (response.accepted or listing.response.accepted):
         response = replace(listing.response, region=listing.response.region or response.region)
     return Contact(credentials=credentials, response=response, skew=_skew(head.date, target))
 
 
-def _not_s3(target: Target) -> str:
-    return f"what answers at {target.inner.scheme}://{target.inner.host} is not S3"
+def _not_s3(target: Target) -> Obstacle:
+    found = f"what answers at {target.inner.scheme}://{target.inner.host} is not S3"
+    return Obstacle(found=found, fix=_set_endpoint(target))
+
+
+def _set_endpoint(target: Target) -> str:
+    if target.provider.name == "aws":
+        return "correct the proxy or DNS record in between: requests for S3 have to reach S3"
+    return f"set {_SETTING} to the address of the store's S3 API"
+
+
+def _broken(target: Target, error: Exception) -> Obstacle:
+    found = f"{target.inner.host} does not answer as S3 does ({type(error).__name__})"
+    fix = f"look at the store's log and any proxy before it, or correct {_SETTING}"
+    return Obstacle(found=found, fix=fix)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import ssl
+from dataclasses import dataclass
 from typing import Final
 
 from uploadsvc.domain.endpoints import BucketEndpoint
@@ -11,15 +12,32 @@ from uploadsvc.domain.endpoints import BucketEndpoint
 STEP_TIMEOUT: Final = 5.0
 """Seconds for each step."""
 
+FIND_OUT: Final = "look at the store's log, and at any proxy before it, for what holds its answers up"
+"""The fix where an answer does not come."""
+
 _PORTS: Final = {"http": 80, "https": 443}
 
 
-async def obstacle(endpoint: BucketEndpoint, *, trust: ssl.SSLContext) -> str | None:
-    """Return why an address cannot be reached, in words, or ``None`` if it can.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacle:
+    """Why an address cannot be reached.
+
+    Attributes:
+        found: The reason, in words.
+        fix: What to do about it.
+    """
+
+    found: str
+    fix: str
+
+
+async def obstacle(endpoint: BucketEndpoint, *, trust: ssl.SSLContext, setting: str) -> Obstacle | None:
+    """Return why an address cannot be reached, or ``None`` if it can.
 
     Args:
         endpoint: The address.
         trust: Verifies its certificate.
+        setting: The setting that names the address.
     """
     host, port = address(endpoint)
     where = f"{host}:{port}"
@@ -27,20 +45,32 @@ async def obstacle(endpoint: BucketEndpoint, *, trust: ssl.SSLContext) -> str | 
         async with asyncio.timeout(STEP_TIMEOUT):
             await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (TimeoutError, OSError, UnicodeError) as error:
-        return f"DNS does not know {host} ({_reason(error)})"
+        found = f"DNS does not know {host} ({_reason(error)})"
+        return Obstacle(found=found, fix=f"correct the host in {setting}, or give it a DNS record")
     try:
         async with asyncio.timeout(STEP_TIMEOUT):
             _, writer = await asyncio.open_connection(host, port)
     except (TimeoutError, OSError) as error:
-        return f"no connection to {where} ({_reason(error)})"
+        found = f"no connection to {where} ({_reason(error)})"
+        fix = f"correct host and port in {setting}, start the store, or let the firewall pass the connection"
+        return Obstacle(found=found, fix=fix)
     writer.close()
     if endpoint.scheme == "http":
         return None
     try:
         async with asyncio.timeout(STEP_TIMEOUT):
             _, writer = await asyncio.open_connection(host, port, ssl=trust, server_hostname=host)
+    except ssl.SSLCertVerificationError as error:
+        found = f"{where} does not speak TLS that we trust ({_reason(error)})"
+        fix = (
+            f"set {setting} to a name that the certificate has, and renew it if it expired; if an authority "
+            "of your own signed it, set AWS_CA_BUNDLE to a file with that authority's certificate"
+        )
+        return Obstacle(found=found, fix=fix)
     except (TimeoutError, OSError) as error:
-        return f"{where} does not speak TLS that we trust ({_reason(error)})"
+        found = f"{where} does not speak TLS that we trust ({_reason(error)})"
+        fix = f"set {setting} to the port where the store speaks TLS, or to http:// if it speaks none"
+        return Obstacle(found=found, fix=fix)
     writer.close()
     return None
 

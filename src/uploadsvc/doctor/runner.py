@@ -14,6 +14,7 @@ from uploadsvc.doctor.checks.temporary_credentials import session_checks, sessio
 from uploadsvc.doctor.cleanup import Cleanup
 from uploadsvc.doctor.contact import Contact, first_contact
 from uploadsvc.doctor.findings import Finding, blocked, failed, ok
+from uploadsvc.doctor.network import FIND_OUT, Obstacle
 from uploadsvc.doctor.permissions import Permissions, canary_permissions
 from uploadsvc.doctor.probes import METHODS, Probe, Prober
 from uploadsvc.doctor.target import Target
@@ -33,7 +34,6 @@ _NO_PREFLIGHT: Final = frozenset({"endpoint", "region", "bucket"})
 """Failures after which not even an unsigned preflight gets an answer."""
 
 _LATE: Final = f"no answer within {DEADLINE:.0f} seconds"
-_FIND_OUT: Final = "find out why the store does not answer"
 
 
 def check_names(target: Target) -> list[str]:
@@ -98,7 +98,10 @@ class Runner:
 
     def _cleanup_finding(self) -> Finding:
         if self.left:
-            fix = f"delete everything below {self._target.folder}/ by hand"
+            fix = (
+                f"delete everything below {self._target.folder}/ by hand, and let these credentials delete "
+                "there, or use --no-store"
+            )
             return failed(CLEANUP, f"left behind: {'; '.join(self.left)}", fix)
         stored = self._cleanup.stored
         done = f"{stored} canaries were stored and deleted" if stored else "nothing was stored"
@@ -121,7 +124,7 @@ class Runner:
             rules.with_rule(cors.with_forms(one, self._target, probes), steps) for one in pages.result()
         ]
         closed = [finding.check for finding in origins if finding.status == "failed"]
-        etag = uploads.etag_finding(self._target, probes, closed)
+        etag = rules.with_rule(uploads.etag_finding(self._target, probes, closed), steps)
         # If uploads were not tried, their finding for the ETag replaces this one.
         return [
             *connected.result(),
@@ -138,7 +141,8 @@ class Runner:
             async with asyncio.timeout(DEADLINE):
                 return await first_contact(self._target)
         except TimeoutError:
-            return Contact(obstacle=f"{self._target.inner.host}: {_LATE}")
+            found = f"{self._target.inner.host}: {_LATE}"
+            return Contact(obstacle=Obstacle(found=found, fix=FIND_OUT))
 
     async def _permissions(self, cause: str | None) -> Permissions | None:
         """Find out whether canaries may be stored; ``None`` if none can be sent."""
@@ -182,7 +186,7 @@ class Runner:
         return await _in_time(checks, browser.findings())
 
     async def _rules(self, cause: str | None) -> tuple[list[Step], list[Finding]]:
-        if not self._wants(*rules.CHECKS, *cors.cors_checks(self._target)):
+        if not self._wants(*rules.CHECKS, *cors.cors_checks(self._target), uploads.ETAG):
             return [], []
         if cause is not None:
             return [], [blocked(check, cause) for check in rules.CHECKS]
@@ -190,7 +194,7 @@ class Runner:
             async with asyncio.timeout(DEADLINE):
                 steps = await rules.rule_steps(self._target)
         except (ProvisioningError, UploadsvcError, TimeoutError) as error:
-            return [], [failed(check, str(error) or _LATE, _FIND_OUT) for check in rules.CHECKS]
+            return [], [failed(check, str(error) or _LATE, FIND_OUT) for check in rules.CHECKS]
         return steps, rules.rule_findings(steps)
 
     async def _uploads(
@@ -232,4 +236,4 @@ async def _in_time(checks: Iterable[str], work: Awaitable[list[Finding]]) -> lis
         async with asyncio.timeout(DEADLINE):
             return await work
     except TimeoutError:
-        return [failed(check, _LATE, _FIND_OUT) for check in checks]
+        return [failed(check, _LATE, FIND_OUT) for check in checks]

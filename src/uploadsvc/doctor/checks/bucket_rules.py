@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from uploadsvc.doctor.findings import Finding, failed, ok, skipped
+from uploadsvc.doctor.network import FIND_OUT
 from uploadsvc.doctor.target import Target
 from uploadsvc.provisioning.models import Rule, Step
 from uploadsvc.provisioning.plan import plan
@@ -13,6 +14,13 @@ CHECKS: Final[tuple[Rule, ...]] = ("public-access", "ownership", "bucket-policy"
 """Rules that get their own findings; other checks cover the bucket and CORS."""
 
 _CORS: Final = "cors"
+_ELSEWHERE: Final = (
+    "the bucket's rule is as it should be: let what answers at the public endpoint pass preflights and the "
+    "headers of CORS on unchanged"
+)
+_CONFLICT: Final = (
+    "change or remove that rule of the bucket by hand: uploadsvc bucket apply only makes its own"
+)
 
 
 async def rule_steps(target: Target) -> list[Step]:
@@ -35,8 +43,7 @@ def with_rule(finding: Finding, steps: Sequence[Step]) -> Finding:
     if finding.status != "failed" or step is None or step.state not in {"missing", "differs", "in place"}:
         return finding
     if step.state == "in place":
-        fix = "the bucket's rule is as it should be: check what else answers at the public endpoint"
-        return replace(finding, mend=fix)
+        return replace(finding, mend=_ELSEWHERE)
     return replace(finding, found=f"{finding.found}; the bucket has: {step.found}")
 
 
@@ -53,6 +60,6 @@ def _finding(step: Step) -> Finding:
         case "missing" | "differs":
             return failed(step.rule, f"{found}; wanted: {step.wanted}", "run uploadsvc bucket apply")
         case "conflict" | "not confirmed":
-            return failed(step.rule, f"{found}; wanted: {step.wanted}", "see uploadsvc bucket plan")
+            return failed(step.rule, f"{found}; wanted: {step.wanted}", _CONFLICT)
         case "failed":
-            return failed(step.rule, found, "see uploadsvc bucket plan")
+            return failed(step.rule, found, FIND_OUT)

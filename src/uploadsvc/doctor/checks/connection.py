@@ -19,6 +19,7 @@ CHECKS: Final = ("credentials", "endpoint", "clock", "region", "bucket")
 _UNCERTAIN: Final = timedelta(seconds=2)
 _ODD_SKEW: Final = timedelta(minutes=1)
 _SET_CLOCK: Final = "set this machine's clock, by NTP"
+_CHECK_STORE: Final = "look at the store's own log and state: no setting of uploadsvc helps"
 _SETTING: Final = "UPLOADSVC_S3__REGION"
 _CHECK_KEYS: Final = "check UPLOADSVC_S3__ACCESS_KEY_ID and __SECRET_ACCESS_KEY, or what the AWS chain finds"
 _KEY_REFUSED: Final = frozenset({"InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken"})
@@ -99,20 +100,11 @@ async def _identity(target: Target) -> str | S3Response:
 def _endpoint(target: Target, contact: Contact) -> Finding:
     host, port = address(target.inner)
     where = f"{target.inner.scheme}://{host}:{port}"
-    if contact.obstacle is not None and contact.foreign:
-        return failed("endpoint", contact.obstacle, _set_endpoint(target))
     if contact.obstacle is not None:
-        fix = "check UPLOADSVC_S3__ENDPOINT_URL, the network and any proxy in between"
-        return failed("endpoint", contact.obstacle, fix)
+        return failed("endpoint", contact.obstacle.found, contact.obstacle.fix)
     if contact.cause(target) == "endpoint":
-        return failed("endpoint", f"{where} answers {contact.response}", "check the store itself")
+        return failed("endpoint", f"{where} answers {contact.response}", _CHECK_STORE)
     return ok("endpoint", f"{where} answers")
-
-
-def _set_endpoint(target: Target) -> str:
-    if target.provider.name == "aws":
-        return "check the proxy or DNS name in between: requests for S3 have to reach S3"
-    return "set UPLOADSVC_S3__ENDPOINT_URL to the address of the store's S3 API"
 
 
 def _clock(target: Target, contact: Contact) -> Finding:

@@ -88,9 +88,9 @@ async def _refusal(target: Target, http: httpx.AsyncClient, url: str, *, signed:
         async with asyncio.timeout(_TIMEOUT):
             response = S3Response.of_response(await http.get(url))
     except (httpx.HTTPError, TimeoutError) as error:
-        reason = await obstacle(endpoint, trust=target.trust)
-        found = reason or f"{where} does not answer by HTTP ({type(error).__name__})"
-        fix = f"make sure that browsers reach it, or change {_SETTING}"
+        reason = await obstacle(endpoint, trust=target.trust, setting=_SETTING)
+        found = reason.found if reason else f"{where} does not answer by HTTP ({type(error).__name__})"
+        fix = f"make sure that browsers reach it, or correct {_SETTING}"
         return warning(CHECK, f"{found}, from here", fix)
     # Without the right to list, S3 does not say that an object is missing.
     denied = response.status == HTTPStatus.FORBIDDEN and response.code == "AccessDenied"
@@ -114,15 +114,16 @@ async def _misplaced(target: Target, canaries: Canaries) -> Finding | None:
         f"{endpoint.scheme}://{endpoint.host} accepts an upload, but the object is stored "
         f"{outcome.misplaced}, where the service does not look"
     )
-    return failed(CHECK, found, place_fix(target))
+    if outcome.bucket_in_key:
+        return failed(CHECK, found, f"set {_STYLE}=bucket_endpoint: the address leads to the bucket already")
+    return failed(CHECK, found, address_fix(target))
 
 
-def place_fix(target: Target) -> str:
+def address_fix(target: Target) -> str:
     """Return the fix for a public address that leads elsewhere than the service looks."""
-    if target.presigner.endpoint.path.endswith(f"/{target.bucket}"):
-        return f"set {_STYLE}=bucket_endpoint: the address leads to the bucket already"
     return (
-        f"set {_SETTING} to an address of the bucket {target.bucket}, and {_STYLE} to how it names the bucket"
+        f"set {_SETTING} to an address of the bucket {target.bucket}, and {_STYLE} to how it names the "
+        "bucket: bucket_endpoint if it leads to the bucket already"
     )
 
 

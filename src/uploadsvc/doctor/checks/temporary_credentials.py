@@ -17,8 +17,14 @@ from uploadsvc.s3.presigner import Presigner
 CHECK: Final = "uppy-credentials"
 
 _GRANT: Final = "grant the role the rights that uploadsvc iam-policy --for role prints"
-_TRUST: Final = "see UPLOADSVC_UPPY__ROLE_ARN and its trust policy: docs/bucket.md, Permissions"
-_TURN_OFF: Final = "set UPLOADSVC_UPPY__CREDENTIALS=false: with this store, callers could write anywhere"
+_TRUST: Final = (
+    "set UPLOADSVC_UPPY__ROLE_ARN to a role whose trust policy allows these credentials to assume it "
+    "(docs/bucket.md, Permissions), and __STS_ENDPOINT_URL to the store's own token service, if it has one"
+)
+_TURN_OFF: Final = (
+    "set UPLOADSVC_UPPY__CREDENTIALS=false, and remove UPLOADSVC_UPPY__ROLE_ARN and __STS_ENDPOINT_URL: with "
+    "this store, callers could write anywhere"
+)
 
 
 def session_checks(target: Target) -> list[str]:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
+from uploadsvc.doctor.canaries import NOT_SENT
 from uploadsvc.doctor.checks.cors import closed_to, exposes
-from uploadsvc.doctor.checks.public_endpoint import place_fix
+from uploadsvc.doctor.checks.public_endpoint import address_fix
 from uploadsvc.doctor.findings import Finding, blocked, failed, listed, ok, skipped, warning
+from uploadsvc.doctor.network import FIND_OUT
 from uploadsvc.doctor.permissions import Permissions
 from uploadsvc.doctor.probes import METHODS, Probe
 from uploadsvc.doctor.responses import S3Response
@@ -68,13 +70,13 @@ def _fix(target: Target, probe: Probe, probes: Sequence[Probe]) -> str:
     response = probe.response
     lost = response is not None and response.code == "NoSuchUpload" and target.has_own_public_address
     if lost or any(outcome.misplaced for outcome in probe.outcomes):
-        return place_fix(target)
+        return address_fix(target)
     if probe.missing is not None:
         return f"{FIX_PROVIDER}, or {target.lacking(probe.missing)}"
-    if probe.kept:
+    if probe.kept or (response is not None and response.code == NOT_SENT):
         return _FIX_DELETE
     if response is None or not response.status:
-        return "find out why the store does not answer"
+        return FIND_OUT
     return _fix_refusal(target, probe, response, probes)
 
 
@@ -124,7 +126,7 @@ def _policy(target: Target, name: str, probes: Sequence[Probe]) -> Finding:
 
 def _let_a_caller_use_it(target: Target) -> str:
     if not target.callers:
-        return "configure who may call: UPLOADSVC_AUTH__..."
+        return "configure who may call, such as by UPLOADSVC_AUTH__JWT__ISSUER and __AUDIENCE, or __API_KEYS"
     return "list it under the policies of a key in UPLOADSVC_AUTH__API_KEYS, or remove it"
 
 
