@@ -222,11 +222,12 @@ async def tls_front(upstream: str, certificate: Path) -> AsyncIterator[str]:
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            # First, since a second cancellation may end the wait below.
+            sink.transport.abort()
+            writer.transport.abort()
             for one in both:
                 one.cancel()
             await asyncio.gather(*both, return_exceptions=True)
-            sink.transport.abort()
-            writer.transport.abort()
             tasks.discard(task)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
