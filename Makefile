@@ -63,7 +63,7 @@ web: $(CLIENTS_MODULES)/.ready  ## Regenerate uploadsvc.d.ts from the types in u
 docs: $(VENV)/.dev  ## Regenerate the tables of docs/settings.md and docs/providers.md.
 	$(VENV)/bin/python -m tools.settings_reference docs
 
-bench: $(VENV)/.test $(PEERS_MODULES)/.ready $(BENCH_VENV)/.ready  ## Benchmark everything against its peers in 10 minutes; write benchmarks/RESULTS.md.
+bench: $(VENV)/.test $(PEERS_MODULES)/.ready $(BENCH_VENV)/.ready  ## Benchmark the service and its peers (10 minutes); write benchmarks/RESULTS.md.
 	PATH="$(CURDIR)/$(CLIENTS_VENV)/bin:$$PATH" $(VENV)/bin/python -m benchmarks $(ARGS)
 	$(BENCH_VENV)/bin/python -m benchmarks.plot
 	$(VENV)/bin/python -m benchmarks.parts
@@ -127,12 +127,12 @@ $(UPLOADERS_MODULES)/.ready: tests/e2e/uploaders/package-lock.json tests/e2e/upl
 	@touch $@
 
 $(PEERS_MODULES)/.ready: benchmarks/peers/package-lock.json benchmarks/peers/package.json $(CLIENTS_VENV)/.ready
-	@echo "Installing the servers that uploadsvc is compared with ..."
+	@echo "Installing the Node.js servers of the benchmarks ..."
 	@$(NPM) benchmarks/peers ci --loglevel=error >/dev/null
 	@touch $@
 
 $(BENCH_VENV)/.ready: locks/bench.txt
-	@echo "Setting up what draws the plot in $(BENCH_VENV) ..."
+	@echo "Setting up matplotlib in $(BENCH_VENV) ..."
 	@$(PYTHON) -m venv $(BENCH_VENV)
 	$(call install,$(BENCH_VENV),locks/bench.txt)
 	@touch $@

@@ -1,4 +1,4 @@
-"""Measure everything, alternating: ``python -m benchmarks``, or ``--quick`` for the ratios in about a minute.
+"""Benchmark the service and its peers: ``python -m benchmarks``, or ``--quick`` for ratios in about a minute.
 
 The whole run writes ``RESULTS.md`` and ``results.json`` beside this module. The quick one leaves out the
 peers on Node.js, calls that ask S3, latencies and uploads from a terminal. It compares its ratios with the
@@ -33,9 +33,9 @@ def _measure(directory: Path, endpoint_url: str, asked: argparse.Namespace) -> N
 
 @contextmanager
 def _s3(directory: Path) -> Iterator[str]:
-    """Run an embedded S3 with an empty bucket; give its address.
+    """Run an embedded S3 with an empty bucket; yield its address.
 
-    What measures is not async, so that Ctrl-C ends it and all its servers.
+    The measuring itself is not async, so that Ctrl-C ends it and all its servers.
     """
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
@@ -54,11 +54,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="only compare ratios")
-    parser.add_argument("--rounds", type=int, help="how often all targets take turns (10; quick: 2)")
-    parser.add_argument("--seconds", type=int, help="of each target in each round (1)")
+    parser.add_argument("--rounds", type=int, help="number of rounds (default: 10; quick: 2)")
+    parser.add_argument("--seconds", type=int, help="seconds of each target in each round (default: 1)")
     parser.add_argument("--without-uploads", action="store_true", help="leave out uploads from a terminal")
     asked = parser.parse_args()
-    # As Ctrl-C does, so that no server is left.
+    # Handled like Ctrl-C, so that no server is left running.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     machine.stay_off_the_server()
     with tempfile.TemporaryDirectory(prefix="uploadsvc-bench-") as name:

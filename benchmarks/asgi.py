@@ -13,7 +13,7 @@ class Caller:
 
     Args:
         app: The app.
-        headers: Those of every request.
+        headers: Headers of every request.
     """
 
     def __init__(self, app: FastAPI, headers: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""The ratios that matter, by the names of their targets."""
+"""The ratios of a run, by the names of their targets."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ COMPARISONS: Final = (
     Comparison("put_better_upload_cpu", "PUT / Better Upload, by CPU", "put", "better_upload", "CPU"),
     Comparison("post_companion", "POST form / Uppy Companion", "post", "companion", "time"),
     Comparison("two_workers", "two workers / one", "two_workers", "put", "time"),
-    # Of the same server, or of one just like it: the CPU depends less on what else the machine does.
+    # Calls of uploadsvc among themselves, by CPU, which depends less on the machine's other load.
     Comparison("post_put", "POST form / PUT, by CPU", "post", "put", "CPU"),
     Comparison("hs256_new", "HS256, each token new / HS256, by CPU", "hs256_new", "put", "CPU"),
     Comparison("api_key", "API key / HS256, by CPU", "api_key", "put", "CPU"),

@@ -18,12 +18,12 @@ from benchmarks.servers import SECRET
 from uploadsvc.tokens.known_tokens import MAX_KNOWN_TOKENS
 
 USERS: Final = 100
-"""Users that call with one token each, as a front end does until its token expires. They are few, so that the
-shortest turn is more than the first call of each.
+"""Users that call with one token each, as a front end does until its token expires. They are few, so that
+each calls more than once even in the shortest turn.
 """
 
 STRANGERS: Final = MAX_KNOWN_TOKENS + 1_000
-"""Tokens that come in turn, so that each is forgotten before it comes again."""
+"""Tokens that are sent in turn, so many that each is forgotten before it is sent again."""
 
 AUDIENCE: Final = "uploads"
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
@@ -77,12 +77,12 @@ def token(number: int, algorithm: str = "HS256") -> str:
 
 
 def secret_settings() -> dict[str, str]:
-    """Return the variables of authentication with HS256, as most run it."""
+    """Return the environment variables for authentication by HS256, the most common setup."""
     return {"UPLOADSVC_AUTH__JWT__SECRET": SECRET, "UPLOADSVC_AUTH__JWT__AUDIENCE": json.dumps([AUDIENCE])}
 
 
 def other_settings() -> dict[str, str]:
-    """Return the variables with which API keys, the cookie and the proxy's header count too."""
+    """Return the environment variables that also accept API keys, a cookie and a proxy's header."""
     keys = [{"name": "bench", "sha256": sha256(API_KEY.encode()).hexdigest()}]
     return {
         **secret_settings(),
@@ -94,13 +94,13 @@ def other_settings() -> dict[str, str]:
 
 
 def jwks_settings(url: str) -> dict[str, str]:
-    """Return the variables of authentication with published keys."""
+    """Return the environment variables for authentication by published keys."""
     return {"UPLOADSVC_AUTH__JWT__JWKS_URL": url, "UPLOADSVC_AUTH__JWT__AUDIENCE": json.dumps([AUDIENCE])}
 
 
 @contextmanager
 def published_keys() -> Iterator[str]:
-    """Publish the keys of all algorithms; give the URL."""
+    """Publish the keys of all algorithms; yield the URL."""
     document = json.dumps({"keys": [_jwk(algorithm) for algorithm in ALGORITHMS]}).encode()
 
     class Answers(BaseHTTPRequestHandler):
@@ -141,6 +141,6 @@ def _jwk(algorithm: str) -> dict[str, Any]:
         jwk = ECAlgorithm.to_jwk(public, as_dict=True)
     else:
         jwk = OKPAlgorithm.to_jwk(public, as_dict=True)
-    # PyJWT adds a use of its own.
+    # PyJWT adds it; `use` says the same.
     jwk.pop("key_ops", None)
     return {**jwk, "kid": algorithm, "use": "sig", "alg": algorithm}

@@ -54,7 +54,7 @@ async def measure() -> dict[str, list[float]]:
     async with own_app.router.lifespan_context(own_app):
         own = Caller(own_app, bearer(1))
         _, answer = await own.post(PATH, BODY)
-        # The bare app answers what it finds here.
+        # The bare app sends this as its response.
         os.environ["BENCH_ANSWER"] = answer.decode()
         bare_app: FastAPI = import_module("benchmarks.peers.bare").app
         callers = {"uploadsvc": own, "bare": Caller(bare_app, {})}
@@ -69,7 +69,7 @@ async def measure() -> dict[str, list[float]]:
 
 
 async def _microseconds(caller: Caller) -> float:
-    # That of all threads: the one that writes the log too.
+    # Of all threads, including the one that writes the log.
     started = time.process_time()
     for _ in range(CALLS):
         status, answer = await caller.post(PATH, BODY)

@@ -1,4 +1,4 @@
-"""Load: requests as bytes, sent over 16 connections by wrk if it is installed, by our own loader if not."""
+"""Send requests over 16 connections, by wrk if it is installed, or by our own loader."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ _LONGEST_SLOT: Final = 15
 """Seconds after which no answer at all is a failure."""
 
 _SETTLE_SECONDS: Final = 0.03
-"""More than the unit in which Linux tells CPU times."""
+"""Longer than the unit of Linux's CPU times."""
 
 _SETTLE_POLLS: Final = 100
 
@@ -35,19 +35,19 @@ _SCRIPT: Final = Path(__file__).with_name("wrk.lua")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What is measured: requests to a server, and what their answers must be.
+    """Requests to a server, and their expected answers.
 
     Attributes:
-        name: In the results; one word.
-        title: In the tables.
+        name: Name in the results, one word.
+        title: Title in the tables.
         server: The server.
-        method: Of all requests.
-        calls: For each request its path, headers and body; they are sent in turn.
-        status: Of every answer.
-        check: Whether an answer is what it should be, by its JSON.
-        units: What one answer counts for: uploads of a batch, URLs of parts.
-        connections: Requests at a time. Few where one takes long: those that the end of a turn cuts off use
-            CPU and count for nothing.
+        method: Method of all requests.
+        calls: Path, headers and body of each request, to send in turn.
+        status: Status of every answer.
+        check: Returns whether the JSON of an answer is right.
+        units: Uploads or URLs in one answer.
+        connections: Requests at a time. Few for slow ones: a request that the end of a turn cuts off uses CPU
+            and is not counted.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What one slot of time has shown.
+    """Measurements of one turn.
 
     Attributes:
         rate: Answers a second.
@@ -99,7 +99,7 @@ class Sample:
 
 
 def encode(method: str, path: str, headers: Mapping[str, str], body: object) -> bytes:
-    """Return an HTTP/1.1 request; a body of ``None`` is none."""
+    """Return an HTTP/1.1 request, without a body if it is ``None``."""
     content = b"" if body is None else json.dumps(body).encode()
     lines = [
         f"{method} {path} HTTP/1.1",
@@ -122,7 +122,7 @@ def measure(target: Target, requests: Path, seconds: int) -> Sample:
     Raises:
         SystemExit: An answer was an error, or none came.
     """
-    # What was logged before is of no use, and a full disk would be measured.
+    # Emptied, because a full disk would distort the figures.
     target.server.log.write_bytes(b"")
     before = cpu_seconds(target.server.pid)
     send = _send_with_wrk if wrk() else _send
@@ -144,7 +144,7 @@ def measure(target: Target, requests: Path, seconds: int) -> Sample:
 
 
 def _settle(pid: int) -> None:
-    """Wait until a server has done what it was sent, so that the next turn does not pay for it."""
+    """Wait until a server has finished its work, so that it does not count in the next turn."""
     before = -1.0
     for _ in range(_SETTLE_POLLS):
         if (now := cpu_seconds(pid)) == before:

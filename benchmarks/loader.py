@@ -20,7 +20,7 @@ _DRAIN_SECONDS: Final = 30.0
 
 @dataclass(slots=True)
 class Found:
-    """What a load has shown.
+    """Measurements of a load.
 
     Attributes:
         latencies: Seconds of each answer, from when its request was due.
@@ -47,7 +47,7 @@ class _Connection(asyncio.Protocol):
     """A connection with one request at a time.
 
     Args:
-        found: Where answers are counted.
+        found: Collects the measurements.
         on_idle: Called after each answer.
     """
 
@@ -86,7 +86,7 @@ class _Connection(asyncio.Protocol):
         self._on_idle(self)
 
     def _read_head(self) -> bool:
-        """Find the length of the answer; 0 where its last chunk tells the end."""
+        """Find the length of the answer; 0 if it is sent in chunks."""
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
             return False
@@ -98,7 +98,7 @@ class _Connection(asyncio.Protocol):
 
 
 async def closed(port: int, requests: Sequence[bytes], seconds: float, *, connections: int) -> Found:
-    """Send requests in turn, on each connection the next one once the last is answered."""
+    """Send requests in turn; each connection sends its next one once the last is answered."""
     found, following = Found(), cycle(requests)
     started = time.perf_counter()
     idle = asyncio.Semaphore(0)
@@ -128,7 +128,7 @@ async def closed(port: int, requests: Sequence[bytes], seconds: float, *, connec
 async def paced(
     port: int, requests: Sequence[bytes], seconds: float, *, connections: int, rate: float
 ) -> Found:
-    """Send so many requests a second. What waits for a connection counts from when it was due."""
+    """Send requests at a steady rate. One that waits for a connection counts from when it was due."""
     found, following = Found(), cycle(requests)
     waiting: deque[float] = deque()
     free: list[_Connection] = []

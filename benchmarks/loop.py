@@ -1,4 +1,4 @@
-"""Measure how long one request holds the event loop, and how late ``/healthz`` then answers others.
+"""Measure how long one request blocks the event loop, and how much it delays ``/healthz`` for others.
 
 Run it with ``python -m benchmarks.loop``. The first table is made in this process: a timer of a millisecond
 records the longest CPU time of the loop's thread, and the longest wall time, between two of its calls while

@@ -1,4 +1,4 @@
-"""The machine: which core runs what, and what to tell of it beside the figures. Linux only."""
+"""Assign CPU cores to servers and load, and describe the machine. Linux only."""
 
 import os
 import platform
@@ -29,7 +29,7 @@ def stay_off_the_server() -> None:
     """Move this thread, and all that it starts, to the other cores.
 
     Raises:
-        SystemExit: There are none.
+        SystemExit: There is only one core.
     """
     if not OTHERS:
         message = "needs two CPU cores: one for the server, one for the load"
@@ -58,7 +58,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def describe() -> dict[str, str]:
-    """Return the CPU, its cores and the kernel; nothing that tells one machine from its twins."""
+    """Return the CPU, its cores and the kernel, but nothing that identifies the machine."""
     models = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()
@@ -73,7 +73,7 @@ def describe() -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of uploadsvc and of what serves it."""
+    """Return the versions of uploadsvc and of the packages it runs on."""
     python = {"Python": platform.python_version()}
     return {"uploadsvc": _commit(), **python, **{name: version(name) for name in _DISTRIBUTIONS}}
 

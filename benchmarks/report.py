@@ -1,4 +1,4 @@
-"""Tables of the results: in ``RESULTS.md``, and in the terminal."""
+"""Write the results as tables, in ``RESULTS.md`` and in the terminal."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,32 +11,32 @@ PATH: Final = Path(__file__).with_name("RESULTS.md")
 _INTRODUCTION: Final = """\
 # Benchmark results
 
-Written by `make bench`. All servers take turns in the same run: each row is the median of all rounds.
-Absolute figures depend on the machine and on what else it did; the ratios are taken within each round and
-depend on both much less. Ratios *by CPU* compare what a second of CPU does, and depend on them least.
+Written by `make bench`. All servers take turns in the same run, and each row is the median of all rounds.
+Absolute figures depend on the machine and on its other load. Ratios are taken within each round and depend
+on them much less. Ratios *by CPU* compare the work of one second of CPU, and depend on them least.
 """
 
 _NOTES: Final = """\
 - **uploadsvc** runs as in production: `uploadsvc serve` with one worker, authentication by HS256 tokens of
   100 users, the signed upload id, request ids, and a JSON log line for each request, written to a file.
-  The others do none of that, and have no access log.
+  The others do none of this.
 - **FastAPI alone** validates the same body with pydantic and returns a dict as large as uploadsvc's answer.
   It signs nothing.
 - **FastAPI and one aioboto3 client** presigns a PUT with a client that lives as long as the app.
-- **Better Upload** and **Uppy Companion** run on Node.js in production mode, by the adapter and the Express
+- **Better Upload** and **Uppy Companion** run on Node.js in production mode, with the adapter and the Express
   app of their docs.
-- **Each token new**: more tokens in turn than the service remembers. Otherwise each user's token comes
-  again, as a front end sends it until it expires.
-- **Two workers** have two cores. On a machine with two, they share one of them with the load.
-- **CPU** is that of the server for one answer, or for one URL or upload in it. **Core** is the share of a
-  core that the server used; where it is far below 100 %, something else was the limit.
+- **Each token new** uses more tokens in turn than the service remembers. In the other rows, each user sends
+  the same token again, as a front end does until it expires.
+- **Two workers** have two cores. On a machine with two cores, they share one of them with the load.
+- **CPU** is the server's CPU time for one answer, or for one URL or upload in it. **Core** is the share of a
+  core that the server used; if it is far below 100 %, something else was the limit.
 - **Latencies** in this table are those of 16 connections that send without a pause (two for batches, parts
-  and listings), so they mostly show waiting in line.
+  and listings), so they mostly show queueing.
 """
 
 _HALF_LOAD: Final = """\
-Creation of uploads by PUT at half the rate above: alone, and while another call is repeated without a pause
-on one more connection.
+Creating uploads by PUT at half the rate above, alone and while one more connection repeats another call
+without a pause.
 """
 
 _SIGNING: Final = """\
@@ -130,7 +130,7 @@ def _figures(one: Figures) -> list[str]:
 
 
 def _number(value: float | None) -> str:
-    """Return three digits, without those after the point of a larger one."""
+    """Return a number with one decimal if it is below 10, and with none otherwise."""
     if value is None:
         return ""
     return f"{value:,.{max(0, 2 - len(str(int(value))))}f}"

@@ -21,7 +21,7 @@ class Ratio:
 
     Attributes:
         title: What is relative to what.
-        better: Whether uploadsvc is the faster the higher or the lower it is.
+        better: Whether a higher or a lower ratio means that uploadsvc is faster.
     """
 
     title: str
@@ -33,7 +33,7 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """Medians of what the rounds of one target have shown; see ``Sample``.
+    """Medians of all rounds of a target; see ``Sample``.
 
     Attributes:
         low: Lowest rate of a round.
@@ -53,15 +53,15 @@ class Figures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """All that a run has found.
+    """Everything that a run measured.
 
     Attributes:
         machine: CPU, cores and kernel.
-        versions: Of what was measured, and of what measured.
+        versions: Versions of the servers, their packages and the load generator.
         how: Rounds, seconds and the like.
-        figures: By target.
-        ratios: By name.
-        latencies: At half load.
+        figures: Figures by target.
+        ratios: Ratios by name.
+        latencies: Latencies at half load.
         signing: Microseconds of a PUT URL and of a POST policy, by signer.
         uploads: Figures of the terminal clients.
     """
@@ -81,7 +81,7 @@ class Results:
 
 
 def committed() -> dict[str, Any]:
-    """Return the committed results as JSON; none if there are none."""
+    """Return the committed results as JSON, empty if there are none."""
     try:
         found: dict[str, Any] = json.loads(PATH.read_text())
     except FileNotFoundError:
@@ -116,7 +116,7 @@ def of_rounds(title: str, better: Better, found: Sequence[float]) -> Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A ratio between two targets: of what they do in a second of time, or in a second of CPU."""
+    """A ratio between two targets: of their answers in a second of time, or in a second of CPU."""
 
     name: str
     title: str
@@ -128,7 +128,7 @@ class Comparison:
 def ratios(
     comparisons: Sequence[Comparison], targets: Sequence[Target], samples: Samples
 ) -> dict[str, Ratio]:
-    """Return those comparisons whose two targets were measured, round by round."""
+    """Return the ratios whose two targets were both measured, taken round by round."""
     units = {target.name: target.units for target in targets}
     found = {}
     for one in comparisons:

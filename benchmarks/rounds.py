@@ -1,4 +1,4 @@
-"""Rounds: all targets in turn, again and again, so that what else the machine does affects them alike."""
+"""Measure all targets in turn, round after round, so that other load on the machine affects them alike."""
 
 import asyncio
 import statistics
@@ -24,7 +24,7 @@ class Latency:
     """Latencies at half load in milliseconds: medians of the rounds.
 
     Attributes:
-        beside: What runs beside it.
+        beside: The call that runs beside it.
         tails: In each round, the 99th percentile relative to the median with nothing beside.
     """
 
@@ -48,10 +48,10 @@ def alternate(
 
     Args:
         targets: The targets.
-        directory: For their requests.
-        rounds: How many count.
-        seconds: Of each target in each round.
-        warm: Load each for a second before.
+        directory: Directory for their requests.
+        rounds: Number of rounds.
+        seconds: Seconds of each target in each round.
+        warm: Load each target for a second first.
         also: Called at the end of each round.
 
     Raises:
@@ -79,11 +79,11 @@ def half_load(
     """Send requests at a steady rate: alone, then while another call is repeated on one more connection.
 
     Args:
-        target: Gets the rate.
+        target: Receives requests at this rate.
         beside: The other calls by their title, one at a time.
         rate: Requests a second.
-        rounds: How many; the figures are medians.
-        seconds: Of each in each round.
+        rounds: Number of rounds; the figures are medians.
+        seconds: Seconds of each in each round.
 
     Raises:
         SystemExit: An answer was an error.

@@ -1,4 +1,4 @@
-"""The two runs: the whole one writes the results, the quick one compares itself with them."""
+"""The whole run, which writes the results, and the quick run, which compares its own with them."""
 
 import asyncio
 import json
@@ -26,13 +26,13 @@ _PEERS: Final = Path(__file__).parent / "peers"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What a run is given.
+    """Parameters of a run.
 
     Attributes:
-        directory: For logs and requests.
+        directory: Directory for logs and requests.
         endpoint_url: The embedded S3.
-        rounds: How often all targets take turns.
-        seconds: Of each target in each round; whole, as wrk counts them.
+        rounds: Number of rounds.
+        seconds: Seconds of each target in each round; whole, as wrk counts them.
     """
 
     directory: Path
@@ -67,7 +67,7 @@ def quick(run: Run) -> None:
 def whole(run: Run, *, with_uploads: bool) -> None:
     """Measure everything, and write the results."""
     before = results.committed()
-    # What else the machine does: read before this run does anything.
+    # The machine's other load, read before this run adds its own.
     loaded = f"{os.getloadavg()[0]:.1f}"
     # First, because it needs more of the network than the rest.
     uploaded = single.upload() if with_uploads else {}

@@ -68,10 +68,10 @@ def running(
     """Run a server until the end of the block.
 
     Args:
-        name: Of its log.
-        command: What starts it.
+        name: Name of its log.
+        command: Command that starts it.
         environment: All its variables besides PATH, HOME and PYTHONPATH.
-        directory: For the log.
+        directory: Directory of the log.
         port: Where it listens.
         cores: Where it runs.
 

@@ -81,7 +81,7 @@ def own_post() -> dict[str, str]:
 
 
 def hashing() -> Callable[[], str]:
-    """Return what no signer can leave out for a PUT: the SHA-256 of a canonical request, and one HMAC.
+    """Return the least work that signs a PUT: the SHA-256 of a canonical request, and one HMAC.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
     """
@@ -120,7 +120,7 @@ async def measure() -> tuple[Timings, Timings]:
     """Time all three in each round, so that load on the machine affects them alike.
 
     Returns:
-        Microseconds of a PUT and of a POST policy; among those of a PUT also the hashing alone.
+        Microseconds of a PUT, with those of the hashing alone, and of a POST policy.
     """
     put: Timings = {name: [] for name in [*REPEATS, HASHING]}
     post: Timings = {name: [] for name in REPEATS}

@@ -1,7 +1,7 @@
-"""Objects in an embedded S3, for the calls that ask S3; and what aioboto3 needs for the same questions.
+"""Store objects for the calls that query S3, and measure aioboto3's own calls for comparison.
 
-Run it with ``python -m benchmarks.storage ENDPOINT KEY`` for the latter alone: the CPU time of a
-``head_object`` and of a ``list_objects_v2`` in microseconds, in JSON.
+``python -m benchmarks.storage ENDPOINT KEY`` does only the latter: it prints the CPU time of a
+``head_object`` and of a ``list_objects_v2``, in microseconds, as JSON.
 """
 
 import asyncio
@@ -48,9 +48,9 @@ class Stored:
     """An upload whose object S3 holds.
 
     Attributes:
-        headers: Those of its user.
-        path: Of the upload, in the API.
-        key: Of the object.
+        headers: Headers of its user.
+        path: Path of the upload in the API.
+        key: Key of the object.
     """
 
     headers: dict[str, str]

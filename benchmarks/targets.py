@@ -17,7 +17,7 @@ from benchmarks.servers import Server
 BATCH: Final = 100
 PARTS: Final = 1_000
 FEW: Final = 2
-"""Connections of calls that take long."""
+"""Connections for slow calls."""
 
 FILE: Final = {"filename": "photo.jpg", "content_type": "image/jpeg", "size": 123_456}
 
@@ -36,7 +36,7 @@ Check = Callable[[Any], bool]
 
 
 def is_signed(url: object) -> bool:
-    """Tell whether this is a URL with a signature."""
+    """Return whether this is a URL with a signature."""
     return isinstance(url, str) and bool(urlsplit(url).netloc) and "X-Amz-Signature=" in url
 
 
@@ -49,11 +49,11 @@ def _is_form(answer: Any) -> bool:  # noqa: ANN401 - JSON
 
 
 class Stage:
-    """Starts servers, which run until the end of its block, and returns their targets.
+    """Starts servers, which run until the stack is closed, and returns their targets.
 
     Args:
         stack: Ends the servers.
-        directory: For logs.
+        directory: Directory for logs.
         endpoint_url: The embedded S3.
     """
 
@@ -90,7 +90,7 @@ class Stage:
         return _creation("two_workers", "uploadsvc, PUT, two workers", pair, bearer)
 
     def bare(self) -> Target:
-        """Return FastAPI alone, which answers as much as uploadsvc."""
+        """Return FastAPI alone, with an answer as large as uploadsvc's."""
         (put, _) = self.own()
         environment = {"BENCH_ANSWER": put.try_once().decode()}
         server = self._stack.enter_context(
@@ -190,7 +190,7 @@ class Stage:
         ]
 
     def stored(self, uploads: Sequence[storage.Stored]) -> list[Target]:
-        """Return the calls that ask S3."""
+        """Return the calls that query S3."""
 
         def asks(
             name: str, title: str, method: str, check: Check, calls: Sequence[tuple[str, Headers, object]]
@@ -224,7 +224,7 @@ class Stage:
         ]
 
     def listing(self, name: str, limit: int) -> Target:
-        """Return a listing of so many objects."""
+        """Return a listing of ``limit`` objects."""
         return Target(
             name=name,
             title=f"GET /v1/objects, {limit:,} of them",
@@ -239,7 +239,7 @@ class Stage:
 
 @contextmanager
 def stage(directory: Path, endpoint_url: str) -> Iterator[Stage]:
-    """Start uploadsvc, and other servers once they are asked for; end them all at the end."""
+    """Start uploadsvc, and other servers on demand; stop them all at the end."""
     with ExitStack() as stack:
         yield Stage(stack, directory, endpoint_url)
 

@@ -92,7 +92,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, check_bucket: bool
         redoc_url=None,
         # A redirect to the path with a slash would repeat the Host of the request.
         redirect_slashes=False,
-        # Its spans hold whole paths, and with them upload tokens and ids. Releases without it ignore this.
+        # Its spans would contain paths with upload tokens and ids. Releases without it ignore this.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     # For `uploadsvc dev`, which prints a demo user's token.
@@ -129,7 +129,7 @@ class _Service(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
-        # Middleware that somebody has added must see every request.
+        # Middleware that was added later must see every request.
         unchanged = self.user_middleware == self._around
         await (self._hot_path if unchanged else super().__call__)(scope, receive, send)
 

@@ -19,7 +19,7 @@ DEMO_TOKEN_SECONDS: Final = 12 * 3600
 DEMO_FILES: Final = ("demo.js", "demo.css")
 
 _FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
-"""Headers by which a proxy shows that the request was not made on this machine."""
+"""Headers that proxies add to the requests that they forward."""
 
 _CLOSED: Final = (
     "The demo answers only this machine, at localhost, and others at the hosts in UPLOADSVC_DEMO_HOSTS."
@@ -49,8 +49,8 @@ class Demo:
     async def check(self, request: Request) -> None:
         """Check the ``Host`` of a request, and without public hosts also its sender.
 
-        Any name can point at this machine (DNS rebinding), and any program can send any ``Host``. A proxy on
-        this machine may send its own.
+        Any name can point at this machine (DNS rebinding), any program can send any ``Host``, and a proxy on
+        this machine can replace it.
 
         Raises:
             Forbidden: The request may come from another machine, or was meant for another host.

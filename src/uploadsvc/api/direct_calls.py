@@ -1,6 +1,6 @@
 """The hot path: operations that are served without FastAPI's routing and dependency solving.
 
-FastAPI declares these operations, and serves their requests that are not plain or not valid.
+FastAPI still declares these operations, and serves all requests whose body is not plain, valid JSON.
 """
 
 import inspect
@@ -31,13 +31,13 @@ _ID_SEGMENT: Final = 3
 
 
 class DirectCall:
-    """Serves one operation in a straight line: read, parse, authenticate, call, send.
+    """Serves one operation: read, parse, authenticate, call, send.
 
     Args:
         route: The route that declares the operation.
         authenticate: Authenticates its callers.
         takes_id: Whether its path holds ``{id}``.
-        model: Its body; ``None`` for none.
+        model: Model of its body; ``None`` if it takes no body.
         optional: Whether the body may be left out.
     """
 
@@ -57,12 +57,12 @@ class DirectCall:
         self._optional = optional
 
     async def read(self, scope: Scope, receive: Receive, received: list[Message]) -> bool:
-        """Read and parse the body of a request, and tell whether it is what the operation takes.
+        """Read and parse the body of a request; return whether the operation accepts it.
 
         Args:
             scope: The request.
             receive: Receives its messages.
-            received: Collects those that were received.
+            received: Collects the received messages.
         """
         if self._model is None:
             return True
@@ -102,12 +102,12 @@ class DirectCall:
 
 
 class HotPath:
-    """Sends plain and valid requests to direct calls, and all others to the app.
+    """Passes plain, valid requests to direct calls, and all others to the app.
 
     Args:
         app: The app.
-        calls: Direct calls.
-        around: Returns the middleware of every request around a direct call.
+        calls: Direct calls by operation.
+        around: Wraps a direct call in the middleware of every request.
     """
 
     def __init__(
@@ -143,9 +143,9 @@ class HotPath:
 
 
 def direct_calls(routes: Iterable[BaseRoute]) -> dict[Key, DirectCall]:
-    """Return the operations that take nothing but a caller, an id and a JSON body, and write their response.
+    """Return direct calls for handlers that take only a caller, an id and a JSON body, and return a response.
 
-    They must be authenticated by the service itself: an app that mounts the router may have dependencies.
+    The service must authenticate the caller itself: an app that mounts the router may use other dependencies.
     """
     calls: dict[Key, DirectCall] = {}
     for route in routes:

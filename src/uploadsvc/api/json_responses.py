@@ -11,13 +11,13 @@ from starlette.types import Receive, Scope, Send
 from uploadsvc.api.routing import SECURITY_HEADERS
 
 _AT_ONCE: Final = 64 * 1024
-"""Bytes that are copied and sent before other requests have their turn."""
+"""Bytes to copy and send before other requests get their turn."""
 
 _HEADERS: Final = ((b"content-type", b"application/json"), *SECURITY_HEADERS)
 
 
 class JsonResponse(Response):
-    """A JSON body with all its headers, which need no further work.
+    """A JSON body with all its headers, security headers included.
 
     Args:
         body: The body.
@@ -37,7 +37,7 @@ class JsonResponse(Response):
 
 
 class PiecewiseJson(Response):
-    """A JSON body of megabytes, sent piece by piece: copied whole, it would hold up all other requests.
+    """A large JSON body, sent in pieces, because copying it whole would hold up all other requests.
 
     Args:
         pieces: Bytes of the body, in order.
@@ -52,7 +52,7 @@ class PiecewiseJson(Response):
 
     @classmethod
     async def of(cls, pieces: Iterable[bytes]) -> Self:
-        """Return the response with pieces that take time to make. Other requests have their turn between."""
+        """Return a response from pieces that take time to make, and let other requests run in between."""
         made = []
         for piece in pieces:
             made.append(piece)
@@ -60,7 +60,7 @@ class PiecewiseJson(Response):
         return cls(made)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's
-        """Send the response. A client that reads slowly is waited for between the pieces."""
+        """Send the response, and wait for slow clients between the pieces."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         waiting = bytearray()
         for piece in self._pieces:

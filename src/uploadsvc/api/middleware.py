@@ -24,7 +24,7 @@ class RequestMiddleware:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        # Bound once: the proxy of the module would bind a logger for every line.
+        # Bound once: the module's proxy would bind a logger for every line.
         self._log = _log.bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

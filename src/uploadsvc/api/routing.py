@@ -19,10 +19,10 @@ PRINCIPAL_KEY: Final = "uploadsvc.principal"
 """Key of the scope under which authentication leaves the caller, for the access log."""
 
 MAX_SEPARATORS: Final = 100_000
-"""Commas and colons in a body. Parsing holds the event loop, and takes time for each value, not each byte."""
+"""Commas and colons in a body. Parsing blocks the event loop, longer for more values."""
 
 SMALL_BODY_BYTES: Final = 64 * 1024
-"""Bytes at the start of a body in which they are not counted."""
+"""Largest body in bytes whose commas and colons are not counted."""
 
 REFUSAL_KEY: Final = "uploadsvc.refusal"
 """Key of the scope under which a route leaves why a credential is not valid, for the access log."""
@@ -41,7 +41,7 @@ _UNREADABLE: Final = "There was an error parsing the body"
 class BodyTooLargeError(HTTPException):
     """A body above `MAX_BODY_BYTES` or `MAX_SEPARATORS`.
 
-    An HTTPException, because FastAPI turns any other into its own 400.
+    An HTTPException, because FastAPI turns any other exception into its own 400.
     """
 
     def __init__(self, detail: str = TOO_LARGE) -> None:
@@ -59,7 +59,7 @@ class ProblemRoute(APIRoute):
         return problem.response()
 
     def refuse(self, error: UploadsvcError, scope: Scope) -> Response:
-        """Return the response for an error of the domain, and note for the access log why it is a 401."""
+        """Return the response for a domain error, and note the reason of a 401 for the access log."""
         if isinstance(error, Unauthenticated):
             scope[REFUSAL_KEY] = error.reason
         return self.render(domain_problem(error))

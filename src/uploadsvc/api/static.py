@@ -25,7 +25,7 @@ _HASH_CHARACTERS: Final = 16
 
 @dataclass(frozen=True, kw_only=True)
 class StaticFile:
-    """A file, read once, and compressed once it is asked for.
+    """A file, read once, and compressed on first use.
 
     Attributes:
         content: Its bytes.
@@ -39,7 +39,7 @@ class StaticFile:
 
     @cached_property
     def compressed(self) -> bytes:
-        """The content by gzip. Without a time in it, all replicas send the same bytes under the same ETag."""
+        """The gzipped content, without a timestamp, so that all replicas send the same bytes for an ETag."""
         return gzip.compress(self.content, mtime=0)
 
     def response(
@@ -104,7 +104,7 @@ def file_router(prefix: str, served: Mapping[str, StaticFile]) -> APIRouter:
     """
     router = APIRouter(include_in_schema=False)
 
-    # On a thread: to compress Swagger UI takes as long as signing some hundred uploads.
+    # In a thread: compressing Swagger UI takes as long as signing hundreds of uploads.
     @router.api_route(f"{prefix}/{{name}}", methods=READ)
     def file(request: Request, name: str, v: str = "") -> Response:
         if name not in served:

@@ -20,7 +20,7 @@ class JwtVerifier(Protocol):
     """Verifies the JWTs of an identity provider."""
 
     def known(self, token: str) -> Principal | None:
-        """Return the caller of a token that was verified before; ``None`` if `verify` must look at it."""
+        """Return the caller of a token that was verified before, or ``None``: then call `verify`."""
 
     async def verify(self, token: str) -> Principal:
         """Return the caller that a token names.
@@ -130,7 +130,7 @@ class FixedKeyVerifier:
     """Verifies tokens with a key that does not change while the service runs.
 
     Args:
-        verifier: Verifies a token that is seen for the first time.
+        verifier: Verifies tokens that are not known yet.
         clock: Returns the current time, aware.
     """
 

@@ -112,8 +112,8 @@ class JwksVerifier:
             self._client = None
 
     def known(self, token: str) -> Principal | None:
-        """Return the caller of a token that one of the present keys has verified before."""
-        # First, because these callers would otherwise keep the keys from being fetched again.
+        """Return the caller of a token that the current keys have verified before."""
+        # Even if all tokens are known, the keys must be fetched again when they are due.
         self._keep_fresh()
         return self._known.get(token)
 

@@ -18,7 +18,7 @@ class Headers(Protocol):
 
 
 class RawHeaders:
-    """The headers of an ASGI request, which decodes only those that are looked up.
+    """Headers of an ASGI request, decoded when they are looked up.
 
     Args:
         raw: Pairs of lower-case name and value.

@@ -18,7 +18,7 @@ from uploadsvc.settings.auth import AuthSettings, JwtSettings
 
 
 def build_authenticator(settings: Settings, services: Services, jwts: JwtVerifier | None) -> Authenticator:
-    """Return the authenticator, with the verifier that `build_jwt_verifier` has built."""
+    """Return the authenticator, which uses a verifier from `build_jwt_verifier`."""
     return Authenticator(
         jwts=jwts,
         demo_tokens=services.demo_tokens,
@@ -38,10 +38,11 @@ def build_jwt_verifier(
     Args:
         auth: The settings.
         clock: Returns the current time, aware.
-        required: Whether there must be a way to authenticate.
+        required: Whether some way to authenticate must be configured.
 
     Raises:
-        SettingsError: There is none. Or the key cannot be read, or does not fit its algorithms.
+        SettingsError: No way to authenticate is configured, or a key cannot be read or does not fit its
+            algorithms.
     """
     if required and not auth.first_kind:
         message = (

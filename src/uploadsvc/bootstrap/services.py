@@ -44,7 +44,7 @@ def utc_now() -> datetime:
 
 
 def build_both(first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
-    """Return what both build, so that an operator learns of everything that is wrong at once.
+    """Return the results of both, and report the wrong settings of both at once.
 
     Raises:
         SettingsError: The errors of one or both.

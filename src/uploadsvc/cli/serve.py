@@ -32,7 +32,7 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
 
     Raises:
         SettingsError: A setting is wrong.
-        CannotStartError: The workers found a setting wrong.
+        CannotStartError: A worker found a wrong setting.
         BindError: The address is in use.
         ProvisioningError: The demo's bucket cannot be set up.
         SystemExit: The service cannot start.

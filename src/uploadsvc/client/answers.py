@@ -1,4 +1,4 @@
-"""Read fields of the service's answers. Anything can answer at the address that a user gives."""
+"""Read and check fields of the service's responses: any server may answer at a given address."""
 
 import re
 from typing import Any, Final
@@ -12,10 +12,10 @@ _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
 
 
 def json_object(answer: httpx.Response) -> dict[str, Any]:
-    """Return the body of an answer.
+    """Return the JSON object in a response.
 
     Raises:
-        ValueError: It is not a JSON object.
+        ValueError: The body is anything else.
     """
     try:
         body = answer.json()
@@ -31,7 +31,7 @@ def text(value: object) -> str:
     """Return a string.
 
     Raises:
-        ValueError: It is none, or not valid Unicode.
+        ValueError: It is not a string, or not valid Unicode.
     """
     if not isinstance(value, str):
         message = "not a string"
@@ -53,10 +53,10 @@ def texts(value: object) -> dict[str, str]:
 
 
 def number(value: object) -> int:
-    """Return a whole number from 0.
+    """Return a whole number, 0 or more.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is anything else.
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         message = "not a number"
@@ -65,10 +65,10 @@ def number(value: object) -> int:
 
 
 def path_segment(value: object) -> str:
-    """Return a string that a path can hold as it is (RFC 3986, section 2.3).
+    """Return a string that needs no encoding in a path (RFC 3986, section 2.3).
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is anything else.
     """
     if not _UNRESERVED.fullmatch(text(value)):
         message = "not one segment of a path"
@@ -93,7 +93,7 @@ def web_url(value: object) -> str:
     """Return an absolute URL of http or https.
 
     Raises:
-        ValueError: It is none. The message does not quote it.
+        ValueError: It is anything else. The message does not quote it.
     """
     try:
         url = httpx.URL(text(value))

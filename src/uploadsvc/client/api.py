@@ -31,7 +31,7 @@ _MAX_PARTS: Final = 10_000
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
 
 _UNUSABLE: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
-"""Raised by an answer that is not an uploadsvc's."""
+"""Errors in reading a response that does not come from an uploadsvc."""
 
 _USABLE_SHARE: Final = 0.95
 """Share of a URL's lifetime that is used: a request needs time to arrive."""
@@ -220,7 +220,7 @@ class UploadsApi:
             raise unexpected_answer(error) from None
 
     async def folder_field(self, policy: str | None) -> Literal["relative_key", "filename"] | None:
-        """Return the request field by which a policy keeps folders, or ``None``.
+        """Return the request field with which a policy keeps folders; ``None`` if it keeps none.
 
         Args:
             policy: Name of the policy; ``None`` for the default policy.
@@ -340,7 +340,7 @@ class UploadOptions:
             "metadata": dict(self.metadata) or None,
             "relative_key": self.relative_key,
             "overwrite": self.overwrite,
-            # The fields name the state file, and uploads of earlier versions must find theirs.
+            # Left out if not set: the fields name the state file, and earlier uploads must find theirs.
             **({} if self.filename is None else {"filename": self.filename}),
         }
 

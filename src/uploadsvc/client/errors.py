@@ -118,7 +118,7 @@ def _foreign(answer: httpx.Response) -> str:
 def s3_problem(answer: httpx.Response) -> UploadProblem:
     """Return the problem for an error response of S3.
 
-    It leaves out the URL, which is a credential, and what a store's message repeats of it.
+    It leaves out the URL, which is a credential, and redacts parts of it in the store's message.
     """
     code, message = _S3_CODE.search(answer.text), _S3_MESSAGE.search(answer.text)
     named = f" {code[1]}" if code else ""

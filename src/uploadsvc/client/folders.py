@@ -14,7 +14,7 @@ class Source:
     Attributes:
         path: Path of the file.
         relative_key: Key that keeps its place in a named folder; ``None`` for a file that was named itself.
-        filename: Filename that keeps its place, where the policy takes no key.
+        filename: Filename with its folders, if the policy takes no key but keeps folders.
     """
 
     path: Path

@@ -95,7 +95,7 @@ class Run:
         return ALL_STORED
 
     async def _keyed(self, named: list[Source], context: Context, display: Display) -> list[Source]:
-        """Give files in folders a filename, or neither filename nor key, if the policy takes no keys."""
+        """Name the folders of files in the field that the policy takes, or leave them out."""
         if all(source.relative_key is None for source in named):
             return named
         field = await context.api.folder_field(self.options.policy)

@@ -23,7 +23,7 @@ def load_keys(directory: Path) -> tuple[str, Credentials]:
             access_key_id=keys["access_key_id"], secret_access_key=keys["secret_access_key"]
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError):
-        # Stored objects lie below it too.
+        # It also holds the stored objects.
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         keys = {
             "secret_key": secrets.token_urlsafe(32),
@@ -35,7 +35,7 @@ def load_keys(directory: Path) -> tuple[str, Credentials]:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, in place of any other of this name.
+    """Write a file that only its owner can read, and replace an existing one.
 
     Raises:
         OSError: The file cannot be written.

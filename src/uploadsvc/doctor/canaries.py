@@ -32,7 +32,7 @@ BODY: Final = b"uploadsvc doctor"
 """Bytes of a canary."""
 
 NOT_SENT: Final = "not sent: the store keeps what it should refuse"
-"""In place of an answer, for each canary after the first that was wrongly stored."""
+"""Response of canaries that are left out after the store has kept one."""
 
 _OTHER_BODY: Final = b"not the bytes that are sent"
 _COMPUTED: Final[tuple[Algorithm, ...]] = ("sha256", "crc32")
@@ -60,7 +60,7 @@ class Outcome:
         stored: S3 stored the canary.
         url: The URL of a PUT, to send it again; never shown.
         misplaced: Where it was stored, in words, if that is not where the service looks.
-        bucket_in_key: It is misplaced because its URL names the bucket at an address of the bucket.
+        bucket_in_key: Its key began with the bucket's name, because the address already leads to the bucket.
     """
 
     response: S3Response

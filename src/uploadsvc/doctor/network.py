@@ -12,8 +12,8 @@ from uploadsvc.domain.endpoints import BucketEndpoint
 STEP_TIMEOUT: Final = 5.0
 """Seconds for each step."""
 
-FIND_OUT: Final = "look at the store's log, and at any proxy before it, for what holds its answers up"
-"""The fix where an answer does not come."""
+FIND_OUT: Final = "look at the store's log, and at any proxy before it, to find what delays its answers"
+"""The fix if a request gets no answer."""
 
 _PORTS: Final = {"http": 80, "https": 443}
 

@@ -1,4 +1,4 @@
-"""Filenames, and the folders that they name: made safe for object keys."""
+"""Make filenames and their folders safe for object keys."""
 
 import re
 import unicodedata
@@ -11,7 +11,7 @@ MAX_FILENAME_BYTES = 200
 
 MAX_FOLDERS = 32
 MAX_FOLDERS_BYTES = 400
-"""All folders of a filename with their slashes; they leave room as `MAX_FILENAME_BYTES` does."""
+"""Folders of a filename with their slashes. Leaves room like `MAX_FILENAME_BYTES`."""
 
 _CONSIDERED_CHARACTERS = 1024
 _PLAIN_FILENAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.() -]{0,198}(?<![. ])")
@@ -47,13 +47,13 @@ def safe_filename(filename: str) -> str:
 
 
 def safe_folders(filename: str) -> str:
-    r"""Return the folders of a filename, such as ``photos/2026/a.jpg``, each with a slash at its end.
+    r"""Return the folders of a filename such as ``photos/2026/a.jpg``, each with a slash at its end.
 
     Backslashes separate too. Empty, ``.`` and ``..`` folders are left out, and the others are made safe as in
     `safe_filename`.
 
     Raises:
-        InvalidKey: They are more than 32, or longer than 400 UTF-8 bytes once made safe.
+        InvalidKey: There are more than 32, or more than 400 UTF-8 bytes of them once made safe.
     """
     name = last_part(filename)
     path = filename.rstrip("/\\").removesuffix(name).replace("\\", "/")
@@ -63,7 +63,7 @@ def safe_folders(filename: str) -> str:
         if len(safe.encode()) <= MAX_FOLDERS_BYTES:
             return safe
     detail = (
-        f"The filename names too many or too long folders; allowed are {MAX_FOLDERS} folders, of "
+        f"The filename has too many or too long folders; allowed are {MAX_FOLDERS} folders, of "
         f"{MAX_FOLDERS_BYTES} bytes in UTF-8 with their slashes."
     )
     raise InvalidKey(detail, field="filename")

@@ -35,7 +35,7 @@ _SEPARATOR = re.compile(r"[/\\]")
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 PLACEHOLDERS = ("uuid", "path", "filename", "ext", "date", "policy")
-# Once: then all other segments can be counted from the start or the end of a key.
+# Only once, so that all other segments can be counted from the start or the end of a key.
 _WELL_PLACED_PATH = re.compile(r"(?:(?!\{path\}).)*(?<![^/])\{path\}(?!/)(?:(?!\{path\}).)+", re.DOTALL)
 # What each placeholder can become.
 _FORMS = {
@@ -143,10 +143,10 @@ def check_stored_key(key: str, *, field: str) -> str:
 
 
 def newest_first_uuid(now: datetime, random: str) -> str:
-    """Return a UUID for a new key, smaller than those of earlier milliseconds.
+    """Return a UUID for a new key that sorts before those of earlier milliseconds.
 
     S3 lists objects in the order of their keys, so a listing begins with the newest. It is a version 8 UUID
-    (RFC 9562 section 5.8): 48 bits of the milliseconds that are left of this century, and 74 random bits.
+    (RFC 9562 section 5.8): 48 bits hold the milliseconds left until 2100, and 74 bits are random.
 
     Args:
         now: The current time, aware.
@@ -238,10 +238,10 @@ class KeyTemplate:
 
     Args:
         text: Literal text and any of ``{uuid}``, ``{path}``, ``{filename}``, ``{ext}``, ``{date}``,
-            ``{policy}``. ``{path}`` is the folders of the filename, with a slash at their end.
+            ``{policy}``. ``{path}`` stands for the folders of the filename, with a slash at the end.
 
     Raises:
-        ValueError: Unknown placeholder, ``{path}`` in a wrong place, or no valid key can result.
+        ValueError: Unknown placeholder, misplaced ``{path}``, or no valid key can result.
     """
 
     text: str
@@ -279,7 +279,7 @@ class KeyTemplate:
 
     @property
     def shares_folders(self) -> bool:
-        """Whether callers choose folders that other keys can be in too: no ``{uuid}`` is before them."""
+        """Whether callers choose folders that can hold other keys too, because no ``{uuid}`` comes first."""
         return self.keeps_folders and "{uuid}" not in self.text.partition("{path}")[0]
 
     def pattern(self, policy: str) -> re.Pattern[str]:
@@ -328,7 +328,7 @@ class KeyArea:
 
     Args:
         segments: The segments of the keys; they may hold placeholders.
-        end: The segments at their end, if any number of others may be before it; else ``None``.
+        end: The last segments, if any number of others may come before them; ``None`` if not.
     """
 
     segments: tuple[str, ...]
@@ -336,7 +336,7 @@ class KeyArea:
 
     @classmethod
     def below(cls, folder: str) -> "KeyArea":
-        """Return all keys in a folder, and in the folders in it; an empty name stands for all keys."""
+        """Return all keys in a folder and its subfolders; an empty name means all keys."""
         return cls(tuple(folder.split("/")) if folder else (), end=("{filename}",))
 
     def meets(self, other: "KeyArea") -> bool:

@@ -231,7 +231,7 @@ def check_total(size: int, *, min_size: int, max_size: int) -> None:
 
 def _check_same(parts: Sequence[UploadedPart], etags: Mapping[int, str]) -> None:
     named = [etags.get(part.part_number, "") for part in parts]
-    # Of 10,000 parts, nearly all are equal: the others are compared as proxies may have changed them.
+    # Nearly all of 10,000 ETags are equal. Compare the others leniently: proxies may have changed them.
     unequal = [(part, etag) for part, etag in zip(parts, named, strict=True) if part.etag != etag]
     if different := [part.part_number for part, etag in unequal if not same_etag(etag, part.etag)]:
         detail = f"S3 has other parts than those that were named: {ranges(different)}."

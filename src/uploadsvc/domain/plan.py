@@ -31,7 +31,7 @@ class ClientTraits:
     form_status: Literal[200, 201, 204] | None = None
 
 
-# Not frozen: that would double the time to make one, in every request.
+# Not frozen: freezing would double the time to create one in every request.
 @dataclass(slots=True, kw_only=True)
 class UploadRequest:
     """A request for an upload, in bytes and seconds; ``None`` leaves a choice to the policy.
@@ -54,7 +54,7 @@ class UploadRequest:
     client: ClientTraits = ClientTraits()
 
 
-# Not frozen: that would double the time to make one, in every request.
+# Not frozen: freezing would double the time to create one in every request.
 @dataclass(slots=True, kw_only=True)
 class Plan:
     """Everything that is decided about an upload before anything is signed.

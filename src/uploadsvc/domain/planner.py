@@ -139,8 +139,8 @@ class Planner:
             # Only the client of a PUT sends its own content type.
             content_type = self._content_type(request)
         content_type = self._kept_type(content_type, request, key)
-        # S3 forgets the id of a finished multipart upload, so its object always carries the UUID. With it,
-        # completing looks for an object in the place of a folder, where stores keep keys as paths.
+        # S3 forgets the id of a finished multipart upload, so its object always carries the UUID. In stores
+        # that keep keys as paths, completing a tagged upload also looks for an object in place of a folder.
         tags_object = not key_is_new or method == "multipart" or policy.key.shares_folders
         no_overwrite = method != "post" and not overwrite and self._provider.conditional_writes
         metadata = self._metadata(request, {UPLOAD_MARK: upload_uuid} if tags_object else {})

@@ -41,7 +41,7 @@ def without_named_secrets(text: str) -> str:
     The names stay, and so do values without one: a user or a request may have an id that looks like a key.
     """
     if text.isalnum() or text.isidentifier():
-        # There is nothing between a name and a value.
+        # Nothing separates a name from a value.
         return text
     lowered = text.lower()
     if not any(hint in lowered for hint in _HINTS):

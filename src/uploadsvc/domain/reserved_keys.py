@@ -25,7 +25,7 @@ class ReservedKeys:
         folders = {one.name: one.client_folder for one in others}
         # The deeper folder counts where one lies in another.
         self._folders = {name: one for name, one in folders.items() if one and not mine.startswith(one)}
-        # Where the operator puts all keys of a template, the caller has not chosen that folder.
+        # If the template itself starts in such a folder, the operator chose it, not the caller.
         start = policy.key.text.replace("{policy}", policy.name).partition("{")[0]
         self._folders_of_others = {
             name: one for name, one in self._folders.items() if not start.startswith(one)
@@ -48,7 +48,7 @@ class ReservedKeys:
                 raise InvalidKey(detail, field=field)
 
     def check_folder(self, rest: str, *, field: str) -> None:
-        """Check that a key with ``{uuid}`` in folders that the caller chose is in no other policy's folder.
+        """Check that the caller-chosen folders of a key with ``{uuid}`` are not another policy's.
 
         Args:
             rest: The key below the user's prefix.

@@ -18,7 +18,7 @@ _SERVICES: Final = frozenset({"s3", "sts", "sso", "oidc", "portal.sso", "signin"
 
 
 def load_less(session: "Session") -> None:
-    """Let a session read only those parts, from wherever it finds its files."""
+    """Let a session load only the parts that the service reads."""
     session.get_component("data_loader").file_loader = _SmallFiles()
 
 
@@ -36,7 +36,7 @@ class _SmallFiles(JSONFileLoader):
 
 
 def _without_documentation(found: dict[str, Any]) -> dict[str, Any]:
-    # A field of a service can have that name too; its description is an object. botocore reads some of these.
+    # Emptied, because botocore reads some of them. A field of a service with that name has an object instead.
     if isinstance(found.get("documentation"), str):
         found["documentation"] = ""
     return found

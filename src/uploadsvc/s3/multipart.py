@@ -145,7 +145,7 @@ class MultipartStorage:
     ) -> list[UploadedPart]:
         """Return the parts in S3 with numbers above ``start``, up to ``end``, in order."""
         async with self._turn:
-            # Begin one call in each round of the event loop: preparing it takes milliseconds.
+            # Start one call in each round of the event loop, because preparing one takes milliseconds.
             await asyncio.sleep(0)
         found: list[tuple[datetime, UploadedPart]] = []
         marker = start

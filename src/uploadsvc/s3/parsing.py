@@ -1,4 +1,4 @@
-"""Parsing of S3's answers in less time: botocore's parser takes 50 ms for one page of a listing."""
+"""Parse S3's responses faster: botocore's parser takes 50 ms for one page of a listing."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -9,11 +9,11 @@ from aiobotocore.parsers import AioResponseParserFactory
 from botocore.utils import parse_timestamp
 
 _SMALL: Final = 16 * 1024
-"""Bytes of an answer that takes no noticeable time."""
+"""Largest response in bytes that is parsed without a thread."""
 
 
 class Parsers(AioResponseParserFactory):
-    """The factory of parsers, for a botocore session's ``response_parser_factory``.
+    """Parser factory for a botocore session's ``response_parser_factory``.
 
     Large answers are parsed in a thread. Other requests then wait for 5 ms at most, Python's switch interval.
     """
@@ -36,13 +36,13 @@ class _InTurn:
     async def parse(self, response: dict[str, Any], shape: Any) -> Any:  # noqa: ANN401 - botocore's
         if len(response["body"] or b"") <= _SMALL:
             return await self._parser.parse(response, shape)
-        # One at a time: each further thread would wait in line with the event loop.
+        # One at a time: each further thread would compete with the event loop.
         async with self._turn:
             return await asyncio.to_thread(_run, self._parser.parse(response, shape))
 
 
 def _run(parsing: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - botocore's
-    """Run a coroutine that waits for nothing."""
+    """Run a coroutine that never waits."""
     try:
         parsing.send(None)
     except StopIteration as ended:
@@ -52,7 +52,7 @@ def _run(parsing: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - botocore's
 
 
 def parse_time(value: Any) -> datetime:  # noqa: ANN401 - text, or a number in other services' answers
-    """Return a time as botocore does, but without its search for a format where it is that of S3's XML."""
+    """Return a time as botocore does, but parse the format of S3's XML directly."""
     try:
         found = datetime.fromisoformat(value)
     except (TypeError, ValueError):

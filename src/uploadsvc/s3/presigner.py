@@ -13,7 +13,7 @@ from uploadsvc.s3.credentials import about_to_expire, usable_until
 from uploadsvc.s3.sigv4 import Condition, FormSigner, Method, UrlSigner
 
 _SHARED_BATCHES: Final = 64
-"""Batches of one second that requests share, one for each lifetime."""
+"""Maximum number of batches to keep for requests to share, one for each lifetime."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,17 @@
-"""Python's garbage collector. Untamed, it holds the event loop for 0.1 s to look at what never ends."""
+"""Keep Python's garbage collector from blocking the event loop for 0.1 s to scan permanent objects."""
 
 import gc
 
 
 def pause() -> None:
-    """Collect nothing while modules are imported and the app is built: nearly all of that stays."""
+    """Pause collections while modules are imported and the app is built: nearly all of it stays."""
     gc.disable()
 
 
 def resume() -> None:
-    """Leave what exists now out of all later collections.
+    """Resume collections, but leave out everything that exists now.
 
-    It is not collected first: that takes 0.1 s, and frees a few hundred kilobytes at most.
+    It is not collected first: that would take 0.1 s to free a few hundred kilobytes at most.
     """
     gc.freeze()
     gc.enable()

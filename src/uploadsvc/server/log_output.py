@@ -20,10 +20,10 @@ _ATOMIC_BYTES: Final = 4096
 _CLOSING_SECONDS: Final = 1.0
 
 _AT_ONCE: Final = 64
-"""Lines that are taken from the queue together."""
+"""Lines to take from the queue at once."""
 
 _USUAL_BYTES: Final = 256
-"""Bytes that a line counts for until it is made."""
+"""Assumed size of a line until it is made."""
 
 
 class LogOutput:
@@ -53,7 +53,7 @@ class LogOutput:
         return len(text)
 
     def write_later(self, line: Callable[[], str]) -> None:
-        """Queue a line that the thread makes: many in a row take less time than each beside other work."""
+        """Queue a line for the thread to make, because making many lines in a row takes less time."""
         self._queue(line, _USUAL_BYTES)
 
     def _queue(self, line: str | Callable[[], str], size: int) -> None:

@@ -56,7 +56,7 @@ def configure_logs(*, terminal: bool, waits: bool = True) -> None:
 
 
 class _Logger(_FILTERED):  # type: ignore[misc] # structlog makes the class
-    """Leaves the lines of the access log, of which each request has one, to the thread that writes them."""
+    """Leaves formatting the access log, which has a line for each request, to the writing thread."""
 
     def info(self, event: str, *args: object, **fields: object) -> object:
         """Log at level info."""
@@ -68,7 +68,7 @@ class _Logger(_FILTERED):  # type: ignore[misc] # structlog makes the class
 
 
 class _Lines(structlog.WriteLogger):
-    """Writes lines to the thread that writes them."""
+    """Passes lines to the writing thread."""
 
     def __init__(self, output: LogOutput) -> None:
         super().__init__(cast("TextIO", output))
@@ -91,7 +91,7 @@ def _plain_lines() -> list[structlog.typing.Processor]:
 def json_line(logger: object, method: str, event: MutableMapping[str, Any]) -> str:
     """Return a record as one line of JSON, with its level and time, redacted.
 
-    One processor in place of five: the access log is part of every request.
+    One processor instead of five, because every request logs a line.
     """
     if event.get("exc_info"):
         event = structlog.processors.format_exc_info(logger, method, event)
@@ -105,7 +105,7 @@ def _json(event: MutableMapping[str, Any], method: str, now: datetime) -> str:
     try:
         return to_json(event).decode()
     except PydanticSerializationError:
-        # A lone surrogate, such as in a user id, has no UTF-8.
+        # A lone surrogate, such as in a user id, cannot be encoded in UTF-8.
         return json.dumps(event)
 
 

@@ -1,4 +1,4 @@
-"""Times of a stop, and exit statuses: for the server, and the parent of workers, which loads no server."""
+"""Timeouts and exit statuses, in a module that the parent of workers can load without the server."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ DRAIN_SECONDS: Final = GRACE_SECONDS + 4.0
 """Seconds from the signal within which the process ends."""
 
 EXIT_SECONDS: Final = 2.0
-"""Seconds that remain for closing and leaving."""
+"""Seconds that remain for closing and exiting."""
 
 STARTUP_FAILURE: Final = 3
 """Exit status of a process that cannot start: uvicorn's."""

@@ -27,7 +27,7 @@ def work(factory: Callable[[], FastAPI], listener: socket.socket, root_path: str
         sender: Where heartbeats are written.
 
     Raises:
-        Exception: As the factory.
+        Exception: The factory raised it.
     """
     # Ctrl-C reaches the whole process group, and the parent's SIGTERM would count as the second signal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -32,7 +32,7 @@ _BEAT_SECONDS: Final = 1.0
 _STABLE_BEATS: Final = 10
 _LONGEST_PAUSE: Final = 30.0
 _REASON: Final = b"!"
-"""Begins the reason of a worker that cannot start. A heartbeat is a dot."""
+"""First byte of the reason why a worker cannot start. A heartbeat is a dot."""
 
 _log = structlog.get_logger("uploadsvc")
 
@@ -92,8 +92,8 @@ class Workers:
     """Worker processes.
 
     Args:
-        factory: Returns the app, or raises `CannotStartError`. It is pickled: a function of a module, with
-            arguments. It is called in the workers alone, so that their parent stays small.
+        factory: Returns the app, or raises `CannotStartError`. It is pickled, so it must be a
+            function of a module, with arguments. Only the workers call it, so that their parent stays small.
         listener: Bound socket that all workers share.
         count: Number of workers.
         root_path: Path that a proxy has stripped from the requests.

@@ -20,12 +20,12 @@ from uploadsvc.services.turns import Turns, gather_few
 from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims
 
 _SLICE: Final = 16
-"""Uploads that are signed before other requests have their turn; each takes some 50 microseconds."""
+"""Uploads to sign before other requests get their turn. Each takes about 50 microseconds."""
 
 _NOT_BEGUN: Final = RuntimeError("an upload of a batch did not begin")
 
 
-# Not frozen: that would double the time to make one, in every request.
+# Not frozen: freezing would double the time to create one in every request.
 @dataclass(slots=True, kw_only=True)
 class Grant:
     """A new upload: its id, and everything needed to send the bytes.

@@ -39,7 +39,7 @@ def verify(claims: UploadClaims, stored: StoredObject, *, guessed_types: Abstrac
     if stored_type != signed_type and not (is_open and not media_types.is_active(stored_type)):
         detail = "S3 has a different content type than the upload was created with."
         raise VerificationFailed(detail, field="content_type")
-    # Not every store returns it. A client can send one that was not signed, and S3 keeps it.
+    # Not every store returns it. S3 also keeps one that a client sent unsigned.
     stored_encoding = stored.content_encoding or claims.content_encoding
     if stored_encoding.lower() != claims.content_encoding:
         detail = "S3 has a different content encoding than the upload was created with."

@@ -49,10 +49,10 @@ class PolicySettings(Section):
     key: str = "{uuid}/{filename}"
     """Key of new objects below the user's prefix: text with any of `{uuid}`, `{filename}`, `{ext}` (with its
     dot), `{path}`, `{date}` (`2026/11/23`, UTC), `{policy}`. Listings are sorted by key, and
-    `{uuid}` puts the newest first; `{date}/{uuid}/{filename}` groups objects by day. `{path}` is the folders
-    of a filename such as `photos/2026/a.jpg`, with a slash at their end, or nothing. Write it once, at the
-    start of a segment, with text or another placeholder right after it: `{uuid}/{path}{filename}`. See
-    [folders](browser.md#folders).
+    `{uuid}` puts the newest first; `{date}/{uuid}/{filename}` groups objects by day. `{path}` stands
+    for the folders of a filename such as `photos/2026/a.jpg`, with a slash at the end, and is empty if there
+    are none. Use it once, at the start of a segment and directly before text or another placeholder:
+    `{uuid}/{path}{filename}`. See [folders](browser.md#folders).
     """
 
     client_keys: bool = False

@@ -1,4 +1,4 @@
-"""Tokens that were verified before."""
+"""A cache of verified tokens."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -8,13 +8,13 @@ from typing import Final, Generic, TypeVar
 T = TypeVar("T")
 
 MAX_KNOWN_TOKENS: Final = 4096
-"""Tokens that are kept. The oldest makes room for a new one."""
+"""Maximum number of tokens to keep. A new one replaces the oldest."""
 
 
 class KnownTokens(Generic[T]):
-    """What tokens stand for, until they expire: verifying one again takes longer than all the rest of a call.
+    """Remembers what tokens stand for, because verifying one takes longer than the rest of a call.
 
-    The whole SHA-256 of a token is its key, so that neither a similar token finds it nor memory holds it.
+    Tokens are found by their whole SHA-256, so that a similar one does not match, and none is in memory.
 
     Args:
         clock: Returns the current time, aware.
@@ -41,7 +41,7 @@ class KnownTokens(Generic[T]):
         return None
 
     def keep(self, token: str, value: T, *, expires_at: datetime | None) -> None:
-        """Keep what a token stands for until ``expires_at``, aware. Without an end it is not kept."""
+        """Keep what a token stands for until ``expires_at``, aware. A token without an end is not kept."""
         if expires_at is None:
             return
         digest = _digest(token)

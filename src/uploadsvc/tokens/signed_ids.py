@@ -22,7 +22,7 @@ from uploadsvc.tokens.derived_keys import derive_key
 _TAG_BYTES = 32
 
 
-# Not frozen: that would double the time to make one, in every request.
+# Not frozen: freezing would double the time to create one in every request.
 @dataclass(slots=True, kw_only=True)
 class UploadClaims:
     """The state of an upload, as its id carries it from one request to the next.

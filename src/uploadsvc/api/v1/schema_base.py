@@ -16,7 +16,7 @@ EXAMPLE_URL: Final = "https://example-bucket.s3.eu-central-1.amazonaws.com/"
 EXAMPLE_TIME: Final = "2026-11-23T12:15:00Z"
 EXAMPLE_ETAG: Final = "9b2cf535f27731c974343645a3985328"
 MAX_FIELDS: Final = 20
-"""Fields of one object in a request. No model has as many."""
+"""Maximum number of fields of an object in a request. No model has as many."""
 
 _MAX_NESTED_FIELDS: Final = 250
 

@@ -273,7 +273,7 @@ class ArrivedPart(BaseModel):
 class SentPart(BaseModel):
     """A part that the client has sent."""
 
-    # Not a RequestBody, whose check takes longer for 10,000 parts than all else.
+    # Not a RequestBody: for 10,000 parts, its check would take longer than everything else.
     model_config = RequestBody.model_config
 
     part_number: RequestedPartNumber = Field(description="Number of the part. The first is 1.", examples=[1])
@@ -281,7 +281,7 @@ class SentPart(BaseModel):
 
 
 def _check_parts(parts: object) -> object:
-    # pydantic would validate 10,000 of them first, and make an error of each unknown field.
+    # pydantic would first validate 10,000 parts, and make an error of each unknown field.
     if isinstance(parts, list):
         if len(parts) > MAX_PARTS:
             message = f"there are {len(parts)} parts, and an upload has at most {MAX_PARTS}"

@@ -89,7 +89,7 @@ def state_json(upload_id: str, state: UploadStatus) -> Iterator[bytes]:
     if not state.parts or not in_progress:
         yield body.encode()
         return
-    # The parts are the last field, and are not validated: they are S3's, and there may be 10,000.
+    # The parts are the last field. They come from S3 and are not validated: there may be 10,000.
     yield body.removesuffix("]}").encode()
     for start in range(0, len(state.parts), _AT_ONCE):
         some = [

@@ -15,8 +15,8 @@ CHECKS: Final[tuple[Rule, ...]] = ("public-access", "ownership", "bucket-policy"
 
 _CORS: Final = "cors"
 _ELSEWHERE: Final = (
-    "the bucket's rule is as it should be: let what answers at the public endpoint pass preflights and the "
-    "headers of CORS on unchanged"
+    "the bucket's rule is right: let whatever answers at the public endpoint pass on preflights and CORS "
+    "headers unchanged"
 )
 _CONFLICT: Final = (
     "change or remove that rule of the bucket by hand: uploadsvc bucket apply only makes its own"

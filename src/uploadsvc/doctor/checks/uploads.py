@@ -126,7 +126,7 @@ def _policy(target: Target, name: str, probes: Sequence[Probe]) -> Finding:
 
 def _let_a_caller_use_it(target: Target) -> str:
     if not target.callers:
-        return "configure who may call, such as by UPLOADSVC_AUTH__JWT__ISSUER and __AUDIENCE, or __API_KEYS"
+        return "configure who may call: set UPLOADSVC_AUTH__JWT__ISSUER and __AUDIENCE, or __API_KEYS"
     return "list it under the policies of a key in UPLOADSVC_AUTH__API_KEYS, or remove it"
 
 

@@ -42,7 +42,7 @@ class Offer(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _leave_out_most(cls, data: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:  # noqa: ANN401 - any JSON
-        # To validate each of 40,000 files would hold the event loop for a second.
+        # Validating 40,000 files would block the event loop for a second.
         files = data.get("files") if isinstance(data, dict) else None
         if not isinstance(files, list):
             return validate(data)
@@ -52,7 +52,7 @@ class Offer(BaseModel):
 
     @property
     def count(self) -> int:
-        """Number of files that were offered. Of more than `MAX_FILES`, the rest is left out."""
+        """Number of offered files; `files` has only the first `MAX_FILES`."""
         return self._count or len(self.files)
 
 

@@ -165,7 +165,7 @@ def _upload_request(
     size, part_size = size_in(metadata, "size"), None
     path = metadata.get("relativePath", "")
     if filename and path.endswith(f"/{filename}"):
-        # Uppy's place of the file in its folder; "null" or absent if it has none.
+        # The path of a file in its folder; "null" or absent for other files.
         filename = path
     if method == "multipart" and size is not None:
         # Uppy's own part size, unless the page sets another.
