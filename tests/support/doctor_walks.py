@@ -133,7 +133,7 @@ HEALTHY: Final = answering(lambda _: None)
 
 
 def preflights(fault: Fault | None) -> Step:
-    """Let something happen to preflights."""
+    """Apply a fault to preflights, or remove it."""
 
     def step(world: World, _: str) -> None:
         world.proxy.preflights = fault
@@ -201,7 +201,7 @@ def applied(settings: Mapping[str, Any], fix: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def tls_front(upstream: str, certificate: Path) -> AsyncIterator[str]:
-    """Speak TLS before a server; write the certificate, which nobody else has signed, to a file."""
+    """Run a TLS proxy before a server, and write its self-signed certificate to a file."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(_certificate(certificate))
     host, port = urlsplit(upstream).hostname, urlsplit(upstream).port

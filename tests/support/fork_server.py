@@ -1,4 +1,4 @@
-"""Imports ``uploadsvc`` once, for a second, and forks a process for each program that tests start.
+"""Imports ``uploadsvc`` once, which takes a second, and forks a process for each program of the tests.
 
 Such a process is like one of ``python -m uploadsvc``, from its environment to how it ends, but that it finds
 all modules imported.

@@ -1,4 +1,4 @@
-"""Processes that the fork server starts, used as those that `subprocess` starts."""
+"""Processes that the fork server starts, with the interface of `subprocess`."""
 
 import atexit
 import functools
@@ -21,7 +21,7 @@ _STARTS_WITHIN: Final = 60.0
 
 
 class Process(Protocol):
-    """What tests need of a process; as `subprocess.Popen` has it."""
+    """The part of `subprocess.Popen` that tests need."""
 
     pid: int
 

@@ -79,7 +79,7 @@ async def program(
     environment: Mapping[str, str] | None = None,
     fresh: bool = False,
 ) -> AsyncIterator[Program]:
-    """Start ``uploadsvc`` in a directory with this environment alone; whatever is left of it is killed.
+    """Start ``uploadsvc`` in a directory with this environment alone, and kill what is left of it.
 
     Args:
         arguments: Of the command line.

@@ -128,7 +128,7 @@ async def test_what_answers_is_no_uploadsvc(term: Terminal) -> None:
 
 @pytest.mark.parametrize("line", ["line", "proxy"], ids=["service", "S3"])
 async def test_a_redirect_is_not_followed(term: Terminal, line: str) -> None:
-    """It could take the token, or the file, to another host."""
+    """It could send the token or the file to another host."""
     async with stub_s3(Canned(status=200)) as elsewhere:
         moved = Answer(status=307, headers={"Location": f"{elsewhere.endpoint_url}/v1/uploads"})
         getattr(term, line).rule = lambda _: moved

@@ -38,5 +38,5 @@ async def peak(term: Terminal, size: int) -> int:
 
 
 async def test_memory_stays_flat(term: Terminal) -> None:
-    """Eight times the file, and no more memory to speak of."""
+    """A file eight times as large takes hardly more memory."""
     assert await peak(term, 128 * MIB) < await peak(term, 16 * MIB) + 8 * MIB

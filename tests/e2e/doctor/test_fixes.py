@@ -1,4 +1,4 @@
-"""Every fix that the doctor names leads to a state that works."""
+"""Every fix that the doctor suggests works."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -49,12 +49,12 @@ GOOD_REGION: Final = "eu-central-1"
 
 
 def first_contact(fault: Fault) -> Rule:
-    """Do this to the first two requests: for the bucket, and for a list of its objects."""
+    """Apply a fault to the first two requests: for the bucket, and for a list of its objects."""
     return lambda one: fault if one.method == "HEAD" or "list-type=2" in one.target else None
 
 
 def canary(fault: Fault, header: str = "") -> Rule:
-    """Do this to every PUT of an object that has a header."""
+    """Apply a fault to every PUT of an object that has a header."""
     return lambda one: (
         fault
         if one.method == "PUT" and one.part_number is None and (not header or header in one.headers)
@@ -63,23 +63,23 @@ def canary(fault: Fault, header: str = "") -> Rule:
 
 
 def form(fault: Fault) -> Rule:
-    """Do this to every form."""
+    """Apply a fault to every form."""
     return lambda one: fault if one.method == "POST" and "?" not in one.target else None
 
 
 def about(name: str, fault: Fault) -> Rule:
-    """Do this to every request that names something in its address."""
+    """Apply a fault to every request with this name in its address."""
     return lambda one: fault if name in one.target else None
 
 
 def dated(minutes: float, status: int) -> Rule:
-    """Answer a HEAD with another time."""
+    """Answer a HEAD with a Date that is some minutes off."""
     told = format_datetime(datetime.now(UTC) + timedelta(minutes=minutes), usegmt=True)
     return lambda one: Answer(status=status, headers={"Date": told}) if one.method == "HEAD" else None
 
 
 def too_skewed(one: Exchange) -> Fault | None:
-    """Refuse what another clock has signed, and tell no time."""
+    """Refuse the first requests, as if another clock had signed them, without a Date."""
     return first_contact(s3_error(403, "RequestTimeTooSkewed", "The difference is too large."))(one)
 
 
@@ -129,7 +129,7 @@ def nothing(_: World) -> str:
 
 
 def late(when: str) -> Step:
-    """Let the time be over once a request with this in its address was sent."""
+    """Let the deadline pass once a request with this in its address was sent."""
 
     def step(world: World, _: str) -> None:
         def rule(one: Exchange) -> Fault | None:

@@ -83,7 +83,7 @@ async def test_every_header_is_signed(
 async def test_a_header_of_s3_cannot_be_added(
     api: httpx.AsyncClient, http: httpx.AsyncClient, s3: S3Server, name: str
 ) -> None:
-    """Not even to a bare URL or a part; it could copy what another user has stored."""
+    """Nor to a bare URL or a part: a copy header could read another user's object."""
     async with s3.client() as admin:
         await admin.put_object(Bucket=s3.bucket, Key="uploads/other/secret", Body=CONTENT)
     added = {name: f"/{s3.bucket}/uploads/other/secret" if name == "x-amz-copy-source" else "public-read"}

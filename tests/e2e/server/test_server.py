@@ -313,7 +313,7 @@ def refused() -> FastAPI:
 
 
 async def test_the_reason_of_a_worker_is_the_parents(listener: socket.socket) -> None:
-    """Once, however many workers have it."""
+    """Reported once, however many workers fail."""
     with pytest.raises(CannotStartError) as ended:
         await Workers(refused, listener, 2).run()
     lines = str(ended.value).splitlines()

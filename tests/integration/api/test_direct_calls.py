@@ -1,4 +1,4 @@
-"""The hot path answers as FastAPI would, and never more than that."""
+"""The hot path answers exactly like FastAPI."""
 
 import json
 from collections.abc import AsyncIterator
@@ -269,7 +269,7 @@ async def test_middleware_that_was_added_sees_every_request() -> None:
 
 
 async def test_a_token_expires_while_it_is_known() -> None:
-    """It is known for as long as it counts, whatever else was done with it."""
+    """Its use does not extend its life."""
     moved = timedelta()
 
     def clock() -> datetime:

@@ -433,7 +433,7 @@ async def test_assemblies_that_never_end_leave_connections_to_other_calls(
 
 @pytest.mark.usefixtures("impatient")
 async def test_an_assembly_that_never_ends_is_given_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another can have its place then."""
+    """Otherwise it would keep others from being assembled."""
     monkeypatch.setattr(multipart_storage, "ASSEMBLY_DEADLINE", 0.3)
     monkeypatch.setattr(multipart_storage, "MAX_ASSEMBLING", 1)
     stage.script["create"] = [begun_each()]

@@ -1,4 +1,4 @@
-"""What a request says of its sender and host changes nothing."""
+"""Headers that name another sender or host change nothing."""
 
 import httpx
 import pytest

@@ -233,7 +233,7 @@ async def test_a_missing_or_repeated_host_gets_no_token(demo: httpx.AsyncClient,
     ids=str,
 )
 async def test_a_proxy_on_this_machine_gets_no_token(demo: httpx.AsyncClient, header: dict[str, str]) -> None:
-    """It may send a ``Host`` of its own, for anyone on the internet."""
+    """It may set ``Host`` itself, and forward requests from anyone on the internet."""
     for path in DEMO_PATHS:
         assert_problem(await demo.get(path, headers=header), "forbidden")
     async with demo_client(demo_hosts="demo.example.com") as client:

@@ -1,4 +1,4 @@
-"""Bodies that would hold the event loop for long are refused before that."""
+"""Bodies that would block the event loop for long are refused early."""
 
 import json
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ async def api() -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.mark.parametrize("excess", [0, 1])
 async def test_a_body_has_at_most_so_many_values(api: httpx.AsyncClient, excess: int) -> None:
-    """However it is sent: in one piece or in several. What is parsed fails for another reason."""
+    """Whether it is sent in one piece or in several. A body that is parsed fails for another reason."""
     body = b'{"x":[' + b"0," * (MAX_SEPARATORS - 1 + excess) + b"0]}"
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -47,7 +47,7 @@ def errors_of(model: type[CompleteUpload | CreateUploads | Offer], body: dict[st
 
 
 def test_of_many_wrong_items_the_first_is_reported() -> None:
-    """An error for each would take longer than all else."""
+    """Reporting each would take longer than everything else."""
     wrong = {"part_number": 0, "etag": 1}
     assert len(errors_of(CompleteUpload, {"parts": [wrong] * 10_000})) <= 2
     assert len(errors_of(CreateUploads, {"uploads": [{"metadata": {"a": 1, "b": 2}}] * 100})) <= 2
@@ -55,7 +55,7 @@ def test_of_many_wrong_items_the_first_is_reported() -> None:
 
 
 def test_too_many_parts_are_counted_first() -> None:
-    """None of them is looked at."""
+    """They are refused before any is validated."""
     (error,) = errors_of(CompleteUpload, {"parts": [None] * 10_001})
     assert "10001 parts" in error["msg"]
     assert (

@@ -1,4 +1,4 @@
-"""A large body is sent in pieces, and is the same in the end."""
+"""A large body is sent in pieces, unchanged."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from uploadsvc.tokens.signed_ids import listed_claims
 
 
 async def test_other_requests_have_their_turn_between_the_pieces() -> None:
-    """They are of moderate size, however small or many those of the body are."""
+    """The pieces sent are of moderate size, however small or many those of the body are."""
     body, sent, turns = [b"[", *[b"1" * 999 + b","] * 1000, b"1]"], list[Message](), list[int]()
 
     async def send(message: Message) -> None:

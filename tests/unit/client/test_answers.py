@@ -1,4 +1,4 @@
-"""Whatever answers in place of the service or S3, the client says so, in words that show no credential."""
+"""The client reports responses of other servers than the service or S3, and shows no credentials."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping

@@ -22,7 +22,7 @@ def test_keys_are_kept_and_private(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("broken", ["", "{}", "[]", "null"])
 def test_a_file_without_keys_is_replaced_by_a_private_one(tmp_path: Path, broken: str) -> None:
-    """Whoever could read the old one."""
+    """Even if others could read the old one."""
     (tmp_path / KEYS).write_text(broken)
     (tmp_path / KEYS).chmod(0o644)
     secret_key, _ = load_keys(tmp_path)

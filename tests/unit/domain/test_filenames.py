@@ -1,4 +1,4 @@
-"""Every filename becomes one good segment of a key, and its folders become others."""
+"""Every filename becomes one valid segment of a key, and its folders become others."""
 
 import unicodedata
 
@@ -151,7 +151,7 @@ def test_folders_are_made_safe_as_documented(filename: str, folders: str) -> Non
     ids=["many", "long", "endless"],
 )
 def test_too_many_or_too_long_folders_are_refused(filename: str) -> None:
-    """To shorten them would put different files into the same folder."""
+    """Shortening them would put different files into the same folder."""
     with pytest.raises(InvalidKey, match="32 folders, of 400 bytes") as caught:
         safe_folders(filename)
     assert caught.value.field == "filename"

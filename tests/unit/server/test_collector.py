@@ -16,7 +16,7 @@ def _restored() -> Iterator[None]:
 
 
 def test_what_exists_at_the_start_is_left_out_of_collections() -> None:
-    """A collection of everything would hold the event loop for 0.1 s; what is new is still collected."""
+    """Collecting everything would block the event loop for 0.1 s. New objects are still collected."""
     gc.unfreeze()
     collector.pause()
     assert not gc.isenabled()

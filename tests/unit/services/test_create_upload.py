@@ -81,7 +81,7 @@ async def test_a_refusal_names_its_file_before_anything_is_created() -> None:
 
 
 async def test_no_two_uploads_have_one_key_or_one_uuid() -> None:
-    """Not even those of one moment: the URL of one must not write over another."""
+    """Not even in the same millisecond, so that the URL of one cannot overwrite another."""
     bucket, keys, uuids = FakeBucket(), set[str](), set[str]()
     for _ in range(100):
         for grant in (
