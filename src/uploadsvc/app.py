@@ -8,7 +8,7 @@ from typing import Any, Final
 import structlog
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from uploadsvc.api.demo import DEMO_FILES, Demo, demo_router
 from uploadsvc.api.dependencies import Authenticate, Authentication, path_authentication
@@ -123,15 +123,22 @@ class _Service(FastAPI):
     """An app with a hot path."""
 
     def use_hot_path(self, calls: Mapping[Key, DirectCall]) -> None:
-        """Serve these operations without FastAPI, but with the middleware that the app has now."""
-        self._around = list(self.user_middleware)
-        self._hot_path = HotPath(super().__call__, calls=calls, around=self._wrapped)
+        """Serve these operations without FastAPI, as long as the app is as it is now."""
+        self._calls, self._around = calls, list(self.user_middleware)
+        self._routes_count = len(self.router.routes)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or the lifespan."""
-        # Middleware that was added later must see every request.
-        unchanged = self.user_middleware == self._around
-        await (self._hot_path if unchanged else super().__call__)(scope, receive, send)
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the app with all middleware around it."""
+        stack = super().build_middleware_stack()
+        return HotPath(stack, calls=self._calls, around=self._wrapped, enabled=self._is_unchanged)
+
+    def _is_unchanged(self) -> bool:
+        """Tell whether nobody has added what must see every request."""
+        return (
+            self.user_middleware == self._around
+            and len(self.router.routes) == self._routes_count
+            and not self.dependency_overrides
+        )
 
     def _wrapped(self, app: ASGIApp) -> ASGIApp:
         for one in reversed(self._around):

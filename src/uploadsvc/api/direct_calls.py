@@ -5,18 +5,19 @@ FastAPI still declares these operations, and serves all requests whose body is n
 
 import inspect
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping
 from types import NoneType
 from typing import Any, Final, get_args, get_type_hints
 
 from fastapi import Response
 from fastapi.params import Depends
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from uploadsvc.api.dependencies import Authentication
-from uploadsvc.api.routing import SMALL_BODY_BYTES, ProblemRoute
+from uploadsvc.api.routing import PRINCIPAL_KEY, SMALL_BODY_BYTES, STARTED_KEY, ProblemRoute
 from uploadsvc.domain.errors import UploadsvcError
 
 Key = tuple[str, str]
@@ -57,44 +58,49 @@ class DirectCall:
         self._optional = optional
 
     async def read(self, scope: Scope, receive: Receive, received: list[Message]) -> bool:
-        """Read and parse the body of a request; return whether the operation accepts it.
+        """Read a request, and tell whether it is plain and valid.
 
         Args:
-            scope: The request.
+            scope: The request; its body, parsed, and its caller are added.
             receive: Receives its messages.
-            received: Collects the received messages.
+            received: Collects those that were received.
         """
-        if self._model is None:
-            return True
-        content, more = b"", True
-        while more and len(content) <= SMALL_BODY_BYTES:
-            message = await receive()
-            received.append(message)
-            content += message.get("body", b"")
-            more = message.get("more_body", False)
-        if more or len(content) > SMALL_BODY_BYTES or received[-1]["type"] != "http.request":
+        content = b""
+        if self._model is not None:
+            more = True
+            while more and len(content) <= SMALL_BODY_BYTES:
+                message = await receive()
+                received.append(message)
+                content += message.get("body", b"")
+                more = message.get("more_body", False)
+            if more or len(content) > SMALL_BODY_BYTES or received[-1]["type"] != "http.request":
+                return False
+        try:
+            # Before the body is parsed, which takes longer.
+            await self._authenticate.caller(scope)
+            return self._model is None or self._parse(scope, content)
+        except Exception:  # noqa: BLE001 - FastAPI repeats it, and answers it as it does for all routes
             return False
+
+    def _parse(self, scope: Scope, content: bytes) -> bool:
         if not content:
             scope[_BODY_KEY] = None
             return self._optional
-        if dict(scope["headers"]).get(b"content-type", b"").lower() not in _JSON:
+        types = [value.lower() for name, value in scope["headers"] if name == b"content-type"]
+        if self._model is None or len(types) != 1 or types[0] not in _JSON:
             return False
-        try:
-            scope[_BODY_KEY] = self._model.model_validate_json(content)
-        except ValidationError:
-            # FastAPI parses it again and says what is wrong with it.
-            return False
+        scope[_BODY_KEY] = self._model.model_validate_json(content)
         return True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request whose body was read."""
+        """Answer a request that was read."""
         scope["route"] = self._route
+        arguments = [scope[PRINCIPAL_KEY]]
+        if self._takes_id:
+            arguments.append(scope["path_params"]["id"])
+        if self._model is not None:
+            arguments.append(scope[_BODY_KEY])
         try:
-            arguments: list[Any] = [await self._authenticate.caller(scope)]
-            if self._takes_id:
-                arguments.append(scope["path_params"]["id"])
-            if self._model is not None:
-                arguments.append(scope[_BODY_KEY])
             response = await self._route.endpoint(*arguments)
         except UploadsvcError as error:
             response = self._route.refuse(error, scope)
@@ -111,15 +117,22 @@ class HotPath:
     """
 
     def __init__(
-        self, app: ASGIApp, *, calls: Mapping[Key, DirectCall], around: Callable[[ASGIApp], ASGIApp]
+        self,
+        app: ASGIApp,
+        *,
+        calls: Mapping[Key, DirectCall],
+        around: Callable[[ASGIApp], ASGIApp],
+        enabled: Callable[[], bool],
     ) -> None:
         self._app = app
+        self._enabled = enabled
         self._calls = {key: (call, around(call)) for key, call in calls.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         found = self._find(scope) if scope["type"] == "http" else None
-        if found is not None:
+        if found is not None and self._enabled():
+            scope[STARTED_KEY] = time.perf_counter()
             call, wrapped = found
             received: list[Message] = []
             if await call.read(scope, receive, received):
@@ -131,7 +144,7 @@ class HotPath:
     def _find(self, scope: Scope) -> tuple[DirectCall, ASGIApp] | None:
         # A proxy may have stripped a prefix (the ASGI specification's `root_path`).
         method, path = scope["method"], scope["path"].removeprefix(scope.get("root_path", ""))
-        found = self._calls.get((method, path))
+        found = self._calls.get((method, path)) if "{" not in path else None
         if found is None:
             segments = path.split("/", _ID_SEGMENT + 2)
             if len(segments) > _ID_SEGMENT and _ID.fullmatch(segments[_ID_SEGMENT]):

@@ -10,7 +10,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from uploadsvc.api.problems import Problem
-from uploadsvc.api.routing import PRINCIPAL_KEY, REFUSAL_KEY, add_security_headers
+from uploadsvc.api.routing import PRINCIPAL_KEY, REFUSAL_KEY, STARTED_KEY, add_security_headers
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _log = structlog.get_logger("uploadsvc.access")
@@ -33,7 +33,7 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope)
-        started, status = time.perf_counter(), 0
+        started, status = scope.get(STARTED_KEY) or time.perf_counter(), 0
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status

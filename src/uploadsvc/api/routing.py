@@ -24,6 +24,9 @@ MAX_SEPARATORS: Final = 100_000
 SMALL_BODY_BYTES: Final = 64 * 1024
 """Largest body in bytes whose commas and colons are not counted."""
 
+STARTED_KEY: Final = "uploadsvc.started"
+"""Key of the scope under which the hot path leaves the time at which a request began."""
+
 REFUSAL_KEY: Final = "uploadsvc.refusal"
 """Key of the scope under which a route leaves why a credential is not valid, for the access log."""
 

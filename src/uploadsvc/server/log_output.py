@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import select
 import threading
 import time
 from collections import deque
@@ -98,7 +99,11 @@ class LogOutput:
             for batch in _batches(self._take()):
                 left = batch
                 while left:
-                    left = left[os.write(self._descriptor, left) :]
+                    try:
+                        left = left[os.write(self._descriptor, left) :]
+                    except BlockingIOError:
+                        # Somebody has made the descriptor non-blocking: wait for its reader.
+                        select.select([], [self._descriptor], [])
 
     def _take(self) -> list[bytes]:
         """Take some lines from the queue."""
@@ -108,8 +113,15 @@ class LogOutput:
             if self._dropped:
                 taken.append(self._describe_dropped(self._dropped))
                 self._dropped = 0
-        texts = [line if isinstance(line, str) else line() for line in taken]
-        return [text.encode(errors="backslashreplace") for text in texts]
+        return [text.encode(errors="backslashreplace") for text in map(self._text, taken)]
+
+    def _text(self, line: str | Callable[[], str]) -> str:
+        try:
+            return line if isinstance(line, str) else line()
+        except Exception:  # noqa: BLE001 - the thread must not end, and a line of the log may hold anything
+            with self._lock:
+                self._dropped += 1
+            return ""
 
 
 def _batches(lines: Iterable[bytes]) -> Iterator[bytes]:

@@ -439,6 +439,13 @@ WALKS: Final = (
     ),
     Walk("capabilities._signatures", "let the store", "signatures", (AT_MOTO,), (OWN_BUCKET,)),
     Walk(
+        "capabilities._signatures",
+        "use a store",
+        "signatures",
+        (answering(canary(STORED, "x-amz-meta-not-signed")),),
+        (HEALTHY,),
+    ),
+    Walk(
         "capabilities._conditional_writes",
         PROVIDER,
         "conditional-writes",

@@ -89,7 +89,7 @@ async def test_a_url_for_a_user_becomes_a_receipt(
     assert again["jti"] == by_hand["jti"]
     for secret in (API_KEY, upload["id"], receipt, signature(upload)):
         assert secret not in service.program.err
-    assert '"route": "/v1/uploads/{id}/complete"' in service.program.err
+    assert '"route":"/v1/uploads/{id}/complete"' in service.program.err
 
 
 async def test_nobody_elses_upload_is_spoken_of(second: SecondService) -> None:

@@ -9,6 +9,7 @@ from unittest.mock import patch
 import httpx
 import pytest
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -92,7 +93,12 @@ def apps() -> tuple[FastAPI, FastAPI]:
 
 
 async def answer(
-    app: FastAPI, path: str, body: bytes, headers: dict[str, str], *, method: str = "POST"
+    app: FastAPI,
+    path: str,
+    body: bytes,
+    headers: dict[str, str] | list[tuple[str, str]],
+    *,
+    method: str = "POST",
 ) -> tuple[object, ...]:
     """Return an answer without what is new each time."""
     transport = httpx.ASGITransport(app)
@@ -196,6 +202,24 @@ async def test_any_headers_have_the_answer_that_fastapi_gives(
     headers = {name: value for name, value in headers.items() if value}
     direct, plain = [await answer(app, "/v1/uploads", body, headers) for app in apps]
     assert direct == plain
+
+
+@pytest.mark.parametrize("types", [("text/plain", JSON), (JSON, "text/plain"), (JSON, JSON)])
+async def test_two_content_types_have_the_answer_that_fastapi_gives(
+    apps: tuple[FastAPI, FastAPI], types: tuple[str, str]
+) -> None:
+    headers = [*authorization().items(), *(("Content-Type", one) for one in types)]
+    direct, plain = [await answer(app, "/v1/uploads", GOOD, headers) for app in apps]
+    assert direct == plain
+
+
+async def test_an_app_that_was_changed_is_served_by_fastapi() -> None:
+    """A host may have replaced a dependency, or put its own route first."""
+    headers = {**authorization(), "Content-Type": JSON}
+    app = create_app(Settings.model_validate(SETTINGS))
+    assert (await answer(app, "/v1/uploads", GOOD, headers))[0] == 201
+    app.router.routes.insert(0, APIRoute("/v1/uploads", lambda: {"mine": True}, methods=["POST"]))
+    assert (await answer(app, "/v1/uploads", GOOD, headers))[2] == {"mine": True}
 
 
 async def test_a_body_in_pieces_is_read_whole(apps: tuple[FastAPI, FastAPI]) -> None:

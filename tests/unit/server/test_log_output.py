@@ -73,3 +73,35 @@ def test_a_reader_that_is_gone_stops_nothing(pipe: tuple[int, int]) -> None:
     output.write("lost\n")
     output.close()
     assert not output._thread.is_alive()
+
+
+def test_a_line_that_cannot_be_made_is_counted_and_stops_nothing(pipe: tuple[int, int]) -> None:
+    reads, writes = pipe
+    output = LogOutput(writes, dropped=lambda count: f"dropped {count}\n")
+
+    def broken() -> str:
+        raise ZeroDivisionError
+
+    output.write_later(broken)
+    output.write_later(lambda: "made\n")
+    while output._lines:
+        output._waiting.set()
+    output.write("after\n")
+    output.close()
+    os.close(writes)
+    assert sorted(all_of(reads).splitlines()) == ["after", "dropped 1", "made"]
+
+
+def test_a_descriptor_that_does_not_block_loses_nothing(pipe: tuple[int, int]) -> None:
+    """A program that shares the descriptor may have made it so."""
+    reads, writes = pipe
+    os.set_blocking(writes, False)
+    output = LogOutput(writes, dropped=str)
+    for number in range(3000):
+        output.write(f"{number:0>99}\n")
+    found = b""
+    while found.count(b"\n") < 3000:
+        found += os.read(reads, 65_536)
+    output.close()
+    os.close(writes)
+    assert found.decode().splitlines() == [f"{number:0>99}" for number in range(3000)]
