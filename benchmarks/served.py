@@ -15,14 +15,8 @@ from typing import Final
 import aioboto3
 import jwt
 
-from benchmarks.servers import free_port
+from benchmarks.servers import BUCKET, KEY, REGION, SECRET, free_port, s3_settings
 from uploadsvc.dev.seaweedfs import run_seaweedfs
-from uploadsvc.domain.credentials import Credentials
-
-BUCKET: Final = "bench"
-REGION: Final = "us-east-1"
-KEY: Final = Credentials(access_key_id="AKIABENCH0000000000", secret_access_key="s" * 40)
-SECRET: Final = "the benchmark's own secret, of 32 bytes or more"  # noqa: S105 - made up
 
 _START_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.01
@@ -95,13 +89,7 @@ def serve(directory: Path, endpoint_url: str, *, workers: int = 1) -> Iterator[S
 def settings(endpoint_url: str) -> Mapping[str, str]:
     """Return the settings of the service, as variables of the environment."""
     return {
-        "UPLOADSVC_SECRET_KEY": SECRET,
-        "UPLOADSVC_S3__BUCKET": BUCKET,
-        "UPLOADSVC_S3__REGION": REGION,
-        "UPLOADSVC_S3__ENDPOINT_URL": endpoint_url,
-        "UPLOADSVC_S3__PROVIDER": "seaweedfs",
-        "UPLOADSVC_S3__ACCESS_KEY_ID": KEY.access_key_id,
-        "UPLOADSVC_S3__SECRET_ACCESS_KEY": KEY.secret_access_key,
+        **s3_settings(endpoint_url),
         "UPLOADSVC_AUTH__JWT__SECRET": SECRET,
         "UPLOADSVC_POLICIES": '{"default": {"max_size": "5TB"}}',
     }
