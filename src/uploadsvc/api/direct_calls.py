@@ -86,8 +86,9 @@ class DirectCall:
         if not content:
             scope[_BODY_KEY] = None
             return self._optional
-        types = [value.lower() for name, value in scope["headers"] if name == b"content-type"]
-        if self._model is None or len(types) != 1 or types[0] not in _JSON:
+        # Like FastAPI, by the first header of this name.
+        types = (value.lower() for name, value in scope["headers"] if name == b"content-type")
+        if self._model is None or next(types, b"") not in _JSON:
             return False
         scope[_BODY_KEY] = self._model.model_validate_json(content)
         return True

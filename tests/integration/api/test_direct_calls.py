@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.types import ASGIApp, Receive, Scope, Send
+from structlog.testing import capture_logs
 from tests.support.api import s3_that_is_down
 from tests.support.service import BASE_URL, authorization, service_client, settings_for
 
@@ -20,6 +21,7 @@ import uploadsvc.app
 from uploadsvc.api.direct_calls import DirectCall
 from uploadsvc.app import create_app
 from uploadsvc.bootstrap.services import utc_now
+from uploadsvc.domain.principal import Principal
 from uploadsvc.settings import Settings
 
 SETTINGS = settings_for(
@@ -136,6 +138,9 @@ async def test_any_body_has_the_answer_that_fastapi_gives(
 @pytest.mark.parametrize(
     "path",
     [
+        "{id}",
+        "{id}/complete",
+        "%7Bid%7D",
         "an-id",
         "a.b",
         "a%2Fb",
@@ -220,6 +225,38 @@ async def test_an_app_that_was_changed_is_served_by_fastapi() -> None:
     assert (await answer(app, "/v1/uploads", GOOD, headers))[0] == 201
     app.router.routes.insert(0, APIRoute("/v1/uploads", lambda: {"mine": True}, methods=["POST"]))
     assert (await answer(app, "/v1/uploads", GOOD, headers))[2] == {"mine": True}
+
+
+async def test_a_replaced_dependency_is_used() -> None:
+    """Tests of a host replace authentication this way."""
+    app = create_app(Settings.model_validate(SETTINGS))
+    authenticate = vars(app)["_calls"]["POST", "/v1/uploads"]._authenticate
+    app.dependency_overrides[authenticate] = lambda: Principal(user="replaced")
+    transport = httpx.ASGITransport(app)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as client:
+        response = await client.post(f"{BASE_URL}/v1/uploads", json={"size": 1}, headers=authorization())
+    assert response.json()["key"].startswith("uploads/replaced/")
+
+
+async def test_the_access_log_counts_the_time_of_the_body(
+    apps: tuple[FastAPI, FastAPI], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that sends slowly is seen as slow."""
+    app, _ = apps
+    now = 0.0
+
+    async def slow() -> AsyncIterator[bytes]:
+        nonlocal now
+        now += 5
+        yield GOOD
+
+    monkeypatch.setattr("uploadsvc.api.direct_calls.time.perf_counter", lambda: now + 1)
+    transport = httpx.ASGITransport(app)
+    headers = {**authorization(), "Content-Type": JSON}
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as client:
+        with capture_logs() as logs:
+            await client.post(f"{BASE_URL}/v1/uploads", content=slow(), headers=headers)
+    assert [line["ms"] for line in logs if line["event"] == "request"] == [5000]
 
 
 async def test_a_body_in_pieces_is_read_whole(apps: tuple[FastAPI, FastAPI]) -> None:

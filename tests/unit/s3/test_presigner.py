@@ -177,3 +177,15 @@ async def test_a_presigner_with_credentials_of_its_own_never_asks_for_others() -
     assert batch.credentials == session
     assert batch.presigner.endpoint == PRESIGNER.endpoint
     assert parse_qs(urlsplit(batch.url("PUT", "a")).query)["X-Amz-Security-Token"] == [TOKEN]
+
+
+def test_only_urls_of_one_second_share_their_time() -> None:
+    """Otherwise a service would sign with the time of its first request for ever."""
+    times = iter([NOW, NOW + timedelta(microseconds=1), NOW + timedelta(seconds=1)])
+    presigner = replace(PRESIGNER, clock=lambda: next(times))
+    credentials = a_session(None)
+    first, same, later = (presigner.batch(credentials, expires_in=900) for _ in range(3))
+    assert first is same
+    assert later.now == first.now + timedelta(seconds=1)
+    assert first.url("PUT", "a") != later.url("PUT", "a")
+    assert first.form({}, size_range=(0, 1)) != later.form({}, size_range=(0, 1))
