@@ -19,6 +19,7 @@ from uploadsvc.s3.storage import Storage
 from uploadsvc.services.create_upload import UploadCreator
 from uploadsvc.services.policies import PolicyRegistry
 from uploadsvc.services.uploads import Uploads
+from uploadsvc.services.verification import Verifier
 from uploadsvc.tokens.receipts import Receipts
 from uploadsvc.tokens.signed_ids import SignedIds
 
@@ -57,13 +58,14 @@ class FakeStorage(Storage):
         self.calls = 0
         self.on_call: Callable[[], None] = lambda: None
 
-    async def head(self, key: str) -> StoredObject | None:
+    async def head(self, key: str, *, version_id: str | None = None) -> StoredObject | None:
         """Return an object, or raise the next failure."""
         self.calls += 1
         self.on_call()
         if self.failures:
             raise self.failures.pop(0)
-        return self.objects.get(key)
+        stored = self.objects.get(key)
+        return stored if stored is None or version_id in {None, stored.version_id} else None
 
 
 class FakeMultipart(MultipartStorage):
@@ -158,11 +160,16 @@ class FakeBucket:
             storage=self.storage,
             multipart=self.multipart,
             ids=self.ids,
-            receipts=Receipts(key=b"r" * 32, issuer="uploadsvc", audience="backend", expires_in=600),
-            keeps_octet_stream=True,
+            verifier=Verifier(
+                policies=policies,
+                namespace=namespace,
+                receipts=Receipts(key=b"r" * 32, issuer="uploadsvc", audience="backend", expires_in=600),
+                keeps_octet_stream=True,
+                may_delete=False,
+                may_write=False,
+            ),
             keys_are_paths=False,
             may_delete=False,
-            may_write=False,
             clock=self.clock,
         )
 

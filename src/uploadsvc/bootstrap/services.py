@@ -25,8 +25,10 @@ from uploadsvc.services.request_signing import RequestSigner
 from uploadsvc.services.temporary_credentials import CredentialIssuer
 from uploadsvc.services.upload_tokens import UploadTokenIssuer
 from uploadsvc.services.uploads import Uploads
+from uploadsvc.services.verification import Verifier
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.tokens.jwts import ACTION, DEMO, UPLOAD, ServiceTokens
+from uploadsvc.tokens.object_claims import ObjectClaims
 from uploadsvc.tokens.receipts import Receipts
 from uploadsvc.tokens.signed_ids import SignedIds
 from uploadsvc.tokens.signed_uuids import SignedUuids
@@ -129,7 +131,23 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
     multipart = MultipartStorage(storage)
     ids = SignedIds(secrets)
     upload_tokens = ServiceTokens(secrets, kind=UPLOAD, clock=clock)
-    creator = UploadCreator(policies=policies, presigner=presigner, multipart=multipart, ids=ids, clock=clock)
+    object_claims = ObjectClaims(secrets)
+    creator = UploadCreator(
+        policies=policies,
+        presigner=presigner,
+        multipart=multipart,
+        ids=ids,
+        object_claims=object_claims if settings.carries_claims else None,
+        clock=clock,
+    )
+    verifier = Verifier(
+        policies=policies,
+        namespace=namespace,
+        receipts=receipts,
+        keeps_octet_stream=store.keeps_octet_stream,
+        may_delete=may_delete,
+        may_write=settings.uppy.credentials,
+    )
     uploads = Uploads(
         policies=policies,
         namespace=namespace,
@@ -137,11 +155,9 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
         storage=storage,
         multipart=multipart,
         ids=ids,
-        receipts=receipts,
-        keeps_octet_stream=store.keeps_octet_stream,
+        verifier=verifier,
         keys_are_paths=store.keys_are_paths,
         may_delete=may_delete,
-        may_write=settings.uppy.credentials,
         clock=clock,
     )
     objects = Objects(

@@ -52,6 +52,7 @@ def build_planners(settings: Settings) -> dict[str, Planner]:
             provider=settings.s3.store,
             namespace=settings.namespace,
             others=[other for other in policies.values() if other is not policy],
+            carries_claims=settings.carries_claims,
         )
         for name, policy in policies.items()
     }

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
+from urllib.parse import unquote_to_bytes
 
 from uploadsvc.domain.errors import Forbidden, InvalidKey, NotFound
 from uploadsvc.domain.filenames import MAX_FILENAME_BYTES, MAX_FOLDERS_BYTES
@@ -157,6 +158,15 @@ def newest_first_uuid(now: datetime, random: str) -> str:
     return f"{time[:8]}-{time[8:]}-8{random[1:4]}-{variant}{random[4:7]}-{random[7:19]}"
 
 
+def decode_user(segment: str) -> str | None:
+    """Reverse `encode_user`; return ``None`` for a segment that it never returns."""
+    try:
+        user = unquote_to_bytes(segment.replace("%", "%25").replace("=", "%")).decode()
+        return user if encode_user(user) == segment else None
+    except (UnicodeError, Forbidden):
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Namespace:
     """The key prefix that contains the prefixes of all users.
@@ -174,6 +184,13 @@ class Namespace:
             Forbidden: The id cannot be encoded (see `encode_user`).
         """
         return f"{self.key_prefix}/{encode_user(user)}/"
+
+    def user_of(self, key: str) -> str | None:
+        """Return the user whose prefix contains this key, or ``None`` if it is below no user's prefix."""
+        segment, slash, rest = key.removeprefix(f"{self.key_prefix}/").partition("/")
+        if not (slash and rest and key.startswith(f"{self.key_prefix}/")):
+            return None
+        return decode_user(segment)
 
     def relative_key(self, user: str, relative_key: str, *, folder: str = "") -> str:
         """Return the whole key for a key below the user's prefix.

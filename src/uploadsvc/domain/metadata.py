@@ -11,6 +11,12 @@ RESERVED = "uploadsvc-"
 UPLOAD_MARK = "uploadsvc-upload"
 """Metadata name for the UUID of the upload that stored an object, used if the key alone does not tell."""
 
+UPLOAD_CLAIMS = "uploadsvc-claims"
+"""Metadata name for the signed claims of an upload, with which the object alone tells what was promised."""
+
+MAX_CLAIMS_BYTES = 768
+"""Room for `UPLOAD_CLAIMS` and its value."""
+
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 # Every printable ASCII character but the space (headers are trimmed and folded), the percent sign itself, and

@@ -33,6 +33,7 @@ class StoredObject:
         last_modified: Time of storage (UTC).
         metadata: User metadata, decoded, without the service's own.
         upload: UUID of the upload that stored the object, if its metadata names one.
+        claims: Signed claims of the upload that stored the object, if its metadata has any.
     """
 
     key: str
@@ -46,3 +47,4 @@ class StoredObject:
     last_modified: datetime
     metadata: Mapping[str, str]
     upload: str | None
+    claims: str | None = None

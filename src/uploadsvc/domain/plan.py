@@ -86,8 +86,8 @@ class Plan:
     min_size: int
     max_size: int
     checksum: Checksum | None
-    headers: Mapping[str, str]
-    fields: Mapping[str, str]
+    headers: dict[str, str]
+    fields: dict[str, str]
     expires_in: int
     tags_object: bool
     no_overwrite: bool

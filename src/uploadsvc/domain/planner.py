@@ -9,7 +9,15 @@ from uploadsvc.domain.checksums import ALGORITHMS, Algorithm, checksum_header
 from uploadsvc.domain.disposition import content_disposition
 from uploadsvc.domain.filenames import file_extension, last_part, safe_filename, safe_folders
 from uploadsvc.domain.keys import Namespace, check_segments
-from uploadsvc.domain.metadata import MAX_METADATA_BYTES, UPLOAD_MARK, encode, encoded_size, is_text
+from uploadsvc.domain.metadata import (
+    MAX_CLAIMS_BYTES,
+    MAX_METADATA_BYTES,
+    UPLOAD_CLAIMS,
+    UPLOAD_MARK,
+    encode,
+    encoded_size,
+    is_text,
+)
 from uploadsvc.domain.methods import Methods, check_one_request
 from uploadsvc.domain.object_headers import form_fields, multipart_headers, object_headers, put_headers
 from uploadsvc.domain.parts import MAX_PART_SIZE, MAX_PARTS, MIN_PART_SIZE, Parts, cut
@@ -30,6 +38,7 @@ class Planner:
         provider: The store.
         namespace: The key prefix.
         others: The other policies, whose keys are reserved.
+        carries_claims: Whether objects carry the claims of their uploads (`UPLOAD_CLAIMS`).
     """
 
     def __init__(
@@ -39,6 +48,7 @@ class Planner:
         provider: Provider,
         namespace: Namespace,
         others: Collection[Policy] = (),
+        carries_claims: bool = False,
     ) -> None:
         self.policy = policy
         self._provider = provider
@@ -47,6 +57,8 @@ class Planner:
         self._fixed_metadata = {k: v for k, v in policy.metadata.items() if v is not None}
         self._reserved = ReservedKeys(policy, others)
         self._methods = Methods(policy, provider)
+        self._carries_claims = carries_claims
+        self._max_metadata = MAX_METADATA_BYTES - (MAX_CLAIMS_BYTES if carries_claims else 0)
 
     @property
     def methods(self) -> frozenset[Method]:
@@ -93,6 +105,7 @@ class Planner:
             metadata = {
                 **dict.fromkeys(self.policy.metadata, ""),
                 **({UPLOAD_MARK: ""} if tags_object else {}),
+                **({UPLOAD_CLAIMS: ""} if self._carries_claims else {}),
             }
             described = self._describe(UploadRequest(), media_types.DEFAULT, metadata)
             if "put" in self.methods and self.policy.all_types:
@@ -384,8 +397,8 @@ class Planner:
                 detail = f"Policy {self.policy.name!r} does not take this metadata; it takes: {free}."
                 raise errors.MetadataNotAllowed(detail, field="metadata")
         metadata = {**given, **self._fixed_metadata, **mark}
-        if (size := encoded_size(metadata)) > MAX_METADATA_BYTES:
-            detail = f"The metadata has {size} bytes once encoded; S3 takes {MAX_METADATA_BYTES}."
+        if (size := encoded_size(metadata)) > self._max_metadata:
+            detail = f"The metadata has {size} bytes once encoded; up to {self._max_metadata} are allowed."
             raise errors.MetadataNotAllowed(detail, field="metadata")
         return metadata
 

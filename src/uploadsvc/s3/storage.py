@@ -207,15 +207,22 @@ class Storage:
                 raise
             raise refused from None
 
-    async def head(self, key: str) -> StoredObject | None:
+    async def head(self, key: str, *, version_id: str | None = None) -> StoredObject | None:
         """Return an object's properties, or ``None`` if it does not exist.
+
+        Args:
+            key: Key of the object.
+            version_id: Its version; ``None`` for the latest.
 
         Raises:
             UploadsvcError: S3 denies the call, fails or does not answer.
         """
+        version: dict[str, Any] = {} if version_id is None else {"VersionId": version_id}
         try:
             async with s3_errors("head_object", expected=MISSING):
-                answer = await self.client.head_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
+                answer = await self.client.head_object(
+                    Bucket=self.bucket, Key=key, ChecksumMode="ENABLED", **version
+                )
                 return _stored(self.bucket, key, answer)
         except RefusedError as error:
             if error.request_id is None:
@@ -288,6 +295,7 @@ def _disable_region_redirect(context: dict[str, Any], **_: object) -> None:
 def _stored(bucket: str, key: str, answer: "HeadObjectOutputTypeDef") -> StoredObject:
     metadata = dict(answer["Metadata"])
     upload = metadata.pop(user_metadata.UPLOAD_MARK, None)
+    claims = metadata.pop(user_metadata.UPLOAD_CLAIMS, None)
     return StoredObject(
         key=key,
         bucket=bucket,
@@ -300,6 +308,7 @@ def _stored(bucket: str, key: str, answer: "HeadObjectOutputTypeDef") -> StoredO
         last_modified=answer["LastModified"].astimezone(UTC),
         metadata={name: user_metadata.decode(value) for name, value in metadata.items()},
         upload=upload,
+        claims=claims,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from uploadsvc.domain import errors
 from uploadsvc.domain.keys import newest_first_uuid
+from uploadsvc.domain.metadata import UPLOAD_CLAIMS
 from uploadsvc.domain.plan import Plan, UploadRequest
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.principal import Principal
@@ -17,6 +18,7 @@ from uploadsvc.s3.presigner import Presigner, SigningBatch
 from uploadsvc.services.multipart import FIRST_PARTS, SignedPart, sign_parts
 from uploadsvc.services.policies import PolicyRegistry
 from uploadsvc.services.turns import Turns, gather_few
+from uploadsvc.tokens.object_claims import ObjectClaims
 from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims
 
 _SLICE: Final = 16
@@ -67,6 +69,7 @@ class UploadCreator:
         presigner: Signs URLs and forms.
         multipart: Multipart uploads of the bucket.
         ids: Signs upload ids.
+        object_claims: Signs the claims that objects carry; ``None`` if they carry none.
         clock: Returns the current time, aware.
     """
 
@@ -77,12 +80,14 @@ class UploadCreator:
         presigner: Presigner,
         multipart: MultipartStorage,
         ids: SignedIds,
+        object_claims: ObjectClaims | None = None,
         clock: Callable[[], datetime],
     ) -> None:
         self.policies = policies
         self._presigner = presigner
         self._multipart = multipart
         self._ids = ids
+        self._object_claims = object_claims
         self._clock = clock
         self._turns = Turns()
 
@@ -158,18 +163,10 @@ class UploadCreator:
         )
         return Planned(planner.policy.name, upload_uuid, plan)
 
-    async def _begin(self, planned: Planned) -> Grant:
+    def claims(self, planned: Planned) -> UploadClaims:
+        """Return what an upload promises; it has no lifetime and no UploadId of S3 yet."""
         policy, upload_uuid, plan = planned
-        credentials = await self._presigner.credentials()
-        upload_id = ""
-        if plan.method == "multipart":
-            upload_id = await self._multipart.create(plan.key, plan.headers, checksum=plan.part_checksum)
-        # S3 may have taken seconds, which must not count as lifetime of the URLs.
-        batch = self._presigner.batch(credentials, expires_in=plan.expires_in)
-        end = batch.began + plan.upload_expires_in
-        if plan.method != "multipart":
-            end = max(end, batch.ends)
-        claims = UploadClaims(
+        return UploadClaims(
             upload_uuid=upload_uuid,
             policy=policy,
             bucket=self._presigner.bucket,
@@ -180,14 +177,37 @@ class UploadCreator:
             content_type=plan.content_type,
             checksum=plan.checksum,
             part_checksum=plan.part_checksum,
-            upload_id=upload_id,
+            upload_id="",
             part_size=plan.parts.part_size if plan.parts else 0,
             no_overwrite=plan.no_overwrite,
             tags_object=plan.tags_object,
-            url_expires_at=0 if plan.method == "multipart" else batch.ends,
-            expires_at=end,
+            url_expires_at=0,
+            expires_at=0,
             content_encoding=plan.content_encoding,
         )
+
+    def carry(self, claims: UploadClaims, plan: Plan) -> None:
+        """Let the object carry the claims of its upload, if objects do."""
+        if self._object_claims is not None:
+            described = plan.fields if plan.method == "post" else plan.headers
+            described[f"x-amz-meta-{UPLOAD_CLAIMS}"] = self._object_claims.sign(claims)
+
+    async def _begin(self, planned: Planned) -> Grant:
+        plan = planned.plan
+        credentials = await self._presigner.credentials()
+        claims = self.claims(planned)
+        if plan.method == "multipart":
+            self.carry(claims, plan)
+            claims.upload_id = await self._multipart.create(
+                plan.key, plan.headers, checksum=plan.part_checksum
+            )
+        # S3 may have taken seconds, which must not count as lifetime of the URLs.
+        batch = self._presigner.batch(credentials, expires_in=plan.expires_in)
+        claims.expires_at = batch.began + plan.upload_expires_in
+        if plan.method != "multipart":
+            claims.url_expires_at = batch.ends
+            claims.expires_at = max(claims.expires_at, batch.ends)
+            self.carry(claims, plan)
         if plan.method == "multipart":
             async with self._turns.turn():
                 url, fields, parts = self._sign(plan, claims, batch)
@@ -201,7 +221,7 @@ class UploadCreator:
             fields=fields,
             parts=parts,
             expires_at=batch.expires_at,
-            upload_expires_at=datetime.fromtimestamp(end, UTC),
+            upload_expires_at=datetime.fromtimestamp(claims.expires_at, UTC),
         )
 
     def _sign(

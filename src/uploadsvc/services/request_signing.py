@@ -18,7 +18,7 @@ from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.principal import Principal
 from uploadsvc.s3.multipart import MultipartStorage, NoSuchUploadError
 from uploadsvc.s3.presigner import Presigner
-from uploadsvc.services.create_upload import UploadCreator
+from uploadsvc.services.create_upload import Planned, UploadCreator
 from uploadsvc.tokens.signed_uuids import SignedUuids
 
 Method = Literal["GET", "PUT", "POST", "DELETE"]
@@ -140,13 +140,15 @@ class RequestSigner:
                 "A multipart upload that is signed request by request needs a key by the policy, with {uuid}."
             )
             raise errors.MethodNotAvailable(detail, field="key")
+        upload_uuid = uuid4().hex
         plan = planner.plan(
             wanted,
             user=caller.user,
-            upload_uuid=uuid4().hex,
+            upload_uuid=upload_uuid,
             unique=self._uuids.issue(user=caller.user, policy=planner.policy.name),
             today=self._clock().date(),
         )
+        self._creator.carry(self._creator.claims(Planned(planner.policy.name, upload_uuid, plan)), plan)
         url = await self._url(planner, "POST", plan.key, request, headers=plan.headers, query={"uploads": ""})
         return SignedRequest(url=url, key=plan.key, headers=plan.headers)
 

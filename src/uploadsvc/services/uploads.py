@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
-from uploadsvc.domain import errors, media_types
-from uploadsvc.domain.checksums import Checksum
+from uploadsvc.domain import errors
 from uploadsvc.domain.keys import Namespace
 from uploadsvc.domain.objects import StoredObject
 from uploadsvc.domain.parts import UploadedPart
@@ -26,8 +25,7 @@ from uploadsvc.services.multipart import (
 )
 from uploadsvc.services.policies import PolicyRegistry
 from uploadsvc.services.turns import Turns
-from uploadsvc.services.verification import receipt_id, replaceable_until, verify
-from uploadsvc.tokens.receipts import Receipts
+from uploadsvc.services.verification import Completion, Verifier
 from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims, listed_claims
 
 UNKNOWN_POLICY_EXPIRES_IN: Final = 900
@@ -51,23 +49,6 @@ class UploadStatus:
     parts: Sequence[UploadedPart]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completion:
-    """A verified upload.
-
-    Attributes:
-        stored: The object in S3.
-        checksum: Checksum that S3 confirms, if any.
-        receipt: Signed receipt.
-        replaceable_until: Time until which callers could replace the bytes; ``None`` if nobody can.
-    """
-
-    stored: StoredObject
-    checksum: Checksum | None
-    receipt: str
-    replaceable_until: datetime | None
-
-
 class Uploads:
     """Uploads under the caller's prefix.
 
@@ -78,11 +59,9 @@ class Uploads:
         storage: The bucket.
         multipart: Multipart uploads of the bucket.
         ids: Verifies upload ids, and signs those of a listing.
-        receipts: Signs receipts.
-        keeps_octet_stream: Whether the store keeps that content type, or guesses another from the key.
+        verifier: Verifies stored objects.
         keys_are_paths: Whether the store keeps keys as paths, so ``a`` and ``a/b`` exclude each other.
         may_delete: Whether callers may delete stored objects.
-        may_write: Whether callers may get S3 credentials for their prefix.
         clock: Returns the current time, aware.
     """
 
@@ -95,11 +74,9 @@ class Uploads:
         storage: Storage,
         multipart: MultipartStorage,
         ids: SignedIds,
-        receipts: Receipts,
-        keeps_octet_stream: bool,
+        verifier: Verifier,
         keys_are_paths: bool,
         may_delete: bool,
-        may_write: bool,
         clock: Callable[[], datetime],
     ) -> None:
         self._policies = policies
@@ -108,11 +85,9 @@ class Uploads:
         self._storage = storage
         self._multipart = multipart
         self._ids = ids
-        self._receipts = receipts
-        self._guessed_types = frozenset() if keeps_octet_stream else frozenset({media_types.DEFAULT})
+        self._verifier = verifier
         self._objects = UploadObjects(storage=storage, multipart=multipart, keys_are_paths=keys_are_paths)
         self._may_delete = may_delete
-        self._may_write = may_write
         self._clock = clock
         self._turns = Turns()
 
@@ -216,37 +191,7 @@ class Uploads:
         """
         claims = self._verify(caller, upload_id)
         stored = await self._objects.assembled(claims, etags, wait=wait, through_outages=through_outages)
-        checksum = verify(claims, stored, guessed_types=self._guessed_types)
-        now = self._now()
-        replaceable = self._replaceable_until(caller, claims, now)
-        facts = {
-            "bucket": stored.bucket,
-            "key": stored.key,
-            "size": stored.size,
-            "content_type": stored.content_type,
-            "etag": stored.etag,
-            "version_id": stored.version_id,
-            "checksum": {"algorithm": checksum.algorithm, "value": checksum.value} if checksum else None,
-            "policy": claims.policy,
-            "replaceable_until": replaceable and int(replaceable.timestamp()),
-        }
-        return Completion(
-            stored=stored,
-            checksum=checksum,
-            receipt=self._receipts.sign(facts, user=caller.user, jti=receipt_id(claims, stored), now=now),
-            replaceable_until=replaceable,
-        )
-
-    def _replaceable_until(self, caller: Principal, claims: UploadClaims, now: datetime) -> datetime | None:
-        planner = self._policies.get(claims.policy)
-        return replaceable_until(
-            claims,
-            policy=planner.policy if planner else None,
-            key=claims.key.removeprefix(self._namespace.user_prefix(caller.user)),
-            may_delete=self._may_delete,
-            may_write=self._may_write,
-            now=now,
-        )
+        return self._verifier.complete(claims, stored, user=caller.user, now=self._now())
 
     def location(self, key: str) -> str:
         """Return the address of an object. It carries no signature, so it gives no access."""

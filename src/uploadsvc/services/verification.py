@@ -1,7 +1,8 @@
-"""Compare a stored object with its upload, and compute how long it can be replaced."""
+"""Compare a stored object with its upload, compute how long it can be replaced, and sign a receipt."""
 
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
@@ -9,12 +10,106 @@ from typing import Final
 from uploadsvc.domain import media_types
 from uploadsvc.domain.checksums import Checksum
 from uploadsvc.domain.errors import VerificationFailed
+from uploadsvc.domain.keys import Namespace
 from uploadsvc.domain.objects import StoredObject
 from uploadsvc.domain.policy import Policy
+from uploadsvc.services.policies import PolicyRegistry
+from uploadsvc.tokens.receipts import Receipts
 from uploadsvc.tokens.signed_ids import UploadClaims
 
 NO_END: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 """Stands for an object that can be replaced at any time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """A verified upload.
+
+    Attributes:
+        stored: The object in S3.
+        checksum: Checksum that S3 confirms, if any.
+        receipt: Signed receipt.
+        receipt_id: Its ``jti``.
+        replaceable_until: Time until which callers could replace the bytes; ``None`` if nobody can.
+    """
+
+    stored: StoredObject
+    checksum: Checksum | None
+    receipt: str
+    receipt_id: str
+    replaceable_until: datetime | None
+
+
+class Verifier:
+    """Verifies stored objects and signs receipts for them.
+
+    Args:
+        policies: Policies of the service.
+        namespace: The key prefix.
+        receipts: Signs receipts.
+        keeps_octet_stream: Whether the store keeps that content type, or guesses another from the key.
+        may_delete: Whether callers may delete stored objects.
+        may_write: Whether callers may get S3 credentials for their prefix.
+    """
+
+    def __init__(
+        self,
+        *,
+        policies: PolicyRegistry,
+        namespace: Namespace,
+        receipts: Receipts,
+        keeps_octet_stream: bool,
+        may_delete: bool,
+        may_write: bool,
+    ) -> None:
+        self._policies = policies
+        self._namespace = namespace
+        self._receipts = receipts
+        self._guessed_types = frozenset() if keeps_octet_stream else frozenset({media_types.DEFAULT})
+        self._may_delete = may_delete
+        self._may_write = may_write
+
+    def complete(self, claims: UploadClaims, stored: StoredObject, *, user: str, now: datetime) -> Completion:
+        """Compare an object with its upload and sign a receipt.
+
+        Args:
+            claims: The upload.
+            stored: The stored object.
+            user: Owner of the upload.
+            now: The current time, aware, in whole seconds.
+
+        Raises:
+            VerificationFailed: The object differs; the error names the field.
+        """
+        checksum = verify(claims, stored, guessed_types=self._guessed_types)
+        planner = self._policies.get(claims.policy)
+        replaceable = replaceable_until(
+            claims,
+            policy=planner.policy if planner else None,
+            key=claims.key.removeprefix(self._namespace.user_prefix(user)),
+            may_delete=self._may_delete,
+            may_write=self._may_write,
+            now=now,
+        )
+        facts = {
+            "bucket": stored.bucket,
+            "key": stored.key,
+            "size": stored.size,
+            "content_type": stored.content_type,
+            "etag": stored.etag,
+            "version_id": stored.version_id,
+            "checksum": {"algorithm": checksum.algorithm, "value": checksum.value} if checksum else None,
+            "policy": claims.policy,
+            "replaceable_until": replaceable and int(replaceable.timestamp()),
+        }
+        jti = receipt_id(claims, stored)
+        return Completion(
+            stored=stored,
+            checksum=checksum,
+            receipt=self._receipts.sign(facts, user=user, jti=jti, now=now),
+            receipt_id=jti,
+            replaceable_until=replaceable,
+        )
 
 
 def verify(claims: UploadClaims, stored: StoredObject, *, guessed_types: AbstractSet[str]) -> Checksum | None:

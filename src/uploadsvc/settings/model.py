@@ -1,5 +1,6 @@
 """The settings model. Names and defaults are part of the contract; `make docs` writes `docs/settings.md`."""
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import Field, SecretStr, field_validator
@@ -10,6 +11,7 @@ from uploadsvc.domain.hosts import is_loopback
 from uploadsvc.domain.keys import Namespace, check_key
 from uploadsvc.domain.policy import MAX_EXPIRES_IN, PolicyError, check_apart
 from uploadsvc.settings.auth import AuthSettings
+from uploadsvc.settings.events import EventSettings
 from uploadsvc.settings.policies import PolicySettings
 from uploadsvc.settings.s3 import S3Settings
 from uploadsvc.settings.types import (
@@ -168,6 +170,7 @@ class Settings(Section):
     downloads: DownloadSettings = DownloadSettings()
     receipts: ReceiptSettings = ReceiptSettings()
     tokens: TokenSettings = TokenSettings()
+    events: EventSettings = EventSettings()
     cors: CorsSettings = CorsSettings()
     uppy: UppySettings = UppySettings()
 
@@ -189,6 +192,11 @@ class Settings(Section):
         """The secret keys: the first signs, all verify."""
         keys = self.secret_keys or ((self.secret_key,) if self.secret_key else ())
         return [key.get_secret_value().encode() for key in keys]
+
+    @property
+    def carries_claims(self) -> bool:
+        """Whether objects carry the claims of their uploads."""
+        return self.events.enabled
 
     @property
     def namespace(self) -> Namespace:
@@ -285,11 +293,11 @@ class Settings(Section):
                 errors.append(SettingsError(("policies", name, error.field), error.message))
             except SettingsError as error:
                 errors.append(error)
-        for index, key in enumerate(self.auth.api_keys):
-            for policy in key.policies:
-                if policy != "*" and policy not in self.policies:
-                    path = ("auth", "api_keys", str(index), "policies")
-                    errors.append(SettingsError(path, f"there is no policy {policy!r}"))
+        errors += [
+            SettingsError(path, f"there is no policy {policy!r}")
+            for path, policy in self._named_policies()
+            if policy != "*" and policy not in self.policies
+        ]
         if errors:
             raise SettingsError.together(errors)
         try:
@@ -297,6 +305,13 @@ class Settings(Section):
         except PolicyError as error:
             raise SettingsError(("policies", error.policy, error.field), error.message) from None
         return self
+
+    def _named_policies(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield each name of a policy in another section, with the path of its setting."""
+        for index, key in enumerate(self.auth.api_keys):
+            yield from ((("auth", "api_keys", str(index), "policies"), name) for name in key.policies)
+        for index, webhook in enumerate(self.events.webhooks):
+            yield from ((("events", "webhooks", str(index), "policies"), name) for name in webhook.policies)
 
     @check
     def _check_uppy(self) -> Self:

@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 MIN_SECRET_BYTES: Final = 32
-Purpose = Literal["upload", "unwatched", "upload-token", "receipt", "demo", "action"]
+Purpose = Literal["upload", "unwatched", "upload-token", "receipt", "demo", "action", "object", "delivery"]
 
 
 def derive_key(secret: bytes, purpose: Purpose) -> bytes:

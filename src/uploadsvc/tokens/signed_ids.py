@@ -112,7 +112,7 @@ class SignedIds:
     def sign(self, claims: UploadClaims) -> str:
         """Return an id: only ``A-Z a-z 0-9 - _``, so a URL can hold it unencoded."""
         payload = to_json(_values(claims))
-        return _encode(_tag(self._keys[0], payload) + payload)
+        return encode_signed(_tag(self._keys[0], payload) + payload)
 
     def verify(self, upload_id: str) -> UploadClaims:
         """Return the claims of an id, expired or not.
@@ -120,7 +120,7 @@ class SignedIds:
         Raises:
             NotFound: It was not signed with any of our keys.
         """
-        signed = _decode(upload_id)
+        signed = decode_signed(upload_id)
         tag, payload = signed[:_TAG_BYTES], signed[_TAG_BYTES:]
         if not any(hmac.compare_digest(tag, _tag(key, payload)) for key in self._keys):
             detail = "There is no such upload."
@@ -161,17 +161,19 @@ def _values(claims: UploadClaims) -> list[object]:
     ]
 
 
-def _encode(signed: bytes) -> str:
+def encode_signed(signed: bytes) -> str:
+    """Return base64url without padding (RFC 4648 section 5)."""
     return base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
 
 
-def _decode(text: str) -> bytes:
+def decode_signed(text: str) -> bytes:
+    """Reverse `encode_signed`; return nothing for text that it never returns."""
     try:
         signed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         return b""
     # Base64 has spare bits at its end, so an id has several spellings; accept only ours.
-    return signed if _encode(signed) == text else b""
+    return signed if encode_signed(signed) == text else b""
 
 
 def _tag(key: bytes, payload: bytes) -> bytes:

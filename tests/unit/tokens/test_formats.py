@@ -25,6 +25,8 @@ KEYS: Final[dict[Purpose, str]] = {
     "receipt": "699b33d3ed5cd9c71cf79bf89fab0dc7fd217c9f3b9d6f2ee7e28077675a53f2",
     "demo": "00fae7480ca69dfe4f923623b248be9fed0a593242a9f8d5a424da05cb83bf2d",
     "action": "8be8927bf2731656dfd8b3f3a5998da2918fe07f926f30172d7034ba94ca96e1",
+    "object": "e2fc00a7078949eb54876a643b61484e268130ba18d37246e10ca134131c9fa9",
+    "delivery": "8d5818f586287e224bbd3abe3231dc694df5bba42a706a72efeb4c963bebdb00",
 }
 LIMITED_UPLOAD_TOKEN: Final = (
     "eyJhbGciOiJIUzI1NiIsInR5cCI6InVwbG9hZHN2Yy11cGxvYWQrand0In0.eyJhdWQiOiJ1cGxvYWRzdmMtdXBsb2FkIiwic3ViIjoi"

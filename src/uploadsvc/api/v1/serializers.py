@@ -13,7 +13,8 @@ from uploadsvc.s3.multipart import UnfinishedUpload
 from uploadsvc.services.create_upload import Grant
 from uploadsvc.services.multipart import SignedPart
 from uploadsvc.services.objects import Page
-from uploadsvc.services.uploads import Completion, UploadStatus
+from uploadsvc.services.uploads import UploadStatus
+from uploadsvc.services.verification import Completion
 
 _AT_ONCE: Final = 1000
 

@@ -1,0 +1,1 @@
+"""Events about uploads: what S3 tells, verified and delivered."""

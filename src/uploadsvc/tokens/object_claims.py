@@ -1,0 +1,91 @@
+"""Signed claims in an object's metadata, so that the object alone tells its upload.
+
+Anyone who may read the object can read them. They give no access: they are no upload id, and hold for one key
+of one bucket.
+"""
+
+import hmac
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, cast
+
+from uploadsvc.domain.checksums import Algorithm, Checksum
+from uploadsvc.tokens.derived_keys import derive_key
+from uploadsvc.tokens.signed_ids import UploadClaims, decode_signed, encode_signed
+
+if TYPE_CHECKING:
+    from uploadsvc.domain.policy import Method
+
+_TAG_BYTES: Final = 16
+
+
+class ObjectClaims:
+    """Signs and verifies the claims that an object carries.
+
+    Args:
+        secrets: The secret keys: the first signs, all verify.
+    """
+
+    def __init__(self, secrets: Sequence[bytes]) -> None:
+        self._keys = [derive_key(secret, "object") for secret in secrets]
+
+    def sign(self, claims: UploadClaims) -> str:
+        """Return the claims as text for a metadata value: only ``A-Z a-z 0-9 - _``."""
+        payload = "\n".join(_values(claims)).encode()
+        return encode_signed(_tag(self._keys[0], claims.bucket, claims.key, payload) + payload)
+
+    def verify(self, text: str, *, bucket: str, key: str) -> UploadClaims | None:
+        """Return the claims of an object, or ``None`` if they were not signed for it.
+
+        What only the upload's id holds is empty: ``part_checksum``, ``upload_id``, ``part_size`` and
+        ``expires_at``.
+        """
+        signed = decode_signed(text)
+        tag, payload = signed[:_TAG_BYTES], signed[_TAG_BYTES:]
+        if not any(hmac.compare_digest(tag, _tag(one, bucket, key, payload)) for one in self._keys):
+            return None
+        uuid, policy, method, least, most, media_type, algorithm, digest, flags, end, encoding = (
+            payload.decode().split("\n")
+        )
+        return UploadClaims(
+            upload_uuid=uuid,
+            policy=policy,
+            bucket=bucket,
+            key=key,
+            method=cast("Method", method),
+            min_size=int(least),
+            max_size=int(most),
+            content_type=media_type,
+            checksum=Checksum(cast("Algorithm", algorithm), digest) if algorithm else None,
+            part_checksum=None,
+            upload_id="",
+            part_size=0,
+            no_overwrite="n" in flags,
+            tags_object="t" in flags,
+            url_expires_at=int(end),
+            expires_at=0,
+            content_encoding=encoding,
+        )
+
+
+def _values(claims: UploadClaims) -> tuple[str, ...]:
+    """Return the fields in order; none holds a line break. Others need another version in `derive_key`."""
+    checksum = claims.checksum
+    return (
+        claims.upload_uuid,
+        claims.policy,
+        claims.method,
+        str(claims.min_size),
+        str(claims.max_size),
+        claims.content_type,
+        checksum.algorithm if checksum else "",
+        checksum.value if checksum else "",
+        "n" * claims.no_overwrite + "t" * claims.tags_object,
+        str(claims.url_expires_at),
+        claims.content_encoding,
+    )
+
+
+def _tag(key: bytes, bucket: str, object_key: str, payload: bytes) -> bytes:
+    # Unambiguous: a bucket's name and the fields hold no line break, and the fields' number is fixed.
+    signed = b"\n".join((bucket.encode(), payload, object_key.encode()))
+    return hmac.digest(key, signed, "sha256")[:_TAG_BYTES]
