@@ -244,6 +244,95 @@ B2_UPLOAD: Message = {
 }
 """https://www.backblaze.com/docs/cloud-storage-event-notifications-reference-guide"""
 
+_SEAWEEDFS_ATTRIBUTES: Message = {
+    "file_size": 5,
+    "mtime": 1795861230,
+    "file_mode": 432,
+    "crtime": 1795861230,
+    "mime": "text/plain",
+    "md5": "XUFAKrxLKna5cZ2REBfFkg==",
+    "inode": 5918575092324702446,
+    "ctime": 1795861230,
+    "mtime_ns": 405000000,
+}
+
+SEAWEEDFS_PUT: Message = {
+    "event_type": "create",
+    "key": "/buckets/media/uploads/ann/a+b é%2B.txt",
+    "message": {
+        "new_entry": {
+            "name": "a+b é%2B.txt",
+            "chunks": [
+                {
+                    "size": 5,
+                    "modified_ts_ns": 1795861230404995331,
+                    "e_tag": "XUFAKrxLKna5cZ2REBfFkg==",
+                    "fid": {"volume_id": 1, "file_key": 3, "cookie": 1247472798},
+                }
+            ],
+            "attributes": _SEAWEEDFS_ATTRIBUTES,
+            "extended": {
+                "Cache-Control": "bm8tY2FjaGU=",
+                "Seaweed-X-Amz-ETag": "NWQ0MTQwMmFiYzRiMmE3NmI5NzE5ZDkxMTAxN2M1OTI=",
+                "Seaweed-X-Amz-Owner": "YWRtaW4=",
+                "X-Amz-Meta-Title": "aGVsbG8=",
+            },
+        },
+        "delete_chunks": True,
+        "new_parent_path": "/buckets/media/uploads/ann",
+        "signatures": [785056038],
+    },
+}
+"""Recorded from version 4.48, as are the two below; all are shortened:
+https://github.com/seaweedfs/seaweedfs/wiki/Filer-Notification-Webhook"""
+
+SEAWEEDFS_VERSION: Message = {
+    "event_type": "create",
+    "key": "/buckets/media/uploads/ann/v.txt.versions/v_6713be898b1d3d5840bdf74f3ed94ebe",
+    "message": {
+        "new_entry": {
+            "name": "v_6713be898b1d3d5840bdf74f3ed94ebe",
+            "attributes": _SEAWEEDFS_ATTRIBUTES,
+            "extended": {
+                "Seaweed-X-Amz-ETag": "NWQ0MTQwMmFiYzRiMmE3NmI5NzE5ZDkxMTAxN2M1OTI=",
+                "Seaweed-X-Amz-Version-Id": "NjcxM2JlODk4YjFkM2Q1ODQwYmRmNzRmM2VkOTRlYmU=",
+            },
+        },
+        "delete_chunks": True,
+        "new_parent_path": "/buckets/media/uploads/ann/v.txt.versions",
+        "signatures": [785056038],
+    },
+}
+
+SEAWEEDFS_MARKER: Message = {
+    "event_type": "create",
+    "key": "/buckets/media/uploads/ann/v.txt.versions/v_6713be892fd9013672c1b69a7d29eeac",
+    "message": {
+        "new_entry": {
+            "name": "v_6713be892fd9013672c1b69a7d29eeac",
+            "attributes": {"mtime": 1795861230, "file_mode": 432, "inode": 5918575092324702446},
+            "extended": {
+                "Seaweed-X-Amz-Delete-Marker": "dHJ1ZQ==",
+                "Seaweed-X-Amz-Version-Id": "NjcxM2JlODkyZmQ5MDEzNjcyYzFiNjlhN2QyOWVlYWM=",
+            },
+        },
+        "delete_chunks": True,
+        "new_parent_path": "/buckets/media/uploads/ann/v.txt.versions",
+        "signatures": [785056038],
+    },
+}
+
+
+def seaweedfs_update(old: Message, new: Message) -> Message:
+    """Return SeaweedFS's message about a file that was replaced: what a create message says, twice."""
+    whole = changed(new, "event_type", to="update")
+    return changed(whole, "message", "old_entry", to=old["message"]["new_entry"])
+
+
+def seaweedfs_delete(old: Message) -> Message:
+    """Return SeaweedFS's message about the deletion of what a create message created."""
+    return {**old, "event_type": "delete", "message": {"old_entry": old["message"]["new_entry"]}}
+
 
 def sns(message: Message) -> Message:
     """https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html."""
@@ -259,20 +348,6 @@ def sns(message: Message) -> Message:
         "SigningCertURL": "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-example.pem",
         "UnsubscribeURL": "https://sns.eu-central-1.amazonaws.com/?Action=Unsubscribe",
     }
-
-
-ALL: dict[str, Message] = {
-    "s3": S3_PUT,
-    "s3 in sns": sns(S3_PUT),
-    "eventbridge": EVENTBRIDGE_CREATED,
-    "eventbridge in sns": sns(EVENTBRIDGE_CREATED),
-    "guardduty": GUARDDUTY_SCAN,
-    "ceph": CEPH_PUT,
-    "minio": MINIO_PUT,
-    "rustfs": RUSTFS_PUT,
-    "r2": R2_PUT,
-    "b2": B2_UPLOAD,
-}
 
 
 def changed(message: Message, *path: str | int, to: object) -> Message:
@@ -295,3 +370,19 @@ def places(message: Any, *path: str | int) -> Iterator[tuple[str | int, ...]]:  
     elif isinstance(message, list):
         for index, value in enumerate(message):
             yield from places(value, *path, index)
+
+
+ALL: dict[str, Message] = {
+    "s3": S3_PUT,
+    "s3 in sns": sns(S3_PUT),
+    "eventbridge": EVENTBRIDGE_CREATED,
+    "eventbridge in sns": sns(EVENTBRIDGE_CREATED),
+    "guardduty": GUARDDUTY_SCAN,
+    "ceph": CEPH_PUT,
+    "minio": MINIO_PUT,
+    "rustfs": RUSTFS_PUT,
+    "r2": R2_PUT,
+    "b2": B2_UPLOAD,
+    "seaweedfs": SEAWEEDFS_PUT,
+    "seaweedfs, replaced": seaweedfs_update(SEAWEEDFS_VERSION, SEAWEEDFS_PUT),
+}

@@ -86,6 +86,17 @@ class Fields:
             self.wrong(name, "an integer")
         return found
 
+    def flag(self, name: str) -> bool:
+        """Return a flag; false if it is missing.
+
+        Raises:
+            WrongJSONError: The field is something else.
+        """
+        found = self.values.get(name)
+        if not isinstance(found, bool | None):
+            self.wrong(name, "true or false")
+        return found is True
+
     def child(self, name: str) -> "Fields":
         """Return the fields of an object.
 

@@ -12,6 +12,7 @@ from typing import Final, Literal
 from urllib.parse import unquote_to_bytes
 
 from uploadsvc.domain.json_fields import Fields, WrongJSONError, read_object
+from uploadsvc.domain.seaweedfs_events import read_change
 
 Kind = Literal["created", "deleted", "tagged", "scanned"]
 """What happened to an object. Hiding it with a delete marker counts as deleting it."""
@@ -104,7 +105,7 @@ def parse_notifications(body: bytes | str) -> list[Notification]:
     """Return the notifications in a message of a queue, or in the body of a store's webhook.
 
     Understood are the records of S3, Ceph, MinIO and RustFS, EventBridge's events of S3 and GuardDuty, all of
-    these in a message of SNS, and the events of R2 and B2.
+    these in a message of SNS, and the events of SeaweedFS, R2 and B2.
 
     The list is empty for test messages, and for events that change no object, such as replication.
 
@@ -130,8 +131,10 @@ def _notifications(message: Fields) -> Iterator[Notification]:
         yield from _r2(message)
     elif "events" in message:
         yield from _b2(message)
+    elif "event_type" in message and "message" in message:
+        yield from _seaweedfs(message)
     elif message.optional_text("Event") != "s3:TestEvent":
-        reason = "must be a notification of S3, SNS, EventBridge, Ceph, MinIO, RustFS, R2 or B2"
+        reason = "must be a notification of S3, SNS, EventBridge, Ceph, MinIO, RustFS, SeaweedFS, R2 or B2"
         raise WrongJSONError(reason)
 
 
@@ -243,6 +246,20 @@ def _b2(message: Fields) -> Iterator[Notification]:
             version_id=_version_id(event, "objectVersionId"),
             size=_size(event, "objectSize"),
             time=time,
+        )
+
+
+def _seaweedfs(message: Fields) -> Iterator[Notification]:
+    change = read_change(message)
+    if change is not None:
+        yield Notification(
+            kind=change.kind,
+            bucket=change.bucket,
+            key=change.key,
+            version_id=change.version_id,
+            etag=change.etag,
+            size=change.size,
+            time=change.time,
         )
 
 

@@ -50,6 +50,14 @@ OF_EVENTBRIDGE = Notification(
     sequencer="617f08299329d189",
     time=TIME,
 )
+OF_SEAWEEDFS = Notification(
+    kind="created",
+    bucket="media",
+    key="uploads/ann/a+b é%2B.txt",
+    etag="5d41402abc4b2a76b9719d911017c592",
+    size=5,
+    time=MILLISECONDS,
+)
 EXPECTED = {
     "s3": OF_S3,
     "s3 in sns": OF_S3,
@@ -107,6 +115,8 @@ EXPECTED = {
         size=1024,
         time=MILLISECONDS,
     ),
+    "seaweedfs": OF_SEAWEEDFS,
+    "seaweedfs, replaced": OF_SEAWEEDFS,
 }
 
 RECORD = ("Records", 0)
