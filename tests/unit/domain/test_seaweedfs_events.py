@@ -46,7 +46,7 @@ def encoded(text: str) -> str:
         "/etc/iam/identity.json",
         "/topics/.system/log/2026-11-28/10-20.1",
         "/other/media/a.txt",
-        "buckets/media/a.txt",
+        "backup/buckets/media/a.txt",
     ],
 )
 def test_other_files_are_ignored(path: str) -> None:
@@ -114,6 +114,13 @@ def test_an_empty_object_has_no_chunks_and_no_size() -> None:
 def test_versions_are_files_of_their_own(message: Message, kind: str, version_id: str) -> None:
     (found,) = parse(message)
     assert (found.kind, found.key, found.version_id) == (kind, "uploads/ann/v.txt", version_id)
+
+
+def test_a_delete_marker_without_versioning_has_no_version() -> None:
+    """Versioning that is suspended makes one version, ``null``."""
+    renamed = changed(SEAWEEDFS_MARKER, *ENTRY, "extended", "Seaweed-X-Amz-Version-Id", to=encoded("null"))
+    (found,) = parse(changed(renamed, "key", to="/buckets/media/uploads/ann/v.txt.versions/v_null"))
+    assert (found.kind, found.key, found.version_id) == ("deleted", "uploads/ann/v.txt", None)
 
 
 def test_a_delete_marker_that_goes_deletes_nothing() -> None:
