@@ -17,51 +17,47 @@ from uploadsvc.domain.seaweedfs_events import read_change
 Kind = Literal["created", "deleted", "tagged", "scanned"]
 """What happened to an object. Hiding it with a delete marker counts as deleting it."""
 
-_CREATED: Final = "created"
-_DELETED: Final = "deleted"
-_TAGGED: Final = "tagged"
-
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html
 _FAMILIES: Final[tuple[tuple[str, Kind], ...]] = (
-    ("ObjectCreated:", _CREATED),
-    ("ObjectRemoved:", _DELETED),
-    ("LifecycleExpiration:", _DELETED),
-    ("ObjectTagging:", _TAGGED),
+    ("ObjectCreated:", "created"),
+    ("ObjectRemoved:", "deleted"),
+    ("LifecycleExpiration:", "deleted"),
+    ("ObjectTagging:", "tagged"),
     # https://docs.ceph.com/en/latest/radosgw/s3-notification-compatibility/
-    ("ObjectLifecycle:Expiration:", _DELETED),
+    ("ObjectLifecycle:Expiration:", "deleted"),
     # https://min.io/docs/minio/linux/administration/monitoring/bucket-notifications.html
-    ("LifecycleDelMarkerExpiration:", _DELETED),
+    ("LifecycleDelMarkerExpiration:", "deleted"),
 )
 # MinIO, RustFS and Ceph have names in these families for what neither creates nor deletes an object.
 _EXCEPTIONS: Final[dict[str, Kind | None]] = {
-    "ObjectCreated:PutTagging": _TAGGED,
-    "ObjectCreated:DeleteTagging": _TAGGED,
+    "ObjectCreated:PutTagging": "tagged",
+    "ObjectCreated:DeleteTagging": "tagged",
     "ObjectCreated:PutRetention": None,
     "ObjectCreated:PutLegalHold": None,
     "ObjectCreated:CreateMultipartUpload": None,
     "ObjectRemoved:AbortMultipartUpload": None,
     "ObjectRemoved:NoOP": None,
     "ObjectLifecycle:Expiration:AbortMultipartUpload": None,
-    "ObjectLifecycle:Expiration:AbortMPU": None,
+    "ObjectLifecycle:Expiration:DeleteMarker": None,
 }
 _EVENTBRIDGE: Final[dict[tuple[str, str], Kind]] = {
-    ("aws.s3", "Object Created"): _CREATED,
-    ("aws.s3", "Object Deleted"): _DELETED,
-    ("aws.s3", "Object Tags Added"): _TAGGED,
-    ("aws.s3", "Object Tags Deleted"): _TAGGED,
+    ("aws.s3", "Object Created"): "created",
+    ("aws.s3", "Object Deleted"): "deleted",
+    ("aws.s3", "Object Tags Added"): "tagged",
+    ("aws.s3", "Object Tags Deleted"): "tagged",
 }
 _SCAN: Final = ("aws.guardduty", "GuardDuty Malware Protection Object Scan Result")
 _R2: Final[dict[str, Kind]] = {
-    "PutObject": _CREATED,
-    "CopyObject": _CREATED,
-    "CompleteMultipartUpload": _CREATED,
-    "DeleteObject": _DELETED,
-    "LifecycleDeletion": _DELETED,
+    "PutObject": "created",
+    "CopyObject": "created",
+    "CompleteMultipartUpload": "created",
+    "DeleteObject": "deleted",
+    "LifecycleDeletion": "deleted",
 }
 _B2: Final[tuple[tuple[str, Kind], ...]] = (
-    ("b2:ObjectCreated:", _CREATED),
-    ("b2:ObjectDeleted:", _DELETED),
-    ("b2:HideMarkerCreated:", _DELETED),
+    ("b2:ObjectCreated:", "created"),
+    ("b2:ObjectDeleted:", "deleted"),
+    ("b2:HideMarkerCreated:", "deleted"),
 )
 
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")

@@ -170,6 +170,7 @@ def test_a_message_can_hold_several() -> None:
         # Ceph
         ("ObjectLifecycle:Expiration:Current", "deleted"),
         ("ObjectLifecycle:Expiration:NonCurrent", "deleted"),
+        ("ObjectLifecycle:Expiration:DeleteMarker", None),
         ("ObjectLifecycle:Expiration:AbortMultipartUpload", None),
         ("ObjectLifecycle:Transition:Current", None),
         ("ObjectSynced:Create", None),
@@ -291,7 +292,18 @@ def test_a_missing_value_is_none(field: str, sent: object, attribute: str, expec
     assert getattr(parse(changed(S3_PUT, *OBJECT, field, to=sent))[0], attribute) == expected
 
 
-@pytest.mark.parametrize("time", ["2026-11-28T12:20:30+02:00", "2026-11-28T10:20:30Z"])
+@pytest.mark.parametrize(
+    "time",
+    [
+        "2026-11-28T10:20:30Z",
+        "2026-11-28T10:20:30.000Z",
+        "2026-11-28T12:20:30+02:00",
+        # Ceph, from oldest to newest
+        "2026-11-28 10:20:30.000000Z",
+        "2026-11-28T10:20:30.000000Z",
+        "2026-11-28T10:20:30.000000+0000",
+    ],
+)
 def test_times_are_utc(time: str) -> None:
     found = parse(changed(S3_PUT, *RECORD, "eventTime", to=time))[0].time
     assert found == TIME
