@@ -13,6 +13,7 @@ from uploadsvc.bootstrap.storage import (
     build_presigner,
     build_storage,
 )
+from uploadsvc.events.resolver import EventResolver
 from uploadsvc.s3.multipart import MultipartStorage
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
@@ -86,6 +87,7 @@ class Services:
         storage: The bucket.
         presigner: Signs for the bucket's public address.
         readiness: Tells whether the service is ready.
+        resolver: Makes events of what S3 notifies.
     """
 
     clock: Clock
@@ -104,6 +106,7 @@ class Services:
     storage: Storage
     presigner: Presigner
     readiness: Readiness
+    resolver: EventResolver
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -204,4 +207,11 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
         storage=storage,
         presigner=presigner,
         readiness=Readiness(storage=storage, clock=clock),
+        resolver=EventResolver(
+            storage=storage,
+            namespace=namespace,
+            object_claims=object_claims,
+            verifier=verifier,
+            clock=clock,
+        ),
     )

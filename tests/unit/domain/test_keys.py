@@ -84,7 +84,7 @@ def test_encoding_a_user_can_be_undone(user: str) -> None:
     head, *rest = segment.split("=")
     raw = head.encode() + b"".join(bytes.fromhex(part[:2]) + part[2:].encode() for part in rest)
     assert raw.decode() == user
-    assert NAMESPACE.user_of(f"{NAMESPACE.user_prefix(user)}photo.jpg") == user
+    assert SPACE.user_of(f"{SPACE.user_prefix(user)}photo.jpg") == user
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_encoding_a_user_can_be_undone(user: str) -> None:
     ],
 )
 def test_a_key_outside_all_users_prefixes_has_no_user(key: str) -> None:
-    assert NAMESPACE.user_of(key) is None
+    assert SPACE.user_of(key) is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,72 @@
+"""Receivers of events, whatever carries the events to them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from uploadsvc.domain.events import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Result of sending an event once.
+
+    Attributes:
+        state: ``delivered``; ``failed``, to be sent again later; ``busy``, if nothing was sent because too
+            many deliveries to it are under way; ``gone``, if it wants no events any more.
+        reason: Why it is not ``delivered``, in a few words for the log.
+        retry_after: Seconds that the receiver asks to wait.
+    """
+
+    state: Literal["delivered", "failed", "busy", "gone"]
+    reason: str = ""
+    retry_after: float | None = None
+
+
+class Receiver(Protocol):
+    """A receiver of events.
+
+    Attributes:
+        id: Identifies it across restarts and in the log; it contains no secret.
+        types: Types of events that it wants (`domain.events.matches`).
+        policies: Policies whose events it wants, or ``*``.
+    """
+
+    id: str
+    types: Sequence[str]
+    policies: Sequence[str]
+
+    async def send(self, event_id: str, body: bytes) -> Outcome:
+        """Send an event once. Never raises because of the receiver.
+
+        Args:
+            event_id: ``webhook-id`` (`Event.id`).
+            body: The JSON (`Event.body`).
+        """
+        ...
+
+
+class Receivers:
+    """All receivers of the service.
+
+    Args:
+        receivers: The receivers, each with an id of its own.
+    """
+
+    def __init__(self, receivers: Iterable[Receiver]) -> None:
+        self._by_id = {receiver.id: receiver for receiver in receivers}
+
+    def wanting(self, event: Event) -> list[Receiver]:
+        """Return the receivers that want an event."""
+        return [
+            receiver
+            for receiver in self._by_id.values()
+            if event.is_for(types=receiver.types, policies=receiver.policies)
+        ]
+
+    def get(self, receiver_id: str) -> Receiver | None:
+        """Return a receiver, or ``None`` if the settings no longer have it."""
+        return self._by_id.get(receiver_id)
+
+    def __len__(self) -> int:
+        return len(self._by_id)

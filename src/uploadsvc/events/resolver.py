@@ -1,0 +1,172 @@
+"""From a notification of S3 to the event that receivers get."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from uploadsvc.domain.errors import VerificationFailed
+from uploadsvc.domain.events import Event, EventType, event_id
+from uploadsvc.domain.keys import Namespace
+from uploadsvc.domain.notifications import Notification
+from uploadsvc.domain.objects import StoredObject
+from uploadsvc.s3.storage import Storage
+from uploadsvc.services.verification import Completion, Verifier, receipt_id
+from uploadsvc.tokens.object_claims import ObjectClaims
+from uploadsvc.tokens.signed_ids import UploadClaims
+
+
+class EventResolver:
+    """Asks S3 about what it notified, and makes the event.
+
+    A notification is a hint: anyone who can write to the queue can forge one. What the event says comes from
+    S3 itself, and from claims that only the service can sign.
+
+    Args:
+        storage: The bucket.
+        namespace: The key prefix.
+        object_claims: Verifies the claims that objects carry.
+        verifier: Verifies stored objects.
+        clock: Returns the current time, aware.
+    """
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        namespace: Namespace,
+        object_claims: ObjectClaims,
+        verifier: Verifier,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._storage = storage
+        self._namespace = namespace
+        self._object_claims = object_claims
+        self._verifier = verifier
+        self._clock = clock
+
+    async def resolve(self, notification: Notification) -> Event | None:
+        """Return the event, or ``None`` if there is none.
+
+        There is none for another bucket, for a key below no user's prefix, and for an object that has been
+        replaced or deleted since, of which S3 sends another notification.
+
+        Raises:
+            UploadsvcError: S3 denies the call, fails or does not answer.
+        """
+        user = self._namespace.user_of(notification.key)
+        if notification.bucket != self._storage.bucket or user is None:
+            return None
+        if notification.kind == "deleted":
+            return await self._deleted(notification, user)
+        stored = await self._storage.head(notification.key, version_id=notification.version_id)
+        if stored is None or (notification.etag and stored.etag != notification.etag):
+            return None
+        if notification.kind == "created":
+            return self.stored(stored, user=user, timestamp=notification.time)
+        return None
+
+    def stored(self, stored: StoredObject, *, user: str, timestamp: datetime | None = None) -> Event:
+        """Return the event about an object that has been stored.
+
+        Args:
+            stored: The object.
+            user: The user whose prefix contains its key.
+            timestamp: Time of the notification; ``None`` for the time of storage.
+        """
+        claims = self._claims(stored)
+        moment = timestamp or stored.last_modified
+        if claims is None:
+            # Nothing was promised: a bare URL, temporary credentials, or a program of the operator's.
+            facts = stored.key, stored.etag, stored.version_id or "", stored.last_modified.isoformat()
+            data = _data(stored, user=user)
+            return _event("upload.completed", moment, None, data, *facts)
+        try:
+            done = self._verifier.complete(claims, stored, user=user, now=self._now())
+        except VerificationFailed as error:
+            data = _data(stored, user=user, claims=claims, reason=error)
+            return _event("upload.rejected", moment, claims, data, receipt_id(claims, stored))
+        return self.completed(claims, done, user=user, timestamp=moment)
+
+    def completed(
+        self, claims: UploadClaims, done: Completion, *, user: str, timestamp: datetime | None = None
+    ) -> Event:
+        """Return the event about a verified upload."""
+        data = _data(done.stored, user=user, claims=claims, done=done)
+        moment = timestamp or done.stored.last_modified
+        return _event("upload.completed", moment, claims, data, done.receipt_id)
+
+    async def _deleted(self, notification: Notification, user: str) -> Event | None:
+        if notification.version_id is None and await self._storage.head(notification.key) is not None:
+            # Stored anew since.
+            return None
+        data = {
+            "upload_id": None,
+            "user": user,
+            "policy": None,
+            "verified": False,
+            "object": {
+                "key": notification.key,
+                "bucket": notification.bucket,
+                "version_id": notification.version_id,
+            },
+            "receipt": None,
+        }
+        moment = notification.time or self._now()
+        facts = notification.key, notification.version_id or "", notification.sequencer or moment.isoformat()
+        return _event("object.deleted", moment, None, data, *facts)
+
+    def _claims(self, stored: StoredObject) -> UploadClaims | None:
+        if stored.claims is None:
+            return None
+        return self._object_claims.verify(stored.claims, bucket=stored.bucket, key=stored.key)
+
+    def _now(self) -> datetime:
+        return self._clock().replace(microsecond=0)
+
+
+def _event(
+    event_type: EventType,
+    timestamp: datetime,
+    claims: UploadClaims | None,
+    data: dict[str, Any],
+    *facts: str,
+) -> Event:
+    return Event(
+        id=event_id(event_type, *facts),
+        type=event_type,
+        timestamp=timestamp,
+        policy=claims.policy if claims else None,
+        data=data,
+    )
+
+
+def _data(
+    stored: StoredObject,
+    *,
+    user: str,
+    claims: UploadClaims | None = None,
+    done: Completion | None = None,
+    reason: VerificationFailed | None = None,
+) -> dict[str, Any]:
+    checksum = done.checksum if done else next(iter(stored.checksums), None)
+    data: dict[str, Any] = {
+        "upload_id": claims.upload_uuid if claims else None,
+        "user": user,
+        "policy": claims.policy if claims else None,
+        "verified": done is not None,
+        "object": {
+            "key": stored.key,
+            "bucket": stored.bucket,
+            "size": stored.size,
+            "content_type": stored.content_type,
+            "etag": stored.etag,
+            "version_id": stored.version_id,
+            "checksum": {"algorithm": checksum.algorithm, "value": checksum.value} if checksum else None,
+            "last_modified": stored.last_modified.isoformat().replace("+00:00", "Z"),
+            "metadata": dict(stored.metadata),
+        },
+        "receipt": done.receipt if done else None,
+    }
+    if reason is not None:
+        data["reason"] = {"code": reason.code, "detail": reason.detail, "field": reason.field}
+    return data
