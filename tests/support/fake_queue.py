@@ -79,7 +79,15 @@ class FakeQueue:
                 self.dead.append(self.held.pop(handle).body)
                 continue
             one.under_way = True
-            found.append(Message(id=handle, handle=handle, body=one.body, receive_count=one.received))
+            found.append(
+                Message(
+                    id=handle,
+                    handle=handle,
+                    body=one.body,
+                    receive_count=one.received,
+                    sent_at=self._clock(),
+                )
+            )
         return found
 
     async def delete(self, message: Message) -> None:

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
@@ -42,7 +43,6 @@ _MISSING_CODES: Final = frozenset(
         "AWS.SimpleQueueService.NonExistentQueue",
         "QueueDoesNotExist",
         "InvalidAddress",
-        "InvalidParameterValue",
     }
 )
 
@@ -64,12 +64,14 @@ class Message:
         handle: Handle of this receipt.
         body: Text.
         receive_count: Number of receipts, with this one.
+        sent_at: Time at which it was sent, in UTC.
     """
 
     id: str
     handle: str
     body: str
     receive_count: int
+    sent_at: datetime
 
 
 class Queue(Protocol):
@@ -137,29 +139,21 @@ class SqsQueue:
         policy = (await self._attributes(["RedrivePolicy"])).get("RedrivePolicy")
         self.max_receive_count = int(json.loads(policy)["maxReceiveCount"]) if policy else None
 
-    async def receive(self) -> Sequence[Message]:
-        """Wait 20 seconds for messages, at most `AT_ONCE`.
+    async def receive(self, *, seconds: int = _POLL_SECONDS) -> Sequence[Message]:
+        """Wait some seconds for messages, and return at most `AT_ONCE`.
 
         Raises:
             QueueError: The queue fails or does not answer.
         """
-        async with queue_errors(_POLL_SECONDS + _CALL_SECONDS):
+        async with queue_errors(seconds + _CALL_SECONDS):
             answer = await self._client.receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=AT_ONCE,
-                WaitTimeSeconds=_POLL_SECONDS,
+                WaitTimeSeconds=seconds,
                 VisibilityTimeout=VISIBILITY_SECONDS,
-                MessageSystemAttributeNames=["ApproximateReceiveCount"],
+                MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
             )
-            return [
-                Message(
-                    id=found["MessageId"],
-                    handle=found["ReceiptHandle"],
-                    body=found["Body"],
-                    receive_count=int(found["Attributes"]["ApproximateReceiveCount"]),
-                )
-                for found in answer.get("Messages", [])
-            ]
+            return [_message(found) for found in answer.get("Messages", [])]
 
     async def delete(self, message: Message) -> None:
         """Delete a message, together with others.
@@ -200,8 +194,8 @@ class SqsQueue:
         async with queue_errors():
             await self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=seconds)
 
-    async def dead_letter_arn(self) -> str:
-        """Return the ARN of the dead-letter queue.
+    async def dead_letters(self) -> "SqsQueue":
+        """Return the dead-letter queue, not open.
 
         Raises:
             QueueRefusedError: There is none.
@@ -211,12 +205,26 @@ class SqsQueue:
         if not policy:
             error = "the queue has no dead-letter queue"
             raise QueueRefusedError(error)
-        return str(json.loads(policy)["deadLetterTargetArn"])
+        *_, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
+        async with queue_errors():
+            answer = await self._client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
+            return SqsQueue(answer["QueueUrl"], self._open)
 
     async def _attributes(self, names: Sequence[str]) -> dict[str, str]:
         async with queue_errors():
             answer = await self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=list(names))
             return dict(answer.get("Attributes", {}))
+
+
+def _message(found: dict[str, Any]) -> Message:
+    attributes = found["Attributes"]
+    return Message(
+        id=found["MessageId"],
+        handle=found["ReceiptHandle"],
+        body=found["Body"],
+        receive_count=int(attributes["ApproximateReceiveCount"]),
+        sent_at=datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC),
+    )
 
 
 @asynccontextmanager
