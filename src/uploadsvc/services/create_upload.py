@@ -19,7 +19,7 @@ from uploadsvc.services.policies import PolicyRegistry
 from uploadsvc.services.turns import Turns, gather_few
 from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims
 
-_SLICE: Final = 16
+_SLICE: Final = 8
 """Uploads to sign before other requests get their turn. Each takes about 50 microseconds."""
 
 _NOT_BEGUN: Final = RuntimeError("an upload of a batch did not begin")
