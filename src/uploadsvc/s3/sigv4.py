@@ -111,9 +111,10 @@ class UrlSigner:
             f"&X-Amz-Date={amz_date}&X-Amz-Expires={expires_in}&X-Amz-SignedHeaders="
         )
         self._amz_date, self._scope = amz_date, scope
-        self._key = signing_key(
+        key = signing_key(
             secret_access_key=credentials.secret_access_key, date=amz_date[:8], region=region, service=service
         )
+        self._mac = hmac.new(key, digestmod="sha256")
 
     def presign(
         self,
@@ -149,7 +150,7 @@ class UrlSigner:
             payload_hash=payload_hash,
         )
         to_sign = string_to_sign(amz_date=self._amz_date, scope=self._scope, canonical_request=request)
-        proof = signature(signing_key=self._key, string_to_sign=to_sign)
+        proof = signature(self._mac, to_sign)
         return f"{self._origin}{path}?{url_query}&X-Amz-Signature={proof}"
 
 
@@ -211,9 +212,10 @@ class FormSigner:
         expiration = f"{end[:4]}-{end[4:6]}-{end[6:11]}:{end[11:13]}:{end[13:]}"
         self._head = f'{{"expiration": "{expiration}", "conditions": ['
         self._tail = [_condition_json({name: value}) for name, value in self._fields.items()]
-        self._key = signing_key(
+        key = signing_key(
             secret_access_key=credentials.secret_access_key, date=date[:8], region=region, service="s3"
         )
+        self._mac = hmac.new(key, digestmod="sha256")
 
     def sign(self, conditions: Sequence[Condition]) -> dict[str, str]:
         """Return the signature fields of a form.
@@ -223,7 +225,7 @@ class FormSigner:
         """
         listed = ", ".join([*map(_condition_json, conditions), *self._tail])
         policy = b64encode(f"{self._head}{listed}]}}".encode()).decode()
-        proof = signature(signing_key=self._key, string_to_sign=policy)
+        proof = signature(self._mac, policy)
         return {**self._fields, "policy": policy, "x-amz-signature": proof}
 
 
@@ -296,9 +298,16 @@ def signing_key(*, secret_access_key: str, date: str, region: str, service: str)
     return key
 
 
-def signature(*, signing_key: bytes, string_to_sign: str) -> str:
-    """Return the signature in lower-case hexadecimal."""
-    return hmac.digest(signing_key, string_to_sign.encode(), "sha256").hex()
+def signature(mac: hmac.HMAC, string_to_sign: str) -> str:
+    """Return the signature in lower-case hexadecimal.
+
+    Args:
+        mac: HMAC-SHA256 of nothing yet, by the signing key. Copying it takes half the time of making it.
+        string_to_sign: The string to sign.
+    """
+    mac = mac.copy()
+    mac.update(string_to_sign.encode())
+    return mac.hexdigest()
 
 
 def _amz_date(moment: datetime) -> str:
