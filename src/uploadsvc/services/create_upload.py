@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from uploadsvc.domain import errors
@@ -201,7 +202,7 @@ class UploadCreator:
             fields=fields,
             parts=parts,
             expires_at=batch.expires_at,
-            upload_expires_at=datetime.fromtimestamp(end, UTC),
+            upload_expires_at=_time(end),
         )
 
     def _sign(
@@ -236,6 +237,12 @@ class UploadCreator:
     async def _abort(self, grant: Grant) -> None:
         if grant.plan.method == "multipart":
             await self._multipart.abort(grant.plan.key, self._ids.verify(grant.id).upload_id)
+
+
+# Uploads of one second share their ends.
+@lru_cache(maxsize=64)
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _about(filename: str | None, error: errors.UploadsvcError) -> errors.UploadsvcError:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from pydantic_core import to_json
@@ -169,6 +170,8 @@ def usable_policy(planner: Planner) -> service_schemas.Policy:
     )
 
 
+# Uploads of one second share their ends, and formatting a time takes as long as signing an id.
+@lru_cache(maxsize=64)
 def rfc3339(time: datetime) -> str:
     """Return a time in UTC, to the second."""
     return f"{time.isoformat()[:19]}Z"
