@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from importlib.metadata import version
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
@@ -96,6 +97,8 @@ class Storage:
             "region_name": region,
             "endpoint_url": endpoint_url,
             "config": AioConfig(
+                # botocore's own describes the machine, and takes as long to build as the signature.
+                user_agent=f"uploadsvc/{version('uploadsvc')}",
                 signature_version="s3v4",
                 s3={"addressing_style": addressing_style},
                 # Other stores refuse the checksums that newer SDKs add by default.

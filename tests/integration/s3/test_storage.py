@@ -1,6 +1,8 @@
 """Whatever S3 says or does not say, a caller gets the right problem, in time."""
 
 import asyncio
+import platform
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -43,6 +45,17 @@ async def over(answer: Canned | None) -> AsyncIterator[tuple[Stub, httpx.AsyncCl
         server = replace(s3_that_is_down(), endpoint_url=stub.endpoint_url)
         async with service_client(settings_for(server)) as client:
             yield stub, client
+
+
+@pytest.mark.parametrize("call", [listing, head])
+async def test_s3_is_told_who_asks_and_nothing_of_the_machine(call: Call) -> None:
+    async with over(Canned(status=403, code="AccessDenied")) as (stub, client):
+        await call(client)
+    for headers in stub.headers:
+        agents = re.findall(r"(?im)^user-agent: (.*?)\r$", headers)
+        assert len(agents) == 1
+        assert re.match(r"uploadsvc/[0-9.]+( |$)", agents[0])
+        assert not {platform.release(), platform.machine()} & set(re.split("[ /#]", agents[0]))
 
 
 @pytest.mark.parametrize("call", [listing, head])
