@@ -30,6 +30,7 @@ Condition: TypeAlias = dict[str, str] | list[str | int] | tuple[str | int, ...]
 _PAYLOAD_HEADER = "x-amz-content-sha256"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_IN_A_HEADER = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9/._~-]+")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, "token".
 _OUR_PARAMETERS = frozenset(
     f"x-amz-{name}"
@@ -137,7 +138,7 @@ class UrlSigner:
                 url_query += f"&X-Amz-Security-Token={_encode_lasting(self._token)}"
             url_query = _operation_query(query or {}) + url_query
             sorted_query = canonical_query(url_query)
-        path = f"{self._path}/{quote(key, safe='/~')}" if key else self._path or "/"
+        path = f"{self._path}/{_encode_key(key)}" if key else self._path or "/"
         payload_hash = UNSIGNED_PAYLOAD
         if headers and _PAYLOAD_HEADER in signed_headers:
             payload_hash = _payload_hash(headers)
@@ -270,10 +271,13 @@ def canonical_headers(*, host: str, headers: Mapping[str, str]) -> tuple[str, st
     lines = []
     for lower, name in order:
         value = values[name]
-        if not value.isprintable() and _NOT_IN_A_HEADER.search(value):
-            message = f"header {name} holds a control character or lone surrogate: {value!r}"
-            raise ValueError(message)
-        lines.append(f"{lower}:{' '.join(value.split())}\n")
+        # Most values are plain.
+        if " " in value or not value.isprintable():
+            if _NOT_IN_A_HEADER.search(value):
+                message = f"header {name} holds a control character or lone surrogate: {value!r}"
+                raise ValueError(message)
+            value = " ".join(value.split())
+        lines.append(f"{lower}:{value}\n")
     return "".join(lines), signed_headers
 
 
@@ -344,6 +348,10 @@ def _operation_query(query: Mapping[str, str]) -> str:
             message = f"query parameter {name} is the signature's own"
             raise ValueError(message)
     return "".join([f"{_encode_lasting(name)}={_encode(value)}&" for name, value in query.items()])
+
+
+def _encode_key(key: str) -> str:
+    return key if _PLAIN_KEY.fullmatch(key) else quote(key, safe="/~")
 
 
 def _encode(text: str) -> str:
