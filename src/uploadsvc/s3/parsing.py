@@ -10,6 +10,8 @@ from typing import Any, Final
 from xml.etree.ElementTree import Element, ParseError, XMLParser
 
 from aiobotocore.parsers import AioResponseParserFactory, AioRestXMLParser
+from botocore.handlers import _handle_200_error  # type: ignore[attr-defined] # not in the types
+from botocore.hooks import BaseEventHooks
 from botocore.utils import parse_timestamp
 
 _SMALL: Final = 16 * 1024
@@ -20,6 +22,7 @@ _ELEMENTS: Final = 25
 
 # RFC 9110, section 5.6.7. dateutil takes longer to parse it than all the rest of a small response takes.
 _HTTP_DATE: Final = re.compile("[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}(:[0-9]{2}){2} GMT")
+_BEFORE_PARSE: Final = "before-parse.s3.*"
 _XML: Final = "rest-xml"
 
 
@@ -41,6 +44,21 @@ class Parsers(AioResponseParserFactory):
         return _InSlices(_ElementParser(timestamp_parser=parse_time), self._turn)
 
 
+def read_large_responses_once(events: BaseEventHooks) -> None:
+    """Keep botocore from reading a large response, at once, only to see whether it is an error.
+
+    Args:
+        events: Events of a client of S3 whose session has `Parsers`.
+    """
+    events.unregister(_BEFORE_PARSE, _handle_200_error)
+    events.register_last(_BEFORE_PARSE, _refuse_small_errors)
+
+
+def _refuse_small_errors(**event: Any) -> None:  # noqa: ANN401 - botocore's
+    if len(event["response_dict"]["body"] or b"") <= _SMALL:
+        _handle_200_error(**event)
+
+
 class _ElementParser(AioRestXMLParser):
     """Also takes a body that has been read into an element."""
 
@@ -60,10 +78,10 @@ class _InSlices:
             return await self._parser.parse(response, shape)
         # One at a time: two would block the event loop for two slices in a row.
         async with self._turn:
-            try:
-                root = await _read(response["body"])
-            except ParseError:
-                # Its own parser has errors of its own.
+            root = await _read(response["body"])
+            if root is None or root.tag == "Error":
+                # As botocore's handler would have said. This one is retried.
+                response["status_code"] = HTTPStatus.INTERNAL_SERVER_ERROR.value
                 return await self._parser.parse(response, shape)
             parsed: dict[str, Any] = {}
             for element in _slices(root):
@@ -72,12 +90,16 @@ class _InSlices:
             return parsed
 
 
-async def _read(body: bytes) -> Element:
+async def _read(body: bytes) -> Element | None:
+    """Return the root element; ``None`` if the XML is not whole."""
     parser = XMLParser(encoding=AioRestXMLParser.DEFAULT_ENCODING)  # noqa: S314 - as botocore does
-    for start in range(0, len(body), _SMALL):
-        parser.feed(body[start : start + _SMALL])
-        await asyncio.sleep(0)
-    root: Element = parser.close()
+    try:
+        for start in range(0, len(body), _SMALL):
+            parser.feed(body[start : start + _SMALL])
+            await asyncio.sleep(0)
+        root: Element = parser.close()
+    except ParseError:
+        return None
     return root
 
 
