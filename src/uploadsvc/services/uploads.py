@@ -62,6 +62,7 @@ class Uploads:
         verifier: Verifies stored objects.
         keys_are_paths: Whether the store keeps keys as paths, so ``a`` and ``a/b`` exclude each other.
         may_delete: Whether callers may delete stored objects.
+        may_remove: Whether refused objects are deleted here, because no worker reports them first.
         clock: Returns the current time, aware.
     """
 
@@ -77,6 +78,7 @@ class Uploads:
         verifier: Verifier,
         keys_are_paths: bool,
         may_delete: bool,
+        may_remove: bool = True,
         clock: Callable[[], datetime],
     ) -> None:
         self._policies = policies
@@ -88,6 +90,7 @@ class Uploads:
         self._verifier = verifier
         self._objects = UploadObjects(storage=storage, multipart=multipart, keys_are_paths=keys_are_paths)
         self._may_delete = may_delete
+        self._may_remove = may_remove
         self._clock = clock
         self._turns = Turns()
 
@@ -186,12 +189,20 @@ class Uploads:
             UploadAborted: The multipart upload was aborted.
             ObjectExists: The multipart upload may not replace the object that has the key.
             VerificationFailed: The stored object differs.
+            ContentMismatch: Its first bytes are those of another format. It is deleted where the policy says
+                so, unless the worker of events does that.
             StillAssembling: S3 is still assembling the parts.
             UploadsvcError: As for `status`.
         """
         claims = self._verify(caller, upload_id)
         stored = await self._objects.assembled(claims, etags, wait=wait, through_outages=through_outages)
-        return self._verifier.complete(claims, stored, user=caller.user, now=self._now())
+        try:
+            return await self._verifier.complete(claims, stored, user=caller.user, now=self._now())
+        except errors.ContentMismatch:
+            planner = self._policies.get(claims.policy)
+            if self._may_remove and planner is not None and planner.policy.delete_mismatched:
+                await self._storage.delete(stored.key, version_id=stored.version_id)
+            raise
 
     def location(self, key: str) -> str:
         """Return the address of an object. It carries no signature, so it gives no access."""
