@@ -14,6 +14,7 @@ from uploadsvc.domain.parts import UploadedPart
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.policy import Policy
 from uploadsvc.domain.providers import PROVIDERS
+from uploadsvc.events.resolver import EventResolver
 from uploadsvc.s3.multipart import MultipartStorage, NoSuchUploadError
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
@@ -145,6 +146,7 @@ class FakeBucket:
         object_claims: Signer of the claims that objects carry.
         inspector: Looks into the objects.
         verifier: Verifies them.
+        resolver: Makes events about the objects.
     """
 
     def __init__(self, policy: Policy | None = None) -> None:
@@ -155,9 +157,12 @@ class FakeBucket:
             access_key_id="AKIAEXAMPLE", secret_access_key="s" * 40
         )
         self.asked = 0
-        self.namespace = namespace = Namespace("uploads")
+        namespace = Namespace("uploads")
         planner = Planner(
-            policy=policy or Policy(name="default"), provider=PROVIDERS["aws"], namespace=namespace
+            policy=policy or Policy(name="default"),
+            provider=PROVIDERS["aws"],
+            namespace=namespace,
+            carries_claims=True,
         )
         self.presigner = Presigner(
             endpoint=bucket_endpoint(endpoint_url="https://s3.example.com", bucket=BUCKET, style="path"),
@@ -186,6 +191,14 @@ class FakeBucket:
             keeps_octet_stream=True,
             may_delete=False,
             may_write=False,
+        )
+        self.resolver = EventResolver(
+            storage=self.storage,
+            namespace=namespace,
+            object_claims=self.object_claims,
+            verifier=self.verifier,
+            inspector=self.inspector,
+            clock=self.clock,
         )
         self.uploads = Uploads(
             policies=policies,

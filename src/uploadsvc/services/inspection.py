@@ -27,7 +27,7 @@ class RareFormats:
 
     def __init__(self) -> None:
         # Imported only where a policy needs it: it reads 160 KB of JSON.
-        table: Any = importlib.import_module("puremagic").magic_header_array
+        table: Any = importlib.import_module("puremagic.main").magic_header_array
         rows = [row for row in table if len(row.byte_match) >= _LEAST_MAGIC and "/" in row.mime_type]
         self._signatures = sorted(
             (

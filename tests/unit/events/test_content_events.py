@@ -13,7 +13,6 @@ from uploadsvc.domain.errors import StorageUnavailable
 from uploadsvc.domain.events import Event
 from uploadsvc.domain.notifications import Kind, Notification
 from uploadsvc.domain.policy import GUARDDUTY, Policy
-from uploadsvc.events.resolver import EventResolver
 
 KEY: Final = "uploads/ann/a.txt"
 
@@ -23,14 +22,6 @@ class Resolving(FakeBucket):
 
     def __init__(self, *, content: bytes = b"hello", carries: bool = True, **policy: Any) -> None:  # noqa: ANN401
         super().__init__(Policy(name="default", **policy))
-        self.resolver = EventResolver(
-            storage=self.storage,
-            namespace=self.namespace,
-            object_claims=self.object_claims,
-            verifier=self.verifier,
-            inspector=self.inspector,
-            clock=self.clock,
-        )
         claims = replace(CLAIMS, bucket=BUCKET, key=KEY, content_type="text/csv", checksum=None)
         self.store(
             KEY,
