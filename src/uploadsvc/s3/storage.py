@@ -259,7 +259,8 @@ class Storage:
                     IfMatch=f'"{stored.etag}"',
                     **_version(stored.version_id),
                 )
-                async with answer["Body"] as body:
+                body = answer["Body"]
+                async with body:
                     # Not every store honours the condition.
                     same = answer["ETag"].strip('"') == stored.etag
                     return await _first(body, min(size, stored.size)) if same else None
