@@ -43,8 +43,10 @@ async def test_the_receipt_tells_what_was_seen_where_the_policy_looks() -> None:
     assert unknown["detected_type"] is None
     rare = await completed(looks, BLENDER, content_type="application/x-blender")
     assert rare["detected_type"] == "application/x-blender"
-    # It has no content to read here: not one byte is asked for.
-    does_not = await completed(FakeBucket(), b"anything")
+    plain = FakeBucket()
+    # Neither bytes nor tags are asked for.
+    plain.storage.read_head = plain.storage.tags = None  # type: ignore[assignment, method-assign]
+    does_not = await completed(plain, b"anything")
     assert not {"detected_type", "available"} & does_not.keys()
 
 
