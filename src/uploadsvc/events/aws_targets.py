@@ -27,6 +27,7 @@ class AwsTarget:
         policies: Policies whose events it wants, or ``*``.
 
     Args:
+        target: Its URL or ARN.
         receiver_id: Its id.
         types: Types of events that it wants.
         policies: Policies whose events it wants, or ``*``.
