@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Final
@@ -29,7 +29,6 @@ class ChaosReceivers:
         accepted: By receiver, the ids of the events that it answered with 2xx, by the object's key.
         latencies: Seconds from S3's event to its arrival at ``/good``.
         asked: Number of requests, by receiver.
-        on_event: Called with the key for each event that a receiver has accepted.
     """
 
     def __init__(self) -> None:
@@ -37,7 +36,6 @@ class ChaosReceivers:
         self.accepted: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         self.latencies: list[float] = []
         self.asked: Counter[str] = Counter()
-        self.on_event: Callable[[], None] = lambda: None
         self._tries: Counter[tuple[str, str]] = Counter()
         self._closing = asyncio.Event()
 
@@ -66,7 +64,7 @@ class ChaosReceivers:
         number = self._tries[name, event_id]
         if name == "gone":
             return "410 Gone\r\nContent-Length: 0\r\n"
-        if name == "hanging" and self.asked[name] <= 40:
+        if name == "hanging" and self.asked[name] <= 20:
             return "hang"
         if name == "flaky" and number <= 2:
             return _TROUBLES[(int(event_id[-6:], 16) + number) % len(_TROUBLES)]
@@ -79,7 +77,6 @@ class ChaosReceivers:
             sent = datetime.fromisoformat(event["timestamp"])
             self.latencies.append((datetime.now(UTC) - sent).total_seconds())
         self.accepted[name][key].add(event_id)
-        self.on_event()
 
     def end(self) -> None:
         """Reset what hangs."""

@@ -31,7 +31,7 @@ CALM: Final = 40
 POISON: Final = ("no JSON", '{"Records": 7}', '{"uploadsvc_delivery":{"fields":[],"mac":""}}', '["a"]')
 SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 RECEIVERS: Final = ("good", "flaky", "hanging", "gone")
-DEADLINE: Final = 30 + UPLOADS * 0.2
+DEADLINE: Final = 90 + UPLOADS * 0.3
 """Seconds for all."""
 
 
