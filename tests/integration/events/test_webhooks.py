@@ -117,7 +117,8 @@ async def test_a_connection_serves_again_if_the_body_was_short() -> None:
     [
         ("120", 120),
         ("0", 0),
-        ("999999999999999999999", MAX_RETRY_AFTER),
+        # Python refuses to read as many digits.
+        ("9" * 5000, MAX_RETRY_AFTER),
         ("-1", None),
         ("soon", None),
         ("Mon, 01 Jan 0001 00:00:00 GMT", 0),
