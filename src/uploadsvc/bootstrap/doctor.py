@@ -9,11 +9,12 @@ import httpx
 from pydantic import SecretStr
 
 from uploadsvc.bootstrap.auth import build_jwt_verifier
-from uploadsvc.bootstrap.bucket import bucket_requirements
+from uploadsvc.bootstrap.bucket import bucket_requirements, queue_clients
 from uploadsvc.bootstrap.services import build_services
 from uploadsvc.bootstrap.storage import build_planners
 from uploadsvc.doctor.canaries import canary_planner
 from uploadsvc.doctor.target import FOLDER, Target
+from uploadsvc.domain.endpoints import BucketEndpoint
 from uploadsvc.settings import Settings, SettingsError
 
 
@@ -52,7 +53,18 @@ def doctor_target(settings: Settings) -> Target:
         own_credentials=s3.access_key_id is not None,
         trust=_trust(),
         clock=services.clock,
+        queue_clients=lambda: queue_clients(settings, services.storage),
+        webhooks=tuple(
+            _address(webhook.url) for webhook in settings.events.webhooks if webhook.url is not None
+        ),
+        webhook_trust=httpx.create_ssl_context(),
     )
+
+
+def _address(url: str) -> BucketEndpoint:
+    """Return a webhook's address, without its path, which may be secret."""
+    parts = httpx.URL(url)
+    return BucketEndpoint(scheme=parts.scheme, host=parts.netloc.decode(), path="")
 
 
 def _callers(settings: Settings) -> Mapping[str, str]:
