@@ -63,6 +63,7 @@ async def test_applying_twice_changes_nothing(server: S3Server) -> None:
             one.meta.events.register("before-call", note)
         planned = await plan(client, requirements, rules=RULES, queues=queues)
         assert set(states(planned).values()) == {"missing"}
+        assert the("queue", planned).found == "no queue", "which needs no bucket"
         assert writes == []
         done = await apply(client, requirements, rules=RULES, queues=queues)
         assert set(states(done).values()) == {"made"}
