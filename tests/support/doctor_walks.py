@@ -24,7 +24,7 @@ from cryptography.x509.oid import NameOID
 from tests.support.doctor import examine, prepare
 from tests.support.doctor_fixes import Fix, all_fixes
 from tests.support.fault_proxy import Fault, FaultProxy, Rule
-from tests.support.queues import new_queue, queue_clients
+from tests.support.provisioned_queues import new_queue, queue_clients
 from tests.support.servers import S3Server
 
 from uploadsvc.bootstrap.doctor import doctor_target

@@ -4,7 +4,7 @@ import math
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from uploadsvc.bootstrap.services import utc_now
 from uploadsvc.bootstrap.storage import build_planners, build_storage
@@ -126,6 +126,9 @@ def access_requirements(settings: Settings) -> AccessRequirements:
         delete=settings.objects.delete,
         acls=any(policy.acl for policy in policies),
         tags=any(policy.tags for policy in policies),
+        verifies=any(policy.verify_content for policy in policies),
+        scans=any(policy.available_when for policy in policies),
+        removes=any(policy.delete_mismatched for policy in policies),
         kms_keys=frozenset(kms_keys if store.kms else ()),
         sessions=settings.uppy.credentials,
         role_arn=settings.uppy.role_arn,
@@ -181,7 +184,7 @@ async def queue_clients(settings: Settings, storage: Storage) -> AsyncIterator[Q
         yield None
         return
     endpoint_url = settings.events.endpoint_url
-    at = {"region_name": queue.region, "endpoint_url": endpoint_url}
+    at: dict[str, Any] = {"region_name": queue.region, "endpoint_url": endpoint_url}
     async with (
         storage.client_of("sqs", **at) as sqs,
         nullcontext() if endpoint_url else storage.client_of("sts", region_name=queue.region) as sts,

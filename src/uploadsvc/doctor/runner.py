@@ -17,6 +17,7 @@ from uploadsvc.doctor.checks import (
     uploads,
     webhooks,
 )
+from uploadsvc.doctor.checks.inspection import inspection_checks, inspection_findings
 from uploadsvc.doctor.checks.public_endpoint import Route
 from uploadsvc.doctor.checks.temporary_credentials import session_checks, session_findings
 from uploadsvc.doctor.cleanup import Cleanup
@@ -61,7 +62,7 @@ def check_names(target: Target) -> list[str]:
 
 def _upload_checks(target: Target) -> list[str]:
     methods, policies = map(uploads.method_check, METHODS), map(uploads.policy_check, target.planners)
-    return [*methods, uploads.ETAG, *capabilities.CHECKS, *policies]
+    return [*methods, uploads.ETAG, *capabilities.CHECKS, *inspection_checks(target), *policies]
 
 
 class Runner:
@@ -228,6 +229,7 @@ class Runner:
                 *uploads.method_findings(self._target, probes, permissions),
                 *uploads.policy_findings(self._target, probes),
                 *await capabilities.Capabilities(self._target, canaries, probes).findings(),
+                *await inspection_findings(self._target, canaries, self._cleanup),
             ]
 
         return probes, await _in_time(checks, send())

@@ -31,8 +31,12 @@ def service_policy(access: AccessRequirements) -> dict[str, Any]:
     on_objects += ["s3:DeleteObject"] if access.delete else []
     on_objects += ["s3:PutObjectAcl"] if access.acls else []
     on_objects += ["s3:PutObjectTagging"] if access.tags else []
-    # A notification that the store pushes names the version.
-    on_objects += ["s3:GetObjectVersion"] if access.pushed else []
+    # Of versions too, where the bucket keeps any: what was verified or scanned is one version.
+    on_objects += ["s3:GetObjectTagging", "s3:GetObjectVersionTagging"] if access.scans else []
+    # A notification that the store pushes names the version too.
+    on_objects += ["s3:GetObjectVersion"] if access.verifies or access.scans or access.pushed else []
+    on_objects += ["s3:DeleteObject"] if access.removes and not access.delete else []
+    on_objects += ["s3:DeleteObjectVersion"] if access.removes else []
     # Without a prefix condition: HeadBucket names no prefix, nor does HeadObject, which answers 403 for a
     # missing object without this right.
     on_bucket = ["s3:ListBucket"]
@@ -65,8 +69,11 @@ def events_policy(access: AccessRequirements) -> dict[str, Any]:
         "sqs:ChangeMessageVisibility",
         "sqs:DeleteMessage",
     ]
+    on_objects = ["s3:GetObject", "s3:GetObjectVersion"]
+    on_objects += ["s3:GetObjectTagging", "s3:GetObjectVersionTagging"] if access.scans else []
+    on_objects += ["s3:DeleteObject", "s3:DeleteObjectVersion"] if access.removes else []
     statements = [
-        _allow("Objects", ["s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging"], objects),
+        _allow("Objects", on_objects, objects),
         # Without it, S3 answers 403 for a missing object.
         _allow("Bucket", ["s3:ListBucket"], bucket_arn(access.bucket, region=access.region)),
         # HEAD returns checksums of encrypted objects only to callers that may decrypt.

@@ -1,9 +1,10 @@
 """Uploads that exist: sign parts, status, complete, abort, delete."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from uploadsvc.domain import errors
 from uploadsvc.domain.keys import Namespace
@@ -31,6 +32,9 @@ from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims, listed_claims
 UNKNOWN_POLICY_EXPIRES_IN: Final = 900
 """Lifetime of part URLs, in seconds, for an upload whose policy has been removed from the settings."""
 
+_SLICE: Final = 50
+"""Ids of a listing to sign before other requests get their turn."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadStatus:
@@ -49,6 +53,18 @@ class UploadStatus:
     parts: Sequence[UploadedPart]
 
 
+class CompletionListener(Protocol):
+    """Is told the result of each completion. It neither waits nor raises."""
+
+    def completed(self, claims: UploadClaims, done: Completion, *, user: str) -> None:
+        """An upload is verified, perhaps not for the first time."""
+
+    def rejected(
+        self, claims: UploadClaims, stored: StoredObject, reason: errors.VerificationFailed, *, user: str
+    ) -> None:
+        """An upload's object is not as it was promised."""
+
+
 class Uploads:
     """Uploads under the caller's prefix.
 
@@ -62,6 +78,7 @@ class Uploads:
         verifier: Verifies stored objects.
         keys_are_paths: Whether the store keeps keys as paths, so ``a`` and ``a/b`` exclude each other.
         may_delete: Whether callers may delete stored objects.
+        may_remove: Whether refused objects are deleted here, because no worker reports them first.
         clock: Returns the current time, aware.
     """
 
@@ -77,6 +94,7 @@ class Uploads:
         verifier: Verifier,
         keys_are_paths: bool,
         may_delete: bool,
+        may_remove: bool = True,
         clock: Callable[[], datetime],
     ) -> None:
         self._policies = policies
@@ -88,8 +106,14 @@ class Uploads:
         self._verifier = verifier
         self._objects = UploadObjects(storage=storage, multipart=multipart, keys_are_paths=keys_are_paths)
         self._may_delete = may_delete
+        self._may_remove = may_remove
         self._clock = clock
         self._turns = Turns()
+        self._listener: CompletionListener | None = None
+
+    def tell(self, listener: CompletionListener) -> None:
+        """Tell a listener about completions from now on."""
+        self._listener = listener
 
     async def sign_parts(
         self,
@@ -186,12 +210,30 @@ class Uploads:
             UploadAborted: The multipart upload was aborted.
             ObjectExists: The multipart upload may not replace the object that has the key.
             VerificationFailed: The stored object differs.
+            ContentMismatch: Its first bytes are those of another format. It is deleted where the policy says
+                so, unless the worker of events does that.
             StillAssembling: S3 is still assembling the parts.
             UploadsvcError: As for `status`.
         """
         claims = self._verify(caller, upload_id)
         stored = await self._objects.assembled(claims, etags, wait=wait, through_outages=through_outages)
-        return self._verifier.complete(claims, stored, user=caller.user, now=self._now())
+        try:
+            done = await self._verifier.complete(claims, stored, user=caller.user, now=self._now())
+        except errors.VerificationFailed as error:
+            if self._listener is not None:
+                self._listener.rejected(claims, stored, error, user=caller.user)
+            if isinstance(error, errors.ContentMismatch):
+                await self._remove_mismatched(claims, stored)
+            raise
+        if self._listener is not None:
+            self._listener.completed(claims, done, user=caller.user)
+        return done
+
+    async def _remove_mismatched(self, claims: UploadClaims, stored: StoredObject) -> None:
+        """Delete an object with other content than it says, if its policy and the caller allow that."""
+        planner = self._policies.get(claims.policy)
+        if self._may_remove and planner is not None and planner.policy.delete_mismatched:
+            await self._storage.delete(stored.key, version_id=stored.version_id)
 
     def location(self, key: str) -> str:
         """Return the address of an object. It carries no signature, so it gives no access."""
@@ -263,10 +305,13 @@ class Uploads:
         prefix = self._namespace.user_prefix(caller.user)
         listed, following = await unfinished_uploads(self._multipart, prefix, cursor=cursor, limit=limit)
         end = int((self._now() + timedelta(seconds=UPLOAD_EXPIRES_IN)).timestamp())
-        return [
-            (self._ids.sign(listed_claims(self._presigner.bucket, one.key, one.upload_id, end)), one)
-            for one in listed
-        ], following
+        found = []
+        for index, one in enumerate(listed):
+            if index % _SLICE == 0:
+                await asyncio.sleep(0)
+            claims = listed_claims(self._presigner.bucket, one.key, one.upload_id, end)
+            found.append((self._ids.sign(claims), one))
+        return found, following
 
     def _verify(self, caller: Principal, upload_id: str) -> UploadClaims:
         claims = self._ids.verify(upload_id)

@@ -43,7 +43,13 @@ def test_the_guide_describes_every_check(seaweedfs: S3Server) -> None:
         "queue_url": "https://sqs.us-east-1.amazonaws.com/123456789012/uploads",
         "webhooks": [{"url": "https://app.example.com/webhooks", "secrets": [f"whsec_{'A' * 32}"]}],
     }
-    settings = settings_of(seaweedfs, cors={"allow_origins": [ORIGIN]}, uppy=uppy, events=events)
+    settings = settings_of(
+        seaweedfs,
+        cors={"allow_origins": [ORIGIN]},
+        uppy=uppy,
+        events=events,
+        policies={"default": {"content_types": ["image/*"], "verify_content": True}},
+    )
     target = doctor_target(Settings.model_validate(settings))
     table = GUIDE.split("| check |")[1].split("\n\n")[0]
     described = [

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 from tests.support.doctor import examine, of_status, prepare, settings_of
-from tests.support.queues import events_of, new_queue, queue_clients
+from tests.support.provisioned_queues import events_of, new_queue, queue_clients
 from tests.support.servers import S3Server
 
 from uploadsvc.doctor.checks import queue as checks

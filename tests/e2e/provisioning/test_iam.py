@@ -19,7 +19,7 @@ import httpx
 import pytest
 from moto.core.authorization import enable_iam_authentication
 from tests.support.bucket_rules import required, states
-from tests.support.queues import new_queue, queue_clients
+from tests.support.provisioned_queues import new_queue, queue_clients
 from tests.support.servers import SEAWEEDFS_KEY, S3Server
 from tests.support.service import service_client, settings_for
 from tests.support.sts import assume_role
@@ -60,6 +60,9 @@ def access(bucket: str = "media", **changed: Any) -> AccessRequirements:  # noqa
         "delete": True,
         "acls": False,
         "tags": False,
+        "verifies": False,
+        "scans": False,
+        "removes": False,
         "kms_keys": frozenset(),
         "sessions": False,
         "role_arn": None,
@@ -376,7 +379,7 @@ def test_events_need_these_rights_and_no_others() -> None:
     calls = ("GetQueueAttributes", "ReceiveMessage", "ChangeMessageVisibility", "DeleteMessage")
     reads = {f"sqs:{name}" for name in calls}
     assert allowed(printed) == {
-        "arn:aws:s3:::media/uploads/*": {"s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging"},
+        "arn:aws:s3:::media/uploads/*": {"s3:GetObject", "s3:GetObjectVersion"},
         "arn:aws:s3:::media": {"s3:ListBucket"},
         f"arn:aws:kms:us-east-1:*:key/{KEY_ID}": {"kms:Decrypt"},
         QUEUE.arn: reads | {"sqs:SendMessage"},
@@ -384,6 +387,20 @@ def test_events_need_these_rights_and_no_others() -> None:
         f"{QUEUE.arn}-app": {"sqs:SendMessage"},
         TOPIC: {"sns:Publish"},
     }
+
+
+@pytest.mark.parametrize(
+    ("changed", "actions"),
+    [
+        ({"scans": True}, {"s3:GetObjectTagging", "s3:GetObjectVersionTagging"}),
+        ({"removes": True}, {"s3:DeleteObject", "s3:DeleteObjectVersion"}),
+    ],
+)
+def test_events_of_checked_content_need_more(changed: dict[str, Any], actions: set[str]) -> None:
+    printed = events_policy(events_access(**changed))
+    assert findings(printed) == []
+    plain = set(actions_of(events_policy(events_access())))
+    assert set(actions_of(printed)) - plain == actions
 
 
 @pytest.mark.parametrize(
@@ -448,7 +465,12 @@ def test_wildcards_in_a_prefix_are_literal() -> None:
 
 
 @pytest.fixture(
-    params=[{}, {"acls": True, "tags": True, "kms_keys": frozenset({KEY_ID})}, {"multipart": False}]
+    params=[
+        {},
+        {"acls": True, "tags": True, "kms_keys": frozenset({KEY_ID})},
+        {"multipart": False},
+        {"verifies": True, "scans": True, "removes": True, "delete": False},
+    ]
 )
 def document(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
     """Print policies of services that do more or less."""

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 from tests.support.bucket_rules import required, states, the
-from tests.support.queues import attributes, new_queue, queue_clients
+from tests.support.provisioned_queues import attributes, new_queue, queue_clients
 from tests.support.servers import S3Server
 
 from uploadsvc.domain.notifications import parse_notifications
