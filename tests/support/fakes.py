@@ -13,6 +13,7 @@ from uploadsvc.domain.parts import UploadedPart
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.policy import Policy
 from uploadsvc.domain.providers import PROVIDERS
+from uploadsvc.events.resolver import EventResolver
 from uploadsvc.s3.multipart import MultipartStorage, NoSuchUploadError
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
@@ -20,6 +21,7 @@ from uploadsvc.services.create_upload import UploadCreator
 from uploadsvc.services.policies import PolicyRegistry
 from uploadsvc.services.uploads import Uploads
 from uploadsvc.services.verification import Verifier
+from uploadsvc.tokens.object_claims import ObjectClaims
 from uploadsvc.tokens.receipts import Receipts
 from uploadsvc.tokens.signed_ids import SignedIds
 
@@ -123,6 +125,8 @@ class FakeBucket:
         credentials: The credentials that sign; an error is raised.
         asked: Number of times that credentials were asked for.
         ids: Signer of the upload ids.
+        object_claims: Signer of the claims that objects carry.
+        resolver: Makes events about the objects.
     """
 
     def __init__(self, policy: Policy | None = None) -> None:
@@ -135,7 +139,10 @@ class FakeBucket:
         self.asked = 0
         namespace = Namespace("uploads")
         planner = Planner(
-            policy=policy or Policy(name="default"), provider=PROVIDERS["aws"], namespace=namespace
+            policy=policy or Policy(name="default"),
+            provider=PROVIDERS["aws"],
+            namespace=namespace,
+            carries_claims=True,
         )
         self.presigner = Presigner(
             endpoint=bucket_endpoint(endpoint_url="https://s3.example.com", bucket=BUCKET, style="path"),
@@ -146,11 +153,28 @@ class FakeBucket:
         )
         policies = PolicyRegistry({"default": planner})
         self.ids = SignedIds([b"s" * 32])
+        self.object_claims = ObjectClaims([b"s" * 32])
         self.creator = UploadCreator(
             policies=policies,
             presigner=self.presigner,
             multipart=self.multipart,
             ids=self.ids,
+            object_claims=self.object_claims,
+            clock=self.clock,
+        )
+        verifier = Verifier(
+            policies=policies,
+            namespace=namespace,
+            receipts=Receipts(key=b"r" * 32, issuer="uploadsvc", audience="backend", expires_in=600),
+            keeps_octet_stream=True,
+            may_delete=False,
+            may_write=False,
+        )
+        self.resolver = EventResolver(
+            storage=self.storage,
+            namespace=namespace,
+            object_claims=self.object_claims,
+            verifier=verifier,
             clock=self.clock,
         )
         self.uploads = Uploads(
@@ -160,14 +184,7 @@ class FakeBucket:
             storage=self.storage,
             multipart=self.multipart,
             ids=self.ids,
-            verifier=Verifier(
-                policies=policies,
-                namespace=namespace,
-                receipts=Receipts(key=b"r" * 32, issuer="uploadsvc", audience="backend", expires_in=600),
-                keeps_octet_stream=True,
-                may_delete=False,
-                may_write=False,
-            ),
+            verifier=verifier,
             keys_are_paths=False,
             may_delete=False,
             clock=self.clock,
@@ -179,17 +196,26 @@ class FakeBucket:
             raise self.credentials
         return self.credentials
 
-    def store(self, key: str, *, size: int) -> None:
+    def store(
+        self,
+        key: str,
+        *,
+        size: int,
+        claims: str | None = None,
+        version_id: str | None = None,
+        etag: str = "e",
+    ) -> None:
         """Put an object into the bucket."""
         self.storage.objects[key] = StoredObject(
             key=key,
             bucket=BUCKET,
             size=size,
             content_type="text/plain",
-            etag="e",
-            version_id=None,
+            etag=etag,
+            version_id=version_id,
             checksums=(),
             last_modified=self.clock(),
             metadata={},
             upload=None,
+            claims=claims,
         )

@@ -96,8 +96,8 @@ class EventResolver:
         return _event("upload.completed", moment, claims, data, done.receipt_id)
 
     async def _deleted(self, notification: Notification, user: str) -> Event | None:
-        if notification.version_id is None and await self._storage.head(notification.key) is not None:
-            # Stored anew since.
+        if await self._storage.head(notification.key) is not None:
+            # Stored anew since, or only an older version was deleted.
             return None
         data = {
             "upload_id": None,
