@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -50,7 +50,7 @@ class RecentEvents:
             self._wake()
         return Outcome(state="delivered")
 
-    async def follow(self, user: str, *, after: str | None = None) -> AsyncIterator[RecentEvent]:
+    async def follow(self, user: str, *, after: str | None = None) -> AsyncGenerator[RecentEvent]:
         """Yield a user's events, oldest first, and then those that come, until `close`.
 
         Args:
