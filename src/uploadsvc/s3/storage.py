@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from importlib.metadata import version
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
@@ -26,7 +27,7 @@ from uploadsvc.s3.completion import send_completion_bodies
 from uploadsvc.s3.credentials import CredentialSource
 from uploadsvc.s3.errors import DEADLINE, MISSING, RefusedError, S3Failure, s3_errors
 from uploadsvc.s3.model_files import load_less
-from uploadsvc.s3.parsing import Parsers
+from uploadsvc.s3.parsing import Parsers, read_large_responses_once
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -96,6 +97,8 @@ class Storage:
             "region_name": region,
             "endpoint_url": endpoint_url,
             "config": AioConfig(
+                # botocore's own describes the machine, and takes as long to build as the signature.
+                user_agent=f"uploadsvc/{version('uploadsvc')}",
                 signature_version="s3v4",
                 s3={"addressing_style": addressing_style},
                 # Other stores refuse the checksums that newer SDKs add by default.
@@ -115,6 +118,7 @@ class Storage:
         client: S3Client = await self._stack.enter_async_context(self._session.client("s3", **self._options))
         client.meta.events.register("before-call.s3", _disable_region_redirect)
         refuse_other_answers(client.meta.events)
+        read_large_responses_once(client.meta.events)
         send_completion_bodies(client.meta.events)
         self._client = client
         self._stack.push_async_callback(self._source.close)

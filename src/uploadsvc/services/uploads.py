@@ -1,5 +1,6 @@
 """Uploads that exist: sign parts, status, complete, abort, delete."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,9 @@ from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims, listed_claims
 
 UNKNOWN_POLICY_EXPIRES_IN: Final = 900
 """Lifetime of part URLs, in seconds, for an upload whose policy has been removed from the settings."""
+
+_SLICE: Final = 50
+"""Ids of a listing to sign before other requests get their turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,10 +267,13 @@ class Uploads:
         prefix = self._namespace.user_prefix(caller.user)
         listed, following = await unfinished_uploads(self._multipart, prefix, cursor=cursor, limit=limit)
         end = int((self._now() + timedelta(seconds=UPLOAD_EXPIRES_IN)).timestamp())
-        return [
-            (self._ids.sign(listed_claims(self._presigner.bucket, one.key, one.upload_id, end)), one)
-            for one in listed
-        ], following
+        found = []
+        for index, one in enumerate(listed):
+            if index % _SLICE == 0:
+                await asyncio.sleep(0)
+            claims = listed_claims(self._presigner.bucket, one.key, one.upload_id, end)
+            found.append((self._ids.sign(claims), one))
+        return found, following
 
     def _verify(self, caller: Principal, upload_id: str) -> UploadClaims:
         claims = self._ids.verify(upload_id)
