@@ -34,6 +34,7 @@ Refusal = Literal[
     "audience",
     "api_key",
     "proxy_header",
+    "push_secret",
     "service_token",
 ]
 """Why a credential is not valid, for the access log. More specific than the response."""
@@ -216,3 +217,7 @@ class StillAssembling(StorageUnavailable):
 
 class IdentityProviderUnavailable(Unavailable):
     """The keys that verify tokens cannot be fetched."""
+
+
+class EventsNotDelivered(Unavailable):
+    """A store's notification could not be turned into delivered or queued events."""

@@ -83,8 +83,7 @@ class EventResolver:
         try:
             done = self._verifier.complete(claims, stored, user=user, now=self._now())
         except VerificationFailed as error:
-            data = _data(stored, user=user, claims=claims, reason=error)
-            return _event("upload.rejected", moment, claims, data, receipt_id(claims, stored))
+            return self.rejected(claims, stored, error, user=user, timestamp=moment)
         return self.completed(claims, done, user=user, timestamp=moment)
 
     def completed(
@@ -94,6 +93,20 @@ class EventResolver:
         data = _data(done.stored, user=user, claims=claims, done=done)
         moment = timestamp or done.stored.last_modified
         return _event("upload.completed", moment, claims, data, done.receipt_id)
+
+    def rejected(
+        self,
+        claims: UploadClaims,
+        stored: StoredObject,
+        reason: VerificationFailed,
+        *,
+        user: str,
+        timestamp: datetime | None = None,
+    ) -> Event:
+        """Return the event about an upload that is not as it was promised."""
+        data = _data(stored, user=user, claims=claims, reason=reason)
+        moment = timestamp or stored.last_modified
+        return _event("upload.rejected", moment, claims, data, receipt_id(claims, stored))
 
     async def _deleted(self, notification: Notification, user: str) -> Event | None:
         if await self._storage.head(notification.key) is not None:

@@ -11,23 +11,20 @@ from importlib.metadata import version
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-import aioboto3
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
-from botocore.exceptions import ClientError, ConfigParseError, ProfileNotFound
+from botocore.exceptions import ClientError
 
 from uploadsvc.domain import metadata as user_metadata
 from uploadsvc.domain.checksums import ALGORITHMS, Checksum
 from uploadsvc.domain.credentials import Credentials
-from uploadsvc.domain.errors import StorageMisconfigured
 from uploadsvc.domain.objects import ListedObject, StoredObject
 from uploadsvc.s3.answers import BoundedSession, refuse_other_answers
-from uploadsvc.s3.aws_chain import AwsChain, SourcedCredentials
+from uploadsvc.s3.aws_chain import AwsChain
 from uploadsvc.s3.completion import send_completion_bodies
 from uploadsvc.s3.credentials import CredentialSource
 from uploadsvc.s3.errors import DEADLINE, MISSING, RefusedError, S3Failure, s3_errors
-from uploadsvc.s3.model_files import load_less
-from uploadsvc.s3.parsing import Parsers, read_large_responses_once
+from uploadsvc.s3.parsing import read_large_responses_once
+from uploadsvc.s3.sessions import CREDENTIALS_DEADLINE, client_config, session_with
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -43,9 +40,6 @@ CONNECTIONS: Final = 64
 
 ASSEMBLIES: Final = 32
 """More connections, for assemblies of parts, which may take minutes."""
-
-CREDENTIALS_DEADLINE: Final = 60.0
-"""Seconds that the AWS chain may take: a credential process may wait for a person's single sign-on."""
 
 
 class Storage:
@@ -82,17 +76,7 @@ class Storage:
         self._stack = AsyncExitStack()
         self._running: set[asyncio.Task[Any]] = set()
         self._client: S3Client | None = None
-        # A fixed access key needs no profile of the environment.
-        session = get_session({"profile": (None, None, None, None)} if credentials else None)
-        session.register_component("credential_provider", SourcedCredentials(self._source))
-        session.register_component("response_parser_factory", Parsers())
-        try:
-            load_less(session)
-            session.get_scoped_config()
-            self._session = aioboto3.Session(botocore_session=session)
-        except (ProfileNotFound, ConfigParseError) as error:
-            detail = f"AWS's own configuration is not usable: {error}"
-            raise StorageMisconfigured(detail) from None
+        self._session = session_with(self._source, fixed=credentials is not None)
         self._options: dict[str, Any] = {
             "region_name": region,
             "endpoint_url": endpoint_url,
@@ -148,14 +132,9 @@ class Storage:
             raise RuntimeError(message)
         return self._client
 
-    def client_of(self, service: str, **options: Any) -> Any:  # noqa: ANN401 - each service has a type of its own
+    def client_of(self, service: str, *, connections: int = 10, **options: Any) -> Any:  # noqa: ANN401 - each service has a type of its own
         """Return a context manager for a client of another AWS service, with the same credentials."""
-        config = AioConfig(
-            retries={"total_max_attempts": 3, "mode": "standard"},
-            connect_timeout=2,
-            http_session_cls=BoundedSession,
-        )
-        return self._session.client(service, config=config, **options)
+        return self._session.client(service, config=client_config(connections=connections), **options)
 
     def run(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Run a coroutine in the background; closing the storage cancels it."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from uploadsvc.domain import errors
 from uploadsvc.domain.keys import Namespace
@@ -53,6 +53,18 @@ class UploadStatus:
     parts: Sequence[UploadedPart]
 
 
+class CompletionListener(Protocol):
+    """Is told the result of each completion. It neither waits nor raises."""
+
+    def completed(self, claims: UploadClaims, done: Completion, *, user: str) -> None:
+        """An upload is verified, perhaps not for the first time."""
+
+    def rejected(
+        self, claims: UploadClaims, stored: StoredObject, reason: errors.VerificationFailed, *, user: str
+    ) -> None:
+        """An upload's object is not as it was promised."""
+
+
 class Uploads:
     """Uploads under the caller's prefix.
 
@@ -94,6 +106,11 @@ class Uploads:
         self._may_delete = may_delete
         self._clock = clock
         self._turns = Turns()
+        self._listener: CompletionListener | None = None
+
+    def tell(self, listener: CompletionListener) -> None:
+        """Tell a listener about completions from now on."""
+        self._listener = listener
 
     async def sign_parts(
         self,
@@ -195,7 +212,15 @@ class Uploads:
         """
         claims = self._verify(caller, upload_id)
         stored = await self._objects.assembled(claims, etags, wait=wait, through_outages=through_outages)
-        return self._verifier.complete(claims, stored, user=caller.user, now=self._now())
+        try:
+            done = self._verifier.complete(claims, stored, user=caller.user, now=self._now())
+        except errors.VerificationFailed as error:
+            if self._listener is not None:
+                self._listener.rejected(claims, stored, error, user=caller.user)
+            raise
+        if self._listener is not None:
+            self._listener.completed(claims, done, user=caller.user)
+        return done
 
     def location(self, key: str) -> str:
         """Return the address of an object. It carries no signature, so it gives no access."""
