@@ -70,7 +70,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, check_bucket: bool
     )
     authenticator = build_authenticator(settings, services, jwts)
     demo = _demo(settings, services)
-    events = build_sources(settings, services)
+    events = build_sources(settings, services, others=[demo.events] if demo else ())
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

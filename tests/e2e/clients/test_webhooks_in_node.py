@@ -35,7 +35,8 @@ async def test_a_receiver_takes_signed_events_only(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *(NODE, "--input-type=module", "--eval", _SERVE),
         cwd=tmp_path,
-        env={"WEBHOOK_SECRET": SECRET},
+        # Express prints errors of requests otherwise.
+        env={"NODE_ENV": "test", "WEBHOOK_SECRET": SECRET},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -50,4 +51,4 @@ async def test_a_receiver_takes_signed_events_only(tmp_path: Path) -> None:
         out, err = await process.communicate(b"")
     handled = [json.loads(line) for line in out.splitlines()]
     assert handled == [[name, "uploads/ann/a é.jpg"] for name in ("evt_1", "evt_1", "evt_2")]
-    assert b"the work has failed" in err
+    assert err == b""
