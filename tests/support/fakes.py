@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from uploadsvc.domain.checksums import Algorithm
 from uploadsvc.domain.credentials import Credentials
@@ -18,6 +19,7 @@ from uploadsvc.s3.multipart import MultipartStorage, NoSuchUploadError
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
 from uploadsvc.services.create_upload import UploadCreator
+from uploadsvc.services.inspection import Inspector
 from uploadsvc.services.policies import PolicyRegistry
 from uploadsvc.services.uploads import Uploads
 from uploadsvc.services.verification import Verifier
@@ -51,6 +53,8 @@ class FakeStorage(Storage):
         objects: Objects by key.
         failures: Errors that the next calls raise, in order.
         on_call: Runs at each call.
+        contents: Bytes by key.
+        tags_of: Tags by key.
     """
 
     def __init__(self) -> None:
@@ -59,6 +63,20 @@ class FakeStorage(Storage):
         self.failures: list[UploadsvcError] = []
         self.calls = 0
         self.on_call: Callable[[], None] = lambda: None
+        self.contents: dict[str, bytes] = {}
+        self.tags_of: dict[str, dict[str, str]] = {}
+
+    async def read_head(self, stored: StoredObject, size: int) -> bytes | None:
+        """Return the first bytes of an object that has not changed."""
+        return self.contents[stored.key][:size] if self.objects.get(stored.key) == stored else None
+
+    async def tags(self, stored: StoredObject) -> dict[str, str]:
+        """Return an object's tags."""
+        return self.tags_of.get(stored.key, {})
+
+    async def delete(self, key: str, *, version_id: str | None = None) -> None:
+        """Delete an object."""
+        assert self.objects.pop(key).version_id == version_id
 
     async def head(self, key: str, *, version_id: str | None = None) -> StoredObject | None:
         """Return an object, or raise the next failure."""
@@ -126,6 +144,8 @@ class FakeBucket:
         asked: Number of times that credentials were asked for.
         ids: Signer of the upload ids.
         object_claims: Signer of the claims that objects carry.
+        inspector: Looks into the objects.
+        verifier: Verifies them.
         resolver: Makes events about the objects.
     """
 
@@ -154,6 +174,7 @@ class FakeBucket:
         policies = PolicyRegistry({"default": planner})
         self.ids = SignedIds([b"s" * 32])
         self.object_claims = ObjectClaims([b"s" * 32])
+        self.inspector = Inspector(storage=self.storage, policies=policies)
         self.creator = UploadCreator(
             policies=policies,
             presigner=self.presigner,
@@ -162,10 +183,11 @@ class FakeBucket:
             object_claims=self.object_claims,
             clock=self.clock,
         )
-        verifier = Verifier(
+        self.verifier = Verifier(
             policies=policies,
             namespace=namespace,
             receipts=Receipts(key=b"r" * 32, issuer="uploadsvc", audience="backend", expires_in=600),
+            inspector=self.inspector,
             keeps_octet_stream=True,
             may_delete=False,
             may_write=False,
@@ -174,7 +196,8 @@ class FakeBucket:
             storage=self.storage,
             namespace=namespace,
             object_claims=self.object_claims,
-            verifier=verifier,
+            verifier=self.verifier,
+            inspector=self.inspector,
             clock=self.clock,
         )
         self.uploads = Uploads(
@@ -184,7 +207,7 @@ class FakeBucket:
             storage=self.storage,
             multipart=self.multipart,
             ids=self.ids,
-            verifier=verifier,
+            verifier=self.verifier,
             keys_are_paths=False,
             may_delete=False,
             clock=self.clock,
@@ -196,26 +219,20 @@ class FakeBucket:
             raise self.credentials
         return self.credentials
 
-    def store(
-        self,
-        key: str,
-        *,
-        size: int,
-        claims: str | None = None,
-        version_id: str | None = None,
-        etag: str = "e",
-    ) -> None:
+    def store(self, key: str, *, size: int, **properties: Any) -> None:  # noqa: ANN401 - any of an object
         """Put an object into the bucket."""
         self.storage.objects[key] = StoredObject(
-            key=key,
-            bucket=BUCKET,
-            size=size,
-            content_type="text/plain",
-            etag=etag,
-            version_id=version_id,
-            checksums=(),
-            last_modified=self.clock(),
-            metadata={},
-            upload=None,
-            claims=claims,
+            **{
+                "key": key,
+                "bucket": BUCKET,
+                "size": size,
+                "content_type": "text/plain",
+                "etag": "e",
+                "version_id": None,
+                "checksums": (),
+                "last_modified": self.clock(),
+                "metadata": {},
+                "upload": None,
+                **properties,
+            }
         )

@@ -1,5 +1,6 @@
 """Queues of a LocalStack, which its S3 notifies."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -34,6 +35,21 @@ class Queues:
         kinds = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
         found = await self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=kinds)
         return sum(int(found["Attributes"][kind]) for kind in kinds)
+
+    async def emptied(self) -> None:
+        """Wait until the queue has no message."""
+        while await self.count(self.url) > 0:  # noqa: ASYNC110 - in another process
+            await asyncio.sleep(0.1)
+
+    async def dead_letters(self) -> list[str]:
+        """Return the bodies of the dead letters, which stay."""
+        found: dict[str, str] = {}
+        while len(found) < await self.count(self.dead_url):
+            answer = await self.sqs.receive_message(
+                QueueUrl=self.dead_url, MaxNumberOfMessages=10, VisibilityTimeout=60
+            )
+            found |= {message["MessageId"]: message["Body"] for message in answer["Messages"]}
+        return list(found.values())
 
 
 @asynccontextmanager

@@ -2,22 +2,19 @@
 
 import random
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
+from uploadsvc.bootstrap.events import open_aws_client
 from uploadsvc.bootstrap.secrets import secret_keys
 from uploadsvc.bootstrap.services import Services
-from uploadsvc.domain.errors import StorageMisconfigured
 from uploadsvc.domain.queues import queue_region
 from uploadsvc.events.queue import SqsQueue
 from uploadsvc.events.receivers import Receivers
 from uploadsvc.events.worker import Worker
-from uploadsvc.s3.sessions import ChainClients
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.tokens.deliveries import Deliveries
-
-_CONNECTIONS: Final = 64
 
 
 def queue_url(settings: Settings) -> str:
@@ -32,33 +29,13 @@ def queue_url(settings: Settings) -> str:
     return settings.events.queue_url
 
 
-@asynccontextmanager
-async def open_sqs(settings: Settings, services: Services) -> AsyncIterator[Any]:
-    """Open a client of SQS, and close it at the end.
-
-    The fixed access key of another store than AWS's is not for AWS's queues, which need the AWS chain's
-    credentials. Enter it after `Services.open`.
+def open_sqs(settings: Settings, services: Services) -> AbstractAsyncContextManager[Any]:
+    """Return a context manager for a client of SQS, to enter after `Services.open`.
 
     Raises:
-        SettingsError: AWS's own configuration is broken.
+        SettingsError: No queue is set.
     """
-    s3, url = settings.s3, queue_url(settings)
-    async with AsyncExitStack() as stack:
-        client_of = services.storage.client_of
-        if s3.credentials and s3.endpoint_url and not settings.events.endpoint_url:
-            try:
-                chain = ChainClients(region=s3.signing_region, clock=services.clock)
-            except StorageMisconfigured as error:
-                raise SettingsError(("events", "queue_url"), error.detail) from None
-            client_of = (await stack.enter_async_context(chain)).client_of
-        yield await stack.enter_async_context(
-            client_of(
-                "sqs",
-                connections=_CONNECTIONS,
-                region_name=queue_region(url) or s3.signing_region,
-                endpoint_url=settings.events.endpoint_url,
-            )
-        )
+    return open_aws_client(settings, services, service="sqs", region=queue_region(queue_url(settings)))
 
 
 @asynccontextmanager

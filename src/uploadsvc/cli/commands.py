@@ -215,6 +215,17 @@ def events_redrive() -> None:
     move_dead_letters()
 
 
+@_events.command("test")
+def events_test() -> None:
+    """Send a made-up event to every receiver, and show the outcomes.
+
+    Exit status: 0 all took it, 1 one did not.
+    """
+    from uploadsvc.cli.events import test_receivers
+
+    test_receivers()
+
+
 def run() -> None:
     """Run a command. Each mistake in the settings is reported in one line.
 

@@ -2,13 +2,18 @@
 
 import asyncio
 import signal
+from uuid import uuid4
 
+import typer
+
+from uploadsvc.bootstrap.events import build_receivers
 from uploadsvc.bootstrap.services import Services, build_services
 from uploadsvc.bootstrap.worker import build_worker, open_queue, queue_url
 from uploadsvc.cli.messages import say, stop
 from uploadsvc.events.queue import QueueError, QueueRefusedError
-from uploadsvc.events.receivers import Receivers
+from uploadsvc.events.receivers import Outcome, Receiver, Receivers
 from uploadsvc.events.redrive import redrive
+from uploadsvc.events.samples import sample_event, send_sample
 from uploadsvc.server import runner
 from uploadsvc.server.logging import configure_logs, silence_logs
 from uploadsvc.settings import Settings, SettingsError, load_settings
@@ -29,15 +34,23 @@ def run_worker() -> None:
     settings = load_settings()
     queue_url(settings)
     services = build_services(settings)
-    runner.run(_work(settings, services))
+    receivers = _receivers(settings, services)
+    runner.run(_work(settings, services, receivers))
 
 
-async def _work(settings: Settings, services: Services) -> None:
+def _receivers(settings: Settings, services: Services) -> Receivers:
+    receivers = build_receivers(settings, services)
+    if not receivers:
+        message = "missing; the receivers of events"
+        raise SettingsError(("events", "webhooks"), message)
+    return receivers
+
+
+async def _work(settings: Settings, services: Services, receivers: Receivers) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    receivers = Receivers([])
-    async with services.open(), open_queue(settings, services) as queue:
+    async with services.open(), receivers.open(), open_queue(settings, services) as queue:
         worker = build_worker(settings, services, queue=queue, receivers=receivers)
         try:
             await worker.run(stopping)
@@ -69,3 +82,27 @@ async def _move(settings: Settings, services: Services) -> int:
             raise SettingsError(_QUEUE, str(error)) from None
         except QueueError as error:
             raise stop(str(error)) from None
+
+
+def test_receivers() -> None:
+    """Send a made-up event to every receiver, and print a line for each.
+
+    Raises:
+        SettingsError: A setting is wrong.
+        Exit: Always, with the status.
+    """
+    silence_logs()
+    settings = load_settings()
+    services = build_services(settings)
+    receivers = _receivers(settings, services)
+    outcomes = asyncio.run(_test(services, receivers))
+    for receiver, outcome in outcomes:
+        sign = "✓" if outcome.state == "delivered" else "✗"
+        typer.echo(f"{sign} {receiver.id}: {outcome.reason or outcome.state}")
+    raise typer.Exit(0 if all(outcome.state == "delivered" for _, outcome in outcomes) else 1)
+
+
+async def _test(services: Services, receivers: Receivers) -> list[tuple[Receiver, Outcome]]:
+    event = sample_event(uuid4().hex, now=services.clock())
+    async with services.open(), receivers.open():
+        return await send_sample(receivers, event)

@@ -107,6 +107,21 @@ class ObjectExists(UploadsvcError):
     code = "object_exists"
 
 
+class ObjectUnavailable(UploadsvcError):
+    """The object may not be downloaded: it lacks the tag that its policy waits for.
+
+    Args:
+        detail: One sentence for people.
+        retry_after: Seconds after which the caller should retry; ``None`` if a scanner has refused it.
+    """
+
+    code = "object_unavailable"
+
+    def __init__(self, detail: str, *, retry_after: int | None) -> None:
+        super().__init__(detail, field="key")
+        self.retry_after = retry_after
+
+
 class UploadExpired(UploadsvcError):
     """The upload's id has expired."""
 
@@ -177,6 +192,15 @@ class VerificationFailed(UploadsvcError):
     """The object in S3 differs from the upload's promise."""
 
     code = "verification_failed"
+
+
+class ContentMismatch(VerificationFailed):
+    """The file is something else than its content type says."""
+
+    code = "content_mismatch"
+
+    def __init__(self, detail: str, *, field: str = "content_type") -> None:
+        super().__init__(detail, field=field)
 
 
 class StorageDenied(UploadsvcError):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import permutations, product
-from typing import Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 from uploadsvc.domain import media_types
 from uploadsvc.domain.errors import InvalidKey
@@ -46,6 +46,8 @@ MAX_MULTIPART_EXPIRES_IN = 2_592_000
 MAX_TAGS = 10
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html"""
 
+_READABLE: Final = frozenset({"public-read", "public-read-write", "authenticated-read", "aws-exec-read"})
+
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _STORAGE_CLASS = re.compile(r"[A-Z0-9_]{1,64}")
 # RFC 9110 section 8.4.1. S3 takes "aws-chunked" for itself, and does not store it.
@@ -70,6 +72,17 @@ class PolicyError(ValueError):
         self.field = field
         self.message = message
         self.policy = policy
+
+
+class Availability(NamedTuple):
+    """The tag that a scanner sets on objects that may be downloaded."""
+
+    tag: str
+    value: str
+
+
+GUARDDUTY: Final = Availability("GuardDutyMalwareScanStatus", "NO_THREATS_FOUND")
+"""https://docs.aws.amazon.com/guardduty/latest/ug/monitor-with-s3-object-tags.html"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +117,9 @@ class Policy:
         part_size: Minimum part size; it is doubled until 10,000 parts can hold the file.
         unsized_multipart: Whether a multipart upload may start without its size, for uploaders that do not
             send one. Its parts can have any size; the total is checked at the end.
+        verify_content: Whether the first bytes of a stored file are compared with its content type.
+        delete_mismatched: Whether a file is deleted that is something else.
+        available_when: The tag that an object must have to be downloaded; ``None`` if it needs none.
     """
 
     name: str
@@ -131,6 +147,9 @@ class Policy:
     multipart_expires_in: int = 604_800
     part_size: int = 8 * 1024**2
     unsized_multipart: bool = False
+    verify_content: bool = False
+    delete_mismatched: bool = False
+    available_when: Availability | None = None
 
     @property
     def all_types(self) -> bool:
@@ -242,6 +261,23 @@ class Policy:
                 _refuse(
                     "tags", f"{name!r}: 1 to 128 and 0 to 256 letters, digits, spaces and + - = . _ : / @"
                 )
+        self._check_content()
+
+    def _check_content(self) -> None:
+        if self.delete_mismatched and not self.verify_content:
+            _refuse("delete_mismatched", "needs verify_content beside it")
+        if self.available_when is None:
+            return
+        tag, value = self.available_when
+        if not (_TAG_NAME.fullmatch(tag) and _TAG_VALUE.fullmatch(value) and value):
+            _refuse(
+                "available_when",
+                "tag and value: 1 to 128 and 1 to 256 letters, digits, spaces and + - = . _ : / @",
+            )
+        if self.acl in _READABLE:
+            _refuse("acl", f"{self.acl} lets others read what available_when holds back")
+        if len(self.tags) >= MAX_TAGS:
+            _refuse("tags", f"S3 takes at most {MAX_TAGS}, and the scanner needs one of them")
 
     def _check_provider(self, provider: Provider) -> None:
         if self.max_size > provider.max_object_size:
@@ -253,6 +289,8 @@ class Policy:
             _refuse("acl", f"{provider.name} has no ACLs")
         if not provider.tagging and self.tags:
             _refuse("tags", f"{provider.name} has no object tags")
+        if not provider.tagging and self.available_when is not None:
+            _refuse("available_when", f"{provider.name} has no object tags")
         if not provider.checksum_algorithms and self.checksum == "required":
             _refuse("checksum", f"{provider.name} checks none")
         if not self.overwrite and self.client_keys and not provider.conditional_writes:
@@ -331,6 +369,19 @@ def check_apart(policies: Collection[Policy]) -> None:
                 message = f"with overwrite, it could replace objects of policy {other.name!r}"
                 message += f"; set {setting} to a folder of its own"
                 raise PolicyError(name, message, policy=policy.name)
+
+
+def check_tags(policies: Collection[Policy]) -> None:
+    """Check that no policy sets a tag that another policy, or itself, waits for.
+
+    Raises:
+        PolicyError: The upload itself would say that it was scanned. The error's ``policy`` names the policy.
+    """
+    awaited = {policy.available_when.tag for policy in policies if policy.available_when is not None}
+    for policy in policies:
+        for tag in sorted(awaited & policy.tags.keys()):
+            name, message = "tags", f"{tag!r} is a tag of available_when, which only the scanner may set"
+            raise PolicyError(name, message, policy=policy.name)
 
 
 def _refuse(field: str, message: str) -> None:

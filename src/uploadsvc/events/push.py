@@ -152,6 +152,7 @@ class DirectTarget:
         ]
         if any(outcome.state in {"failed", "busy"} for outcome in await asyncio.gather(*sending)):
             raise _not_delivered()
+        await self._resolver.settle(event)
 
 
 def _not_delivered() -> EventsNotDelivered:

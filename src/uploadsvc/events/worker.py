@@ -209,6 +209,9 @@ class Worker:
                 await self._postpone(delivery)
             elif outcome.state == "failed":
                 await self._remember(delivery, outcome)
+        for event in resolved:
+            if event:
+                await self._resolver.settle(event)
         await self._queue.delete(message)
 
     def _wanting(self, event: Event) -> list[Receiver]:

@@ -31,6 +31,11 @@ def service_policy(access: AccessRequirements) -> dict[str, Any]:
     on_objects += ["s3:DeleteObject"] if access.delete else []
     on_objects += ["s3:PutObjectAcl"] if access.acls else []
     on_objects += ["s3:PutObjectTagging"] if access.tags else []
+    # Of versions too, where the bucket keeps any: what was verified or scanned is one version.
+    on_objects += ["s3:GetObjectTagging", "s3:GetObjectVersionTagging"] if access.scans else []
+    on_objects += ["s3:GetObjectVersion"] if access.verifies or access.scans else []
+    on_objects += ["s3:DeleteObject"] if access.removes and not access.delete else []
+    on_objects += ["s3:DeleteObjectVersion"] if access.removes else []
     # Without a prefix condition: HeadBucket names no prefix, nor does HeadObject, which answers 403 for a
     # missing object without this right.
     on_bucket = ["s3:ListBucket"]

@@ -66,6 +66,9 @@ class AccessRequirements:
         delete: Callers may delete their own objects.
         acls: A policy sets an ACL.
         tags: A policy sets tags.
+        verifies: A policy compares files with their content types.
+        scans: A policy has objects wait for a scanner's tag.
+        removes: Files that are something else than their content type says are deleted.
         kms_keys: KMS keys of the policies: id, ARN, alias or alias ARN.
         sessions: Callers get temporary S3 credentials.
         role_arn: The role assumed for those; ``None`` for federation.
@@ -78,6 +81,9 @@ class AccessRequirements:
     delete: bool
     acls: bool
     tags: bool
+    verifies: bool
+    scans: bool
+    removes: bool
     kms_keys: frozenset[str]
     sessions: bool
     role_arn: str | None

@@ -55,8 +55,13 @@ def read_large_responses_once(events: BaseEventHooks) -> None:
 
 
 def _refuse_small_errors(**event: Any) -> None:  # noqa: ANN401 - botocore's
-    if len(event["response_dict"]["body"] or b"") <= _SMALL:
+    if not _is_large(event["response_dict"]["body"]):
         _handle_200_error(**event)
+
+
+def _is_large(body: object) -> bool:
+    # The bytes of an object are a stream, which is not parsed.
+    return isinstance(body, bytes) and len(body) > _SMALL
 
 
 class _ElementParser(AioRestXMLParser):
@@ -74,7 +79,7 @@ class _InSlices:
         self._turn = turn
 
     async def parse(self, response: dict[str, Any], shape: Any) -> Any:  # noqa: ANN401 - botocore's
-        if response["status_code"] != HTTPStatus.OK or len(response["body"] or b"") <= _SMALL:
+        if response["status_code"] != HTTPStatus.OK or not _is_large(response["body"]):
             return await self._parser.parse(response, shape)
         # One at a time: two would block the event loop for two slices in a row.
         async with self._turn:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import datetime
+from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -55,6 +56,8 @@ def client_config(*, connections: int = 10) -> AioConfig:
     return AioConfig(
         retries={"total_max_attempts": 3, "mode": "standard"},
         connect_timeout=2,
+        # botocore's own takes as long to build as the signature.
+        user_agent=f"uploadsvc/{version('uploadsvc')}",
         max_pool_connections=connections,
         http_session_cls=BoundedSession,
     )

@@ -27,10 +27,14 @@ from uploadsvc.s3.parsing import read_large_responses_once
 from uploadsvc.s3.sessions import CREDENTIALS_DEADLINE, client_config, session_with
 
 if TYPE_CHECKING:
+    from aiobotocore.response import StreamingBody
     from types_aiobotocore_s3 import S3Client
     from types_aiobotocore_s3.type_defs import HeadObjectOutputTypeDef
 
 T = TypeVar("T")
+
+_REPLACED: Final = frozenset({"412", "PreconditionFailed", "NoSuchVersion"})
+"""Codes of an object that is no longer the one that was asked about."""
 
 _NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """https://www.w3.org/TR/xml/#charsets"""
@@ -200,11 +204,10 @@ class Storage:
         Raises:
             UploadsvcError: S3 denies the call, fails or does not answer.
         """
-        version: dict[str, Any] = {} if version_id is None else {"VersionId": version_id}
         try:
             async with s3_errors("head_object", expected=MISSING):
                 answer = await self.client.head_object(
-                    Bucket=self.bucket, Key=key, ChecksumMode="ENABLED", **version
+                    Bucket=self.bucket, Key=key, ChecksumMode="ENABLED", **_version(version_id)
                 )
                 return _stored(self.bucket, key, answer)
         except RefusedError as error:
@@ -213,15 +216,68 @@ class Storage:
                 await self.check()
             return None
 
-    async def delete(self, key: str) -> None:
+    async def read_head(self, stored: StoredObject, size: int) -> bytes | None:
+        """Return an object's first bytes, or ``None`` if it has been replaced or deleted since.
+
+        Args:
+            stored: The object, as `head` returned it.
+            size: Most bytes to read. No more are read, even from a store that sends the whole object.
+
+        Raises:
+            UploadsvcError: S3 denies the call, fails or does not answer.
+        """
+        if stored.size == 0:
+            # There is no range of no bytes: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.17
+            return b""
+        try:
+            async with s3_errors("get_object", expected=MISSING | _REPLACED):
+                answer = await self.client.get_object(
+                    Bucket=self.bucket,
+                    Key=stored.key,
+                    Range=f"bytes=0-{size - 1}",
+                    IfMatch=f'"{stored.etag}"',
+                    **_version(stored.version_id),
+                )
+                body = answer["Body"]
+                async with body:
+                    # Not every store honours the condition.
+                    same = answer["ETag"].strip('"') == stored.etag
+                    return await _first(body, min(size, stored.size)) if same else None
+        except RefusedError:
+            return None
+
+    async def tags(self, stored: StoredObject) -> dict[str, str]:
+        """Return an object's tags; none if it does not exist any more.
+
+        Args:
+            stored: The object, as `head` returned it.
+
+        Raises:
+            UploadsvcError: S3 denies the call, fails or does not answer.
+        """
+        try:
+            async with s3_errors("get_object_tagging", expected=MISSING | {"NoSuchVersion", "NoSuchTagSet"}):
+                answer = await self.client.get_object_tagging(
+                    Bucket=self.bucket, Key=stored.key, **_version(stored.version_id)
+                )
+                return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
+        except RefusedError:
+            return {}
+
+    async def delete(self, key: str, *, version_id: str | None = None) -> None:
         """Delete an object, if it exists.
+
+        Args:
+            key: Key of the object.
+            version_id: The version to delete for good; ``None`` for the latest, which a versioned bucket
+                only hides.
 
         Raises:
             UploadsvcError: S3 denies the call, fails or does not answer.
         """
         try:
             async with s3_errors("delete_object", expected=MISSING):
-                await self.client.delete_object(Bucket=self.bucket, Key=key)
+                await self.client.delete_object(Bucket=self.bucket, Key=key, **_version(version_id))
         except RefusedError:
             return
 
@@ -260,6 +316,18 @@ class Storage:
                 if listed or readable == after or not answer["IsTruncated"]:
                     return listed, answer["IsTruncated"]
                 start = {"ContinuationToken": answer["NextContinuationToken"]}
+
+
+def _version(version_id: str | None) -> dict[str, Any]:
+    return {} if version_id is None else {"VersionId": version_id}
+
+
+async def _first(body: "StreamingBody", size: int) -> bytes:
+    """Read some bytes and no more; the rest, if there is any, is never received."""
+    first = bytearray()
+    while len(first) < size and (some := await body.read(size - len(first))):
+        first += some
+    return bytes(first)
 
 
 def _fixed(credentials: Credentials) -> Callable[[], Awaitable[Credentials]]:

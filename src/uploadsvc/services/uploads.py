@@ -78,6 +78,7 @@ class Uploads:
         verifier: Verifies stored objects.
         keys_are_paths: Whether the store keeps keys as paths, so ``a`` and ``a/b`` exclude each other.
         may_delete: Whether callers may delete stored objects.
+        may_remove: Whether refused objects are deleted here, because no worker reports them first.
         clock: Returns the current time, aware.
     """
 
@@ -93,6 +94,7 @@ class Uploads:
         verifier: Verifier,
         keys_are_paths: bool,
         may_delete: bool,
+        may_remove: bool = True,
         clock: Callable[[], datetime],
     ) -> None:
         self._policies = policies
@@ -104,6 +106,7 @@ class Uploads:
         self._verifier = verifier
         self._objects = UploadObjects(storage=storage, multipart=multipart, keys_are_paths=keys_are_paths)
         self._may_delete = may_delete
+        self._may_remove = may_remove
         self._clock = clock
         self._turns = Turns()
         self._listener: CompletionListener | None = None
@@ -207,20 +210,30 @@ class Uploads:
             UploadAborted: The multipart upload was aborted.
             ObjectExists: The multipart upload may not replace the object that has the key.
             VerificationFailed: The stored object differs.
+            ContentMismatch: Its first bytes are those of another format. It is deleted where the policy says
+                so, unless the worker of events does that.
             StillAssembling: S3 is still assembling the parts.
             UploadsvcError: As for `status`.
         """
         claims = self._verify(caller, upload_id)
         stored = await self._objects.assembled(claims, etags, wait=wait, through_outages=through_outages)
         try:
-            done = self._verifier.complete(claims, stored, user=caller.user, now=self._now())
+            done = await self._verifier.complete(claims, stored, user=caller.user, now=self._now())
         except errors.VerificationFailed as error:
             if self._listener is not None:
                 self._listener.rejected(claims, stored, error, user=caller.user)
+            if isinstance(error, errors.ContentMismatch):
+                await self._remove_mismatched(claims, stored)
             raise
         if self._listener is not None:
             self._listener.completed(claims, done, user=caller.user)
         return done
+
+    async def _remove_mismatched(self, claims: UploadClaims, stored: StoredObject) -> None:
+        """Delete an object with other content than it says, if its policy and the caller allow that."""
+        planner = self._policies.get(claims.policy)
+        if self._may_remove and planner is not None and planner.policy.delete_mismatched:
+            await self._storage.delete(stored.key, version_id=stored.version_id)
 
     def location(self, key: str) -> str:
         """Return the address of an object. It carries no signature, so it gives no access."""

@@ -9,7 +9,7 @@ from uploadsvc.domain.endpoints import base_url, bucket_endpoint
 from uploadsvc.domain.errors import InvalidKey
 from uploadsvc.domain.hosts import is_loopback
 from uploadsvc.domain.keys import Namespace, check_key
-from uploadsvc.domain.policy import MAX_EXPIRES_IN, PolicyError, check_apart
+from uploadsvc.domain.policy import MAX_EXPIRES_IN, PolicyError, check_apart, check_tags
 from uploadsvc.settings.auth import AuthSettings
 from uploadsvc.settings.events import EventSettings
 from uploadsvc.settings.policies import PolicySettings
@@ -196,7 +196,8 @@ class Settings(Section):
     @property
     def carries_claims(self) -> bool:
         """Whether objects carry the claims of their uploads."""
-        return self.events.enabled
+        waits = any(policy.available_when for policy in self.policies.values())
+        return self.events.enabled or waits
 
     @property
     def namespace(self) -> Namespace:
@@ -301,7 +302,9 @@ class Settings(Section):
         if errors:
             raise SettingsError.together(errors)
         try:
-            check_apart([settings.policy(name) for name, settings in self.policies.items()])
+            policies = [settings.policy(name) for name, settings in self.policies.items()]
+            check_apart(policies)
+            check_tags(policies)
         except PolicyError as error:
             raise SettingsError(("policies", error.policy, error.field), error.message) from None
         return self

@@ -1,11 +1,13 @@
 """The worker's queue is one of SQS."""
 
+import json
 import signal
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.support.chaos_receivers import chaos_receivers
 from tests.support.processes import environment_for, program
 from tests.support.queues import Queues, queues_of
 from tests.support.servers import S3Server
@@ -15,6 +17,8 @@ from uploadsvc.bootstrap.services import build_services
 from uploadsvc.bootstrap.worker import open_queue
 from uploadsvc.events.queue import QueueError, QueueRefusedError, SqsQueue
 from uploadsvc.settings import Settings
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 @pytest.fixture
@@ -32,6 +36,8 @@ def environment(server: S3Server, queues: Queues, **more: str) -> dict[str, str]
         "UPLOADSVC_S3__BUCKET": queues.bucket,
         "UPLOADSVC_EVENTS__QUEUE_URL": queues.url,
         "UPLOADSVC_EVENTS__ENDPOINT_URL": server.endpoint_url,
+        "UPLOADSVC_EVENTS__ALLOW_PRIVATE_ADDRESSES": "true",
+        "UPLOADSVC_EVENTS__WEBHOOKS": json.dumps([{"url": "http://127.0.0.1:9/", "secrets": [SECRET]}]),
         **more,
     }
 
@@ -113,3 +119,21 @@ async def test_the_worker_runs_until_it_is_told_to_stop(
                 break
         assert await worker.ended(signal.SIGTERM) == 0
     assert await queues.count(queues.url) == 0
+
+
+async def test_a_made_up_event_shows_which_receivers_fail(
+    localstack: S3Server, queues: Queues, tmp_path: Path
+) -> None:
+    async with chaos_receivers() as receivers:
+        webhooks = [
+            {"url": f"http://127.0.0.1:{receivers.port}/{name}", "secrets": [SECRET]}
+            for name in ("good", "gone")
+        ]
+        variables = environment(localstack, queues, UPLOADSVC_EVENTS__WEBHOOKS=json.dumps(webhooks))
+        async with program("events", "test", directory=tmp_path, environment=variables) as testing:
+            assert await testing.ended(seconds=20) == 1
+            good, gone = testing.out.splitlines()
+            assert testing.err == ""
+    assert (good[0], gone[0]) == ("✓", "✗")
+    assert gone.endswith("answered 410")
+    assert receivers.asked == {"good": 1, "gone": 1}

@@ -58,6 +58,9 @@ def access(bucket: str = "media", **changed: Any) -> AccessRequirements:  # noqa
         "delete": True,
         "acls": False,
         "tags": False,
+        "verifies": False,
+        "scans": False,
+        "removes": False,
         "kms_keys": frozenset(),
         "sessions": False,
         "role_arn": None,
@@ -389,7 +392,12 @@ def test_wildcards_in_a_prefix_are_literal() -> None:
 
 
 @pytest.fixture(
-    params=[{}, {"acls": True, "tags": True, "kms_keys": frozenset({KEY_ID})}, {"multipart": False}]
+    params=[
+        {},
+        {"acls": True, "tags": True, "kms_keys": frozenset({KEY_ID})},
+        {"multipart": False},
+        {"verifies": True, "scans": True, "removes": True, "delete": False},
+    ]
 )
 def document(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
     """Print policies of services that do more or less."""

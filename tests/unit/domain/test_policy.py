@@ -7,7 +7,16 @@ import pytest
 
 from uploadsvc.domain.keys import KeyTemplate, Namespace
 from uploadsvc.domain.parts import MIB
-from uploadsvc.domain.policy import MAX_EXPIRES_IN, ChecksumRule, Policy, PolicyError, check_apart
+from uploadsvc.domain.policy import (
+    GUARDDUTY,
+    MAX_EXPIRES_IN,
+    Availability,
+    ChecksumRule,
+    Policy,
+    PolicyError,
+    check_apart,
+    check_tags,
+)
 from uploadsvc.domain.providers import GIB, PROVIDERS, TIB
 from uploadsvc.settings.policies import PolicySettings
 
@@ -80,6 +89,16 @@ def test_the_default_policy_is_valid_on_every_provider(provider: str) -> None:
         ("tags", {"tags": {"a": "b<c"}}, "1 to 128"),
         ("tags", {"tags": {"a": "x" * 257}}, "0 to 256"),
         ("tags", {"tags": {"a": "x\n"}}, "0 to 256"),
+        ("delete_mismatched", {"delete_mismatched": True}, "needs verify_content"),
+        ("available_when", {"available_when": Availability("", "clean")}, "1 to 128"),
+        ("available_when", {"available_when": Availability("scan", "")}, "1 to 256"),
+        ("available_when", {"available_when": Availability("scan", "a<b")}, "1 to 256"),
+        (
+            "tags",
+            {"tags": {str(n): "" for n in range(10)}, "available_when": GUARDDUTY},
+            "the scanner needs one",
+        ),
+        ("acl", {"acl": "public-read", "available_when": GUARDDUTY}, "lets others read"),
         ("methods", {"methods": frozenset()}, "at least one"),
         ("unsized_multipart", {"unsized_multipart": True, "methods": frozenset({"put"})}, "needs the method"),
         ("methods", {"methods": frozenset({"post"}), "key": FIXED_KEY}, "cannot be told not to overwrite"),
@@ -101,6 +120,7 @@ def test_a_policy_that_contradicts_itself_is_refused(field: str, values: dict[st
         ("r2", "tags", {"tags": {"a": "b"}}, "r2 has no object tags"),
         ("b2", "tags", {"tags": {"a": "b"}}, "b2 has no object tags"),
         ("gcs", "tags", {"tags": {"a": "b"}}, "gcs has no object tags"),
+        ("r2", "available_when", {"available_when": GUARDDUTY}, "r2 has no object tags"),
         ("b2", "checksum", {"checksum": "required"}, "b2 checks none"),
         ("ceph", "checksum", {"checksum": "required"}, "ceph checks none"),
         ("b2", "client_keys", {"client_keys": True}, "set overwrite to true"),
@@ -251,3 +271,12 @@ def test_a_folder_for_client_keys_is_a_valid_key(fields: dict[str, Any], reason:
     error = refusal(**fields)
     assert error.field == "client_keys_prefix"
     assert reason in error.message
+
+
+def test_no_upload_sets_the_tag_of_a_scanner() -> None:
+    """Not even one of another policy: of a bare object, nobody knows the policy."""
+    waits = Policy(name="waits", available_when=GUARDDUTY)
+    check_tags([waits, Policy(name="other", tags={"project": "x"})])
+    with pytest.raises(PolicyError, match="only the scanner may set") as caught:
+        check_tags([waits, Policy(name="other", tags={GUARDDUTY.tag: GUARDDUTY.value})])
+    assert (caught.value.policy, caught.value.field) == ("other", "tags")

@@ -90,7 +90,13 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
         status_code=HTTPStatus.CREATED,
         response_description="A presigned GET.",
         responses=problem_responses(
-            *CALLER, "not_found", "body_too_large", "invalid_key", "content_type_not_allowed", *STORAGE
+            *CALLER,
+            "not_found",
+            "object_unavailable",
+            "body_too_large",
+            "invalid_key",
+            "content_type_not_allowed",
+            *STORAGE,
         ),
     )
     async def create_download(
@@ -101,7 +107,7 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
 
         An attachment is signed without a call to S3, which answers 404 if there is no such object. With
         `inline`, the object must exist, and its type must not be one that browsers execute, such as HTML or
-        SVG.
+        SVG. Where the operator has uploads scanned, the object must have been released by the scanner.
         """
         url, expires_at = await objects.download_url(
             caller,

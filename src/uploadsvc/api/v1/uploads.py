@@ -131,6 +131,7 @@ def _add_one(router: APIRouter, uploads: Uploads, authenticate: Authenticate) ->
             "body_too_large",
             "method_not_available",
             "verification_failed",
+            "content_mismatch",
             *STORAGE,
         ),
     )
