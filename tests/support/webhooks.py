@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import httpx
-from standardwebhooks import Webhook
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.support.pages import text_of
+
+from uploadsvc.tokens.webhook_signatures import WebhookSigner
 
 GUIDE: Final = text_of("docs/events.md")
 SECRET: Final = "whsec_bWFkZSB1cCBmb3IgdGhlIHRlc3RzLCAzMiBieXRlcyE="
@@ -52,15 +54,8 @@ def delivery(
         secrets: The secrets that sign it.
         age: How long ago it was signed.
     """
-    time = datetime.now(UTC) - age
-    signatures = [Webhook(secret).sign(event_id, time, BODY.decode()) for secret in secrets]
-    return Delivery(
-        headers={
-            "webhook-id": event_id,
-            "webhook-timestamp": str(int(time.timestamp())),
-            "webhook-signature": " ".join(signatures),
-        }
-    )
+    signer = WebhookSigner(secrets, private_key=Ed25519PrivateKey.generate())
+    return Delivery(headers=signer.headers(event_id, BODY, now=datetime.now(UTC) - age))
 
 
 def refused() -> dict[str, Delivery]:

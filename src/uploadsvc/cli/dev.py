@@ -114,13 +114,7 @@ def _settings(
         "addressing_style": "path",
     }
     address = {"endpoint_url": endpoint_url, "public_endpoint_url": None}
-    defaults = {
-        "secret_key": secret_key,
-        "objects": {"delete": True},
-        "s3": {} if embedded else s3,
-        # For a receiver under development, on this machine too.
-        "events": {"allow_private_addresses": True},
-    }
+    defaults = {"secret_key": secret_key, "objects": {"delete": True}, "s3": {} if embedded else s3}
     overrides: dict[str, Any] = {"demo": True, "s3": {**s3, **address} if embedded else address}
     if push_secret is not None:
         overrides["events"] = {"push_secret": push_secret}

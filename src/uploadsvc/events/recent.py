@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,14 +29,19 @@ class RecentEvent:
 class RecentEvents:
     """A receiver that keeps the latest events of some users.
 
+    Attributes:
+        id: Identifies it in the log.
+        types: All types.
+        policies: All policies.
+
     Args:
         users: The users. Events of others are dropped, so that memory stays bounded.
     """
 
     def __init__(self, users: Iterable[str]) -> None:
         self.id = "demo"
-        self.types = ("*",)
-        self.policies = ("*",)
+        self.types: Sequence[str] = ("*",)
+        self.policies: Sequence[str] = ("*",)
         self._kept = {user: deque[RecentEvent](maxlen=KEPT) for user in users}
         self._changed = asyncio.Event()
         self._closed = False
