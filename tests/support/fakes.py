@@ -16,6 +16,8 @@ from uploadsvc.domain.providers import PROVIDERS
 from uploadsvc.s3.multipart import MultipartStorage, NoSuchUploadError
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
+from uploadsvc.s3.tagging import StoredTags
+from uploadsvc.services.claiming import Claimer
 from uploadsvc.services.create_upload import UploadCreator
 from uploadsvc.services.policies import PolicyRegistry
 from uploadsvc.services.uploads import Uploads
@@ -66,6 +68,30 @@ class FakeStorage(Storage):
             raise self.failures.pop(0)
         stored = self.objects.get(key)
         return stored if stored is None or version_id in {None, stored.version_id} else None
+
+
+class FakeTags(StoredTags):
+    """Tags in memory.
+
+    Attributes:
+        tags: Tags by key and version.
+        failures: Errors that the next calls raise, in order.
+    """
+
+    def __init__(self) -> None:
+        self.tags: dict[tuple[str, str | None], dict[str, str]] = {}
+        self.failures: list[UploadsvcError] = []
+        self.calls = 0
+
+    async def remove(self, key: str, name: str, value: str, *, version_id: str | None) -> bool:
+        """Remove a tag, or raise the next failure."""
+        self.calls += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        tags = self.tags.get((key, version_id))
+        if tags is not None and tags.get(name) == value:
+            del tags[name]
+        return tags is not None
 
 
 class FakeMultipart(MultipartStorage):
@@ -129,6 +155,7 @@ class FakeBucket:
         self.clock = Clock()
         self.storage = FakeStorage()
         self.multipart = FakeMultipart()
+        self.tags = FakeTags()
         self.credentials: Credentials | UploadsvcError = Credentials(
             access_key_id="AKIAEXAMPLE", secret_access_key="s" * 40
         )
@@ -153,6 +180,15 @@ class FakeBucket:
             ids=self.ids,
             clock=self.clock,
         )
+        receipts = Receipts(key=b"r" * 32, issuer="uploadsvc", audience="backend", expires_in=600)
+        self.claimer = Claimer(
+            policies=policies,
+            namespace=namespace,
+            storage=self.storage,
+            tags=self.tags,
+            receipts=receipts,
+            clock=self.clock,
+        )
         self.uploads = Uploads(
             policies=policies,
             namespace=namespace,
@@ -163,11 +199,12 @@ class FakeBucket:
             verifier=Verifier(
                 policies=policies,
                 namespace=namespace,
-                receipts=Receipts(key=b"r" * 32, issuer="uploadsvc", audience="backend", expires_in=600),
+                receipts=receipts,
                 keeps_octet_stream=True,
                 may_delete=False,
                 may_write=False,
             ),
+            claimer=self.claimer,
             keys_are_paths=False,
             may_delete=False,
             clock=self.clock,
@@ -179,15 +216,18 @@ class FakeBucket:
             raise self.credentials
         return self.credentials
 
-    def store(self, key: str, *, size: int) -> None:
+    def store(
+        self, key: str, *, size: int, version_id: str | None = None, tags: Mapping[str, str] | None = None
+    ) -> None:
         """Put an object into the bucket."""
+        self.tags.tags[key, version_id] = dict(tags or {})
         self.storage.objects[key] = StoredObject(
             key=key,
             bucket=BUCKET,
             size=size,
             content_type="text/plain",
             etag="e",
-            version_id=None,
+            version_id=version_id,
             checksums=(),
             last_modified=self.clock(),
             metadata={},

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import permutations, product
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 from uploadsvc.domain import media_types
 from uploadsvc.domain.errors import InvalidKey
@@ -20,6 +20,7 @@ from uploadsvc.domain.keys import (
 from uploadsvc.domain.metadata import MAX_METADATA_BYTES, encoded_size, is_metadata_name
 from uploadsvc.domain.parts import MAX_PART_SIZE, MIN_PART_SIZE
 from uploadsvc.domain.providers import GIB, MAX_SINGLE_PUT, Provider
+from uploadsvc.domain.unclaimed import DAY, MAX_UNCLAIMED_EXPIRES_IN, TAG, UNCLAIMED, Claim, days_of
 
 Method = Literal["put", "post", "multipart"]
 ChecksumRule = Literal["off", "optional", "required"]
@@ -53,6 +54,7 @@ _CODING = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 # An S3 form would expand "${filename}".
 _HEADER_VALUE = re.compile(r"(?!.*\$\{)[\x21-\x7e](?:[\x20-\x7e]{0,1022}[\x21-\x7e])?")
 _TAG_NAME = re.compile(r"[\w .:/=+@-]{1,128}")
+_UNCLAIMED: Final = "unclaimed_expires_in"
 _TAG_VALUE = re.compile(r"[\w .:/=+@-]{0,256}")
 
 
@@ -104,6 +106,8 @@ class Policy:
         part_size: Minimum part size; it is doubled until 10,000 parts can hold the file.
         unsized_multipart: Whether a multipart upload may start without its size, for uploaders that do not
             send one. Its parts can have any size; the total is checked at the end.
+        unclaimed_expires_in: Time after which S3 deletes what nobody has claimed; ``None`` for never.
+        claim: What claims an object.
     """
 
     name: str
@@ -131,11 +135,18 @@ class Policy:
     multipart_expires_in: int = 604_800
     part_size: int = 8 * 1024**2
     unsized_multipart: bool = False
+    unclaimed_expires_in: int | None = None
+    claim: Claim = "complete"
 
     @property
     def all_types(self) -> bool:
         """Whether every media type is allowed."""
         return "*/*" in self.content_types
+
+    @property
+    def signed_tags(self) -> Mapping[str, str]:
+        """All tags of new objects: the policy's own, and the mark of an unclaimed one."""
+        return self.tags if self.unclaimed_expires_in is None else {**self.tags, TAG: UNCLAIMED}
 
     @property
     def metadata_is_fixed(self) -> bool:
@@ -171,6 +182,7 @@ class Policy:
         self._check_keys(namespace)
         self._check_values()
         self._check_attributes()
+        self._check_unclaimed(provider)
         self._check_provider(provider)
 
     def _check_ranges(self) -> None:
@@ -235,13 +247,38 @@ class Policy:
         fixed = {name: value for name, value in self.metadata.items() if value is not None}
         if encoded_size(fixed) > MAX_METADATA_BYTES:
             _refuse("metadata", f"its fixed values are over {MAX_METADATA_BYTES} bytes")
-        if len(self.tags) > MAX_TAGS:
-            _refuse("tags", f"S3 takes at most {MAX_TAGS}")
+        if len(self.signed_tags) > MAX_TAGS:
+            and_ours = "" if self.unclaimed_expires_in is None else f", and {TAG} is one of them"
+            _refuse("tags", f"S3 takes at most {MAX_TAGS}{and_ours}")
+        if TAG in self.tags:
+            _refuse("tags", f"{TAG!r} is the service's own tag; set unclaimed_expires_in instead")
         for name, value in self.tags.items():
             if not (_TAG_NAME.fullmatch(name) and _TAG_VALUE.fullmatch(value)):
                 _refuse(
                     "tags", f"{name!r}: 1 to 128 and 0 to 256 letters, digits, spaces and + - = . _ : / @"
                 )
+
+    def _check_unclaimed(self, provider: Provider) -> None:
+        lives = self.unclaimed_expires_in
+        if lives is None:
+            if self.claim != "complete":
+                _refuse("claim", "needs unclaimed_expires_in beside it")
+            return
+        if not provider.tagging:
+            _refuse(
+                "unclaimed_expires_in", f"{provider.name} has no object tags, which mark unclaimed uploads"
+            )
+        if not DAY <= lives <= MAX_UNCLAIMED_EXPIRES_IN:
+            allowed = f"{DAY} to {MAX_UNCLAIMED_EXPIRES_IN} seconds (1 to 365 days)"
+            _refuse(_UNCLAIMED, f"must be {allowed}, of which S3 makes whole days")
+        usable = self.usable_methods(provider, may_replace=self.key.unique or self.overwrite)
+        if "multipart" in usable and lives < self.multipart_expires_in:
+            # The object's age: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
+            _refuse(
+                _UNCLAIMED,
+                f"is below multipart_expires_in ({self.multipart_expires_in}); S3 counts from the start of a "
+                "multipart upload, and would delete an object that is completed late",
+            )
 
     def _check_provider(self, provider: Provider) -> None:
         if self.max_size > provider.max_object_size:
@@ -289,7 +326,7 @@ class Policy:
             usable -= {"post"}
         if self.checksum == "required" and not provider.form_checksums:
             usable -= {"post"}
-        if self.tags and not provider.form_tags:
+        if self.signed_tags and not provider.form_tags:
             usable -= {"post"}
         if self.checksum == "required" and not provider.part_checksums:
             usable -= {"multipart"}
@@ -306,7 +343,7 @@ class Policy:
             return f"{provider.name} checks no checksum in a form"
         if self.checksum == "required" and "multipart" in self.methods:
             return f"{provider.name} checks no checksum of parts"
-        if not provider.form_tags and self.tags:
+        if not provider.form_tags and self.signed_tags:
             return f"{provider.name} takes no tags in a form"
         return "they do not go together"
 
@@ -331,6 +368,24 @@ def check_apart(policies: Collection[Policy]) -> None:
                 message = f"with overwrite, it could replace objects of policy {other.name!r}"
                 message += f"; set {setting} to a folder of its own"
                 raise PolicyError(name, message, policy=policy.name)
+
+
+def check_unclaimed_days(policies: Collection[Policy]) -> None:
+    """Check that one lifecycle rule can delete the unclaimed objects of all policies.
+
+    Raises:
+        PolicyError: Two policies name different days. The error's ``policy`` names one of them.
+    """
+    lives = [(policy, policy.unclaimed_expires_in) for policy in policies]
+    days = [(policy.name, days_of(seconds)) for policy, seconds in lives if seconds is not None]
+    for name, found in days:
+        other, first = days[0]
+        if found != first:
+            message = (
+                f"is {found} days, and policy {other!r} has {first}; one lifecycle rule deletes what is "
+                "unclaimed, so all policies that set this need the same number of days"
+            )
+            raise PolicyError(_UNCLAIMED, message, policy=name)
 
 
 def _refuse(field: str, message: str) -> None:

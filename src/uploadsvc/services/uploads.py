@@ -1,6 +1,7 @@
 """Uploads that exist: sign parts, status, complete, abort, delete."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
@@ -15,6 +16,7 @@ from uploadsvc.s3.multipart import MultipartStorage, UnfinishedUpload
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
 from uploadsvc.services.assembly import UploadObjects, in_time
+from uploadsvc.services.claiming import Claimer
 from uploadsvc.services.multipart import (
     FIRST_PARTS,
     SignedPart,
@@ -60,6 +62,7 @@ class Uploads:
         multipart: Multipart uploads of the bucket.
         ids: Verifies upload ids, and signs those of a listing.
         verifier: Verifies stored objects.
+        claimer: Claims verified objects.
         keys_are_paths: Whether the store keeps keys as paths, so ``a`` and ``a/b`` exclude each other.
         may_delete: Whether callers may delete stored objects.
         clock: Returns the current time, aware.
@@ -75,6 +78,7 @@ class Uploads:
         multipart: MultipartStorage,
         ids: SignedIds,
         verifier: Verifier,
+        claimer: Claimer,
         keys_are_paths: bool,
         may_delete: bool,
         clock: Callable[[], datetime],
@@ -86,6 +90,7 @@ class Uploads:
         self._multipart = multipart
         self._ids = ids
         self._verifier = verifier
+        self._claimer = claimer
         self._objects = UploadObjects(storage=storage, multipart=multipart, keys_are_paths=keys_are_paths)
         self._may_delete = may_delete
         self._clock = clock
@@ -171,7 +176,7 @@ class Uploads:
         wait: float = 0.0,
         through_outages: bool = False,
     ) -> Completion:
-        """Compare the stored object with the request and sign a receipt. Safe to repeat.
+        """Compare the stored object with the request, claim it and sign a receipt. Safe to repeat.
 
         Args:
             caller: The caller.
@@ -190,8 +195,11 @@ class Uploads:
             UploadsvcError: As for `status`.
         """
         claims = self._verify(caller, upload_id)
-        stored = await self._objects.assembled(claims, etags, wait=wait, through_outages=through_outages)
-        return self._verifier.complete(claims, stored, user=caller.user, now=self._now())
+        async with nullcontext() if wait else in_time():
+            stored = await self._objects.assembled(claims, etags, wait=wait, through_outages=through_outages)
+            completion = self._verifier.complete(claims, stored, user=caller.user, now=self._now())
+            await self._claimer.completed(claims, stored)
+        return completion
 
     def location(self, key: str) -> str:
         """Return the address of an object. It carries no signature, so it gives no access."""

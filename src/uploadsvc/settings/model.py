@@ -9,7 +9,7 @@ from uploadsvc.domain.endpoints import base_url, bucket_endpoint
 from uploadsvc.domain.errors import InvalidKey
 from uploadsvc.domain.hosts import is_loopback
 from uploadsvc.domain.keys import Namespace, check_key
-from uploadsvc.domain.policy import MAX_EXPIRES_IN, PolicyError, check_apart
+from uploadsvc.domain.policy import MAX_EXPIRES_IN, PolicyError, check_apart, check_unclaimed_days
 from uploadsvc.settings.auth import AuthSettings
 from uploadsvc.settings.events import EventSettings
 from uploadsvc.settings.policies import PolicySettings
@@ -301,7 +301,9 @@ class Settings(Section):
         if errors:
             raise SettingsError.together(errors)
         try:
-            check_apart([settings.policy(name) for name, settings in self.policies.items()])
+            policies = [settings.policy(name) for name, settings in self.policies.items()]
+            check_apart(policies)
+            check_unclaimed_days(policies)
         except PolicyError as error:
             raise SettingsError(("policies", error.policy, error.field), error.message) from None
         return self

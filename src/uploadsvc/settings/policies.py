@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field
 from uploadsvc.domain.keys import KeyTemplate
 from uploadsvc.domain.policy import Acl, ChecksumRule, Disposition, Encryption, Method, Policy
 from uploadsvc.domain.providers import GIB
+from uploadsvc.domain.unclaimed import Claim
 from uploadsvc.settings.types import Section, SettingsError, Size, split_list
 
 
@@ -113,6 +114,15 @@ class PolicySettings(Section):
     """Let a multipart upload start without its size, for uploaders that do not send one. The size is checked
     at the end.
     """
+
+    unclaimed_expires_in: int | None = None
+    """Seconds after which S3 deletes an upload that nobody has [claimed](unclaimed.md): 86400 to 31536000, in
+    whole days, and at least `multipart_expires_in` where uploads in parts are allowed. All policies that set
+    it need the same number of days. Run `uploadsvc bucket apply` afterwards. If not set: everything stays.
+    """
+
+    claim: Claim = "complete"
+    """What claims an upload: its completion (`complete`), or only `POST /v1/objects/claim` (`backend`)."""
 
     def policy(self, name: str) -> Policy:
         """Return the policy, unchecked.
