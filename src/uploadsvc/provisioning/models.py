@@ -35,6 +35,7 @@ class BucketRequirements:
         cors_extra_headers: Names of their other headers: for ranges, for tracing, the operator's.
         abort_days: Days after which an unfinished multipart upload can be aborted; ``None`` if no policy
             uses multipart.
+        unclaimed_days: Days after which S3 deletes what nobody has claimed; ``None`` if no policy wants it.
         needs_acls: A policy sets an ACL that a bucket with ACLs disabled refuses.
         allows_public_acl: A policy sets an ACL that lets the public read or write.
         tls: Service and browsers reach the store by HTTPS, so plain HTTP may be denied.
@@ -49,6 +50,7 @@ class BucketRequirements:
     cors_headers: frozenset[str]
     cors_extra_headers: frozenset[str]
     abort_days: int | None
+    unclaimed_days: int | None
     needs_acls: bool
     allows_public_acl: bool
     tls: bool
@@ -66,6 +68,7 @@ class AccessRequirements:
         delete: Callers may delete their own objects.
         acls: A policy sets an ACL.
         tags: A policy sets tags.
+        claims: The service claims objects: it reads tags, and removes one.
         kms_keys: KMS keys of the policies: id, ARN, alias or alias ARN.
         sessions: Callers get temporary S3 credentials.
         role_arn: The role assumed for those; ``None`` for federation.
@@ -78,12 +81,15 @@ class AccessRequirements:
     delete: bool
     acls: bool
     tags: bool
+    claims: bool
     kms_keys: frozenset[str]
     sessions: bool
     role_arn: str | None
 
 
-Rule: TypeAlias = Literal["bucket", "public-access", "ownership", "bucket-policy", "cors", "lifecycle"]
+Rule: TypeAlias = Literal[
+    "bucket", "public-access", "ownership", "bucket-policy", "cors", "lifecycle", "unclaimed"
+]
 
 State: TypeAlias = Literal[
     "in place",
@@ -147,12 +153,14 @@ class Check:
         supported: Whether the store has the feature.
         wanted: Describes the required rule; one line.
         look: Reads the rule.
+        needed: Whether the settings need it; a bucket that does not exist yet lacks no other.
     """
 
     rule: Rule
     supported: Callable[[Provider], bool]
     wanted: Callable[[BucketRequirements], str]
     look: Callable[["S3Client", BucketRequirements], Awaitable[RuleState]]
+    needed: Callable[[BucketRequirements], bool] = lambda _: True
 
 
 class ProvisioningError(Exception):

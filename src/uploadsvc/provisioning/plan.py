@@ -125,6 +125,8 @@ async def _look(
 ) -> RuleState:
     if not check.supported(requirements.provider):
         return RuleState(state="unsupported", found=f"not for {requirements.provider.name}")
+    if not exists and not check.needed(requirements):
+        return RuleState(state="in place", found="not needed")
     if not exists:
         return RuleState(state="missing", found="no bucket")
     try:

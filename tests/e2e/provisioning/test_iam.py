@@ -58,6 +58,7 @@ def access(bucket: str = "media", **changed: Any) -> AccessRequirements:  # noqa
         "delete": True,
         "acls": False,
         "tags": False,
+        "claims": False,
         "kms_keys": frozenset(),
         "sessions": False,
         "role_arn": None,
@@ -334,6 +335,12 @@ def test_unused_features_get_no_rights() -> None:
         ({"delete": True}, "s3:DeleteObject"),
         ({"acls": True}, "s3:PutObjectAcl"),
         ({"tags": True}, "s3:PutObjectTagging"),
+        ({"claims": True}, "s3:GetObjectTagging"),
+        ({"claims": True}, "s3:DeleteObjectTagging"),
+        ({"claims": True}, "s3:GetObjectVersion"),
+        ({"claims": True}, "s3:GetObjectVersionTagging"),
+        ({"claims": True}, "s3:PutObjectVersionTagging"),
+        ({"claims": True}, "s3:DeleteObjectVersionTagging"),
         ({"kms_keys": frozenset({KEY_ID})}, "kms:GenerateDataKey"),
         ({"kms_keys": frozenset({KEY_ID})}, "kms:Decrypt"),
         ({"sessions": True}, "sts:GetFederationToken"),
@@ -389,7 +396,11 @@ def test_wildcards_in_a_prefix_are_literal() -> None:
 
 
 @pytest.fixture(
-    params=[{}, {"acls": True, "tags": True, "kms_keys": frozenset({KEY_ID})}, {"multipart": False}]
+    params=[
+        {},
+        {"acls": True, "tags": True, "claims": True, "kms_keys": frozenset({KEY_ID})},
+        {"multipart": False},
+    ]
 )
 def document(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
     """Print policies of services that do more or less."""
@@ -447,5 +458,5 @@ async def test_applying_needs_each_right(moto_server: S3Server, missing: str | N
     elif missing == "s3:CreateBucket":
         assert done["bucket"] == "not allowed"
     else:
-        rules = {"Policy": "bucket-policy", "CORS": "cors", "Lifecycle": "lifecycle"}
-        assert refused == {rule for word, rule in rules.items() if word in missing}
+        rules = {"Policy": {"bucket-policy"}, "CORS": {"cors"}, "Lifecycle": {"lifecycle", "unclaimed"}}
+        assert [refused] == [found for word, found in rules.items() if word in missing]

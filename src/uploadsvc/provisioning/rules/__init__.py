@@ -10,6 +10,7 @@ from uploadsvc.provisioning.rules import (
     lifecycle,
     ownership,
     public_access,
+    unclaimed,
 )
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -19,4 +20,5 @@ CHECKS: Final[tuple[Check, ...]] = (
     bucket_policy.CHECK,
     cors.CHECK,
     lifecycle.CHECK,
+    unclaimed.CHECK,
 )
