@@ -38,8 +38,7 @@ class StoredTags:
         Raises:
             UploadsvcError: S3 denies the call, fails or does not answer.
         """
-        named: dict[str, Any] = {"Bucket": self._storage.bucket, "Key": key}
-        named |= {} if version_id is None else {"VersionId": version_id}
+        named = self._named(key, version_id)
         try:
             tags = await self._read(named)
             # S3 replaces all tags at once, and takes no condition. A tag that another program, such as a
@@ -53,6 +52,22 @@ class StoredTags:
                 await self._storage.check()
             return False
         return True
+
+    async def has(self, key: str, name: str, value: str, *, version_id: str | None) -> bool:
+        """Return whether an object has a tag with this value.
+
+        Raises:
+            UploadsvcError: S3 denies the call, fails or does not answer.
+        """
+        try:
+            tags = await self._read(self._named(key, version_id))
+        except RefusedError:
+            return False
+        return any((tag["Key"], tag["Value"]) == (name, value) for tag in tags)
+
+    def _named(self, key: str, version_id: str | None) -> dict[str, Any]:
+        version = {} if version_id is None else {"VersionId": version_id}
+        return {"Bucket": self._storage.bucket, "Key": key, **version}
 
     async def _read(self, named: dict[str, Any]) -> list["TagTypeDef"]:
         try:
