@@ -22,6 +22,9 @@ from benchmarks.served import Connection, Served, connect, cpu_seconds, embedded
 ROUNDS: Final = 7
 CONNECTIONS: Final = 16
 WARM_UP: Final = 2_000
+SHOWN_EVERY: Final = 100_000
+"""Requests after which memory is shown, so that a long run that is stopped has not been in vain."""
+
 _COMMANDS: Final = {
     "uploadsvc --help": ["-m", "uploadsvc", "--help"],
     "import of the service": ["-c", "import uploadsvc.app, uploadsvc.server.runner"],
@@ -93,9 +96,10 @@ async def measure_workers(served: Served, count: int) -> None:
     shares = [open_sockets(pid) - held for pid, held in zip(workers, before, strict=True)]
     show_memory(served, f"after {WARM_UP:,} requests")
     used = [cpu_seconds(pid) for pid in workers]
-    if count:
-        await load(connections, count)
-        show_memory(served, f"after {count:,} more")
+    for done in range(0, count, SHOWN_EVERY):
+        some = min(SHOWN_EVERY, count - done)
+        await load(connections, some)
+        show_memory(served, f"after {done + some:,} more")
     spent = [round(cpu_seconds(pid) - earlier, 2) for pid, earlier in zip(workers, used, strict=True)]
     print(f"  connections of each worker {shares}, CPU seconds of each {spent}")
     for connection in connections:

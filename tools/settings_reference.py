@@ -182,6 +182,8 @@ def default(setting: Setting) -> str:
 def _kind(kind: Schema) -> str:
     if "enum" in kind:
         return _either(f"`{value}`" for value in kind["enum"])
+    if "type" not in kind:
+        return str(kind[FORM])
     return _BY_TYPE[kind["type"]](kind)
 
 

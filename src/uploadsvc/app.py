@@ -14,6 +14,7 @@ from uploadsvc.api.demo import DEMO_FILES, Demo, demo_router
 from uploadsvc.api.dependencies import Authenticate, Authentication, path_authentication
 from uploadsvc.api.direct_calls import DirectCall, HotPath, Key, direct_calls
 from uploadsvc.api.docs import docs_router
+from uploadsvc.api.events import push_router
 from uploadsvc.api.integrations.better_upload import better_upload_router
 from uploadsvc.api.integrations.simple import simple_router
 from uploadsvc.api.integrations.uppy.companion import companion_router
@@ -32,6 +33,7 @@ from uploadsvc.api.v1.tokens import tokens_router
 from uploadsvc.api.v1.uploads import uploads_router
 from uploadsvc.bootstrap.auth import build_authenticator, build_jwt_verifier
 from uploadsvc.bootstrap.services import Clock, Services, build_both, build_services, utc_now
+from uploadsvc.bootstrap.sources import EventSources, build_sources
 from uploadsvc.domain.cors import TRACING_HEADERS
 from uploadsvc.domain.origins import ANY, named_origins
 from uploadsvc.domain.principal import Principal
@@ -68,6 +70,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, check_bucket: bool
     )
     authenticator = build_authenticator(settings, services, jwts)
     demo = _demo(settings, services)
+    events = build_sources(settings, services)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -78,7 +81,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, check_bucket: bool
                 _log.warning(
                     "token_keys_over_http", meaning="anyone on the network path can forge any caller"
                 )
-        async with services.open(), keys:
+        async with services.open(), events.open(), keys:
             if check_bucket:
                 services.storage.run(services.readiness.report())
             yield
@@ -101,7 +104,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, check_bucket: bool
     authenticate = Authentication(authenticator)
     uploads = uploads_router(services.creator, services.uploads, authenticate)
     app.include_router(uploads)
-    _include(app.router, settings, services, authenticate)
+    _include(app.router, settings, services, authenticate, events)
     without_user = Authentication(authenticator, user_needed=False)
     app.include_router(claims_router(services.claimer, without_user))
     app.include_router(tokens_router(services.token_issuer, without_user))
@@ -163,20 +166,27 @@ def create_router(settings: Settings, *, authenticate: Authenticate) -> APIRoute
         SettingsError: Something in the settings stops the start.
     """
     services = build_services(settings)
+    events = build_sources(settings, services)
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
-        async with services.open():
+        async with services.open(), events.open():
             yield
 
     router = APIRouter(lifespan=lifespan)
     router.include_router(uploads_router(services.creator, services.uploads, authenticate))
-    _include(router, settings, services, authenticate)
+    _include(router, settings, services, authenticate, events)
     router.include_router(claims_router(services.claimer, authenticate))
     return router
 
 
-def _include(router: APIRouter, settings: Settings, services: Services, authenticate: Authenticate) -> None:
+def _include(
+    router: APIRouter,
+    settings: Settings,
+    services: Services,
+    authenticate: Authenticate,
+    events: EventSources,
+) -> None:
     router.include_router(policies_router(services.policies, authenticate))
     router.include_router(objects_router(services.objects, authenticate))
     router.include_router(simple_router(services.creator, authenticate))
@@ -193,6 +203,8 @@ def _include(router: APIRouter, settings: Settings, services: Services, authenti
         )
     )
     router.include_router(receipts_router(services.receipts))
+    if events.push is not None:
+        router.include_router(push_router(events.push))
 
 
 def _cors(cors: CorsSettings) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from uploadsvc.domain.checksums import Algorithm
 from uploadsvc.domain.credentials import Credentials
@@ -13,15 +14,18 @@ from uploadsvc.domain.parts import UploadedPart
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.policy import Policy
 from uploadsvc.domain.providers import PROVIDERS
+from uploadsvc.events.resolver import EventResolver
 from uploadsvc.s3.multipart import MultipartStorage, NoSuchUploadError
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
 from uploadsvc.s3.tagging import StoredTags
 from uploadsvc.services.claiming import Claimer
 from uploadsvc.services.create_upload import UploadCreator
+from uploadsvc.services.inspection import Inspector
 from uploadsvc.services.policies import PolicyRegistry
 from uploadsvc.services.uploads import Uploads
 from uploadsvc.services.verification import Verifier
+from uploadsvc.tokens.object_claims import ObjectClaims
 from uploadsvc.tokens.receipts import Receipts
 from uploadsvc.tokens.signed_ids import SignedIds
 
@@ -51,6 +55,8 @@ class FakeStorage(Storage):
         objects: Objects by key.
         failures: Errors that the next calls raise, in order.
         on_call: Runs at each call.
+        contents: Bytes by key.
+        tags_of: Tags by key.
     """
 
     def __init__(self) -> None:
@@ -59,6 +65,20 @@ class FakeStorage(Storage):
         self.failures: list[UploadsvcError] = []
         self.calls = 0
         self.on_call: Callable[[], None] = lambda: None
+        self.contents: dict[str, bytes] = {}
+        self.tags_of: dict[str, dict[str, str]] = {}
+
+    async def read_head(self, stored: StoredObject, size: int) -> bytes | None:
+        """Return the first bytes of an object that has not changed."""
+        return self.contents[stored.key][:size] if self.objects.get(stored.key) == stored else None
+
+    async def tags(self, stored: StoredObject) -> dict[str, str]:
+        """Return an object's tags."""
+        return self.tags_of.get(stored.key, {})
+
+    async def delete(self, key: str, *, version_id: str | None = None) -> None:
+        """Delete an object."""
+        assert self.objects.pop(key).version_id == version_id
 
     async def head(self, key: str, *, version_id: str | None = None) -> StoredObject | None:
         """Return an object, or raise the next failure."""
@@ -149,6 +169,10 @@ class FakeBucket:
         credentials: The credentials that sign; an error is raised.
         asked: Number of times that credentials were asked for.
         ids: Signer of the upload ids.
+        object_claims: Signer of the claims that objects carry.
+        inspector: Looks into the objects.
+        verifier: Verifies them.
+        resolver: Makes events about the objects.
     """
 
     def __init__(self, policy: Policy | None = None) -> None:
@@ -162,7 +186,10 @@ class FakeBucket:
         self.asked = 0
         namespace = Namespace("uploads")
         planner = Planner(
-            policy=policy or Policy(name="default"), provider=PROVIDERS["aws"], namespace=namespace
+            policy=policy or Policy(name="default"),
+            provider=PROVIDERS["aws"],
+            namespace=namespace,
+            carries_claims=True,
         )
         self.presigner = Presigner(
             endpoint=bucket_endpoint(endpoint_url="https://s3.example.com", bucket=BUCKET, style="path"),
@@ -173,14 +200,34 @@ class FakeBucket:
         )
         policies = PolicyRegistry({"default": planner})
         self.ids = SignedIds([b"s" * 32])
+        self.object_claims = ObjectClaims([b"s" * 32])
+        self.inspector = Inspector(storage=self.storage, policies=policies)
         self.creator = UploadCreator(
             policies=policies,
             presigner=self.presigner,
             multipart=self.multipart,
             ids=self.ids,
+            object_claims=self.object_claims,
             clock=self.clock,
         )
         receipts = Receipts(key=b"r" * 32, issuer="uploadsvc", audience="backend", expires_in=600)
+        self.verifier = Verifier(
+            policies=policies,
+            namespace=namespace,
+            receipts=receipts,
+            inspector=self.inspector,
+            keeps_octet_stream=True,
+            may_delete=False,
+            may_write=False,
+        )
+        self.resolver = EventResolver(
+            storage=self.storage,
+            namespace=namespace,
+            object_claims=self.object_claims,
+            verifier=self.verifier,
+            inspector=self.inspector,
+            clock=self.clock,
+        )
         self.claimer = Claimer(
             policies=policies,
             namespace=namespace,
@@ -196,14 +243,7 @@ class FakeBucket:
             storage=self.storage,
             multipart=self.multipart,
             ids=self.ids,
-            verifier=Verifier(
-                policies=policies,
-                namespace=namespace,
-                receipts=receipts,
-                keeps_octet_stream=True,
-                may_delete=False,
-                may_write=False,
-            ),
+            verifier=self.verifier,
             claimer=self.claimer,
             keys_are_paths=False,
             may_delete=False,
@@ -216,20 +256,21 @@ class FakeBucket:
             raise self.credentials
         return self.credentials
 
-    def store(
-        self, key: str, *, size: int, version_id: str | None = None, tags: Mapping[str, str] | None = None
-    ) -> None:
+    def store(self, key: str, *, size: int, tags: Mapping[str, str] | None = None, **properties: Any) -> None:  # noqa: ANN401 - any of an object
         """Put an object into the bucket."""
-        self.tags.tags[key, version_id] = dict(tags or {})
+        self.tags.tags[key, properties.get("version_id")] = dict(tags or {})
         self.storage.objects[key] = StoredObject(
-            key=key,
-            bucket=BUCKET,
-            size=size,
-            content_type="text/plain",
-            etag="e",
-            version_id=version_id,
-            checksums=(),
-            last_modified=self.clock(),
-            metadata={},
-            upload=None,
+            **{
+                "key": key,
+                "bucket": BUCKET,
+                "size": size,
+                "content_type": "text/plain",
+                "etag": "e",
+                "version_id": None,
+                "checksums": (),
+                "last_modified": self.clock(),
+                "metadata": {},
+                "upload": None,
+                **properties,
+            }
         )

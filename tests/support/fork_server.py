@@ -24,6 +24,7 @@ _PACKAGES: Final = ("api", "auth", "bootstrap", "cli", "client", "doctor", "prov
 class Request(TypedDict):
     """What is to be run, where, and with which variables."""
 
+    module: str
     arguments: list[str]
     directory: str
     environment: dict[str, str]
@@ -37,7 +38,7 @@ def import_all() -> None:
             importlib.import_module(module.name)
 
 
-def next_program(control: socket.socket) -> list[str] | None:
+def next_program(control: socket.socket) -> Request | None:
     """Fork for each request; return in the new process what it is to run, and ``None`` when no request comes.
 
     A request has three open files: standard output, standard error, and where to tell the process's number
@@ -74,8 +75,8 @@ def _wait_for(program: int, told: int) -> None:
     os._exit(0)
 
 
-def _become(request: Request, out: int, err: int) -> list[str]:
-    """Make this process that of the program; return its arguments."""
+def _become(request: Request, out: int, err: int) -> Request:
+    """Make this process that of the program."""
     os.chdir(request["directory"])
     os.environ.clear()
     os.environ.update(request["environment"])
@@ -84,7 +85,7 @@ def _become(request: Request, out: int, err: int) -> list[str]:
         os.close(file)
     sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
-    return request["arguments"]
+    return request
 
 
 if __name__ == "__main__":
@@ -92,7 +93,7 @@ if __name__ == "__main__":
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=int(sys.argv[1])) as requests:
-        arguments = next_program(requests)
-    if arguments is not None:
-        sys.argv[1:] = arguments
-        runpy.run_module("uploadsvc", run_name="__main__", alter_sys=True)
+        program = next_program(requests)
+    if program is not None:
+        sys.argv[1:] = program["arguments"]
+        runpy.run_module(program["module"], run_name="__main__", alter_sys=True)

@@ -18,6 +18,7 @@ from tests.support import fork_server
 import uploadsvc
 
 _STARTS_WITHIN: Final = 60.0
+_PATHS: Final = (Path(uploadsvc.__file__).parents[1], Path(__file__).parents[2])
 
 
 class Process(Protocol):
@@ -93,10 +94,17 @@ class Forked:
 
 
 def fork(
-    arguments: Sequence[str], *, directory: Path, environment: Mapping[str, str], out: BinaryIO, err: BinaryIO
+    arguments: Sequence[str],
+    *,
+    directory: Path,
+    environment: Mapping[str, str],
+    out: BinaryIO,
+    err: BinaryIO,
+    module: str = "uploadsvc",
 ) -> Forked:
-    """Run ``uploadsvc`` with these arguments, in a process group of its own."""
+    """Run a module with these arguments, in a process group of its own."""
     asked: fork_server.Request = {
+        "module": module,
         "arguments": list(arguments),
         "directory": str(directory),
         "environment": dict(environment),
@@ -116,7 +124,7 @@ def _server() -> socket.socket:
     with its:
         process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-P", fork_server.__file__, str(its.fileno())],
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(uploadsvc.__file__).parents[1])},
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(map(str, _PATHS))},
             pass_fds=[its.fileno()],
             stdin=subprocess.DEVNULL,
             start_new_session=True,

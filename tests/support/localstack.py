@@ -49,7 +49,9 @@ def _localstack_process(directory: Path, *, port: int, log_path: Path) -> Iterat
                 "OVERRIDE_IN_DOCKER": "0",
                 "GATEWAY_LISTEN": f"127.0.0.1:{port}",
                 "DNS_ADDRESS": "0",
-                "SERVICES": "s3,sts,sqs",
+                "SERVICES": "s3,sts,sqs,sns",
+                # The older one needs moto.
+                "PROVIDER_OVERRIDE_SNS": "v2",
                 "STRICT_SERVICE_LOADING": "1",
                 "DISABLE_EVENTS": "1",
                 "SKIP_SSL_CERT_DOWNLOAD": "1",

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -78,6 +79,7 @@ async def program(
     directory: Path,
     environment: Mapping[str, str] | None = None,
     fresh: bool = False,
+    module: str = "uploadsvc",
 ) -> AsyncIterator[Program]:
     """Start ``uploadsvc`` in a directory with this environment alone, and kill what is left of it.
 
@@ -87,6 +89,7 @@ async def program(
         environment: Added to the few variables that every program needs.
         fresh: Start Python anew, as variables of Python's own do too. Otherwise it is forked from a process
             that has imported everything.
+        module: Another module to run, unless Python starts anew.
     """
     out_path, err_path = directory / "out.log", directory / "err.log"
     variables = {
@@ -97,7 +100,7 @@ async def program(
         **(environment or {}),
     }
     fresh = fresh or any(name.startswith("PYTHON") for name in environment or {})
-    start = _fresh if fresh else fork
+    start = _fresh if fresh else partial(fork, module=module)
     with out_path.open("wb") as out, err_path.open("wb") as err:
         process = start(arguments, directory=directory, environment=variables, out=out, err=err)
     try:

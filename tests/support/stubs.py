@@ -57,10 +57,11 @@ Script: TypeAlias = Callable[[str], Awaitable[Canned | None]]
 
 @dataclass(slots=True, kw_only=True)
 class Stub:
-    """A running stub: where it is, and what it was asked (``GET /bucket?…``)."""
+    """A running stub: where it is, what it was asked (``GET /bucket?…``), and with which headers."""
 
     endpoint_url: str = ""
     requests: list[str] = field(default_factory=list)
+    headers: list[str] = field(default_factory=list)
 
 
 @asynccontextmanager
@@ -76,10 +77,12 @@ async def stub_s3(answer: Canned | Script | None) -> AsyncIterator[Stub]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                request = head.decode("latin-1").split("\r\n", 1)[0].removesuffix(" HTTP/1.1")
+                line, _, headers = head.decode("latin-1").partition("\r\n")
+                request = line.removesuffix(" HTTP/1.1")
                 length = _LENGTH.search(head)
                 await reader.readexactly(int(length[1]) if length else 0)
                 stub.requests.append(request)
+                stub.headers.append(headers)
                 chosen = await answer(request) if callable(answer) else answer
                 if chosen is None:
                     await gone.wait()

@@ -13,6 +13,9 @@ from uploadsvc.api.routing import SECURITY_HEADERS
 _AT_ONCE: Final = 64 * 1024
 """Bytes to copy and send before other requests get their turn."""
 
+_MADE_AT_ONCE: Final = 16 * 1024
+"""Bytes to make before other requests get their turn."""
+
 _HEADERS: Final = ((b"content-type", b"application/json"), *SECURITY_HEADERS)
 
 
@@ -53,10 +56,13 @@ class PiecewiseJson(Response):
     @classmethod
     async def of(cls, pieces: Iterable[bytes]) -> Self:
         """Return a response from pieces that take time to make, and let other requests run in between."""
-        made = []
+        made, new = [], 0
         for piece in pieces:
             made.append(piece)
-            await asyncio.sleep(0)
+            new += len(piece)
+            if new >= _MADE_AT_ONCE:
+                new = 0
+                await asyncio.sleep(0)
         return cls(made)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's

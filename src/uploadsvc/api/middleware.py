@@ -4,6 +4,7 @@ import os
 import re
 import time
 import traceback
+from binascii import hexlify
 from typing import Any, Final
 
 import structlog
@@ -64,7 +65,7 @@ def _request_id(scope: Scope) -> bytes:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             sent: bytes = value
             return sent
-    return os.urandom(16).hex().encode()
+    return hexlify(os.urandom(16))
 
 
 def _access(scope: Scope, status: int, seconds: float, request_id: bytes) -> dict[str, Any]:

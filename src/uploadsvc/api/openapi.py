@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.routing import Route
 
 from uploadsvc.api.problems import MEDIA_TYPE, UploadsvcProblem
+from uploadsvc.api.v1.event_schemas import event_webhooks
 
 _SCHEMAS: Final = "#/components/schemas/"
 _DESCRIPTION: Final = (
@@ -27,6 +28,7 @@ _TAGS: Final = [
     {"name": "receipts", "description": "Public keys that verify receipts. No credential needed."},
     {"name": "uppy", "description": "Signed requests and temporary credentials for Uppy 6."},
     {"name": "simple", "description": "Get a presigned URL with a single GET."},
+    {"name": "events", "description": "What your backend receives, if the operator sends it events."},
     {"name": "health", "description": "Liveness and readiness, for orchestrators. No credential needed."},
 ]
 _SCHEMES: Final = {
@@ -91,6 +93,7 @@ def build_document(app: FastAPI) -> dict[str, Any]:
             summary="Presigned S3 uploads under per-user key prefixes",
             description=_DESCRIPTION,
             routes=app.routes,
+            webhooks=event_webhooks().routes,
             tags=_TAGS,
             contact={"name": "The uploadsvc maintainers"},
             license_info={"name": "MIT", "identifier": "MIT"},
@@ -139,6 +142,9 @@ def _add_security(document: dict[str, Any]) -> None:
             if operation["operationId"] == "createToken":
                 # Its body can name the user in place of the header.
                 operation["security"].append({"apiKey": []})
+    for operations in document["webhooks"].values():
+        # Its signature is the credential.
+        operations["post"]["security"] = []
 
 
 def _add_response_examples(document: dict[str, Any]) -> None:
@@ -149,6 +155,9 @@ def _add_response_examples(document: dict[str, Any]) -> None:
             media = response.get("content", {}).get("application/json")
             if media is not None and status.startswith("2"):
                 media.update(_examples(media["schema"], schemas))
+    for operations in document["webhooks"].values():
+        media = operations["post"]["requestBody"]["content"]["application/json"]
+        media.update(_examples(media["schema"], schemas))
 
 
 def _simplified(node: Any) -> Any:  # noqa: ANN401 - any JSON

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from uploadsvc.api.openapi_types import Int32
-from uploadsvc.domain.errors import Unavailable, UploadsvcError
+from uploadsvc.domain.errors import ObjectUnavailable, Unavailable, UploadsvcError
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -26,6 +26,7 @@ STATUS_TITLES: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
     "upload_incomplete": (HTTPStatus.CONFLICT, "Upload incomplete"),
     "upload_aborted": (HTTPStatus.CONFLICT, "Upload aborted"),
     "object_exists": (HTTPStatus.CONFLICT, "Object exists"),
+    "object_unavailable": (HTTPStatus.CONFLICT, "Object not available yet"),
     "upload_expired": (HTTPStatus.GONE, "Upload expired"),
     "file_too_large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "File too large"),
     "body_too_large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request body too large"),
@@ -39,6 +40,7 @@ STATUS_TITLES: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
     "metadata_not_allowed": (HTTPStatus.UNPROCESSABLE_ENTITY, "Metadata not allowed"),
     "method_not_available": (HTTPStatus.UNPROCESSABLE_ENTITY, "Upload method not available"),
     "verification_failed": (HTTPStatus.UNPROCESSABLE_ENTITY, "Verification failed"),
+    "content_mismatch": (HTTPStatus.UNPROCESSABLE_ENTITY, "Content differs from its type"),
     "internal_error": (HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error"),
     "storage_denied": (HTTPStatus.BAD_GATEWAY, "Object store denied access"),
     "storage_misconfigured": (HTTPStatus.BAD_GATEWAY, "Object store misconfigured"),
@@ -143,7 +145,7 @@ def domain_problem(error: UploadsvcError) -> Problem:
     headers = {}
     if error.code == "unauthenticated":
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable | ObjectUnavailable) and error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     errors = [{"field": error.field, "detail": error.detail}] if error.field else []
     return Problem(error.code, error.detail, errors, headers)

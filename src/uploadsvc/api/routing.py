@@ -95,8 +95,10 @@ def problem_router(*, prefix: str = "", tag: str) -> APIRouter:
 
 def add_security_headers(raw_headers: list[tuple[bytes, bytes]]) -> None:
     """Forbid sniffing, referrers and caching, unless the response has its own rules."""
-    names = [name for name, _ in raw_headers]
-    raw_headers += [header for header in SECURITY_HEADERS if header[0] not in names]
+    sent = dict(raw_headers)
+    for name, value in SECURITY_HEADERS:
+        if name not in sent:
+            raw_headers.append((name, value))
 
 
 def _is_unreadable(error: HTTPException) -> bool:

@@ -46,7 +46,8 @@ class RawHeaders:
         return [value.decode("latin-1") for sent, value in self._raw if sent == wanted]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: freezing would double the time to create one in every request.
+@dataclass(slots=True, kw_only=True)
 class AuthRequest:
     """The parts of a request that can tell its caller.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import SecretStr
 
 from uploadsvc.settings import Settings, SettingsError
@@ -50,6 +51,18 @@ def build_receipts(settings: Settings, secrets: Sequence[bytes]) -> Receipts:
         audience=section.audience,
         expires_in=section.expires_in,
     )
+
+
+def event_signing_key(settings: Settings) -> Ed25519PrivateKey | None:
+    """Return the receipts' private key if it can sign events too: only Ed25519 can.
+
+    Raises:
+        SettingsError: The key cannot be read, or is of a kind that is not allowed.
+    """
+    if settings.receipts.private_key is None:
+        return None
+    key = _private_key(settings.receipts.private_key).key
+    return key if isinstance(key, Ed25519PrivateKey) else None
 
 
 def _private_key(pem: SecretStr) -> ReceiptPrivateKey:

@@ -21,6 +21,7 @@ from uploadsvc.s3.sts import Sts
 from uploadsvc.s3.tagging import StoredTags
 from uploadsvc.services.claiming import Claimer
 from uploadsvc.services.create_upload import UploadCreator
+from uploadsvc.services.inspection import Inspector
 from uploadsvc.services.objects import Objects
 from uploadsvc.services.policies import PolicyRegistry
 from uploadsvc.services.readiness import Readiness
@@ -147,10 +148,12 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
         object_claims=object_claims if settings.carries_claims else None,
         clock=clock,
     )
+    inspector = Inspector(storage=storage, policies=policies)
     verifier = Verifier(
         policies=policies,
         namespace=namespace,
         receipts=receipts,
+        inspector=inspector,
         keeps_octet_stream=store.keeps_octet_stream,
         may_delete=may_delete,
         may_write=settings.uppy.credentials,
@@ -174,12 +177,16 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
         claimer=claimer,
         keys_are_paths=store.keys_are_paths,
         may_delete=may_delete,
+        # Those that read S3's notifications report a refused object before they delete it.
+        may_remove=not (settings.events.queue_url or settings.events.push_secret),
         clock=clock,
     )
     objects = Objects(
         namespace=namespace,
         presigner=presigner,
         storage=storage,
+        object_claims=object_claims,
+        inspector=inspector,
         may_delete=may_delete,
         download_expires_in=settings.downloads.expires_in,
         max_download_expires_in=settings.downloads.max_expires_in,
@@ -226,6 +233,7 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
             namespace=namespace,
             object_claims=object_claims,
             verifier=verifier,
+            inspector=inspector,
             clock=clock,
         ),
     )

@@ -20,6 +20,8 @@ app = typer.Typer(
 )
 _bucket = typer.Typer(help="Show or apply the configuration that the bucket needs.", no_args_is_help=True)
 app.add_typer(_bucket, name="bucket")
+_events = typer.Typer(help="Deliver the events of the queue that S3 notifies.", invoke_without_command=True)
+app.add_typer(_events, name="events")
 
 _RULES: Final[tuple[Rule, ...]] = get_args(Rule)
 
@@ -194,6 +196,34 @@ def bucket_apply(
     from uploadsvc.cli.bucket import apply_plan
 
     apply_plan(skip, as_json=as_json, yes=yes)
+
+
+@_events.callback()
+def events(context: typer.Context) -> None:
+    """Deliver the events of the queue that S3 notifies, until SIGTERM or Ctrl-C."""
+    if context.invoked_subcommand is None:
+        from uploadsvc.cli.events import run_worker
+
+        run_worker()
+
+
+@_events.command("redrive")
+def events_redrive() -> None:
+    """Move the messages of the dead-letter queue back, so that their deliveries start again."""
+    from uploadsvc.cli.events import move_dead_letters
+
+    move_dead_letters()
+
+
+@_events.command("test")
+def events_test() -> None:
+    """Send a made-up event to every receiver, and show the outcomes.
+
+    Exit status: 0 all took it, 1 one did not.
+    """
+    from uploadsvc.cli.events import test_receivers
+
+    test_receivers()
 
 
 def run() -> None:

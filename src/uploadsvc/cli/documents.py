@@ -4,10 +4,11 @@ import json
 import sys
 
 from uploadsvc.app import create_app
-from uploadsvc.bootstrap.secrets import build_receipts, secret_keys
+from uploadsvc.bootstrap.secrets import build_receipts, event_signing_key, secret_keys
 from uploadsvc.cli.messages import say, stop
 from uploadsvc.settings import Settings, load_settings
 from uploadsvc.tokens.receipts import TYP
+from uploadsvc.tokens.webhook_signatures import webhook_public_key
 
 
 def print_openapi() -> None:
@@ -35,5 +36,7 @@ def print_receipt_keys(*, pem: bool) -> None:
         raise stop(message)
     what = "public keys" if public else "SECRET keys: they also sign, so keep them like passwords"
     say(f"{what}; verify typ {TYP!r}, iss {receipts.issuer!r}, aud {receipts.audience!r} and exp")
+    if settings.events.enabled and (signing := event_signing_key(settings)):
+        say(f"events carry a signature v1a by {webhook_public_key(signing.public_key())}")
     key_set = {"keys": [key.jwk() for key in receipts.keys]}
     sys.stdout.write("".join(key.pem() for key in public) if pem else json.dumps(key_set, indent=2) + "\n")

@@ -18,8 +18,8 @@ _MAX_ROUNDS: Final = 3
 _NO_MORE: Final = frozenset({"not_found", "upload_expired", "upload_aborted"})
 """Problem codes for an upload id that is no longer valid."""
 
-_LOST: Final = frozenset({"file_changed", "verification_failed"})
-"""Problem codes after which the parts in S3 do not match the file."""
+_LOST: Final = frozenset({"file_changed", "verification_failed", "content_mismatch"})
+"""Problem codes after which an upload can never be completed, because of its bytes."""
 
 
 class Progress(Protocol):

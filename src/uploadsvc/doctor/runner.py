@@ -9,6 +9,7 @@ import httpx
 from uploadsvc.doctor.canaries import Canaries
 from uploadsvc.doctor.checks import bucket_rules as rules
 from uploadsvc.doctor.checks import capabilities, connection, cors, public_endpoint, uploads
+from uploadsvc.doctor.checks.inspection import inspection_checks, inspection_findings
 from uploadsvc.doctor.checks.public_endpoint import Route
 from uploadsvc.doctor.checks.temporary_credentials import session_checks, session_findings
 from uploadsvc.doctor.cleanup import Cleanup
@@ -51,7 +52,7 @@ def check_names(target: Target) -> list[str]:
 
 def _upload_checks(target: Target) -> list[str]:
     methods, policies = map(uploads.method_check, METHODS), map(uploads.policy_check, target.planners)
-    return [*methods, uploads.ETAG, *capabilities.CHECKS, *policies]
+    return [*methods, uploads.ETAG, *capabilities.CHECKS, *inspection_checks(target), *policies]
 
 
 class Runner:
@@ -214,6 +215,7 @@ class Runner:
                 *uploads.method_findings(self._target, probes, permissions),
                 *uploads.policy_findings(self._target, probes),
                 *await capabilities.Capabilities(self._target, canaries, probes).findings(),
+                *await inspection_findings(self._target, canaries, self._cleanup),
             ]
 
         return probes, await _in_time(checks, send())

@@ -34,6 +34,7 @@ Refusal = Literal[
     "audience",
     "api_key",
     "proxy_header",
+    "push_secret",
     "service_token",
 ]
 """Why a credential is not valid, for the access log. More specific than the response."""
@@ -104,6 +105,21 @@ class ObjectExists(UploadsvcError):
     """An object with this key exists, and the upload may not replace it."""
 
     code = "object_exists"
+
+
+class ObjectUnavailable(UploadsvcError):
+    """The object may not be downloaded: it lacks the tag that its policy waits for.
+
+    Args:
+        detail: One sentence for people.
+        retry_after: Seconds after which the caller should retry; ``None`` if a scanner has refused it.
+    """
+
+    code = "object_unavailable"
+
+    def __init__(self, detail: str, *, retry_after: int | None) -> None:
+        super().__init__(detail, field="key")
+        self.retry_after = retry_after
 
 
 class UploadExpired(UploadsvcError):
@@ -178,6 +194,15 @@ class VerificationFailed(UploadsvcError):
     code = "verification_failed"
 
 
+class ContentMismatch(VerificationFailed):
+    """The file is something else than its content type says."""
+
+    code = "content_mismatch"
+
+    def __init__(self, detail: str, *, field: str = "content_type") -> None:
+        super().__init__(detail, field=field)
+
+
 class StorageDenied(UploadsvcError):
     """S3 refuses the service's own credentials."""
 
@@ -216,3 +241,7 @@ class StillAssembling(StorageUnavailable):
 
 class IdentityProviderUnavailable(Unavailable):
     """The keys that verify tokens cannot be fetched."""
+
+
+class EventsNotDelivered(Unavailable):
+    """A store's notification could not be turned into delivered or queued events."""

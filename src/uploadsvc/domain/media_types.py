@@ -118,6 +118,7 @@ _SYNONYMS = (
     ("video/x-msvideo", "video/avi", "video/msvideo", "video/vnd.avi"),
 )
 _OTHER_NAMES = {name: frozenset(group) for group in _SYNONYMS for name in group}
+_REGISTERED_NAMES = {name: group[0] for group in _SYNONYMS for name in group}
 
 # Windows with Excel gives CSV files this type. Other files with it are not CSV.
 _SYNONYMS_FOR_EXTENSION = {("application/vnd.ms-excel", ".csv"): _OTHER_NAMES["text/csv"]}
@@ -293,6 +294,12 @@ def from_filename(filename: str) -> str:
 def essence(media_type: str) -> str:
     """Return a parsed media type without its parameters."""
     return media_type.partition(";")[0]
+
+
+def registered(value: str) -> str:
+    """Return the registered name of a media type, without parameters, in lower case; never raises."""
+    name = essence(value).strip().lower()
+    return _REGISTERED_NAMES.get(name, name)
 
 
 def is_active(media_type: str) -> bool:

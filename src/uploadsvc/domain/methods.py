@@ -1,7 +1,7 @@
 """Choose the method of an upload: PUT, form or multipart."""
 
 from uploadsvc.domain import errors
-from uploadsvc.domain.checksums import is_composite
+from uploadsvc.domain.checksums import Algorithm, is_composite
 from uploadsvc.domain.plan import UploadRequest
 from uploadsvc.domain.policy import Method, Policy
 from uploadsvc.domain.providers import MAX_SINGLE_PUT, Provider
@@ -50,7 +50,9 @@ class Methods:
         return wanted
 
     def _usable_methods(self, request: UploadRequest, *, may_replace: bool) -> frozenset[Method]:
-        usable = self._usable[may_replace] - self._without_checksum(request)
+        usable = self._usable[may_replace]
+        if request.checksum_algorithm is not None:
+            usable -= self._without_checksum(request, request.checksum_algorithm)
         if not self._can_cut(request):
             usable -= {"multipart"}
         if request.size is not None and request.size > MAX_SINGLE_PUT:
@@ -72,18 +74,16 @@ class Methods:
         preferred: tuple[Method, ...] = ("post", "put") if size is None else ("put", "post", "multipart")
         return next((method for method in preferred if method in usable), "put")
 
-    def _without_checksum(self, request: UploadRequest) -> frozenset[Method]:
+    def _without_checksum(self, request: UploadRequest, algorithm: Algorithm) -> set[Method]:
         """Return the methods that would not check the requested checksum."""
-        algorithm, lacking = request.checksum_algorithm, set[Method]()
-        if algorithm is None:
-            return frozenset()
+        lacking = set[Method]()
         if algorithm not in self._provider.part_checksums:
             lacking.add("multipart")
         if request.checksum is None or algorithm not in self._provider.checksum_algorithms:
             lacking |= {"put", "post"}
         if not self._provider.form_checksums:
             lacking.add("post")
-        return frozenset(lacking)
+        return lacking
 
 
 def check_one_request(size: int) -> None:

@@ -68,6 +68,8 @@ class Planner:
         self._methods = Methods(policy, provider)
         self._carries_claims = carries_claims
         self._max_metadata = MAX_METADATA_BYTES - (MAX_CLAIMS_BYTES if carries_claims else 0)
+        self._unique_keys = policy.key.unique
+        self._shared_folders = policy.key.shares_folders
 
     @property
     def methods(self) -> frozenset[Method]:
@@ -155,7 +157,7 @@ class Planner:
         self._check_checksum(request.checksum_algorithm)
         overwrite = self._overwrite(request)
         key = self._key(request, user=user, unique=unique, today=today)
-        key_is_new = request.relative_key is None and policy.key.unique
+        key_is_new = request.relative_key is None and self._unique_keys
         method = self._methods.choose(request, may_replace=key_is_new or overwrite)
         if type_open and method != "put":
             # Only the client of a PUT sends its own content type.
@@ -163,7 +165,7 @@ class Planner:
         content_type = self._kept_type(content_type, request, key)
         # S3 forgets the id of a finished multipart upload, so its object always carries the UUID. In stores
         # that keep keys as paths, completing a tagged upload also looks for an object in place of a folder.
-        tags_object = not key_is_new or method == "multipart" or policy.key.shares_folders
+        tags_object = not key_is_new or method == "multipart" or self._shared_folders
         no_overwrite = method != "post" and not overwrite and self._provider.conditional_writes
         metadata = self._metadata(request, {UPLOAD_MARK: upload_uuid} if tags_object else {})
         described = self._describe(request, content_type, metadata)
@@ -387,9 +389,9 @@ class Planner:
         }
         # Template and prefix were checked at start, and user segment, folders and filename are safe.
         rest = template.expand(values)
-        if not template.unique:
+        if not self._unique_keys:
             self._reserved.check(rest, field="filename")
-        elif template.shares_folders:
+        elif self._shared_folders:
             self._reserved.check_folder(rest, field="filename")
         return self._namespace.user_prefix(user) + rest
 

@@ -1,10 +1,9 @@
 """Policies: the operator's rules for uploads, checked once at start."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import permutations, product
-from typing import Final, Literal, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 from uploadsvc.domain import media_types
 from uploadsvc.domain.errors import InvalidKey
@@ -20,7 +19,7 @@ from uploadsvc.domain.keys import (
 from uploadsvc.domain.metadata import MAX_METADATA_BYTES, encoded_size, is_metadata_name
 from uploadsvc.domain.parts import MAX_PART_SIZE, MIN_PART_SIZE
 from uploadsvc.domain.providers import GIB, MAX_SINGLE_PUT, Provider
-from uploadsvc.domain.unclaimed import DAY, MAX_UNCLAIMED_EXPIRES_IN, TAG, UNCLAIMED, Claim, days_of
+from uploadsvc.domain.unclaimed import DAY, MAX_UNCLAIMED_EXPIRES_IN, TAG, UNCLAIMED, Claim
 
 Method = Literal["put", "post", "multipart"]
 ChecksumRule = Literal["off", "optional", "required"]
@@ -47,6 +46,8 @@ MAX_MULTIPART_EXPIRES_IN = 2_592_000
 MAX_TAGS = 10
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html"""
 
+_READABLE: Final = frozenset({"public-read", "public-read-write", "authenticated-read", "aws-exec-read"})
+
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _STORAGE_CLASS = re.compile(r"[A-Z0-9_]{1,64}")
 # RFC 9110 section 8.4.1. S3 takes "aws-chunked" for itself, and does not store it.
@@ -72,6 +73,17 @@ class PolicyError(ValueError):
         self.field = field
         self.message = message
         self.policy = policy
+
+
+class Availability(NamedTuple):
+    """The tag that a scanner sets on objects that may be downloaded."""
+
+    tag: str
+    value: str
+
+
+GUARDDUTY: Final = Availability("GuardDutyMalwareScanStatus", "NO_THREATS_FOUND")
+"""https://docs.aws.amazon.com/guardduty/latest/ug/monitor-with-s3-object-tags.html"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +120,9 @@ class Policy:
             send one. Its parts can have any size; the total is checked at the end.
         unclaimed_expires_in: Time after which S3 deletes what nobody has claimed; ``None`` for never.
         claim: What claims an object.
+        verify_content: Whether the first bytes of a stored file are compared with its content type.
+        delete_mismatched: Whether a file is deleted that is something else.
+        available_when: The tag that an object must have to be downloaded; ``None`` if it needs none.
     """
 
     name: str
@@ -137,6 +152,9 @@ class Policy:
     unsized_multipart: bool = False
     unclaimed_expires_in: int | None = None
     claim: Claim = "complete"
+    verify_content: bool = False
+    delete_mismatched: bool = False
+    available_when: Availability | None = None
 
     @property
     def all_types(self) -> bool:
@@ -257,6 +275,23 @@ class Policy:
                 _refuse(
                     "tags", f"{name!r}: 1 to 128 and 0 to 256 letters, digits, spaces and + - = . _ : / @"
                 )
+        self._check_content()
+
+    def _check_content(self) -> None:
+        if self.delete_mismatched and not self.verify_content:
+            _refuse("delete_mismatched", "needs verify_content beside it")
+        if self.available_when is None:
+            return
+        tag, value = self.available_when
+        if not (_TAG_NAME.fullmatch(tag) and _TAG_VALUE.fullmatch(value) and value):
+            _refuse(
+                "available_when",
+                "tag and value: 1 to 128 and 1 to 256 letters, digits, spaces and + - = . _ : / @",
+            )
+        if self.acl in _READABLE:
+            _refuse("acl", f"{self.acl} lets others read what available_when holds back")
+        if len(self.signed_tags) >= MAX_TAGS:
+            _refuse("tags", f"S3 takes at most {MAX_TAGS}, and the scanner needs one of them")
 
     def _check_unclaimed(self, provider: Provider) -> None:
         lives = self.unclaimed_expires_in
@@ -290,6 +325,8 @@ class Policy:
             _refuse("acl", f"{provider.name} has no ACLs")
         if not provider.tagging and self.tags:
             _refuse("tags", f"{provider.name} has no object tags")
+        if not provider.tagging and self.available_when is not None:
+            _refuse("available_when", f"{provider.name} has no object tags")
         if not provider.checksum_algorithms and self.checksum == "required":
             _refuse("checksum", f"{provider.name} checks none")
         if not self.overwrite and self.client_keys and not provider.conditional_writes:
@@ -346,46 +383,6 @@ class Policy:
         if not provider.form_tags and self.signed_tags:
             return f"{provider.name} takes no tags in a form"
         return "they do not go together"
-
-
-def check_apart(policies: Collection[Policy]) -> None:
-    """Check that no policy can replace another policy's objects.
-
-    Keys with ``{uuid}`` need no check, nor do keys in another policy's folder: callers cannot choose them
-    (see `ReservedKeys`).
-
-    Raises:
-        PolicyError: A policy with ``overwrite`` lets callers choose a key that another policy lets them
-            choose too. The error's ``policy`` names it.
-    """
-    for policy, other in permutations(policies, 2):
-        if not policy.overwrite:
-            continue
-        for (name, area), (others_name, others) in product(policy.chosen_keys, other.chosen_keys):
-            folders = name == others_name == "client_keys"
-            if area == others if folders else area.meets(others):
-                setting = "client_keys_prefix" if name == "client_keys" else "key"
-                message = f"with overwrite, it could replace objects of policy {other.name!r}"
-                message += f"; set {setting} to a folder of its own"
-                raise PolicyError(name, message, policy=policy.name)
-
-
-def check_unclaimed_days(policies: Collection[Policy]) -> None:
-    """Check that one lifecycle rule can delete the unclaimed objects of all policies.
-
-    Raises:
-        PolicyError: Two policies name different days. The error's ``policy`` names one of them.
-    """
-    lives = [(policy, policy.unclaimed_expires_in) for policy in policies]
-    days = [(policy.name, days_of(seconds)) for policy, seconds in lives if seconds is not None]
-    for name, found in days:
-        other, first = days[0]
-        if found != first:
-            message = (
-                f"is {found} days, and policy {other!r} has {first}; one lifecycle rule deletes what is "
-                "unclaimed, so all policies that set this need the same number of days"
-            )
-            raise PolicyError(_UNCLAIMED, message, policy=name)
 
 
 def _refuse(field: str, message: str) -> None:

@@ -1,6 +1,7 @@
 """Receivers of events, whatever carries the events to them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -51,10 +52,28 @@ class Receivers:
 
     Args:
         receivers: The receivers, each with an id of its own.
+        resources: What they need open.
     """
 
-    def __init__(self, receivers: Iterable[Receiver]) -> None:
+    def __init__(
+        self,
+        receivers: Iterable[Receiver],
+        *,
+        resources: Iterable[Callable[[], AbstractAsyncContextManager[object]]] = (),
+    ) -> None:
         self._by_id = {receiver.id: receiver for receiver in receivers}
+        self._resources = tuple(resources)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Open what the receivers need, and close it at the end."""
+        async with AsyncExitStack() as stack:
+            for resource in self._resources:
+                await stack.enter_async_context(resource())
+            yield
+
+    def __iter__(self) -> Iterator[Receiver]:
+        return iter(self._by_id.values())
 
     def wanting(self, event: Event) -> list[Receiver]:
         """Return the receivers that want an event."""

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from uploadsvc.domain.errors import VerificationFailed
+from uploadsvc.domain.errors import ContentMismatch, StorageUnavailable, VerificationFailed
 from uploadsvc.domain.events import Event, EventType, event_id
 from uploadsvc.domain.keys import Namespace
 from uploadsvc.domain.notifications import Notification
 from uploadsvc.domain.objects import StoredObject
+from uploadsvc.domain.policy import GUARDDUTY
 from uploadsvc.s3.storage import Storage
+from uploadsvc.services.inspection import Inspector
 from uploadsvc.services.verification import Completion, Verifier, receipt_id
 from uploadsvc.tokens.object_claims import ObjectClaims
 from uploadsvc.tokens.signed_ids import UploadClaims
@@ -26,6 +28,7 @@ class EventResolver:
         namespace: The key prefix.
         object_claims: Verifies the claims that objects carry.
         verifier: Verifies stored objects.
+        inspector: Reads the tags of scanners.
         clock: Returns the current time, aware.
     """
 
@@ -36,12 +39,14 @@ class EventResolver:
         namespace: Namespace,
         object_claims: ObjectClaims,
         verifier: Verifier,
+        inspector: Inspector,
         clock: Callable[[], datetime],
     ) -> None:
         self._storage = storage
         self._namespace = namespace
         self._object_claims = object_claims
         self._verifier = verifier
+        self._inspector = inspector
         self._clock = clock
 
     async def resolve(self, notification: Notification) -> Event | None:
@@ -62,16 +67,19 @@ class EventResolver:
         if stored is None or (notification.etag and stored.etag != notification.etag):
             return None
         if notification.kind == "created":
-            return self.stored(stored, user=user, timestamp=notification.time)
-        return None
+            return await self.stored(stored, user=user, timestamp=notification.time)
+        return await self._scanned(stored, user=user, notification=notification)
 
-    def stored(self, stored: StoredObject, *, user: str, timestamp: datetime | None = None) -> Event:
+    async def stored(self, stored: StoredObject, *, user: str, timestamp: datetime | None = None) -> Event:
         """Return the event about an object that has been stored.
 
         Args:
             stored: The object.
             user: The user whose prefix contains its key.
             timestamp: Time of the notification; ``None`` for the time of storage.
+
+        Raises:
+            UploadsvcError: As for `Verifier.complete`, but for what makes the upload rejected.
         """
         claims = self._claims(stored)
         moment = timestamp or stored.last_modified
@@ -81,10 +89,9 @@ class EventResolver:
             data = _data(stored, user=user)
             return _event("upload.completed", moment, None, data, *facts)
         try:
-            done = self._verifier.complete(claims, stored, user=user, now=self._now())
+            done = await self._verifier.complete(claims, stored, user=user, now=self._now())
         except VerificationFailed as error:
-            data = _data(stored, user=user, claims=claims, reason=error)
-            return _event("upload.rejected", moment, claims, data, receipt_id(claims, stored))
+            return self.rejected(claims, stored, error, user=user, timestamp=moment)
         return self.completed(claims, done, user=user, timestamp=moment)
 
     def completed(
@@ -95,9 +102,64 @@ class EventResolver:
         moment = timestamp or done.stored.last_modified
         return _event("upload.completed", moment, claims, data, done.receipt_id)
 
+    def rejected(
+        self,
+        claims: UploadClaims,
+        stored: StoredObject,
+        reason: VerificationFailed,
+        *,
+        user: str,
+        timestamp: datetime | None = None,
+    ) -> Event:
+        """Return the event about an upload that is not as it was promised."""
+        data = _data(stored, user=user, claims=claims, reason=reason)
+        moment = timestamp or stored.last_modified
+        return _event("upload.rejected", moment, claims, data, receipt_id(claims, stored))
+
+    async def settle(self, event: Event) -> None:
+        """Delete a refused object, if its policy says so. Call it once the event is sent or queued.
+
+        If it were deleted before, a worker that ends in between would leave no trace of the upload.
+
+        Raises:
+            UploadsvcError: S3 denies a call, fails or does not answer.
+        """
+        if event.type != "upload.rejected" or event.data["reason"]["code"] != ContentMismatch.code:
+            return
+        if not self._inspector.deletes_mismatched(event.policy):
+            return
+        described = event.data["object"]
+        key, version_id = described["key"], described["version_id"]
+        stored = await self._storage.head(key, version_id=version_id)
+        if stored is not None and stored.etag == described["etag"]:
+            await self._storage.delete(key, version_id=version_id)
+
+    async def _scanned(self, stored: StoredObject, *, user: str, notification: Notification) -> Event | None:
+        """Return the event about a scanner's tag; other tags make none."""
+        claims = self._claims(stored)
+        scan = await self._inspector.scan(claims, stored) if claims else None
+        if claims is None or scan is None:
+            return None
+        rule, value = scan
+        if value is None:
+            if notification.kind == "scanned" and rule.tag == GUARDDUTY.tag:
+                # GuardDuty may tell before it sets the tag, and other queues get no event of the tag.
+                detail = "S3 does not have the tag of this scan yet."
+                raise StorageUnavailable(detail)
+            return None
+        moment = notification.time or self._now()
+        done, reason = None, None
+        try:
+            done = await self._verifier.complete(claims, stored, user=user, now=self._now())
+        except VerificationFailed as error:
+            reason = error
+        data = _data(stored, user=user, claims=claims, done=done, reason=reason)
+        data["scan"] = {"tag": rule.tag, "value": value, "available": value == rule.value}
+        return _event("upload.scanned", moment, claims, data, receipt_id(claims, stored), rule.tag, value)
+
     async def _deleted(self, notification: Notification, user: str) -> Event | None:
-        if notification.version_id is None and await self._storage.head(notification.key) is not None:
-            # Stored anew since.
+        if await self._storage.head(notification.key) is not None:
+            # Stored anew since, or only an older version was deleted.
             return None
         data = {
             "upload_id": None,

@@ -41,12 +41,17 @@ def service_policy(access: AccessRequirements) -> dict[str, Any]:
     on_objects += ["s3:PutObjectAcl"] if access.acls else []
     on_objects += ["s3:PutObjectTagging"] if access.tags else []
     on_objects += _CLAIMING if access.claims else []
+    # Of versions too, where the bucket keeps any: what was verified or scanned is one version.
+    on_objects += ["s3:GetObjectTagging", "s3:GetObjectVersionTagging"] if access.scans else []
+    on_objects += ["s3:GetObjectVersion"] if access.verifies or access.scans else []
+    on_objects += ["s3:DeleteObject"] if access.removes else []
+    on_objects += ["s3:DeleteObjectVersion"] if access.removes else []
     # Without a prefix condition: HeadBucket names no prefix, nor does HeadObject, which answers 403 for a
     # missing object without this right.
     on_bucket = ["s3:ListBucket"]
     on_bucket += ["s3:ListBucketMultipartUploads"] if access.multipart else []
     statements = [
-        _allow("Objects", on_objects, objects),
+        _allow("Objects", dict.fromkeys(on_objects), objects),
         _allow("Bucket", on_bucket, arn),
         *_keys(access),
         *_sessions(access),

@@ -69,6 +69,9 @@ class AccessRequirements:
         acls: A policy sets an ACL.
         tags: A policy sets tags.
         claims: The service claims objects: it reads tags, and removes one.
+        verifies: A policy compares files with their content types.
+        scans: A policy has objects wait for a scanner's tag.
+        removes: Files that are something else than their content type says are deleted.
         kms_keys: KMS keys of the policies: id, ARN, alias or alias ARN.
         sessions: Callers get temporary S3 credentials.
         role_arn: The role assumed for those; ``None`` for federation.
@@ -82,6 +85,9 @@ class AccessRequirements:
     acls: bool
     tags: bool
     claims: bool
+    verifies: bool
+    scans: bool
+    removes: bool
     kms_keys: frozenset[str]
     sessions: bool
     role_arn: str | None

@@ -103,6 +103,9 @@ def check_answer(*, operation_model: "OperationModel", response_dict: dict[str, 
         NotS3Error: It is not S3's.
     """
     status, body = response_dict["status_code"], response_dict["body"]
+    if operation_model.has_streaming_output and status < HTTPStatus.MULTIPLE_CHOICES:
+        # The bytes of an object, not read yet: anything. `Storage` looks for its ETag.
+        return
     found = _ROOT.match(body) if body else None
     root = found[1].decode() if found else ""
     if operation_model.http["method"] == "HEAD":

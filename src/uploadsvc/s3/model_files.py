@@ -13,8 +13,8 @@ from botocore.loaders import JSONFileLoader
 if TYPE_CHECKING:
     from botocore.session import Session
 
-_SERVICES: Final = frozenset({"s3", "sts", "sso", "oidc", "portal.sso", "signin"})
-"""Services whose addresses are looked up: S3, and those from which the AWS chain gets credentials."""
+_SERVICES: Final = frozenset({"s3", "sqs", "sns", "sts", "sso", "oidc", "portal.sso", "signin"})
+"""Services whose addresses are looked up: those used, and those from which the AWS chain gets credentials."""
 
 
 def load_less(session: "Session") -> None:

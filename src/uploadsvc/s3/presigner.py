@@ -15,6 +15,9 @@ from uploadsvc.s3.sigv4 import Condition, FormSigner, Method, UrlSigner
 _SHARED_BATCHES: Final = 64
 """Maximum number of batches to keep for requests to share, one for each lifetime."""
 
+_ZERO: Final = timedelta(0)
+_SECOND: Final = timedelta(seconds=1)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presigner:
@@ -51,10 +54,11 @@ class Presigner:
         self, credentials: Credentials, *, expires_in: int, not_after: datetime | None = None
     ) -> "SigningBatch":
         """Start a batch like `start`, with credentials that the caller has already awaited."""
-        now = self.clock().replace(microsecond=0)
+        now = self.clock()
         shared = self._batches.get(expires_in) if not_after is None else None
-        if shared is not None and shared.now == now and shared.credentials is credentials:
+        if shared is not None and shared.credentials is credentials and _ZERO <= now - shared.now < _SECOND:
             return shared
+        now = now.replace(microsecond=0)
         expires_at = now + timedelta(seconds=expires_in)
         for limit in (not_after, usable_until(credentials)):
             if limit is not None and limit < expires_at:

@@ -30,6 +30,7 @@ Condition: TypeAlias = dict[str, str] | list[str | int] | tuple[str | int, ...]
 _PAYLOAD_HEADER = "x-amz-content-sha256"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_IN_A_HEADER = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9/._~-]+")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, "token".
 _OUR_PARAMETERS = frozenset(
     f"x-amz-{name}"
@@ -111,9 +112,10 @@ class UrlSigner:
             f"&X-Amz-Date={amz_date}&X-Amz-Expires={expires_in}&X-Amz-SignedHeaders="
         )
         self._amz_date, self._scope = amz_date, scope
-        self._key = signing_key(
+        key = signing_key(
             secret_access_key=credentials.secret_access_key, date=amz_date[:8], region=region, service=service
         )
+        self._mac = hmac.new(key, digestmod="sha256")
 
     def presign(
         self,
@@ -136,7 +138,7 @@ class UrlSigner:
                 url_query += f"&X-Amz-Security-Token={_encode_lasting(self._token)}"
             url_query = _operation_query(query or {}) + url_query
             sorted_query = canonical_query(url_query)
-        path = f"{self._path}/{quote(key, safe='/~')}" if key else self._path or "/"
+        path = f"{self._path}/{_encode_key(key)}" if key else self._path or "/"
         payload_hash = UNSIGNED_PAYLOAD
         if headers and _PAYLOAD_HEADER in signed_headers:
             payload_hash = _payload_hash(headers)
@@ -149,7 +151,7 @@ class UrlSigner:
             payload_hash=payload_hash,
         )
         to_sign = string_to_sign(amz_date=self._amz_date, scope=self._scope, canonical_request=request)
-        proof = signature(signing_key=self._key, string_to_sign=to_sign)
+        proof = signature(self._mac, to_sign)
         return f"{self._origin}{path}?{url_query}&X-Amz-Signature={proof}"
 
 
@@ -211,9 +213,10 @@ class FormSigner:
         expiration = f"{end[:4]}-{end[4:6]}-{end[6:11]}:{end[11:13]}:{end[13:]}"
         self._head = f'{{"expiration": "{expiration}", "conditions": ['
         self._tail = [_condition_json({name: value}) for name, value in self._fields.items()]
-        self._key = signing_key(
+        key = signing_key(
             secret_access_key=credentials.secret_access_key, date=date[:8], region=region, service="s3"
         )
+        self._mac = hmac.new(key, digestmod="sha256")
 
     def sign(self, conditions: Sequence[Condition]) -> dict[str, str]:
         """Return the signature fields of a form.
@@ -223,7 +226,7 @@ class FormSigner:
         """
         listed = ", ".join([*map(_condition_json, conditions), *self._tail])
         policy = b64encode(f"{self._head}{listed}]}}".encode()).decode()
-        proof = signature(signing_key=self._key, string_to_sign=policy)
+        proof = signature(self._mac, policy)
         return {**self._fields, "policy": policy, "x-amz-signature": proof}
 
 
@@ -268,10 +271,13 @@ def canonical_headers(*, host: str, headers: Mapping[str, str]) -> tuple[str, st
     lines = []
     for lower, name in order:
         value = values[name]
-        if not value.isprintable() and _NOT_IN_A_HEADER.search(value):
-            message = f"header {name} holds a control character or lone surrogate: {value!r}"
-            raise ValueError(message)
-        lines.append(f"{lower}:{' '.join(value.split())}\n")
+        # Most values are plain.
+        if " " in value or not value.isprintable():
+            if _NOT_IN_A_HEADER.search(value):
+                message = f"header {name} holds a control character or lone surrogate: {value!r}"
+                raise ValueError(message)
+            value = " ".join(value.split())
+        lines.append(f"{lower}:{value}\n")
     return "".join(lines), signed_headers
 
 
@@ -296,9 +302,16 @@ def signing_key(*, secret_access_key: str, date: str, region: str, service: str)
     return key
 
 
-def signature(*, signing_key: bytes, string_to_sign: str) -> str:
-    """Return the signature in lower-case hexadecimal."""
-    return hmac.digest(signing_key, string_to_sign.encode(), "sha256").hex()
+def signature(mac: hmac.HMAC, string_to_sign: str) -> str:
+    """Return the signature in lower-case hexadecimal.
+
+    Args:
+        mac: HMAC-SHA256 of nothing yet, by the signing key. Copying it takes half the time of making it.
+        string_to_sign: The string to sign.
+    """
+    mac = mac.copy()
+    mac.update(string_to_sign.encode())
+    return mac.hexdigest()
 
 
 def _amz_date(moment: datetime) -> str:
@@ -335,6 +348,10 @@ def _operation_query(query: Mapping[str, str]) -> str:
             message = f"query parameter {name} is the signature's own"
             raise ValueError(message)
     return "".join([f"{_encode_lasting(name)}={_encode(value)}&" for name, value in query.items()])
+
+
+def _encode_key(key: str) -> str:
+    return key if _PLAIN_KEY.fullmatch(key) else quote(key, safe="/~")
 
 
 def _encode(text: str) -> str:

@@ -7,32 +7,34 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from importlib.metadata import version
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-import aioboto3
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
-from botocore.exceptions import ClientError, ConfigParseError, ProfileNotFound
+from botocore.exceptions import ClientError
 
 from uploadsvc.domain import metadata as user_metadata
 from uploadsvc.domain.checksums import ALGORITHMS, Checksum
 from uploadsvc.domain.credentials import Credentials
-from uploadsvc.domain.errors import StorageMisconfigured
 from uploadsvc.domain.objects import ListedObject, StoredObject
 from uploadsvc.s3.answers import BoundedSession, refuse_other_answers
-from uploadsvc.s3.aws_chain import AwsChain, SourcedCredentials
+from uploadsvc.s3.aws_chain import AwsChain
 from uploadsvc.s3.completion import send_completion_bodies
 from uploadsvc.s3.credentials import CredentialSource
 from uploadsvc.s3.errors import DEADLINE, MISSING, RefusedError, S3Failure, s3_errors
-from uploadsvc.s3.model_files import load_less
-from uploadsvc.s3.parsing import Parsers
+from uploadsvc.s3.parsing import read_large_responses_once
+from uploadsvc.s3.sessions import CREDENTIALS_DEADLINE, client_config, session_with
 
 if TYPE_CHECKING:
+    from aiobotocore.response import StreamingBody
     from types_aiobotocore_s3 import S3Client
     from types_aiobotocore_s3.type_defs import HeadObjectOutputTypeDef
 
 T = TypeVar("T")
+
+_REPLACED: Final = frozenset({"412", "PreconditionFailed", "NoSuchVersion"})
+"""Codes of an object that is no longer the one that was asked about."""
 
 _NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """https://www.w3.org/TR/xml/#charsets"""
@@ -42,9 +44,6 @@ CONNECTIONS: Final = 64
 
 ASSEMBLIES: Final = 32
 """More connections, for assemblies of parts, which may take minutes."""
-
-CREDENTIALS_DEADLINE: Final = 60.0
-"""Seconds that the AWS chain may take: a credential process may wait for a person's single sign-on."""
 
 
 class Storage:
@@ -81,21 +80,13 @@ class Storage:
         self._stack = AsyncExitStack()
         self._running: set[asyncio.Task[Any]] = set()
         self._client: S3Client | None = None
-        # A fixed access key needs no profile of the environment.
-        session = get_session({"profile": (None, None, None, None)} if credentials else None)
-        session.register_component("credential_provider", SourcedCredentials(self._source))
-        session.register_component("response_parser_factory", Parsers())
-        try:
-            load_less(session)
-            session.get_scoped_config()
-            self._session = aioboto3.Session(botocore_session=session)
-        except (ProfileNotFound, ConfigParseError) as error:
-            detail = f"AWS's own configuration is not usable: {error}"
-            raise StorageMisconfigured(detail) from None
+        self._session = session_with(self._source, fixed=credentials is not None)
         self._options: dict[str, Any] = {
             "region_name": region,
             "endpoint_url": endpoint_url,
             "config": AioConfig(
+                # botocore's own describes the machine, and takes as long to build as the signature.
+                user_agent=f"uploadsvc/{version('uploadsvc')}",
                 signature_version="s3v4",
                 s3={"addressing_style": addressing_style},
                 # Other stores refuse the checksums that newer SDKs add by default.
@@ -115,6 +106,7 @@ class Storage:
         client: S3Client = await self._stack.enter_async_context(self._session.client("s3", **self._options))
         client.meta.events.register("before-call.s3", _disable_region_redirect)
         refuse_other_answers(client.meta.events)
+        read_large_responses_once(client.meta.events)
         send_completion_bodies(client.meta.events)
         self._client = client
         self._stack.push_async_callback(self._source.close)
@@ -144,14 +136,9 @@ class Storage:
             raise RuntimeError(message)
         return self._client
 
-    def client_of(self, service: str, **options: Any) -> Any:  # noqa: ANN401 - each service has a type of its own
+    def client_of(self, service: str, *, connections: int = 10, **options: Any) -> Any:  # noqa: ANN401 - each service has a type of its own
         """Return a context manager for a client of another AWS service, with the same credentials."""
-        config = AioConfig(
-            retries={"total_max_attempts": 3, "mode": "standard"},
-            connect_timeout=2,
-            http_session_cls=BoundedSession,
-        )
-        return self._session.client(service, config=config, **options)
+        return self._session.client(service, config=client_config(connections=connections), **options)
 
     def run(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Run a coroutine in the background; closing the storage cancels it."""
@@ -217,11 +204,10 @@ class Storage:
         Raises:
             UploadsvcError: S3 denies the call, fails or does not answer.
         """
-        version: dict[str, Any] = {} if version_id is None else {"VersionId": version_id}
         try:
             async with s3_errors("head_object", expected=MISSING):
                 answer = await self.client.head_object(
-                    Bucket=self.bucket, Key=key, ChecksumMode="ENABLED", **version
+                    Bucket=self.bucket, Key=key, ChecksumMode="ENABLED", **_version(version_id)
                 )
                 return _stored(self.bucket, key, answer)
         except RefusedError as error:
@@ -230,15 +216,68 @@ class Storage:
                 await self.check()
             return None
 
-    async def delete(self, key: str) -> None:
+    async def read_head(self, stored: StoredObject, size: int) -> bytes | None:
+        """Return an object's first bytes, or ``None`` if it has been replaced or deleted since.
+
+        Args:
+            stored: The object, as `head` returned it.
+            size: Most bytes to read. No more are read, even from a store that sends the whole object.
+
+        Raises:
+            UploadsvcError: S3 denies the call, fails or does not answer.
+        """
+        if stored.size == 0:
+            # There is no range of no bytes: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.17
+            return b""
+        try:
+            async with s3_errors("get_object", expected=MISSING | _REPLACED):
+                answer = await self.client.get_object(
+                    Bucket=self.bucket,
+                    Key=stored.key,
+                    Range=f"bytes=0-{size - 1}",
+                    IfMatch=f'"{stored.etag}"',
+                    **_version(stored.version_id),
+                )
+                body = answer["Body"]
+                async with body:
+                    # Not every store honours the condition.
+                    same = answer["ETag"].strip('"') == stored.etag
+                    return await _first(body, min(size, stored.size)) if same else None
+        except RefusedError:
+            return None
+
+    async def tags(self, stored: StoredObject) -> dict[str, str]:
+        """Return an object's tags; none if it does not exist any more.
+
+        Args:
+            stored: The object, as `head` returned it.
+
+        Raises:
+            UploadsvcError: S3 denies the call, fails or does not answer.
+        """
+        try:
+            async with s3_errors("get_object_tagging", expected=MISSING | {"NoSuchVersion", "NoSuchTagSet"}):
+                answer = await self.client.get_object_tagging(
+                    Bucket=self.bucket, Key=stored.key, **_version(stored.version_id)
+                )
+                return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
+        except RefusedError:
+            return {}
+
+    async def delete(self, key: str, *, version_id: str | None = None) -> None:
         """Delete an object, if it exists.
+
+        Args:
+            key: Key of the object.
+            version_id: The version to delete for good; ``None`` for the latest, which a versioned bucket
+                only hides.
 
         Raises:
             UploadsvcError: S3 denies the call, fails or does not answer.
         """
         try:
             async with s3_errors("delete_object", expected=MISSING):
-                await self.client.delete_object(Bucket=self.bucket, Key=key)
+                await self.client.delete_object(Bucket=self.bucket, Key=key, **_version(version_id))
         except RefusedError:
             return
 
@@ -277,6 +316,18 @@ class Storage:
                 if listed or readable == after or not answer["IsTruncated"]:
                     return listed, answer["IsTruncated"]
                 start = {"ContinuationToken": answer["NextContinuationToken"]}
+
+
+def _version(version_id: str | None) -> dict[str, Any]:
+    return {} if version_id is None else {"VersionId": version_id}
+
+
+async def _first(body: "StreamingBody", size: int) -> bytes:
+    """Read some bytes and no more; the rest, if there is any, is never received."""
+    first = bytearray()
+    while len(first) < size and (some := await body.read(size - len(first))):
+        first += some
+    return bytes(first)
 
 
 def _fixed(credentials: Credentials) -> Callable[[], Awaitable[Credentials]]:

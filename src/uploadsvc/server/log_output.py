@@ -39,7 +39,7 @@ class LogOutput:
         self._descriptor = descriptor
         self._describe_dropped = dropped
         self._lock = threading.Lock()
-        self._lines: deque[str | Callable[[], str]] = deque()
+        self._lines: deque[str | Callable[[], bytes]] = deque()
         self._size = 0
         self._dropped = 0
         self._closing = False
@@ -53,11 +53,11 @@ class LogOutput:
         self._queue(text, len(text))
         return len(text)
 
-    def write_later(self, line: Callable[[], str]) -> None:
+    def write_later(self, line: Callable[[], bytes]) -> None:
         """Queue a line for the thread to make, because making many lines in a row takes less time."""
         self._queue(line, _USUAL_BYTES)
 
-    def _queue(self, line: str | Callable[[], str], size: int) -> None:
+    def _queue(self, line: str | Callable[[], bytes], size: int) -> None:
         with self._lock:
             if self._size < MAX_BYTES:
                 self._lines.append(line)
@@ -113,15 +113,15 @@ class LogOutput:
             if self._dropped:
                 taken.append(self._describe_dropped(self._dropped))
                 self._dropped = 0
-        return [text.encode(errors="backslashreplace") for text in map(self._text, taken)]
+        return [self._bytes(line) for line in taken]
 
-    def _text(self, line: str | Callable[[], str]) -> str:
+    def _bytes(self, line: str | Callable[[], bytes]) -> bytes:
         try:
-            return line if isinstance(line, str) else line()
+            return line.encode(errors="backslashreplace") if isinstance(line, str) else line()
         except Exception:  # noqa: BLE001 - the thread must not end, and a line of the log may hold anything
             with self._lock:
                 self._dropped += 1
-            return ""
+            return b""
 
 
 def _batches(lines: Iterable[bytes]) -> Iterator[bytes]:

@@ -14,9 +14,14 @@ from uploadsvc.domain.principal import Principal
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
 from uploadsvc.services.cursors import decode_cursor, encode_cursor, malformed_cursor
+from uploadsvc.services.inspection import Inspector
+from uploadsvc.tokens.object_claims import ObjectClaims
 
 MAX_LISTED = 1000
 """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html"""
+
+SCAN_PAUSE: Final = 5
+"""Seconds after which to ask again for an object that has not been scanned. Scans take seconds or more."""
 
 _PREFIX_ITSELF: Final = "\0"
 """Cursor of the object whose key is the caller's prefix itself, as some programs make for a folder."""
@@ -42,6 +47,8 @@ class Objects:
         namespace: The key prefix.
         presigner: Signs download URLs.
         storage: The bucket.
+        object_claims: Verifies the claims that objects carry.
+        inspector: Tells whether a scanner has released an object.
         may_delete: Whether callers may delete their objects.
         download_expires_in: Default lifetime of a download URL, in seconds.
         max_download_expires_in: Maximum lifetime of a download URL, in seconds.
@@ -53,6 +60,8 @@ class Objects:
         namespace: Namespace,
         presigner: Presigner,
         storage: Storage,
+        object_claims: ObjectClaims,
+        inspector: Inspector,
         may_delete: bool,
         download_expires_in: int,
         max_download_expires_in: int,
@@ -60,6 +69,8 @@ class Objects:
         self._namespace = namespace
         self._presigner = presigner
         self._storage = storage
+        self._object_claims = object_claims
+        self._inspector = inspector
         self._may_delete = may_delete
         self._expires_in = download_expires_in
         self._max_expires_in = max_download_expires_in
@@ -130,7 +141,8 @@ class Objects:
         """Return a presigned GET and its end.
 
         For an attachment S3 is not called, so the object may not exist. For ``inline`` its type is fetched
-        and signed, so that a page that replaces the object later is not run.
+        and signed, so that a page that replaces the object later is not run. Where a policy has objects wait
+        for a scanner, the object's tags are fetched, and the URL names the version that has them, if any.
 
         Args:
             caller: The caller.
@@ -142,6 +154,7 @@ class Objects:
         Raises:
             Forbidden: The credential is good for uploads only.
             NotFound: The object belongs to another user, or does not exist and would be shown inline.
+            ObjectUnavailable: The object lacks the tag that its policy waits for.
             ContentTypeNotAllowed: A browser would run the object if it were shown inline.
             UploadsvcError: The key is malformed, S3 does not answer, or there are no credentials.
         """
@@ -149,11 +162,34 @@ class Objects:
         key = self._namespace.stored_key(caller.user, key)
         header = content_disposition(disposition or "attachment", filename or key.rpartition("/")[2])
         query = {"response-content-disposition": header}
-        if disposition == "inline":
-            query["response-content-type"] = _passive_type((await self.get(caller, key)).content_type)
+        if disposition == "inline" or self._inspector.waits:
+            stored = await self.get(caller, key)
+            if disposition == "inline":
+                query["response-content-type"] = _passive_type(stored.content_type)
+            if await self._check_available(stored) and stored.version_id is not None:
+                query["versionId"] = stored.version_id
         lifetime = min(expires_in or self._expires_in, self._max_expires_in)
         batch = await self._presigner.start(expires_in=lifetime)
         return batch.url("GET", key, query=query), batch.expires_at
+
+    async def _check_available(self, stored: StoredObject) -> bool:
+        """Check that an object has the tags that it needs, and return whether it needs any.
+
+        Raises:
+            ObjectUnavailable: It lacks one.
+        """
+        claims = stored.claims and self._object_claims.verify(
+            stored.claims, bucket=stored.bucket, key=stored.key
+        )
+        for rule, value in await self._inspector.lacking(claims or None, stored):
+            if value is not None:
+                detail = (
+                    f"The scanner has not released this object: its tag {rule.tag!r} is not {rule.value!r}."
+                )
+                raise errors.ObjectUnavailable(detail, retry_after=None)
+            detail = f"The object waits for a scanner to set its tag {rule.tag!r} to {rule.value!r}."
+            raise errors.ObjectUnavailable(detail, retry_after=SCAN_PAUSE)
+        return bool(self._inspector.rules(claims or None))
 
 
 def _passive_type(stored: str) -> str:

@@ -5,6 +5,7 @@ from typing import Final
 
 from uploadsvc.domain import errors
 from uploadsvc.domain.planner import Planner
+from uploadsvc.domain.policy import Policy
 from uploadsvc.domain.principal import Principal
 
 DEFAULT_POLICY: Final = "default"
@@ -19,6 +20,10 @@ class PolicyRegistry:
 
     def __init__(self, planners: Mapping[str, Planner]) -> None:
         self._planners = planners
+
+    def all(self) -> list[Policy]:
+        """Return all policies."""
+        return [planner.policy for planner in self._planners.values()]
 
     def usable(self, caller: Principal) -> list[Planner]:
         """Return the planners of the policies that a caller may use, sorted by name."""

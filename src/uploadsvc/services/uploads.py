@@ -1,10 +1,11 @@
 """Uploads that exist: sign parts, status, complete, abort, delete."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from uploadsvc.domain import errors
 from uploadsvc.domain.keys import Namespace
@@ -33,6 +34,9 @@ from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims, listed_claims
 UNKNOWN_POLICY_EXPIRES_IN: Final = 900
 """Lifetime of part URLs, in seconds, for an upload whose policy has been removed from the settings."""
 
+_SLICE: Final = 50
+"""Ids of a listing to sign before other requests get their turn."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadStatus:
@@ -51,6 +55,18 @@ class UploadStatus:
     parts: Sequence[UploadedPart]
 
 
+class CompletionListener(Protocol):
+    """Is told the result of each completion. It neither waits nor raises."""
+
+    def completed(self, claims: UploadClaims, done: Completion, *, user: str) -> None:
+        """An upload is verified, perhaps not for the first time."""
+
+    def rejected(
+        self, claims: UploadClaims, stored: StoredObject, reason: errors.VerificationFailed, *, user: str
+    ) -> None:
+        """An upload's object is not as it was promised."""
+
+
 class Uploads:
     """Uploads under the caller's prefix.
 
@@ -65,6 +81,7 @@ class Uploads:
         claimer: Claims verified objects.
         keys_are_paths: Whether the store keeps keys as paths, so ``a`` and ``a/b`` exclude each other.
         may_delete: Whether callers may delete stored objects.
+        may_remove: Whether refused objects are deleted here, because no worker reports them first.
         clock: Returns the current time, aware.
     """
 
@@ -81,6 +98,7 @@ class Uploads:
         claimer: Claimer,
         keys_are_paths: bool,
         may_delete: bool,
+        may_remove: bool = True,
         clock: Callable[[], datetime],
     ) -> None:
         self._policies = policies
@@ -93,8 +111,14 @@ class Uploads:
         self._claimer = claimer
         self._objects = UploadObjects(storage=storage, multipart=multipart, keys_are_paths=keys_are_paths)
         self._may_delete = may_delete
+        self._may_remove = may_remove
         self._clock = clock
         self._turns = Turns()
+        self._listener: CompletionListener | None = None
+
+    def tell(self, listener: CompletionListener) -> None:
+        """Tell a listener about completions from now on."""
+        self._listener = listener
 
     async def sign_parts(
         self,
@@ -191,15 +215,35 @@ class Uploads:
             UploadAborted: The multipart upload was aborted.
             ObjectExists: The multipart upload may not replace the object that has the key.
             VerificationFailed: The stored object differs.
+            ContentMismatch: Its first bytes are those of another format. It is deleted where the policy says
+                so, unless the worker of events does that.
             StillAssembling: S3 is still assembling the parts.
             UploadsvcError: As for `status`.
         """
         claims = self._verify(caller, upload_id)
         async with nullcontext() if wait else in_time():
             stored = await self._objects.assembled(claims, etags, wait=wait, through_outages=through_outages)
-            completion = self._verifier.complete(claims, stored, user=caller.user, now=self._now())
+            done = await self._verified(caller, claims, stored)
             await self._claimer.completed(claims, stored)
-        return completion
+        if self._listener is not None:
+            self._listener.completed(claims, done, user=caller.user)
+        return done
+
+    async def _verified(self, caller: Principal, claims: UploadClaims, stored: StoredObject) -> Completion:
+        try:
+            return await self._verifier.complete(claims, stored, user=caller.user, now=self._now())
+        except errors.VerificationFailed as error:
+            if self._listener is not None:
+                self._listener.rejected(claims, stored, error, user=caller.user)
+            if isinstance(error, errors.ContentMismatch):
+                await self._remove_mismatched(claims, stored)
+            raise
+
+    async def _remove_mismatched(self, claims: UploadClaims, stored: StoredObject) -> None:
+        """Delete an object with other content than it says, if its policy and the caller allow that."""
+        planner = self._policies.get(claims.policy)
+        if self._may_remove and planner is not None and planner.policy.delete_mismatched:
+            await self._storage.delete(stored.key, version_id=stored.version_id)
 
     def location(self, key: str) -> str:
         """Return the address of an object. It carries no signature, so it gives no access."""
@@ -271,10 +315,13 @@ class Uploads:
         prefix = self._namespace.user_prefix(caller.user)
         listed, following = await unfinished_uploads(self._multipart, prefix, cursor=cursor, limit=limit)
         end = int((self._now() + timedelta(seconds=UPLOAD_EXPIRES_IN)).timestamp())
-        return [
-            (self._ids.sign(listed_claims(self._presigner.bucket, one.key, one.upload_id, end)), one)
-            for one in listed
-        ], following
+        found = []
+        for index, one in enumerate(listed):
+            if index % _SLICE == 0:
+                await asyncio.sleep(0)
+            claims = listed_claims(self._presigner.bucket, one.key, one.upload_id, end)
+            found.append((self._ids.sign(claims), one))
+        return found, following
 
     def _verify(self, caller: Principal, upload_id: str) -> UploadClaims:
         claims = self._ids.verify(upload_id)

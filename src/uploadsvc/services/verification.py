@@ -13,6 +13,7 @@ from uploadsvc.domain.errors import VerificationFailed
 from uploadsvc.domain.keys import Namespace
 from uploadsvc.domain.objects import StoredObject
 from uploadsvc.domain.policy import Policy
+from uploadsvc.services.inspection import Inspector
 from uploadsvc.services.policies import PolicyRegistry
 from uploadsvc.tokens.receipts import Receipts
 from uploadsvc.tokens.signed_ids import UploadClaims
@@ -47,6 +48,7 @@ class Verifier:
         policies: Policies of the service.
         namespace: The key prefix.
         receipts: Signs receipts.
+        inspector: Looks into objects.
         keeps_octet_stream: Whether the store keeps that content type, or guesses another from the key.
         may_delete: Whether callers may delete stored objects.
         may_write: Whether callers may get S3 credentials for their prefix.
@@ -58,6 +60,7 @@ class Verifier:
         policies: PolicyRegistry,
         namespace: Namespace,
         receipts: Receipts,
+        inspector: Inspector,
         keeps_octet_stream: bool,
         may_delete: bool,
         may_write: bool,
@@ -65,11 +68,14 @@ class Verifier:
         self._policies = policies
         self._namespace = namespace
         self._receipts = receipts
+        self._inspector = inspector
         self._guessed_types = frozenset() if keeps_octet_stream else frozenset({media_types.DEFAULT})
         self._may_delete = may_delete
         self._may_write = may_write
 
-    def complete(self, claims: UploadClaims, stored: StoredObject, *, user: str, now: datetime) -> Completion:
+    async def complete(
+        self, claims: UploadClaims, stored: StoredObject, *, user: str, now: datetime
+    ) -> Completion:
         """Compare an object with its upload and sign a receipt.
 
         Args:
@@ -80,8 +86,11 @@ class Verifier:
 
         Raises:
             VerificationFailed: The object differs; the error names the field.
+            ContentMismatch: Its first bytes are those of another format.
+            UploadsvcError: As for `Inspector.inspect`.
         """
         checksum = verify(claims, stored, guessed_types=self._guessed_types)
+        inspected = await self._inspector.inspect(claims, stored)
         planner = self._policies.get(claims.policy)
         replaceable = replaceable_until(
             claims,
@@ -101,6 +110,7 @@ class Verifier:
             "checksum": {"algorithm": checksum.algorithm, "value": checksum.value} if checksum else None,
             "policy": claims.policy,
             "replaceable_until": replaceable and int(replaceable.timestamp()),
+            **inspected,
         }
         jti = receipt_id(claims, stored)
         return Completion(

@@ -54,7 +54,9 @@ class WebhookSettings(Section):
     secrets: Annotated[
         tuple[Annotated[Secret, AfterValidator(_webhook_secret)], ...], BeforeValidator(split_list)
     ] = ()
-    """Secrets that sign events for `url`: `whsec_…`. During a rotation, give the new and the old one."""
+    """Secrets that sign events for `url`: `whsec_` and the base64 of 24 to 64 random bytes. During a
+    rotation, give the new and the old one.
+    """
 
     types: Annotated[Names, AfterValidator(_event_types)] = Field(default=("*",), min_length=1)
     """Types to send: names such as `upload.completed`, `upload.*`, or `*` for all."""
@@ -75,7 +77,11 @@ class WebhookSettings(Section):
             return self
         parts = urlsplit(self.url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.fragment:
-            message = f"{self.url!r} is not a URL such as https://app.example.com/webhooks"
+            # A URL that is none may hold a password.
+            message = "a url is like https://app.example.com/webhooks, without a user or a fragment"
+            raise SettingsError(("events", "webhooks"), message)
+        if not self.secrets:
+            message = "a url needs secrets, with which its receiver verifies events"
             raise SettingsError(("events", "webhooks"), message)
         if parts.scheme == "http" and not is_loopback(parts.hostname):
             message = "a url must be https, so that nobody reads or changes events on their way"

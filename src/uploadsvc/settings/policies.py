@@ -2,13 +2,47 @@
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from uploadsvc.domain.keys import KeyTemplate
-from uploadsvc.domain.policy import Acl, ChecksumRule, Disposition, Encryption, Method, Policy
+from uploadsvc.domain.policy import (
+    GUARDDUTY,
+    Acl,
+    Availability,
+    ChecksumRule,
+    Disposition,
+    Encryption,
+    Method,
+    Policy,
+)
 from uploadsvc.domain.providers import GIB
 from uploadsvc.domain.unclaimed import Claim
-from uploadsvc.settings.types import Section, SettingsError, Size, split_list
+from uploadsvc.settings.types import FORM, Section, SettingsError, Size, split_list
+
+
+class AvailabilityTag(BaseModel):
+    """The tag that a scanner sets on objects that may be downloaded."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tag: str
+    value: str
+
+
+def _preset(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if value != "guardduty":
+        message = "must be 'guardduty', or a table with tag and value"
+        raise ValueError(message)
+    return AvailabilityTag(tag=GUARDDUTY.tag, value=GUARDDUTY.value)
+
+
+AvailableWhen = Annotated[
+    AvailabilityTag,
+    BeforeValidator(_preset),
+    Field(json_schema_extra={FORM: "`guardduty`, or a table with `tag` and `value`"}),
+]
 
 
 class PolicySettings(Section):
@@ -124,6 +158,20 @@ class PolicySettings(Section):
     claim: Claim = "complete"
     """What claims an upload: its completion (`complete`), or only `POST /v1/objects/claim` (`backend`)."""
 
+    verify_content: bool = False
+    """Compare the first 4 KiB of each file with its content type when the upload completes, and refuse it if
+    it is something else ([scanning](scanning.md#content-types)).
+    """
+
+    delete_mismatched: bool = False
+    """Delete the files that `verify_content` refuses. The service then needs `s3:DeleteObject`."""
+
+    available_when: AvailableWhen | None = None
+    """Tag that an object must have before it can be downloaded: `{"tag": "scan", "value": "clean"}`, or
+    `guardduty` for the tag of GuardDuty's Malware Protection ([scanning](scanning.md)). The service then
+    needs `s3:GetObjectTagging`.
+    """
+
     def policy(self, name: str) -> Policy:
         """Return the policy, unchecked.
 
@@ -139,4 +187,6 @@ class PolicySettings(Section):
         if self.max_expires_in is None:
             # One hour, or the operator's own lifetime if that is longer.
             fields["max_expires_in"] = max(3600, self.expires_in)
+        if self.available_when is not None:
+            fields["available_when"] = Availability(self.available_when.tag, self.available_when.value)
         return Policy(**{**fields, "name": name, "key": key})

@@ -26,12 +26,12 @@ class ObjectClaims:
     """
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
-        self._keys = [derive_key(secret, "object") for secret in secrets]
+        self._macs = [hmac.new(derive_key(secret, "object"), digestmod="sha256") for secret in secrets]
 
     def sign(self, claims: UploadClaims) -> str:
         """Return the claims as text for a metadata value: only ``A-Z a-z 0-9 - _``."""
         payload = "\n".join(_values(claims)).encode()
-        return encode_signed(_tag(self._keys[0], claims.bucket, claims.key, payload) + payload)
+        return encode_signed(_tag(self._macs[0], claims.bucket, claims.key, payload) + payload)
 
     def verify(self, text: str, *, bucket: str, key: str) -> UploadClaims | None:
         """Return the claims of an object, or ``None`` if they were not signed for it.
@@ -41,7 +41,7 @@ class ObjectClaims:
         """
         signed = decode_signed(text)
         tag, payload = signed[:_TAG_BYTES], signed[_TAG_BYTES:]
-        if not any(hmac.compare_digest(tag, _tag(one, bucket, key, payload)) for one in self._keys):
+        if not any(hmac.compare_digest(tag, _tag(one, bucket, key, payload)) for one in self._macs):
             return None
         uuid, policy, method, least, most, media_type, algorithm, digest, flags, end, encoding = (
             payload.decode().split("\n")
@@ -85,7 +85,8 @@ def _values(claims: UploadClaims) -> tuple[str, ...]:
     )
 
 
-def _tag(key: bytes, bucket: str, object_key: str, payload: bytes) -> bytes:
+def _tag(mac: hmac.HMAC, bucket: str, object_key: str, payload: bytes) -> bytes:
     # Unambiguous: a bucket's name and the fields hold no line break, and the fields' number is fixed.
-    signed = b"\n".join((bucket.encode(), payload, object_key.encode()))
-    return hmac.digest(key, signed, "sha256")[:_TAG_BYTES]
+    mac = mac.copy()
+    mac.update(b"\n".join((bucket.encode(), payload, object_key.encode())))
+    return mac.digest()[:_TAG_BYTES]

@@ -59,7 +59,8 @@ class Receipts:
         """Return a receipt for an object.
 
         Args:
-            claims: ``bucket key size content_type etag version_id checksum policy replaceable_until``.
+            claims: ``bucket key size content_type etag version_id checksum policy replaceable_until``, and
+                ``detected_type`` and ``available`` where the policy inspects objects.
             user: The owner of the upload (``sub``).
             jti: The id of the receipt. A repeated completion has the same, so a backend can count it once.
             now: The time of signing, aware.

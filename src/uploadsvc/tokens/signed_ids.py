@@ -107,12 +107,13 @@ class SignedIds:
     """
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
-        self._keys = [derive_key(secret, "upload") for secret in secrets]
+        # To copy one takes half the time of preparing a key.
+        self._macs = [hmac.new(derive_key(secret, "upload"), digestmod="sha256") for secret in secrets]
 
     def sign(self, claims: UploadClaims) -> str:
         """Return an id: only ``A-Z a-z 0-9 - _``, so a URL can hold it unencoded."""
         payload = to_json(_values(claims))
-        return encode_signed(_tag(self._keys[0], payload) + payload)
+        return encode_signed(_tag(self._macs[0], payload) + payload)
 
     def verify(self, upload_id: str) -> UploadClaims:
         """Return the claims of an id, expired or not.
@@ -122,7 +123,7 @@ class SignedIds:
         """
         signed = decode_signed(upload_id)
         tag, payload = signed[:_TAG_BYTES], signed[_TAG_BYTES:]
-        if not any(hmac.compare_digest(tag, _tag(key, payload)) for key in self._keys):
+        if not any(hmac.compare_digest(tag, _tag(mac, payload)) for mac in self._macs):
             detail = "There is no such upload."
             raise NotFound(detail)
         values = json.loads(payload)
@@ -176,5 +177,7 @@ def decode_signed(text: str) -> bytes:
     return signed if encode_signed(signed) == text else b""
 
 
-def _tag(key: bytes, payload: bytes) -> bytes:
-    return hmac.digest(key, payload, "sha256")
+def _tag(mac: hmac.HMAC, payload: bytes) -> bytes:
+    mac = mac.copy()
+    mac.update(payload)
+    return mac.digest()

@@ -205,7 +205,7 @@ const MAX_ROUNDS = 3;
 const GONE = new Set(["not_found", "upload_expired", "upload_aborted"]);
 
 /** The upload can never be completed. */
-const LOST = new Set([...GONE, "object_exists", "verification_failed"]);
+const LOST = new Set([...GONE, "object_exists", "verification_failed", "content_mismatch"]);
 
 /** S3's codes for bytes damaged or delayed in transit. */
 const DAMAGED_IN_TRANSIT = new Set(["RequestTimeout", "BadDigest", "IncompleteBody"]);

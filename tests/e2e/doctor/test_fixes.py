@@ -48,6 +48,11 @@ CORS: Final = f"cors:{ORIGIN}"
 GOOD_REGION: Final = "eu-central-1"
 
 
+INSPECTING: Final = setting(
+    {"policies": {"default": {"verify_content": True, "available_when": "guardduty"}}}
+)
+
+
 def first_contact(fault: Fault) -> Rule:
     """Apply a fault to the first two requests: for the bucket, and for a list of its objects."""
     return lambda one: fault if one.method == "HEAD" or "list-type=2" in one.target else None
@@ -494,6 +499,13 @@ WALKS: Final = (
         "claims",
         (MARKING, answering(about("?tagging", DENIED))),
         (HEALTHY,),
+    ),
+    Walk(
+        "inspection.inspection_findings",
+        "let these credentials read objects and their tags",
+        "inspection",
+        (INSPECTING, answering(about("tagging", DENIED))),
+        (answering(lambda _: None),),
     ),
     Walk("cors._origin", "run", CORS, (), (bucket_apply,)),
     Walk(

@@ -59,6 +59,9 @@ def access(bucket: str = "media", **changed: Any) -> AccessRequirements:  # noqa
         "acls": False,
         "tags": False,
         "claims": False,
+        "verifies": False,
+        "scans": False,
+        "removes": False,
         "kms_keys": frozenset(),
         "sessions": False,
         "role_arn": None,
@@ -400,6 +403,8 @@ def test_wildcards_in_a_prefix_are_literal() -> None:
         {},
         {"acls": True, "tags": True, "claims": True, "kms_keys": frozenset({KEY_ID})},
         {"multipart": False},
+        {"verifies": True, "scans": True, "removes": True, "delete": False},
+        {"claims": True, "verifies": True, "scans": True},
     ]
 )
 def document(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:

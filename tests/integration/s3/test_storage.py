@@ -1,6 +1,8 @@
 """Whatever S3 says or does not say, a caller gets the right problem, in time."""
 
 import asyncio
+import platform
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -9,6 +11,7 @@ from unittest.mock import patch
 
 import httpx
 import pytest
+from botocore import handlers
 from structlog.testing import capture_logs
 from tests.support.api import assert_problem, s3_that_is_down
 from tests.support.servers import S3Server
@@ -43,6 +46,36 @@ async def over(answer: Canned | None) -> AsyncIterator[tuple[Stub, httpx.AsyncCl
         server = replace(s3_that_is_down(), endpoint_url=stub.endpoint_url)
         async with service_client(settings_for(server)) as client:
             yield stub, client
+
+
+@pytest.mark.parametrize(("spaces", "times"), [(0, 1), (100_000, 0)])
+async def test_a_large_answer_is_not_read_just_to_see_if_it_is_an_error(spaces: int, times: int) -> None:
+    read = patch.object(handlers, "_looks_like_special_case_error", return_value=False)
+    body = f"<ListBucketResult><IsTruncated>false</IsTruncated>{' ' * spaces}</ListBucketResult>"
+    async with over(Canned(status=200, body=body)) as (_, client):
+        with read as reading:
+            assert (await listing(client)).json() == {"objects": [], "cursor": None}
+    assert reading.call_count == times
+
+
+@pytest.mark.parametrize("end", ["</Error>", ""], ids=["an error", "cut off"])
+@pytest.mark.parametrize("spaces", [0, 100_000])
+async def test_an_error_with_the_status_of_success_is_retried(end: str, spaces: int) -> None:
+    body = f"<Error><Code>InternalError</Code>{' ' * spaces}{end}"
+    async with over(Canned(status=200, body=body)) as (stub, client):
+        assert_problem(await listing(client), "storage_unavailable")
+    assert len(stub.requests) == 3
+
+
+@pytest.mark.parametrize("call", [listing, head])
+async def test_s3_is_told_who_asks_and_nothing_of_the_machine(call: Call) -> None:
+    async with over(Canned(status=403, code="AccessDenied")) as (stub, client):
+        await call(client)
+    for headers in stub.headers:
+        agents = re.findall(r"(?im)^user-agent: (.*?)\r$", headers)
+        assert len(agents) == 1
+        assert re.match(r"uploadsvc/[0-9.]+( |$)", agents[0])
+        assert not {platform.release(), platform.machine()} & set(re.split("[ /#]", agents[0]))
 
 
 @pytest.mark.parametrize("call", [listing, head])

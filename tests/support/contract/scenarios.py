@@ -265,6 +265,18 @@ async def other_bytes_since_the_receipt(stage: Stage, operation: Operation) -> h
     return await ask(stage.plain, operation, changes={"receipt": done.json()["receipt"], "key": None})
 
 
+@reaches("content_mismatch", "completeUpload")
+async def bytes_of_another_format(stage: Stage, operation: Operation) -> httpx.Response:
+    """They have the length of the promised picture."""
+    return await ask(stage.plain, operation, await stage.target(stage.plain, b"bytes", policy="verified"))
+
+
+@reaches("object_unavailable", "createDownload")
+async def an_object_that_was_not_scanned(stage: Stage, operation: Operation) -> httpx.Response:
+    client = await stage.service(policies={"default": {"available_when": "guardduty"}})
+    return await ask(client, operation, await stage.target(client, b"bytes"))
+
+
 @reaches("content_type_not_allowed", "createDownload")
 async def a_page_shown_inline(stage: Stage, operation: Operation) -> httpx.Response:
     target = await stage.target(stage.plain, b"bytes", policy="pages", content_type="text/html")

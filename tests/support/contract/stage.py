@@ -22,6 +22,7 @@ POLICIES: Final = {
     "keyed": {"client_keys": True, "client_keys_prefix": "keyed"},
     "named": {"key": "named/{filename}", "overwrite": True},
     "pages": {"key": "named/{uuid}{ext}", "content_types": ["text/html"]},
+    "verified": {"verify_content": True},
     "forms": {"methods": ["post"]},
 }
 UPPY: Final = {"credentials": True, "role_arn": "arn:aws:iam::123456789012:role/uploader"}

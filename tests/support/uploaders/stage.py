@@ -106,7 +106,15 @@ async def stage(
     s3 = replace(server, bucket=await server.create_bucket())
     told: dict[str, Any] = {}
     async with served(_app(told, script)) as app:
-        settings = settings_for(s3, **{"cors": {"allow_origins": [app]}, **sections})
+        settings = settings_for(
+            s3,
+            **{
+                "cors": {"allow_origins": [app]},
+                # Uploaders also send what objects then carry.
+                "events": {"push_secret": "the tests' own secret of the store, 32 bytes or more"},
+                **sections,
+            },
+        )
         await set_up(s3, settings)
         async with served(create_app(Settings.model_validate(settings))) as service:
             address = f"{s3.endpoint_url}/{s3.bucket}"

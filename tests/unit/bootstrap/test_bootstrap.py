@@ -285,6 +285,24 @@ def receipts_of(settings: Settings) -> Receipts:
         ({"POLICIES__AVATARS__TAGS": '{"a": "b<"}'}, "POLICIES__AVATARS__TAGS", "letters, digits"),
         (
             {
+                "POLICIES__AVATARS__AVAILABLE_WHEN": "guardduty",
+                "POLICIES__AVATARS__TAGS": '{"GuardDutyMalwareScanStatus": "NO_THREATS_FOUND"}',
+            },
+            "POLICIES__AVATARS__TAGS",
+            "only the scanner may set",
+        ),
+        (
+            {"POLICIES__AVATARS__AVAILABLE_WHEN": '{"tag": "scan"}'},
+            "POLICIES__AVATARS__AVAILABLE_WHEN__VALUE",
+            "missing",
+        ),
+        (
+            {"POLICIES__AVATARS__AVAILABLE_WHEN": "clamav"},
+            "POLICIES__AVATARS__AVAILABLE_WHEN",
+            "must be 'guardduty'",
+        ),
+        (
+            {
                 "POLICIES__AVATARS__METHODS": "post",
                 "S3__PROVIDER": "r2",
                 "S3__ENDPOINT_URL": "https://r2.example.com",

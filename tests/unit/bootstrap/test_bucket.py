@@ -182,6 +182,14 @@ def test_access_follows_the_features() -> None:
     )
     assert (everything.multipart, everything.delete, everything.acls, everything.tags) == (True,) * 4
     assert everything.kms_keys == {"alias/media"}
+    inspecting = access(
+        policies={
+            "default": {"verify_content": True, "delete_mismatched": True},
+            "guarded": {"available_when": "guardduty"},
+        },
+    )
+    assert (plain.verifies, plain.scans, plain.removes) == (False,) * 3
+    assert (inspecting.verifies, inspecting.scans, inspecting.removes) == (True,) * 3
 
 
 def test_what_is_unclaimed_needs_a_rule_and_rights() -> None:

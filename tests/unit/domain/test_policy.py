@@ -7,13 +7,14 @@ import pytest
 
 from uploadsvc.domain.keys import KeyTemplate, Namespace
 from uploadsvc.domain.parts import MIB
+from uploadsvc.domain.policies import check_apart, check_tags, check_unclaimed_days
 from uploadsvc.domain.policy import (
+    GUARDDUTY,
     MAX_EXPIRES_IN,
+    Availability,
     ChecksumRule,
     Policy,
     PolicyError,
-    check_apart,
-    check_unclaimed_days,
 )
 from uploadsvc.domain.providers import GIB, PROVIDERS, TIB
 from uploadsvc.settings.policies import PolicySettings
@@ -102,6 +103,16 @@ def test_the_default_policy_is_valid_on_every_provider(provider: str) -> None:
         ("tags", {"tags": {"a": "b<c"}}, "1 to 128"),
         ("tags", {"tags": {"a": "x" * 257}}, "0 to 256"),
         ("tags", {"tags": {"a": "x\n"}}, "0 to 256"),
+        ("delete_mismatched", {"delete_mismatched": True}, "needs verify_content"),
+        ("available_when", {"available_when": Availability("", "clean")}, "1 to 128"),
+        ("available_when", {"available_when": Availability("scan", "")}, "1 to 256"),
+        ("available_when", {"available_when": Availability("scan", "a<b")}, "1 to 256"),
+        (
+            "tags",
+            {"tags": {str(n): "" for n in range(10)}, "available_when": GUARDDUTY},
+            "the scanner needs one",
+        ),
+        ("acl", {"acl": "public-read", "available_when": GUARDDUTY}, "lets others read"),
         ("methods", {"methods": frozenset()}, "at least one"),
         ("unsized_multipart", {"unsized_multipart": True, "methods": frozenset({"put"})}, "needs the method"),
         ("methods", {"methods": frozenset({"post"}), "key": FIXED_KEY}, "cannot be told not to overwrite"),
@@ -132,6 +143,7 @@ def test_a_policy_that_contradicts_itself_is_refused(field: str, values: dict[st
             {"unclaimed_expires_in": 7 * DAY, "methods": frozenset({"post"})},
             "seaweedfs takes no tags in a form",
         ),
+        ("r2", "available_when", {"available_when": GUARDDUTY}, "r2 has no object tags"),
         ("b2", "checksum", {"checksum": "required"}, "b2 checks none"),
         ("ceph", "checksum", {"checksum": "required"}, "ceph checks none"),
         ("b2", "client_keys", {"client_keys": True}, "set overwrite to true"),
@@ -301,3 +313,12 @@ def test_an_unclaimed_upload_without_parts_needs_no_more_than_a_day() -> None:
     Policy(name="p", unclaimed_expires_in=DAY, methods=frozenset({"put", "post"})).check(
         provider=PROVIDERS["aws"], namespace=SPACE
     )
+
+
+def test_no_upload_sets_the_tag_of_a_scanner() -> None:
+    """Not even one of another policy: of a bare object, nobody knows the policy."""
+    waits = Policy(name="waits", available_when=GUARDDUTY)
+    check_tags([waits, Policy(name="other", tags={"project": "x"})])
+    with pytest.raises(PolicyError, match="only the scanner may set") as caught:
+        check_tags([waits, Policy(name="other", tags={GUARDDUTY.tag: GUARDDUTY.value})])
+    assert (caught.value.policy, caught.value.field) == ("other", "tags")

@@ -41,7 +41,7 @@ async def test_operations_are_the_same_without_their_documentation() -> None:
     assert texts(small.get_component("data_loader").load_service_model("s3", "service-2")) == 0
 
 
-@pytest.mark.parametrize("service", ["s3", "sts", "sso", "sso-oidc"])
+@pytest.mark.parametrize("service", ["s3", "sqs", "sns", "sts", "sso", "sso-oidc"])
 async def test_addresses_are_the_same(service: str) -> None:
     """Those of S3, and of the services that give the AWS chain its credentials."""
     whole, small = sessions()

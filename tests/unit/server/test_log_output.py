@@ -79,11 +79,11 @@ def test_a_line_that_cannot_be_made_is_counted_and_stops_nothing(pipe: tuple[int
     reads, writes = pipe
     output = LogOutput(writes, dropped=lambda count: f"dropped {count}\n")
 
-    def broken() -> str:
+    def broken() -> bytes:
         raise ZeroDivisionError
 
     output.write_later(broken)
-    output.write_later(lambda: "made\n")
+    output.write_later(lambda: b"made\n")
     while output._lines:
         output._waiting.set()
     output.write("after\n")

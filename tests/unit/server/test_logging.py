@@ -154,3 +154,14 @@ def test_the_access_log_is_written_behind_the_requests(monkeypatch: pytest.Monke
     assert before <= datetime.fromisoformat(lines[0]["timestamp"]) <= datetime.now(UTC)
     assert lines[2]["user"] == "\ud800"
     assert lines[3]["bound"] == 1
+
+
+@pytest.mark.parametrize(
+    ("now", "shown"), [(1_795_435_200.0, "12:00:00.000000"), (1_795_435_199.25, "11:59:59.250000")]
+)
+def test_times_have_six_digits_of_a_second(
+    lines: Callable[..., str], monkeypatch: pytest.MonkeyPatch, now: float, shown: str
+) -> None:
+    monkeypatch.setattr("time.time", lambda: now)
+    written = lines(lambda: structlog.get_logger().info("an event"), terminal=False)
+    assert json.loads(written)["timestamp"] == f"2026-11-23T{shown}Z"

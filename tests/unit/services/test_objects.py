@@ -19,6 +19,8 @@ async def test_a_download_url_lives_no_longer_than_the_maximum(asked: int | None
         namespace=Namespace("uploads"),
         presigner=bucket.presigner,
         storage=bucket.storage,
+        object_claims=bucket.object_claims,
+        inspector=bucket.inspector,
         may_delete=False,
         download_expires_in=900,
         max_download_expires_in=3600,

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, Query, Response
 
 from uploadsvc.api.dependencies import Authenticate
+from uploadsvc.api.json_responses import PiecewiseJson
 from uploadsvc.api.openapi_types import WithoutNull
 from uploadsvc.api.problems import CALLER, STORAGE, problem_responses
 from uploadsvc.api.routing import problem_router
@@ -17,7 +18,7 @@ from uploadsvc.api.v1.object_schemas import (
     StoredObject,
 )
 from uploadsvc.api.v1.schema_base import EXAMPLE_KEY, PageLimit
-from uploadsvc.api.v1.serializers import object_page, stored_object
+from uploadsvc.api.v1.serializers import object_page_json, stored_object
 from uploadsvc.domain.principal import Principal
 from uploadsvc.services.objects import Objects
 
@@ -32,6 +33,7 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
         "/objects",
         operation_id="listObjects",
         summary="List your objects",
+        response_model=ObjectPage,
         response_description="A page of objects, sorted by key.",
         responses=problem_responses(*CALLER, "invalid_key", *STORAGE),
     )
@@ -48,14 +50,14 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
             WithoutNull(),
         ] = None,
         limit: PageLimit = None,
-    ) -> ObjectPage:
+    ) -> Response:
         """List the objects under your key prefix, in the order of their keys.
 
         By default, keys begin with a UUID that puts the newest object first. If the policy's keys begin with
         the date, list one day with `prefix=2026/11/23/`.
         """
         page = await objects.list_page(caller, prefix=prefix or "", cursor=cursor, limit=limit or 100)
-        return object_page(page)
+        return await PiecewiseJson.of(object_page_json(page))
 
     @router.get(
         "/object",
@@ -88,7 +90,13 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
         status_code=HTTPStatus.CREATED,
         response_description="A presigned GET.",
         responses=problem_responses(
-            *CALLER, "not_found", "body_too_large", "invalid_key", "content_type_not_allowed", *STORAGE
+            *CALLER,
+            "not_found",
+            "object_unavailable",
+            "body_too_large",
+            "invalid_key",
+            "content_type_not_allowed",
+            *STORAGE,
         ),
     )
     async def create_download(
@@ -99,7 +107,7 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
 
         An attachment is signed without a call to S3, which answers 404 if there is no such object. With
         `inline`, the object must exist, and its type must not be one that browsers execute, such as HTML or
-        SVG.
+        SVG. Where the operator has uploads scanned, the object must have been released by the scanner.
         """
         url, expires_at = await objects.download_url(
             caller,

@@ -41,8 +41,11 @@ class RequestBody(BaseModel):
     def _check_number_of_fields(cls, data: Any) -> Any:  # noqa: ANN401 - any JSON
         # Each unknown field becomes an error: a body of them would hold the event loop for half a second.
         if isinstance(data, dict):
-            nested = max((len(value) for value in data.values() if isinstance(value, dict)), default=0)
-            if len(data) > MAX_FIELDS or nested > _MAX_NESTED_FIELDS:
+            most = len(data) - MAX_FIELDS
+            for value in data.values():
+                if isinstance(value, dict):
+                    most = max(most, len(value) - _MAX_NESTED_FIELDS)
+            if most > 0:
                 message = f"at most {MAX_FIELDS} fields, each with at most {_MAX_NESTED_FIELDS} of its own"
                 raise ValueError(message)
         return data

@@ -1,13 +1,16 @@
 """Domain values as the bodies of ``/v1`` responses."""
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, TypeVar
+
+from pydantic_core import to_json
 
 from uploadsvc.api.v1 import object_schemas, schema_base, schemas, service_schemas
 from uploadsvc.domain.checksums import Checksum
-from uploadsvc.domain.objects import StoredObject
+from uploadsvc.domain.objects import ListedObject, StoredObject
+from uploadsvc.domain.parts import UploadedPart
 from uploadsvc.domain.planner import Planner
 from uploadsvc.s3.multipart import UnfinishedUpload
 from uploadsvc.services.create_upload import Grant
@@ -16,7 +19,10 @@ from uploadsvc.services.objects import Page
 from uploadsvc.services.uploads import UploadStatus
 from uploadsvc.services.verification import Completion
 
-_AT_ONCE: Final = 1000
+_AT_ONCE: Final = 100
+"""Rows to encode before other requests get their turn."""
+
+T = TypeVar("T")
 
 
 def upload_json(grant: Grant) -> dict[str, Any]:
@@ -72,7 +78,7 @@ def stored_object(stored: StoredObject, checksum: Checksum | None = None) -> obj
 
 
 def state_json(upload_id: str, state: UploadStatus) -> Iterator[bytes]:
-    """Yield the JSON of an `UploadState` under the id that the caller used, 1,000 parts at a time."""
+    """Yield the JSON of an `UploadState` under the id that the caller used, some parts at a time."""
     claims, stored = state.claims, state.stored
     in_progress = claims.method == "multipart" and state.status in {"pending", "uploading"}
     body = schemas.UploadState(
@@ -92,13 +98,19 @@ def state_json(upload_id: str, state: UploadStatus) -> Iterator[bytes]:
         return
     # The parts are the last field. They come from S3 and are not validated: there may be 10,000.
     yield body.removesuffix("]}").encode()
-    for start in range(0, len(state.parts), _AT_ONCE):
-        some = [
-            {"part_number": part.part_number, "size": part.size, "etag": part.etag}
-            for part in state.parts[start : start + _AT_ONCE]
-        ]
-        yield (b"," if start else b"") + json.dumps(some)[1:-1].encode()
+    yield from _rows(state.parts, _arrived_part)
     yield b"]}"
+
+
+def _arrived_part(part: UploadedPart) -> dict[str, Any]:
+    return {"part_number": part.part_number, "size": part.size, "etag": part.etag}
+
+
+def _rows(values: Sequence[T], row: Callable[[T], dict[str, Any]]) -> Iterator[bytes]:
+    """Yield the inner JSON of an array, some rows at a time."""
+    for start in range(0, len(values), _AT_ONCE):
+        some = to_json([row(value) for value in values[start : start + _AT_ONCE]])
+        yield (b"," if start else b"") + some[1:-1]
 
 
 def upload_page(unfinished: Iterable[tuple[str, UnfinishedUpload]], cursor: str | None) -> schemas.UploadPage:
@@ -121,15 +133,20 @@ def completed_upload(completion: Completion) -> schemas.CompletedUpload:
     )
 
 
-def object_page(page: Page) -> object_schemas.ObjectPage:
-    """Return one page of a listing."""
-    return object_schemas.ObjectPage(
-        objects=[
-            object_schemas.ListedObject(key=o.key, size=o.size, etag=o.etag, last_modified=o.last_modified)
-            for o in page.objects
-        ],
-        cursor=page.cursor,
-    )
+def object_page_json(page: Page) -> Iterator[bytes]:
+    """Yield the JSON of an `ObjectPage`, some objects at a time. They come from S3 and are not validated."""
+    yield b'{"objects":['
+    yield from _rows(page.objects, _listed_object)
+    yield b'],"cursor":%b}' % to_json(page.cursor)
+
+
+def _listed_object(listed: ListedObject) -> dict[str, Any]:
+    return {
+        "key": listed.key,
+        "size": listed.size,
+        "etag": listed.etag,
+        "last_modified": listed.last_modified,
+    }
 
 
 def usable_policy(planner: Planner) -> service_schemas.Policy:
@@ -154,6 +171,8 @@ def usable_policy(planner: Planner) -> service_schemas.Policy:
     )
 
 
+# Uploads of one second share their ends, and formatting a time takes as long as signing an id.
+@lru_cache(maxsize=64)
 def rfc3339(time: datetime) -> str:
     """Return a time in UTC, to the second."""
     return f"{time.isoformat()[:19]}Z"

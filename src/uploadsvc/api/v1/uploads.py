@@ -1,7 +1,7 @@
 """``/v1/uploads``: create, list, sign parts, status, complete, delete."""
 
-import asyncio
 import json
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import Annotated
 
@@ -80,13 +80,15 @@ def _add_create(router: APIRouter, creator: UploadCreator, authenticate: Authent
     ) -> Response:
         """Create up to 100 uploads. If one is refused, its result is a problem; the others are created."""
         requests = [(requested.policy, requested.request()) for requested in body.uploads]
-        pieces = [b'{"results": [']
-        for result in await creator.create_each(caller, requests):
-            pieces += (_result_json(result), b", ")
-            if isinstance(result, Grant) and result.parts:
-                # Encoding a hundred signed parts takes half a millisecond.
-                await asyncio.sleep(0)
-        return PiecewiseJson([*pieces[:-1], b"]}"])
+        return await PiecewiseJson.of(_results_json(await creator.create_each(caller, requests)))
+
+
+def _results_json(results: Iterable[Grant | BaseException]) -> Iterator[bytes]:
+    separator = b'{"results": ['
+    for result in results:
+        yield separator + _result_json(result)
+        separator = b", "
+    yield b"]}"
 
 
 def _result_json(result: Grant | BaseException) -> bytes:
@@ -129,6 +131,7 @@ def _add_one(router: APIRouter, uploads: Uploads, authenticate: Authenticate) ->
             "body_too_large",
             "method_not_available",
             "verification_failed",
+            "content_mismatch",
             *STORAGE,
         ),
     )

@@ -1,0 +1,100 @@
+"""What makes events in the process that serves: stores that push, and completed uploads."""
+
+import random
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+import structlog
+
+from uploadsvc.bootstrap.events import build_receivers
+from uploadsvc.bootstrap.services import Services
+from uploadsvc.bootstrap.worker import open_sqs
+from uploadsvc.events.completions import CompletionEvents
+from uploadsvc.events.dispatcher import Dispatcher
+from uploadsvc.events.push import DirectTarget, Push, QueueTarget
+from uploadsvc.events.queue import SqsQueue
+from uploadsvc.events.receivers import Receiver, Receivers
+from uploadsvc.settings import Settings
+
+_log = structlog.get_logger("uploadsvc.events")
+
+
+class EventSources:
+    """The sources. Open them after `Services.open`.
+
+    Attributes:
+        push: Takes what stores push; ``None`` if that is off.
+
+    Args:
+        push: Takes what stores push.
+        queue: The queue into which it puts notifications.
+        receivers: Receivers of events that do not go through a queue.
+        completions: Sends the events of completed uploads.
+    """
+
+    def __init__(
+        self,
+        *,
+        push: Push | None = None,
+        queue: SqsQueue | None = None,
+        receivers: Receivers | None = None,
+        completions: CompletionEvents | None = None,
+    ) -> None:
+        self.push = push
+        self._queue = queue
+        self._receivers = receivers
+        self._completions = completions
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Open what the sources need; at the end, send what waits."""
+        async with AsyncExitStack() as stack:
+            if self._queue is not None:
+                await stack.enter_async_context(self._queue)
+            if self._receivers is not None:
+                await stack.enter_async_context(self._receivers.open())
+            if self._completions is not None:
+                await stack.enter_async_context(self._completions.open())
+                if self.push is None:
+                    _log.warning(
+                        "events_without_queue",
+                        meaning="only completed uploads have events, and what waits ends with the process",
+                    )
+            yield
+
+
+def build_sources(settings: Settings, services: Services, *, others: Iterable[Receiver] = ()) -> EventSources:
+    """Return the sources, and let completed uploads tell them.
+
+    With a queue, S3 or `Push` fills it, and the worker delivers. Without one, this process delivers: what
+    stores push, and what is completed. Both, because not every store pushes again what could not be
+    delivered; the event has the same id from both, so receivers count it once.
+
+    Args:
+        settings: The settings.
+        services: The services.
+        others: More receivers.
+
+    Raises:
+        SettingsError: A setting of a receiver is wrong.
+    """
+    section = settings.events
+    secret = section.push_secret and section.push_secret.get_secret_value()
+    receivers = build_receivers(settings, services, others=others)
+    if section.queue_url:
+        if not secret:
+            return EventSources()
+        queue = SqsQueue(section.queue_url, partial(open_sqs, settings, services))
+        return EventSources(push=Push(secret, QueueTarget(queue)), queue=queue)
+    if not receivers and not secret:
+        return EventSources()
+    dispatcher = Dispatcher(receivers)
+    completions = None
+    if receivers:
+        completions = CompletionEvents(
+            resolver=services.resolver, dispatcher=dispatcher, jitter=random.random
+        )
+        services.uploads.tell(completions)
+    push = Push(secret, DirectTarget(services.resolver, dispatcher)) if secret else None
+    return EventSources(push=push, receivers=receivers, completions=completions)

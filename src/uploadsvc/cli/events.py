@@ -1,0 +1,108 @@
+"""``uploadsvc events``: the worker, and what it leaves in the dead-letter queue."""
+
+import asyncio
+import signal
+from uuid import uuid4
+
+import typer
+
+from uploadsvc.bootstrap.events import build_receivers
+from uploadsvc.bootstrap.services import Services, build_services
+from uploadsvc.bootstrap.worker import build_worker, open_queue, queue_url
+from uploadsvc.cli.messages import say, stop
+from uploadsvc.events.queue import QueueError, QueueRefusedError
+from uploadsvc.events.receivers import Outcome, Receiver, Receivers
+from uploadsvc.events.redrive import redrive
+from uploadsvc.events.samples import sample_event, send_sample
+from uploadsvc.server import runner
+from uploadsvc.server.logging import configure_logs, silence_logs
+from uploadsvc.settings import Settings, SettingsError, load_settings
+
+_QUEUE = ("events", "queue_url")
+
+
+def run_worker() -> None:
+    """Deliver events until SIGINT or SIGTERM.
+
+    Raises:
+        SettingsError: A setting is wrong, or the queue does not exist or may not be used.
+    """
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        # As `serve`: settings are read once, and logs go to standard error.
+        signal.signal(number, signal.SIG_IGN)
+    configure_logs(terminal=False, waits=False)
+    settings = load_settings()
+    queue_url(settings)
+    services = build_services(settings)
+    receivers = _receivers(settings, services)
+    runner.run(_work(settings, services, receivers))
+
+
+def _receivers(settings: Settings, services: Services) -> Receivers:
+    receivers = build_receivers(settings, services)
+    if not receivers:
+        message = "missing; the receivers of events"
+        raise SettingsError(("events", "webhooks"), message)
+    return receivers
+
+
+async def _work(settings: Settings, services: Services, receivers: Receivers) -> None:
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    async with services.open(), receivers.open(), open_queue(settings, services) as queue:
+        worker = build_worker(settings, services, queue=queue, receivers=receivers)
+        try:
+            await worker.run(stopping)
+        except QueueRefusedError as error:
+            raise SettingsError(_QUEUE, str(error)) from None
+
+
+def move_dead_letters() -> None:
+    """Move the messages of the dead-letter queue back, and say how many they were.
+
+    Raises:
+        SettingsError: A setting is wrong, or the queue does not exist or may not be used.
+        SystemExit: The queue fails.
+    """
+    silence_logs()
+    settings = load_settings()
+    queue_url(settings)
+    services = build_services(settings)
+    moved = asyncio.run(_move(settings, services))
+    say(f"moved {moved} message{'' if moved == 1 else 's'} back into the queue")
+
+
+async def _move(settings: Settings, services: Services) -> int:
+    async with services.open(), open_queue(settings, services) as queue:
+        try:
+            async with await queue.dead_letters() as dead_letters:
+                return await redrive(dead_letters, queue, before=services.clock())
+        except QueueRefusedError as error:
+            raise SettingsError(_QUEUE, str(error)) from None
+        except QueueError as error:
+            raise stop(str(error)) from None
+
+
+def test_receivers() -> None:
+    """Send a made-up event to every receiver, and print a line for each.
+
+    Raises:
+        SettingsError: A setting is wrong.
+        Exit: Always, with the status.
+    """
+    silence_logs()
+    settings = load_settings()
+    services = build_services(settings)
+    receivers = _receivers(settings, services)
+    outcomes = asyncio.run(_test(services, receivers))
+    for receiver, outcome in outcomes:
+        sign = "✓" if outcome.state == "delivered" else "✗"
+        typer.echo(f"{sign} {receiver.id}: {outcome.reason or outcome.state}")
+    raise typer.Exit(0 if all(outcome.state == "delivered" for _, outcome in outcomes) else 1)
+
+
+async def _test(services: Services, receivers: Receivers) -> list[tuple[Receiver, Outcome]]:
+    event = sample_event(uuid4().hex, now=services.clock())
+    async with services.open(), receivers.open():
+        return await send_sample(receivers, event)

@@ -1,0 +1,131 @@
+"""Receivers of events that are queues of SQS or topics of SNS."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from time import monotonic
+from typing import Any, Final
+
+from aiohttp import ClientError as AiohttpError
+from botocore.exceptions import BotoCoreError, ClientError
+
+from uploadsvc.domain.errors import UploadsvcError
+from uploadsvc.events.receivers import Outcome
+from uploadsvc.events.slots import Slots
+
+_CALL_SECONDS: Final = 6.0
+"""Seconds that a call may take, retries included."""
+
+
+class AwsTarget:
+    """A queue or a topic. The body is the message; ``webhook-id`` and ``type`` are its attributes.
+
+    Attributes:
+        id: Identifies it.
+        types: Types of events that it wants.
+        policies: Policies whose events it wants, or ``*``.
+
+    Args:
+        target: Its URL or ARN.
+        receiver_id: Its id.
+        types: Types of events that it wants.
+        policies: Policies whose events it wants, or ``*``.
+        client: Returns the context manager of its client.
+        timer: Monotonic seconds.
+    """
+
+    _operation: str
+    _body: str
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        receiver_id: str,
+        types: Sequence[str],
+        policies: Sequence[str],
+        client: Callable[[], AbstractAsyncContextManager[Any]],
+        timer: Callable[[], float] = monotonic,
+    ) -> None:
+        self.id = receiver_id
+        self.types = types
+        self.policies = policies
+        self._target = target
+        self._make_client = client
+        self._client: Any = None
+        self._slots = Slots(timer)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Open the client, and close it at the end."""
+        async with self._make_client() as self._client:
+            yield
+
+    async def send(self, event_id: str, body: bytes) -> Outcome:
+        """Send an event once."""
+        if not await self._slots.take():
+            return Outcome(state="busy", reason="too many deliveries to it are under way")
+        answered = False
+        try:
+            outcome, answered = await self._attempt(event_id, body)
+        finally:
+            self._slots.give_back(answered=answered)
+        return outcome
+
+    async def _attempt(self, event_id: str, body: bytes) -> tuple[Outcome, bool]:
+        message = {
+            **self._address(),
+            self._body: body.decode(),
+            "MessageAttributes": {
+                "webhook-id": _text(event_id),
+                "type": _text(json.loads(body)["type"]),
+            },
+            **self._order(event_id),
+        }
+        try:
+            async with asyncio.timeout(_CALL_SECONDS):
+                await getattr(self._client, self._operation)(**message)
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code") or "no code")
+            return Outcome(state="failed", reason=f"refused ({code})"), True
+        except UploadsvcError as error:
+            return Outcome(state="failed", reason=error.detail), True
+        except TimeoutError:
+            return Outcome(state="failed", reason="no answer"), False
+        except (BotoCoreError, AiohttpError, OSError, LookupError, ValueError) as error:
+            return Outcome(state="failed", reason=f"no answer ({type(error).__name__})"), True
+        return Outcome(state="delivered"), True
+
+    def _address(self) -> Mapping[str, str]:
+        raise NotImplementedError
+
+    def _order(self, event_id: str) -> Mapping[str, str]:
+        """Return what FIFO queues and topics need. Each event is a group: order is not promised."""
+        if not self._target.endswith(".fifo"):
+            return {}
+        return {"MessageGroupId": event_id, "MessageDeduplicationId": event_id}
+
+
+class QueueTarget(AwsTarget):
+    """A queue of SQS, by its URL."""
+
+    _operation = "send_message"
+    _body = "MessageBody"
+
+    def _address(self) -> Mapping[str, str]:
+        return {"QueueUrl": self._target}
+
+
+class TopicTarget(AwsTarget):
+    """A topic of SNS, by its ARN."""
+
+    _operation = "publish"
+    _body = "Message"
+
+    def _address(self) -> Mapping[str, str]:
+        return {"TopicArn": self._target}
+
+
+def _text(value: str) -> dict[str, str]:
+    return {"DataType": "String", "StringValue": value}

@@ -1,0 +1,164 @@
+"""Receivers of events that are HTTP endpoints."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from importlib.metadata import version
+from time import monotonic
+from typing import Final
+
+import httpcore
+import httpx
+
+from uploadsvc.events.connections import AddressRefusedError, Connections
+from uploadsvc.events.receivers import Outcome
+from uploadsvc.events.slots import Slots
+from uploadsvc.tokens.webhook_signatures import WebhookSigner
+
+ATTEMPT_SECONDS: Final = 15.0
+"""Seconds that an attempt may take, from the name's lookup to the answer."""
+
+MAX_RETRY_AFTER: Final = 12 * 3600
+"""Most seconds that a receiver can ask to wait."""
+
+_BODY_BYTES: Final = 64 * 1024
+_BODY_SECONDS: Final = 1.0
+_ERRORS: Final = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.TimeoutException,
+    httpcore.UnsupportedProtocol,
+    OSError,
+)
+
+
+class Webhook:
+    """An endpoint that gets events as Standard Webhooks.
+
+    Attributes:
+        id: Identifies it.
+        types: Types of events that it wants.
+        policies: Policies whose events it wants, or ``*``.
+
+    Args:
+        url: Its URL. The id and the reasons of outcomes never show it: its path may be secret too.
+        receiver_id: Its id.
+        signer: Signs events.
+        connections: Connections to receivers.
+        types: Types of events that it wants.
+        policies: Policies whose events it wants, or ``*``.
+        clock: Returns the current time, aware.
+        timer: Monotonic seconds.
+
+    Raises:
+        ValueError: The URL is malformed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        receiver_id: str,
+        signer: WebhookSigner,
+        connections: Connections,
+        types: Sequence[str],
+        policies: Sequence[str],
+        clock: Callable[[], datetime],
+        timer: Callable[[], float] = monotonic,
+    ) -> None:
+        self.id = receiver_id
+        self.types = types
+        self.policies = policies
+        self._signer = signer
+        self._connections = connections
+        self._clock = clock
+        self._slots = Slots(timer)
+        try:
+            parsed = httpx.URL(url)
+        except httpx.InvalidURL:
+            # Its message may repeat the URL.
+            message = "the url of a webhook is malformed"
+            raise ValueError(message) from None
+        self._url = httpcore.URL(
+            scheme=parsed.raw_scheme, host=parsed.raw_host, port=parsed.port, target=parsed.raw_path
+        )
+        self._headers = {
+            "host": parsed.netloc.decode(),
+            "content-type": "application/json",
+            "user-agent": f"uploadsvc/{version('uploadsvc')}",
+        }
+
+    async def send(self, event_id: str, body: bytes) -> Outcome:
+        """Send an event once."""
+        if not await self._slots.take():
+            return Outcome(state="busy", reason="too many deliveries to it are under way")
+        answered = False
+        try:
+            outcome, answered = await self._attempt(event_id, body)
+        finally:
+            self._slots.give_back(answered=answered)
+        return outcome
+
+    async def _attempt(self, event_id: str, body: bytes) -> tuple[Outcome, bool]:
+        """Return the outcome, and whether the receiver answered or refused the connection."""
+        now = self._clock()
+        signed = self._signer.headers(event_id, body, now=now)
+        headers = [*self._headers.items(), *signed.items()]
+        outcome: Outcome | None = None
+        try:
+            async with (
+                asyncio.timeout(ATTEMPT_SECONDS),
+                self._connections.pool.stream("POST", self._url, headers=headers, content=body) as response,
+            ):
+                outcome = _outcome(response, now)
+                await _skip_body(response)
+        except TimeoutError:
+            reason = f"no answer within {ATTEMPT_SECONDS:.0f} seconds"
+            return outcome or Outcome(state="failed", reason=reason), outcome is not None
+        except AddressRefusedError as error:
+            reason = f"{error}; UPLOADSVC_EVENTS__ALLOW_PRIVATE_ADDRESSES allows private ones"
+            return Outcome(state="failed", reason=reason), True
+        except _ERRORS as error:
+            reason = f"no answer ({type(error).__name__})"
+            return outcome or Outcome(state="failed", reason=reason), True
+        return outcome, True
+
+
+def _outcome(response: httpcore.Response, now: datetime) -> Outcome:
+    status = response.status
+    if HTTPStatus(200) <= status < HTTPStatus(300):
+        return Outcome(state="delivered")
+    if status == HTTPStatus.GONE:
+        return Outcome(state="gone", reason="answered 410")
+    if HTTPStatus(300) <= status < HTTPStatus(400):
+        return Outcome(state="failed", reason=f"answered {status}; redirects are not followed")
+    headers = {name.lower(): value.decode("latin-1") for name, value in response.headers}
+    return Outcome(state="failed", reason=f"answered {status}", retry_after=_retry_after(headers, now))
+
+
+def _retry_after(headers: Mapping[bytes, str], now: datetime) -> float | None:
+    """Return the seconds to wait (RFC 9110 section 10.2.3)."""
+    value = headers.get(b"retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        # Longer numbers are as good as the maximum; Python refuses to parse very long ones.
+        return float(min(int(value[:9]), MAX_RETRY_AFTER))
+    try:
+        time = parsedate_to_datetime(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    seconds = (time.replace(tzinfo=time.tzinfo or UTC) - now).total_seconds()
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
+
+
+async def _skip_body(response: httpcore.Response) -> None:
+    """Read a short body, so that the connection can be used again. Others are cut off."""
+    read = 0
+    with suppress(TimeoutError, *_ERRORS):
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for chunk in response.aiter_stream():
+                read += len(chunk)
+                if read > _BODY_BYTES:
+                    return

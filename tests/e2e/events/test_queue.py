@@ -1,0 +1,139 @@
+"""The worker's queue is one of SQS."""
+
+import json
+import signal
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from tests.support.chaos_receivers import chaos_receivers
+from tests.support.processes import environment_for, program
+from tests.support.queues import Queues, queues_of
+from tests.support.servers import S3Server
+from tests.support.service import settings_for
+
+from uploadsvc.bootstrap.services import build_services
+from uploadsvc.bootstrap.worker import open_queue
+from uploadsvc.events.queue import QueueError, QueueRefusedError, SqsQueue
+from uploadsvc.settings import Settings
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@pytest.fixture
+async def queues(localstack: S3Server) -> AsyncIterator[Queues]:
+    """Make a bucket and its queues."""
+    async with queues_of(localstack) as made:
+        yield made
+
+
+def environment(server: S3Server, queues: Queues, **more: str) -> dict[str, str]:
+    """Return the variables of the worker."""
+    return {
+        **environment_for(server),
+        "UPLOADSVC_S3__PROVIDER": "localstack",
+        "UPLOADSVC_S3__BUCKET": queues.bucket,
+        "UPLOADSVC_EVENTS__QUEUE_URL": queues.url,
+        "UPLOADSVC_EVENTS__ENDPOINT_URL": server.endpoint_url,
+        "UPLOADSVC_EVENTS__ALLOW_PRIVATE_ADDRESSES": "true",
+        "UPLOADSVC_EVENTS__WEBHOOKS": json.dumps([{"url": "http://127.0.0.1:9/", "secrets": [SECRET]}]),
+        **more,
+    }
+
+
+async def test_messages_come_until_they_are_deleted(localstack: S3Server, queues: Queues) -> None:
+    """And in the end, SQS moves them to the dead-letter queue."""
+    events = {"queue_url": queues.url, "endpoint_url": localstack.endpoint_url}
+    settings = Settings.model_validate(settings_for(localstack, events=events))
+    services = build_services(settings)
+    async with services.open(), open_queue(settings, services) as queue:
+        await queue.check()
+        assert queue.max_receive_count == 10
+        (test_event,) = await queue.receive()
+        await queue.delete(test_event)
+        await queue.send("hello", seconds=0)
+        await queue.send("late", seconds=900)
+        for count in range(1, 11):
+            (message,) = await queue.receive()
+            assert (message.body, message.receive_count) == ("hello", count)
+            await queue.put_back(message, seconds=0)
+        assert await queue.receive(seconds=0) == []
+        async with await queue.dead_letters() as dead:
+            (message,) = await dead.receive()
+            assert message.body == "hello"
+            with pytest.raises(QueueError, match="did not delete"):
+                await queue.delete(message)
+            await dead.delete(message)
+        assert await queues.count(queues.dead_url) == 0
+        assert await queues.count(queues.url) == 1
+
+
+async def test_a_wrong_address_is_told_from_a_queue_that_fails(localstack: S3Server, queues: Queues) -> None:
+    services = build_services(Settings.model_validate(settings_for(localstack)))
+    client = partial(services.storage.client_of, "sqs", region_name=localstack.region)
+    async with services.open():
+        async with SqsQueue(f"{queues.url}x", partial(client, endpoint_url=localstack.endpoint_url)) as queue:
+            with pytest.raises(QueueRefusedError, match="no such queue"):
+                await queue.check()
+        async with SqsQueue(queues.url, partial(client, endpoint_url="http://127.0.0.1:9")) as queue:
+            with pytest.raises(QueueError, match="does not answer") as raised:
+                await queue.check()
+            assert not isinstance(raised.value, QueueRefusedError)
+
+
+async def test_dead_letters_are_moved_back_by_a_command(
+    localstack: S3Server, queues: Queues, tmp_path: Path
+) -> None:
+    bodies = {f"letter {number}" for number in range(12)}
+    for body in bodies:
+        await queues.sqs.send_message(QueueUrl=queues.dead_url, MessageBody=body)
+    variables = environment(localstack, queues)
+    async with program("events", "redrive", directory=tmp_path, environment=variables) as moving:
+        assert await moving.ended(seconds=20) == 0
+        assert moving.err == "uploadsvc: moved 12 messages back into the queue\n"
+    assert await queues.count(queues.dead_url) == 0
+    # With S3's test event.
+    assert await queues.count(queues.url) == 13
+
+
+async def test_a_wrong_queue_stops_the_start_with_one_line(
+    localstack: S3Server, queues: Queues, tmp_path: Path
+) -> None:
+    variables = environment(localstack, queues, UPLOADSVC_EVENTS__QUEUE_URL=f"{queues.url}x")
+    async with program("events", directory=tmp_path, environment=variables) as worker:
+        assert await worker.ended(seconds=20) == 1
+        (line,) = worker.err.splitlines()
+    assert line.startswith("uploadsvc: UPLOADSVC_EVENTS__QUEUE_URL: there is no such queue")
+
+
+async def test_the_worker_runs_until_it_is_told_to_stop(
+    localstack: S3Server, queues: Queues, tmp_path: Path
+) -> None:
+    """It deletes S3's test event, and ends in the midst of waiting for messages."""
+    variables = environment(localstack, queues)
+    async with program("events", directory=tmp_path, environment=variables) as worker:
+        await worker.until(lambda: "worker_started" in worker.err)
+        for _ in range(500):
+            if await queues.count(queues.url) == 0:
+                break
+        assert await worker.ended(signal.SIGTERM) == 0
+    assert await queues.count(queues.url) == 0
+
+
+async def test_a_made_up_event_shows_which_receivers_fail(
+    localstack: S3Server, queues: Queues, tmp_path: Path
+) -> None:
+    async with chaos_receivers() as receivers:
+        webhooks = [
+            {"url": f"http://127.0.0.1:{receivers.port}/{name}", "secrets": [SECRET]}
+            for name in ("good", "gone")
+        ]
+        variables = environment(localstack, queues, UPLOADSVC_EVENTS__WEBHOOKS=json.dumps(webhooks))
+        async with program("events", "test", directory=tmp_path, environment=variables) as testing:
+            assert await testing.ended(seconds=20) == 1
+            good, gone = testing.out.splitlines()
+            assert testing.err == ""
+    assert (good[0], gone[0]) == ("✓", "✗")
+    assert gone.endswith("answered 410")
+    assert receivers.asked == {"good": 1, "gone": 1}
