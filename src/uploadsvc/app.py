@@ -24,6 +24,7 @@ from uploadsvc.api.middleware import RequestMiddleware
 from uploadsvc.api.openapi import set_document
 from uploadsvc.api.problems import register_problems
 from uploadsvc.api.static import web_router
+from uploadsvc.api.v1.claims import claims_router
 from uploadsvc.api.v1.health import health_router
 from uploadsvc.api.v1.objects import objects_router
 from uploadsvc.api.v1.policies import policies_router
@@ -108,7 +109,9 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, check_bucket: bool
     uploads = uploads_router(services.creator, services.uploads, authenticate)
     app.include_router(uploads)
     _include(app.router, settings, services, authenticate, events)
-    app.include_router(tokens_router(services.token_issuer, Authentication(authenticator, user_needed=False)))
+    without_user = Authentication(authenticator, user_needed=False)
+    app.include_router(claims_router(services.claimer, without_user))
+    app.include_router(tokens_router(services.token_issuer, without_user))
     in_path = path_authentication(services.upload_tokens)
     app.include_router(companion_router(services.creator, services.uploads, in_path, prefix="/uppy/{token}"))
     app.include_router(health_router(services.readiness))
@@ -177,6 +180,7 @@ def create_router(settings: Settings, *, authenticate: Authenticate) -> APIRoute
     router = APIRouter(lifespan=lifespan)
     router.include_router(uploads_router(services.creator, services.uploads, authenticate))
     _include(router, settings, services, authenticate, events)
+    router.include_router(claims_router(services.claimer, authenticate))
     return router
 
 
