@@ -39,7 +39,8 @@ async def test_the_guides_commands_run(tmp_path: Path, seaweedfs: S3Server, comm
 
 def test_the_guide_describes_every_check(seaweedfs: S3Server) -> None:
     uppy = {"credentials": True, "role_arn": ROLE_ARN}
-    settings = settings_of(seaweedfs, cors={"allow_origins": [ORIGIN]}, uppy=uppy)
+    policies = {"default": {"verify_content": True}}
+    settings = settings_of(seaweedfs, cors={"allow_origins": [ORIGIN]}, uppy=uppy, policies=policies)
     target = doctor_target(Settings.model_validate(settings))
     table = GUIDE.split("| check |")[1].split("\n\n")[0]
     described = [
