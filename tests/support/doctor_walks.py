@@ -24,9 +24,14 @@ from cryptography.x509.oid import NameOID
 from tests.support.doctor import examine, prepare
 from tests.support.doctor_fixes import Fix, all_fixes
 from tests.support.fault_proxy import Fault, FaultProxy, Rule
+from tests.support.provisioned_queues import new_queue, queue_clients
 from tests.support.servers import S3Server
 
+from uploadsvc.bootstrap.doctor import doctor_target
 from uploadsvc.doctor.findings import Finding
+from uploadsvc.domain.queue_addresses import Queue, queue_at
+from uploadsvc.provisioning.plan import apply
+from uploadsvc.settings import Settings
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -41,6 +46,7 @@ class World:
         bound: A store that has an address for one bucket alone.
         moto: A store that verifies neither signatures nor checksums.
         proxy: Through which the service reaches the store.
+        sqs: Through which the service reaches the queues of moto.
         tls: Address of the store by TLS, with a certificate of an authority of its own.
         certificate: File with that authority's certificate.
         settings: The service's settings.
@@ -52,6 +58,7 @@ class World:
     bound: S3Server
     moto: S3Server
     proxy: FaultProxy
+    sqs: FaultProxy
     tls: str
     certificate: Path
     settings: dict[str, Any]
@@ -151,6 +158,37 @@ def storing(*, allowed: bool) -> Step:
 
     def step(world: World, _: str) -> None:
         world.store = allowed
+
+    return step
+
+
+def queue_answering(rule: Rule) -> Step:
+    """Let SQS behave by a rule."""
+
+    def step(world: World, _: str) -> None:
+        world.sqs.rule = rule
+
+    return step
+
+
+async def with_queue(world: World, _: str) -> None:
+    """Send S3's notifications to a queue, as ``uploadsvc bucket apply`` does."""
+    queue = new_queue(world.moto)
+    moto = {"endpoint_url": world.moto.endpoint_url, "bucket": world.moto.bucket, "provider": "localstack"}
+    world.set({"s3": moto, "events": {"queue_url": queue.url, "endpoint_url": world.sqs.url}})
+    target = doctor_target(Settings.model_validate(world.settings))
+    async with target.storage, target.queue_clients() as queues:
+        client, needed = target.storage.client, target.requirements
+        await apply(client, needed, queues=queues, rules=["queue", "queue-policy", "notifications"])
+
+
+def queued(act: Callable[[Any, Queue], Awaitable[Any]]) -> Step:
+    """Do something with the queue, by a client of SQS."""
+
+    async def step(world: World, _: str) -> None:
+        queue = queue_at(world.settings["events"]["queue_url"], region=world.moto.region)
+        async with queue_clients(world.moto) as clients:
+            await act(clients.sqs, queue)
 
     return step
 
