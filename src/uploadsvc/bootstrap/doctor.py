@@ -61,6 +61,7 @@ def doctor_target(settings: Settings) -> Target:
             _address(webhook.url) for webhook in settings.events.webhooks if webhook.url is not None
         ),
         webhook_trust=httpx.create_ssl_context(),
+        private_webhooks=settings.events.allow_private_addresses,
     )
 
 

@@ -51,6 +51,7 @@ class Target:
         queue_clients: Opens clients of the queue of events, while the storage is open; ``None`` without one.
         webhooks: Addresses of the webhooks that receive events.
         webhook_trust: Verifies their certificates.
+        private_webhooks: Whether they may have private addresses.
     """
 
     storage: Storage
@@ -72,6 +73,7 @@ class Target:
     queue_clients: Callable[[], AbstractAsyncContextManager[QueueClients | None]]
     webhooks: tuple[BucketEndpoint, ...]
     webhook_trust: ssl.SSLContext
+    private_webhooks: bool
 
     @property
     def bucket(self) -> str:
