@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from uploadsvc.api.demo import DEMO_FILES, Demo, demo_router
+from uploadsvc.api.demo import DEMO_FILES, DEMO_USERS, Demo, demo_router
 from uploadsvc.api.dependencies import Authenticate, Authentication, path_authentication
 from uploadsvc.api.direct_calls import DirectCall, HotPath, Key, direct_calls
 from uploadsvc.api.docs import docs_router
@@ -36,6 +36,7 @@ from uploadsvc.bootstrap.sources import EventSources, build_sources
 from uploadsvc.domain.cors import TRACING_HEADERS
 from uploadsvc.domain.origins import ANY, named_origins
 from uploadsvc.domain.principal import Principal
+from uploadsvc.events.recent import RecentEvents
 from uploadsvc.settings import Settings, SettingsError, load_settings
 from uploadsvc.settings.web import CorsSettings
 
@@ -69,7 +70,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, check_bucket: bool
     )
     authenticator = build_authenticator(settings, services, jwts)
     demo = _demo(settings, services)
-    events = build_sources(settings, services)
+    events = build_sources(settings, services, others=[demo.events] if demo else ())
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -100,6 +101,9 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, check_bucket: bool
     )
     # For `uploadsvc dev`, which prints a demo user's token.
     app.state.demo = demo
+    if demo is not None:
+        # Called when the server is told to stop: responses with events would go on.
+        app.state.on_stop = demo.events.close
     authenticate = Authentication(authenticator)
     uploads = uploads_router(services.creator, services.uploads, authenticate)
     app.include_router(uploads)
@@ -225,4 +229,5 @@ def _demo(settings: Settings, services: Services) -> Demo | None:
         storage_origin=f"{endpoint.scheme}://{endpoint.host}",
         hosts=settings.demo_hosts,
         clock=services.clock,
+        events=RecentEvents(DEMO_USERS),
     )

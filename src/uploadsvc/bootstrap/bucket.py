@@ -2,17 +2,24 @@
 
 import math
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from uploadsvc.bootstrap.services import utc_now
 from uploadsvc.bootstrap.storage import build_planners, build_storage
 from uploadsvc.domain.cors import RANGE_HEADERS, TRACING_HEADERS
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.planner import Planner
-from uploadsvc.provisioning.models import AccessRequirements, BucketRequirements, ProvisioningError
+from uploadsvc.domain.queue_addresses import Queue, queue_at
+from uploadsvc.provisioning.models import (
+    AccessRequirements,
+    BucketRequirements,
+    ProvisioningError,
+    QueueClients,
+)
 from uploadsvc.provisioning.plan import PROBLEMS, apply
+from uploadsvc.s3.storage import Storage
 from uploadsvc.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -50,7 +57,30 @@ def bucket_requirements(settings: Settings) -> BucketRequirements:
         needs_acls=not acls <= _ACLS_WITHOUT_ACLS,
         allows_public_acl=bool(acls & _PUBLIC_ACLS),
         tls=not any(url and url.lower().startswith("http://") for url in endpoints),
+        queue=event_queue(settings),
     )
+
+
+def event_queue(settings: Settings) -> Queue | None:
+    """Return the queue of events, or ``None`` if there is none.
+
+    Raises:
+        SettingsError: Its URL is not one of a queue.
+    """
+    if settings.events.queue_url is None:
+        return None
+    queue = _queue_at(settings.events.queue_url, settings)
+    if settings.s3.store.queue_notifications and not queue.account:
+        message = f"{queue.url!r} must name the account: …/123456789012/{queue.name}"
+        raise SettingsError(("events", "queue_url"), message)
+    return queue
+
+
+def _queue_at(url: str, settings: Settings) -> Queue:
+    try:
+        return queue_at(url, region=settings.s3.signing_region)
+    except ValueError as error:
+        raise SettingsError(("events", "queue_url"), str(error)) from None
 
 
 def cors_methods(made: Iterable[Planner], *, by_browsers_themselves: bool) -> frozenset[str]:
@@ -102,6 +132,16 @@ def access_requirements(settings: Settings) -> AccessRequirements:
         kms_keys=frozenset(kms_keys if store.kms else ()),
         sessions=settings.uppy.credentials,
         role_arn=settings.uppy.role_arn,
+        queue=event_queue(settings),
+        pushed=settings.events.push_secret is not None,
+        target_queues=frozenset(
+            _queue_at(webhook.queue_url, settings).arn
+            for webhook in settings.events.webhooks
+            if webhook.queue_url is not None
+        ),
+        target_topics=frozenset(
+            webhook.topic_arn for webhook in settings.events.webhooks if webhook.topic_arn is not None
+        ),
     )
 
 
@@ -113,13 +153,43 @@ async def bucket_client(settings: Settings) -> "AsyncIterator[S3Client]":
         ProvisioningError: There are no credentials.
         SettingsError: AWS's own configuration is broken.
     """
+    async with provisioning_clients(settings) as (client, _):
+        yield client
+
+
+@asynccontextmanager
+async def provisioning_clients(
+    settings: Settings,
+) -> "AsyncIterator[tuple[S3Client, QueueClients | None]]":
+    """Open clients of the bucket and of its queue, if it has one, with the service's own credentials.
+
+    Raises:
+        ProvisioningError: There are no credentials.
+        SettingsError: AWS's own configuration is broken.
+    """
     storage = build_storage(settings.s3, clock=utc_now)
     try:
-        async with storage:
-            yield storage.client
+        async with storage, queue_clients(settings, storage) as queues:
+            yield storage.client, queues
     except UploadsvcError as error:
         message = f"bucket {settings.s3.bucket!r} cannot be reached: {error.detail}"
         raise ProvisioningError(message) from error
+
+
+@asynccontextmanager
+async def queue_clients(settings: Settings, storage: Storage) -> AsyncIterator[QueueClients | None]:
+    """Open clients for the queue of events, with the credentials of the bucket; none without a queue."""
+    queue = event_queue(settings)
+    if queue is None:
+        yield None
+        return
+    endpoint_url = settings.events.endpoint_url
+    at: dict[str, Any] = {"region_name": queue.region, "endpoint_url": endpoint_url}
+    async with (
+        storage.client_of("sqs", **at) as sqs,
+        nullcontext() if endpoint_url else storage.client_of("sts", region_name=queue.region) as sts,
+    ):
+        yield QueueClients(sqs=sqs, sts=sts)
 
 
 async def prepare_bucket(settings: Settings, *, origins: Sequence[str]) -> None:

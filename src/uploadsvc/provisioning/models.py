@@ -3,12 +3,10 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from uploadsvc.domain.providers import Provider
-
-if TYPE_CHECKING:
-    from types_aiobotocore_s3 import S3Client
+from uploadsvc.domain.queue_addresses import Queue
 
 
 class Holder(StrEnum):
@@ -17,6 +15,7 @@ class Holder(StrEnum):
     SERVICE = "service"
     BUCKET = "bucket"
     ROLE = "role"
+    EVENTS = "events"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +37,7 @@ class BucketRequirements:
         needs_acls: A policy sets an ACL that a bucket with ACLs disabled refuses.
         allows_public_acl: A policy sets an ACL that lets the public read or write.
         tls: Service and browsers reach the store by HTTPS, so plain HTTP may be denied.
+        queue: The queue that S3 notifies; ``None`` if there is none.
     """
 
     bucket: str
@@ -52,6 +52,7 @@ class BucketRequirements:
     needs_acls: bool
     allows_public_acl: bool
     tls: bool
+    queue: Queue | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,10 @@ class AccessRequirements:
         kms_keys: KMS keys of the policies: id, ARN, alias or alias ARN.
         sessions: Callers get temporary S3 credentials.
         role_arn: The role assumed for those; ``None`` for federation.
+        queue: The queue that S3 notifies; ``None`` if there is none.
+        pushed: The store pushes its notifications to the service.
+        target_queues: ARNs of the queues that receive events.
+        target_topics: ARNs of the topics that receive events.
     """
 
     bucket: str
@@ -87,9 +92,23 @@ class AccessRequirements:
     kms_keys: frozenset[str]
     sessions: bool
     role_arn: str | None
+    queue: Queue | None = None
+    pushed: bool = False
+    target_queues: frozenset[str] = frozenset()
+    target_topics: frozenset[str] = frozenset()
 
 
-Rule: TypeAlias = Literal["bucket", "public-access", "ownership", "bucket-policy", "cors", "lifecycle"]
+Rule: TypeAlias = Literal[
+    "bucket",
+    "public-access",
+    "ownership",
+    "bucket-policy",
+    "cors",
+    "lifecycle",
+    "queue",
+    "queue-policy",
+    "notifications",
+]
 
 State: TypeAlias = Literal[
     "in place",
@@ -145,6 +164,22 @@ class RuleState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueueClients:
+    """Clients for the rules about the queue.
+
+    Attributes:
+        sqs: Client of SQS, in the queue's region.
+        sts: Client of STS, which tells whose credentials these are; ``None`` if SQS is not AWS's.
+    """
+
+    sqs: Any
+    sts: Any = None
+
+
+NO_BUCKET: Final = "NoSuchBucket"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """Check of one rule.
 
@@ -153,12 +188,18 @@ class Check:
         supported: Whether the store has the feature.
         wanted: Describes the required rule; one line.
         look: Reads the rule.
+        service: The service that has the rule: `look` gets a client of S3, or `QueueClients`.
+        for_events: The rule exists only for settings with a queue.
+        unsettled: Codes of errors that end by themselves a moment after what the rule needs was made.
     """
 
     rule: Rule
     supported: Callable[[Provider], bool]
     wanted: Callable[[BucketRequirements], str]
-    look: Callable[["S3Client", BucketRequirements], Awaitable[RuleState]]
+    look: Callable[[Any, BucketRequirements], Awaitable[RuleState]]
+    service: Literal["S3", "SQS"] = "S3"
+    for_events: bool = False
+    unsettled: frozenset[str] = frozenset({NO_BUCKET})
 
 
 class ProvisioningError(Exception):

@@ -218,7 +218,8 @@ class Uploads:
         claims = self._verify(caller, upload_id)
         stored = await self._objects.assembled(claims, etags, wait=wait, through_outages=through_outages)
         try:
-            done = await self._verifier.complete(claims, stored, user=caller.user, now=self._now())
+            async with in_time():
+                done = await self._verifier.complete(claims, stored, user=caller.user, now=self._now())
         except errors.VerificationFailed as error:
             if self._listener is not None:
                 self._listener.rejected(claims, stored, error, user=caller.user)

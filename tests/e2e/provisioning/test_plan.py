@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 import pytest
-from tests.support.bucket_rules import recorded, required, states, the
+from tests.support.bucket_rules import PLAIN_RULES, recorded, required, states, the
 from tests.support.fault_proxy import Answer, Exchange, Fault, fault_proxy, s3_error
 from tests.support.servers import S3Server, free_port
 from tests.support.sts import answering as answering_requests
@@ -16,7 +16,7 @@ from tests.support.stubs import Canned, stub_s3
 
 from uploadsvc.domain.providers import PROVIDERS
 from uploadsvc.provisioning.models import ProvisioningError, Step
-from uploadsvc.provisioning.plan import RULES, apply, plan
+from uploadsvc.provisioning.plan import apply, plan
 
 NOWHERE: Final = S3Server(
     name="generic",
@@ -59,7 +59,7 @@ async def test_applying_twice_changes_nothing(server: S3Server) -> None:
     supported = {rule for rule, state in states(planned).items() if state == "missing"}
     assert {"bucket", "cors", "lifecycle"} <= supported
     assert {"bucket", "cors", "lifecycle"} <= set(made)
-    assert [step.rule for step in planned] == [step.rule for step in again] == list(RULES)
+    assert [step.rule for step in planned] == [step.rule for step in again] == list(PLAIN_RULES)
 
 
 async def test_only_differences_are_written(server: S3Server) -> None:
@@ -206,7 +206,7 @@ async def test_an_answer_that_is_not_s3s_is_a_failure(
     assert failed.state == "failed"
     assert failed.found.startswith("the answer is not S3's, or not to this request (")
     assert "Log in" not in failed.found
-    assert len(found) == len(RULES)
+    assert len(found) == len(PLAIN_RULES)
 
 
 async def test_a_change_that_does_not_last_is_a_failure() -> None:

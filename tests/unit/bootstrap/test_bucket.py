@@ -214,3 +214,28 @@ def test_a_store_without_iam_has_no_policy(name: str) -> None:
 def test_a_region_is_needed() -> None:
     with pytest.raises(ValidationError, match="UPLOADSVC_S3__REGION"):
         requirements({"region": None})
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("https://sqs.eu-central-1.amazonaws.com/", "is not the URL of a queue"),
+        ("https://sqs.eu-central-1.amazonaws.com/uploads", "must name the account: …/123456789012/uploads"),
+    ],
+)
+def test_a_queue_that_cannot_be_made_is_refused(url: str, found: str) -> None:
+    """By the start of the command, which names the setting."""
+    with pytest.raises(SettingsError, match=r"EVENTS__QUEUE_URL.*") as error:
+        requirements(events={"queue_url": url})
+    assert found in str(error.value)
+
+
+def test_targets_of_events_are_named_by_arn() -> None:
+    queue, topic = "https://sqs.eu-west-1.amazonaws.com/123456789012/app", "arn:aws:sns:eu-west-1:1:app"
+    found = access(events={"webhooks": [{"queue_url": queue}, {"topic_arn": topic}]})
+    assert found.target_queues == {"arn:aws:sqs:eu-west-1:123456789012:app"}
+    assert found.target_topics == {topic}
+    assert (found.queue, found.pushed) == (None, False)
+    own = access(events={"queue_url": queue, "push_secret": "s" * 32})
+    assert own.queue is not None
+    assert (own.queue.name, own.pushed) == ("app", True)

@@ -9,12 +9,16 @@ from tests.support.fake_queue import BUSY, DELIVERED, FAILED, GONE, FakeQueue, F
 from tests.support.fakes import BUCKET, FakeBucket
 
 from uploadsvc.domain.errors import EventsNotDelivered, StorageDenied, Unauthenticated, ValidationFailed
+from uploadsvc.domain.plan import UploadRequest
+from uploadsvc.domain.policy import Policy
+from uploadsvc.domain.principal import Principal
 from uploadsvc.events import push as module
 from uploadsvc.events.dispatcher import Dispatcher
 from uploadsvc.events.push import DirectTarget, Push, QueueTarget
 from uploadsvc.events.queue import QueueError
 from uploadsvc.events.receivers import Outcome, Receivers
 
+ANN = Principal(user="ann", policies=None, kind="user")
 SECRET = "a secret of stores that push, 32 bytes"
 KEYS = [f"uploads/ann/{number}.txt" for number in range(40)]
 
@@ -155,3 +159,17 @@ def test_the_secret_comes_as_stores_send_it(header: str) -> None:
 def test_anything_else_is_refused(headers: list[str]) -> None:
     with pytest.raises(Unauthenticated):
         Scene().push.check(headers)
+
+
+async def test_a_refused_object_is_deleted_once_its_event_is_delivered() -> None:
+    one = receiver(FAILED, DELIVERED)
+    bucket = FakeBucket(Policy(name="default", verify_content=True, delete_mismatched=True))
+    push = Push(SECRET, DirectTarget(bucket.resolver, Dispatcher(Receivers([one]))))
+    grant = await bucket.creator.create(ANN, None, UploadRequest(filename="note.txt", size=5))
+    bucket.store(grant.plan.key, size=5, claims=grant.plan.headers["x-amz-meta-uploadsvc-claims"])
+    bucket.storage.contents[grant.plan.key] = b"\x89PNG\r\n\x1a\n" + bytes(8)
+    with pytest.raises(EventsNotDelivered):
+        await push.take(notification(grant.plan.key))
+    assert bucket.storage.objects
+    await push.take(notification(grant.plan.key))
+    assert not bucket.storage.objects

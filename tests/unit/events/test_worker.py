@@ -12,6 +12,7 @@ from tests.support.fakes import BUCKET, FakeBucket
 
 from uploadsvc.domain.errors import StorageUnavailable
 from uploadsvc.domain.plan import UploadRequest
+from uploadsvc.domain.policy import Policy
 from uploadsvc.domain.principal import Principal
 from uploadsvc.events import worker as module
 from uploadsvc.events.queue import QueueError, QueueRefusedError
@@ -33,8 +34,8 @@ class Scene:
         slept: Pauses of the worker itself.
     """
 
-    def __init__(self, *, max_receive_count: int | None = 10) -> None:
-        self.bucket = FakeBucket()
+    def __init__(self, *, max_receive_count: int | None = 10, policy: Policy | None = None) -> None:
+        self.bucket = FakeBucket(policy)
         self.clock = self.bucket.clock
         self.queue = FakeQueue(self.clock, max_receive_count=max_receive_count)
         self.slept: list[float] = []
@@ -373,3 +374,23 @@ async def test_the_log_tells_each_attempt_without_its_content() -> None:
     assert {(line["type"], line["receiver"]) for line in lines} == {("upload.completed", "app")}
     assert {line["upload_id"] for line in lines} == {json.loads(receiver.bodies[0])["data"]["upload_id"]}
     assert key not in str(logs)
+
+
+async def test_a_refused_object_is_deleted_after_its_event_is_sent_or_kept() -> None:
+    """If it went first, nothing could be told of it after a crash."""
+    scene = Scene(policy=Policy(name="default", verify_content=True, delete_mismatched=True))
+    objects = scene.bucket.storage.objects
+
+    class Looking(FakeReceiver):
+        async def send(self, event_id: str, body: bytes) -> Outcome:
+            there.append(bool(objects))
+            return await super().send(event_id, body)
+
+    there: list[bool] = []
+    key = await scene.upload()
+    scene.bucket.storage.contents[key] = b"\x89PNG\r\n\x1a\n" + bytes(8)
+    receiver = Looking(scene.clock, script=[FAILED, DELIVERED])
+    await scene.run(receiver)
+    assert there == [True, False], "the second attempt needs no object"
+    assert [json.loads(body)["type"] for body in receiver.bodies] == ["upload.rejected"] * 2
+    assert objects == {}

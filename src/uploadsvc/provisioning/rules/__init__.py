@@ -8,8 +8,11 @@ from uploadsvc.provisioning.rules import (
     bucket_policy,
     cors,
     lifecycle,
+    notifications,
     ownership,
     public_access,
+    queue,
+    queue_policy,
 )
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -19,4 +22,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     bucket_policy.CHECK,
     cors.CHECK,
     lifecycle.CHECK,
+    queue.CHECK,
+    queue_policy.CHECK,
+    notifications.CHECK,
 )
