@@ -64,8 +64,7 @@ def queue_at(url: str, *, region: str) -> Queue:
     Raises:
         ValueError: The URL does not end with the name of a queue.
     """
-    parts = urlsplit(url)
-    *before, name = parts.path.strip("/").split("/")
+    *before, name = urlsplit(url).path.strip("/").split("/")
     if not _NAME.fullmatch(name):
         message = (
             f"{url!r} is not the URL of a queue, such as "
@@ -73,9 +72,15 @@ def queue_at(url: str, *, region: str) -> Queue:
         )
         raise ValueError(message)
     account = before[-1] if before and _ACCOUNT.fullmatch(before[-1]) else ""
-    return Queue(url=url, region=_region(parts.hostname or "", before) or region, account=account, name=name)
+    return Queue(url=url, region=queue_region(url) or region, account=account, name=name)
 
 
-def _region(host: str, path: list[str]) -> str | None:
-    """Return the region in a URL: AWS has it in the host, LocalStack there or in the path."""
-    return next((part for part in (*host.split("."), *path) if _REGION.fullmatch(part)), None)
+def queue_region(url: str) -> str | None:
+    """Return the region in a queue's URL: AWS has it in the host, LocalStack there or in the path.
+
+    ``None`` if it names none.
+    """
+    parts = urlsplit(url)
+    *before, _ = parts.path.split("/")
+    found = (*(parts.hostname or "").split("."), *before)
+    return next((part for part in found if _REGION.fullmatch(part)), None)
