@@ -78,8 +78,9 @@ class CompletionEvents:
         self._announce(self._resolver.rejected(claims, stored, reason, user=user))
 
     def _announce(self, event: Event) -> None:
-        body = event.body()
-        for receiver in self._dispatcher.wanting(event):
+        receivers = self._dispatcher.wanting(event)
+        body = event.body() if receivers else b""
+        for receiver in receivers:
             if self._waiting[receiver.id] >= WAITING:
                 _log.error("event_lost", **facts_of(event, receiver), reason=f"{WAITING} others wait")
                 continue
