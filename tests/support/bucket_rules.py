@@ -31,6 +31,7 @@ def required(server: S3Server, **changed: Any) -> BucketRequirements:  # noqa: A
         "cors_headers": frozenset({"content-type", "if-none-match"}),
         "cors_extra_headers": frozenset({"range", "traceparent"}),
         "abort_days": 7,
+        "unclaimed_days": 7,
         "needs_acls": False,
         "allows_public_acl": False,
         "tls": False,

@@ -12,6 +12,7 @@ from uploadsvc.domain.cors import RANGE_HEADERS, TRACING_HEADERS
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.queue_addresses import Queue, queue_at
+from uploadsvc.domain.unclaimed import days_of
 from uploadsvc.provisioning.models import (
     AccessRequirements,
     BucketRequirements,
@@ -54,6 +55,7 @@ def bucket_requirements(settings: Settings) -> BucketRequirements:
         cors_headers=_cors_headers(made, by_browsers_themselves=settings.uppy.credentials),
         cors_extra_headers=RANGE_HEADERS | TRACING_HEADERS | frozenset(settings.cors.allow_headers),
         abort_days=_abort_days(made),
+        unclaimed_days=_unclaimed_days(made),
         needs_acls=not acls <= _ACLS_WITHOUT_ACLS,
         allows_public_acl=bool(acls & _PUBLIC_ACLS),
         tls=not any(url and url.lower().startswith("http://") for url in endpoints),
@@ -125,7 +127,8 @@ def access_requirements(settings: Settings) -> AccessRequirements:
         multipart=any("multipart" in planner.methods for planner in made),
         delete=settings.objects.delete,
         acls=any(policy.acl for policy in policies),
-        tags=any(policy.tags for policy in policies),
+        tags=any(policy.signed_tags for policy in policies),
+        claims=any(policy.unclaimed_expires_in is not None for policy in policies),
         verifies=any(policy.verify_content for policy in policies),
         scans=any(policy.available_when for policy in policies),
         removes=any(policy.delete_mismatched for policy in policies),
@@ -215,3 +218,9 @@ def _abort_days(made: Iterable[Planner]) -> int | None:
     # S3 rounds up to the next midnight, so these days contain the last second that the service allows.
     lives = [planner.policy.multipart_expires_in for planner in made if "multipart" in planner.methods]
     return math.ceil(max(lives) / _DAY) if lives else None
+
+
+def _unclaimed_days(made: Iterable[Planner]) -> int | None:
+    # The same for all that set it (`check_unclaimed_days`).
+    lives = [planner.policy.unclaimed_expires_in for planner in made]
+    return next((days_of(seconds) for seconds in lives if seconds is not None), None)

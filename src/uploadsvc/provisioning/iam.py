@@ -13,6 +13,15 @@ from uploadsvc.domain.providers import Provider
 from uploadsvc.provisioning.models import AccessRequirements, BucketRequirements
 
 _VERSION: Final = "2012-10-17"
+_CLAIMING: Final = (
+    "s3:GetObjectTagging",
+    "s3:DeleteObjectTagging",
+    # Where the bucket keeps versions, a claim is for one of them.
+    "s3:GetObjectVersion",
+    "s3:GetObjectVersionTagging",
+    "s3:PutObjectVersionTagging",
+    "s3:DeleteObjectVersionTagging",
+)
 _ALIAS: Final = re.compile(r"(?:arn:[^:]+:kms:[^:]+:(?P<account>[^:]*):)?(?P<alias>alias/.+)")
 
 
@@ -31,6 +40,7 @@ def service_policy(access: AccessRequirements) -> dict[str, Any]:
     on_objects += ["s3:DeleteObject"] if access.delete else []
     on_objects += ["s3:PutObjectAcl"] if access.acls else []
     on_objects += ["s3:PutObjectTagging"] if access.tags else []
+    on_objects += _CLAIMING if access.claims else []
     # Of versions too, where the bucket keeps any: what was verified or scanned is one version.
     on_objects += ["s3:GetObjectTagging", "s3:GetObjectVersionTagging"] if access.scans else []
     # A notification that the store pushes names the version too.
@@ -42,7 +52,7 @@ def service_policy(access: AccessRequirements) -> dict[str, Any]:
     on_bucket = ["s3:ListBucket"]
     on_bucket += ["s3:ListBucketMultipartUploads"] if access.multipart else []
     statements = [
-        _allow("Objects", on_objects, objects),
+        _allow("Objects", dict.fromkeys(on_objects), objects),
         _allow("Bucket", on_bucket, arn),
         *_keys(access),
         *_sessions(access),

@@ -34,6 +34,7 @@ class BucketRequirements:
         cors_extra_headers: Names of their other headers: for ranges, for tracing, the operator's.
         abort_days: Days after which an unfinished multipart upload can be aborted; ``None`` if no policy
             uses multipart.
+        unclaimed_days: Days after which S3 deletes what nobody has claimed; ``None`` if no policy wants it.
         needs_acls: A policy sets an ACL that a bucket with ACLs disabled refuses.
         allows_public_acl: A policy sets an ACL that lets the public read or write.
         tls: Service and browsers reach the store by HTTPS, so plain HTTP may be denied.
@@ -49,6 +50,7 @@ class BucketRequirements:
     cors_headers: frozenset[str]
     cors_extra_headers: frozenset[str]
     abort_days: int | None
+    unclaimed_days: int | None
     needs_acls: bool
     allows_public_acl: bool
     tls: bool
@@ -67,6 +69,7 @@ class AccessRequirements:
         delete: Callers may delete their own objects.
         acls: A policy sets an ACL.
         tags: A policy sets tags.
+        claims: The service claims objects: it reads tags, and removes one.
         verifies: A policy compares files with their content types.
         scans: A policy has objects wait for a scanner's tag.
         removes: Files that are something else than their content type says are deleted.
@@ -86,6 +89,7 @@ class AccessRequirements:
     delete: bool
     acls: bool
     tags: bool
+    claims: bool
     verifies: bool
     scans: bool
     removes: bool
@@ -105,6 +109,7 @@ Rule: TypeAlias = Literal[
     "bucket-policy",
     "cors",
     "lifecycle",
+    "unclaimed",
     "queue",
     "queue-policy",
     "notifications",
@@ -191,6 +196,7 @@ class Check:
         service: The service that has the rule: `look` gets a client of S3, or `QueueClients`.
         for_events: The rule exists only for settings with a queue.
         unsettled: Codes of errors that end by themselves a moment after what the rule needs was made.
+        needed: Whether the settings need it; a bucket that does not exist yet lacks no other.
     """
 
     rule: Rule
@@ -200,6 +206,7 @@ class Check:
     service: Literal["S3", "SQS"] = "S3"
     for_events: bool = False
     unsettled: frozenset[str] = frozenset({NO_BUCKET})
+    needed: Callable[[BucketRequirements], bool] = lambda _: True
 
 
 class ProvisioningError(Exception):

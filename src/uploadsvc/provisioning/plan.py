@@ -147,6 +147,8 @@ class _Look:
         """Read a rule."""
         if not check.supported(self._requirements.provider):
             return RuleState(state="unsupported", found=f"not for {self._requirements.provider.name}")
+        if not exists and not check.needed(self._requirements):
+            return RuleState(state="in place", found="not needed")
         if check.service == "S3" and not exists:
             return RuleState(state="missing", found="no bucket")
         client = self._client if check.service == "S3" else self._queues

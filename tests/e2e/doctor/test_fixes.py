@@ -253,6 +253,11 @@ PUBLIC_PROXY: Final = setting(
     lambda w: {"s3": {"endpoint_url": w.server.endpoint_url, "public_endpoint_url": w.proxy.url}}
 )
 NO_PUBLIC: Final = s3(public_endpoint_url=None)
+NO_TAGS: Final = Answer(
+    status=200, body=b"<Tagging><TagSet/></Tagging>", headers={"Content-Type": "application/xml"}
+)
+MARKING: Final = setting({"policies": {"default": {"unclaimed_expires_in": 604_800}}})
+NO_MARKING: Final = setting({"policies": {"default": {}}})
 NO_KEY: Final = s3(access_key_id=None, secret_access_key=None, session_token=None)
 OWN_KEY: Final = setting(
     lambda w: {
@@ -534,6 +539,20 @@ WALKS: Final = (
             answering(canary(STORED, "x-amz-checksum-crc32c")),
         ),
         (as_told,),
+    ),
+    Walk(
+        "capabilities._claims",
+        "take unclaimed_expires_in",
+        "claims",
+        (MARKING, answering(about("?tagging", NO_TAGS))),
+        (NO_MARKING, bucket_apply),
+    ),
+    Walk(
+        "capabilities._claims",
+        "grant these credentials the rights that uploadsvc iam-policy prints",
+        "claims",
+        (MARKING, answering(about("?tagging", DENIED))),
+        (HEALTHY,),
     ),
     Walk(
         "inspection.inspection_findings",

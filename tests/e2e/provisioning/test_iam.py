@@ -60,6 +60,7 @@ def access(bucket: str = "media", **changed: Any) -> AccessRequirements:  # noqa
         "delete": True,
         "acls": False,
         "tags": False,
+        "claims": False,
         "verifies": False,
         "scans": False,
         "removes": False,
@@ -339,6 +340,12 @@ def test_unused_features_get_no_rights() -> None:
         ({"delete": True}, "s3:DeleteObject"),
         ({"acls": True}, "s3:PutObjectAcl"),
         ({"tags": True}, "s3:PutObjectTagging"),
+        ({"claims": True}, "s3:GetObjectTagging"),
+        ({"claims": True}, "s3:DeleteObjectTagging"),
+        ({"claims": True}, "s3:GetObjectVersion"),
+        ({"claims": True}, "s3:GetObjectVersionTagging"),
+        ({"claims": True}, "s3:PutObjectVersionTagging"),
+        ({"claims": True}, "s3:DeleteObjectVersionTagging"),
         ({"kms_keys": frozenset({KEY_ID})}, "kms:GenerateDataKey"),
         ({"kms_keys": frozenset({KEY_ID})}, "kms:Decrypt"),
         ({"sessions": True}, "sts:GetFederationToken"),
@@ -467,9 +474,10 @@ def test_wildcards_in_a_prefix_are_literal() -> None:
 @pytest.fixture(
     params=[
         {},
-        {"acls": True, "tags": True, "kms_keys": frozenset({KEY_ID})},
+        {"acls": True, "tags": True, "claims": True, "kms_keys": frozenset({KEY_ID})},
         {"multipart": False},
         {"verifies": True, "scans": True, "removes": True, "delete": False},
+        {"claims": True, "verifies": True, "scans": True},
     ]
 )
 def document(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
@@ -534,8 +542,8 @@ async def test_applying_needs_each_right(moto_server: S3Server, missing: str | N
     elif missing == "s3:CreateBucket":
         assert done["bucket"] == "not allowed"
     else:
-        rules = {"Policy": "bucket-policy", "CORS": "cors", "Lifecycle": "lifecycle"}
-        assert refused == {rule for word, rule in rules.items() if word in missing}
+        rules = {"Policy": {"bucket-policy"}, "CORS": {"cors"}, "Lifecycle": {"lifecycle", "unclaimed"}}
+        assert [refused] == [found for word, found in rules.items() if word in missing]
 
 
 @pytest.mark.parametrize("missing", [None, "s3:GetBucketNotification", "s3:PutBucketNotification"])

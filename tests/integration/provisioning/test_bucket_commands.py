@@ -49,7 +49,7 @@ async def test_a_bucket_is_planned_and_made_once(tmp_path: Path, environment: di
     for verb in ("plan", "apply"):
         status, out, err = await ran(tmp_path, "bucket", verb, environment=environment)
         assert (status, err) == (0, "uploadsvc: nothing to make\n")
-        assert len(re.findall(r"^\S+ +in place ", out, re.MULTILINE)) == 5
+        assert len(re.findall(r"^\S+ +in place ", out, re.MULTILINE)) == 6
 
 
 async def test_json_holds_the_whole_table(tmp_path: Path, environment: dict[str, str]) -> None:
@@ -70,7 +70,7 @@ async def test_a_rule_can_be_skipped(tmp_path: Path, environment: dict[str, str]
     skipped = ("--skip", "cors", "--skip", "public-access")
     _, out, _ = await ran(tmp_path, "bucket", "apply", "--json", *skipped, environment=environment)
     rules = {step["rule"] for step in json.loads(out)["steps"]}
-    assert rules == {"bucket", "ownership", "bucket-policy", "lifecycle"}
+    assert rules == {"bucket", "ownership", "bucket-policy", "lifecycle", "unclaimed"}
     status, out, err = await ran(tmp_path, "bucket", "plan", "--skip", "colour", environment=environment)
     assert (status, out) == (2, "")
     assert "there is no rule 'colour'; there are bucket," in re.sub(r"[\s│]+", " ", err)

@@ -192,6 +192,17 @@ def test_access_follows_the_features() -> None:
     assert (inspecting.verifies, inspecting.scans, inspecting.removes) == (True,) * 3
 
 
+def test_what_is_unclaimed_needs_a_rule_and_rights() -> None:
+    """S3 takes days, and none may be less than a policy promises."""
+    plain = {"methods": ["put"]}
+    for seconds, days in ((86_400, 1), (86_401, 2), (604_800, 7)):
+        policies = {"default": plain, "marking": {**plain, "unclaimed_expires_in": seconds}}
+        assert requirements(policies=policies).unclaimed_days == days
+        assert (access(policies=policies).tags, access(policies=policies).claims) == (True, True)
+    assert requirements().unclaimed_days is None
+    assert not access(policies={"default": {"tags": {"a": "b"}}}).claims
+
+
 def test_sessions_need_a_role_or_federation() -> None:
     assert (access().sessions, access().role_arn) == (False, None)
     assert (access(uppy=CREDENTIALS).sessions, access(uppy=CREDENTIALS).role_arn) == (True, ROLE_ARN)

@@ -10,7 +10,7 @@ from uploadsvc.doctor.target import Target
 from uploadsvc.provisioning.models import Rule, Step
 from uploadsvc.provisioning.plan import plan
 
-CHECKS: Final[tuple[Rule, ...]] = ("public-access", "ownership", "bucket-policy", "lifecycle")
+CHECKS: Final[tuple[Rule, ...]] = ("public-access", "ownership", "bucket-policy", "lifecycle", "unclaimed")
 """Rules that get their own findings; other checks cover the bucket and CORS."""
 
 _CORS: Final = "cors"

@@ -13,6 +13,7 @@ from uploadsvc.provisioning.rules import (
     public_access,
     queue,
     queue_policy,
+    unclaimed,
 )
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -22,6 +23,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     bucket_policy.CHECK,
     cors.CHECK,
     lifecycle.CHECK,
+    unclaimed.CHECK,
     queue.CHECK,
     queue_policy.CHECK,
     notifications.CHECK,
