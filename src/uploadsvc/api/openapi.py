@@ -28,7 +28,7 @@ _TAGS: Final = [
     {"name": "receipts", "description": "Public keys that verify receipts. No credential needed."},
     {"name": "uppy", "description": "Signed requests and temporary credentials for Uppy 6."},
     {"name": "simple", "description": "Get a presigned URL with a single GET."},
-    {"name": "events", "description": "What your backend receives, if the operator sends it events."},
+    {"name": "events", "description": "Webhooks that your backend receives, if the operator sets them up."},
     {"name": "health", "description": "Liveness and readiness, for orchestrators. No credential needed."},
 ]
 _SCHEMES: Final = {

@@ -1,4 +1,4 @@
-"""What makes events in the process that serves: stores that push, and completed uploads."""
+"""Sources of events in the serving process: pushed notifications and completed uploads."""
 
 import random
 from collections.abc import AsyncIterator, Iterable

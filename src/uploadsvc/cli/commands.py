@@ -217,7 +217,7 @@ def events_redrive() -> None:
 
 @_events.command("test")
 def events_test() -> None:
-    """Send a made-up event to every receiver, and show the outcomes.
+    """Send a sample event to every receiver, and show the outcomes.
 
     Exit status: 0 all took it, 1 one did not.
     """

@@ -85,7 +85,7 @@ async def _move(settings: Settings, services: Services) -> int:
 
 
 def test_receivers() -> None:
-    """Send a made-up event to every receiver, and print a line for each.
+    """Send a sample event to every receiver, and print a line for each.
 
     Raises:
         SettingsError: A setting is wrong.

@@ -1,4 +1,4 @@
-"""Compare what a file is with the media type that it has been given.
+"""Compare a file's format with its media type.
 
 A comparison of first bytes finds files that are something else: a program named as a picture, a page named
 as a document. It does not prove that a file is well-formed or harmless, and a file can have two formats.
@@ -236,7 +236,7 @@ def check_coding(coding: str, head: bytes) -> None:
     """
     magic = _SIGNED_CODINGS.get(coding.lower())
     if magic is not None and not head.startswith(magic):
-        detail = f"The file is sent as {coding.lower()}, and its bytes are not."
+        detail = f"The file is sent as {coding.lower()}, but its bytes are not."
         raise ContentMismatch(detail, field="content_encoding")
 
 
@@ -291,5 +291,5 @@ def _detail(name: str, found: str | None, *, empty: bool) -> str:
     if empty:
         return f"The file is empty, so it is not {name}."
     if found is None:
-        return f"The file does not begin as {name} does."
-    return f"The file was sent as {name}, and is {found}."
+        return f"The file was sent as {name}, but its first bytes do not match."
+    return f"The file was sent as {name}, but is {found}."

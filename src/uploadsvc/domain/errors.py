@@ -195,7 +195,7 @@ class VerificationFailed(UploadsvcError):
 
 
 class ContentMismatch(VerificationFailed):
-    """The file is something else than its content type says."""
+    """The file's format is not the one that its content type names."""
 
     code = "content_mismatch"
 

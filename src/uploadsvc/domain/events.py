@@ -12,7 +12,7 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
 
 
 def matches(event_type: str, pattern: str) -> bool:
-    """Tell whether a type is meant by a pattern: its name, a group such as ``upload.*``, or ``*``."""
+    """Tell whether a pattern matches a type: its name, a group such as ``upload.*``, or ``*``."""
     return pattern in {event_type, "*", f"{event_type.partition('.')[0]}.*"}
 
 

@@ -65,7 +65,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class MalformedNotificationError(ValueError):
-    """A message is no notification; the message of the error says why, without repeating it."""
+    """A message is not a notification; the error says why, without repeating the message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

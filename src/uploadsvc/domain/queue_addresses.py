@@ -1,4 +1,4 @@
-"""SQS queues: what their URLs and ARNs say.
+"""URLs and ARNs of SQS queues.
 
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-queue-message-identifiers.html
 """

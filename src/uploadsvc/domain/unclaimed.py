@@ -1,4 +1,4 @@
-"""The tag of uploads that nobody has claimed, by which a lifecycle rule of the bucket deletes them."""
+"""Tag of unclaimed uploads. A lifecycle rule of the bucket deletes the objects that have it."""
 
 import math
 from typing import Final, Literal

@@ -1,1 +1,1 @@
-"""Events about uploads: what S3 tells, verified and delivered."""
+"""Verify S3's notifications, and deliver events."""

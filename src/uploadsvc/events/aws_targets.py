@@ -1,4 +1,4 @@
-"""Receivers of events that are queues of SQS or topics of SNS."""
+"""SQS queues and SNS topics that receive events."""
 
 import asyncio
 import json
@@ -108,7 +108,7 @@ class AwsTarget:
 
 
 class QueueTarget(AwsTarget):
-    """A queue of SQS, by its URL."""
+    """An SQS queue, by its URL."""
 
     _operation = "send_message"
     _body = "MessageBody"
@@ -118,7 +118,7 @@ class QueueTarget(AwsTarget):
 
 
 class TopicTarget(AwsTarget):
-    """A topic of SNS, by its ARN."""
+    """An SNS topic, by its ARN."""
 
     _operation = "publish"
     _body = "Message"

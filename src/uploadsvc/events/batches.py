@@ -1,4 +1,4 @@
-"""Single calls, sent together."""
+"""Send single values in batches."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

@@ -74,7 +74,7 @@ class CompletionEvents:
     def rejected(
         self, claims: UploadClaims, stored: StoredObject, reason: VerificationFailed, *, user: str
     ) -> None:
-        """Send the event of an upload that is not as it was promised."""
+        """Send the event of a rejected upload."""
         self._announce(self._resolver.rejected(claims, stored, reason, user=user))
 
     def _announce(self, event: Event) -> None:

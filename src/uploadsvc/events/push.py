@@ -70,20 +70,20 @@ class Push:
         scheme, _, token = authorization[0].strip().partition(" ")
         secret = token.strip() if scheme.lower() == "bearer" else authorization[0].strip()
         if not hmac.compare_digest(sha256(secret.encode("latin-1", "replace")).digest(), self._digest):
-            detail = "That is not UPLOADSVC_EVENTS__PUSH_SECRET."
+            detail = "The token is not UPLOADSVC_EVENTS__PUSH_SECRET."
             raise Unauthenticated(detail, reason="push_secret")
 
     async def take(self, body: bytes) -> None:
         """Deliver or queue the notifications in a body.
 
         Raises:
-            ValidationFailed: The body is no notification.
+            ValidationFailed: The body is not a notification.
             EventsNotDelivered: The store has to send it again.
         """
         try:
             notifications = parse_notifications(body)
         except MalformedNotificationError as error:
-            detail = f"The body is no notification: {error}."
+            detail = f"The body is not a notification: {error}."
             raise ValidationFailed(detail, field="body") from None
         if notifications:
             await self._target.take(body.decode(), notifications)

@@ -101,7 +101,7 @@ class Queue(Protocol):
 
 
 class SqsQueue:
-    """A queue of SQS. Enter it to open its client.
+    """An SQS queue. Enter it to open its client.
 
     Args:
         url: URL of the queue.

@@ -1,4 +1,4 @@
-"""From a notification of S3 to the event that receivers get."""
+"""Make events of S3's notifications."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -111,7 +111,7 @@ class EventResolver:
         user: str,
         timestamp: datetime | None = None,
     ) -> Event:
-        """Return the event about an upload that is not as it was promised."""
+        """Return the event about a rejected upload."""
         data = _data(stored, user=user, claims=claims, reason=reason)
         moment = timestamp or stored.last_modified
         return _event("upload.rejected", moment, claims, data, receipt_id(claims, stored))

@@ -1,4 +1,4 @@
-"""A made-up event, with which operators try their receivers."""
+"""A sample event, with which operators test their receivers."""
 
 import asyncio
 from datetime import datetime

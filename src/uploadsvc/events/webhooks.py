@@ -1,4 +1,4 @@
-"""Receivers of events that are HTTP endpoints."""
+"""HTTP endpoints that receive events."""
 
 import asyncio
 from collections.abc import Callable, Sequence

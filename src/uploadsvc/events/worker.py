@@ -1,4 +1,4 @@
-"""The worker: from the queue to the receivers."""
+"""The worker: read the queue, and send events to the receivers."""
 
 import asyncio
 import json
@@ -193,7 +193,7 @@ class Worker:
             await self._announce(message, notifications)
 
     async def _announce(self, message: Message, notifications: Iterable[Notification]) -> None:
-        """Send the events of a message that S3 sent."""
+        """Send the events of S3's message."""
         if message.receive_count > ATTEMPTS:
             await self._give_up(message)
             return

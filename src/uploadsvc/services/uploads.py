@@ -216,7 +216,7 @@ class Uploads:
             ObjectExists: The multipart upload may not replace the object that has the key.
             VerificationFailed: The stored object differs.
             ContentMismatch: Its first bytes are those of another format. It is deleted where the policy says
-                so, unless the worker of events does that.
+                so, unless the events worker does that.
             StillAssembling: S3 is still assembling the parts.
             UploadsvcError: As for `status`.
         """

@@ -90,8 +90,8 @@ def test_a_file_passes_as_the_type_that_is_found(name: str) -> None:
 
 def test_the_error_says_what_the_file_is() -> None:
     for found, empty, detail in (
-        ("text/html", False, "The file was sent as image/jpeg, and is text/html."),
-        (None, False, "The file does not begin as image/jpeg does."),
+        ("text/html", False, "The file was sent as image/jpeg, but is text/html."),
+        (None, False, "The file was sent as image/jpeg, but its first bytes do not match."),
         (None, True, "The file is empty, so it is not image/jpeg."),
     ):
         with pytest.raises(ContentMismatch) as refused:

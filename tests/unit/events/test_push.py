@@ -135,7 +135,7 @@ async def test_with_a_queue_the_body_goes_there() -> None:
 @pytest.mark.parametrize("body", [b"", b"no JSON", b"\xff", b"[]", b'{"uploadsvc_delivery":{}}'])
 async def test_what_is_no_notification_goes_nowhere(body: bytes) -> None:
     queue = FakeQueue(FakeBucket().clock)
-    with pytest.raises(ValidationFailed, match="no notification"):
+    with pytest.raises(ValidationFailed, match="not a notification"):
         await Push(SECRET, QueueTarget(queue)).take(body)
 
 

@@ -65,7 +65,7 @@ async def test_a_file_that_is_something_else_is_refused_and_deleted_if_the_polic
     *, deletes: bool
 ) -> None:
     bucket = FakeBucket(Policy(name="default", verify_content=True, delete_mismatched=deletes))
-    with pytest.raises(ContentMismatch, match=r"sent as image/png, and is text/html\."):
+    with pytest.raises(ContentMismatch, match=r"sent as image/png, but is text/html\."):
         await completed(bucket, b"<!DOCTYPE html><script>")
     assert bool(bucket.storage.objects) != deletes
 
@@ -100,7 +100,7 @@ async def test_what_compressed_bytes_hold_is_not_looked_at() -> None:
     content = FILES["gzip"][0]
     claims = await completed(FakeBucket(policy), content, content_encoding="gzip")
     assert claims["detected_type"] is None
-    with pytest.raises(ContentMismatch, match="sent as gzip, and its bytes are not"):
+    with pytest.raises(ContentMismatch, match="sent as gzip, but its bytes are not"):
         await completed(FakeBucket(policy), PNG, content_encoding="gzip")
 
 

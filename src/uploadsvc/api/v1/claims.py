@@ -36,7 +36,7 @@ def claims_router(claimer: Claimer, authenticate: Authenticate) -> APIRouter:
         caller: Annotated[Principal, Depends(authenticate)],
         body: Annotated[ClaimObject, Body(examples=[{"key": EXAMPLE_KEY}])],
     ) -> ClaimedObject:
-        """Keep an object of a policy that lets S3 delete what nobody claims. Safe to repeat.
+        """Keep an object that S3 would delete as unclaimed. Safe to repeat.
 
         Only with an API key. Give the receipt of the upload, or the key and, in `X-On-Behalf-Of`, its user.
         """

@@ -11,7 +11,7 @@ from uploadsvc.api.v1.object_schemas import StoredObject
 from uploadsvc.api.v1.schema_base import EXAMPLE_KEY, EXAMPLE_TIME
 
 _EXAMPLE_ID: Final = "7f9c24e52f4c4a5e9d530a1a1c5b9d10"
-_USER: Final = Field(description="The user below whose key prefix the object is.", examples=["alice"])
+_USER: Final = Field(description="User whose prefix contains the key.", examples=["alice"])
 _UPLOAD_ID: Final = Field(
     description="UUID of the upload; null if the object does not say which upload made it.",
     examples=[_EXAMPLE_ID],
@@ -21,7 +21,9 @@ _RECEIPT: Final = Field(
     description="Signed receipt, as `complete` returns it; null if the upload is not verified.",
     examples=["eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"],
 )
-_TIMESTAMP: Final = Field(description="When it happened.", examples=[EXAMPLE_TIME])
+_TIMESTAMP: Final = Field(
+    description="Time at which S3 stored or deleted the object.", examples=[EXAMPLE_TIME]
+)
 _TYPE: Final = Field(description="Type of the event.")
 
 
@@ -45,7 +47,7 @@ class UploadCompletedEvent(BaseModel):
 
     type: Literal["upload.completed"] = _TYPE
     timestamp: datetime = _TIMESTAMP
-    data: CompletedData = Field(description="What is known of it.")
+    data: CompletedData = Field(description="The object and its upload.")
 
 
 class Rejection(BaseModel):
@@ -55,9 +57,12 @@ class Rejection(BaseModel):
         description="Code of the problem that `complete` answers.", examples=["verification_failed"]
     )
     detail: str = Field(
-        description="What differs, for people.", examples=["S3 has 9 bytes; this upload allows 5."]
+        description="What differs: one sentence for people.",
+        examples=["S3 has 9 bytes; this upload allows 5."],
     )
-    field: str | None = Field(description="The property that differs, if it is one.", examples=["size"])
+    field: str | None = Field(
+        description="Property that differs; null if it is not a single one.", examples=["size"]
+    )
 
 
 class RejectedData(BaseModel):
@@ -77,7 +82,7 @@ class UploadRejectedEvent(BaseModel):
 
     type: Literal["upload.rejected"] = _TYPE
     timestamp: datetime = _TIMESTAMP
-    data: RejectedData = Field(description="What is known of it.")
+    data: RejectedData = Field(description="The object and its upload.")
 
 
 class Scan(BaseModel):
@@ -105,11 +110,11 @@ class ScannedData(BaseModel):
 
 
 class UploadScannedEvent(BaseModel):
-    """A scanner has looked at an object."""
+    """A scanner has tagged an object."""
 
     type: Literal["upload.scanned"] = _TYPE
     timestamp: datetime = _TIMESTAMP
-    data: ScannedData = Field(description="What is known of it.")
+    data: ScannedData = Field(description="The object and its upload.")
 
 
 class DeletedObject(BaseModel):
@@ -139,7 +144,7 @@ class ObjectDeletedEvent(BaseModel):
 
     type: Literal["object.deleted"] = _TYPE
     timestamp: datetime = _TIMESTAMP
-    data: DeletedData = Field(description="What is known of it.")
+    data: DeletedData = Field(description="The object and its upload.")
 
 
 EVENT_MODELS: Final[tuple[type[BaseModel], ...]] = (
@@ -163,7 +168,7 @@ def event_webhooks() -> APIRouter:
             description="Sent as [Standard Webhooks](https://www.standardwebhooks.com) define it. It may "
             "come more than once, with the same `webhook-id`, and in any order.",
             status_code=204,
-            response_description="Received. Any other status of success will do.",
+            response_description="Received. Any other 2xx will do.",
             responses={
                 410: {"description": "Send no more events."},
                 "default": {"description": "Send it again later."},
@@ -178,7 +183,8 @@ def _handler(model: type[BaseModel]) -> Callable[..., None]:
         webhook_id: Annotated[
             str,
             Header(
-                description="Identifies the event, however often it comes.", examples=[f"evt_{_EXAMPLE_ID}"]
+                description="Identifies the event; the same each time it is sent.",
+                examples=[f"evt_{_EXAMPLE_ID}"],
             ),
         ],
         webhook_timestamp: Annotated[

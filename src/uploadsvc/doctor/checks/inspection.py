@@ -1,4 +1,4 @@
-"""Whether the service can look into objects, where policies ask for it: read first bytes and tags."""
+"""Check that the service can read the first bytes and tags of objects, if a policy needs them."""
 
 from typing import Final
 

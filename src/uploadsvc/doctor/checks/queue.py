@@ -1,4 +1,4 @@
-"""The queue of events: what S3 notifies arrives there, and nothing is stuck."""
+"""Check that S3's notifications arrive in the queue, and count dead letters."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Receivers of events: whether they can be reached. No event is sent to them."""
+"""Check that the hosts of webhooks accept connections. No event is sent."""
 
 import asyncio
 from collections.abc import Sequence
