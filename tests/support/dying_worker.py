@@ -1,4 +1,4 @@
-"""The worker of the settings, as ``uploadsvc events`` runs it, which kills itself at a step.
+"""The worker as ``uploadsvc events`` runs it, which kills itself at a given step.
 
 Its schedule is a thousand times faster. What it held is visible to others after five seconds.
 """

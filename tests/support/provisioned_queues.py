@@ -1,4 +1,4 @@
-"""SQS beside the S3 of LocalStack and moto."""
+"""Queues in LocalStack and moto."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

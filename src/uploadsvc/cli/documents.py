@@ -37,6 +37,6 @@ def print_receipt_keys(*, pem: bool) -> None:
     what = "public keys" if public else "SECRET keys: they also sign, so keep them like passwords"
     say(f"{what}; verify typ {TYP!r}, iss {receipts.issuer!r}, aud {receipts.audience!r} and exp")
     if settings.events.enabled and (signing := event_signing_key(settings)):
-        say(f"events carry a signature v1a by {webhook_public_key(signing.public_key())}")
+        say(f"events are also signed (v1a) with {webhook_public_key(signing.public_key())}")
     key_set = {"keys": [key.jwk() for key in receipts.keys]}
     sys.stdout.write("".join(key.pem() for key in public) if pem else json.dumps(key_set, indent=2) + "\n")

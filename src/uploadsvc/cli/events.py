@@ -1,4 +1,4 @@
-"""``uploadsvc events``: the worker, and what it leaves in the dead-letter queue."""
+"""``uploadsvc events``: the worker, dead letters, and a sample event."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""Read JSON that other programs sent: every field is checked, and no error repeats what was sent."""
+"""Read JSON from other programs. Every field is checked, and no error repeats a value."""
 
 import json
 import re

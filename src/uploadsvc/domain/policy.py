@@ -163,7 +163,7 @@ class Policy:
 
     @property
     def signed_tags(self) -> Mapping[str, str]:
-        """All tags of new objects: the policy's own, and the mark of an unclaimed one."""
+        """All tags of new objects: the policy's own, and that of an unclaimed one."""
         return self.tags if self.unclaimed_expires_in is None else {**self.tags, TAG: UNCLAIMED}
 
     @property

@@ -4,7 +4,7 @@ import math
 from typing import Final, Literal
 
 Claim = Literal["complete", "backend"]
-"""What takes the mark off: the completion of the upload, or the operator's backend."""
+"""Who claims an upload: its completion, or the operator's backend."""
 
 TAG: Final = "uploadsvc-state"
 UNCLAIMED: Final = "unclaimed"

@@ -52,7 +52,7 @@ class QueueError(Exception):
 
 
 class QueueRefusedError(QueueError):
-    """The queue does not exist, or the credentials may not use it. A retry does not help."""
+    """The queue does not exist, or the credentials may not use it. Do not retry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Claim uploads: take off the tag by which S3 would delete their objects."""
+"""Claim uploads: remove the tag by which S3 would delete their objects."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -125,7 +125,7 @@ class Claimer:
         return stored
 
     async def _unmark(self, stored: StoredObject) -> bool:
-        """Take the mark off; return whether the object is still there.
+        """Remove the tag; return whether the object is still there.
 
         Without versions, an object that replaces this one in the same moment may lose its mark instead. Then
         it stays unclaimed, which costs money but loses nothing.

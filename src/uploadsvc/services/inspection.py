@@ -1,4 +1,4 @@
-"""Look into stored objects: what their first bytes are, and whether a scanner has released them."""
+"""Inspect stored objects: their first bytes, and whether a scanner has released them."""
 
 import importlib
 from collections.abc import Callable
@@ -95,7 +95,7 @@ class Inspector:
         return bool(self._rules)
 
     def deletes_mismatched(self, policy: str | None) -> bool:
-        """Tell whether a policy has files deleted that are something else than their content type says."""
+        """Tell whether a policy deletes files whose content does not match their type."""
         planner = self._policies.get(policy) if policy else None
         return planner is not None and planner.policy.delete_mismatched
 
@@ -130,7 +130,7 @@ class Inspector:
         return rule, (await self._storage.tags(stored)).get(rule.tag)
 
     async def inspect(self, claims: UploadClaims, stored: StoredObject) -> dict[str, object]:
-        """Look into the object of an upload, and return the claims that this adds to its receipt.
+        """Inspect the object of an upload, and return the claims that this adds to its receipt.
 
         These are ``detected_type`` where the policy verifies content, and ``available`` where it waits for a
         tag.

@@ -31,7 +31,7 @@ class PolicyRegistry:
 
     @property
     def marks_unclaimed(self) -> bool:
-        """Whether a policy marks its objects until they are claimed."""
+        """Whether any policy tags its objects until they are claimed."""
         return any(planner.policy.unclaimed_expires_in is not None for planner in self._planners.values())
 
     def get(self, policy: str) -> Planner | None:

@@ -56,7 +56,7 @@ class UploadStatus:
 
 
 class CompletionListener(Protocol):
-    """Is told the result of each completion. It neither waits nor raises."""
+    """Receives the result of each completion. It neither waits nor raises."""
 
     def completed(self, claims: UploadClaims, done: Completion, *, user: str) -> None:
         """An upload is verified, perhaps not for the first time."""
@@ -64,7 +64,7 @@ class CompletionListener(Protocol):
     def rejected(
         self, claims: UploadClaims, stored: StoredObject, reason: errors.VerificationFailed, *, user: str
     ) -> None:
-        """An upload's object is not as it was promised."""
+        """An upload's object is not what the upload promised."""
 
 
 class Uploads:
@@ -241,7 +241,7 @@ class Uploads:
             raise
 
     async def _remove_mismatched(self, claims: UploadClaims, stored: StoredObject) -> None:
-        """Delete an object with other content than it says, if its policy and the caller allow that."""
+        """Delete an object whose content does not match its type, if its policy and the caller allow that."""
         planner = self._policies.get(claims.policy)
         if self._may_remove and planner is not None and planner.policy.delete_mismatched:
             await self._storage.delete(stored.key, version_id=stored.version_id)

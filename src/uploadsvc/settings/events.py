@@ -34,7 +34,9 @@ def _webhook_secret(secret: SecretStr) -> SecretStr:
 def _event_types(patterns: tuple[str, ...]) -> tuple[str, ...]:
     for pattern in patterns:
         if not any(matches(name, pattern) for name in EVENT_TYPES):
-            message = f"{pattern!r} is no type of event; allowed are {', '.join(EVENT_TYPES)}, upload.* and *"
+            message = (
+                f"{pattern!r} is not an event type; allowed are {', '.join(EVENT_TYPES)}, upload.* and *"
+            )
             raise ValueError(message)
     return patterns
 
@@ -77,8 +79,8 @@ class WebhookSettings(Section):
             return self
         parts = urlsplit(self.url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.fragment:
-            # A URL that is none may hold a password.
-            message = "a url is like https://app.example.com/webhooks, without a user or a fragment"
+            # A malformed URL may hold a password, so the message does not repeat it.
+            message = "a url must be like https://app.example.com/webhooks, without a user or a fragment"
             raise SettingsError(("events", "webhooks"), message)
         if not self.secrets:
             message = "a url needs secrets, with which its receiver verifies events"

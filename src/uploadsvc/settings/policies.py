@@ -160,7 +160,7 @@ class PolicySettings(Section):
 
     verify_content: bool = False
     """Compare the first 4 KiB of each file with its content type when the upload completes, and refuse it if
-    it is something else ([scanning](scanning.md#content-types)).
+    they differ ([scanning](scanning.md#content-types)).
     """
 
     delete_mismatched: bool = False

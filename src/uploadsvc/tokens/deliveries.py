@@ -1,4 +1,4 @@
-"""Messages by which the worker remembers to send an event to one receiver again.
+"""Signed messages with which the worker remembers to send an event to one receiver again.
 
 They are signed: S3 is asked about a notification, which anyone who can write to the queue can forge, but not
 about a delivery.

@@ -1,4 +1,4 @@
-"""What `docs/events.md` shows to backends in Node.js does what it says, with the packages that it names."""
+"""The Node.js example of `docs/events.md` works with the packages that it names."""
 
 import asyncio
 import json

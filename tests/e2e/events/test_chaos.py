@@ -121,7 +121,7 @@ class Play:
                 assert await worker.ended(seconds=60) == -signal.SIGKILL, worker.err
 
 
-async def test_every_upload_is_told_and_under_one_id(localstack: S3Server, tmp_path: Path) -> None:
+async def test_every_upload_has_an_event_with_one_id(localstack: S3Server, tmp_path: Path) -> None:
     async with (
         asyncio.timeout(DEADLINE),
         queues_of(localstack) as queues,

@@ -1,4 +1,4 @@
-"""The worker's queue is one of SQS."""
+"""The worker with a real SQS queue."""
 
 import json
 import signal
@@ -121,7 +121,7 @@ async def test_the_worker_runs_until_it_is_told_to_stop(
     assert await queues.count(queues.url) == 0
 
 
-async def test_a_made_up_event_shows_which_receivers_fail(
+async def test_a_sample_event_shows_which_receivers_fail(
     localstack: S3Server, queues: Queues, tmp_path: Path
 ) -> None:
     async with chaos_receivers() as receivers:

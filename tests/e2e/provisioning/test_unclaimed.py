@@ -1,4 +1,4 @@
-"""What nobody has claimed is deleted by one lifecycle rule; other rules stay."""
+"""One lifecycle rule deletes unclaimed objects; other rules stay."""
 
 from dataclasses import replace
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Files that are something else are refused, and files that no scanner has released are not handed out."""
+"""Files that do not match their type are refused, and files wait for their scanner."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -36,7 +36,7 @@ async def tag(s3: S3Server, key: str, value: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["put", "post", "multipart"])
-async def test_a_file_that_is_something_else_is_refused_and_deleted(
+async def test_a_mismatched_file_is_refused_and_deleted(
     api: httpx.AsyncClient, http: httpx.AsyncClient, s3: S3Server, method: str
 ) -> None:
     """By every method; what is what it says passes, also if it is longer than what is looked at."""
@@ -100,9 +100,7 @@ async def test_a_client_cannot_release_its_own_file(
         assert answer.json()["code"] in {"not_found", "object_unavailable"}
 
 
-async def test_a_version_is_released_and_no_later_one(
-    s3: S3Server, user: str, http: httpx.AsyncClient
-) -> None:
+async def test_only_the_scanned_version_is_released(s3: S3Server, user: str, http: httpx.AsyncClient) -> None:
     """A bucket of its own keeps versions; the file is replaced after its scan."""
     versioned = replace(s3, bucket=await s3.create_bucket())
     async with versioned.client() as client:

@@ -1,4 +1,4 @@
-"""What nobody has claimed has a tag in the store, and a claim takes off that tag alone."""
+"""Unclaimed objects have a tag in the store, and a claim removes that tag alone."""
 
 import asyncio
 from collections.abc import AsyncIterator

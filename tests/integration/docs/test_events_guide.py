@@ -1,4 +1,4 @@
-"""What `docs/events.md` shows to backends in Python does what it says; tests/e2e/clients has Node.js."""
+"""The Python examples of `docs/events.md` work; tests/e2e/clients has Node.js."""
 
 import sqlite3
 import sys

@@ -1,4 +1,4 @@
-"""What becomes of an event that is sent to an endpoint."""
+"""Events sent to HTTP endpoints."""
 
 import asyncio
 import ssl

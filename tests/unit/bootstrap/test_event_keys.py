@@ -21,4 +21,4 @@ def test_receipt_key_shows_the_public_key_of_events(
     for name, value in VARIABLES.items():
         monkeypatch.setenv(f"UPLOADSVC_{name}", value)
     print_receipt_keys(pem=False)
-    assert capsys.readouterr().err.count("v1a by whpk_") == lines
+    assert capsys.readouterr().err.count("(v1a) with whpk_") == lines

@@ -1,4 +1,4 @@
-"""What tells the embedded S3 where its notifications go."""
+"""The file that tells the embedded S3 where to send notifications."""
 
 import tomllib
 from pathlib import Path

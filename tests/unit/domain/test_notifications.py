@@ -138,7 +138,7 @@ def test_every_format_says_the_same(name: str) -> None:
 
 
 @pytest.mark.parametrize("message", [S3_TEST, sns(S3_TEST), {"Records": []}, {"events": []}])
-def test_a_test_message_notifies_of_nothing(message: Message) -> None:
+def test_a_test_message_has_no_notifications(message: Message) -> None:
     assert parse(message) == []
 
 

@@ -1,4 +1,4 @@
-"""When a failed delivery is tried again."""
+"""Times of further attempts."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Single calls are sent together."""
+"""Single values are sent in batches."""
 
 import asyncio
 from collections.abc import Sequence

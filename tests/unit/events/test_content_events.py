@@ -1,4 +1,4 @@
-"""Events tell of scans and of files that are something else, which are deleted only after that."""
+"""Events report scans and mismatched files, which are deleted only after their event."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -41,7 +41,7 @@ class Resolving(FakeBucket):
 
 @pytest.mark.parametrize("kind", ["tagged", "scanned"])
 @pytest.mark.parametrize(("value", "available"), [(GUARDDUTY.value, True), ("THREATS_FOUND", False)])
-async def test_a_scan_is_told_with_its_verdict(kind: Kind, value: str, *, available: bool) -> None:
+async def test_a_scan_has_an_event_with_its_verdict(kind: Kind, value: str, *, available: bool) -> None:
     resolving = Resolving(available_when=GUARDDUTY)
     event = await resolving.told(kind, {GUARDDUTY.tag: value, "other": "x"})
     assert event
@@ -57,7 +57,7 @@ async def test_a_scan_is_told_with_its_verdict(kind: Kind, value: str, *, availa
     assert again.id == event.id != other.id
 
 
-async def test_tags_that_are_no_scan_are_not_told() -> None:
+async def test_tags_that_are_no_scan_have_no_event() -> None:
     tags = {GUARDDUTY.tag: GUARDDUTY.value}
     assert await Resolving(available_when=GUARDDUTY).told("tagged", {"other": "x"}) is None
     assert await Resolving().told("tagged", tags) is None
@@ -71,7 +71,7 @@ async def test_a_scan_waits_for_its_tag() -> None:
 
 
 @pytest.mark.parametrize("deletes", [False, True])
-async def test_a_file_that_is_something_else_is_told_and_then_deleted(*, deletes: bool) -> None:
+async def test_a_mismatched_file_is_deleted_after_its_event(*, deletes: bool) -> None:
     resolving = Resolving(content=b"<html>", verify_content=True, delete_mismatched=deletes)
     event = await resolving.told("created")
     assert event

@@ -1,4 +1,4 @@
-"""What becomes of notifications that a store pushes."""
+"""Notifications that a store pushes are delivered, or refused so that it sends them again."""
 
 import asyncio
 import json
@@ -133,7 +133,7 @@ async def test_with_a_queue_the_body_goes_there() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"no JSON", b"\xff", b"[]", b'{"uploadsvc_delivery":{}}'])
-async def test_what_is_no_notification_goes_nowhere(body: bytes) -> None:
+async def test_a_malformed_notification_goes_nowhere(body: bytes) -> None:
     queue = FakeQueue(FakeBucket().clock)
     with pytest.raises(ValidationFailed, match="not a notification"):
         await Push(SECRET, QueueTarget(queue)).take(body)

@@ -1,4 +1,4 @@
-"""What a queue's errors mean."""
+"""Errors of SQS: those that a retry may mend, and those that it cannot."""
 
 import pytest
 from aiohttp import ServerDisconnectedError

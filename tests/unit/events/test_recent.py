@@ -1,4 +1,4 @@
-"""What the demo page shows of its users' events."""
+"""The demo page's latest events of each user."""
 
 import asyncio
 import json

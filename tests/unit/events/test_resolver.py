@@ -1,4 +1,4 @@
-"""Which event each notification becomes."""
+"""Each notification becomes the event that S3 confirms, or none."""
 
 import json
 from dataclasses import replace
@@ -121,7 +121,7 @@ async def test_a_forged_or_outdated_notification_has_no_event(change: dict[str, 
     assert await bucket.resolver.resolve(replace(told(key, version_id="v1"), **change)) is None
 
 
-async def test_a_deleted_object_is_told_unless_it_is_there_again() -> None:
+async def test_a_deleted_object_has_an_event_unless_it_is_there_again() -> None:
     bucket = FakeBucket()
     key = await landed(bucket)
     gone = told(key, "deleted", version_id="marker", sequencer="01")

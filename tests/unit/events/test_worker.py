@@ -1,4 +1,4 @@
-"""What becomes of the messages of the queue, with time that passes at once."""
+"""The worker handles the messages of the queue, with time that passes at once."""
 
 import asyncio
 import itertools
@@ -92,7 +92,7 @@ async def test_an_event_goes_to_every_receiver_that_wants_it() -> None:
     assert scene.queue.dead == []
 
 
-async def test_what_s3_tells_twice_has_one_id() -> None:
+async def test_a_repeated_notification_has_one_id() -> None:
     scene = Scene()
     receiver = scene.receiver()
     await scene.upload(told=3)
@@ -273,7 +273,7 @@ async def test_nothing_is_lost_when_the_queue_fails(call: str) -> None:
     assert len({event_id for _, event_id in receiver.got}) == 1
 
 
-async def test_a_queue_that_fails_is_asked_less_often_and_complained_of_once_a_minute() -> None:
+async def test_a_failing_queue_is_asked_less_often_and_logged_once_a_minute() -> None:
     scene = Scene()
     receiver = scene.receiver()
     await scene.upload()

@@ -1,4 +1,4 @@
-"""What nobody has claimed keeps its tag; a claim takes it off the very object that was verified."""
+"""Unclaimed objects keep their tag; a claim removes it from the very object that was verified."""
 
 from dataclasses import replace
 from typing import Any
@@ -84,7 +84,9 @@ async def test_other_policies_ask_for_no_tags(policy: Policy) -> None:
 
 
 @pytest.mark.parametrize(("others", "left"), [(marking(), KEPT), (Policy(name="default"), MARKED)])
-async def test_a_policy_that_is_gone_may_have_marked(others: Policy, left: dict[str, str]) -> None:
+async def test_uploads_of_a_removed_policy_are_claimed_while_the_rule_exists(
+    others: Policy, left: dict[str, str]
+) -> None:
     """While the bucket's rule is there for others, its uploads are claimed."""
     bucket = FakeBucket(marking(name="gone"))
     claims = bucket.ids.verify((await stored(bucket))[0])

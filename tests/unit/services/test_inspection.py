@@ -61,9 +61,7 @@ async def test_where_s3_notifies_the_completion_leaves_the_deletion_to_the_worke
 
 
 @pytest.mark.parametrize("deletes", [False, True])
-async def test_a_file_that_is_something_else_is_refused_and_deleted_if_the_policy_says_so(
-    *, deletes: bool
-) -> None:
+async def test_a_mismatched_file_is_refused_and_deleted_if_the_policy_says_so(*, deletes: bool) -> None:
     bucket = FakeBucket(Policy(name="default", verify_content=True, delete_mismatched=deletes))
     with pytest.raises(ContentMismatch, match=r"sent as image/png, but is text/html\."):
         await completed(bucket, b"<!DOCTYPE html><script>")

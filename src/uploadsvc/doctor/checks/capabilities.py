@@ -113,7 +113,7 @@ class Capabilities:
         return plan, headers
 
     async def _claims(self) -> Finding:
-        """Tell whether the store keeps the tag of an unclaimed upload, and lets it go."""
+        """Tell whether the store keeps the tag of an unclaimed upload, and removes it on request."""
         check, planners = "claims", self._target.planners.values()
         marking = [one for one in planners if one.policy.unclaimed_expires_in and "put" in one.methods]
         if not marking:
@@ -127,10 +127,10 @@ class Capabilities:
         try:
             wrong = await self._claim(plan.key, outcome.headers.get("x-amz-version-id"))
         except UploadsvcError as error:
-            return failed(check, f"the tag {TAG} could not be taken off: {error.detail}", _FIX_CLAIMS)
+            return failed(check, f"the tag {TAG} could not be removed: {error.detail}", _FIX_CLAIMS)
         if wrong:
             return failed(check, wrong, _FIX_TAGS)
-        return ok(check, f"the store keeps the tag {TAG}, and the service can take it off")
+        return ok(check, f"the store keeps the tag {TAG}, and the service can remove it")
 
     async def _claim(self, key: str, version: str | None) -> str:
         """Claim a canary; return what is wrong, in words."""
@@ -139,7 +139,7 @@ class Capabilities:
             return f"the store does not keep the tag {TAG} of an upload"
         await tags.remove(key, TAG, UNCLAIMED, version_id=version)
         left = await tags.has(key, TAG, UNCLAIMED, version_id=version)
-        return f"the store keeps the tag {TAG} when it is taken off" if left else ""
+        return f"the store keeps the tag {TAG} when it is removed" if left else ""
 
     def _not_stored(self, check: str) -> Finding | None:
         permissions = self._canaries.permissions

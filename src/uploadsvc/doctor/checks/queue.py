@@ -27,7 +27,7 @@ MOST_WAITING: Final = 100
 """With more messages in the queue, none is received: it would take too many from the workers."""
 
 ROUNDS: Final = (1, 8, 8)
-"""Canaries that are sent at once. A worker may receive the notifications first, but hardly those of many."""
+"""Canaries sent at once. A worker may receive one notification first, but hardly those of many."""
 
 ROUND: Final = 3.0
 """Seconds to wait for the notifications of a round."""

@@ -1,4 +1,4 @@
-"""Lifecycle rule that deletes what nobody has claimed.
+"""Lifecycle rule that deletes unclaimed objects.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-filters.html
 """
@@ -65,7 +65,7 @@ async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleSta
 
 
 async def _look_for_leftover(client: "S3Client", bucket: str) -> RuleState:
-    """Look for a rule that would delete what has the tag from before, and is no longer claimed."""
+    """Look for a leftover rule: it would delete tagged objects that nothing claims any more."""
     try:
         present, options = await read_rules(client, bucket)
     except ClientError:
@@ -101,7 +101,7 @@ def _with_filter(rule: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _conflict(rules: Sequence[Mapping[str, Any]], days: int, prefix: str) -> str:
-    """Describe a rule that rules ours out."""
+    """Describe a rule that conflicts with ours."""
     for rule in rules:
         if "Prefix" in rule and rule.get("ID") != ABORT_RULE:
             name = rule.get("ID", "without an id")

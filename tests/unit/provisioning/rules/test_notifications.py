@@ -1,4 +1,4 @@
-"""Which configurations of others serve, and which S3 would refuse beside ours."""
+"""Others' configurations: enough by themselves, beside ours, or in conflict with it."""
 
 from typing import Any, Final, cast
 from urllib.parse import quote
