@@ -182,7 +182,8 @@ class SqsQueue:
             await self._client.change_message_visibility(
                 QueueUrl=self._url,
                 ReceiptHandle=message.handle,
-                VisibilityTimeout=max(0, min(seconds, MAX_INVISIBLE)),
+                # The time since its receipt counts too, and SQS refuses what is longer together.
+                VisibilityTimeout=max(0, min(seconds, MAX_INVISIBLE - VISIBILITY_SECONDS)),
             )
 
     async def send(self, body: str, *, seconds: int) -> None:

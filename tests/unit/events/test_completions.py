@@ -137,6 +137,26 @@ async def test_what_does_not_fit_is_lost_and_complete_does_not_wait(monkeypatch:
     assert "event_lost" in [log["event"] for log in logs]
 
 
+async def test_an_upload_completed_over_and_over_takes_no_room_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "WAITING", 2)
+    scene = Scene(FAILED)
+    scene.frozen = True
+    with capture_logs() as logs:
+        async with scene.completions.open():
+            grant = await scene.bucket.creator.create(ANN, None, UploadRequest(filename="note.txt", size=5))
+            scene.bucket.store(grant.plan.key, size=5)
+            for _ in range(20):
+                await scene.bucket.uploads.complete(ANN, grant.id)
+            await scene.asleep.wait()
+            await scene.complete()
+    assert len({event_id for _, event_id in scene.receiver.got}) == 2
+    # The first event again at the end, and the other one once.
+    assert len(scene.receiver.got) == 3
+    assert "event_lost" not in [log["event"] for log in logs]
+
+
 async def test_the_end_does_not_wait_for_a_receiver_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "DRAIN_SECONDS", 0.01)
     scene = Scene()
