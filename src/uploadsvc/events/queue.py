@@ -14,6 +14,7 @@ from aiohttp import ClientError as AiohttpError
 from botocore.exceptions import BotoCoreError, ClientError
 
 from uploadsvc.domain.errors import UploadsvcError
+from uploadsvc.domain.queues import message_of
 from uploadsvc.domain.redelivery import MAX_INVISIBLE
 from uploadsvc.events.batches import Batches
 
@@ -187,13 +188,15 @@ class SqsQueue:
             )
 
     async def send(self, body: str, *, seconds: int) -> None:
-        """Send a message that is visible after some seconds, at most `MAX_DELAY`.
+        """Send a message in JSON that is visible after some seconds, at most `MAX_DELAY`.
 
         Raises:
             QueueError: The queue fails or does not answer.
         """
         async with queue_errors():
-            await self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=seconds)
+            await self._client.send_message(
+                QueueUrl=self._url, MessageBody=message_of(body), DelaySeconds=seconds
+            )
 
     async def dead_letters(self) -> "SqsQueue":
         """Return the dead-letter queue, not open.
