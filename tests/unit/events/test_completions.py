@@ -165,3 +165,15 @@ async def test_the_end_does_not_wait_for_a_receiver_that_hangs(monkeypatch: pyte
         async with scene.completions.open():
             await scene.complete()
     assert [log["count"] for log in logs if log["event"] == "events_lost"] == [1]
+
+
+async def test_what_was_lost_is_sent_when_the_upload_is_completed_again() -> None:
+    scene = Scene(*[FAILED] * 4)
+    async with scene.completions.open():
+        grant = await scene.bucket.creator.create(ANN, None, UploadRequest(filename="note.txt", size=5))
+        scene.bucket.store(grant.plan.key, size=5)
+        for _ in range(3):
+            await scene.bucket.uploads.complete(ANN, grant.id)
+            await scene.settled()
+    # Four failures, and then once.
+    assert len(scene.receiver.got) == 5
