@@ -67,6 +67,7 @@ bench: $(VENV)/.test $(PEERS_MODULES)/.ready $(BENCH_VENV)/.ready  ## Benchmark 
 	PATH="$(CURDIR)/$(CLIENTS_VENV)/bin:$$PATH" $(VENV)/bin/python -m benchmarks $(ARGS)
 	$(BENCH_VENV)/bin/python -m benchmarks.plot
 	$(VENV)/bin/python -m benchmarks.parts
+	$(VENV)/bin/python -m benchmarks.events
 
 bench-quick: $(VENV)/.test  ## Compare the ratios with those of benchmarks/RESULTS.md, in about a minute.
 	$(VENV)/bin/python -m benchmarks --quick $(ARGS)

@@ -76,6 +76,7 @@ _TABLES: Final[Mapping[str, Mapping[str, _Cell]]] = {
         "`bucket-policy`": lambda store: store.policy_conditions,
         "`cors`": lambda store: store.cors_rules,
         "`lifecycle`": lambda store: store.lifecycle_rules,
+        "`queue`, `queue-policy`, `notifications`": lambda store: store.queue_notifications,
         "`uploadsvc iam-policy`": lambda store: store.iam,
         "AWS KMS keys": lambda store: store.kms,
     },

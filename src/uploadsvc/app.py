@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from uploadsvc.api.demo import DEMO_FILES, Demo, demo_router
+from uploadsvc.api.demo import DEMO_FILES, DEMO_USERS, Demo, demo_router
 from uploadsvc.api.dependencies import Authenticate, Authentication, path_authentication
 from uploadsvc.api.direct_calls import DirectCall, HotPath, Key, direct_calls
 from uploadsvc.api.docs import docs_router
@@ -24,6 +24,7 @@ from uploadsvc.api.middleware import RequestMiddleware
 from uploadsvc.api.openapi import set_document
 from uploadsvc.api.problems import register_problems
 from uploadsvc.api.static import web_router
+from uploadsvc.api.v1.claims import claims_router
 from uploadsvc.api.v1.health import health_router
 from uploadsvc.api.v1.objects import objects_router
 from uploadsvc.api.v1.policies import policies_router
@@ -36,6 +37,7 @@ from uploadsvc.bootstrap.sources import EventSources, build_sources
 from uploadsvc.domain.cors import TRACING_HEADERS
 from uploadsvc.domain.origins import ANY, named_origins
 from uploadsvc.domain.principal import Principal
+from uploadsvc.events.recent import RecentEvents
 from uploadsvc.settings import Settings, SettingsError, load_settings
 from uploadsvc.settings.web import CorsSettings
 
@@ -69,7 +71,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, check_bucket: bool
     )
     authenticator = build_authenticator(settings, services, jwts)
     demo = _demo(settings, services)
-    events = build_sources(settings, services)
+    events = build_sources(settings, services, others=[demo.events] if demo else ())
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -100,11 +102,16 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, check_bucket: bool
     )
     # For `uploadsvc dev`, which prints a demo user's token.
     app.state.demo = demo
+    if demo is not None:
+        # Called when the server is told to stop: responses with events would go on.
+        app.state.on_stop = demo.events.close
     authenticate = Authentication(authenticator)
     uploads = uploads_router(services.creator, services.uploads, authenticate)
     app.include_router(uploads)
     _include(app.router, settings, services, authenticate, events)
-    app.include_router(tokens_router(services.token_issuer, Authentication(authenticator, user_needed=False)))
+    without_user = Authentication(authenticator, user_needed=False)
+    app.include_router(claims_router(services.claimer, without_user))
+    app.include_router(tokens_router(services.token_issuer, without_user))
     in_path = path_authentication(services.upload_tokens)
     app.include_router(companion_router(services.creator, services.uploads, in_path, prefix="/uppy/{token}"))
     app.include_router(health_router(services.readiness))
@@ -173,6 +180,7 @@ def create_router(settings: Settings, *, authenticate: Authenticate) -> APIRoute
     router = APIRouter(lifespan=lifespan)
     router.include_router(uploads_router(services.creator, services.uploads, authenticate))
     _include(router, settings, services, authenticate, events)
+    router.include_router(claims_router(services.claimer, authenticate))
     return router
 
 
@@ -225,4 +233,5 @@ def _demo(settings: Settings, services: Services) -> Demo | None:
         storage_origin=f"{endpoint.scheme}://{endpoint.host}",
         hosts=settings.demo_hosts,
         clock=services.clock,
+        events=RecentEvents(DEMO_USERS),
     )

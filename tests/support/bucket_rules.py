@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.support.servers import S3Server
 
 from uploadsvc.domain.providers import PROVIDERS
-from uploadsvc.provisioning.models import BucketRequirements, Step
+from uploadsvc.provisioning.models import BucketRequirements, Rule, Step
+from uploadsvc.provisioning.rules import CHECKS
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
 ORIGIN: Final = "https://app.example.com"
+PLAIN_RULES: Final[tuple[Rule, ...]] = tuple(check.rule for check in CHECKS if not check.for_events)
+"""The rules of settings without a queue."""
 
 
 def required(server: S3Server, **changed: Any) -> BucketRequirements:  # noqa: ANN401 - any of its fields
@@ -28,6 +31,7 @@ def required(server: S3Server, **changed: Any) -> BucketRequirements:  # noqa: A
         "cors_headers": frozenset({"content-type", "if-none-match"}),
         "cors_extra_headers": frozenset({"range", "traceparent"}),
         "abort_days": 7,
+        "unclaimed_days": 7,
         "needs_acls": False,
         "allows_public_acl": False,
         "tls": False,

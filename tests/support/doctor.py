@@ -46,8 +46,8 @@ async def examine(
 async def prepare(settings: Mapping[str, Any]) -> None:
     """Make the bucket's rules."""
     target = doctor_target(Settings.model_validate(dict(settings)))
-    async with target.storage:
-        await apply(target.storage.client, target.requirements)
+    async with target.storage, target.queue_clients() as queues:
+        await apply(target.storage.client, target.requirements, queues=queues)
 
 
 def of_status(found: Findings, *statuses: Status) -> set[str]:

@@ -5,6 +5,7 @@ import contextlib
 import inspect
 import ipaddress
 import re
+import socket
 import ssl
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -24,12 +25,22 @@ from cryptography.x509.oid import NameOID
 from tests.support.doctor import examine, prepare
 from tests.support.doctor_fixes import Fix, all_fixes
 from tests.support.fault_proxy import Fault, FaultProxy, Rule
+from tests.support.provisioned_queues import new_queue, queue_clients
 from tests.support.servers import S3Server
 
+from uploadsvc.bootstrap.doctor import doctor_target
 from uploadsvc.doctor.findings import Finding
+from uploadsvc.doctor.runner import check_names
+from uploadsvc.domain.queue_addresses import Queue, queue_at
+from uploadsvc.provisioning.plan import apply
+from uploadsvc.settings import Settings
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
+
+
+PRIVATE_NAME: Final = "hooks.internal.test"
+"""A name whose address is private: this machine's."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +52,7 @@ class World:
         bound: A store that has an address for one bucket alone.
         moto: A store that verifies neither signatures nor checksums.
         proxy: Through which the service reaches the store.
+        sqs: Through which the service reaches the queues of moto.
         tls: Address of the store by TLS, with a certificate of an authority of its own.
         certificate: File with that authority's certificate.
         settings: The service's settings.
@@ -52,6 +64,7 @@ class World:
     bound: S3Server
     moto: S3Server
     proxy: FaultProxy
+    sqs: FaultProxy
     tls: str
     certificate: Path
     settings: dict[str, Any]
@@ -59,8 +72,12 @@ class World:
     store: bool = True
 
     async def examine(self, *checks: str) -> dict[str, Finding]:
-        """Run checks."""
-        return await examine(self.settings, only=checks, store=self.store)
+        """Run checks. A name that ends with a colon stands for all of its kind."""
+        kinds, chosen = tuple(check for check in checks if check.endswith(":")), [*checks]
+        if kinds:
+            names = check_names(doctor_target(Settings.model_validate(self.settings)))
+            chosen += [name for name in names if name.startswith(kinds)]
+        return await examine(self.settings, only=chosen, store=self.store)
 
     def set(self, sections: Mapping[str, Any]) -> None:
         """Change settings: dictionaries are merged, everything else replaces."""
@@ -151,6 +168,50 @@ def storing(*, allowed: bool) -> Step:
 
     def step(world: World, _: str) -> None:
         world.store = allowed
+
+    return step
+
+
+def queue_answering(rule: Rule) -> Step:
+    """Let SQS behave by a rule."""
+
+    def step(world: World, _: str) -> None:
+        world.sqs.rule = rule
+
+    return step
+
+
+async def with_queue(world: World, _: str) -> None:
+    """Send S3's notifications to a queue, as ``uploadsvc bucket apply`` does."""
+    queue = new_queue(world.moto)
+    moto = {"endpoint_url": world.moto.endpoint_url, "bucket": world.moto.bucket, "provider": "localstack"}
+    world.set({"s3": moto, "events": {"queue_url": queue.url, "endpoint_url": world.sqs.url}})
+    target = doctor_target(Settings.model_validate(world.settings))
+    async with target.storage, target.queue_clients() as queues:
+        client, needed = target.storage.client, target.requirements
+        await apply(client, needed, queues=queues, rules=["queue", "queue-policy", "notifications"])
+
+
+def with_private_webhook(world: World, _: str) -> None:
+    """Send events to a receiver in a private network, whose certificate is trusted."""
+    lookup = socket.getaddrinfo
+
+    def known(host: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - as Python's own
+        return lookup("127.0.0.1" if host == PRIVATE_NAME else host, *arguments, **options)
+
+    world.patch.setattr(socket, "getaddrinfo", known)
+    world.patch.setenv("SSL_CERT_FILE", str(world.certificate))
+    url = world.tls.replace("127.0.0.1", PRIVATE_NAME)
+    world.set({"events": {"webhooks": [{"url": url, "secrets": [f"whsec_{'A' * 32}"]}]}})
+
+
+def queued(act: Callable[[Any, Queue], Awaitable[Any]]) -> Step:
+    """Do something with the queue, by a client of SQS."""
+
+    async def step(world: World, _: str) -> None:
+        queue = queue_at(world.settings["events"]["queue_url"], region=world.moto.region)
+        async with queue_clients(world.moto) as clients:
+            await act(clients.sqs, queue)
 
     return step
 
@@ -255,7 +316,10 @@ def _certificate(path: Path) -> Path:
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(hours=1))
         .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+            x509.SubjectAlternativeName(
+                [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName(PRIVATE_NAME)]
+            ),
+            critical=False,
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())

@@ -18,6 +18,8 @@ from uploadsvc.events.resolver import EventResolver
 from uploadsvc.s3.multipart import MultipartStorage, NoSuchUploadError
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
+from uploadsvc.s3.tagging import StoredTags
+from uploadsvc.services.claiming import Claimer
 from uploadsvc.services.create_upload import UploadCreator
 from uploadsvc.services.inspection import Inspector
 from uploadsvc.services.policies import PolicyRegistry
@@ -88,6 +90,30 @@ class FakeStorage(Storage):
         return stored if stored is None or version_id in {None, stored.version_id} else None
 
 
+class FakeTags(StoredTags):
+    """Tags in memory.
+
+    Attributes:
+        tags: Tags by key and version.
+        failures: Errors that the next calls raise, in order.
+    """
+
+    def __init__(self) -> None:
+        self.tags: dict[tuple[str, str | None], dict[str, str]] = {}
+        self.failures: list[UploadsvcError] = []
+        self.calls = 0
+
+    async def remove(self, key: str, name: str, value: str, *, version_id: str | None) -> bool:
+        """Remove a tag, or raise the next failure."""
+        self.calls += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        tags = self.tags.get((key, version_id))
+        if tags is not None and tags.get(name) == value:
+            del tags[name]
+        return tags is not None
+
+
 class FakeMultipart(MultipartStorage):
     """Multipart uploads in memory.
 
@@ -153,6 +179,7 @@ class FakeBucket:
         self.clock = Clock()
         self.storage = FakeStorage()
         self.multipart = FakeMultipart()
+        self.tags = FakeTags()
         self.credentials: Credentials | UploadsvcError = Credentials(
             access_key_id="AKIAEXAMPLE", secret_access_key="s" * 40
         )
@@ -183,10 +210,11 @@ class FakeBucket:
             object_claims=self.object_claims,
             clock=self.clock,
         )
+        receipts = Receipts(key=b"r" * 32, issuer="uploadsvc", audience="backend", expires_in=600)
         self.verifier = Verifier(
             policies=policies,
             namespace=namespace,
-            receipts=Receipts(key=b"r" * 32, issuer="uploadsvc", audience="backend", expires_in=600),
+            receipts=receipts,
             inspector=self.inspector,
             keeps_octet_stream=True,
             may_delete=False,
@@ -200,6 +228,14 @@ class FakeBucket:
             inspector=self.inspector,
             clock=self.clock,
         )
+        self.claimer = Claimer(
+            policies=policies,
+            namespace=namespace,
+            storage=self.storage,
+            tags=self.tags,
+            receipts=receipts,
+            clock=self.clock,
+        )
         self.uploads = Uploads(
             policies=policies,
             namespace=namespace,
@@ -208,6 +244,7 @@ class FakeBucket:
             multipart=self.multipart,
             ids=self.ids,
             verifier=self.verifier,
+            claimer=self.claimer,
             keys_are_paths=False,
             may_delete=False,
             clock=self.clock,
@@ -219,8 +256,9 @@ class FakeBucket:
             raise self.credentials
         return self.credentials
 
-    def store(self, key: str, *, size: int, **properties: Any) -> None:  # noqa: ANN401 - any of an object
+    def store(self, key: str, *, size: int, tags: Mapping[str, str] | None = None, **properties: Any) -> None:  # noqa: ANN401 - any of an object
         """Put an object into the bucket."""
+        self.tags.tags[key, properties.get("version_id")] = dict(tags or {})
         self.storage.objects[key] = StoredObject(
             **{
                 "key": key,

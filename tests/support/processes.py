@@ -126,9 +126,12 @@ def _fresh(
 
 
 @asynccontextmanager
-async def demo(directory: Path, port: int, *arguments: str) -> AsyncIterator[Program]:
+async def demo(
+    directory: Path, port: int, *arguments: str, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Program]:
     """Run ``uploadsvc dev`` until it says that it runs; end it as Ctrl-C does, its S3 with it."""
-    async with program("dev", "--port", str(port), *arguments, directory=directory, fresh=True) as running:
+    command = ("dev", "--port", str(port), *arguments)
+    async with program(*command, directory=directory, environment=environment, fresh=True) as running:
         try:
             await running.until(lambda: "Ctrl-C ends it" in running.out)
             yield running

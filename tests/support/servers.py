@@ -16,6 +16,7 @@ from aiobotocore.config import AioConfig
 from moto.server import ThreadedMotoServer
 
 from uploadsvc.dev.seaweedfs import run_seaweedfs
+from uploadsvc.dev.weed import Push
 from uploadsvc.domain.credentials import Credentials
 
 if TYPE_CHECKING:
@@ -95,9 +96,9 @@ def _session() -> aioboto3.Session:
 
 
 @asynccontextmanager
-async def seaweedfs_server(directory: Path) -> AsyncIterator[S3Server]:
+async def seaweedfs_server(directory: Path, *, push: Push | None = None) -> AsyncIterator[S3Server]:
     """Run SeaweedFS, the strict one, over a directory."""
-    async with run_seaweedfs(directory=directory, credentials=SEAWEEDFS_KEY) as running:
+    async with run_seaweedfs(directory=directory, credentials=SEAWEEDFS_KEY, push=push) as running:
         server = server_at("seaweedfs", running.endpoint_url, SEAWEEDFS_KEY, strict=True)
         await server.create_bucket(server.bucket)
         yield server

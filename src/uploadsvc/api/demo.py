@@ -1,25 +1,32 @@
-"""The demo page and the tokens of its users, protected from other machines and pages."""
+"""The demo page, with the tokens and events of its users, protected from other machines and pages."""
 
-from collections.abc import Callable, Collection
+import json
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal, get_args
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi.responses import StreamingResponse
 
 from uploadsvc.api.routing import ProblemRoute
 from uploadsvc.api.static import READ, static_file
 from uploadsvc.domain.errors import Forbidden
 from uploadsvc.domain.hosts import host_name, is_loopback
+from uploadsvc.events.recent import RecentEvent, RecentEvents
 from uploadsvc.tokens.jwts import ServiceTokens
 
-DEMO_USERS: Final = ("alice", "bob")
+_User = Literal["alice", "bob"]
+DEMO_USERS: Final[tuple[str, ...]] = get_args(_User)
 DEMO_TOKEN_SECONDS: Final = 12 * 3600
 DEMO_FILES: Final = ("demo.js", "demo.css")
 
 _FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 """Headers that proxies add to the requests that they forward."""
+
+_OWN: Final = {"Cross-Origin-Resource-Policy": "same-origin"}
+"""Keeps a response from other pages, even if CORS allows all origins."""
 
 _CLOSED: Final = (
     "The demo answers only this machine, at localhost, and others at the hosts in UPLOADSVC_DEMO_HOSTS."
@@ -35,12 +42,14 @@ class Demo:
         storage_origin: Origin of the object store, for the page's content security policy.
         hosts: Hosts at which other machines may open the demo, as `host_name` returns them.
         clock: Returns the current time, aware.
+        events: Receives the demo users' events.
     """
 
     tokens: ServiceTokens
     storage_origin: str
     hosts: Collection[str]
     clock: Callable[[], datetime]
+    events: RecentEvents
 
     def token(self, user: str) -> str:
         """Issue a token for a demo user."""
@@ -81,18 +90,31 @@ def demo_router(demo: Demo) -> APIRouter:
     async def show_page(request: Request) -> Response:
         return page.response(request, headers={"Content-Security-Policy": policy})
 
-    @router.get("/demo/users")
-    async def users(
-        _own: Annotated[None, Depends(_check_page)], response: Response
-    ) -> dict[str, list[dict[str, str]]]:
-        # Keep it from other pages, even if CORS allows all origins.
-        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    @router.get("/demo/users", dependencies=[Depends(_check_page)])
+    async def users(response: Response) -> dict[str, list[dict[str, str]]]:
+        response.headers.update(_OWN)
         ends = (demo.clock() + timedelta(seconds=DEMO_TOKEN_SECONDS)).isoformat(timespec="seconds")
         return {
             "users": [{"user": user, "token": demo.token(user), "expires_at": ends} for user in DEMO_USERS]
         }
 
+    @router.get("/demo/events", dependencies=[Depends(_check_page)])
+    async def events(user: _User, last_event_id: Annotated[str | None, Header()] = None) -> StreamingResponse:
+        found = demo.events.follow(user, after=last_event_id)
+        return StreamingResponse(_messages(found), media_type="text/event-stream", headers=_OWN)
+
     return router
+
+
+async def _messages(events: AsyncIterator[RecentEvent]) -> AsyncIterator[str]:
+    """Yield events as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+
+    The browser sends the id of the last one when it connects again.
+    """
+    # Without a first byte, the browser does not know that it is connected.
+    yield ":\n\n"
+    async for event in events:
+        yield f"id: {event.id}\ndata: {json.dumps({'id': event.id, **event.content})}\n\n"
 
 
 async def _check_page(request: Request) -> None:
@@ -104,5 +126,5 @@ async def _check_page(request: Request) -> None:
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host", "").lower()
     if foreign or site not in {None, "same-origin", "none"}:
-        detail = "Only the demo page itself can get its users' tokens."
+        detail = "Only the demo page itself can get its users' tokens and events."
         raise Forbidden(detail)

@@ -2,17 +2,25 @@
 
 import math
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from uploadsvc.bootstrap.services import utc_now
 from uploadsvc.bootstrap.storage import build_planners, build_storage
 from uploadsvc.domain.cors import RANGE_HEADERS, TRACING_HEADERS
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.planner import Planner
-from uploadsvc.provisioning.models import AccessRequirements, BucketRequirements, ProvisioningError
+from uploadsvc.domain.queue_addresses import Queue, queue_at
+from uploadsvc.domain.unclaimed import days_of
+from uploadsvc.provisioning.models import (
+    AccessRequirements,
+    BucketRequirements,
+    ProvisioningError,
+    QueueClients,
+)
 from uploadsvc.provisioning.plan import PROBLEMS, apply
+from uploadsvc.s3.storage import Storage
 from uploadsvc.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -47,10 +55,34 @@ def bucket_requirements(settings: Settings) -> BucketRequirements:
         cors_headers=_cors_headers(made, by_browsers_themselves=settings.uppy.credentials),
         cors_extra_headers=RANGE_HEADERS | TRACING_HEADERS | frozenset(settings.cors.allow_headers),
         abort_days=_abort_days(made),
+        unclaimed_days=_unclaimed_days(made),
         needs_acls=not acls <= _ACLS_WITHOUT_ACLS,
         allows_public_acl=bool(acls & _PUBLIC_ACLS),
         tls=not any(url and url.lower().startswith("http://") for url in endpoints),
+        queue=event_queue(settings),
     )
+
+
+def event_queue(settings: Settings) -> Queue | None:
+    """Return the queue of events, or ``None`` if there is none.
+
+    Raises:
+        SettingsError: Its URL is not one of a queue.
+    """
+    if settings.events.queue_url is None:
+        return None
+    queue = _queue_at(settings.events.queue_url, settings)
+    if settings.s3.store.queue_notifications and not queue.account:
+        message = f"{queue.url!r} must name the account: …/123456789012/{queue.name}"
+        raise SettingsError(("events", "queue_url"), message)
+    return queue
+
+
+def _queue_at(url: str, settings: Settings) -> Queue:
+    try:
+        return queue_at(url, region=settings.s3.signing_region)
+    except ValueError as error:
+        raise SettingsError(("events", "queue_url"), str(error)) from None
 
 
 def cors_methods(made: Iterable[Planner], *, by_browsers_themselves: bool) -> frozenset[str]:
@@ -95,13 +127,24 @@ def access_requirements(settings: Settings) -> AccessRequirements:
         multipart=any("multipart" in planner.methods for planner in made),
         delete=settings.objects.delete,
         acls=any(policy.acl for policy in policies),
-        tags=any(policy.tags for policy in policies),
+        tags=any(policy.signed_tags for policy in policies),
+        claims=any(policy.unclaimed_expires_in is not None for policy in policies),
         verifies=any(policy.verify_content for policy in policies),
         scans=any(policy.available_when for policy in policies),
         removes=any(policy.delete_mismatched for policy in policies),
         kms_keys=frozenset(kms_keys if store.kms else ()),
         sessions=settings.uppy.credentials,
         role_arn=settings.uppy.role_arn,
+        queue=event_queue(settings),
+        pushed=settings.events.push_secret is not None,
+        target_queues=frozenset(
+            _queue_at(webhook.queue_url, settings).arn
+            for webhook in settings.events.webhooks
+            if webhook.queue_url is not None
+        ),
+        target_topics=frozenset(
+            webhook.topic_arn for webhook in settings.events.webhooks if webhook.topic_arn is not None
+        ),
     )
 
 
@@ -113,13 +156,43 @@ async def bucket_client(settings: Settings) -> "AsyncIterator[S3Client]":
         ProvisioningError: There are no credentials.
         SettingsError: AWS's own configuration is broken.
     """
+    async with provisioning_clients(settings) as (client, _):
+        yield client
+
+
+@asynccontextmanager
+async def provisioning_clients(
+    settings: Settings,
+) -> "AsyncIterator[tuple[S3Client, QueueClients | None]]":
+    """Open clients of the bucket and of its queue, if it has one, with the service's own credentials.
+
+    Raises:
+        ProvisioningError: There are no credentials.
+        SettingsError: AWS's own configuration is broken.
+    """
     storage = build_storage(settings.s3, clock=utc_now)
     try:
-        async with storage:
-            yield storage.client
+        async with storage, queue_clients(settings, storage) as queues:
+            yield storage.client, queues
     except UploadsvcError as error:
         message = f"bucket {settings.s3.bucket!r} cannot be reached: {error.detail}"
         raise ProvisioningError(message) from error
+
+
+@asynccontextmanager
+async def queue_clients(settings: Settings, storage: Storage) -> AsyncIterator[QueueClients | None]:
+    """Open clients for the queue of events, with the credentials of the bucket; none without a queue."""
+    queue = event_queue(settings)
+    if queue is None:
+        yield None
+        return
+    endpoint_url = settings.events.endpoint_url
+    at: dict[str, Any] = {"region_name": queue.region, "endpoint_url": endpoint_url}
+    async with (
+        storage.client_of("sqs", **at) as sqs,
+        nullcontext() if endpoint_url else storage.client_of("sts", region_name=queue.region) as sts,
+    ):
+        yield QueueClients(sqs=sqs, sts=sts)
 
 
 async def prepare_bucket(settings: Settings, *, origins: Sequence[str]) -> None:
@@ -145,3 +218,9 @@ def _abort_days(made: Iterable[Planner]) -> int | None:
     # S3 rounds up to the next midnight, so these days contain the last second that the service allows.
     lives = [planner.policy.multipart_expires_in for planner in made if "multipart" in planner.methods]
     return math.ceil(max(lives) / _DAY) if lives else None
+
+
+def _unclaimed_days(made: Iterable[Planner]) -> int | None:
+    # The same for all that set it (`check_unclaimed_days`).
+    lives = [planner.policy.unclaimed_expires_in for planner in made]
+    return next((days_of(seconds) for seconds in lives if seconds is not None), None)

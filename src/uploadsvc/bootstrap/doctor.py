@@ -2,18 +2,22 @@
 
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from secrets import token_urlsafe
 
 import httpx
 from pydantic import SecretStr
 
 from uploadsvc.bootstrap.auth import build_jwt_verifier
-from uploadsvc.bootstrap.bucket import bucket_requirements
-from uploadsvc.bootstrap.services import build_services
+from uploadsvc.bootstrap.bucket import bucket_requirements, event_queue
+from uploadsvc.bootstrap.events import open_aws_client
+from uploadsvc.bootstrap.services import Services, build_services
 from uploadsvc.bootstrap.storage import build_planners
 from uploadsvc.doctor.canaries import canary_planner
 from uploadsvc.doctor.target import FOLDER, Target
+from uploadsvc.domain.endpoints import BucketEndpoint
+from uploadsvc.provisioning.models import QueueClients
 from uploadsvc.settings import Settings, SettingsError
 
 
@@ -52,7 +56,30 @@ def doctor_target(settings: Settings) -> Target:
         own_credentials=s3.access_key_id is not None,
         trust=_trust(),
         clock=services.clock,
+        queue_clients=lambda: _queue_clients(settings, services),
+        webhooks=tuple(
+            _address(webhook.url) for webhook in settings.events.webhooks if webhook.url is not None
+        ),
+        webhook_trust=httpx.create_ssl_context(),
+        private_webhooks=settings.events.allow_private_addresses,
     )
+
+
+@asynccontextmanager
+async def _queue_clients(settings: Settings, services: Services) -> AsyncIterator[QueueClients | None]:
+    """Open a client of SQS as `uploadsvc events` does."""
+    queue = event_queue(settings)
+    if queue is None:
+        yield None
+        return
+    async with open_aws_client(settings, services, service="sqs", region=queue.region) as sqs:
+        yield QueueClients(sqs=sqs)
+
+
+def _address(url: str) -> BucketEndpoint:
+    """Return a webhook's address, without its path, which may be secret."""
+    parts = httpx.URL(url)
+    return BucketEndpoint(scheme=parts.scheme, host=parts.netloc.decode(), path="")
 
 
 def _callers(settings: Settings) -> Mapping[str, str]:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from uploadsvc.bootstrap.secrets import event_signing_key
 from uploadsvc.bootstrap.services import Services
 from uploadsvc.domain.errors import StorageMisconfigured
-from uploadsvc.domain.queues import queue_region
+from uploadsvc.domain.queue_addresses import queue_region
 from uploadsvc.events.aws_targets import QueueTarget, TopicTarget
 from uploadsvc.events.connections import Connections
 from uploadsvc.events.receivers import Receiver, Receivers

@@ -18,6 +18,8 @@ from uploadsvc.s3.multipart import MultipartStorage
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
 from uploadsvc.s3.sts import Sts
+from uploadsvc.s3.tagging import StoredTags
+from uploadsvc.services.claiming import Claimer
 from uploadsvc.services.create_upload import UploadCreator
 from uploadsvc.services.inspection import Inspector
 from uploadsvc.services.objects import Objects
@@ -77,6 +79,7 @@ class Services:
         creator: Creates uploads.
         uploads: Existing uploads.
         objects: Stored objects.
+        claimer: Claims stored objects.
         token_issuer: Issues upload tokens for callers.
         upload_tokens: Verifies upload tokens.
         demo_tokens: Tokens of the demo users; ``None`` outside demo mode.
@@ -96,6 +99,7 @@ class Services:
     creator: UploadCreator
     uploads: Uploads
     objects: Objects
+    claimer: Claimer
     token_issuer: UploadTokenIssuer
     upload_tokens: ServiceTokens
     demo_tokens: ServiceTokens | None
@@ -154,6 +158,14 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
         may_delete=may_delete,
         may_write=settings.uppy.credentials,
     )
+    claimer = Claimer(
+        policies=policies,
+        namespace=namespace,
+        storage=storage,
+        tags=StoredTags(storage) if store.tagging else None,
+        receipts=receipts,
+        clock=clock,
+    )
     uploads = Uploads(
         policies=policies,
         namespace=namespace,
@@ -162,6 +174,7 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
         multipart=multipart,
         ids=ids,
         verifier=verifier,
+        claimer=claimer,
         keys_are_paths=store.keys_are_paths,
         may_delete=may_delete,
         # Those that read S3's notifications report a refused object before they delete it.
@@ -203,6 +216,7 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
         creator=creator,
         uploads=uploads,
         objects=objects,
+        claimer=claimer,
         token_issuer=token_issuer,
         upload_tokens=upload_tokens,
         demo_tokens=ServiceTokens(secrets, kind=DEMO, clock=clock) if settings.demo else None,

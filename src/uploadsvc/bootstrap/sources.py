@@ -31,6 +31,7 @@ class EventSources:
         queue: The queue into which it puts notifications.
         receivers: Receivers of events that do not go through a queue.
         completions: Sends the events of completed uploads.
+        only_completions: Whether webhooks get no other events, which the operator must know.
     """
 
     def __init__(
@@ -40,11 +41,13 @@ class EventSources:
         queue: SqsQueue | None = None,
         receivers: Receivers | None = None,
         completions: CompletionEvents | None = None,
+        only_completions: bool = False,
     ) -> None:
         self.push = push
         self._queue = queue
         self._receivers = receivers
         self._completions = completions
+        self._only_completions = only_completions
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -56,7 +59,7 @@ class EventSources:
                 await stack.enter_async_context(self._receivers.open())
             if self._completions is not None:
                 await stack.enter_async_context(self._completions.open())
-                if self.push is None:
+                if self._only_completions:
                     _log.warning(
                         "events_without_queue",
                         meaning="only completed uploads have events, and what waits ends with the process",
@@ -97,4 +100,9 @@ def build_sources(settings: Settings, services: Services, *, others: Iterable[Re
         )
         services.uploads.tell(completions)
     push = Push(secret, DirectTarget(services.resolver, dispatcher)) if secret else None
-    return EventSources(push=push, receivers=receivers, completions=completions)
+    return EventSources(
+        push=push,
+        receivers=receivers,
+        completions=completions,
+        only_completions=push is None and bool(section.webhooks),
+    )

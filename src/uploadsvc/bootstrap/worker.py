@@ -9,7 +9,7 @@ from typing import Any
 from uploadsvc.bootstrap.events import open_aws_client
 from uploadsvc.bootstrap.secrets import secret_keys
 from uploadsvc.bootstrap.services import Services
-from uploadsvc.domain.queues import queue_region
+from uploadsvc.domain.queue_addresses import queue_region
 from uploadsvc.events.queue import SqsQueue
 from uploadsvc.events.receivers import Receivers
 from uploadsvc.events.worker import Worker

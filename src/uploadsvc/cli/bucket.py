@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from uploadsvc.bootstrap.bucket import access_requirements, bucket_client, bucket_requirements
+from uploadsvc.bootstrap.bucket import access_requirements, bucket_requirements, provisioning_clients
 from uploadsvc.cli.messages import say
 from uploadsvc.provisioning import iam
 from uploadsvc.provisioning.models import AccessRequirements, Holder, Rule, State, Step
@@ -90,6 +90,9 @@ def print_iam_policy(holder: Holder) -> None:
     elif holder is Holder.ROLE:
         _check_role(access)
         document = iam.role_policy(access)
+    elif holder is Holder.EVENTS:
+        _check_queue(access)
+        document = iam.events_policy(access)
     else:
         document = iam.provisioner_policy(bucket_requirements(settings))
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
@@ -103,16 +106,24 @@ def _check_role(access: AccessRequirements) -> None:
         raise SettingsError(("uppy", "role_arn"), message)
 
 
+def _check_queue(access: AccessRequirements) -> None:
+    if access.queue is None:
+        message = "missing; without a queue, the service sends events, and its own policy has the rights"
+        raise SettingsError(("events", "queue_url"), message)
+
+
 async def _plan(settings: Settings, rules: Collection[Rule]) -> list[Step]:
     silence_logs()
-    async with bucket_client(settings) as client:
-        return await plan(client, bucket_requirements(settings), rules=rules)
+    requirements = bucket_requirements(settings)
+    async with provisioning_clients(settings) as (client, queues):
+        return await plan(client, requirements, rules=rules, queues=queues)
 
 
 async def _apply(settings: Settings, rules: Collection[Rule], confirm: Callable[[Step], bool]) -> list[Step]:
     silence_logs()
-    async with bucket_client(settings) as client:
-        return await apply(client, bucket_requirements(settings), rules=rules, confirm=confirm)
+    requirements = bucket_requirements(settings)
+    async with provisioning_clients(settings) as (client, queues):
+        return await apply(client, requirements, rules=rules, confirm=confirm, queues=queues)
 
 
 def _rules(skip: Collection[str]) -> list[Rule]:

@@ -91,7 +91,7 @@ def options(*, version: _Version = False) -> None:
 
 @app.command()
 def iam_policy(*, whom: _Holder = Holder.SERVICE) -> None:
-    """Print the least-privilege IAM policy of the service, of `uploadsvc bucket`, or of a role.
+    """Print the least-privilege IAM policy of the service, of `uploadsvc bucket` or `events`, or of a role.
 
     The service assumes the role to issue S3 credentials.
     """

@@ -1,6 +1,7 @@
 """``uploadsvc dev``: the service in demo mode, with an embedded S3 as its child process."""
 
 import asyncio
+import secrets
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ from uploadsvc.bootstrap.bucket import prepare_bucket
 from uploadsvc.cli.messages import say, stop
 from uploadsvc.dev.seaweedfs import SeaweedFS, SeaweedFSError, run_seaweedfs
 from uploadsvc.dev.state import load_keys
+from uploadsvc.dev.weed import Push
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.provisioning.models import ProvisioningError
 from uploadsvc.server.listener import bind
@@ -74,15 +76,34 @@ async def develop(*, host: str, port: int, s3_endpoint: str | None, directory: P
             await _run(settings, listener, host, port)
             return
         print("Starting the embedded S3 ...", file=sys.stderr)  # noqa: T201 - a person waits
-        async with run_seaweedfs(directory=directory / "s3", credentials=credentials) as weed:
-            settings = _settings(weed.endpoint_url, secret_key, credentials, provider="seaweedfs")
+        push = Push(
+            url=f"{page_origin(_reachable(host, '127.0.0.1'), port)}/events/s3",
+            secret=secrets.token_urlsafe(32),
+            below=f"{BUCKET}/{known.key_prefix}/",
+        )
+        async with run_seaweedfs(directory=directory / "s3", credentials=credentials, push=push) as weed:
+            settings = _settings(
+                weed.endpoint_url, secret_key, credentials, provider="seaweedfs", push_secret=push.secret
+            )
             async with _watched(weed):
                 await _run(settings, listener, host, port)
     finally:
         listener.close()
 
 
-def _settings(endpoint_url: str, secret_key: str, credentials: Credentials, *, provider: str) -> Settings:
+def _reachable(host: str, own: str) -> str:
+    """Return the host, or ``own`` if it stands for all addresses, which nobody can open."""
+    return own if host in {"0.0.0.0", "::"} else host  # noqa: S104 - nothing listens here
+
+
+def _settings(
+    endpoint_url: str,
+    secret_key: str,
+    credentials: Credentials,
+    *,
+    provider: str,
+    push_secret: str | None = None,
+) -> Settings:
     embedded = provider == "seaweedfs"
     s3: dict[str, Any] = {
         "bucket": BUCKET,
@@ -94,14 +115,14 @@ def _settings(endpoint_url: str, secret_key: str, credentials: Credentials, *, p
     }
     address = {"endpoint_url": endpoint_url, "public_endpoint_url": None}
     defaults = {"secret_key": secret_key, "objects": {"delete": True}, "s3": {} if embedded else s3}
-    overrides = {"demo": True, "s3": {**s3, **address} if embedded else address}
+    overrides: dict[str, Any] = {"demo": True, "s3": {**s3, **address} if embedded else address}
+    if push_secret is not None:
+        overrides["events"] = {"push_secret": push_secret}
     return load_settings(overrides, defaults)
 
 
 async def _run(settings: Settings, listener: Any, host: str, port: int) -> None:  # noqa: ANN401 - a socket
-    # Browsers cannot open the address that stands for all addresses.
-    own = "localhost" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - nothing listens here
-    names = dict.fromkeys([own, "127.0.0.1", "localhost", *settings.demo_hosts])
+    names = dict.fromkeys([_reachable(host, "localhost"), "127.0.0.1", "localhost", *settings.demo_hosts])
     pages = [page_origin(name, port) for name in names]
     origins = [*pages, *settings.cors.allow_origins]
     await prepare_bucket(settings, origins=origins)

@@ -1,7 +1,8 @@
 """SeaweedFS as an embedded, strict S3: one child process on 127.0.0.1 over one directory.
 
 POSIX only, for its file locks. A directory holds ``data/`` (stored objects), ``s3.json`` (access keys),
-``ports.json``, ``weed.log`` (of the latest start), ``run.lock`` and ``weed.lock``.
+``notification.toml`` (where it tells of objects), ``ports.json``, ``weed.log`` (of the latest start),
+``run.lock`` and ``weed.lock``.
 """
 
 import asyncio
@@ -55,6 +56,7 @@ async def run_seaweedfs(
     directory: Path,
     credentials: Credentials,
     identities: Mapping[str, Credentials] | None = None,
+    push: weed.Push | None = None,
     extra_arguments: Sequence[str] = (),
     start_timeout: float = 30.0,
 ) -> AsyncIterator[SeaweedFS]:
@@ -64,6 +66,7 @@ async def run_seaweedfs(
         directory: Its own directory; created if missing.
         credentials: Its access key, with all rights.
         identities: More access keys, by name.
+        push: Where it sends notifications of stored objects.
         extra_arguments: More flags of ``weed mini``.
         start_timeout: Seconds within which its S3 must answer.
 
@@ -81,6 +84,7 @@ async def run_seaweedfs(
         directory = stack.enter_context(_owned(directory))
         await _end_orphan(directory)
         weed.write_identities(directory / "s3.json", {"admin": credentials, **(identities or {})})
+        weed.write_push(directory, push)
         ports = weed.free_ports(directory / "ports.json")
         stack.callback(weed.remove_sockets, ports)
         process = _spawn([str(binary), *_arguments(directory, ports), *extra_arguments], directory=directory)

@@ -7,6 +7,7 @@ import shutil
 import socket
 import sysconfig
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -17,11 +18,27 @@ _SERVERS: Final = ("master", "volume", "filer", "s3", "admin")
 _GRPC_OFFSET: Final = 10_000
 # Below the ephemeral ports of Linux and macOS, and so are the gRPC ports, which do not overlap these.
 _PORTS: Final = range(10_240, 20_000)
+_PUSH_SECONDS: Final = 15
 _ALL_ACTIONS: Final = ("Admin", "Read", "Write", "List", "Tagging")
 
 
 class WeedNotFoundError(Exception):
     """The embedded S3 is not installed; the message says how to install it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """Where ``weed`` sends notifications of stored objects. It sends each once, whatever the answer is.
+
+    Attributes:
+        url: URL.
+        secret: Bearer token.
+        below: Start of bucket and key of the objects, such as ``media/uploads/``; empty for all.
+    """
+
+    url: str
+    secret: str = field(repr=False)
+    below: str = ""
 
 
 def find_weed() -> Path:
@@ -129,6 +146,26 @@ def write_identities(path: Path, identities: Mapping[str, Credentials]) -> None:
         ]
     }
     write_private(path, json.dumps(content, indent=2))
+
+
+def write_push(directory: Path, push: Push | None) -> None:
+    """Write the file of notifications, or remove it; ``weed`` looks for it where it is started."""
+    path = directory / "notification.toml"
+    if push is None:
+        path.unlink(missing_ok=True)
+        return
+    values = {
+        "enabled": True,
+        "endpoint": push.url,
+        "bearer_token": push.secret,
+        "timeout_seconds": _PUSH_SECONDS,
+        "path_prefixes": [f"/buckets/{push.below}"],
+        # Not "rename", which S3 does not have.
+        "event_types": ["create", "update", "delete"],
+    }
+    # TOML writes such values as JSON does.
+    lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]
+    write_private(path, "\n".join(["[notification.webhook]", *lines, ""]))
 
 
 def forget_last_start(data: Path) -> None:

@@ -31,13 +31,22 @@ class Obstacle:
     fix: str
 
 
-async def obstacle(endpoint: BucketEndpoint, *, trust: ssl.SSLContext, setting: str) -> Obstacle | None:
+async def obstacle(
+    endpoint: BucketEndpoint,
+    *,
+    trust: ssl.SSLContext,
+    setting: str,
+    server: str = "the store",
+    bundle: str = "AWS_CA_BUNDLE",
+) -> Obstacle | None:
     """Return why an address cannot be reached, or ``None`` if it can.
 
     Args:
         endpoint: The address.
         trust: Verifies its certificate.
         setting: The setting that names the address.
+        server: What listens there.
+        bundle: The variable that names a file with more authorities.
     """
     host, port = address(endpoint)
     where = f"{host}:{port}"
@@ -52,7 +61,7 @@ async def obstacle(endpoint: BucketEndpoint, *, trust: ssl.SSLContext, setting: 
             _, writer = await asyncio.open_connection(host, port)
     except (TimeoutError, OSError) as error:
         found = f"no connection to {where} ({_reason(error)})"
-        fix = f"correct host and port in {setting}, start the store, or let the firewall pass the connection"
+        fix = f"correct host and port in {setting}, start {server}, or let the firewall pass the connection"
         return Obstacle(found=found, fix=fix)
     writer.close()
     if endpoint.scheme == "http":
@@ -64,12 +73,12 @@ async def obstacle(endpoint: BucketEndpoint, *, trust: ssl.SSLContext, setting: 
         found = f"{where} does not speak TLS that we trust ({_reason(error)})"
         fix = (
             f"set {setting} to a name that the certificate has, and renew it if it expired; if an authority "
-            "of your own signed it, set AWS_CA_BUNDLE to a file with that authority's certificate"
+            f"of your own signed it, set {bundle} to a file with that authority's certificate"
         )
         return Obstacle(found=found, fix=fix)
     except (TimeoutError, OSError) as error:
         found = f"{where} does not speak TLS that we trust ({_reason(error)})"
-        fix = f"set {setting} to the port where the store speaks TLS, or to http:// if it speaks none"
+        fix = f"set {setting} to the port where {server} speaks TLS, or to http:// if it speaks none"
         return Obstacle(found=found, fix=fix)
     writer.close()
     return None

@@ -234,7 +234,7 @@ def _seen_by_s3(policy: Policy) -> object:
         policy.content_disposition,
         policy.overwrite,
         policy.checksum == "required",
-        tuple(sorted(policy.tags.items())),
+        tuple(sorted(policy.signed_tags.items())),
         tuple(sorted(policy.metadata.items(), key=str)),
     )
 
@@ -242,5 +242,11 @@ def _seen_by_s3(policy: Policy) -> object:
 def _without_options(policy: Policy) -> Policy:
     nothing: Mapping[str, str] = {}
     return replace(
-        policy, acl=None, storage_class=None, server_side_encryption=None, kms_key_id=None, tags=nothing
+        policy,
+        acl=None,
+        storage_class=None,
+        server_side_encryption=None,
+        kms_key_id=None,
+        tags=nothing,
+        unclaimed_expires_in=None,
     )

@@ -8,7 +8,15 @@ import httpx
 
 from uploadsvc.doctor.canaries import Canaries
 from uploadsvc.doctor.checks import bucket_rules as rules
-from uploadsvc.doctor.checks import capabilities, connection, cors, public_endpoint, uploads
+from uploadsvc.doctor.checks import (
+    capabilities,
+    connection,
+    cors,
+    public_endpoint,
+    queue,
+    uploads,
+    webhooks,
+)
 from uploadsvc.doctor.checks.inspection import inspection_checks, inspection_findings
 from uploadsvc.doctor.checks.public_endpoint import Route
 from uploadsvc.doctor.checks.temporary_credentials import session_checks, session_findings
@@ -46,6 +54,8 @@ def check_names(target: Target) -> list[str]:
         *_upload_checks(target),
         *session_checks(target),
         *rules.CHECKS,
+        *queue.queue_checks(target),
+        *webhooks.webhook_checks(target),
         CLEANUP,
     ]
 
@@ -119,6 +129,7 @@ class Runner:
             ruled = group.create_task(self._rules(cause))
             sent = group.create_task(self._uploads(route, cause, permissions))
             sessions = group.create_task(self._sessions(route, cause))
+            events = group.create_task(self._events(route, cause, permissions))
         steps, rule_findings = ruled.result()
         probes, upload_findings = sent.result()
         origins = [
@@ -135,6 +146,7 @@ class Runner:
             *upload_findings,
             *sessions.result(),
             *rule_findings,
+            *events.result(),
         ]
 
     async def _contact(self) -> Contact:
@@ -147,7 +159,9 @@ class Runner:
 
     async def _permissions(self, cause: str | None) -> Permissions | None:
         """Find out whether canaries may be stored; ``None`` if none can be sent."""
-        if cause is not None or not self._wants(public_endpoint.CHECK, *_upload_checks(self._target)):
+        if cause is not None or not self._wants(
+            public_endpoint.CHECK, *_upload_checks(self._target), queue.EVENTS
+        ):
             return None
         try:
             async with asyncio.timeout(DEADLINE):
@@ -228,6 +242,25 @@ class Runner:
             return [blocked(check, cause or public_endpoint.CHECK) for check in checks]
         findings = session_findings(self._target, self._http, route.presigner, self._cleanup)
         return await _in_time(checks, findings)
+
+    async def _events(
+        self, route: Route, cause: str | None, permissions: Permissions | None
+    ) -> list[Finding]:
+        found = []
+        if self._wants(*(hosts := webhooks.webhook_checks(self._target))):
+            found += await _in_time(hosts, webhooks.webhook_findings(self._target))
+        checks = queue.queue_checks(self._target)
+        if not self._wants(*checks):
+            return found
+        if cause is not None or not route.reached:
+            return found + [blocked(check, cause or public_endpoint.CHECK) for check in checks]
+
+        async def look() -> list[Finding]:
+            canaries = self._canaries(route.presigner, permissions) if permissions else None
+            async with self._target.queue_clients() as clients:
+                return await queue.queue_findings(self._target, clients, canaries, self._cleanup)
+
+        return found + await _in_time(checks, look())
 
     def _wants(self, *checks: str) -> bool:
         return not self._only.isdisjoint(checks)

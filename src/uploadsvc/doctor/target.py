@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,7 +10,7 @@ from uploadsvc.domain.endpoints import BucketEndpoint
 from uploadsvc.domain.origins import example_of
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.providers import Capability, Provider
-from uploadsvc.provisioning.models import BucketRequirements
+from uploadsvc.provisioning.models import BucketRequirements, QueueClients
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
 from uploadsvc.s3.sts import Sts
@@ -47,6 +48,10 @@ class Target:
         own_credentials: Whether the access key is in the settings, not found by the AWS chain.
         trust: Verifies TLS certificates.
         clock: The time now, aware.
+        queue_clients: Opens clients of the queue of events, while the storage is open; ``None`` without one.
+        webhooks: Addresses of the webhooks that receive events.
+        webhook_trust: Verifies their certificates.
+        private_webhooks: Whether they may have private addresses.
     """
 
     storage: Storage
@@ -65,6 +70,10 @@ class Target:
     own_credentials: bool
     trust: ssl.SSLContext
     clock: Callable[[], datetime]
+    queue_clients: Callable[[], AbstractAsyncContextManager[QueueClients | None]]
+    webhooks: tuple[BucketEndpoint, ...]
+    webhook_trust: ssl.SSLContext
+    private_webhooks: bool
 
     @property
     def bucket(self) -> str:

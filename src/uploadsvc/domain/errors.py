@@ -117,7 +117,7 @@ class ObjectUnavailable(UploadsvcError):
 
     code = "object_unavailable"
 
-    def __init__(self, detail: str, *, retry_after: int | None) -> None:
+    def __init__(self, detail: str, *, retry_after: int | None = None) -> None:
         super().__init__(detail, field="key")
         self.retry_after = retry_after
 

@@ -19,26 +19,40 @@ def object_headers(policy: Policy) -> dict[str, str]:
     return {name: value for name, value in headers.items() if value is not None}
 
 
+def tagging_header(tags: Mapping[str, str]) -> str:
+    """Return tags as the value of ``x-amz-tagging``; empty if there are none."""
+    return urlencode(tags, quote_via=quote)
+
+
+def tagging_field(tags: Mapping[str, str]) -> str:
+    """Return tags as the field ``tagging`` of a form; empty if there are none.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
+    """
+    pairs = "".join(f"<Tag><Key>{escape(k)}</Key><Value>{escape(v)}</Value></Tag>" for k, v in tags.items())
+    return f"<Tagging><TagSet>{pairs}</TagSet></Tagging>" if pairs else ""
+
+
 def put_headers(
-    headers: dict[str, str], *, size: int | None, tags: Mapping[str, str], no_overwrite: bool
+    headers: dict[str, str], *, size: int | None, tagging: str, no_overwrite: bool
 ) -> dict[str, str]:
     """Return ``headers`` with those of a PUT of the whole file added; ``size`` is in bytes."""
     headers["Content-Length"] = str(size)
     if no_overwrite:
         headers["If-None-Match"] = "*"
-    if tags:
-        headers["x-amz-tagging"] = urlencode(tags, quote_via=quote)
+    if tagging:
+        headers["x-amz-tagging"] = tagging
     return headers
 
 
-def multipart_headers(headers: dict[str, str], *, tags: Mapping[str, str]) -> dict[str, str]:
+def multipart_headers(headers: dict[str, str], *, tagging: str) -> dict[str, str]:
     """Return ``headers`` with those of the request that starts a multipart upload added."""
-    if tags:
-        headers["x-amz-tagging"] = urlencode(tags, quote_via=quote)
+    if tagging:
+        headers["x-amz-tagging"] = tagging
     return headers
 
 
-def form_fields(headers: dict[str, str], *, key: str, tags: Mapping[str, str]) -> dict[str, str]:
+def form_fields(headers: dict[str, str], *, key: str, tagging: str) -> dict[str, str]:
     """Return the fields of a form, which has other names for two of the headers.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
@@ -46,9 +60,6 @@ def form_fields(headers: dict[str, str], *, key: str, tags: Mapping[str, str]) -
     fields = {"key": key, **headers}
     if "x-amz-acl" in fields:
         fields["acl"] = fields.pop("x-amz-acl")
-    if tags:
-        pairs = "".join(
-            f"<Tag><Key>{escape(k)}</Key><Value>{escape(v)}</Value></Tag>" for k, v in tags.items()
-        )
-        fields["tagging"] = f"<Tagging><TagSet>{pairs}</TagSet></Tagging>"
+    if tagging:
+        fields["tagging"] = tagging
     return fields

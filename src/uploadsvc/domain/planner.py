@@ -19,7 +19,14 @@ from uploadsvc.domain.metadata import (
     is_text,
 )
 from uploadsvc.domain.methods import Methods, check_one_request
-from uploadsvc.domain.object_headers import form_fields, multipart_headers, object_headers, put_headers
+from uploadsvc.domain.object_headers import (
+    form_fields,
+    multipart_headers,
+    object_headers,
+    put_headers,
+    tagging_field,
+    tagging_header,
+)
 from uploadsvc.domain.parts import MAX_PART_SIZE, MAX_PARTS, MIN_PART_SIZE, Parts, cut
 from uploadsvc.domain.plan import Plan, UploadRequest
 from uploadsvc.domain.policy import Method, Policy
@@ -54,6 +61,8 @@ class Planner:
         self._provider = provider
         self._namespace = namespace
         self._headers = object_headers(policy)
+        self._tagging = tagging_header(policy.signed_tags)
+        self._form_tagging = tagging_field(policy.signed_tags)
         self._fixed_metadata = {k: v for k, v in policy.metadata.items() if v is not None}
         self._reserved = ReservedKeys(policy, others)
         self._methods = Methods(policy, provider)
@@ -117,7 +126,7 @@ class Planner:
                 names.add("Content-Encoding")
             # A request may ask not to overwrite even if the policy allows it.
             no_overwrite = self._provider.conditional_writes
-            names |= put_headers(described, size=0, tags=self.policy.tags, no_overwrite=no_overwrite).keys()
+            names |= put_headers(described, size=0, tagging=self._tagging, no_overwrite=no_overwrite).keys()
             names |= self._checksum_headers(self._provider.checksum_algorithms)
         if "multipart" in self.methods:
             names |= self._checksum_headers(self._provider.part_checksums)
@@ -195,15 +204,17 @@ class Planner:
         no_overwrite: bool,
     ) -> tuple[dict[str, str], dict[str, str], Parts | None]:
         """Return headers, form fields and parts."""
-        tags = self.policy.tags
         if method == "multipart":
             parts = self._cut(request)
-            return multipart_headers(described, tags=tags), {}, parts
+            return multipart_headers(described, tagging=self._tagging), {}, parts
         if request.checksum is not None:
             described[request.checksum.header] = request.checksum.value
         if method == "put":
-            return put_headers(described, size=request.size, tags=tags, no_overwrite=no_overwrite), {}, None
-        fields = form_fields(described, key=key, tags=tags)
+            headers = put_headers(
+                described, size=request.size, tagging=self._tagging, no_overwrite=no_overwrite
+            )
+            return headers, {}, None
+        fields = form_fields(described, key=key, tagging=self._form_tagging)
         if request.client.form_status is not None:
             fields["success_action_status"] = str(request.client.form_status)
         return {}, fields, None
@@ -238,7 +249,7 @@ class Planner:
                 cannot carry.
         """
         policy = self.policy
-        extras = self._headers or policy.metadata_is_fixed or policy.tags or policy.content_disposition
+        extras = self._headers or policy.metadata_is_fixed or self._tagging or policy.content_disposition
         key = self._key(request, user=user, unique=unique, today=today)
         key_is_new = request.relative_key is None and policy.key.unique
         if "put" not in policy.methods or extras or not (key_is_new or policy.overwrite):

@@ -1,9 +1,8 @@
 """Policies: the operator's rules for uploads, checked once at start."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import permutations, product
 from typing import Final, Literal, NamedTuple, get_args
 
 from uploadsvc.domain import media_types
@@ -20,6 +19,7 @@ from uploadsvc.domain.keys import (
 from uploadsvc.domain.metadata import MAX_METADATA_BYTES, encoded_size, is_metadata_name
 from uploadsvc.domain.parts import MAX_PART_SIZE, MIN_PART_SIZE
 from uploadsvc.domain.providers import GIB, MAX_SINGLE_PUT, Provider
+from uploadsvc.domain.unclaimed import DAY, MAX_UNCLAIMED_EXPIRES_IN, TAG, UNCLAIMED, Claim
 
 Method = Literal["put", "post", "multipart"]
 ChecksumRule = Literal["off", "optional", "required"]
@@ -55,6 +55,7 @@ _CODING = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 # An S3 form would expand "${filename}".
 _HEADER_VALUE = re.compile(r"(?!.*\$\{)[\x21-\x7e](?:[\x20-\x7e]{0,1022}[\x21-\x7e])?")
 _TAG_NAME = re.compile(r"[\w .:/=+@-]{1,128}")
+_UNCLAIMED: Final = "unclaimed_expires_in"
 _TAG_VALUE = re.compile(r"[\w .:/=+@-]{0,256}")
 
 
@@ -117,6 +118,8 @@ class Policy:
         part_size: Minimum part size; it is doubled until 10,000 parts can hold the file.
         unsized_multipart: Whether a multipart upload may start without its size, for uploaders that do not
             send one. Its parts can have any size; the total is checked at the end.
+        unclaimed_expires_in: Time after which S3 deletes what nobody has claimed; ``None`` for never.
+        claim: What claims an object.
         verify_content: Whether the first bytes of a stored file are compared with its content type.
         delete_mismatched: Whether a file is deleted that is something else.
         available_when: The tag that an object must have to be downloaded; ``None`` if it needs none.
@@ -147,6 +150,8 @@ class Policy:
     multipart_expires_in: int = 604_800
     part_size: int = 8 * 1024**2
     unsized_multipart: bool = False
+    unclaimed_expires_in: int | None = None
+    claim: Claim = "complete"
     verify_content: bool = False
     delete_mismatched: bool = False
     available_when: Availability | None = None
@@ -155,6 +160,11 @@ class Policy:
     def all_types(self) -> bool:
         """Whether every media type is allowed."""
         return "*/*" in self.content_types
+
+    @property
+    def signed_tags(self) -> Mapping[str, str]:
+        """All tags of new objects: the policy's own, and the mark of an unclaimed one."""
+        return self.tags if self.unclaimed_expires_in is None else {**self.tags, TAG: UNCLAIMED}
 
     @property
     def metadata_is_fixed(self) -> bool:
@@ -190,6 +200,7 @@ class Policy:
         self._check_keys(namespace)
         self._check_values()
         self._check_attributes()
+        self._check_unclaimed(provider)
         self._check_provider(provider)
 
     def _check_ranges(self) -> None:
@@ -254,8 +265,11 @@ class Policy:
         fixed = {name: value for name, value in self.metadata.items() if value is not None}
         if encoded_size(fixed) > MAX_METADATA_BYTES:
             _refuse("metadata", f"its fixed values are over {MAX_METADATA_BYTES} bytes")
-        if len(self.tags) > MAX_TAGS:
-            _refuse("tags", f"S3 takes at most {MAX_TAGS}")
+        if len(self.signed_tags) > MAX_TAGS:
+            and_ours = "" if self.unclaimed_expires_in is None else f", and {TAG} is one of them"
+            _refuse("tags", f"S3 takes at most {MAX_TAGS}{and_ours}")
+        if TAG in self.tags:
+            _refuse("tags", f"{TAG!r} is the service's own tag; set unclaimed_expires_in instead")
         for name, value in self.tags.items():
             if not (_TAG_NAME.fullmatch(name) and _TAG_VALUE.fullmatch(value)):
                 _refuse(
@@ -276,8 +290,30 @@ class Policy:
             )
         if self.acl in _READABLE:
             _refuse("acl", f"{self.acl} lets others read what available_when holds back")
-        if len(self.tags) >= MAX_TAGS:
+        if len(self.signed_tags) >= MAX_TAGS:
             _refuse("tags", f"S3 takes at most {MAX_TAGS}, and the scanner needs one of them")
+
+    def _check_unclaimed(self, provider: Provider) -> None:
+        lives = self.unclaimed_expires_in
+        if lives is None:
+            if self.claim != "complete":
+                _refuse("claim", "needs unclaimed_expires_in beside it")
+            return
+        if not provider.tagging:
+            _refuse(
+                "unclaimed_expires_in", f"{provider.name} has no object tags, which mark unclaimed uploads"
+            )
+        if not DAY <= lives <= MAX_UNCLAIMED_EXPIRES_IN:
+            allowed = f"{DAY} to {MAX_UNCLAIMED_EXPIRES_IN} seconds (1 to 365 days)"
+            _refuse(_UNCLAIMED, f"must be {allowed}, of which S3 makes whole days")
+        usable = self.usable_methods(provider, may_replace=self.key.unique or self.overwrite)
+        if "multipart" in usable and lives < self.multipart_expires_in:
+            # The object's age: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
+            _refuse(
+                _UNCLAIMED,
+                f"is below multipart_expires_in ({self.multipart_expires_in}); S3 counts from the start of a "
+                "multipart upload, and would delete an object that is completed late",
+            )
 
     def _check_provider(self, provider: Provider) -> None:
         if self.max_size > provider.max_object_size:
@@ -327,7 +363,7 @@ class Policy:
             usable -= {"post"}
         if self.checksum == "required" and not provider.form_checksums:
             usable -= {"post"}
-        if self.tags and not provider.form_tags:
+        if self.signed_tags and not provider.form_tags:
             usable -= {"post"}
         if self.checksum == "required" and not provider.part_checksums:
             usable -= {"multipart"}
@@ -344,44 +380,9 @@ class Policy:
             return f"{provider.name} checks no checksum in a form"
         if self.checksum == "required" and "multipart" in self.methods:
             return f"{provider.name} checks no checksum of parts"
-        if not provider.form_tags and self.tags:
+        if not provider.form_tags and self.signed_tags:
             return f"{provider.name} takes no tags in a form"
         return "they do not go together"
-
-
-def check_apart(policies: Collection[Policy]) -> None:
-    """Check that no policy can replace another policy's objects.
-
-    Keys with ``{uuid}`` need no check, nor do keys in another policy's folder: callers cannot choose them
-    (see `ReservedKeys`).
-
-    Raises:
-        PolicyError: A policy with ``overwrite`` lets callers choose a key that another policy lets them
-            choose too. The error's ``policy`` names it.
-    """
-    for policy, other in permutations(policies, 2):
-        if not policy.overwrite:
-            continue
-        for (name, area), (others_name, others) in product(policy.chosen_keys, other.chosen_keys):
-            folders = name == others_name == "client_keys"
-            if area == others if folders else area.meets(others):
-                setting = "client_keys_prefix" if name == "client_keys" else "key"
-                message = f"with overwrite, it could replace objects of policy {other.name!r}"
-                message += f"; set {setting} to a folder of its own"
-                raise PolicyError(name, message, policy=policy.name)
-
-
-def check_tags(policies: Collection[Policy]) -> None:
-    """Check that no policy sets a tag that another policy, or itself, waits for.
-
-    Raises:
-        PolicyError: The upload itself would say that it was scanned. The error's ``policy`` names the policy.
-    """
-    awaited = {policy.available_when.tag for policy in policies if policy.available_when is not None}
-    for policy in policies:
-        for tag in sorted(awaited & policy.tags.keys()):
-            name, message = "tags", f"{tag!r} is a tag of available_when, which only the scanner may set"
-            raise PolicyError(name, message, policy=policy.name)
 
 
 def _refuse(field: str, message: str) -> None:

@@ -56,6 +56,7 @@ class Provider:
         policy_conditions: It knows the conditions ``aws:SecureTransport`` and ``s3:signatureversion`` of a
             bucket policy as AWS does. Another store may read a denial with them as a denial of everything.
         kms: Its encryption keys are AWS KMS's, with separate permissions.
+        queue_notifications: Its buckets can notify a queue of SQS.
         iam: IAM policies in AWS's policy language give its access keys their rights.
     """
 
@@ -81,6 +82,7 @@ class Provider:
     ownership_controls: bool = True
     policy_conditions: bool = False
     kms: bool = False
+    queue_notifications: bool = False
     iam: bool = True
 
     def without(self, lacking: Iterable[Capability]) -> "Provider":
@@ -111,6 +113,7 @@ PROVIDERS = {
             part_checksums=_ALL_CHECKSUMS,
             policy_conditions=True,
             kms=True,
+            queue_notifications=True,
         ),
         Provider(name="generic", blocks_public_acls=None),
         # https://developers.cloudflare.com/r2/api/s3/api/
@@ -195,6 +198,7 @@ PROVIDERS = {
             part_checksums=_ALL_CHECKSUMS,
             policy_conditions=True,
             kms=True,
+            queue_notifications=True,
         ),
     )
 }

@@ -11,7 +11,7 @@ from aiohttp import ClientError as AiohttpError
 from botocore.exceptions import BotoCoreError, ClientError
 
 from uploadsvc.domain.errors import UploadsvcError
-from uploadsvc.domain.queues import message_of
+from uploadsvc.events.queue import message_of
 from uploadsvc.events.receivers import Outcome
 from uploadsvc.events.slots import Slots
 

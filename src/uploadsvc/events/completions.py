@@ -79,8 +79,9 @@ class CompletionEvents:
         self._announce(self._resolver.rejected(claims, stored, reason, user=user))
 
     def _announce(self, event: Event) -> None:
-        body = event.body()
-        for receiver in self._dispatcher.wanting(event):
+        receivers = self._dispatcher.wanting(event)
+        body = event.body() if receivers else b""
+        for receiver in receivers:
             # One upload, completed over and over, must not take the room of others.
             if (receiver.id, event.id) in self._under_way:
                 continue

@@ -2,29 +2,29 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from ipaddress import ip_address
+from typing import Final
 
-import httpcore
+import aiohttp
 import httpx
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from uploadsvc.domain.addresses import may_connect
 
-CONNECT_SECONDS: Final = 5.0
-"""Seconds for the connection to one address, if the name has others."""
-
 _KEEPALIVE_SECONDS: Final = 2.0
 """Less than receivers keep connections open, which is 5 s in Node.js and uvicorn."""
-
-_KEPT: Final = 64
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the addresses of a name."""
 
 
-class AddressRefusedError(httpcore.ConnectError):
+class AddressRefusedError(aiohttp.ClientError):
     """A name has an address to which webhooks may not connect."""
+
+    def __init__(self) -> None:
+        super().__init__("its address is not public")
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
@@ -34,7 +34,7 @@ async def resolve(host: str, port: int) -> Sequence[str]:
 
 
 class Connections:
-    """A pool of connections to receivers, by no proxy.
+    """Connections to receivers, by no proxy. They keep no cookies.
 
     Args:
         private: Allow addresses of private networks and of this machine.
@@ -42,79 +42,91 @@ class Connections:
     """
 
     def __init__(self, *, private: bool, resolve: Resolve = resolve) -> None:
-        self._backend = _CheckedBackend(private=private, resolve=resolve)
-        self._pool: httpcore.AsyncConnectionPool | None = None
+        self._private = private
+        self._resolve = resolve
+        self._session: aiohttp.ClientSession | None = None
 
     @property
-    def pool(self) -> httpcore.AsyncConnectionPool:
-        """The open pool.
+    def session(self) -> aiohttp.ClientSession:
+        """The open session.
 
         Raises:
             RuntimeError: It is not open.
         """
-        if self._pool is None:
+        if self._session is None:
             message = "the connections to receivers are not open: run the app's lifespan"
             raise RuntimeError(message)
-        return self._pool
+        return self._session
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Open the pool, and close it at the end."""
-        async with httpcore.AsyncConnectionPool(
+        """Open the session, and close it at the end."""
+        connector = aiohttp.TCPConnector(
             # Certificates of SSL_CERT_FILE, or those of certifi.
-            ssl_context=httpx.create_ssl_context(),
-            max_connections=None,
-            max_keepalive_connections=_KEPT,
-            keepalive_expiry=_KEEPALIVE_SECONDS,
-            network_backend=self._backend,
-        ) as pool:
-            self._pool = pool
+            ssl=httpx.create_ssl_context(),
+            limit=0,
+            keepalive_timeout=_KEEPALIVE_SECONDS,
+            resolver=_CheckedResolver(private=self._private, resolve=self._resolve),
+            use_dns_cache=False,
+        )
+        async with aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            # Each attempt has a deadline of its own.
+            timeout=aiohttp.ClientTimeout(),
+            auto_decompress=False,
+            skip_auto_headers=("Accept", "Accept-Encoding"),
+        ) as session:
+            self._session = session
             try:
                 yield
             finally:
-                self._pool = None
+                self._session = None
+
+    def check(self, host: str) -> None:
+        """Check a host that is an address, which is not resolved.
+
+        Raises:
+            AddressRefusedError: It is not allowed.
+        """
+        try:
+            ip_address(host)
+        except ValueError:
+            return
+        if not may_connect(host, private=self._private):
+            raise AddressRefusedError
 
 
-class _CheckedBackend(httpcore.AsyncNetworkBackend):
-    """Connects to an address that it has checked; TLS still verifies the name."""
+class _CheckedResolver(AbstractResolver):
+    """Resolves names to allowed addresses. The connection goes there, and TLS still verifies the name."""
 
     def __init__(self, *, private: bool, resolve: Resolve) -> None:
         self._private = private
         self._resolve = resolve
-        self._inner = httpcore.AnyIOBackend()
         self._lookups: dict[tuple[str, int], asyncio.Task[Sequence[str]]] = {}
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        del timeout
-        addresses = await self._addresses(host, port)
-        last = addresses.pop()
-        for address in addresses:
-            try:
-                return await self._inner.connect_tcp(
-                    address, port, CONNECT_SECONDS, local_address, socket_options
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                continue
-        return await self._inner.connect_tcp(last, port, None, local_address, socket_options)
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        del family
+        addresses = await self._look_up(host, port)
+        if not all(may_connect(address, private=self._private) for address in addresses):
+            raise AddressRefusedError
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for address in addresses
+        ]
 
-    async def _addresses(self, host: str, port: int) -> list[str]:
-        try:
-            found = await self._look_up(host, port)
-        except (OSError, UnicodeError) as error:
-            message = "DNS does not know its name"
-            raise httpcore.ConnectError(message) from error
-        allowed = [address for address in found if may_connect(address, private=self._private)]
-        if len(allowed) < len(found) or not allowed:
-            message = "its address is not public"
-            raise AddressRefusedError(message)
-        return allowed
+    async def close(self) -> None:
+        for lookup in self._lookups.values():
+            lookup.cancel()
 
     async def _look_up(self, host: str, port: int) -> Sequence[str]:
         # One at a time for each name: a slow DNS server must not take the threads of all lookups.

@@ -14,7 +14,6 @@ from aiohttp import ClientError as AiohttpError
 from botocore.exceptions import BotoCoreError, ClientError
 
 from uploadsvc.domain.errors import UploadsvcError
-from uploadsvc.domain.queues import message_of
 from uploadsvc.domain.redelivery import MAX_INVISIBLE
 from uploadsvc.events.batches import Batches
 
@@ -218,6 +217,15 @@ class SqsQueue:
         async with queue_errors():
             answer = await self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=list(names))
             return dict(answer.get("Attributes", {}))
+
+
+def message_of(json_text: str) -> str:
+    """Return the same JSON without the characters that SQS refuses; other programs may write them raw.
+
+    JSON has the other ones escaped:
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+    """
+    return json_text.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 
 
 def _message(found: dict[str, Any]) -> Message:

@@ -1,7 +1,7 @@
 """Receivers of events that are HTTP endpoints."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -10,8 +10,8 @@ from importlib.metadata import version
 from time import monotonic
 from typing import Final
 
-import httpcore
-import httpx
+import aiohttp
+from yarl import URL
 
 from uploadsvc.events.connections import AddressRefusedError, Connections
 from uploadsvc.events.receivers import Outcome
@@ -26,13 +26,7 @@ MAX_RETRY_AFTER: Final = 12 * 3600
 
 _BODY_BYTES: Final = 64 * 1024
 _BODY_SECONDS: Final = 1.0
-_ERRORS: Final = (
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.TimeoutException,
-    httpcore.UnsupportedProtocol,
-    OSError,
-)
+_ERRORS: Final = (aiohttp.ClientError, OSError)
 
 
 class Webhook:
@@ -77,16 +71,12 @@ class Webhook:
         self._clock = clock
         self._slots = Slots(timer)
         try:
-            parsed = httpx.URL(url)
-        except httpx.InvalidURL:
+            self._url = URL(url)
+        except ValueError:
             # Its message may repeat the URL.
             message = "the url of a webhook is malformed"
             raise ValueError(message) from None
-        self._url = httpcore.URL(
-            scheme=parsed.raw_scheme, host=parsed.raw_host, port=parsed.port, target=parsed.raw_path
-        )
         self._headers = {
-            "host": parsed.netloc.decode(),
             "content-type": "application/json",
             "user-agent": f"uploadsvc/{version('uploadsvc')}",
         }
@@ -105,13 +95,15 @@ class Webhook:
     async def _attempt(self, event_id: str, body: bytes) -> tuple[Outcome, bool]:
         """Return the outcome, and whether the receiver answered or refused the connection."""
         now = self._clock()
-        signed = self._signer.headers(event_id, body, now=now)
-        headers = [*self._headers.items(), *signed.items()]
+        headers = {**self._headers, **self._signer.headers(event_id, body, now=now)}
         outcome: Outcome | None = None
         try:
+            self._connections.check(self._url.host or "")
             async with (
                 asyncio.timeout(ATTEMPT_SECONDS),
-                self._connections.pool.stream("POST", self._url, headers=headers, content=body) as response,
+                self._connections.session.post(
+                    self._url, data=body, headers=headers, allow_redirects=False
+                ) as response,
             ):
                 outcome = _outcome(response, now)
                 await _skip_body(response)
@@ -127,7 +119,7 @@ class Webhook:
         return outcome, True
 
 
-def _outcome(response: httpcore.Response, now: datetime) -> Outcome:
+def _outcome(response: aiohttp.ClientResponse, now: datetime) -> Outcome:
     status = response.status
     if HTTPStatus(200) <= status < HTTPStatus(300):
         return Outcome(state="delivered")
@@ -135,13 +127,13 @@ def _outcome(response: httpcore.Response, now: datetime) -> Outcome:
         return Outcome(state="gone", reason="answered 410")
     if HTTPStatus(300) <= status < HTTPStatus(400):
         return Outcome(state="failed", reason=f"answered {status}; redirects are not followed")
-    headers = {name.lower(): value.decode("latin-1") for name, value in response.headers}
-    return Outcome(state="failed", reason=f"answered {status}", retry_after=_retry_after(headers, now))
+    wait = _retry_after(response.headers.get("Retry-After", ""), now)
+    return Outcome(state="failed", reason=f"answered {status}", retry_after=wait)
 
 
-def _retry_after(headers: Mapping[bytes, str], now: datetime) -> float | None:
+def _retry_after(value: str, now: datetime) -> float | None:
     """Return the seconds to wait (RFC 9110 section 10.2.3)."""
-    value = headers.get(b"retry-after", "").strip()
+    value = value.strip()
     if value.isascii() and value.isdigit():
         # Longer numbers are as good as the maximum; Python refuses to parse very long ones.
         return float(min(int(value[:9]), MAX_RETRY_AFTER))
@@ -153,12 +145,12 @@ def _retry_after(headers: Mapping[bytes, str], now: datetime) -> float | None:
     return min(max(seconds, 0.0), MAX_RETRY_AFTER)
 
 
-async def _skip_body(response: httpcore.Response) -> None:
+async def _skip_body(response: aiohttp.ClientResponse) -> None:
     """Read a short body, so that the connection can be used again. Others are cut off."""
     read = 0
     with suppress(TimeoutError, *_ERRORS):
         async with asyncio.timeout(_BODY_SECONDS):
-            async for chunk in response.aiter_stream():
+            async for chunk in response.content.iter_any():
                 read += len(chunk)
                 if read > _BODY_BYTES:
                     return

@@ -13,6 +13,9 @@ UNREADABLE: Final = (*NOT_S3, ValueError, TypeError, AttributeError)
 
 _UNSUPPORTED: Final = frozenset({"NotImplemented", "MethodNotAllowed"})
 _UNSUPPORTED_STATUSES: Final = frozenset({HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
+_DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException"})
+"""SQS's; its status for them may be 400."""
+
 _DENIED_STATUSES: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
@@ -21,15 +24,15 @@ def code_of(error: ClientError) -> str:
     return S3Failure.of_error(error).code
 
 
-def refused(error: ClientError) -> RuleState:
-    """Return the state for S3's error: the store lacks the feature, the call is denied, or it failed."""
+def refused(error: ClientError, service: str = "S3") -> RuleState:
+    """Return the state for a service's error: it lacks the feature, denies the call, or fails."""
     failure = S3Failure.of_error(error)
     what = failure.code or failure.status
     if failure.code in _UNSUPPORTED or failure.status in _UNSUPPORTED_STATUSES:
         return RuleState(state="unsupported", found=f"the store does not support this ({what})")
     reason = f": {failure.message}" if failure.message not in {"", failure.code} else ""
-    denied = failure.status in _DENIED_STATUSES
-    return RuleState(state="not allowed" if denied else "failed", found=f"S3 says {what}{reason}")
+    denied = failure.status in _DENIED_STATUSES or failure.code in _DENIED
+    return RuleState(state="not allowed" if denied else "failed", found=f"{service} says {what}{reason}")
 
 
 def unreadable(error: Exception) -> RuleState:

@@ -1,10 +1,10 @@
-"""IAM policies with the least rights that the service, its role and `uploadsvc bucket` need.
+"""IAM policies with the least rights that the service, its role, `uploadsvc bucket` and `events` need.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from uploadsvc.domain.arns import bucket_arn, objects_arn, partition
@@ -13,6 +13,15 @@ from uploadsvc.domain.providers import Provider
 from uploadsvc.provisioning.models import AccessRequirements, BucketRequirements
 
 _VERSION: Final = "2012-10-17"
+_CLAIMING: Final = (
+    "s3:GetObjectTagging",
+    "s3:DeleteObjectTagging",
+    # Where the bucket keeps versions, a claim is for one of them.
+    "s3:GetObjectVersion",
+    "s3:GetObjectVersionTagging",
+    "s3:PutObjectVersionTagging",
+    "s3:DeleteObjectVersionTagging",
+)
 _ALIAS: Final = re.compile(r"(?:arn:[^:]+:kms:[^:]+:(?P<account>[^:]*):)?(?P<alias>alias/.+)")
 
 
@@ -31,9 +40,11 @@ def service_policy(access: AccessRequirements) -> dict[str, Any]:
     on_objects += ["s3:DeleteObject"] if access.delete else []
     on_objects += ["s3:PutObjectAcl"] if access.acls else []
     on_objects += ["s3:PutObjectTagging"] if access.tags else []
+    on_objects += _CLAIMING if access.claims else []
     # Of versions too, where the bucket keeps any: what was verified or scanned is one version.
     on_objects += ["s3:GetObjectTagging", "s3:GetObjectVersionTagging"] if access.scans else []
-    on_objects += ["s3:GetObjectVersion"] if access.verifies or access.scans else []
+    # A notification that the store pushes names the version too.
+    on_objects += ["s3:GetObjectVersion"] if access.verifies or access.scans or access.pushed else []
     on_objects += ["s3:DeleteObject"] if access.removes and not access.delete else []
     on_objects += ["s3:DeleteObjectVersion"] if access.removes else []
     # Without a prefix condition: HeadBucket names no prefix, nor does HeadObject, which answers 403 for a
@@ -41,10 +52,45 @@ def service_policy(access: AccessRequirements) -> dict[str, Any]:
     on_bucket = ["s3:ListBucket"]
     on_bucket += ["s3:ListBucketMultipartUploads"] if access.multipart else []
     statements = [
-        _allow("Objects", on_objects, objects),
+        _allow("Objects", dict.fromkeys(on_objects), objects),
         _allow("Bucket", on_bucket, arn),
         *_keys(access),
         *_sessions(access),
+        *_sending(access),
+    ]
+    return {"Version": _VERSION, "Statement": statements}
+
+
+def events_policy(access: AccessRequirements) -> dict[str, Any]:
+    """Return the policy for running ``uploadsvc events`` with a queue, and its ``redrive``.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
+
+    Raises:
+        ValueError: The settings have no queue.
+    """
+    if access.queue is None:
+        message = "no queue is set"
+        raise ValueError(message)
+    objects = objects_arn(access.bucket, region=access.region, prefix=f"{access.key_prefix}/")
+    reads = [
+        "sqs:GetQueueAttributes",
+        "sqs:ReceiveMessage",
+        "sqs:ChangeMessageVisibility",
+        "sqs:DeleteMessage",
+    ]
+    on_objects = ["s3:GetObject", "s3:GetObjectVersion"]
+    on_objects += ["s3:GetObjectTagging", "s3:GetObjectVersionTagging"] if access.scans else []
+    on_objects += ["s3:DeleteObject", "s3:DeleteObjectVersion"] if access.removes else []
+    statements = [
+        _allow("Objects", on_objects, objects),
+        # Without it, S3 answers 403 for a missing object.
+        _allow("Bucket", ["s3:ListBucket"], bucket_arn(access.bucket, region=access.region)),
+        # HEAD returns checksums of encrypted objects only to callers that may decrypt.
+        *_keys(access, actions=("kms:Decrypt",)),
+        _allow("Queue", [*reads, "sqs:SendMessage"], access.queue.arn),
+        _allow("DeadLetters", [*reads, "sqs:GetQueueUrl"], access.queue.dead_letters.arn),
+        *_targets(access),
     ]
     return {"Version": _VERSION, "Statement": statements}
 
@@ -67,8 +113,13 @@ def provisioner_policy(bucket: BucketRequirements) -> dict[str, Any]:
     actions = ["s3:CreateBucket", "s3:ListBucket"]
     for name in _settable(bucket.provider):
         actions += [f"s3:Get{name}", f"s3:Put{name}"]
-    statement = _allow("BucketRules", actions, bucket_arn(bucket.bucket, region=bucket.region))
-    return {"Version": _VERSION, "Statement": [statement]}
+    queues = []
+    if bucket.queue is not None and bucket.provider.queue_notifications:
+        actions += ["s3:GetBucketNotification", "s3:PutBucketNotification"]
+        on_queues = ["sqs:CreateQueue", "sqs:GetQueueAttributes", "sqs:SetQueueAttributes"]
+        queues = [_allow("Queues", on_queues, bucket.queue.arn, bucket.queue.dead_letters.arn)]
+    statements = [_allow("BucketRules", actions, bucket_arn(bucket.bucket, region=bucket.region)), *queues]
+    return {"Version": _VERSION, "Statement": statements}
 
 
 def _settable(provider: Provider) -> list[str]:
@@ -82,13 +133,30 @@ def _settable(provider: Provider) -> list[str]:
     return [name for name, has in rules.items() if has]
 
 
-def _keys(access: AccessRequirements) -> list[dict[str, Any]]:
+def _sending(access: AccessRequirements) -> list[dict[str, Any]]:
+    """Allow what the service itself sends: notifications to the queue, or, without a queue, events."""
+    if access.queue is None:
+        return _targets(access)
+    return [_allow("Queue", ["sqs:SendMessage"], access.queue.arn)] if access.pushed else []
+
+
+def _targets(access: AccessRequirements) -> list[dict[str, Any]]:
+    """Allow sending events to the queues and topics of the settings."""
+    queues, topics = sorted(access.target_queues), sorted(access.target_topics)
+    return [
+        *([_allow("TargetQueues", ["sqs:SendMessage"], *queues)] if queues else []),
+        *([_allow("TargetTopics", ["sns:Publish"], *topics)] if topics else []),
+    ]
+
+
+def _keys(
+    access: AccessRequirements, *, actions: Sequence[str] = ("kms:GenerateDataKey", "kms:Decrypt")
+) -> list[dict[str, Any]]:
     """Allow the calls that S3 makes to KMS for the service, by key or by alias.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
     """
     arn = f"arn:{partition(access.region)}:kms:{access.region}"
-    actions = ["kms:GenerateDataKey", "kms:Decrypt"]
     matches = {key: _ALIAS.fullmatch(key) for key in sorted(access.kms_keys)}
     keys = [key if key.startswith("arn:") else f"{arn}:*:key/{key}" for key, m in matches.items() if not m]
     statements = [_allow("Keys", actions, *keys)] if keys else []

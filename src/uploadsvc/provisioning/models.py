@@ -3,12 +3,10 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from uploadsvc.domain.providers import Provider
-
-if TYPE_CHECKING:
-    from types_aiobotocore_s3 import S3Client
+from uploadsvc.domain.queue_addresses import Queue
 
 
 class Holder(StrEnum):
@@ -17,6 +15,7 @@ class Holder(StrEnum):
     SERVICE = "service"
     BUCKET = "bucket"
     ROLE = "role"
+    EVENTS = "events"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +34,11 @@ class BucketRequirements:
         cors_extra_headers: Names of their other headers: for ranges, for tracing, the operator's.
         abort_days: Days after which an unfinished multipart upload can be aborted; ``None`` if no policy
             uses multipart.
+        unclaimed_days: Days after which S3 deletes what nobody has claimed; ``None`` if no policy wants it.
         needs_acls: A policy sets an ACL that a bucket with ACLs disabled refuses.
         allows_public_acl: A policy sets an ACL that lets the public read or write.
         tls: Service and browsers reach the store by HTTPS, so plain HTTP may be denied.
+        queue: The queue that S3 notifies; ``None`` if there is none.
     """
 
     bucket: str
@@ -49,9 +50,11 @@ class BucketRequirements:
     cors_headers: frozenset[str]
     cors_extra_headers: frozenset[str]
     abort_days: int | None
+    unclaimed_days: int | None
     needs_acls: bool
     allows_public_acl: bool
     tls: bool
+    queue: Queue | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +69,17 @@ class AccessRequirements:
         delete: Callers may delete their own objects.
         acls: A policy sets an ACL.
         tags: A policy sets tags.
+        claims: The service claims objects: it reads tags, and removes one.
         verifies: A policy compares files with their content types.
         scans: A policy has objects wait for a scanner's tag.
         removes: Files that are something else than their content type says are deleted.
         kms_keys: KMS keys of the policies: id, ARN, alias or alias ARN.
         sessions: Callers get temporary S3 credentials.
         role_arn: The role assumed for those; ``None`` for federation.
+        queue: The queue that S3 notifies; ``None`` if there is none.
+        pushed: The store pushes its notifications to the service.
+        target_queues: ARNs of the queues that receive events.
+        target_topics: ARNs of the topics that receive events.
     """
 
     bucket: str
@@ -81,15 +89,31 @@ class AccessRequirements:
     delete: bool
     acls: bool
     tags: bool
+    claims: bool
     verifies: bool
     scans: bool
     removes: bool
     kms_keys: frozenset[str]
     sessions: bool
     role_arn: str | None
+    queue: Queue | None = None
+    pushed: bool = False
+    target_queues: frozenset[str] = frozenset()
+    target_topics: frozenset[str] = frozenset()
 
 
-Rule: TypeAlias = Literal["bucket", "public-access", "ownership", "bucket-policy", "cors", "lifecycle"]
+Rule: TypeAlias = Literal[
+    "bucket",
+    "public-access",
+    "ownership",
+    "bucket-policy",
+    "cors",
+    "lifecycle",
+    "unclaimed",
+    "queue",
+    "queue-policy",
+    "notifications",
+]
 
 State: TypeAlias = Literal[
     "in place",
@@ -145,6 +169,22 @@ class RuleState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueueClients:
+    """Clients for the rules about the queue.
+
+    Attributes:
+        sqs: Client of SQS, in the queue's region.
+        sts: Client of STS, which tells whose credentials these are; ``None`` if SQS is not AWS's.
+    """
+
+    sqs: Any
+    sts: Any = None
+
+
+NO_BUCKET: Final = "NoSuchBucket"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """Check of one rule.
 
@@ -153,12 +193,20 @@ class Check:
         supported: Whether the store has the feature.
         wanted: Describes the required rule; one line.
         look: Reads the rule.
+        service: The service that has the rule: `look` gets a client of S3, or `QueueClients`.
+        for_events: The rule exists only for settings with a queue.
+        unsettled: Codes of errors that end by themselves a moment after what the rule needs was made.
+        needed: Whether the settings need it; a bucket that does not exist yet lacks no other.
     """
 
     rule: Rule
     supported: Callable[[Provider], bool]
     wanted: Callable[[BucketRequirements], str]
-    look: Callable[["S3Client", BucketRequirements], Awaitable[RuleState]]
+    look: Callable[[Any, BucketRequirements], Awaitable[RuleState]]
+    service: Literal["S3", "SQS"] = "S3"
+    for_events: bool = False
+    unsettled: frozenset[str] = frozenset({NO_BUCKET})
+    needed: Callable[[BucketRequirements], bool] = lambda _: True
 
 
 class ProvisioningError(Exception):

@@ -14,6 +14,7 @@ from uploadsvc.provisioning.models import (
     BucketRequirements,
     Check,
     ProvisioningError,
+    QueueClients,
     Rule,
     RuleState,
     State,
@@ -51,7 +52,11 @@ def _agree(_: Step) -> bool:
 
 
 async def plan(
-    client: "S3Client", requirements: BucketRequirements, *, rules: Collection[Rule] = RULES
+    client: "S3Client",
+    requirements: BucketRequirements,
+    *,
+    rules: Collection[Rule] = RULES,
+    queues: QueueClients | None = None,
 ) -> list[Step]:
     """Compare the bucket's rules with the requirements, and change nothing.
 
@@ -61,6 +66,7 @@ async def plan(
         client: S3 client with the right to read the bucket's rules.
         requirements: Requirements on the bucket.
         rules: The rules to compare.
+        queues: Clients for the rules about the queue; without them, these are left out.
 
     Raises:
         ProvisioningError: There are no credentials, or S3 does not answer.
@@ -68,8 +74,9 @@ async def plan(
     steps: list[Step] = []
     async with _reachable(requirements, "looked at"):
         exists = True
-        for check in _chosen(rules):
-            state = await _look(client, requirements, check, exists=exists)
+        look = _Look(client, queues, requirements)
+        for check in look.chosen(rules):
+            state = await look(check, exists=exists)
             exists = exists and not _is_missing_bucket(check, state)
             steps.append(_step(check, requirements, state))
     return steps
@@ -81,6 +88,7 @@ async def apply(
     *,
     rules: Collection[Rule] = RULES,
     confirm: Callable[[Step], bool] = _agree,
+    queues: QueueClients | None = None,
 ) -> list[Step]:
     """Create the rules that are missing, and change those that differ.
 
@@ -91,6 +99,7 @@ async def apply(
         requirements: Requirements on the bucket.
         rules: The rules to apply.
         confirm: Asked before a change that takes away something that the bucket has now.
+        queues: Clients for the rules about the queue; without them, these are left out.
 
     Returns:
         All rules; ``found`` is the rule as it was before.
@@ -101,70 +110,86 @@ async def apply(
     steps: list[Step] = []
     async with _reachable(requirements, "set up"):
         exists, fresh = True, False
-        for check in _chosen(rules):
-            state = await _look(client, requirements, check, exists=exists, fresh=fresh)
+        look = _Look(client, queues, requirements)
+        for check in look.chosen(rules):
+            state = await look(check, exists=exists, fresh=fresh)
             if state.narrows and not confirm(_step(check, requirements, state)):
                 state = RuleState(state="not confirmed", found=state.found)
-            done = await _change(state, fresh=fresh) if state.change else state
+            done = await _change(check, state, fresh=fresh) if state.change else state
             if _is_missing_bucket(check, state):
                 exists = fresh = done.state == "made"
+            # S3 refuses a queue whose policy has not reached every part of SQS yet.
+            fresh = fresh or (check.service == "SQS" and done.state in {"made", "changed"})
             steps.append(_step(check, requirements, done))
-        return await _read_back(client, requirements, steps)
-
-
-def _chosen(rules: Collection[Rule]) -> list[Check]:
-    return [check for check in CHECKS if check.rule in rules]
+        return await _read_back(look, steps)
 
 
 def _is_missing_bucket(check: Check, state: RuleState) -> bool:
     return check.rule == "bucket" and state.state == "missing"
 
 
-async def _look(
-    client: "S3Client", requirements: BucketRequirements, check: Check, *, exists: bool, fresh: bool = False
-) -> RuleState:
-    if not check.supported(requirements.provider):
-        return RuleState(state="unsupported", found=f"not for {requirements.provider.name}")
-    if not exists:
-        return RuleState(state="missing", found="no bucket")
-    try:
-        return await _settled(lambda: check.look(client, requirements), fresh=fresh)
-    except ClientError as error:
-        return refused(error)
-    except UNREADABLE as error:
-        return unreadable(error)
+class _Look:
+    """Reads rules."""
+
+    def __init__(
+        self, client: "S3Client", queues: QueueClients | None, requirements: BucketRequirements
+    ) -> None:
+        self._client = client
+        self._queues = queues
+        self._requirements = requirements
+
+    def chosen(self, rules: Collection[Rule]) -> list[Check]:
+        """Return the checks of these rules, without those that the settings do not call for."""
+        with_queue = self._queues is not None and self._requirements.queue is not None
+        return [check for check in CHECKS if check.rule in rules and (with_queue or not check.for_events)]
+
+    async def __call__(self, check: Check, *, exists: bool, fresh: bool = False) -> RuleState:
+        """Read a rule."""
+        if not check.supported(self._requirements.provider):
+            return RuleState(state="unsupported", found=f"not for {self._requirements.provider.name}")
+        if not exists and not check.needed(self._requirements):
+            return RuleState(state="in place", found="not needed")
+        if check.service == "S3" and not exists:
+            return RuleState(state="missing", found="no bucket")
+        client = self._client if check.service == "S3" else self._queues
+        try:
+            return await _settled(lambda: check.look(client, self._requirements), check, fresh=fresh)
+        except ClientError as error:
+            return refused(error, check.service)
+        except UNREADABLE as error:
+            return unreadable(error)
 
 
-async def _settled(call: Callable[[], Awaitable[T]], *, fresh: bool) -> T:
-    """Make a call; where the bucket is new, wait until the store knows it."""
+async def _settled(call: Callable[[], Awaitable[T]], check: Check, *, fresh: bool) -> T:
+    """Make a call; where the bucket or the queue is new, wait until S3 and SQS know it."""
     for pause in _SETTLING if fresh else ():
         await asyncio.sleep(pause)
         try:
             return await call()
         except ClientError as error:
-            if code_of(error) != "NoSuchBucket":
+            if code_of(error) not in check.unsettled:
                 raise
     return await call()
 
 
-async def _change(state: RuleState, *, fresh: bool) -> RuleState:
+async def _change(check: Check, state: RuleState, *, fresh: bool) -> RuleState:
     try:
         if state.change is not None:
-            await _settled(state.change, fresh=fresh)
+            await _settled(state.change, check, fresh=fresh)
     except ClientError as error:
-        return refused(error)
+        return refused(error, check.service)
     except UNREADABLE as error:
         return unreadable(error)
     return RuleState(state="made" if state.state == "missing" else "changed", found=state.found)
 
 
-async def _read_back(client: "S3Client", requirements: BucketRequirements, steps: list[Step]) -> list[Step]:
+async def _read_back(look: _Look, steps: list[Step]) -> list[Step]:
     """Return the steps; mark those as failed whose changed rule is not there now."""
     checks = {check.rule: check for check in CHECKS}
     unseen = {step.rule: "" for step in steps if step.state in {"made", "changed"}}
     for pause in _PAUSES if unseen else ():
         await asyncio.sleep(pause)
-        seen = {rule: await _look(client, requirements, checks[rule], exists=True) for rule in unseen}
+        seen = {rule: await look(checks[rule], exists=True) for rule in unseen}
         unseen = {rule: state.found for rule, state in seen.items() if state.state != "in place"}
         if not unseen:
             break

@@ -24,10 +24,11 @@ _ROOTS: Final[Mapping[str, str]] = {
     "ListParts": "ListParts",
     "CreateMultipartUpload": "InitiateMultipartUpload",
     "CompleteMultipartUpload": "CompleteMultipartUpload",
+    "GetObjectTagging": "Tagging",
 }
 """Root elements of answers that must have a body, without ``Result``, which some stores spell otherwise."""
 
-_BODILESS: Final = frozenset({"DeleteObject", "AbortMultipartUpload"})
+_BODILESS: Final = frozenset({"DeleteObject", "AbortMultipartUpload", "DeleteObjectTagging"})
 
 _ROOT: Final = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>\s*)?(?:<!--.*?-->\s*)*<([A-Za-z][\w.:-]*)", re.DOTALL

@@ -129,6 +129,8 @@ async def serve(
     def stop() -> None:
         server.force_exit = server.should_exit
         server.should_exit = True
+        # Ends responses that would go on for as long as their clients read.
+        getattr(app.state, "on_stop", lambda: None)()
         limits.append(_end_within(DRAIN_SECONDS))
 
     for number in stops:

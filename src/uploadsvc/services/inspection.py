@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from uploadsvc.domain import media_types
-from uploadsvc.domain.content import check_coding, check_content
+from uploadsvc.domain.content import check_coding, check_content, check_rare_content
 from uploadsvc.domain.errors import UploadIncomplete
 from uploadsvc.domain.formats import HEAD_BYTES, recognize
 from uploadsvc.domain.objects import StoredObject
@@ -159,9 +159,11 @@ class Inspector:
             return None
         # A store may have guessed a type for one that was left open.
         claimed = media_types.registered(claims.content_type or stored.content_type)
-        found, known = recognize(head), False
+        found = recognize(head)
         if found is None and self._rare_formats is not None:
-            found = self._rare_formats.find(head, preferred=claimed)
-            known = self._rare_formats.knows(claimed)
-        check_content(claimed, found, empty=not head, known=known)
+            rare = self._rare_formats.find(head, preferred=claimed)
+            if rare is not None:
+                check_rare_content(claimed, rare, known=self._rare_formats.knows(claimed))
+                return rare
+        check_content(claimed, found, empty=not head)
         return found

@@ -29,6 +29,11 @@ class PolicyRegistry:
         """Return the planners of the policies that a caller may use, sorted by name."""
         return [self._planners[name] for name in caller.usable(self._planners)]
 
+    @property
+    def marks_unclaimed(self) -> bool:
+        """Whether a policy marks its objects until they are claimed."""
+        return any(planner.policy.unclaimed_expires_in is not None for planner in self._planners.values())
+
     def get(self, policy: str) -> Planner | None:
         """Return the planner of a policy, or ``None`` if the settings have no such policy."""
         return self._planners.get(policy)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, Protocol
@@ -16,6 +17,7 @@ from uploadsvc.s3.multipart import MultipartStorage, UnfinishedUpload
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
 from uploadsvc.services.assembly import UploadObjects, in_time
+from uploadsvc.services.claiming import Claimer
 from uploadsvc.services.multipart import (
     FIRST_PARTS,
     SignedPart,
@@ -76,6 +78,7 @@ class Uploads:
         multipart: Multipart uploads of the bucket.
         ids: Verifies upload ids, and signs those of a listing.
         verifier: Verifies stored objects.
+        claimer: Claims verified objects.
         keys_are_paths: Whether the store keeps keys as paths, so ``a`` and ``a/b`` exclude each other.
         may_delete: Whether callers may delete stored objects.
         may_remove: Whether refused objects are deleted here, because no worker reports them first.
@@ -92,6 +95,7 @@ class Uploads:
         multipart: MultipartStorage,
         ids: SignedIds,
         verifier: Verifier,
+        claimer: Claimer,
         keys_are_paths: bool,
         may_delete: bool,
         may_remove: bool = True,
@@ -104,6 +108,7 @@ class Uploads:
         self._multipart = multipart
         self._ids = ids
         self._verifier = verifier
+        self._claimer = claimer
         self._objects = UploadObjects(storage=storage, multipart=multipart, keys_are_paths=keys_are_paths)
         self._may_delete = may_delete
         self._may_remove = may_remove
@@ -195,7 +200,7 @@ class Uploads:
         wait: float = 0.0,
         through_outages: bool = False,
     ) -> Completion:
-        """Compare the stored object with the request and sign a receipt. Safe to repeat.
+        """Compare the stored object with the request, claim it and sign a receipt. Safe to repeat.
 
         Args:
             caller: The caller.
@@ -216,18 +221,24 @@ class Uploads:
             UploadsvcError: As for `status`.
         """
         claims = self._verify(caller, upload_id)
-        stored = await self._objects.assembled(claims, etags, wait=wait, through_outages=through_outages)
+        async with nullcontext() if wait else in_time():
+            stored = await self._objects.assembled(claims, etags, wait=wait, through_outages=through_outages)
+            done = await self._verified(caller, claims, stored)
+            await self._claimer.completed(claims, stored)
+        if self._listener is not None:
+            self._listener.completed(claims, done, user=caller.user)
+        return done
+
+    async def _verified(self, caller: Principal, claims: UploadClaims, stored: StoredObject) -> Completion:
         try:
-            done = await self._verifier.complete(claims, stored, user=caller.user, now=self._now())
+            async with in_time():
+                return await self._verifier.complete(claims, stored, user=caller.user, now=self._now())
         except errors.VerificationFailed as error:
             if self._listener is not None:
                 self._listener.rejected(claims, stored, error, user=caller.user)
             if isinstance(error, errors.ContentMismatch):
                 await self._remove_mismatched(claims, stored)
             raise
-        if self._listener is not None:
-            self._listener.completed(claims, done, user=caller.user)
-        return done
 
     async def _remove_mismatched(self, claims: UploadClaims, stored: StoredObject) -> None:
         """Delete an object with other content than it says, if its policy and the caller allow that."""

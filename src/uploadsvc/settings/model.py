@@ -9,7 +9,8 @@ from uploadsvc.domain.endpoints import base_url, bucket_endpoint
 from uploadsvc.domain.errors import InvalidKey
 from uploadsvc.domain.hosts import is_loopback
 from uploadsvc.domain.keys import Namespace, check_key
-from uploadsvc.domain.policy import MAX_EXPIRES_IN, PolicyError, check_apart, check_tags
+from uploadsvc.domain.policies import check_apart, check_tags, check_unclaimed_days
+from uploadsvc.domain.policy import MAX_EXPIRES_IN, PolicyError
 from uploadsvc.settings.auth import AuthSettings
 from uploadsvc.settings.events import EventSettings
 from uploadsvc.settings.policies import PolicySettings
@@ -304,6 +305,7 @@ class Settings(Section):
         try:
             policies = [settings.policy(name) for name, settings in self.policies.items()]
             check_apart(policies)
+            check_unclaimed_days(policies)
             check_tags(policies)
         except PolicyError as error:
             raise SettingsError(("policies", error.policy, error.field), error.message) from None

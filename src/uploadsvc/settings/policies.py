@@ -16,6 +16,7 @@ from uploadsvc.domain.policy import (
     Policy,
 )
 from uploadsvc.domain.providers import GIB
+from uploadsvc.domain.unclaimed import Claim
 from uploadsvc.settings.types import FORM, Section, SettingsError, Size, split_list
 
 
@@ -147,6 +148,15 @@ class PolicySettings(Section):
     """Let a multipart upload start without its size, for uploaders that do not send one. The size is checked
     at the end.
     """
+
+    unclaimed_expires_in: int | None = None
+    """Seconds after which S3 deletes an upload that nobody has [claimed](unclaimed.md): 86400 to 31536000, in
+    whole days, and at least `multipart_expires_in` where uploads in parts are allowed. All policies that set
+    it need the same number of days. Run `uploadsvc bucket apply` afterwards. If not set: everything stays.
+    """
+
+    claim: Claim = "complete"
+    """What claims an upload: its completion (`complete`), or only `POST /v1/objects/claim` (`backend`)."""
 
     verify_content: bool = False
     """Compare the first 4 KiB of each file with its content type when the upload completes, and refuse it if

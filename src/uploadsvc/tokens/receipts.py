@@ -2,17 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import jwt
 
+from uploadsvc.domain.errors import ValidationFailed
 from uploadsvc.tokens.receipt_keys import ReceiptPrivateKey, ReceiptPublicKey, SharedKey
 
 TYP: Final = "uploadsvc-receipt+jwt"
 
+_REQUIRED: Final = ("iss", "aud", "sub", "exp", "bucket", "key", "size", "etag", "policy")
+
 
 class Receipts:
-    """Signs receipts as JWTs (RFC 7519).
+    """Signs receipts as JWTs (RFC 7519), and verifies its own.
 
     Attributes:
         keys: The keys that verify receipts, without duplicates: the signing key's own (its public half, if it
@@ -74,3 +77,48 @@ class Receipts:
         return jwt.encode(
             {**registered, **claims}, self._key, algorithm=self._algorithm, headers=self._headers
         )
+
+    def verify(self, receipt: str, *, now: datetime) -> dict[str, Any]:
+        """Return the claims of a receipt that this service has signed.
+
+        Args:
+            receipt: The receipt.
+            now: The current time, aware.
+
+        Raises:
+            ValidationFailed: It is not a receipt of this service, or has expired.
+        """
+        claims = self._claims(receipt)
+        if claims is None:
+            detail = "This is not a receipt of this service, or its signature is wrong."
+            raise ValidationFailed(detail, field="receipt")
+        if claims["exp"] <= now.timestamp():
+            detail = "The receipt has expired; complete the upload again for a new one, or claim by key."
+            raise ValidationFailed(detail, field="receipt")
+        return claims
+
+    def _claims(self, receipt: str) -> dict[str, Any] | None:
+        for key in self.keys:
+            try:
+                decoded = jwt.decode_complete(
+                    receipt,
+                    key.key,
+                    # One algorithm for each key: RFC 8725 section 3.1.
+                    algorithms=[key.algorithm],
+                    audience=self.audience,
+                    issuer=self.issuer,
+                    # PyJWT would compare with the system's clock.
+                    options={
+                        "require": list(_REQUIRED),
+                        "verify_exp": False,
+                        "verify_nbf": False,
+                        "verify_iat": False,
+                    },
+                )
+            except (jwt.PyJWTError, ValueError, RecursionError):
+                # PyJWT lets a ValueError of json or base64 through.
+                continue
+            if decoded["header"].get("typ") == TYP:
+                claims: dict[str, Any] = decoded["payload"]
+                return claims
+        return None

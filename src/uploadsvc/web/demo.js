@@ -5,6 +5,7 @@ const GONE = new Set(["not_found", "upload_expired"]);
 const OBJECTS_PER_PAGE = 50;
 const REFUSED = new Set([403, 413, 415, 422]); // by the policy: retrying is pointless
 const CHECKSUMS = ["crc32", "sha256"]; // the module computes these; the cheaper comes first
+const MAX_EVENTS = 50;
 const IDLE = 3; // seconds without a byte sent after which no rate is shown
 
 const $ = (id) => document.getElementById(id);
@@ -20,17 +21,21 @@ function fromTemplate(id, texts) {
   return element;
 }
 
-/** Messages for screen readers. Those of the same half second are read out as one. */
-const messages = [];
-
-function announce(text) {
-  if (messages.push(text) > 1) return;
-  setTimeout(() => {
-    const count = messages.length;
-    const shown = messages.splice(0).slice(-3).join(". ");
-    $("status").textContent = count > 3 ? `${count} changes, the latest: ${shown}` : shown;
-  }, 500);
+/** Returns what reads messages out by a screen reader. Those of the same half second are read out as one. */
+function announcer(id, what) {
+  const messages = [];
+  return (text) => {
+    if (messages.push(text) > 1) return;
+    setTimeout(() => {
+      const count = messages.length;
+      const shown = messages.splice(0).slice(-3).join(". ");
+      $(id).textContent = count > 3 ? `${count} ${what}, the latest: ${shown}` : shown;
+    }, 500);
+  };
 }
+
+const announce = announcer("status", "changes");
+const announceEvent = announcer("heard", "events");
 
 // --- Formatting ---
 
@@ -71,6 +76,7 @@ function figures({ loaded, total, rate, remaining, idle = 0 }) {
 
 const timeParts = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 const formatTime = new Intl.DateTimeFormat("en", timeParts).format;
+const formatSecond = new Intl.DateTimeFormat("en", { ...timeParts, second: "2-digit" }).format;
 
 // --- Users: each has a client, so that an upload continues as the user who started it ---
 
@@ -108,6 +114,7 @@ function showUser(user) {
   $("empty").hidden = true;
   showUnfinished();
   loadPage();
+  followEvents();
 }
 
 // --- Policies: shown before files are chosen ---
@@ -527,6 +534,57 @@ async function deleteObject(user, key, row) {
   removeObject(key);
   showEnd();
 }
+
+// --- Events: of one user at a time, as the service sends them ---
+
+const following = { user: null, source: null, ids: new Set() };
+
+/** Follows the events of the shown user while the page is visible. A browser has six connections to one server. */
+function followEvents() {
+  const { user } = view;
+  if (following.user !== user) {
+    following.source?.close();
+    Object.assign(following, { user, source: null, ids: new Set() });
+    $("events").replaceChildren();
+    $("no-events").hidden = false;
+  }
+  if (document.hidden) {
+    following.source?.close();
+    following.source = null;
+  }
+  if (following.source || document.hidden) return;
+  const source = new EventSource(`${baseUrl}demo/events?user=${encodeURIComponent(user)}`);
+  following.source = source;
+  source.addEventListener("message", ({ data }) => addEvent(JSON.parse(data)));
+  source.addEventListener("error", () => {
+    // Otherwise the browser connects again by itself.
+    if (source.readyState === EventSource.CLOSED) notice(`Could not follow the events of ${user}. Reload the page to try again.`);
+  });
+}
+
+function addEvent({ id, type, timestamp, data }) {
+  if (following.ids.has(id)) return; // each connection starts with the latest ones
+  following.ids.add(id);
+  const { key, size } = data.object;
+  const verdict = verdictOf(type, data);
+  const texts = { type, verdict, key, size: size === undefined ? "" : formatSize(size), time: formatSecond(new Date(timestamp)) };
+  const row = fromTemplate("event-row", texts);
+  Object.assign(row.dataset, { type, verified: data.verified });
+  Object.assign(row.querySelector("time"), { dateTime: timestamp, title: timestamp });
+  row.querySelector(".key").title = key;
+  $("events").prepend(row);
+  if ($("events").children.length > MAX_EVENTS) $("events").lastElementChild.remove();
+  $("no-events").hidden = true;
+  announceEvent(`${key.split("/").pop()}: ${type}${verdict && `, ${verdict}`}`);
+}
+
+function verdictOf(type, { verified, reason, scan }) {
+  if (reason) return reason.detail;
+  if (scan) return `${scan.tag}: ${scan.value}`;
+  return type === "object.deleted" ? "" : verified ? "verified" : "not verified";
+}
+
+document.addEventListener("visibilitychange", () => view.user && followEvents());
 
 // --- Folders ---
 

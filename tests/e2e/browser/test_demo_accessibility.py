@@ -217,7 +217,11 @@ async def test_a_screen_reader_announces_ends_only(opened: BusyPage, name: str) 
             all + Number(/^\\d+(?= changes)/.exec(text)?.[0] ?? text.match(/: done/g)?.length ?? 0), 0)"""
     )
     live = opened.page.locator("[aria-live], [role=status], [role=alert], [role=log], output")
-    assert await live.evaluate_all("(regions) => regions.map((region) => region.id)") == ["notice", "status"]
+    assert await live.evaluate_all("(regions) => regions.map((region) => region.id)") == [
+        "notice",
+        "status",
+        "heard",
+    ]
     heard: list[str] = await opened.page.evaluate("heard")
     assert 1 <= len(heard) <= 12
     assert not [text for text in heard if "%" in text]

@@ -8,6 +8,7 @@ import pytest
 from tests.support.clients.programs import (
     OPENAPI,
     OPERATIONS,
+    WEBHOOKS,
     Compiled,
     assert_guide_uploads,
     assert_refused,
@@ -70,14 +71,19 @@ async def test_every_operation_is_a_function(compiled: Compiled) -> None:
 
 
 def test_every_schema_is_a_type(hey_api: Generated) -> None:
-    """By its own name; besides, what goes into and comes out of each operation."""
+    """By its own name; besides, what goes into and comes out of each operation, and into each webhook."""
     types = exported_types(hey_api.directory / "client" / "types.gen.ts")
     of_operations = {
         f"{name[0].upper()}{name[1:]}{what}"
         for name in OPERATIONS
         for what in ("Data", "Error", "Errors", "Response", "Responses")
     }
-    assert types - of_operations - {"ClientOptions"} == OPENAPI["components"]["schemas"].keys()
+    of_webhooks = {
+        f"{name[0].upper()}{name[1:]}Webhook{what}" for name in WEBHOOKS for what in ("Request", "Payload")
+    }
+    assert of_webhooks <= types
+    others = of_operations | of_webhooks | {"ClientOptions", "Webhooks"}
+    assert types - others == OPENAPI["components"]["schemas"].keys()
 
 
 def test_what_is_made_is_sound(compiled: Compiled) -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.support.clients.programs import (
     OPENAPI,
     OPERATIONS,
+    WEBHOOKS,
     Compiled,
     assert_guide_uploads,
     assert_refused,
@@ -44,7 +45,7 @@ def named_in_typescript() -> str:
         for status, response in operation["responses"].items()
         if PROBLEM in response.get("content", {})
     ]
-    names = dict.fromkeys(OPERATIONS, 1), dict.fromkeys(OPENAPI["components"]["schemas"], 1)
+    names = dict.fromkeys([*OPERATIONS, *WEBHOOKS], 1), dict.fromkeys(OPENAPI["components"]["schemas"], 1)
     return NAMES % (json.dumps(names[0]), json.dumps(names[1]), "".join(problems))
 
 

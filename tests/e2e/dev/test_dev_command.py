@@ -90,6 +90,18 @@ async def test_ctrl_c_during_the_start_leaves_no_process(tmp_path: Path) -> None
     assert "Ctrl-C ends it" not in running.out
 
 
+async def test_ctrl_c_does_not_wait_for_pages_that_follow_events(tmp_path: Path) -> None:
+    port = free_port()
+    async with demo(tmp_path, port) as running, httpx.AsyncClient(trust_env=False) as client:
+        url = f"http://127.0.0.1:{port}/demo/events?user=alice"
+        async with client.stream("GET", url) as events:
+            following = events.aiter_raw()
+            assert await anext(following) == b":\n\n"
+            running.process.send_signal(signal.SIGINT)
+            assert [more async for more in following] == []
+        assert await running.ended(seconds=15) == 0
+
+
 async def test_a_dead_s3_ends_the_service_with_one_line(tmp_path: Path) -> None:
     """It ends the service, in order."""
     async with demo(tmp_path, free_port()) as running:

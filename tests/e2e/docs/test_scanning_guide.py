@@ -17,7 +17,8 @@ from tests.support.service import service_client, settings_for
 from tests.support.transfers import create, put
 
 from uploadsvc.bootstrap.services import build_services
-from uploadsvc.domain.notifications import Notification
+from uploadsvc.domain.events import Event
+from uploadsvc.domain.notifications import Kind, Notification
 from uploadsvc.settings.model import Settings
 
 CLAMD: Final = which("clamd") or which("clamd", path="/usr/sbin")
@@ -84,15 +85,14 @@ def worker(server: S3Server, clamd: int, patch: pytest.MonkeyPatch, *, deletes: 
     return names
 
 
-async def _event(settings: Settings, key: str) -> bytes:
-    """Return the event of an upload as the service sends it."""
+async def _event(settings: Settings, key: str, kind: Kind) -> Event:
+    """Return the event of a notification about an object."""
     services = build_services(settings)
     async with services.open():
-        notification = Notification(kind="created", bucket=settings.s3.bucket, key=key)
+        notification = Notification(kind=kind, bucket=settings.s3.bucket, key=key)
         event = await services.resolver.resolve(notification)
     assert event
-    assert event.type == "upload.completed"
-    return event.body()
+    return event
 
 
 class Queue:
@@ -135,7 +135,8 @@ async def test_the_worker_releases_what_is_clean(
     async with service_client(raw, user="ann") as api, httpx.AsyncClient(trust_env=False) as http:
         upload = await create(api, filename="a.bin", size=len(content))
         (await put(http, upload, content)).raise_for_status()
-        event = await _event(Settings.model_validate(raw), upload["key"])
+        settings = Settings.model_validate(raw)
+        event = (await _event(settings, upload["key"], "created")).body()
         names = worker(s3, clamd, monkeypatch, deletes=deletes)
         # Twice, as queues may deliver it.
         queue = Queue(event, event)
@@ -148,5 +149,8 @@ async def test_the_worker_releases_what_is_clean(
                 return
             tags = await client.get_object_tagging(Bucket=s3.bucket, Key=upload["key"])
         assert tags["TagSet"] == [{"Key": "scan", "Value": value}]
+        scanned = await _event(settings, upload["key"], "tagged")
+        assert scanned.type == "upload.scanned"
+        assert scanned.data["scan"] == {"tag": "scan", "value": value, "available": value == "clean"}
         answer = await api.post("/v1/downloads", json={"key": upload["key"]})
         assert answer.status_code == (201 if value == "clean" else 409)

@@ -39,11 +39,25 @@ async def test_the_guides_commands_run(tmp_path: Path, seaweedfs: S3Server, comm
 
 def test_the_guide_describes_every_check(seaweedfs: S3Server) -> None:
     uppy = {"credentials": True, "role_arn": ROLE_ARN}
-    settings = settings_of(seaweedfs, cors={"allow_origins": [ORIGIN]}, uppy=uppy)
+    events = {
+        "queue_url": "https://sqs.us-east-1.amazonaws.com/123456789012/uploads",
+        "webhooks": [{"url": "https://app.example.com/webhooks", "secrets": [f"whsec_{'A' * 32}"]}],
+    }
+    settings = settings_of(
+        seaweedfs,
+        cors={"allow_origins": [ORIGIN]},
+        uppy=uppy,
+        events=events,
+        policies={"default": {"content_types": ["image/*"], "verify_content": True}},
+    )
     target = doctor_target(Settings.model_validate(settings))
     table = GUIDE.split("| check |")[1].split("\n\n")[0]
     described = [
         name for row in table.splitlines()[2:] for name in re.findall(r"`([^`]+)`", row.split("|")[1])
     ]
-    shown = {"cors:ORIGIN": f"cors:{ORIGIN}", "policy:NAME": "policy:default"}
+    shown = {
+        "cors:ORIGIN": f"cors:{ORIGIN}",
+        "policy:NAME": "policy:default",
+        "webhook:HOST": "webhook:app.example.com",
+    }
     assert [shown.get(name, name) for name in described] == check_names(target)

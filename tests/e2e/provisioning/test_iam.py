@@ -19,13 +19,15 @@ import httpx
 import pytest
 from moto.core.authorization import enable_iam_authentication
 from tests.support.bucket_rules import required, states
+from tests.support.provisioned_queues import new_queue, queue_clients
 from tests.support.servers import SEAWEEDFS_KEY, S3Server
 from tests.support.service import service_client, settings_for
 from tests.support.sts import assume_role
 
 from uploadsvc.domain.credentials import TEMPORARY_ACTIONS
 from uploadsvc.domain.providers import PROVIDERS
-from uploadsvc.provisioning.iam import provisioner_policy, role_policy, service_policy
+from uploadsvc.domain.queue_addresses import queue_at
+from uploadsvc.provisioning.iam import events_policy, provisioner_policy, role_policy, service_policy
 from uploadsvc.provisioning.models import AccessRequirements
 from uploadsvc.provisioning.plan import PROBLEMS, apply
 
@@ -58,6 +60,7 @@ def access(bucket: str = "media", **changed: Any) -> AccessRequirements:  # noqa
         "delete": True,
         "acls": False,
         "tags": False,
+        "claims": False,
         "verifies": False,
         "scans": False,
         "removes": False,
@@ -337,6 +340,12 @@ def test_unused_features_get_no_rights() -> None:
         ({"delete": True}, "s3:DeleteObject"),
         ({"acls": True}, "s3:PutObjectAcl"),
         ({"tags": True}, "s3:PutObjectTagging"),
+        ({"claims": True}, "s3:GetObjectTagging"),
+        ({"claims": True}, "s3:DeleteObjectTagging"),
+        ({"claims": True}, "s3:GetObjectVersion"),
+        ({"claims": True}, "s3:GetObjectVersionTagging"),
+        ({"claims": True}, "s3:PutObjectVersionTagging"),
+        ({"claims": True}, "s3:DeleteObjectVersionTagging"),
         ({"kms_keys": frozenset({KEY_ID})}, "kms:GenerateDataKey"),
         ({"kms_keys": frozenset({KEY_ID})}, "kms:Decrypt"),
         ({"sessions": True}, "sts:GetFederationToken"),
@@ -349,6 +358,77 @@ def test_each_feature_gets_its_rights(changed: dict[str, Any], action: str) -> N
     off: dict[str, Any] = {"multipart": False, "delete": False}
     assert action not in actions_of(service_policy(access(**off)))
     assert action in actions_of(service_policy(access(**{**off, **changed})))
+
+
+QUEUE: Final = queue_at("https://sqs.us-east-1.amazonaws.com/123456789012/up", region="us-east-1")
+TOPIC: Final = "arn:aws:sns:us-east-1:123456789012:up"
+
+
+def events_access(**changed: Any) -> AccessRequirements:  # noqa: ANN401 - any of its fields
+    """Return what a service does that sends events to a queue and a topic."""
+    targets = {"target_queues": frozenset({f"{QUEUE.arn}-app"}), "target_topics": frozenset({TOPIC})}
+    return access(**{"queue": QUEUE, **targets, **changed})
+
+
+def allowed(document: dict[str, Any]) -> dict[str, set[str]]:
+    """Return the actions that a policy allows, by resource."""
+    found: dict[str, set[str]] = {}
+    for one in document["Statement"]:
+        for resource in [one["Resource"]] if isinstance(one["Resource"], str) else one["Resource"]:
+            found.setdefault(resource, set()).update(one["Action"])
+    return found
+
+
+def test_events_need_these_rights_and_no_others() -> None:
+    """Each action exists, and goes with its resource."""
+    printed = events_policy(events_access(kms_keys=frozenset({KEY_ID})))
+    assert findings(printed) == []
+    calls = ("GetQueueAttributes", "ReceiveMessage", "ChangeMessageVisibility", "DeleteMessage")
+    reads = {f"sqs:{name}" for name in calls}
+    assert allowed(printed) == {
+        "arn:aws:s3:::media/uploads/*": {"s3:GetObject", "s3:GetObjectVersion"},
+        "arn:aws:s3:::media": {"s3:ListBucket"},
+        f"arn:aws:kms:us-east-1:*:key/{KEY_ID}": {"kms:Decrypt"},
+        QUEUE.arn: reads | {"sqs:SendMessage"},
+        f"{QUEUE.arn}-dead": reads | {"sqs:GetQueueUrl"},
+        f"{QUEUE.arn}-app": {"sqs:SendMessage"},
+        TOPIC: {"sns:Publish"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "actions"),
+    [
+        ({"scans": True}, {"s3:GetObjectTagging", "s3:GetObjectVersionTagging"}),
+        ({"removes": True}, {"s3:DeleteObject", "s3:DeleteObjectVersion"}),
+    ],
+)
+def test_events_of_checked_content_need_more(changed: dict[str, Any], actions: set[str]) -> None:
+    printed = events_policy(events_access(**changed))
+    assert findings(printed) == []
+    plain = set(actions_of(events_policy(events_access())))
+    assert set(actions_of(printed)) - plain == actions
+
+
+@pytest.mark.parametrize(
+    ("changed", "resources"),
+    [
+        # The worker reads the queue and sends events.
+        ({}, set()),
+        ({"pushed": True}, {QUEUE.arn}),
+        ({"queue": None}, {f"{QUEUE.arn}-app", TOPIC}),
+        ({"queue": None, "pushed": True}, {f"{QUEUE.arn}-app", TOPIC}),
+    ],
+)
+def test_the_service_may_send_what_no_worker_does(changed: dict[str, Any], resources: set[str]) -> None:
+    """Notifications that the store pushes, to the queue; without a queue, events."""
+    printed = service_policy(events_access(**changed))
+    assert findings(printed) == []
+    sending = {
+        name for name, actions in allowed(printed).items() if actions & {"sqs:SendMessage", "sns:Publish"}
+    }
+    assert sending == resources
+    assert ("s3:GetObjectVersion" in actions_of(printed)) is changed.get("pushed", False)
 
 
 def test_only_the_configured_role_may_be_assumed() -> None:
@@ -394,9 +474,10 @@ def test_wildcards_in_a_prefix_are_literal() -> None:
 @pytest.fixture(
     params=[
         {},
-        {"acls": True, "tags": True, "kms_keys": frozenset({KEY_ID})},
+        {"acls": True, "tags": True, "claims": True, "kms_keys": frozenset({KEY_ID})},
         {"multipart": False},
         {"verifies": True, "scans": True, "removes": True, "delete": False},
+        {"claims": True, "verifies": True, "scans": True},
     ]
 )
 def document(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
@@ -425,6 +506,12 @@ def test_the_provisioners_policy_covers_the_stores_features(name: str, moto_serv
     """Each action exists, and goes with a bucket."""
     printed = provisioner_policy(required(moto_server, provider=PROVIDERS[name]))
     assert findings(printed) == []
+    with_queue = provisioner_policy(required(moto_server, provider=PROVIDERS[name], queue=QUEUE))
+    assert findings(with_queue) == []
+    queues = {resource: actions for resource, actions in allowed(with_queue).items() if ":sqs:" in resource}
+    notifies = PROVIDERS[name].queue_notifications
+    assert set(queues) == ({QUEUE.arn, f"{QUEUE.arn}-dead"} if notifies else set())
+    assert ("s3:PutBucketNotification" in actions_of(with_queue)) is notifies
     has = PROVIDERS[name].public_access_block
     assert ("s3:PutBucketPublicAccessBlock" in actions_of(printed)) is has
 
@@ -455,5 +542,18 @@ async def test_applying_needs_each_right(moto_server: S3Server, missing: str | N
     elif missing == "s3:CreateBucket":
         assert done["bucket"] == "not allowed"
     else:
-        rules = {"Policy": "bucket-policy", "CORS": "cors", "Lifecycle": "lifecycle"}
-        assert refused == {rule for word, rule in rules.items() if word in missing}
+        rules = {"Policy": {"bucket-policy"}, "CORS": {"cors"}, "Lifecycle": {"lifecycle", "unclaimed"}}
+        assert [refused] == [found for word, found in rules.items() if word in missing]
+
+
+@pytest.mark.parametrize("missing", [None, "s3:GetBucketNotification", "s3:PutBucketNotification"])
+async def test_setting_notifications_needs_each_right(moto_server: S3Server, missing: str | None) -> None:
+    """Those on the bucket: moto does not know the actions of SQS by name."""
+    requirements = required(moto_server, queue=new_queue(moto_server))
+    printed = without(provisioner_policy(requirements), missing)
+    async with queue_clients(moto_server) as queues:
+        async with moto_server.client() as client:
+            await apply(client, requirements, rules=["queue", "queue-policy"], queues=queues)
+        async with moto_user(moto_server, with_head(printed)) as user, user.client() as client:
+            done = await apply(client, requirements, rules=["notifications"], queues=queues)
+    assert states(done) == {"notifications": "not allowed" if missing else "made"}

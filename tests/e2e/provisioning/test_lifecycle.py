@@ -9,9 +9,9 @@ import pytest
 from tests.support.bucket_rules import recorded, required, the
 from tests.support.servers import S3Server
 
+from uploadsvc.provisioning.lifecycle import ABORT_RULE
 from uploadsvc.provisioning.models import Step
 from uploadsvc.provisioning.plan import apply, plan
-from uploadsvc.provisioning.rules.lifecycle import RULE_ID
 
 FOREIGN: list[dict[str, Any]] = [
     {
@@ -103,7 +103,7 @@ async def test_an_empty_bucket_gets_our_rule(server: S3Server) -> None:
     assert (await applied(server, key_prefix="media/in")).state == "made"
     (rule,) = (await configuration_of(server))["Rules"]
     assert rule == {
-        "ID": RULE_ID,
+        "ID": ABORT_RULE,
         "Status": "Enabled",
         "Filter": {"Prefix": "media/in/"},
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
@@ -204,7 +204,7 @@ async def test_another_rule_that_aborts_too_early_is_a_conflict(
 ) -> None:
     """S3 applies the earliest, so ours would not help."""
     own = {"Prefix": "uploads/"} if "Prefix" in where else {"Filter": {"Prefix": "uploads/"}}
-    ours = [abort(7, name=RULE_ID, **own)] if with_ours else []
+    ours = [abort(7, name=ABORT_RULE, **own)] if with_ours else []
     await put_rules(moto_server, [*ours, abort(1, **where)])
     done = await applied(moto_server)
     assert done.state == "conflict"

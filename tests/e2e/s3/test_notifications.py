@@ -10,6 +10,7 @@ import aioboto3
 import pytest
 from tests.support.servers import S3Server, seaweedfs_server
 
+from uploadsvc.dev.weed import Push
 from uploadsvc.domain.notifications import Notification, parse_notifications
 
 KEYS = ["plain.txt", "a b+c.txt", "é😀.txt", "100%2B%.txt", "a/b.versions/v_1"]
@@ -54,14 +55,8 @@ async def pushing(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pus
     receiver = Receiver()
     listener = await asyncio.start_server(receiver.take, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
-    (directory / "notification.toml").write_text(f"""
-        [notification.webhook]
-        enabled = true
-        endpoint = "http://127.0.0.1:{port}/events"
-        bearer_token = "{TOKEN}"
-        path_prefixes = ["/buckets/"]
-    """)
-    async with listener, seaweedfs_server(directory) as server:
+    push = Push(url=f"http://127.0.0.1:{port}/events", secret=TOKEN)
+    async with listener, seaweedfs_server(directory, push=push) as server:
         yield server, receiver
 
 

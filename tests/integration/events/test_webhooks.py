@@ -1,15 +1,18 @@
 """What becomes of an event that is sent to an endpoint."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from time import monotonic
 
 import pytest
 from standardwebhooks import Webhook as Library
 from tests.support import endpoints
+from tests.support.certificates import certificate_for
 from tests.support.endpoints import Answer, Endpoint, answer
 
 from uploadsvc.events import slots, webhooks
@@ -81,8 +84,8 @@ async def test_an_event_arrives_as_it_was_signed() -> None:
         (answer(500), "failed", "answered 500"),
         (endpoints.reset, "failed", "no answer ("),
         (endpoints.endless_body, "delivered", ""),
-        (endpoints.endless_headers, "failed", "no answer (RemoteProtocolError)"),
-        (b"SSH-2.0-OpenSSH\r\n\r\n", "failed", "no answer (RemoteProtocolError)"),
+        (endpoints.endless_headers, "failed", "no answer ("),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", "failed", "no answer ("),
     ],
 )
 async def test_the_answer_decides(reply: Answer, state: str, reason: str) -> None:
@@ -114,7 +117,8 @@ async def test_a_connection_serves_again_if_the_body_was_short() -> None:
     [
         ("120", 120),
         ("0", 0),
-        ("999999999999999999999", MAX_RETRY_AFTER),
+        # Python refuses to read as many digits.
+        ("9" * 5000, MAX_RETRY_AFTER),
         ("-1", None),
         ("soon", None),
         ("Mon, 01 Jan 0001 00:00:00 GMT", 0),
@@ -179,7 +183,9 @@ async def test_every_way_to_write_this_machine_is_refused(host: str) -> None:
             policies=["*"],
             clock=lambda: datetime.now(UTC),
         )
-        assert "not public" in (await receiver.send("evt_1", BODY)).reason
+        outcome = await receiver.send("evt_1", BODY)
+    # Numbers that are no addresses by RFC 3986 are no names either.
+    assert outcome.reason.startswith(("its address is not public", "no answer (InvalidUrlClientError)"))
 
 
 async def test_a_name_cannot_change_between_check_and_connection() -> None:
@@ -197,6 +203,22 @@ async def test_a_name_cannot_change_between_check_and_connection() -> None:
         assert len(endpoint.requests) == 1
 
 
+@pytest.mark.parametrize(("named", "state"), [("app.example", "delivered"), ("other.example", "failed")])
+async def test_tls_verifies_the_name_and_not_the_address(
+    named: str, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = certificate_for(named, tmp_path / "certificate.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    async with (
+        Endpoint().open(tls) as endpoint,
+        webhook(f"https://app.example:{endpoint.port}/") as receiver,
+    ):
+        assert (await receiver.send("evt_1", BODY)).state == state
+    assert len(endpoint.requests) == (state == "delivered")
+
+
 async def test_the_next_address_is_tried() -> None:
     async def two(_host: str, _port: int) -> Sequence[str]:
         # Nothing listens at the first.
@@ -212,5 +234,5 @@ async def test_a_name_that_dns_does_not_know() -> None:
 
     async with webhook("https://app.example/", resolve=unknown) as receiver:
         assert await receiver.send("evt_1", BODY) == Outcome(
-            state="failed", reason="no answer (ConnectError)"
+            state="failed", reason="no answer (ClientConnectorDNSError)"
         )

@@ -49,7 +49,7 @@ async def test_a_bucket_is_planned_and_made_once(tmp_path: Path, environment: di
     for verb in ("plan", "apply"):
         status, out, err = await ran(tmp_path, "bucket", verb, environment=environment)
         assert (status, err) == (0, "uploadsvc: nothing to make\n")
-        assert len(re.findall(r"^\S+ +in place ", out, re.MULTILINE)) == 5
+        assert len(re.findall(r"^\S+ +in place ", out, re.MULTILINE)) == 6
 
 
 async def test_json_holds_the_whole_table(tmp_path: Path, environment: dict[str, str]) -> None:
@@ -70,7 +70,7 @@ async def test_a_rule_can_be_skipped(tmp_path: Path, environment: dict[str, str]
     skipped = ("--skip", "cors", "--skip", "public-access")
     _, out, _ = await ran(tmp_path, "bucket", "apply", "--json", *skipped, environment=environment)
     rules = {step["rule"] for step in json.loads(out)["steps"]}
-    assert rules == {"bucket", "ownership", "bucket-policy", "lifecycle"}
+    assert rules == {"bucket", "ownership", "bucket-policy", "lifecycle", "unclaimed"}
     status, out, err = await ran(tmp_path, "bucket", "plan", "--skip", "colour", environment=environment)
     assert (status, out) == (2, "")
     assert "there is no rule 'colour'; there are bucket," in re.sub(r"[\s│]+", " ", err)
@@ -157,14 +157,15 @@ async def test_the_roles_policy_is_printed(tmp_path: Path) -> None:
 async def test_the_guides_commands_run(tmp_path: Path, environment: dict[str, str]) -> None:
     """In the page's order; then the bucket is ready."""
     (shown,) = re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL)
+    queue = {"UPLOADSVC_EVENTS__QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/uploads"}
     commands = [line.partition("#")[0].partition(">")[0].split() for line in shown.splitlines()]
     statuses = []
     for command in commands:
         assert command[0] == "uploadsvc"
-        status, _, err = await ran(tmp_path, *command[1:], environment=environment, fresh=True)
+        status, _, err = await ran(tmp_path, *command[1:], environment=environment | queue, fresh=True)
         assert "Traceback" not in err
         statuses.append(status)
-    assert statuses == [2, 0, 0, 0, 0]
+    assert statuses == [2, 0, 0, 0, 0, 0]
 
 
 def test_the_guide_names_every_rule_and_status() -> None:

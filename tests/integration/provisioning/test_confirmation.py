@@ -56,7 +56,8 @@ async def test_a_change_that_takes_something_away_needs_consent(
         done = await apply(
             client, required(moto_server, **{**BEFORE, **changed}), confirm=asked(rules, agree=agree)
         )
-        assert rules == [rule]
+        # Both rules of the lifecycle are for the prefix.
+        assert rules == [rule, *(["unclaimed"] if "key_prefix" in changed else [])]
         assert the(rule, done).state == ("changed" if agree else "not confirmed")
         assert (await plan(client, required(moto_server, **BEFORE)) == before) is not agree
 
@@ -78,7 +79,7 @@ async def test_a_change_that_only_adds_is_made_without_asking(
         await apply(client, required(moto_server, **BEFORE), confirm=confirm)
         done = await apply(client, required(moto_server, **{**BEFORE, **changed}), confirm=confirm)
     assert rules == []
-    assert sorted(states(done).values()) == ["changed", *["in place"] * 5]
+    assert sorted(states(done).values()) == ["changed", *["in place"] * 6]
 
 
 async def test_the_command_asks_for_yes(tmp_path: Path, moto_server: S3Server) -> None:

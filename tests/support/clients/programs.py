@@ -17,6 +17,7 @@ OPERATIONS: Final[dict[str, dict[str, Any]]] = {
     for methods in OPENAPI["paths"].values()
     for operation in methods.values()
 }
+WEBHOOKS: Final = frozenset(webhook["post"]["operationId"] for webhook in OPENAPI["webhooks"].values())
 
 # From the program that stands in a client's directory.
 _CALL: Final = """

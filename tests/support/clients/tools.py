@@ -19,6 +19,7 @@ NODE_MODULES: Final = CLIENTS / "node_modules"
 STAMP: Final = NODE_MODULES / ".ready"
 _BIN: Final = ROOT / ".venv-clients" / "bin"
 PYTHON: Final = _BIN / "python"
+NODE: Final = _BIN / "node"
 GENERATOR_JAR: Final = next(
     _BIN.parent.glob("lib/python*/site-packages/openapi_generator_cli/openapi-generator.jar"), None
 )

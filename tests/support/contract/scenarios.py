@@ -39,7 +39,7 @@ LOCAL: Final = ("createUpload", "getUploadUrl", "createDownload", "signParts", "
 
 ASKING_S3: Final = (
     *("getUpload", "completeUpload", "deleteUpload", "listUploads"),
-    *("listObjects", "getObject", "deleteObject", "getReadiness", "getUppyCredentials"),
+    *("listObjects", "getObject", "deleteObject", "claimObject", "getReadiness", "getUppyCredentials"),
 )
 WITH_BODY: Final = tuple(name for name, one in OPERATIONS.items() if "requestBody" in one.definition)
 PLANNED: Final = ("createUpload", "getUploadUrl", "signUppyRequest")
@@ -58,7 +58,7 @@ def reaches(outcome: str, *operations: str) -> Callable[[Scenario], Scenario]:
 @reaches("200", "createUploads", "listPolicies", "listObjects", "listUploads", "getUploadUrl", *PUBLIC)
 @reaches("200", "signUppyRequest", "getUppyCredentials")
 @reaches("201", "createUpload", "createDownload", "createToken")
-@reaches("200", "getUpload", "completeUpload", "getObject")
+@reaches("200", "getUpload", "completeUpload", "getObject", "claimObject")
 @reaches("204", "deleteUpload", "deleteObject")
 async def granted(stage: Stage, operation: Operation) -> httpx.Response:
     """A valid request for a stored upload."""
@@ -94,6 +94,13 @@ async def a_write_from_another_site(stage: Stage, operation: Operation) -> httpx
     """Browsers send the cookie with requests of any site."""
     signed_in = {"Cookie": f"{COOKIE}={token_for()}", "Sec-Fetch-Site": "cross-site"}
     return await ask(stage.plain, operation, headers=signed_in)
+
+
+@reaches("forbidden", "claimObject")
+async def a_user(stage: Stage, operation: Operation) -> httpx.Response:
+    """Only services claim, even for the owner of the object."""
+    target = await stage.target(stage.plain, b"bytes")
+    return await ask(stage.plain, operation, target, headers=authorization())
 
 
 @reaches("forbidden", "getUpload")
@@ -188,6 +195,11 @@ async def another_users_target(stage: Stage, operation: Operation) -> httpx.Resp
     )
 
 
+@reaches("not_found", "claimObject")
+async def nothing_to_claim(stage: Stage, operation: Operation) -> httpx.Response:
+    return await ask(stage.plain, operation)
+
+
 @reaches("upload_expired", *UPLOAD)
 async def two_days_later(stage: Stage, operation: Operation) -> httpx.Response:
     """An id expires after one day."""
@@ -243,6 +255,16 @@ async def another_file_sent(stage: Stage, operation: Operation) -> httpx.Respons
     return await ask(stage.plain, operation, await stage.target(stage.plain, b"more than five bytes"))
 
 
+@reaches("verification_failed", "claimObject")
+async def other_bytes_since_the_receipt(stage: Stage, operation: Operation) -> httpx.Response:
+    """Another upload has replaced the object."""
+    fields = {"policy": "named", "filename": "claimed.txt", "content_type": "text/plain"}
+    first = await stage.target(stage.plain, b"bytes", **fields)
+    done = await stage.plain.post(f"/v1/uploads/{first.id}/complete")
+    await stage.target(stage.plain, b"other", **fields)
+    return await ask(stage.plain, operation, changes={"receipt": done.json()["receipt"], "key": None})
+
+
 @reaches("content_mismatch", "completeUpload")
 async def bytes_of_another_format(stage: Stage, operation: Operation) -> httpx.Response:
     """They have the length of the promised picture."""
@@ -261,7 +283,7 @@ async def a_page_shown_inline(stage: Stage, operation: Operation) -> httpx.Respo
     return await ask(stage.plain, operation, target, changes={"disposition": "inline"})
 
 
-@reaches("invalid_key", *OBJECT)
+@reaches("invalid_key", *OBJECT, "claimObject")
 async def a_malformed_key(stage: Stage, operation: Operation) -> httpx.Response:
     return await ask(stage.plain, operation, Target(key="uploads/alice/../bob/photo.jpg"))
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import httpx
 import pytest
 from tests.support.api import created, send_bare
-from tests.support.contract.callers import AUTH
+from tests.support.contract.callers import API_KEY, AUTH
 from tests.support.contract.document import Operation
 from tests.support.servers import S3Server
 from tests.support.service import service_client, settings_for
@@ -37,7 +37,12 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     "signParts": {"part_numbers": [1]},
     "signUppyRequest": {"method": "PUT", "key": "photo.jpg", "contentType": "image/jpeg"},
 }
-"""A valid body for each operation with one, except `createDownload`, which names an object."""
+"""A valid body for each operation with one, except those of `NAMING_OBJECTS`."""
+
+NAMING_OBJECTS: Final = ("createDownload", "claimObject")
+"""Operations whose body names the object of the request."""
+
+FOR_ALICE: Final = {"X-API-Key": API_KEY, "X-On-Behalf-Of": "alice"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +134,7 @@ async def ask(
     """
     body = BODIES.get(operation.id)
     query: dict[str, object] = {}
-    if operation.id == "createDownload":
+    if operation.id in NAMING_OBJECTS:
         body = {"key": target.key}
     elif operation.id in {"getObject", "deleteObject"}:
         query = {"key": target.key}
@@ -138,6 +143,8 @@ async def ask(
     else:
         body = {**body, **(changes or {})}
     url = httpx.URL(operation.path.replace("{id}", target.id), params=query or None)
+    if operation.id == "claimObject" and headers is None:
+        headers = FOR_ALICE
     if headers is None:
         return await client.request(operation.method, url, json=body)
     return await send_bare(client, operation.method, str(url), json=body, headers=headers)

@@ -1,5 +1,6 @@
 """The demo page is served in demo mode only; the browser module always."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,8 @@ DEMO = {"demo": True, "auth": {"jwt": {}}}
 async def demo_client(*, peer: str = "127.0.0.1", **sections: object) -> AsyncIterator[httpx.AsyncClient]:
     """Call an app in demo mode from an address, without a credential."""
     app = create_app(Settings.model_validate(settings_for(S3, **DEMO, **sections)))
+    # Responses with events end, as they do when the server stops.
+    app.state.on_stop()
     transport = httpx.ASGITransport(app, client=(peer, 50_000))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
         yield client
@@ -165,7 +168,10 @@ async def test_each_demo_user_gets_a_token(demo: httpx.AsyncClient) -> None:
         assert timedelta() < ends - datetime.now(UTC) <= timedelta(days=1)
 
 
-@pytest.mark.parametrize("path", ["/", "/demo/users", "/web/demo.js", "/web/demo.css", "/web/index.html"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/demo/users", "/demo/events?user=alice", "/web/demo.js", "/web/demo.css", "/web/index.html"],
+)
 async def test_the_demo_is_served_in_demo_mode_only(plain: httpx.AsyncClient, path: str) -> None:
     assert_problem(await plain.get(path), "not_found")
 
@@ -197,7 +203,8 @@ BAD_HOSTS = [
     *("0.0.0.0:8000", "10.0.0.7", "[::]", "[2001:db8::1]:8000", "", "::1", "localhost:8000:8000"),
     *("user@localhost", "localhost evil.example", "evil.example#localhost"),
 ]
-DEMO_PATHS = ["/", "/demo/users"]
+EVENTS = "/demo/events?user=alice"
+DEMO_PATHS = ["/", "/demo/users", EVENTS]
 
 
 @pytest.mark.parametrize("host", GOOD_HOSTS)
@@ -252,11 +259,12 @@ async def test_another_machine_gets_no_token(peer: str) -> None:
             assert (await client.get("/demo/users", headers={"Host": host})).status_code == 200
 
 
-async def test_pages_of_other_origins_get_no_token() -> None:
+@pytest.mark.parametrize("path", ["/demo/users", EVENTS])
+async def test_pages_of_other_origins_get_no_token(path: str) -> None:
     """Even if they may call the API. A browser says where the request comes from."""
     own = {"Origin": "http://localhost:8000", "Sec-Fetch-Site": "same-origin"}
     async with demo_client(cors={"allow_origins": "*"}) as client:
-        answer = await client.get("/demo/users", headers=own)
+        answer = await client.get(path, headers=own)
         assert answer.status_code == 200
         assert answer.headers["cross-origin-resource-policy"] == "same-origin"
         assert answer.headers["cache-control"] == "no-store"
@@ -267,7 +275,35 @@ async def test_pages_of_other_origins_get_no_token() -> None:
             {"Sec-Fetch-Site": "cross-site"},
             {"Sec-Fetch-Site": "same-site"},
         ):
-            assert_problem(await client.get("/demo/users", headers=headers), "forbidden")
+            assert_problem(await client.get(path, headers=headers), "forbidden")
+
+
+async def test_each_demo_user_sees_their_own_events() -> None:
+    """As server-sent events, after the last one that the browser has seen."""
+    app = create_app(Settings.model_validate(settings_for(S3, **DEMO)))
+    for number, user in enumerate(["alice", "bob", "alice"]):
+        body = {"type": "upload.completed", "data": {"user": user, "object": {"key": "a\n\nb"}}}
+        await app.state.demo.events.send(f"evt_{number}", json.dumps(body).encode())
+    app.state.on_stop()
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
+        answer = await client.get("/demo/events?user=alice")
+        assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+        assert answer.headers["cache-control"] == "no-store"
+        start, *messages, end = answer.text.split("\n\n")
+        assert (start, end) == (":", "")
+        assert [message.partition("\n")[0] for message in messages] == ["id: evt_0", "id: evt_2"]
+        _, data = messages[0].split("\n")
+        assert json.loads(data.removeprefix("data: ")) == {
+            "id": "evt_0",
+            "type": "upload.completed",
+            "data": {"user": "alice", "object": {"key": "a\n\nb"}},
+        }
+        later = await client.get("/demo/events?user=alice", headers={"Last-Event-ID": "evt_0"})
+        assert "evt_2" in later.text
+        assert "evt_0" not in later.text
+        assert "evt_1" in (await client.get("/demo/events?user=bob")).text
+        assert_problem(await client.get("/demo/events?user=eve"), "validation_error", "user")
 
 
 async def test_a_host_does_not_matter_outside_the_demo(demo: httpx.AsyncClient) -> None:

@@ -62,8 +62,11 @@ async def test_domain_errors_become_problems(code: str) -> None:
 
 
 async def test_retry_after_comes_from_the_error() -> None:
-    answer = await response_to(errors.StorageUnavailable("Down.", retry_after=7))
-    assert answer.headers["retry-after"] == "7"
+    for error in (
+        errors.StorageUnavailable("Down.", retry_after=7),
+        errors.ObjectUnavailable("Not scanned.", retry_after=7),
+    ):
+        assert (await response_to(error)).headers["retry-after"] == "7"
 
 
 @pytest.mark.parametrize(

@@ -558,6 +558,23 @@ def test_everything_is_built_once(load: Callable[..., Settings]) -> None:
     assert services.presigner.credentials.__self__ is services.storage  # type: ignore[attr-defined]
 
 
+def test_the_reader_of_notifications_deletes_refused_objects_if_there_is_one(
+    load: Callable[..., Settings],
+) -> None:
+    policies = {"default": {"verify_content": True, "delete_mismatched": True}}
+    settings = load(POLICIES=json.dumps(policies))
+    assert build_services(settings).uploads._may_remove
+    for events in ({"QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/1/q"}, {"PUSH_SECRET": "p" * 32}):
+        variables = {f"EVENTS__{name}": value for name, value in events.items()}
+        assert not build_services(load(**variables)).uploads._may_remove
+
+
+def test_objects_carry_their_claims_where_downloads_wait(load: Callable[..., Settings]) -> None:
+    """Otherwise nobody knows which policy an object has."""
+    assert not load(POLICIES__AVATARS__VERIFY_CONTENT="true").carries_claims
+    assert load(POLICIES__AVATARS__AVAILABLE_WHEN="guardduty").carries_claims
+
+
 async def test_one_clock_moves_everything(
     load: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:

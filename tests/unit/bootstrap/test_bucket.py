@@ -192,6 +192,17 @@ def test_access_follows_the_features() -> None:
     assert (inspecting.verifies, inspecting.scans, inspecting.removes) == (True,) * 3
 
 
+def test_what_is_unclaimed_needs_a_rule_and_rights() -> None:
+    """S3 takes days, and none may be less than a policy promises."""
+    plain = {"methods": ["put"]}
+    for seconds, days in ((86_400, 1), (86_401, 2), (604_800, 7)):
+        policies = {"default": plain, "marking": {**plain, "unclaimed_expires_in": seconds}}
+        assert requirements(policies=policies).unclaimed_days == days
+        assert (access(policies=policies).tags, access(policies=policies).claims) == (True, True)
+    assert requirements().unclaimed_days is None
+    assert not access(policies={"default": {"tags": {"a": "b"}}}).claims
+
+
 def test_sessions_need_a_role_or_federation() -> None:
     assert (access().sessions, access().role_arn) == (False, None)
     assert (access(uppy=CREDENTIALS).sessions, access(uppy=CREDENTIALS).role_arn) == (True, ROLE_ARN)
@@ -214,3 +225,28 @@ def test_a_store_without_iam_has_no_policy(name: str) -> None:
 def test_a_region_is_needed() -> None:
     with pytest.raises(ValidationError, match="UPLOADSVC_S3__REGION"):
         requirements({"region": None})
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("https://sqs.eu-central-1.amazonaws.com/", "is not the URL of a queue"),
+        ("https://sqs.eu-central-1.amazonaws.com/uploads", "must name the account: …/123456789012/uploads"),
+    ],
+)
+def test_a_queue_that_cannot_be_made_is_refused(url: str, found: str) -> None:
+    """By the start of the command, which names the setting."""
+    with pytest.raises(SettingsError, match=r"EVENTS__QUEUE_URL.*") as error:
+        requirements(events={"queue_url": url})
+    assert found in str(error.value)
+
+
+def test_targets_of_events_are_named_by_arn() -> None:
+    queue, topic = "https://sqs.eu-west-1.amazonaws.com/123456789012/app", "arn:aws:sns:eu-west-1:1:app"
+    found = access(events={"webhooks": [{"queue_url": queue}, {"topic_arn": topic}]})
+    assert found.target_queues == {"arn:aws:sqs:eu-west-1:123456789012:app"}
+    assert found.target_topics == {topic}
+    assert (found.queue, found.pushed) == (None, False)
+    own = access(events={"queue_url": queue, "push_secret": "s" * 32})
+    assert own.queue is not None
+    assert (own.queue.name, own.pushed) == ("app", True)

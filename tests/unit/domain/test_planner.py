@@ -75,6 +75,31 @@ def test_a_form_signs_exactly_these_fields() -> None:
     assert not any("${" in value for value in plan.fields.values())
 
 
+def test_what_is_unclaimed_has_a_tag_beside_the_policys_own() -> None:
+    """By every method; a browser must be allowed to send it."""
+    planner = a_planner(tags={"team": "a b"}, unclaimed_expires_in=604_800, unsized_multipart=True)
+    for fields in (
+        {"size": 5},
+        {"size": 5, "method": "multipart"},
+        {"method": "multipart", "size_open": True},
+    ):
+        tagging = a_plan(planner, **fields).headers["x-amz-tagging"]
+        assert tagging == "team=a%20b&uploadsvc-state=unclaimed"
+    assert a_plan(planner, method="post").fields["tagging"] == (
+        "<Tagging><TagSet><Tag><Key>team</Key><Value>a b</Value></Tag>"
+        "<Tag><Key>uploadsvc-state</Key><Value>unclaimed</Value></Tag></TagSet></Tagging>"
+    )
+    assert "x-amz-tagging" in planner.browser_headers
+
+
+def test_where_forms_take_no_tags_unclaimed_uploads_need_another_method() -> None:
+    planner = a_planner("seaweedfs", unclaimed_expires_in=604_800)
+    assert planner.methods == {"put", "multipart"}
+    assert a_plan(planner, size=5).headers["x-amz-tagging"] == "uploadsvc-state=unclaimed"
+    refused(planner, errors.MethodNotAvailable, size=5, method="post")
+    refused(planner, errors.SizeRequired)
+
+
 @pytest.mark.parametrize(
     ("size", "headers"),
     [(0, {"Content-Length": "0"}), (7, {"Content-Length": "7"})],
@@ -397,6 +422,7 @@ def test_a_bare_url_signs_only_named_values(fields: dict[str, Any], headers: dic
         ({"acl": "private"}, {}, errors.MethodNotAvailable, "policy"),
         ({"cache_control": "no-store"}, {}, errors.MethodNotAvailable, "policy"),
         ({"tags": {"a": "b"}}, {}, errors.MethodNotAvailable, "policy"),
+        ({"unclaimed_expires_in": 604_800}, {}, errors.MethodNotAvailable, "policy"),
         ({"metadata": {"a": "b"}}, {}, errors.MethodNotAvailable, "policy"),
         ({"content_disposition": "attachment"}, {}, errors.MethodNotAvailable, "policy"),
         ({}, {"relative_key": "a"}, errors.Forbidden, "relative_key"),

@@ -7,6 +7,7 @@ import pytest
 
 from uploadsvc.domain.keys import KeyTemplate, Namespace
 from uploadsvc.domain.parts import MIB
+from uploadsvc.domain.policies import check_apart, check_tags, check_unclaimed_days
 from uploadsvc.domain.policy import (
     GUARDDUTY,
     MAX_EXPIRES_IN,
@@ -14,13 +15,12 @@ from uploadsvc.domain.policy import (
     ChecksumRule,
     Policy,
     PolicyError,
-    check_apart,
-    check_tags,
 )
 from uploadsvc.domain.providers import GIB, PROVIDERS, TIB
 from uploadsvc.settings.policies import PolicySettings
 
 SPACE = Namespace("uploads")
+DAY = 86_400
 FIXED_KEY = KeyTemplate("avatar{ext}")
 
 
@@ -85,6 +85,20 @@ def test_the_default_policy_is_valid_on_every_provider(provider: str) -> None:
         ("metadata", {"metadata": {"uploadsvc-upload": None}}, "uploadsvc-"),
         ("metadata", {"metadata": {"a": "x" * 2048}}, "over 2048 bytes"),
         ("tags", {"tags": {str(n): "" for n in range(11)}}, "at most 10"),
+        (
+            "tags",
+            {"tags": {str(n): "" for n in range(10)}, "unclaimed_expires_in": 7 * DAY},
+            "at most 10, and uploadsvc-state is one of them",
+        ),
+        ("tags", {"tags": {"uploadsvc-state": "kept"}}, "the service's own tag; set unclaimed_expires_in"),
+        ("claim", {"claim": "backend"}, "needs unclaimed_expires_in beside it"),
+        ("unclaimed_expires_in", {"unclaimed_expires_in": DAY - 1}, "86400 to 31536000 seconds"),
+        ("unclaimed_expires_in", {"unclaimed_expires_in": 366 * DAY}, "1 to 365 days"),
+        (
+            "unclaimed_expires_in",
+            {"unclaimed_expires_in": 6 * DAY},
+            "is below multipart_expires_in (604800); S3 counts from the start of a multipart upload",
+        ),
         ("tags", {"tags": {"": "x"}}, "1 to 128"),
         ("tags", {"tags": {"a": "b<c"}}, "1 to 128"),
         ("tags", {"tags": {"a": "x" * 257}}, "0 to 256"),
@@ -120,6 +134,15 @@ def test_a_policy_that_contradicts_itself_is_refused(field: str, values: dict[st
         ("r2", "tags", {"tags": {"a": "b"}}, "r2 has no object tags"),
         ("b2", "tags", {"tags": {"a": "b"}}, "b2 has no object tags"),
         ("gcs", "tags", {"tags": {"a": "b"}}, "gcs has no object tags"),
+        ("r2", "unclaimed_expires_in", {"unclaimed_expires_in": 7 * DAY}, "r2 has no object tags"),
+        ("b2", "unclaimed_expires_in", {"unclaimed_expires_in": 7 * DAY}, "b2 has no object tags"),
+        ("gcs", "unclaimed_expires_in", {"unclaimed_expires_in": 7 * DAY}, "gcs has no object tags"),
+        (
+            "seaweedfs",
+            "methods",
+            {"unclaimed_expires_in": 7 * DAY, "methods": frozenset({"post"})},
+            "seaweedfs takes no tags in a form",
+        ),
         ("r2", "available_when", {"available_when": GUARDDUTY}, "r2 has no object tags"),
         ("b2", "checksum", {"checksum": "required"}, "b2 checks none"),
         ("ceph", "checksum", {"checksum": "required"}, "ceph checks none"),
@@ -271,6 +294,25 @@ def test_a_folder_for_client_keys_is_a_valid_key(fields: dict[str, Any], reason:
     error = refusal(**fields)
     assert error.field == "client_keys_prefix"
     assert reason in error.message
+
+
+def test_what_is_unclaimed_lives_as_long_under_all_policies() -> None:
+    """In days, since one lifecycle rule deletes it; policies that keep everything do not count."""
+    policies = [
+        Policy(name="kept"),
+        Policy(name="one", unclaimed_expires_in=2 * DAY),
+        Policy(name="two", unclaimed_expires_in=DAY + 1, claim="backend"),
+    ]
+    check_unclaimed_days(policies)
+    with pytest.raises(PolicyError, match=r"is 3 days, and policy 'one' has 2; .* same number") as caught:
+        check_unclaimed_days([*policies, Policy(name="three", unclaimed_expires_in=2 * DAY + 1)])
+    assert (caught.value.policy, caught.value.field) == ("three", "unclaimed_expires_in")
+
+
+def test_an_unclaimed_upload_without_parts_needs_no_more_than_a_day() -> None:
+    Policy(name="p", unclaimed_expires_in=DAY, methods=frozenset({"put", "post"})).check(
+        provider=PROVIDERS["aws"], namespace=SPACE
+    )
 
 
 def test_no_upload_sets_the_tag_of_a_scanner() -> None:

@@ -9,6 +9,7 @@ from uploadsvc.api.v1.event_schemas import EVENT_MODELS, event_webhooks
 from uploadsvc.domain.events import EVENT_TYPES, Event
 from uploadsvc.domain.notifications import Kind, Notification
 from uploadsvc.domain.plan import UploadRequest
+from uploadsvc.domain.policy import GUARDDUTY, Policy
 from uploadsvc.domain.principal import Principal
 from uploadsvc.events.samples import sample_event
 
@@ -17,12 +18,13 @@ MODELS = dict(zip(EVENT_TYPES, EVENT_MODELS, strict=True))
 
 async def resolved(*, size: int = 5, claims: bool = True, kind: Kind = "created") -> Event:
     """Return the event of an upload of 5 bytes that S3 stored with this size."""
-    bucket = FakeBucket()
+    bucket = FakeBucket(Policy(name="default", available_when=GUARDDUTY))
     ann = Principal(user="ann", policies=None, kind="user")
     grant = await bucket.creator.create(ann, None, UploadRequest(filename="note.txt", size=5))
     carried = {**grant.plan.headers, **grant.plan.fields}["x-amz-meta-uploadsvc-claims"]
-    if kind == "created":
+    if kind != "deleted":
         bucket.store(grant.plan.key, size=size, claims=carried if claims else None)
+        bucket.storage.tags_of[grant.plan.key] = {GUARDDUTY.tag: GUARDDUTY.value}
     told = Notification(kind=kind, bucket=BUCKET, key=grant.plan.key, time=NOON)
     event = await bucket.resolver.resolve(told)
     assert event is not None
@@ -40,6 +42,7 @@ def names(node: Any) -> Any:  # noqa: ANN401 - any JSON
         ({}, "upload.completed"),
         ({"claims": False}, "upload.completed"),
         ({"size": 6}, "upload.rejected"),
+        ({"kind": "scanned"}, "upload.scanned"),
         ({"kind": "deleted"}, "object.deleted"),
     ],
 )

@@ -486,3 +486,14 @@ def test_a_bad_template_names_its_variable(env: pytest.MonkeyPatch) -> None:
     """A mistake in the key template is a mistake in the settings."""
     with pytest.raises(SettingsError, match=r"^UPLOADSVC_POLICIES__AVATARS__KEY: unknown placeholder"):
         loaded(env, POLICIES__AVATARS__KEY="{user}/x")
+
+
+def test_policies_that_delete_what_is_unclaimed_on_different_days_are_refused(
+    env: pytest.MonkeyPatch,
+) -> None:
+    days = {
+        name: {"unclaimed_expires_in": count * 86_400} for name, count in {"a": 7, "b": 8, "c": 7}.items()
+    }
+    error = refused(env, POLICIES=json.dumps({"default": {}, **days}))
+    assert "UPLOADSVC_POLICIES__B__UNCLAIMED_EXPIRES_IN" in str(error)
+    assert "policy 'a' has 7; one lifecycle rule" in str(error)

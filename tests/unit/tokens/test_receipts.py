@@ -4,7 +4,7 @@ import hmac
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import jwt
 import pytest
@@ -16,7 +16,7 @@ from tests.support.receipt_keys import EC, ED25519, KEYS, RSA, private_pem, publ
 
 from uploadsvc.auth.claims import ClaimRules
 from uploadsvc.auth.jwt import public_key_verifier
-from uploadsvc.domain.errors import Unauthenticated
+from uploadsvc.domain.errors import Unauthenticated, ValidationFailed
 from uploadsvc.tokens.receipt_keys import (
     ReceiptPrivateKey,
     ReceiptPublicKey,
@@ -214,3 +214,71 @@ def test_keys_are_parsed_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def b64(value: object) -> str:
     """Encode JSON as a part of a JWT."""
     return urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+MISSING = object()
+RECEIPT = RECEIPTS.sign(CLAIMS, user="ann", jti="J", now=NOW)
+
+
+def test_the_service_verifies_its_own_receipts() -> None:
+    """By any key that verifies, as after a rotation, and until their end."""
+    assert RECEIPTS.verify(RECEIPT, now=NOW) == opened(RECEIPT)
+    newer = Receipts(
+        key=private_key(private_pem(ED25519)),
+        others=[SharedKey(KEY)],
+        issuer="uploadsvc",
+        audience="backend",
+        expires_in=600,
+    )
+    signed = newer.sign(CLAIMS, user="ann", jti="J", now=NOW)
+    assert newer.verify(signed, now=NOW) == newer.verify(RECEIPT, now=NOW)
+    end = datetime.fromtimestamp(int(NOW.timestamp()) + 600, UTC)
+    assert RECEIPTS.verify(RECEIPT, now=end - timedelta(microseconds=1))
+    with pytest.raises(ValidationFailed, match="has expired") as caught:
+        RECEIPTS.verify(RECEIPT, now=end)
+    assert caught.value.field == "receipt"
+
+
+def forged(key: object = KEY, *, typ: str = TYP, algorithm: str = "HS256", **changed: object) -> str:
+    """Return a token that is a receipt but for what is changed; `MISSING` leaves a claim out."""
+    claims = {name: value for name, value in {**opened(RECEIPT), **changed}.items() if value is not MISSING}
+    return jwt.encode(claims, key, algorithm=algorithm, headers={"typ": typ})  # type: ignore[arg-type] # any key
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        "",
+        "a.b.c",
+        "é",
+        RECEIPT[:-2],
+        forged(b"x" * 32),
+        forged(None, algorithm="none"),
+        forged(typ="uploadsvc-upload+jwt"),
+        forged(typ="JWT"),
+        forged(aud="another"),
+        forged(iss="another"),
+        forged(aud=MISSING),
+        forged(exp=MISSING),
+        forged(sub=MISSING),
+        forged(etag=MISSING),
+    ],
+)
+def test_nothing_else_passes_for_a_receipt(receipt: str) -> None:
+    with pytest.raises(ValidationFailed, match="not a receipt of this service"):
+        RECEIPTS.verify(receipt, now=NOW)
+
+
+def test_a_public_key_is_no_shared_secret() -> None:
+    """RFC 8725 section 2.1: an attacker signs by HMAC with the published key."""
+    receipts = Receipts(
+        key=private_key(private_pem(RSA)), issuer="uploadsvc", audience="backend", expires_in=600
+    )
+    (public,) = receipts.public_keys
+    head, body = (
+        urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
+        for part in ({"alg": "HS256", "typ": TYP, "kid": public.kid}, opened(RECEIPT))
+    )
+    mac = hmac.digest(public.pem().encode(), head + b"." + body, "sha256")
+    with pytest.raises(ValidationFailed, match="not a receipt"):
+        receipts.verify(b".".join((head, body, urlsafe_b64encode(mac).rstrip(b"="))).decode(), now=NOW)

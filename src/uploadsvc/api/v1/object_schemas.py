@@ -81,3 +81,24 @@ class Download(BaseModel):
 
     url: str = Field(description="Presigned URL of the GET.", examples=[EXAMPLE_URL])
     expires_at: datetime = Field(description="When the URL expires.", examples=[EXAMPLE_TIME])
+
+
+class ClaimObject(RequestBody):
+    """The object to claim: `receipt` or `key`."""
+
+    receipt: str | None = Field(
+        default=None,
+        description="Receipt of the upload, not expired.",
+        examples=["eyJhbGciOiJFZERTQSJ9.e30.c2ln"],
+    )
+    key: str | None = Field(
+        default=None,
+        description="Full object key. `X-On-Behalf-Of` must name its user.",
+        examples=[EXAMPLE_KEY],
+    )
+
+
+class ClaimedObject(BaseModel):
+    """An object that has been claimed."""
+
+    object: StoredObject = Field(description="The object.")

@@ -10,7 +10,7 @@ from uploadsvc.doctor.target import Target
 from uploadsvc.provisioning.models import Rule, Step
 from uploadsvc.provisioning.plan import plan
 
-CHECKS: Final[tuple[Rule, ...]] = ("public-access", "ownership", "bucket-policy", "lifecycle")
+CHECKS: Final[tuple[Rule, ...]] = ("public-access", "ownership", "bucket-policy", "lifecycle", "unclaimed")
 """Rules that get their own findings; other checks cover the bucket and CORS."""
 
 _CORS: Final = "cors"
@@ -34,7 +34,7 @@ async def rule_steps(target: Target) -> list[Step]:
 
 def rule_findings(steps: Sequence[Step]) -> list[Finding]:
     """Return one finding for each of `CHECKS`."""
-    return [_finding(step) for step in steps if step.rule in CHECKS]
+    return [rule_finding(step) for step in steps if step.rule in CHECKS]
 
 
 def with_rule(finding: Finding, steps: Sequence[Step]) -> Finding:
@@ -47,7 +47,8 @@ def with_rule(finding: Finding, steps: Sequence[Step]) -> Finding:
     return replace(finding, found=f"{finding.found}; the bucket has: {step.found}")
 
 
-def _finding(step: Step) -> Finding:
+def rule_finding(step: Step) -> Finding:
+    """Return the finding for a rule."""
     found = step.found
     match step.state:
         case "in place" | "made" | "changed":

@@ -1,4 +1,4 @@
-"""Capabilities of the store, compared with its provider's: signatures, conditional writes, checksums."""
+"""Capabilities of the store, compared with its provider: signatures, conditional writes, checksums, tags."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,14 +11,24 @@ from uploadsvc.doctor.findings import Finding, blocked, failed, listed, ok, skip
 from uploadsvc.doctor.probes import Probe
 from uploadsvc.doctor.target import Target
 from uploadsvc.domain.checksums import ALGORITHMS, Algorithm, checksum_header
+from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.plan import Plan
+from uploadsvc.domain.unclaimed import TAG, UNCLAIMED
+from uploadsvc.s3.tagging import StoredTags
 
-CHECKS: Final = ("signatures", "conditional-writes", "checksums")
+CHECKS: Final = ("signatures", "conditional-writes", "checksums", "claims")
 
 _FIX_HEADERS: Final = (
     "use a store that refuses them, as S3 does: with x-amz-copy-source, callers may be able to copy the "
     "objects of others"
 )
+
+
+_FIX_TAGS: Final = (
+    "take unclaimed_expires_in out of the policies, and run uploadsvc bucket apply: this store would "
+    "delete nothing, or claimed uploads too"
+)
+_FIX_CLAIMS: Final = "grant these credentials the rights that uploadsvc iam-policy prints"
 
 
 class Capabilities:
@@ -42,7 +52,11 @@ class Capabilities:
             if any("put" in planner.methods for planner in self._target.planners.values()):
                 return [blocked(check, "canary:put") for check in CHECKS]
             return [skipped(check, "no policy uploads by PUT") for check in CHECKS]
-        return list(await asyncio.gather(self._signatures(), self._conditional_writes(), self._checksums()))
+        return list(
+            await asyncio.gather(
+                self._signatures(), self._conditional_writes(), self._checksums(), self._claims()
+            )
+        )
 
     def _plan(self) -> tuple[Plan, dict[str, str]]:
         assert self._planner is not None  # noqa: S101 - checked by `findings`
@@ -97,6 +111,35 @@ class Capabilities:
         if not self._canaries.permissions.store:
             headers |= spoiled(headers, self._target.provider.checksum_algorithms)
         return plan, headers
+
+    async def _claims(self) -> Finding:
+        """Tell whether the store keeps the tag of an unclaimed upload, and lets it go."""
+        check, planners = "claims", self._target.planners.values()
+        marking = [one for one in planners if one.policy.unclaimed_expires_in and "put" in one.methods]
+        if not marking:
+            return skipped(check, "no policy with unclaimed_expires_in uploads by PUT")
+        if (finding := self._not_stored(check)) is not None:
+            return finding
+        plan = self._canaries.plan(marking[0], "put")
+        outcome = await self._canaries.put_as(plan.key, plan.headers)
+        if not outcome.stored:
+            return blocked(check, "canary:put")
+        try:
+            wrong = await self._claim(plan.key, outcome.headers.get("x-amz-version-id"))
+        except UploadsvcError as error:
+            return failed(check, f"the tag {TAG} could not be taken off: {error.detail}", _FIX_CLAIMS)
+        if wrong:
+            return failed(check, wrong, _FIX_TAGS)
+        return ok(check, f"the store keeps the tag {TAG}, and the service can take it off")
+
+    async def _claim(self, key: str, version: str | None) -> str:
+        """Claim a canary; return what is wrong, in words."""
+        tags = StoredTags(self._target.storage)
+        if not await tags.has(key, TAG, UNCLAIMED, version_id=version):
+            return f"the store does not keep the tag {TAG} of an upload"
+        await tags.remove(key, TAG, UNCLAIMED, version_id=version)
+        left = await tags.has(key, TAG, UNCLAIMED, version_id=version)
+        return f"the store keeps the tag {TAG} when it is taken off" if left else ""
 
     def _not_stored(self, check: str) -> Finding | None:
         permissions = self._canaries.permissions

@@ -135,7 +135,7 @@ def _options(policy: Policy) -> str:
         f"acl {policy.acl}": policy.acl,
         f"storage class {policy.storage_class}": policy.storage_class,
         f"encryption {policy.server_side_encryption}": policy.server_side_encryption,
-        "tags": policy.tags,
+        "tags": policy.signed_tags,
     }
     chosen = [name for name, value in options.items() if value]
     return listed(chosen) if chosen else "its settings"

@@ -8,8 +8,12 @@ from uploadsvc.provisioning.rules import (
     bucket_policy,
     cors,
     lifecycle,
+    notifications,
     ownership,
     public_access,
+    queue,
+    queue_policy,
+    unclaimed,
 )
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -19,4 +23,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     bucket_policy.CHECK,
     cors.CHECK,
     lifecycle.CHECK,
+    unclaimed.CHECK,
+    queue.CHECK,
+    queue_policy.CHECK,
+    notifications.CHECK,
 )

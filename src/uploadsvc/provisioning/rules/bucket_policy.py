@@ -4,12 +4,12 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-condition
 """
 
 import json
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
 from uploadsvc.domain.arns import bucket_arn
+from uploadsvc.provisioning.documents import comparable, described, listed
 from uploadsvc.provisioning.errors import code_of
 from uploadsvc.provisioning.models import BucketRequirements, Check, RuleState
 
@@ -51,20 +51,20 @@ def _wanted(requirements: BucketRequirements) -> str:
 
 async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleState:
     policy = await _policy(client, requirements.bucket)
-    present = _listed(policy.get("Statement", []))
+    present = listed(policy.get("Statement", []))
     own = [statement for statement in present if statement.get("Sid") in _OURS]
     others = [statement for statement in present if statement.get("Sid") not in _OURS]
     wanted = _statements(requirements)
-    found = _found(own, others)
-    if _comparable(own) == _comparable(wanted):
+    found = described(own, others)
+    if comparable(own) == comparable(wanted):
         return RuleState(state="in place", found=found)
 
     async def change() -> None:
         merged = {**policy, "Statement": [*others, *wanted]}
         await client.put_bucket_policy(Bucket=requirements.bucket, Policy=json.dumps(merged))
 
-    kept = [_comparable(statement) for statement in wanted]
-    narrows = any(_comparable(statement) not in kept for statement in own)
+    kept = [comparable(statement) for statement in wanted]
+    narrows = any(comparable(statement) not in kept for statement in own)
     return RuleState(state="differs" if own else "missing", found=found, change=change, narrows=narrows)
 
 
@@ -80,26 +80,6 @@ async def _policy(client: "S3Client", bucket: str) -> dict[str, Any]:
         message = "a policy is a JSON object"
         raise TypeError(message)
     return policy
-
-
-def _listed(value: Any) -> list[Any]:  # noqa: ANN401 - JSON
-    return value if isinstance(value, list) else [value]
-
-
-def _comparable(value: Any) -> object:  # noqa: ANN401 - JSON
-    """Return the same value for all spellings of a policy: AWS reorders lists, and unwraps single values."""
-    if isinstance(value, Mapping):
-        return sorted((key, _comparable(inner)) for key, inner in value.items())
-    if isinstance(value, list):
-        found = sorted((_comparable(inner) for inner in value), key=repr)
-        return found[0] if len(found) == 1 else found
-    return value
-
-
-def _found(own: Sequence[Mapping[str, Any]], others: Sequence[object]) -> str:
-    sids = [str(statement["Sid"]) for statement in own]
-    kept = f"{len(others)} other statement{'s' if len(others) > 1 else ''}" if others else ""
-    return "; ".join(filter(None, [", ".join(sids), kept])) or "no policy"
 
 
 CHECK: Final = Check(

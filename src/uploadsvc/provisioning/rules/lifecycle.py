@@ -6,21 +6,18 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpu-abort-incomplete-mpu-l
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
-
-from uploadsvc.provisioning.errors import code_of
+from uploadsvc.provisioning.lifecycle import (
+    ABORT_RULE,
+    LATEST,
+    read_rules,
+    replaced,
+    suffix_of,
+    write_rules,
+)
 from uploadsvc.provisioning.models import BucketRequirements, Check, RuleState
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
-
-RULE_ID: Final = "uploadsvc-abort-unfinished"
-"""Id of the service's own rule; the bucket's other rules stay as they are."""
-
-LATEST: Final = 7
-"""A rule that aborts uploads within this many days is accepted in place of ours."""
-
-_SIZES: Final = "TransitionDefaultMinimumObjectSize"
 
 
 def _wanted(requirements: BucketRequirements) -> str:
@@ -36,9 +33,9 @@ def _prefix(requirements: BucketRequirements) -> str:
 async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleState:
     if requirements.abort_days is None:
         return RuleState(state="in place", found="not needed")
-    present, options = await _rules(client, requirements.bucket)
-    own = [rule for rule in present if rule.get("ID") == RULE_ID]
-    others = [rule for rule in present if rule.get("ID") != RULE_ID]
+    present, options = await read_rules(client, requirements.bucket)
+    own = [rule for rule in present if rule.get("ID") == ABORT_RULE]
+    others = [rule for rule in present if rule.get("ID") != ABORT_RULE]
     if early := _too_early(others, requirements.abort_days, _prefix(requirements)):
         return RuleState(state="conflict", found=early)
     ours = _rule(requirements.abort_days, _prefix(requirements), others)
@@ -51,9 +48,7 @@ async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleSta
         return RuleState(state="in place", found=serving[0])
 
     async def change() -> None:
-        await client.put_bucket_lifecycle_configuration(
-            Bucket=requirements.bucket, LifecycleConfiguration={"Rules": _replaced(present, ours)}, **options
-        )
+        await write_rules(client, requirements.bucket, replaced(present, ours), options)
 
     kept = f"{len(others)} other rule{'s' if len(others) > 1 else ''}" if others else "no rules"
     found = _found(own[0]) if own else kept
@@ -65,32 +60,15 @@ async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleSta
     )
 
 
-async def _rules(client: "S3Client", bucket: str) -> tuple[list[Any], dict[str, Any]]:
-    """Return the rules, and the options that a write has to repeat so that they stay."""
-    try:
-        answer: Mapping[str, Any] = await client.get_bucket_lifecycle_configuration(Bucket=bucket)
-    except ClientError as error:
-        if code_of(error) == "NoSuchLifecycleConfiguration":
-            return [], {}
-        raise
-    return answer.get("Rules", []), {_SIZES: answer[_SIZES]} if _SIZES in answer else {}
-
-
 def _rule(days: int, prefix: str, others: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     # S3 refuses a configuration that mixes both spellings of a prefix, and other rules keep theirs.
     old_style = any("Prefix" in rule for rule in others)
     return {
-        "ID": RULE_ID,
+        "ID": ABORT_RULE,
         "Status": "Enabled",
         **({"Prefix": prefix} if old_style else {"Filter": {"Prefix": prefix}}),
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days},
     }
-
-
-def _replaced(present: Sequence[Mapping[str, Any]], ours: Mapping[str, Any]) -> list[Any]:
-    if all(rule.get("ID") != RULE_ID for rule in present):
-        return [*present, ours]
-    return [ours if rule.get("ID") == RULE_ID else rule for rule in present]
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -134,9 +112,7 @@ def _prefix_of(rule: Mapping[str, Any]) -> str | None:
 
 
 def _found(rule: Mapping[str, Any]) -> str:
-    name = "" if rule.get("ID") == RULE_ID else f" (rule {rule.get('ID', 'without an id')!r})"
-    off = "" if rule["Status"] == "Enabled" else "; off"
-    return _shown(_days(rule) or 0, _prefix_of(rule) or "") + off + name
+    return _shown(_days(rule) or 0, _prefix_of(rule) or "") + suffix_of(rule, ABORT_RULE)
 
 
 def _shown(days: int, prefix: str) -> str:
@@ -145,5 +121,9 @@ def _shown(days: int, prefix: str) -> str:
 
 
 CHECK: Final = Check(
-    rule="lifecycle", supported=lambda provider: provider.lifecycle_rules, wanted=_wanted, look=_look
+    rule="lifecycle",
+    supported=lambda provider: provider.lifecycle_rules,
+    wanted=_wanted,
+    look=_look,
+    needed=lambda requirements: requirements.abort_days is not None,
 )

@@ -1,0 +1,88 @@
+"""Tags of objects."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from uploadsvc.s3.errors import MISSING, RefusedError, s3_errors
+from uploadsvc.s3.storage import Storage
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3.type_defs import TagTypeDef
+
+_GONE: Final = MISSING | {"NoSuchVersion"}
+_NO_TAGS: Final = frozenset({"NoSuchTagSet", "NoSuchTagSetError"})
+"""Answers of stores that do not return an empty list; `StoredTags` reads both."""
+
+
+class StoredTags:
+    """Tags of the objects in one bucket.
+
+    Args:
+        storage: The bucket.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    async def remove(self, key: str, name: str, value: str, *, version_id: str | None) -> bool:
+        """Remove a tag, if the object has it with this value. Its other tags stay. Safe to repeat.
+
+        Args:
+            key: Key of the object.
+            name: Name of the tag.
+            value: Its value.
+            version_id: Version of the object; ``None`` for the latest.
+
+        Returns:
+            Whether there is such an object.
+
+        Raises:
+            UploadsvcError: S3 denies the call, fails or does not answer.
+        """
+        named = self._named(key, version_id)
+        try:
+            tags = await self._read(named)
+            # S3 replaces all tags at once, and takes no condition. A tag that another program, such as a
+            # scanner, sets between these two calls is lost.
+            kept = [tag for tag in tags if (tag["Key"], tag["Value"]) != (name, value)]
+            if len(kept) < len(tags):
+                await self._write(named, kept)
+        except RefusedError as error:
+            if error.request_id is None:
+                # Any web server can answer 404.
+                await self._storage.check()
+            return False
+        return True
+
+    async def has(self, key: str, name: str, value: str, *, version_id: str | None) -> bool:
+        """Return whether an object has a tag with this value.
+
+        Raises:
+            UploadsvcError: S3 denies the call, fails or does not answer.
+        """
+        try:
+            tags = await self._read(self._named(key, version_id))
+        except RefusedError:
+            return False
+        return any((tag["Key"], tag["Value"]) == (name, value) for tag in tags)
+
+    def _named(self, key: str, version_id: str | None) -> dict[str, Any]:
+        version = {} if version_id is None else {"VersionId": version_id}
+        return {"Bucket": self._storage.bucket, "Key": key, **version}
+
+    async def _read(self, named: dict[str, Any]) -> list["TagTypeDef"]:
+        try:
+            async with s3_errors("get_object_tagging", expected=_GONE | _NO_TAGS):
+                return (await self._storage.client.get_object_tagging(**named))["TagSet"]
+        except RefusedError as error:
+            if error.code in _NO_TAGS:
+                return []
+            raise
+
+    async def _write(self, named: dict[str, Any], tags: list["TagTypeDef"]) -> None:
+        client = self._storage.client
+        if tags:
+            async with s3_errors("put_object_tagging", expected=_GONE):
+                await client.put_object_tagging(**named, Tagging={"TagSet": tags})
+        else:
+            async with s3_errors("delete_object_tagging", expected=_GONE):
+                await client.delete_object_tagging(**named)
