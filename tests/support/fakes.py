@@ -175,7 +175,7 @@ class FakeBucket:
         resolver: Makes events about the objects.
     """
 
-    def __init__(self, policy: Policy | None = None) -> None:
+    def __init__(self, policy: Policy | None = None, *, may_write: bool = False) -> None:
         self.clock = Clock()
         self.storage = FakeStorage()
         self.multipart = FakeMultipart()
@@ -218,7 +218,7 @@ class FakeBucket:
             inspector=self.inspector,
             keeps_octet_stream=True,
             may_delete=False,
-            may_write=False,
+            may_write=may_write,
         )
         self.resolver = EventResolver(
             storage=self.storage,

@@ -139,6 +139,8 @@ _HTML: Final = re.compile(
 )
 _ROOT: Final = re.compile(r"<(?:[\w.-]{1,100}:)?([A-Za-z_][\w.-]{0,100})")
 _XHTML_NAMESPACE: Final = "http://www.w3.org/1999/xhtml"
+# Other formats say their own type, too; as ZIP they fit all that is made of it.
+_TYPE_IN_ZIP: Final = re.compile(r"application/(?:vnd\.oasis\.opendocument\.[a-z0-9.-]+|[a-z0-9.-]+\+zip)")
 _PHP: Final = re.compile(r"<\?(?:php\b|=)", re.IGNORECASE)
 
 
@@ -267,7 +269,8 @@ def _kind_of_zip(head: bytes) -> str:
         start = 30 + len("mimetype") + int.from_bytes(head[28:30], "little")
         size = int.from_bytes(head[18:22], "little")
         declared = head[start : start + min(size, 100)].decode("ascii", errors="replace").strip().lower()
-        if declared.startswith("application/"):
+        # Anything can be written there, such as the type of a format that is no ZIP.
+        if _TYPE_IN_ZIP.fullmatch(declared):
             return declared
     for name in names:
         if name.startswith("word/"):

@@ -11,6 +11,7 @@ from aiohttp import ClientError as AiohttpError
 from botocore.exceptions import BotoCoreError, ClientError
 
 from uploadsvc.domain.errors import UploadsvcError
+from uploadsvc.events.queue import message_of
 from uploadsvc.events.receivers import Outcome
 from uploadsvc.events.slots import Slots
 
@@ -76,7 +77,7 @@ class AwsTarget:
     async def _attempt(self, event_id: str, body: bytes) -> tuple[Outcome, bool]:
         message = {
             **self._address(),
-            self._body: body.decode(),
+            self._body: message_of(body.decode()),
             "MessageAttributes": {
                 "webhook-id": _text(event_id),
                 "type": _text(json.loads(body)["type"]),

@@ -53,6 +53,7 @@ class CompletionEvents:
         self._jitter = jitter
         self._sleep = sleep
         self._waiting = Counter[str]()
+        self._under_way: set[tuple[str, str]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Event()
         self._lost = 0
@@ -81,10 +82,14 @@ class CompletionEvents:
         receivers = self._dispatcher.wanting(event)
         body = event.body() if receivers else b""
         for receiver in receivers:
+            # One upload, completed over and over, must not take the room of others.
+            if (receiver.id, event.id) in self._under_way:
+                continue
             if self._waiting[receiver.id] >= WAITING:
                 _log.error("event_lost", **facts_of(event, receiver), reason=f"{WAITING} others wait")
                 continue
             self._waiting[receiver.id] += 1
+            self._under_way.add((receiver.id, event.id))
             task = asyncio.create_task(self._deliver(receiver, event, body))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -108,6 +113,7 @@ class CompletionEvents:
             _log.error("event_lost", **facts_of(event, receiver), reason=outcome.reason)
         finally:
             self._waiting[receiver.id] -= 1
+            self._under_way.discard((receiver.id, event.id))
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but not once the process is about to end."""

@@ -182,17 +182,20 @@ class SqsQueue:
             await self._client.change_message_visibility(
                 QueueUrl=self._url,
                 ReceiptHandle=message.handle,
-                VisibilityTimeout=max(0, min(seconds, MAX_INVISIBLE)),
+                # The time since its receipt counts too, and SQS refuses what is longer together.
+                VisibilityTimeout=max(0, min(seconds, MAX_INVISIBLE - VISIBILITY_SECONDS)),
             )
 
     async def send(self, body: str, *, seconds: int) -> None:
-        """Send a message that is visible after some seconds, at most `MAX_DELAY`.
+        """Send a message in JSON that is visible after some seconds, at most `MAX_DELAY`.
 
         Raises:
             QueueError: The queue fails or does not answer.
         """
         async with queue_errors():
-            await self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=seconds)
+            await self._client.send_message(
+                QueueUrl=self._url, MessageBody=message_of(body), DelaySeconds=seconds
+            )
 
     async def dead_letters(self) -> "SqsQueue":
         """Return the dead-letter queue, not open.
@@ -214,6 +217,15 @@ class SqsQueue:
         async with queue_errors():
             answer = await self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=list(names))
             return dict(answer.get("Attributes", {}))
+
+
+def message_of(json_text: str) -> str:
+    """Return the same JSON without the characters that SQS refuses; other programs may write them raw.
+
+    JSON has the other ones escaped:
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+    """
+    return json_text.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 
 
 def _message(found: dict[str, Any]) -> Message:

@@ -309,8 +309,10 @@ class Worker:
 
     async def _give_up(self, message: Message) -> None:
         """Leave a message to the dead-letter queue, to which SQS moves it after its next receipts."""
-        dead_letters = self._queue.max_receive_count is not None
-        await self._queue.put_back(message, seconds=0 if dead_letters else MAX_INVISIBLE)
+        limit = self._queue.max_receive_count
+        # Beyond the limit SQS no longer moves it: the dead-letter queue has been removed since the start.
+        moved = limit is not None and message.receive_count <= limit
+        await self._queue.put_back(message, seconds=0 if moved else MAX_INVISIBLE)
 
     def _complain(self, error: QueueError) -> None:
         now = self._clock()

@@ -89,7 +89,7 @@ class Verifier:
             ContentMismatch: Its first bytes are those of another format.
             UploadsvcError: As for `Inspector.inspect`.
         """
-        checksum = verify(claims, stored, guessed_types=self._guessed_types)
+        checksum = verify(claims, stored, guessed_types=self._guessed_types, may_write=self._may_write)
         inspected = await self._inspector.inspect(claims, stored)
         planner = self._policies.get(claims.policy)
         replaceable = replaceable_until(
@@ -122,13 +122,16 @@ class Verifier:
         )
 
 
-def verify(claims: UploadClaims, stored: StoredObject, *, guessed_types: AbstractSet[str]) -> Checksum | None:
+def verify(
+    claims: UploadClaims, stored: StoredObject, *, guessed_types: AbstractSet[str], may_write: bool = False
+) -> Checksum | None:
     """Check size, type, encoding and checksum, and return the checksum that S3 confirms, if any.
 
     Args:
         claims: The upload.
         stored: The stored object.
         guessed_types: Media types that the store does not keep, but replaces with a guess.
+        may_write: Whether callers may get S3 credentials for their prefix.
 
     Raises:
         VerificationFailed: The object differs; the error names the field.
@@ -157,6 +160,10 @@ def verify(claims: UploadClaims, stored: StoredObject, *, guessed_types: Abstrac
                 detail = f"S3 has a different {checksum.algorithm} than the upload was created with."
                 raise VerificationFailed(detail, field="checksum")
             return checksum
+    if may_write and stored.checksums:
+        # The bytes came with S3 credentials, which promise nothing, and with the metadata of an upload.
+        detail = f"S3 has no {claims.checksum.algorithm}, with which the upload was created."
+        raise VerificationFailed(detail, field="checksum")
     # The store does not keep checksums. It compared this one when the bytes arrived, because it was signed.
     return None
 

@@ -78,7 +78,12 @@ class WebhookSettings(Section):
                 raise SettingsError(("events", "webhooks"), message)
             return self
         parts = urlsplit(self.url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.fragment:
+        if (
+            parts.scheme not in {"http", "https"}
+            or not parts.hostname
+            or "@" in parts.netloc
+            or parts.fragment
+        ):
             # A malformed URL may hold a password, so the message does not repeat it.
             message = "a url must be like https://app.example.com/webhooks, without a user or a fragment"
             raise SettingsError(("events", "webhooks"), message)

@@ -4,11 +4,11 @@ from contextlib import suppress
 from typing import Final
 
 import pytest
-from tests.support.corpus import FILES, OOXML, OPENDOCUMENT
+from tests.support.corpus import FILES, OOXML, OPENDOCUMENT, a_zip
 
 from uploadsvc.domain.content import check_coding, check_content
 from uploadsvc.domain.errors import ContentMismatch
-from uploadsvc.domain.formats import HEAD_BYTES, recognize
+from uploadsvc.domain.formats import HEAD_BYTES, ZIP, recognize
 
 TEXTS: Final = {
     *("json", "csv", "text", "text of Windows", "text in utf-16", "text like signatures", "javascript"),
@@ -108,3 +108,20 @@ def test_compressed_bytes_begin_as_their_coding_says() -> None:
         with pytest.raises(ContentMismatch) as refused:
             check_coding(coding, content)
         assert refused.value.field == "content_encoding"
+
+
+@pytest.mark.parametrize(
+    "claimed",
+    ["application/pdf", "application/json", "application/xml", "application/wasm", "application/gzip"],
+)
+def test_an_archive_cannot_pass_for_another_format(claimed: str) -> None:
+    """Its first entry may hold any text."""
+    head = a_zip("Evil.class", mimetype=claimed)
+    with pytest.raises(ContentMismatch, match="is application/zip"):
+        check_content(claimed, recognize(head), empty=False)
+
+
+@pytest.mark.parametrize("said", [f"{OPENDOCUMENT}<b>\n", "application/<b>+zip", "application/x\0+zip"])
+def test_what_an_archive_says_is_a_media_type(said: str) -> None:
+    """It gets into receipts and messages."""
+    assert recognize(a_zip(mimetype=said)) == ZIP

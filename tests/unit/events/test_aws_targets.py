@@ -1,5 +1,6 @@
 """Events that are sent to queues and topics of AWS."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,6 +14,8 @@ from uploadsvc.events.receivers import Outcome
 QUEUE = "https://sqs.eu-central-1.amazonaws.com/123456789012/app"
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:app"
 BODY = '{"type":"upload.completed","data":{"key":"é"}}'
+REFUSED = '{"type":"upload.completed","data":{"key":"a\uffff\ufffe"}}'
+"""JSON with characters that SQS refuses."""
 
 
 class Client:
@@ -33,14 +36,14 @@ class Client:
         await self.send_message(**call)
 
 
-async def sent(kind: type[AwsTarget], target: str, client: Client) -> Outcome:
+async def sent(kind: type[AwsTarget], target: str, client: Client, body: str = BODY) -> Outcome:
     @asynccontextmanager
     async def opened() -> AsyncIterator[Client]:
         yield client
 
     receiver = kind(target, receiver_id="app", types=["*"], policies=["*"], client=opened)
     async with receiver.open():
-        return await receiver.send("evt_1", BODY.encode())
+        return await receiver.send("evt_1", body.encode())
 
 
 @pytest.mark.parametrize(
@@ -63,6 +66,14 @@ async def test_a_message_is_the_body_as_it_is(
     if fifo:
         expected |= {"MessageGroupId": "evt_1", "MessageDeduplicationId": "evt_1"}
     assert call == expected
+
+
+async def test_sqs_gets_no_characters_that_it_refuses() -> None:
+    client = Client()
+    await sent(QueueTarget, QUEUE, client, REFUSED)
+    body = client.calls[0]["MessageBody"]
+    assert not {"\ufffe", "\uffff"} & set(body)
+    assert json.loads(body) == json.loads(REFUSED)
 
 
 @pytest.mark.parametrize(

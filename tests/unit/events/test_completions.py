@@ -137,6 +137,26 @@ async def test_what_does_not_fit_is_lost_and_complete_does_not_wait(monkeypatch:
     assert "event_lost" in [log["event"] for log in logs]
 
 
+async def test_an_upload_completed_over_and_over_takes_no_room_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "WAITING", 2)
+    scene = Scene(FAILED)
+    scene.frozen = True
+    with capture_logs() as logs:
+        async with scene.completions.open():
+            grant = await scene.bucket.creator.create(ANN, None, UploadRequest(filename="note.txt", size=5))
+            scene.bucket.store(grant.plan.key, size=5)
+            for _ in range(20):
+                await scene.bucket.uploads.complete(ANN, grant.id)
+            await scene.asleep.wait()
+            await scene.complete()
+    assert len({event_id for _, event_id in scene.receiver.got}) == 2
+    # The first event again at the end, and the other one once.
+    assert len(scene.receiver.got) == 3
+    assert "event_lost" not in [log["event"] for log in logs]
+
+
 async def test_the_end_does_not_wait_for_a_receiver_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "DRAIN_SECONDS", 0.01)
     scene = Scene()
@@ -145,3 +165,15 @@ async def test_the_end_does_not_wait_for_a_receiver_that_hangs(monkeypatch: pyte
         async with scene.completions.open():
             await scene.complete()
     assert [log["count"] for log in logs if log["event"] == "events_lost"] == [1]
+
+
+async def test_what_was_lost_is_sent_when_the_upload_is_completed_again() -> None:
+    scene = Scene(*[FAILED] * 4)
+    async with scene.completions.open():
+        grant = await scene.bucket.creator.create(ANN, None, UploadRequest(filename="note.txt", size=5))
+        scene.bucket.store(grant.plan.key, size=5)
+        for _ in range(3):
+            await scene.bucket.uploads.complete(ANN, grant.id)
+            await scene.settled()
+    # Four failures, and then once.
+    assert len(scene.receiver.got) == 5

@@ -12,6 +12,7 @@ from tests.support.fakes import BUCKET, NOON, FakeBucket
 from uploadsvc.domain.errors import StorageUnavailable
 from uploadsvc.domain.events import Event
 from uploadsvc.domain.notifications import Kind, Notification
+from uploadsvc.domain.objects import StoredObject
 from uploadsvc.domain.policy import GUARDDUTY, Policy
 
 KEY: Final = "uploads/ann/a.txt"
@@ -106,3 +107,20 @@ async def test_nothing_else_is_deleted() -> None:
     replaced.storage.objects[KEY] = replace(replaced.storage.objects[KEY], etag="another")
     await replaced.resolver.settle(event)
     assert replaced.storage.objects
+
+
+async def test_the_version_that_was_refused_is_deleted_though_there_is_a_newer_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resolving = Resolving(content=b"<html>", verify_content=True, delete_mismatched=True)
+    event = await resolving.told("created")
+    assert event
+    head = resolving.storage.head
+
+    async def of_version(key: str, *, version_id: str | None = None) -> StoredObject | None:
+        stored = await head(key, version_id=version_id)
+        return stored and (stored if version_id == "v1" else replace(stored, etag="newer"))
+
+    monkeypatch.setattr(resolving.storage, "head", of_version)
+    await resolving.resolver.settle(event)
+    assert not resolving.storage.objects

@@ -8,6 +8,7 @@ import jwt
 import pytest
 from tests.support.fakes import BUCKET, NOON, FakeBucket
 
+from uploadsvc.domain.checksums import Checksum
 from uploadsvc.domain.events import Event, EventType
 from uploadsvc.domain.notifications import Kind, Notification
 from uploadsvc.domain.plan import UploadRequest
@@ -154,3 +155,13 @@ def test_receivers_choose_types(types: list[str], *, wanted: bool) -> None:
     assert event.is_for(types=types, policies=["*"]) is wanted
     assert event.is_for(types=types, policies=["default"]) is wanted
     assert not event.is_for(types=types, policies=["other"])
+
+
+@pytest.mark.parametrize("may_write", [False, True])
+async def test_claims_do_not_vouch_for_bytes_that_came_with_s3_credentials(*, may_write: bool) -> None:
+    """Who has them can send other bytes with the metadata of the upload, and without its checksum."""
+    bucket = FakeBucket(may_write=may_write)
+    promised = replace(NOTE, checksum=Checksum("sha256", "A" * 43 + "="))
+    key = await landed(bucket, promised, checksums=(Checksum("crc64nvme", "AAAAAAAAAAE="),))
+    event = await event_of(bucket, told(key))
+    assert event.type == ("upload.rejected" if may_write else "upload.completed")

@@ -1,6 +1,7 @@
 """The worker handles the messages of the queue, with time that passes at once."""
 
 import asyncio
+import dataclasses
 import itertools
 import json
 from typing import Any
@@ -15,7 +16,7 @@ from uploadsvc.domain.plan import UploadRequest
 from uploadsvc.domain.policy import Policy
 from uploadsvc.domain.principal import Principal
 from uploadsvc.events import worker as module
-from uploadsvc.events.queue import QueueError, QueueRefusedError
+from uploadsvc.events.queue import Message, QueueError, QueueRefusedError
 from uploadsvc.events.receivers import Outcome, Receivers
 from uploadsvc.events.worker import Worker
 from uploadsvc.tokens.deliveries import Deliveries, Delivery
@@ -213,6 +214,29 @@ async def test_without_a_dead_letter_queue_messages_that_fail_are_put_away() -> 
         await scene.run(scene.receiver())
     assert put_back == [43_200]
     assert "queue_without_dead_letters" in [entry["event"] for entry in logs]
+
+
+@pytest.mark.parametrize(("receipts", "seconds"), [(10, 0), (11, 43_200)])
+async def test_messages_do_not_spin_once_the_dead_letter_queue_is_removed(
+    receipts: int, seconds: int
+) -> None:
+    """The worker asks for it only at its start. SQS moves a message at its eleventh receipt."""
+    scene = Scene()
+    scene.queue.put("no JSON")
+    put_back: list[int] = []
+    receive = scene.queue.receive
+
+    async def received() -> list[Message]:
+        return [dataclasses.replace(message, receive_count=receipts) for message in await receive()]
+
+    async def stop(_: object, *, seconds: int) -> None:
+        put_back.append(seconds)
+        scene.queue.held.clear()
+
+    scene.queue.receive = received  # type: ignore[method-assign] # as often as that
+    scene.queue.put_back = stop  # type: ignore[assignment, method-assign] # seen, not done
+    await scene.run(scene.receiver())
+    assert put_back == [seconds]
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,16 @@ def test_another_checksum_than_the_promised_is_not_verified() -> None:
         verify(CLAIMS, replace(STORED, checksums=(other,)), guessed_types=frozenset())
 
 
+def test_bytes_that_came_with_s3_credentials_need_the_promised_checksum() -> None:
+    """They can come with the claims of an upload, but S3 compared them with nothing."""
+    unlike = replace(STORED, checksums=(Checksum("crc64nvme", "AAAAAAAAAAE="),))
+    with pytest.raises(VerificationFailed, match="no crc32") as refused:
+        verify(CLAIMS, unlike, guessed_types=frozenset(), may_write=True)
+    assert refused.value.field == "checksum"
+    assert verify(CLAIMS, STORED, guessed_types=frozenset(), may_write=True) is None
+    assert verify(CLAIMS, unlike, guessed_types=frozenset()) is None
+
+
 @pytest.mark.parametrize(
     ("stored", "field"),
     [

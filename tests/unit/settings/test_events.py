@@ -58,6 +58,7 @@ def test_other_receivers_are_accepted(monkeypatch: pytest.MonkeyPatch, hook: dic
         ({"topic_arn": "app"}, "the ARN of an SNS topic"),
         ({**HOOK, "url": "app.example.com"}, "a url must be like https"),
         ({**HOOK, "url": "https://me:pw@app.example.com"}, "a url must be like https"),
+        ({**HOOK, "url": "https://:pw@app.example.com"}, "a url must be like https"),
         ({**HOOK, "url": "https:///hooks"}, "a url must be like https"),
         ({**HOOK, "url": "http://app.example.com"}, "must be https"),
         ({**HOOK, "url": "http://127.0.0.1:9"}, "ALLOW_PRIVATE_ADDRESSES"),
