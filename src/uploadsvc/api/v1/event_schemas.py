@@ -22,7 +22,7 @@ _RECEIPT: Final = Field(
     examples=["eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"],
 )
 _TIMESTAMP: Final = Field(
-    description="Time at which S3 stored or deleted the object.", examples=[EXAMPLE_TIME]
+    description="Time at which the object was stored, scanned or deleted.", examples=[EXAMPLE_TIME]
 )
 _TYPE: Final = Field(description="Type of the event.")
 
