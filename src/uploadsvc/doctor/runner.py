@@ -62,7 +62,13 @@ def check_names(target: Target) -> list[str]:
 
 def _upload_checks(target: Target) -> list[str]:
     methods, policies = map(uploads.method_check, METHODS), map(uploads.policy_check, target.planners)
-    return [*methods, uploads.ETAG, *capabilities.CHECKS, *inspection_checks(target), *policies]
+    return [
+        *methods,
+        uploads.ETAG,
+        *capabilities.capability_checks(target),
+        *inspection_checks(target),
+        *policies,
+    ]
 
 
 class Runner:

@@ -41,6 +41,13 @@ def _event_types(patterns: tuple[str, ...]) -> tuple[str, ...]:
     return patterns
 
 
+def _check_url(url: str, setting: str, name: str) -> None:
+    try:
+        base_url(url, name=name)
+    except ValueError as error:
+        raise SettingsError(("events", setting), str(error)) from None
+
+
 class WebhookSettings(Section):
     """A receiver of events: an HTTP endpoint, or a queue or topic of AWS."""
 
@@ -76,6 +83,8 @@ class WebhookSettings(Section):
             if self.secrets:
                 message = "secrets are for a url; AWS's own rights protect queues and topics"
                 raise SettingsError(("events", "webhooks"), message)
+            if self.queue_url is not None:
+                _check_url(self.queue_url, "webhooks", "queue URL")
             return self
         parts = urlsplit(self.url)
         if (
@@ -125,10 +134,7 @@ class EventSettings(Section):
     def _check_addresses(self) -> Self:
         for name in ("queue_url", "endpoint_url"):
             if (url := getattr(self, name)) is not None:
-                try:
-                    base_url(url, name=name.replace("_url", " URL"))
-                except ValueError as error:
-                    raise SettingsError(("events", name), str(error)) from None
+                _check_url(url, name, name.replace("_url", " URL"))
         return self
 
     @check

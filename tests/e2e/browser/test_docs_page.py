@@ -21,7 +21,9 @@ from tests.support.stories.serving import served
 
 DOCUMENT: Final = json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))
 OPERATIONS: Final = sorted(
-    operation["operationId"] for operations in DOCUMENT["paths"].values() for operation in operations.values()
+    operation["operationId"]
+    for operations in (*DOCUMENT["paths"].values(), *DOCUMENT["webhooks"].values())
+    for operation in operations.values()
 )
 PREFIX: Final = "/files"
 WATCH: Final = """

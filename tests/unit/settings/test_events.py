@@ -56,6 +56,8 @@ def test_other_receivers_are_accepted(monkeypatch: pytest.MonkeyPatch, hook: dic
         ({**HOOK, "queue_url": "https://sqs.example.com/q"}, "one of url, queue_url and topic_arn"),
         ({"queue_url": "https://sqs.example.com/q", "secrets": [SECRET]}, "secrets are for a url"),
         ({"topic_arn": "app"}, "the ARN of an SNS topic"),
+        ({"queue_url": "app"}, "queue URL 'app' must be http"),
+        ({"queue_url": "arn:aws:sqs:eu-central-1:123456789012:app"}, "must be http"),
         ({**HOOK, "url": "app.example.com"}, "a url must be like https"),
         ({**HOOK, "url": "https://me:pw@app.example.com"}, "a url must be like https"),
         ({**HOOK, "url": "https://:pw@app.example.com"}, "a url must be like https"),

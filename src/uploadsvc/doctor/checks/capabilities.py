@@ -13,10 +13,11 @@ from uploadsvc.doctor.target import Target
 from uploadsvc.domain.checksums import ALGORITHMS, Algorithm, checksum_header
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.plan import Plan
+from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.unclaimed import TAG, UNCLAIMED
 from uploadsvc.s3.tagging import StoredTags
 
-CHECKS: Final = ("signatures", "conditional-writes", "checksums", "claims")
+_ALWAYS: Final = ("signatures", "conditional-writes", "checksums")
 
 _FIX_HEADERS: Final = (
     "use a store that refuses them, as S3 does: with x-amz-copy-source, callers may be able to copy the "
@@ -29,6 +30,17 @@ _FIX_TAGS: Final = (
     "delete nothing, or claimed uploads too"
 )
 _FIX_CLAIMS: Final = "grant these credentials the rights that uploadsvc iam-policy prints"
+
+
+def capability_checks(target: Target) -> list[str]:
+    """Return the names of the checks, with ``claims`` if an upload by PUT has to be claimed."""
+    return [*_ALWAYS, *(["claims"] if _marking(target) else [])]
+
+
+def _marking(target: Target) -> list[Planner]:
+    """Return the planners whose uploads by PUT are unclaimed at first."""
+    planners = target.planners.values()
+    return [one for one in planners if one.policy.unclaimed_expires_in and "put" in one.methods]
 
 
 class Capabilities:
@@ -47,16 +59,16 @@ class Capabilities:
         self._planner = target.planners[passed[0].policy] if passed else None
 
     async def findings(self) -> list[Finding]:
-        """Return one finding for each of `CHECKS`."""
+        """Return one finding for each of `capability_checks`."""
+        checks = capability_checks(self._target)
         if self._planner is None:
             if any("put" in planner.methods for planner in self._target.planners.values()):
-                return [blocked(check, "canary:put") for check in CHECKS]
-            return [skipped(check, "no policy uploads by PUT") for check in CHECKS]
-        return list(
-            await asyncio.gather(
-                self._signatures(), self._conditional_writes(), self._checksums(), self._claims()
-            )
-        )
+                return [blocked(check, "canary:put") for check in checks]
+            return [skipped(check, "no policy uploads by PUT") for check in checks]
+        making = [self._signatures(), self._conditional_writes(), self._checksums()]
+        if _marking(self._target):
+            making.append(self._claims())
+        return list(await asyncio.gather(*making))
 
     def _plan(self) -> tuple[Plan, dict[str, str]]:
         assert self._planner is not None  # noqa: S101 - checked by `findings`
@@ -114,10 +126,7 @@ class Capabilities:
 
     async def _claims(self) -> Finding:
         """Tell whether the store keeps the tag of an unclaimed upload, and removes it on request."""
-        check, planners = "claims", self._target.planners.values()
-        marking = [one for one in planners if one.policy.unclaimed_expires_in and "put" in one.methods]
-        if not marking:
-            return skipped(check, "no policy with unclaimed_expires_in uploads by PUT")
+        check, marking = "claims", _marking(self._target)
         if (finding := self._not_stored(check)) is not None:
             return finding
         plan = self._canaries.plan(marking[0], "put")
