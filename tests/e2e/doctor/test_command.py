@@ -53,7 +53,7 @@ async def test_it_prints_a_table(tmp_path: Path, server: S3Server) -> None:
     assert "\x1b" not in out
     lines = out.splitlines()
     assert lines[0].startswith("✓ ok       credentials ")
-    assert lines[-1] == "19 ok, 2 skipped"
+    assert lines[-1] == "20 ok, 2 skipped"
     assert any(line.startswith(f"✓ ok       cors:{ORIGIN} ") for line in lines)
     assert_no_secret(server, out, err)
     assert await traces(server) == []
@@ -79,7 +79,7 @@ async def test_it_prints_json(tmp_path: Path, server: S3Server) -> None:
     assert (status, err) == (1, "")
     document = json.loads(out)
     assert document["healthy"] is False
-    assert document["summary"] == {"ok": 17, "warning": 0, "failed": 1, "skipped": 3}
+    assert document["summary"] == {"ok": 18, "warning": 0, "failed": 1, "skipped": 3}
     findings = {finding["check"]: finding for finding in document["findings"]}
     assert findings["etag"]["because"] == f"cors:{ORIGIN}"
     failed = findings[f"cors:{ORIGIN}"]

@@ -48,7 +48,13 @@ def test_the_guide_describes_every_check(seaweedfs: S3Server) -> None:
         cors={"allow_origins": [ORIGIN]},
         uppy=uppy,
         events=events,
-        policies={"default": {"content_types": ["image/*"], "verify_content": True}},
+        policies={
+            "default": {
+                "content_types": ["image/*"],
+                "verify_content": True,
+                "unclaimed_expires_in": 604_800,
+            }
+        },
     )
     target = doctor_target(Settings.model_validate(settings))
     table = GUIDE.split("| check |")[1].split("\n\n")[0]

@@ -180,7 +180,7 @@ async def test_a_short_session_is_asked_for_once(session_s3: S3Server, environme
 
 async def test_sessions_change_under_load(environment: Environment) -> None:
     """Sessions end, others come; every URL is alive and ends before its own, and none is refused."""
-    async with in_a_container(environment, sessions_of(timedelta(seconds=63))) as (running, client):
+    async with in_a_container(environment, sessions_of(timedelta(seconds=66))) as (running, client):
         async with asyncio.timeout(120):
             while len(running.sessions) < 4:
                 asked = running.asked
@@ -198,7 +198,7 @@ async def test_uploads_go_on_through_a_change_of_sessions(
     async def begin() -> Credentials:
         session = begun.pop() if begun else await assume_role(session_s3.endpoint_url)
         # It lives for 15 minutes; told a minute and a little, the service asks for the next one soon.
-        ends = datetime.now(UTC) + timedelta(seconds=63)
+        ends = datetime.now(UTC) + timedelta(seconds=66)
         return Credentials(
             access_key_id=session.access_key_id,
             secret_access_key=session.secret_access_key,
