@@ -65,14 +65,7 @@ class AwsTarget:
 
     async def send(self, event_id: str, body: bytes) -> Outcome:
         """Send an event once."""
-        if not await self._slots.take():
-            return Outcome(state="busy", reason="too many deliveries to it are under way")
-        answered = False
-        try:
-            outcome, answered = await self._attempt(event_id, body)
-        finally:
-            self._slots.give_back(answered=answered)
-        return outcome
+        return await self._slots.within(lambda: self._attempt(event_id, body))
 
     async def _attempt(self, event_id: str, body: bytes) -> tuple[Outcome, bool]:
         message = {

@@ -1,8 +1,10 @@
 """Places for deliveries to one receiver, so that a dead one holds up no other."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
+
+from uploadsvc.events.receivers import Outcome
 
 AT_ONCE: Final = 32
 """Deliveries to a receiver at once."""
@@ -27,8 +29,22 @@ class Slots:
         self._taken = 0
         self._answered_at = 0.0
 
-    async def take(self) -> bool:
-        """Take a place, and tell whether there was one in time."""
+    async def within(self, attempt: Callable[[], Awaitable[tuple[Outcome, bool]]]) -> Outcome:
+        """Return the outcome of an attempt, or ``busy`` if there is no place for it in time.
+
+        Args:
+            attempt: Sends an event; returns the outcome, and whether anything came back from the receiver.
+        """
+        if not await self._take():
+            return Outcome(state="busy", reason="too many deliveries to it are under way")
+        answered = False
+        try:
+            outcome, answered = await attempt()
+        finally:
+            self._give_back(answered=answered)
+        return outcome
+
+    async def _take(self) -> bool:
         if self._places.locked() and self._timer() - self._answered_at >= SILENT_SECONDS:
             return False
         try:
@@ -41,12 +57,7 @@ class Slots:
         self._taken += 1
         return True
 
-    def give_back(self, *, answered: bool) -> None:
-        """Give a place back.
-
-        Args:
-            answered: Whether anything came back from the receiver.
-        """
+    def _give_back(self, *, answered: bool) -> None:
         self._taken -= 1
         if answered:
             self._answered_at = self._timer()
