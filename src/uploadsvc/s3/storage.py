@@ -39,6 +39,9 @@ _REPLACED: Final = frozenset({"412", "PreconditionFailed", "NoSuchVersion"})
 _NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """https://www.w3.org/TR/xml/#charsets"""
 
+MISSING_TAGS: Final = MISSING | {"NoSuchVersion", "NoSuchTagSet", "NoSuchTagSetError"}
+"""Codes for an object that does not exist, or has no tags: some stores do not return an empty list."""
+
 CONNECTIONS: Final = 64
 """Connections to S3 for calls that take seconds at most."""
 
@@ -256,7 +259,7 @@ class Storage:
             UploadsvcError: S3 denies the call, fails or does not answer.
         """
         try:
-            async with s3_errors("get_object_tagging", expected=MISSING | {"NoSuchVersion", "NoSuchTagSet"}):
+            async with s3_errors("get_object_tagging", expected=MISSING_TAGS):
                 answer = await self.client.get_object_tagging(
                     Bucket=self.bucket, Key=stored.key, **_version(stored.version_id)
                 )
