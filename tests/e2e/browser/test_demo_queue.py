@@ -305,8 +305,8 @@ async def test_the_bar_is_hidden_when_nothing_is_being_uploaded(
     await busy.choose((name, SMALL), (f"other-{name}", SMALL))
     bar = busy.page.get_by_role("progressbar", name="Progress of all uploads")
     await expect(bar).to_be_visible()
-    await busy.button("Cancel", name).click()
     await line.until(lambda: len(line.sent()) == 2)
+    await busy.button("Cancel", name).click()
     line.rule = lambda _: DENIED
     busy.expected.append("403")
     await busy.page.get_by_role("button", name="Pause all").click()
