@@ -1,0 +1,1 @@
+"""Rates and quotas: counted in memory, or in Valkey for several processes and replicas."""
