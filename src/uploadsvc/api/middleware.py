@@ -1,40 +1,44 @@
-"""Middleware around every request: request id, access log, security headers. Plain ASGI, no extra tasks."""
+"""Middleware around every request: request id, access log, security headers, CORS.
 
-import os
-import re
-import time
+Plain ASGI, without extra tasks.
+"""
+
 import traceback
-from binascii import hexlify
-from typing import Any, Final
+from http import HTTPStatus
+from typing import Any
 
 import structlog
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from uploadsvc.api.access_log import AccessLog
 from uploadsvc.api.problems import Problem
-from uploadsvc.api.routing import PRINCIPAL_KEY, REFUSAL_KEY, STARTED_KEY, add_security_headers
+from uploadsvc.api.routing import add_security_headers
+from uploadsvc.telemetry.records import current
 
-_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _log = structlog.get_logger("uploadsvc.access")
 
 
 class RequestMiddleware:
     """Wraps the app. Unexpected exceptions are logged and answered with a problem, without a trace.
 
-    The access log names the route in place of the path, because paths hold upload ids and tokens.
+    Args:
+        app: The app.
+        access_log: Logs requests.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, access_log: AccessLog) -> None:
         self._app = app
-        # Bound once: the module's proxy would bind a logger for every line.
-        self._log = _log.bind()
+        self._access_log = access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
-        started, status = scope.get(STARTED_KEY) or time.perf_counter(), 0
+        entry, status = self._access_log.begin(scope), 0
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -42,7 +46,7 @@ class RequestMiddleware:
                 # Starlette passes the handler's value on, such as an HTTPStatus.
                 status = int(message["status"])
                 headers = message["headers"] = list(message.get("headers", ()))
-                headers.append((b"x-request-id", request_id))
+                headers.append((b"x-request-id", entry.sent_id))
                 add_security_headers(headers)
             await send(message)
 
@@ -50,38 +54,42 @@ class RequestMiddleware:
             await self._app(scope, receive, send_with_headers)
         except Exception:
             # As text: structlog's own traces show local variables unless the mounting app configures it.
-            named = request_id.decode()
-            _log.error("unexpected_error", exception=traceback.format_exc(), request_id=named)
+            _log.error("unexpected_error", exception=traceback.format_exc(), **entry.ids())
+            entry.code = "internal_error"
             if status:
                 raise
-            detail = f"Something went wrong here; request {named}."
+            detail = f"Something went wrong here; request {entry.request_id}."
             await Problem("internal_error", detail).response()(scope, receive, send_with_headers)
         finally:
-            self._log.info("request", **_access(scope, status, time.perf_counter() - started, request_id))
+            self._access_log.end(scope, entry, status)
 
 
-def _request_id(scope: Scope) -> bytes:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-            sent: bytes = value
-            return sent
-    return hexlify(os.urandom(16))
+class Cors(CORSMiddleware):
+    """CORS whose preflights are logged. They are answered here, outside of the other middleware.
 
+    Args:
+        app: The app.
+        access_log: Logs requests.
+        **options: Of Starlette's middleware.
+    """
 
-def _access(scope: Scope, status: int, seconds: float, request_id: bytes) -> dict[str, Any]:
-    """Return the fields of a request's line in the access log."""
-    fields = {
-        "method": scope["method"],
-        "route": getattr(scope.get("route"), "path", None),
-        "status": status,
-        "ms": round(seconds * 1000, 2),
-        "user": None,
-        "request_id": request_id.decode(),
-    }
-    if (principal := scope.get(PRINCIPAL_KEY)) is not None:
-        fields["user"] = principal.user
-        if principal.service:
-            fields["service"] = principal.service
-    if REFUSAL_KEY in scope:
-        fields["reason"] = scope[REFUSAL_KEY]
-    return fields
+    def __init__(self, app: ASGIApp, *, access_log: AccessLog, **options: Any) -> None:  # noqa: ANN401 - Starlette's
+        super().__init__(app, **options)
+        self._logged = RequestMiddleware(super().__call__, access_log)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        preflight = (
+            scope["type"] == "http"
+            and scope["method"] == "OPTIONS"
+            and {b"origin", b"access-control-request-method"} <= {name for name, _ in scope["headers"]}
+        )
+        await (self._logged if preflight else super().__call__)(scope, receive, send)
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Answer a preflight, and note what it may not do."""
+        response = super().preflight_response(request_headers)
+        record = current()
+        if record is not None and response.status_code == HTTPStatus.BAD_REQUEST:
+            record.reason = bytes(response.body).decode()
+        return response

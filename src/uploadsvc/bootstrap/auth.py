@@ -15,6 +15,7 @@ from uploadsvc.domain.endpoints import origin_of
 from uploadsvc.domain.origins import Origins, named_origins
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.settings.auth import AuthSettings, JwtSettings
+from uploadsvc.telemetry.tracing import Tracing
 
 
 def build_authenticator(settings: Settings, services: Services, jwts: JwtVerifier | None) -> Authenticator:
@@ -31,7 +32,7 @@ def build_authenticator(settings: Settings, services: Services, jwts: JwtVerifie
 
 
 def build_jwt_verifier(
-    auth: AuthSettings, *, clock: Clock, required: bool
+    auth: AuthSettings, *, clock: Clock, required: bool, tracing: Tracing | None = None
 ) -> tuple[JwtVerifier | None, AbstractAsyncContextManager[object]]:
     """Return the verifier of JWTs, ``None`` if they are off, and a context to enter before it verifies.
 
@@ -39,6 +40,7 @@ def build_jwt_verifier(
         auth: The settings.
         clock: Returns the current time, aware.
         required: Whether some way to authenticate must be configured.
+        tracing: Makes spans.
 
     Raises:
         SettingsError: No way to authenticate is configured, or a key cannot be read or does not fit its
@@ -64,6 +66,7 @@ def build_jwt_verifier(
             rules=_claim_rules(section, clock),
             keys_max_age=section.keys_max_age,
             timer=monotonic,
+            tracing=tracing,
         )
     except ValueError as error:
         raise SettingsError(("auth", "jwt", kind), str(error)) from None

@@ -31,6 +31,7 @@ from uploadsvc.services.upload_tokens import UploadTokenIssuer
 from uploadsvc.services.uploads import Uploads
 from uploadsvc.services.verification import Verifier
 from uploadsvc.settings import Settings, SettingsError
+from uploadsvc.telemetry.tracing import Tracing
 from uploadsvc.tokens.jwts import ACTION, DEMO, UPLOAD, ServiceTokens
 from uploadsvc.tokens.object_claims import ObjectClaims
 from uploadsvc.tokens.receipts import Receipts
@@ -92,6 +93,7 @@ class Services:
         presigner: Signs for the bucket's public address.
         readiness: Tells whether the service is ready.
         resolver: Makes events of what S3 notifies.
+        tracing: Makes spans.
     """
 
     clock: Clock
@@ -112,27 +114,31 @@ class Services:
     presigner: Presigner
     readiness: Readiness
     resolver: EventResolver
+    tracing: Tracing
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Open the clients of S3 and of the token service."""
+        self.tracing.begin()
         async with self.storage, self.sts or nullcontext():
             yield
 
 
-def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
+def build_services(settings: Settings, *, clock: Clock = utc_now, tracing: Tracing | None = None) -> Services:
     """Build the objects of the service. Nothing is opened yet.
 
     Args:
         settings: The settings.
         clock: Returns the current time, aware. Tests move it.
+        tracing: Makes spans; by OpenTelemetry's global provider if not given.
 
     Raises:
         SettingsError: A secret key is missing, a key cannot be read, or AWS's own configuration is broken.
     """
     secrets = secret_keys(settings)
     namespace, store, may_delete = settings.namespace, settings.s3.store, settings.objects.delete
-    storage = build_storage(settings.s3, clock=clock)
+    tracing = tracing or Tracing()
+    storage = build_storage(settings.s3, clock=clock, tracing=tracing)
     presigner = build_presigner(settings.s3, storage=storage, clock=clock)
     policies = PolicyRegistry(build_planners(settings))
     receipts = build_receipts(settings, secrets)
@@ -236,4 +242,5 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
             inspector=inspector,
             clock=clock,
         ),
+        tracing=tracing,
     )

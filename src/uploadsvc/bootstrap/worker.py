@@ -69,4 +69,5 @@ def build_worker(
         clock=services.clock,
         jitter=random.random,
         unit=unit,
+        tracing=services.tracing,
     )

@@ -30,8 +30,8 @@ def run_worker() -> None:
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         # As `serve`: settings are read once, and logs go to standard error.
         signal.signal(number, signal.SIG_IGN)
-    configure_logs(terminal=False, waits=False)
     settings = load_settings()
+    configure_logs(terminal=settings.log.format == "plain", waits=False, level=settings.log.level)
     queue_url(settings)
     services = build_services(settings)
     receivers = _receivers(settings, services)

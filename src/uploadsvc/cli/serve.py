@@ -10,7 +10,6 @@ import signal
 import socket
 from typing import TYPE_CHECKING
 
-from uploadsvc.cli.messages import say
 from uploadsvc.server import collector
 from uploadsvc.server.listener import bind
 from uploadsvc.server.logging import configure_logs
@@ -40,8 +39,8 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         # Other services reload or reopen their logs by these. Settings are read once.
         signal.signal(number, signal.SIG_IGN)
-    configure_logs(terminal=False, waits=False)
     settings = load_settings()
+    _configure_logs(settings)
     settings.check_demo_address(host)
     if workers == 1:
         _serve_alone(settings, host, port, root_path)
@@ -58,13 +57,11 @@ def _serve_alone(settings: Settings, host: str, port: int, root_path: str) -> No
 
     service = create_app(settings, check_bucket=True)
     listener = _listener(settings, host, port)
-    shown = f"[{host}]" if ":" in host else host
+    runner.run(runner.serve(service, listener, on_started=collector.resume, root_path=root_path))
 
-    def started() -> None:
-        collector.resume()
-        say(f"http://{shown}:{port}")
 
-    runner.run(runner.serve(service, listener, on_started=started, root_path=root_path))
+def _configure_logs(settings: Settings) -> None:
+    configure_logs(terminal=settings.log.format == "plain", waits=False, level=settings.log.level)
 
 
 def _listener(settings: Settings, host: str, port: int) -> socket.socket:
@@ -82,9 +79,9 @@ def worker_app(settings: Settings) -> "FastAPI":
     Raises:
         CannotStartError: A setting is wrong.
     """
+    _configure_logs(settings)
     from uploadsvc.app import create_app
 
-    configure_logs(terminal=False, waits=False)
     try:
         return create_app(settings, check_bucket=True)
     except SettingsError as error:

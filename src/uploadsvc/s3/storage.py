@@ -25,6 +25,7 @@ from uploadsvc.s3.credentials import CredentialSource
 from uploadsvc.s3.errors import DEADLINE, MISSING, RefusedError, S3Failure, s3_errors
 from uploadsvc.s3.parsing import read_large_responses_once
 from uploadsvc.s3.sessions import CREDENTIALS_DEADLINE, client_config, session_with
+from uploadsvc.telemetry.tracing import Tracing
 
 if TYPE_CHECKING:
     from aiobotocore.response import StreamingBody
@@ -59,6 +60,7 @@ class Storage:
         addressing_style: ``path`` or ``virtual``.
         credentials: A fixed access key; ``None`` for the AWS chain (environment, profile, role …).
         clock: The time now, aware.
+        tracing: Makes spans.
 
     Raises:
         StorageMisconfigured: The environment names a profile that does not exist, or AWS's configuration is
@@ -74,16 +76,17 @@ class Storage:
         addressing_style: str,
         credentials: Credentials | None,
         clock: Callable[[], datetime],
+        tracing: Tracing | None = None,
     ) -> None:
         self.bucket = bucket
         self._clock = clock
-        self._chain = AwsChain(region=region)
+        self._chain = AwsChain(region=region, tracing=tracing)
         fetch = _fixed(credentials) if credentials else self._chain
         self._source = CredentialSource(fetch, clock=clock, deadline=CREDENTIALS_DEADLINE, patience=DEADLINE)
         self._stack = AsyncExitStack()
         self._running: set[asyncio.Task[Any]] = set()
         self._client: S3Client | None = None
-        self._session = session_with(self._source, fixed=credentials is not None)
+        self._session = session_with(self._source, fixed=credentials is not None, tracing=tracing)
         self._options: dict[str, Any] = {
             "region_name": region,
             "endpoint_url": endpoint_url,

@@ -38,7 +38,7 @@ class _Refusal:
     """A problem (RFC 9457) for a request that reaches no handler. It ends the connection."""
 
     def __init__(self, status: HTTPStatus, code: str, title: str, detail: str) -> None:
-        self.status = status.value
+        self.status, self.code = status.value, code
         content = {
             "type": f"urn:uploadsvc:problem:{code}",
             "title": title,
@@ -249,7 +249,9 @@ class HttpProtocol(HttpToolsProtocol):
     def _refuse(self, refusal: _Refusal) -> None:
         if self._deaf or self.transport.is_closing():
             return
-        _log.info("request_refused", status=refusal.status)
+        # Below the app, so without its request id: there may not even be a whole head.
+        client = self.client[0] if self.client else None
+        _log.info("request_refused", status=refusal.status, code=refusal.code, client=client)
         cycle = self.cycle
         if not _is_answered(cycle):
             if self._in_head:

@@ -5,10 +5,13 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import Any, Final, cast
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
@@ -24,7 +27,9 @@ from uploadsvc.server.stopping import (
 
 _TICK_SECONDS: Final = 0.02
 
+_LAST_LINE_SECONDS: Final = 0.1
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
+_log = structlog.get_logger("uploadsvc")
 
 
 class _Server(uvicorn.Server):
@@ -108,6 +113,7 @@ async def serve(
     on_started: Callable[[], None],
     stops: Sequence[signal.Signals] = _STOPS,
     root_path: str = "",
+    announces: bool = True,
 ) -> None:
     """Serve until one of these signals. A second signal does not wait for running requests.
 
@@ -117,16 +123,27 @@ async def serve(
         on_started: Called once requests are served.
         stops: The signals.
         root_path: Path that a proxy has stripped from the requests.
+        announces: Log start and stop.
 
     Raises:
         SystemExit: The app's lifespan failed to start.
     """
-    server = _Server(uvicorn.Config(app, **options(root_path=root_path)), on_started)
+
+    def announce(event: str, **facts: object) -> None:
+        if announces:
+            _log.info(event, pid=os.getpid(), **facts)
+
+    def started() -> None:
+        announce("serving", address=_address(listener), version=version("uploadsvc"))
+        on_started()
+
+    server = _Server(uvicorn.Config(app, **options(root_path=root_path)), started)
     loop = asyncio.get_running_loop()
 
     limits: list[threading.Timer] = []
 
     def stop() -> None:
+        announce("stopping", requests=len(server.server_state.tasks))
         server.force_exit = server.should_exit
         server.should_exit = True
         # Ends responses that would go on for as long as their clients read.
@@ -141,13 +158,28 @@ async def serve(
         server.should_exit = True
         raise
     finally:
+        # Flushes the traces.
+        await asyncio.to_thread(getattr(app.state, "on_end", lambda: None))
         for limit in limits:
             limit.cancel()
+        announce("stopped")
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _end_within(seconds: float) -> threading.Timer:
     """End this process, whatever hangs in it, unless it has ended or the timer is cancelled before."""
-    timer = threading.Timer(seconds, os._exit, (EX_TEMPFAIL,))
+
+    def end() -> None:
+        _log.error("not_stopped_in_time", pid=os.getpid(), seconds=seconds)
+        # What is logged is written by a thread.
+        time.sleep(_LAST_LINE_SECONDS)
+        os._exit(EX_TEMPFAIL)
+
+    timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
     return timer

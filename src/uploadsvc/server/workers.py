@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import traceback
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Final
@@ -121,11 +122,13 @@ class Workers:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop)
+        _log.info("workers_starting", workers=self._count)
         watching = asyncio.create_task(self._watch())
         async with asyncio.TaskGroup() as group:
             for _ in range(self._count):
                 group.create_task(self._keep_running())
         watching.cancel()
+        _log.info("stopped")
         if self._reason:
             raise CannotStartError(self._reason)
         if self._failed:
@@ -134,6 +137,7 @@ class Workers:
     def _stop(self) -> None:
         again = self._stopping.is_set()
         self._stopping.set()
+        _log.info("stopping", workers=len(self._running))
         if not again:
             refuse_connections(self._listener)
             # Left open here, the socket would accept connections that no worker serves.
@@ -180,7 +184,7 @@ class Workers:
                 self._stop()
                 return
             pause = min(2.0 ** max(failures - 1, 0), _LONGEST_PAUSE)
-            _log.error("worker_ended", status=status, restart_in=pause)
+            _log.error("worker_ended", pid=worker.process.pid, status=status, restart_in=pause)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
@@ -196,3 +200,6 @@ def _work(
         with suppress(OSError):
             os.write(sender.fileno(), _REASON + str(error).encode())
         raise SystemExit(STARTUP_FAILURE) from None
+    except Exception:  # noqa: BLE001 - multiprocessing would print it, in lines that are no JSON
+        _log.error("crashed", exception=traceback.format_exc())
+        raise SystemExit(1) from None

@@ -19,6 +19,7 @@ from uploadsvc.s3.presigner import Presigner, SigningBatch
 from uploadsvc.services.multipart import FIRST_PARTS, SignedPart, sign_parts
 from uploadsvc.services.policies import PolicyRegistry
 from uploadsvc.services.turns import Turns, gather_few
+from uploadsvc.telemetry.records import begin_batch, note_item, note_policy, note_upload
 from uploadsvc.tokens.object_claims import ObjectClaims
 from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims
 
@@ -108,6 +109,7 @@ class UploadCreator:
         Returns:
             A grant or an exception for each request, in the same order.
         """
+        begin_batch()
         results: list[Grant | BaseException] = []
         multipart: dict[int, Planned] = {}
         for index, (policy, request) in enumerate(requests):
@@ -121,11 +123,14 @@ class UploadCreator:
                 else:
                     results.append(await self._begin(planned))
             except errors.UploadsvcError as error:
+                note_item(**({"policy": policy} if policy else {}), code=error.code)
                 results.append(error)
         # Several at once, because these wait for S3.
         begun = await gather_few(self._begin, multipart.values(), self._turns)
-        for index, result in zip(multipart, begun, strict=True):
+        for (index, planned), result in zip(multipart.items(), begun, strict=True):
             results[index] = result
+            if isinstance(result, errors.UploadsvcError):
+                note_item(policy=planned.policy, upload_method="multipart", code=result.code)
         return results
 
     async def create_all(
@@ -141,6 +146,8 @@ class UploadCreator:
                 file. Or S3 fails to create one; then the others are aborted.
         """
         planner = self.policies.choose(caller, policy)
+        if len(requests) > 1:
+            begin_batch()
         planned = []
         for request in requests:
             try:
@@ -156,6 +163,7 @@ class UploadCreator:
         return grants
 
     def _plan(self, planner: Planner, caller: Principal, request: UploadRequest) -> Planned:
+        note_policy(planner.policy.name)
         # One random read for both.
         digits, now = os.urandom(26).hex(), self._clock()
         upload_uuid, unique = digits[:32], newest_first_uuid(now, digits[32:])
@@ -195,6 +203,7 @@ class UploadCreator:
 
     async def _begin(self, planned: Planned) -> Grant:
         plan = planned.plan
+        note_upload(planned.policy, plan.method, planned.upload_uuid)
         credentials = await self._presigner.credentials()
         claims = self.claims(planned)
         if plan.method == "multipart":
@@ -214,6 +223,7 @@ class UploadCreator:
                 url, fields, parts = self._sign(plan, claims, batch)
         else:
             url, fields, parts = self._sign(plan, claims, batch)
+        note_item(policy=planned.policy, upload_method=plan.method, upload_id=planned.upload_uuid)
         return Grant(
             id=self._ids.sign(claims),
             plan=plan,
@@ -251,6 +261,7 @@ class UploadCreator:
         now = self._clock()
         unique = newest_first_uuid(now, os.urandom(10).hex())
         key, headers = planner.plan_bare(request, user=caller.user, unique=unique, today=now.date())
+        note_upload(planner.policy.name, "put", "")
         batch = await self._presigner.start(expires_in=planner.policy.expires_in)
         return batch.url("PUT", key, headers=headers), key
 
