@@ -1,9 +1,12 @@
 """``uploadsvc events``: the worker, dead letters, and a sample event."""
 
 import asyncio
+import os
 import signal
+from collections.abc import Callable
 from uuid import uuid4
 
+import structlog
 import typer
 
 from uploadsvc.bootstrap.events import build_receivers
@@ -17,8 +20,11 @@ from uploadsvc.events.samples import sample_event, send_sample
 from uploadsvc.server import runner
 from uploadsvc.server.logging import configure_logs, silence_logs
 from uploadsvc.settings import Settings, SettingsError, load_settings
+from uploadsvc.telemetry.export_settings import begin_export
+from uploadsvc.telemetry.tracing import Tracing
 
 _QUEUE = ("events", "queue_url")
+_log = structlog.get_logger("uploadsvc")
 
 
 def run_worker() -> None:
@@ -26,6 +32,7 @@ def run_worker() -> None:
 
     Raises:
         SettingsError: A setting is wrong, or the queue does not exist or may not be used.
+        TracingError: Traces cannot be exported as the environment says.
     """
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         # As `serve`: settings are read once, and logs go to standard error.
@@ -33,9 +40,10 @@ def run_worker() -> None:
     settings = load_settings()
     configure_logs(terminal=settings.log.format == "plain", waits=False, level=settings.log.level)
     queue_url(settings)
-    services = build_services(settings)
+    traces = begin_export(os.environ)
+    services = build_services(settings, tracing=Tracing(traces.provider if traces else None))
     receivers = _receivers(settings, services)
-    runner.run(_work(settings, services, receivers))
+    runner.run(_work(settings, services, receivers, on_end=traces.close if traces else lambda: None))
 
 
 def _receivers(settings: Settings, services: Services) -> Receivers:
@@ -46,16 +54,25 @@ def _receivers(settings: Settings, services: Services) -> Receivers:
     return receivers
 
 
-async def _work(settings: Settings, services: Services, receivers: Receivers) -> None:
+async def _work(
+    settings: Settings, services: Services, receivers: Receivers, *, on_end: Callable[[], None]
+) -> None:
     stopping = asyncio.Event()
+
+    def stop() -> None:
+        _log.info("stopping", pid=os.getpid())
+        stopping.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop)
     async with services.open(), receivers.open(), open_queue(settings, services) as queue:
         worker = build_worker(settings, services, queue=queue, receivers=receivers)
         try:
             await worker.run(stopping)
         except QueueRefusedError as error:
             raise SettingsError(_QUEUE, str(error)) from None
+    await asyncio.to_thread(on_end)
+    _log.info("stopped", pid=os.getpid())
 
 
 def move_dead_letters() -> None:

@@ -6,6 +6,7 @@ The parent of the workers never loads the service, so it starts them at once and
 
 import asyncio
 import functools
+import os
 import signal
 import socket
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from uploadsvc.server.listener import bind
 from uploadsvc.server.logging import configure_logs
 from uploadsvc.server.workers import CannotStartError, Workers
 from uploadsvc.settings import Settings, SettingsError, load_settings
+from uploadsvc.telemetry.export_settings import TracingError, begin_export, exports_traces
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -31,6 +33,7 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
 
     Raises:
         SettingsError: A setting is wrong.
+        TracingError: Traces cannot be exported as the environment says.
         CannotStartError: A worker found a wrong setting.
         BindError: The address is in use.
         ProvisioningError: The demo's bucket cannot be set up.
@@ -42,6 +45,7 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
     settings = load_settings()
     _configure_logs(settings)
     settings.check_demo_address(host)
+    exports_traces(os.environ)
     if workers == 1:
         _serve_alone(settings, host, port, root_path)
         return
@@ -52,10 +56,9 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
 
 def _serve_alone(settings: Settings, host: str, port: int, root_path: str) -> None:
     collector.pause()
-    from uploadsvc.app import create_app
     from uploadsvc.server import runner
 
-    service = create_app(settings, check_bucket=True)
+    service = _app(settings)
     listener = _listener(settings, host, port)
     runner.run(runner.serve(service, listener, on_started=collector.resume, root_path=root_path))
 
@@ -80,9 +83,17 @@ def worker_app(settings: Settings) -> "FastAPI":
         CannotStartError: A setting is wrong.
     """
     _configure_logs(settings)
+    try:
+        return _app(settings)
+    except (SettingsError, TracingError) as error:
+        raise CannotStartError(str(error)) from None
+
+
+def _app(settings: Settings) -> "FastAPI":
     from uploadsvc.app import create_app
 
-    try:
-        return create_app(settings, check_bucket=True)
-    except SettingsError as error:
-        raise CannotStartError(str(error)) from None
+    traces = begin_export(os.environ)
+    app = create_app(settings, check_bucket=True, tracer_provider=traces.provider if traces else None)
+    if traces:
+        app.state.on_end = traces.close
+    return app

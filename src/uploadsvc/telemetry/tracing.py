@@ -29,10 +29,11 @@ _CLIENT_ERROR: Final = HTTPStatus.BAD_REQUEST
 class CallSpan:
     """The span of a call to another service. Without tracing it does nothing."""
 
-    __slots__ = ("_span",)
+    __slots__ = ("_has_failed", "_span")
 
     def __init__(self, span: "Span | None") -> None:
         self._span = span
+        self._has_failed = False
 
     def answered(self, status: int, error: str | None = None) -> None:
         """Note the HTTP status of the answer, and what it refuses.
@@ -47,8 +48,9 @@ class CallSpan:
                 self.failed(error or str(int(status)))
 
     def failed(self, error: str) -> None:
-        """Note why there is no good answer, in one word."""
-        if self._span is not None:
+        """Note why there is no good answer, in one word. The first word counts."""
+        if self._span is not None and not self._has_failed:
+            self._has_failed = True
             _set_error(self._span, error)
 
 
@@ -154,7 +156,12 @@ class Tracing:
         from opentelemetry.trace import SpanKind  # noqa: PLC0415 - an extra
 
         with self._entered(name, SpanKind.CLIENT, attributes) as span:
-            yield CallSpan(span)
+            call = CallSpan(span)
+            try:
+                yield call
+            except BaseException as error:
+                call.failed(type(error).__name__)
+                raise
 
     @contextmanager
     def message(self, record: RequestRecord) -> "Generator[None]":
@@ -201,11 +208,7 @@ class Tracing:
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
-            try:
-                yield span
-            except BaseException as error:
-                _set_error(span, type(error).__name__)
-                raise
+            yield span
 
     def _get(self) -> "Tracer":
         if self._tracer is None:
