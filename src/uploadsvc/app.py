@@ -31,7 +31,7 @@ from uploadsvc.api.v1.policies import policies_router
 from uploadsvc.api.v1.receipts import receipts_router
 from uploadsvc.api.v1.tokens import tokens_router
 from uploadsvc.api.v1.uploads import uploads_router
-from uploadsvc.auth.client_address import ClientAddresses
+from uploadsvc.auth.client_address import ADDRESSES_ATTRIBUTE, ClientAddresses
 from uploadsvc.bootstrap.auth import build_authenticator, build_jwt_verifier
 from uploadsvc.bootstrap.services import Clock, Services, build_both, build_services, utc_now
 from uploadsvc.bootstrap.sources import EventSources, build_sources
@@ -136,6 +136,7 @@ def create_app(
     set_document(app, public_url=settings.public_url)
     register_problems(app)
     addresses = ClientAddresses(settings.auth.trusted_networks)
+    setattr(app.state, ADDRESSES_ATTRIBUTE, addresses)
     access_log = AccessLog(addresses=addresses, tracing=services.tracing)
     app.add_middleware(RequestMiddleware, access_log)
     if settings.cors.allow_origins:

@@ -13,6 +13,7 @@ from uvicorn.server import ServerState
 
 from uploadsvc.api.problems import MEDIA_TYPE
 from uploadsvc.api.routing import MAX_BODY_BYTES
+from uploadsvc.auth.client_address import ADDRESSES_ATTRIBUTE, ClientAddresses, forwarded_for
 
 MAX_URL_BYTES: Final = 16 * 1024
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -250,8 +251,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._deaf or self.transport.is_closing():
             return
         # Below the app, so without its request id: there may not even be a whole head.
-        client = self.client[0] if self.client else None
-        _log.info("request_refused", status=refusal.status, code=refusal.code, client=client)
+        _log.info("request_refused", status=refusal.status, code=refusal.code, client=self._client_address())
         cycle = self.cycle
         if not _is_answered(cycle):
             if self._in_head:
@@ -268,6 +268,17 @@ class HttpProtocol(HttpToolsProtocol):
         date = [name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers]
         self.transport.write(b"".join([STATUS_LINE[refusal.status], *date[:1], refusal.fields_and_body]))
         self._linger()
+
+    def _client_address(self) -> str | None:
+        """Return the client's address, as far as its headers have arrived, if proxies name it."""
+        peer = self.client[0] if self.client else None
+        addresses: ClientAddresses | None = getattr(
+            getattr(self.app, "state", None), ADDRESSES_ATTRIBUTE, None
+        )
+        if addresses is None or not self._in_request:
+            return peer
+        # After the head, headers are trailers, which nobody has checked.
+        return addresses.of(peer, forwarded_for(self.scope["headers"]))
 
     def _linger(self) -> None:
         """Close, but let the client read the answer: unread input would reset the connection.

@@ -109,7 +109,7 @@ class Workers:
         self._root_path = root_path
         self._running: set[_Worker] = set()
         self._stopping = asyncio.Event()
-        self._failed = False
+        self._told_to_stop = self._failed = False
         self._reason = ""
 
     async def run(self) -> None:
@@ -121,23 +121,27 @@ class Workers:
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop)
-        _log.info("workers_starting", workers=self._count)
+            loop.add_signal_handler(number, self._end)
         watching = asyncio.create_task(self._watch())
         async with asyncio.TaskGroup() as group:
             for _ in range(self._count):
                 group.create_task(self._keep_running())
         watching.cancel()
-        _log.info("stopped")
+        if self._told_to_stop:
+            _log.info("stopped", pid=os.getpid())
         if self._reason:
             raise CannotStartError(self._reason)
         if self._failed:
             raise SystemExit(STARTUP_FAILURE)
 
+    def _end(self) -> None:
+        _log.info("stopping", pid=os.getpid(), workers=len(self._running))
+        self._told_to_stop = True
+        self._stop()
+
     def _stop(self) -> None:
         again = self._stopping.is_set()
         self._stopping.set()
-        _log.info("stopping", workers=len(self._running))
         if not again:
             refuse_connections(self._listener)
             # Left open here, the socket would accept connections that no worker serves.

@@ -205,7 +205,7 @@ async def test_several_workers_serve(tmp_path: Path, localstack: S3Server) -> No
     assert "Traceback" not in running.err
     logged = [json.loads(line)["event"] for line in running.err.splitlines()]
     assert "request" in logged, "workers log as one process does"
-    assert (logged[0], logged[-1]) == ("workers_starting", "stopped")
+    assert logged[-1] == "stopped"
     assert logged.count("serving") == 2
     assert logged.count("stopped") == 3
 
