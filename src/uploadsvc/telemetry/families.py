@@ -50,21 +50,22 @@ class _Family:
         self._cells = cells
         self._values = cells.values
         self._starts: dict[tuple[str, ...], int] = {}
-        self._followed: dict[tuple[str, ...], Callable[[], float | None]] = {}
+        self._followed: dict[tuple[str, ...], list[Callable[[], float | None]]] = {}
 
     def follow(self, value: Callable[[], float | None], *labels: str) -> None:
-        """Ask a function for the value at each reading; ``None`` while there is none."""
-        self._followed[labels] = value
+        """Ask a function for the value at each reading; ``None`` if there is none. Several are added up."""
+        self._followed.setdefault(labels, []).append(value)
 
     def refresh(self) -> None:
         """Take the values of the functions that are followed."""
-        for labels, value in self._followed.items():
-            now = value()
-            if now is not None or labels in self._starts:
-                start = self._starts.get(labels)
-                self._values[self._start(labels) if start is None else start] = (
-                    math.nan if now is None else now
-                )
+        for labels, functions in self._followed.items():
+            known = [value for value in (function() for function in functions) if value is not None]
+            start = self._starts.get(labels)
+            if start is None:
+                if not known:
+                    continue
+                start = self._start(labels)
+            self._values[start] = math.fsum(known) if known else math.nan
 
     def absorb(self, labels: tuple[str, ...], numbers: Sequence[float]) -> None:
         """Add the numbers of the same labels of another process."""

@@ -18,6 +18,9 @@ UNMATCHED: Final = "(unmatched)"
 OTHER: Final = "(other)"
 """Value of the label ``method`` for methods that HTTP does not have."""
 
+UNKNOWN: Final = "(unknown)"
+"""Value of the label ``receiver`` for a receiver that the settings no longer have."""
+
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 _Family = TypeVar("_Family", Counter, Gauge, Histogram)
@@ -89,6 +92,9 @@ class Metrics:
             "jwks_age_seconds", "Seconds since the identity provider's keys were fetched.", merge="max"
         )
         self.known_tokens = self._gauge("known_tokens", "Verified tokens that are remembered.")
+        self.clock_skew = self._gauge(
+            "clock_skew_seconds", "This machine's clock minus S3's, when S3 was last asked.", merge="max"
+        )
         self.credentials_remaining = self._gauge(
             "credentials_remaining_seconds", "Seconds until the credentials that sign expire.", merge="min"
         )
