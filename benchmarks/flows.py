@@ -49,6 +49,11 @@ async def abandoned(service: httpx.AsyncClient, _s3: httpx.AsyncClient) -> None:
     (await service.delete(f"{_UPLOADS}/{created['id']}")).raise_for_status()
 
 
+async def listing(service: httpx.AsyncClient, _s3: httpx.AsyncClient) -> None:
+    """List the user's objects."""
+    (await service.get("/v1/objects")).raise_for_status()
+
+
 async def _post(
     client: httpx.AsyncClient, path: str, body: Mapping[str, object] | None = None
 ) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Count what uploads cost, and check the figures of docs/scale.md: ``python -m benchmarks.scale``.
 
 It runs the service over an S3 whose requests are counted, makes whole uploads, and lets the planner make
-keys. It fails if a count differs from ``scale.json``; ``--write`` writes that file and the page's tables anew.
+keys. It fails if a count differs from ``scale.json``; ``--write`` writes that file and the tables anew.
 """
 
 import argparse

@@ -34,6 +34,11 @@ async def embedded_s3(directory: Path) -> AsyncIterator[str]:
         yield s3.endpoint_url
 
 
+def now() -> float:
+    """Return the time in Unix seconds."""
+    return datetime.now(UTC).timestamp()
+
+
 def token() -> str:
     """Return a bearer token of a user, valid for a day."""
     ends = datetime.now(UTC) + timedelta(days=1)
