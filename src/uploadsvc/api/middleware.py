@@ -31,6 +31,8 @@ class RequestMiddleware:
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
+        self._in_progress = 0
+        metrics.http_requests_in_progress.follow(lambda: self._in_progress)
         # Bound once: the module's proxy would bind a logger for every line.
         self._log = _log.bind()
 
@@ -52,7 +54,7 @@ class RequestMiddleware:
                 add_security_headers(headers)
             await send(message)
 
-        self._metrics.http_requests_in_progress.add(1.0)
+        self._in_progress += 1
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception:
@@ -70,7 +72,7 @@ class RequestMiddleware:
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         metrics, method = self._metrics, scope["method"]
-        metrics.http_requests_in_progress.add(-1.0)
+        self._in_progress -= 1
         metrics.http_request_duration.observe(
             seconds,
             method if method in METHODS else OTHER,
