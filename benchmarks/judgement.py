@@ -44,6 +44,7 @@ def judged(run: Mapping[str, Any]) -> list[Finding]:
     quiet = [one for one in samples if one["phase"] == QUIET]
     return [
         _memory(samples),
+        _workers(quiet, run["workers"]),
         _descriptors(quiet),
         _latency(quiet),
         _latency_beside_faults(samples, quiet),
@@ -69,6 +70,14 @@ def _memory(samples: Samples) -> Finding:
         found=f"{early:.1f} MB, then {late:.1f} MB",
         allowed=f"at most {_MEMORY_SHARE - 1:.0%} more",
         good=late <= early * _MEMORY_SHARE,
+    )
+
+
+def _workers(quiet: Samples, workers: int) -> Finding:
+    # One that was killed may still be starting in the first sample after that.
+    least = min(max(len(one["memory"]), len(then["memory"])) for one, then in pairwise(quiet))
+    return Finding(
+        title="workers while nothing is broken", found=str(least), allowed=str(workers), good=least == workers
     )
 
 

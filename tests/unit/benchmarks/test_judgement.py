@@ -27,6 +27,7 @@ def a_run(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of a sa
         samples.append({**sample, **{name: make(number, phase) for name, make in changes.items()}})
     return {
         "minutes": 30,
+        "workers": 2,
         "rate": 2000,
         "others": 100,
         "others_failed": 3,
@@ -46,6 +47,7 @@ def test_a_flat_run_is_good() -> None:
     ("field", "make", "title"),
     [
         ("memory", lambda number, _: {"100": 110 + number, "201": 80}, "memory"),
+        ("memory", lambda number, _: {"100": 110, "201": 80} if number < 20 else {"100": 110}, "workers"),
         ("descriptors", lambda number, _: {"100": 30 + 2 * number}, "descriptors"),
         ("p99", lambda number, _: 6 + number, "p99 while nothing"),
         ("p99", lambda _, phase: 600 if phase == "slow" else 6, "p99 of creations"),

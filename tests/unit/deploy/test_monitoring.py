@@ -13,16 +13,11 @@ from tests.support.servers import ROOT
 from tools.grafana_dashboard import DASHBOARD, dashboard, expressions, rendered
 
 from uploadsvc.telemetry.metrics import Metrics
+from uploadsvc.telemetry.processes import DEFINITIONS
 
 PAGE: Final = "docs/operations.md"
 
 OF_PROMETHEUS: Final = frozenset({"up", "ALERTS"})
-OF_THE_PROCESS: Final = frozenset(
-    {
-        *("process_resident_memory_bytes", "process_open_fds", "process_max_fds"),
-        "process_cpu_seconds_total",
-    }
-)
 OF_TARGETS: Final = frozenset({"job", "instance"})
 """Labels that Prometheus adds."""
 
@@ -40,9 +35,9 @@ ALERTS: Final = {rule["alert"]: rule for rule in rules("alerts.yml")}
 def known() -> dict[str, frozenset[str]]:
     """Return the labels of every series, besides those of its target."""
     found = dict.fromkeys(OF_PROMETHEUS, frozenset({"alertname", "alertstate"}))
-    found |= dict.fromkeys(OF_THE_PROCESS, frozenset({"worker"}))
-    for family in Metrics().families.values():
-        definition, labels = family.definition, frozenset(family.definition.labels)
+    definitions = [*(family.definition for family in Metrics().families.values()), *DEFINITIONS.values()]
+    for definition in definitions:
+        labels = frozenset(definition.labels)
         if definition.kind == "histogram":
             found[f"{definition.name}_bucket"] = labels | {"le"}
             found[f"{definition.name}_count"] = found[f"{definition.name}_sum"] = labels
