@@ -13,6 +13,7 @@ from uploadsvc.domain.policies import check_apart, check_tags, check_unclaimed_d
 from uploadsvc.domain.policy import MAX_EXPIRES_IN, PolicyError
 from uploadsvc.settings.auth import AuthSettings
 from uploadsvc.settings.events import EventSettings
+from uploadsvc.settings.metrics import MetricsSettings
 from uploadsvc.settings.policies import PolicySettings
 from uploadsvc.settings.s3 import S3Settings
 from uploadsvc.settings.types import (
@@ -174,6 +175,7 @@ class Settings(Section):
     events: EventSettings = EventSettings()
     cors: CorsSettings = CorsSettings()
     uppy: UppySettings = UppySettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     docs: bool = True
     """Serve the API's documentation at `/docs`, and its OpenAPI document at `/openapi.json`."""
