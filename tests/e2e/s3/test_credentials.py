@@ -26,6 +26,7 @@ from uploadsvc.s3.aws_chain import AwsChain
 from uploadsvc.s3.credentials import EXPIRY_MARGIN
 from uploadsvc.s3.storage import Storage
 from uploadsvc.settings import Settings, SettingsError
+from uploadsvc.telemetry.metrics import Metrics
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -90,6 +91,7 @@ def a_storage(region: str = "us-east-1") -> Storage:
         addressing_style="path",
         credentials=None,
         clock=lambda: datetime.now(UTC),
+        metrics=Metrics(),
     )
 
 
