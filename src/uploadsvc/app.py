@@ -41,12 +41,14 @@ from uploadsvc.domain.principal import Principal
 from uploadsvc.events.recent import RecentEvents
 from uploadsvc.settings import Settings, SettingsError, load_settings
 from uploadsvc.settings.web import CorsSettings
+from uploadsvc.telemetry.metrics import Metrics
 from uploadsvc.telemetry.tracing import Tracing
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
 __all__ = [
+    "Metrics",
     "Principal",
     "Settings",
     "SettingsError",
@@ -64,6 +66,7 @@ def create_app(
     *,
     clock: Clock = utc_now,
     check_bucket: bool = False,
+    metrics: Metrics | None = None,
     tracer_provider: "TracerProvider | None" = None,
 ) -> FastAPI:
     """Return the service as an ASGI app. Its lifespan opens the S3 client.
@@ -72,15 +75,19 @@ def create_app(
         settings: The settings.
         clock: Returns the current time, aware. Tests move it.
         check_bucket: Log at the start, without waiting for it, if the bucket cannot be used.
+        metrics: Count in these; by default in new ones. Either way they are ``app.state.metrics``.
         tracer_provider: Makes OpenTelemetry's tracers; by default the global one, if the process has set one.
 
     Raises:
         SettingsError: Something in the settings stops the start.
     """
+    metrics = Metrics() if metrics is None else metrics
     tracing = Tracing(tracer_provider)
     services, (jwts, keys) = build_both(
-        lambda: build_services(settings, clock=clock, tracing=tracing),
-        lambda: build_jwt_verifier(settings.auth, clock=clock, required=not settings.demo, tracing=tracing),
+        lambda: build_services(settings, clock=clock, metrics=metrics, tracing=tracing),
+        lambda: build_jwt_verifier(
+            settings.auth, clock=clock, required=not settings.demo, metrics=metrics, tracing=tracing
+        ),
     )
     authenticator = build_authenticator(settings, services, jwts)
     demo = _demo(settings, services)
@@ -115,6 +122,7 @@ def create_app(
     )
     # For `uploadsvc dev`, which prints a demo user's token.
     app.state.demo = demo
+    app.state.metrics = metrics
     if demo is not None:
         # Called when the server is told to stop: responses with events would go on.
         app.state.on_stop = demo.events.close
@@ -138,9 +146,9 @@ def create_app(
     addresses = ClientAddresses(settings.auth.trusted_networks)
     setattr(app.state, ADDRESSES_ATTRIBUTE, addresses)
     access_log = AccessLog(addresses=addresses, tracing=services.tracing)
-    app.add_middleware(RequestMiddleware, access_log)
+    app.add_middleware(RequestMiddleware, access_log, metrics=metrics)
     if settings.cors.allow_origins:
-        app.add_middleware(Cors, access_log=access_log, **_cors(settings.cors))  # type: ignore[arg-type] # of **options
+        app.add_middleware(Cors, access_log=access_log, metrics=metrics, **_cors(settings.cors))  # type: ignore[arg-type] # of **options
     app.use_hot_path(direct_calls(uploads.routes), access_log)
     return app
 
@@ -183,6 +191,7 @@ def create_router(
     settings: Settings,
     *,
     authenticate: Authenticate,
+    metrics: Metrics | None = None,
     tracer_provider: "TracerProvider | None" = None,
 ) -> APIRouter:
     """Return the routes of the service, for another FastAPI app to include under a path of its choice.
@@ -193,12 +202,13 @@ def create_router(
     Args:
         settings: The settings. ``auth``, ``cors``, ``tokens``, ``demo`` and ``docs`` have no effect.
         authenticate: A dependency of the app that returns a `Principal` or raises.
+        metrics: Count in these, for example to register them with prometheus-client.
         tracer_provider: Makes OpenTelemetry's tracers; by default the global one, if the process has set one.
 
     Raises:
         SettingsError: Something in the settings stops the start.
     """
-    services = build_services(settings, tracing=Tracing(tracer_provider))
+    services = build_services(settings, metrics=metrics, tracing=Tracing(tracer_provider))
     events = build_sources(settings, services)
 
     @asynccontextmanager

@@ -39,6 +39,7 @@ class Entry(RequestRecord):
     Attributes:
         sent_id: The request's id as it is sent back.
         span: Its span; ``None`` without tracing.
+        seconds: How long it took, once it has ended.
     """
 
     _service: str | None = None
@@ -54,7 +55,7 @@ class Entry(RequestRecord):
 
     def end(self, scope: Scope, status: int, addresses: ClientAddresses) -> str | None:
         """Note how the request ended; return its route."""
-        self._seconds = time.perf_counter() - self._started
+        self.seconds = time.perf_counter() - self._started
         self._status, self._method = status, scope["method"]
         self._route: str | None = getattr(scope.get("route"), "path", None)
         if REFUSAL_KEY in scope:
@@ -79,7 +80,7 @@ class Entry(RequestRecord):
             "method": self._method,
             "route": self._route,
             "status": self._status,
-            "ms": round(self._seconds * 1000, 2),
+            "ms": round(self.seconds * 1000, 2),
             "client": self._addresses.of(self._peer, self._forwarded) if self._forwarded else self._peer,
             "user": self._user,
         }

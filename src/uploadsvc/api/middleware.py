@@ -15,7 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from uploadsvc.api.access_log import AccessLog
 from uploadsvc.api.problems import Problem
-from uploadsvc.api.routing import add_security_headers
+from uploadsvc.api.routing import REFUSAL_KEY, add_security_headers
+from uploadsvc.telemetry.metrics import METHODS, OTHER, UNMATCHED, Metrics
 from uploadsvc.telemetry.records import current
 
 _log = structlog.get_logger("uploadsvc.access")
@@ -27,11 +28,15 @@ class RequestMiddleware:
     Args:
         app: The app.
         access_log: Logs requests.
+        metrics: Counts requests.
     """
 
-    def __init__(self, app: ASGIApp, access_log: AccessLog) -> None:
+    def __init__(self, app: ASGIApp, access_log: AccessLog, *, metrics: Metrics) -> None:
         self._app = app
         self._access_log = access_log
+        self._metrics = metrics
+        self._in_progress = 0
+        metrics.http_requests_in_progress.follow(lambda: self._in_progress)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -50,6 +55,7 @@ class RequestMiddleware:
                 add_security_headers(headers)
             await send(message)
 
+        self._in_progress += 1
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception:
@@ -62,6 +68,19 @@ class RequestMiddleware:
             await Problem("internal_error", detail).response()(scope, receive, send_with_headers)
         finally:
             self._access_log.end(scope, entry, status)
+            self._count(scope, status, entry.seconds)
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        metrics, method = self._metrics, scope["method"]
+        self._in_progress -= 1
+        metrics.http_request_duration.observe(
+            seconds,
+            method if method in METHODS else OTHER,
+            getattr(scope.get("route"), "path", UNMATCHED),
+            str(status),
+        )
+        if REFUSAL_KEY in scope:
+            metrics.auth_failures.inc(scope[REFUSAL_KEY])
 
 
 class Cors(CORSMiddleware):
@@ -70,12 +89,13 @@ class Cors(CORSMiddleware):
     Args:
         app: The app.
         access_log: Logs requests.
+        metrics: Counts requests.
         **options: Of Starlette's middleware.
     """
 
-    def __init__(self, app: ASGIApp, *, access_log: AccessLog, **options: Any) -> None:  # noqa: ANN401 - Starlette's
+    def __init__(self, app: ASGIApp, *, access_log: AccessLog, metrics: Metrics, **options: Any) -> None:  # noqa: ANN401 - Starlette's
         super().__init__(app, **options)
-        self._logged = RequestMiddleware(super().__call__, access_log)
+        self._logged = RequestMiddleware(super().__call__, access_log, metrics=metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""

@@ -31,6 +31,7 @@ from uploadsvc.services.upload_tokens import UploadTokenIssuer
 from uploadsvc.services.uploads import Uploads
 from uploadsvc.services.verification import Verifier
 from uploadsvc.settings import Settings, SettingsError
+from uploadsvc.telemetry.metrics import Metrics
 from uploadsvc.telemetry.tracing import Tracing
 from uploadsvc.tokens.jwts import ACTION, DEMO, UPLOAD, ServiceTokens
 from uploadsvc.tokens.object_claims import ObjectClaims
@@ -93,6 +94,7 @@ class Services:
         presigner: Signs for the bucket's public address.
         readiness: Tells whether the service is ready.
         resolver: Makes events of what S3 notifies.
+        metrics: Counts everything.
         tracing: Makes spans.
     """
 
@@ -114,6 +116,7 @@ class Services:
     presigner: Presigner
     readiness: Readiness
     resolver: EventResolver
+    metrics: Metrics
     tracing: Tracing
 
     @asynccontextmanager
@@ -124,21 +127,29 @@ class Services:
             yield
 
 
-def build_services(settings: Settings, *, clock: Clock = utc_now, tracing: Tracing | None = None) -> Services:
+def build_services(
+    settings: Settings,
+    *,
+    clock: Clock = utc_now,
+    metrics: Metrics | None = None,
+    tracing: Tracing | None = None,
+) -> Services:
     """Build the objects of the service. Nothing is opened yet.
 
     Args:
         settings: The settings.
         clock: Returns the current time, aware. Tests move it.
+        metrics: Counts everything; ``None`` if nobody asks.
         tracing: Makes spans; by OpenTelemetry's global provider if not given.
 
     Raises:
         SettingsError: A secret key is missing, a key cannot be read, or AWS's own configuration is broken.
     """
+    metrics = Metrics() if metrics is None else metrics
     secrets = secret_keys(settings)
     namespace, store, may_delete = settings.namespace, settings.s3.store, settings.objects.delete
     tracing = tracing or Tracing()
-    storage = build_storage(settings.s3, clock=clock, tracing=tracing)
+    storage = build_storage(settings.s3, clock=clock, metrics=metrics, tracing=tracing)
     presigner = build_presigner(settings.s3, storage=storage, clock=clock)
     policies = PolicyRegistry(build_planners(settings))
     receipts = build_receipts(settings, secrets)
@@ -153,6 +164,7 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, tracing: Traci
         ids=ids,
         object_claims=object_claims if settings.carries_claims else None,
         clock=clock,
+        metrics=metrics,
     )
     inspector = Inspector(storage=storage, policies=policies)
     verifier = Verifier(
@@ -186,6 +198,7 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, tracing: Traci
         # Those that read S3's notifications report a refused object before they delete it.
         may_remove=not (settings.events.queue_url or settings.events.push_secret),
         clock=clock,
+        metrics=metrics,
     )
     objects = Objects(
         namespace=namespace,
@@ -216,6 +229,11 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, tracing: Traci
     credential_issuer, sts = build_credential_issuer(
         settings, storage=storage, presigner=presigner, clock=clock
     )
+    action_tokens = ServiceTokens(secrets, kind=ACTION, clock=clock)
+    demo_tokens = ServiceTokens(secrets, kind=DEMO, clock=clock) if settings.demo else None
+    for tokens in (upload_tokens, action_tokens, demo_tokens):
+        if tokens is not None:
+            metrics.known_tokens.follow(tokens.known_count)
     return Services(
         clock=clock,
         policies=policies,
@@ -225,15 +243,15 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, tracing: Traci
         claimer=claimer,
         token_issuer=token_issuer,
         upload_tokens=upload_tokens,
-        demo_tokens=ServiceTokens(secrets, kind=DEMO, clock=clock) if settings.demo else None,
-        action_tokens=ServiceTokens(secrets, kind=ACTION, clock=clock),
+        demo_tokens=demo_tokens,
+        action_tokens=action_tokens,
         receipts=receipts,
         request_signer=request_signer,
         credential_issuer=credential_issuer,
         sts=sts,
         storage=storage,
         presigner=presigner,
-        readiness=Readiness(storage=storage, clock=clock),
+        readiness=Readiness(storage=storage, clock=clock, metrics=metrics),
         resolver=EventResolver(
             storage=storage,
             namespace=namespace,
@@ -242,5 +260,6 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, tracing: Traci
             inspector=inspector,
             clock=clock,
         ),
+        metrics=metrics,
         tracing=tracing,
     )

@@ -68,6 +68,7 @@ def build_worker(
         receivers=receivers,
         clock=services.clock,
         jitter=random.random,
+        metrics=services.metrics,
         unit=unit,
         tracing=services.tracing,
     )

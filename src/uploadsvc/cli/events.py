@@ -3,7 +3,9 @@
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from uuid import uuid4
 
 import structlog
@@ -13,6 +15,8 @@ from uploadsvc.bootstrap.events import build_receivers
 from uploadsvc.bootstrap.services import Services, build_services
 from uploadsvc.bootstrap.worker import build_worker, open_queue, queue_url
 from uploadsvc.cli.messages import say, stop
+from uploadsvc.cli.metrics import answered, bind_metrics
+from uploadsvc.events.depths import QueueDepths
 from uploadsvc.events.queue import QueueError, QueueRefusedError
 from uploadsvc.events.receivers import Outcome, Receiver, Receivers
 from uploadsvc.events.redrive import redrive
@@ -21,6 +25,7 @@ from uploadsvc.server import runner
 from uploadsvc.server.logging import configure_logs, silence_logs
 from uploadsvc.settings import Settings, SettingsError, load_settings
 from uploadsvc.telemetry.export_settings import begin_export
+from uploadsvc.telemetry.metrics import Metrics
 from uploadsvc.telemetry.tracing import Tracing
 
 _QUEUE = ("events", "queue_url")
@@ -32,18 +37,23 @@ def run_worker() -> None:
 
     Raises:
         SettingsError: A setting is wrong, or the queue does not exist or may not be used.
+        BindError: The address of the metrics is in use.
         TracingError: Traces cannot be exported as the environment says.
     """
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         # As `serve`: settings are read once, and logs go to standard error.
         signal.signal(number, signal.SIG_IGN)
-    settings = load_settings()
-    configure_logs(terminal=settings.log.format == "plain", waits=False, level=settings.log.level)
+    settings, metrics = load_settings(), Metrics()
+    logs = configure_logs(terminal=settings.log.format == "plain", waits=False, level=settings.log.level)
+    if logs is not None:
+        metrics.log_lines_dropped.follow(logs.dropped_lines)
     queue_url(settings)
     traces = begin_export(os.environ)
-    services = build_services(settings, tracing=Tracing(traces.provider if traces else None))
+    tracing = Tracing(traces.provider if traces else None)
+    services = build_services(settings, metrics=metrics, tracing=tracing)
     receivers = _receivers(settings, services)
-    runner.run(_work(settings, services, receivers, on_end=traces.close if traces else lambda: None))
+    on_end = traces.close if traces else lambda: None
+    runner.run(_work(settings, services, receivers, scrapes=bind_metrics(settings), on_end=on_end))
 
 
 def _receivers(settings: Settings, services: Services) -> Receivers:
@@ -55,7 +65,12 @@ def _receivers(settings: Settings, services: Services) -> Receivers:
 
 
 async def _work(
-    settings: Settings, services: Services, receivers: Receivers, *, on_end: Callable[[], None]
+    settings: Settings,
+    services: Services,
+    receivers: Receivers,
+    *,
+    scrapes: socket.socket | None,
+    on_end: Callable[[], None],
 ) -> None:
     stopping = asyncio.Event()
 
@@ -65,8 +80,14 @@ async def _work(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop)
-    async with services.open(), receivers.open(), open_queue(settings, services) as queue:
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(answered(services.metrics, scrapes))
+        await stack.enter_async_context(services.open())
+        await stack.enter_async_context(receivers.open())
+        queue = await stack.enter_async_context(open_queue(settings, services))
         worker = build_worker(settings, services, queue=queue, receivers=receivers)
+        if scrapes is not None:
+            await stack.enter_async_context(QueueDepths(queue, services.metrics).open())
         try:
             await worker.run(stopping)
         except QueueRefusedError as error:

@@ -11,12 +11,14 @@ import signal
 import socket
 from typing import TYPE_CHECKING
 
+from uploadsvc.cli.metrics import answered, bind_metrics
 from uploadsvc.server import collector
 from uploadsvc.server.listener import bind
 from uploadsvc.server.logging import configure_logs
 from uploadsvc.server.workers import CannotStartError, Workers
 from uploadsvc.settings import Settings, SettingsError, load_settings
 from uploadsvc.telemetry.export_settings import TracingError, begin_export, exports_traces
+from uploadsvc.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -35,36 +37,44 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
         SettingsError: A setting is wrong.
         TracingError: Traces cannot be exported as the environment says.
         CannotStartError: A worker found a wrong setting.
-        BindError: The address is in use.
+        BindError: The address is in use, or that of the metrics.
         ProvisioningError: The demo's bucket cannot be set up.
         SystemExit: The service cannot start.
     """
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         # Other services reload or reopen their logs by these. Settings are read once.
         signal.signal(number, signal.SIG_IGN)
-    settings = load_settings()
-    _configure_logs(settings)
+    settings, metrics = load_settings(), Metrics()
+    _configure_logs(settings, metrics)
     settings.check_demo_address(host)
     exports_traces(os.environ)
     if workers == 1:
-        _serve_alone(settings, host, port, root_path)
+        _serve_alone(settings, metrics, host, port, root_path)
         return
-    listener = _listener(settings, host, port)
+    listener, scrapes = _listener(settings, host, port), bind_metrics(settings)
     factory = functools.partial(worker_app, settings)
-    asyncio.run(Workers(factory, listener, workers, root_path=root_path).run())
+    group = Workers(factory, listener, workers, root_path=root_path, metrics=metrics, scrapes=scrapes)
+    asyncio.run(group.run())
 
 
-def _serve_alone(settings: Settings, host: str, port: int, root_path: str) -> None:
+def _serve_alone(settings: Settings, metrics: Metrics, host: str, port: int, root_path: str) -> None:
     collector.pause()
     from uploadsvc.server import runner
 
-    service = _app(settings)
-    listener = _listener(settings, host, port)
-    runner.run(runner.serve(service, listener, on_started=collector.resume, root_path=root_path))
+    service = _app(settings, metrics)
+    listener, scrapes = _listener(settings, host, port), bind_metrics(settings)
+
+    async def serve() -> None:
+        async with answered(metrics, scrapes):
+            await runner.serve(service, listener, on_started=collector.resume, root_path=root_path)
+
+    runner.run(serve())
 
 
-def _configure_logs(settings: Settings) -> None:
-    configure_logs(terminal=settings.log.format == "plain", waits=False, level=settings.log.level)
+def _configure_logs(settings: Settings, metrics: Metrics) -> None:
+    logs = configure_logs(terminal=settings.log.format == "plain", waits=False, level=settings.log.level)
+    if logs is not None:
+        metrics.log_lines_dropped.follow(logs.dropped_lines)
 
 
 def _listener(settings: Settings, host: str, port: int) -> socket.socket:
@@ -76,24 +86,29 @@ def _listener(settings: Settings, host: str, port: int) -> socket.socket:
     return listener
 
 
-def worker_app(settings: Settings) -> "FastAPI":
+def worker_app(settings: Settings, metrics: Metrics) -> "FastAPI":
     """Return the app of a worker process. All workers have the same settings, whenever they start.
+
+    Args:
+        settings: The settings.
+        metrics: Metrics of the process.
 
     Raises:
         CannotStartError: A setting is wrong.
     """
-    _configure_logs(settings)
+    _configure_logs(settings, metrics)
     try:
-        return _app(settings)
+        return _app(settings, metrics)
     except (SettingsError, TracingError) as error:
         raise CannotStartError(str(error)) from None
 
 
-def _app(settings: Settings) -> "FastAPI":
+def _app(settings: Settings, metrics: Metrics) -> "FastAPI":
     from uploadsvc.app import create_app
 
     traces = begin_export(os.environ)
-    app = create_app(settings, check_bucket=True, tracer_provider=traces.provider if traces else None)
+    provider = traces.provider if traces else None
+    app = create_app(settings, check_bucket=True, metrics=metrics, tracer_provider=provider)
     if traces:
         app.state.on_end = traces.close
     return app

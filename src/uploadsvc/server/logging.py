@@ -39,7 +39,7 @@ _FREE_TEXT: Final = frozenset({"event", "exception", "stack"})
 """Fields with free text of libraries and tracebacks. Other fields hold one value each, such as a user id."""
 
 
-def configure_logs(*, terminal: bool, waits: bool = True, level: Level = "info") -> None:
+def configure_logs(*, terminal: bool, waits: bool = True, level: Level = "info") -> LogOutput | None:
     """Set up logging for this process, including records of libraries, warnings and crashes.
 
     Args:
@@ -47,6 +47,9 @@ def configure_logs(*, terminal: bool, waits: bool = True, level: Level = "info")
         waits: Wait if standard error is blocked. Otherwise lines are dropped and counted.
         level: Least level of the service's own lines. Libraries log from warning on: what they say below
             holds headers and signatures.
+
+    Returns:
+        What writes the lines, unless it waits.
     """
     processors = _plain_lines() if terminal else [json_line]
     queue = None if waits else LogOutput(sys.stderr.fileno(), _dropped)
@@ -70,6 +73,7 @@ def configure_logs(*, terminal: bool, waits: bool = True, level: Level = "info")
     root.setLevel(max(number, logging.WARNING))
     if not waits:
         log_crashes()
+    return queue
 
 
 def _later_logger(filtered: Any, level: int) -> type:  # noqa: ANN401 - structlog makes the class

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 import uvicorn
@@ -24,6 +24,9 @@ from uploadsvc.server.stopping import (
     GRACE_SECONDS,
     LAST_CALL_SECONDS,
 )
+
+if TYPE_CHECKING:
+    from uploadsvc.telemetry.metrics import Metrics
 
 _TICK_SECONDS: Final = 0.02
 
@@ -140,6 +143,9 @@ async def serve(
     server = _Server(uvicorn.Config(app, **options(root_path=root_path)), started)
     loop = asyncio.get_running_loop()
 
+    metrics: Metrics | None = getattr(app.state, "metrics", None)
+    if metrics is not None:
+        metrics.http_connections.follow(lambda: len(server.server_state.connections))
     limits: list[threading.Timer] = []
 
     def stop() -> None:

@@ -14,6 +14,7 @@ from uploadsvc.domain.policy import MAX_EXPIRES_IN, PolicyError
 from uploadsvc.settings.auth import AuthSettings
 from uploadsvc.settings.events import EventSettings
 from uploadsvc.settings.logs import LogSettings
+from uploadsvc.settings.metrics import MetricsSettings
 from uploadsvc.settings.policies import PolicySettings
 from uploadsvc.settings.s3 import S3Settings
 from uploadsvc.settings.types import (
@@ -176,6 +177,7 @@ class Settings(Section):
     cors: CorsSettings = CorsSettings()
     uppy: UppySettings = UppySettings()
     log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     docs: bool = True
     """Serve the API's documentation at `/docs`, and its OpenAPI document at `/openapi.json`."""

@@ -19,6 +19,7 @@ from uploadsvc.api.access_log import AccessLog
 from uploadsvc.api.middleware import RequestMiddleware
 from uploadsvc.api.problems import register_problems
 from uploadsvc.api.v1.receipts import receipts_router
+from uploadsvc.telemetry.metrics import Metrics
 from uploadsvc.tokens.receipt_keys import (
     ReceiptPrivateKey,
     ReceiptPublicKey,
@@ -42,7 +43,7 @@ def app_of(receipts: Receipts) -> FastAPI:
     app = FastAPI()
     app.include_router(receipts_router(receipts))
     register_problems(app)
-    app.add_middleware(RequestMiddleware, AccessLog())
+    app.add_middleware(RequestMiddleware, AccessLog(), metrics=Metrics())
     return app
 
 

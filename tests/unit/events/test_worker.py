@@ -70,6 +70,7 @@ class Scene:
             receivers=Receivers(receivers),
             clock=self.clock,
             jitter=lambda: 0,
+            metrics=self.bucket.metrics,
             sleep=sleep,
         )
         async with asyncio.timeout(10):
