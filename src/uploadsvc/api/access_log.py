@@ -4,6 +4,8 @@ import os
 import re
 import time
 from binascii import hexlify
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -15,7 +17,7 @@ from uploadsvc.telemetry.records import RequestRecord
 from uploadsvc.telemetry.tracing import RequestSpan, Tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from uploadsvc.domain.principal import Principal
 
@@ -144,7 +146,8 @@ class AccessLog:
                 trace_id = found[1].decode()
         request_id = request_id or hexlify(os.urandom(16))
         span = None
-        if self._tracing.on:
+        # Those of probes would be most spans of a service at rest.
+        if self._tracing.on and scope["path"].removeprefix(scope.get("root_path", "")) not in PROBES:
             span = self._tracing.request(scope["method"], scope.get("scheme", "http"), scope["headers"])
             trace_id = self._tracing.trace_id()
         entry = scope[_ENTRY_KEY] = Entry(request_id, trace_id, span)
@@ -162,10 +165,12 @@ class AccessLog:
         if route in PROBES and 0 < status < _BAD_REQUEST:
             self._log.debug("request", **entry.line())
             return
-        if entry.items is not None:
-            for fields in entry.item_lines():
-                self._log.info("upload", **fields)
+        for fields in entry.item_lines() if entry.items else ():
+            self._write("upload", partial(dict, fields))
+        self._write("request", entry.line)
+
+    def _write(self, event: str, fields: Callable[[], dict[str, Any]]) -> None:
         if self._later is None:
-            self._log.info("request", **entry.line())
+            self._log.info(event, **fields())
         else:
-            self._later("request", entry.line)
+            self._later(event, fields)
