@@ -199,7 +199,14 @@ async def test_a_request_leaves_nothing_to_the_next(api: httpx.AsyncClient) -> N
 
 
 @pytest.mark.parametrize(
-    "traceparent", ["", "x", f"00-{'0' * 32}-00f067aa0ba902b7-01", f"00-{TRACE.upper()}-00f067aa0ba902b7-01"]
+    "traceparent",
+    [
+        "",
+        "x",
+        f"00-{TRACE}-00f067aa0ba902b7-01junk",
+        f"00-{'0' * 32}-00f067aa0ba902b7-01",
+        f"00-{TRACE.upper()}-00f067aa0ba902b7-01",
+    ],
 )
 async def test_a_malformed_trace_is_ignored(api: httpx.AsyncClient, traceparent: str) -> None:
     (line,) = await lines_of(api, ("GET", "/v1/policies", {"headers": {"traceparent": traceparent}}))
