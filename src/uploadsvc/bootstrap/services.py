@@ -239,7 +239,7 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
         sts=sts,
         storage=storage,
         presigner=presigner,
-        readiness=Readiness(storage=storage, clock=clock, metrics=metrics),
+        readiness=Readiness(storage=storage, clock=clock),
         resolver=EventResolver(
             storage=storage,
             namespace=namespace,
