@@ -50,7 +50,7 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
     if workers == 1:
         _serve_alone(settings, metrics, host, port, root_path)
         return
-    listener, scrapes = _listener(settings, host, port), bind_metrics(settings)
+    listener, scrapes = _listener(settings, host, port), bind_metrics(settings, service_port=port)
     factory = functools.partial(worker_app, settings)
     group = Workers(factory, listener, workers, root_path=root_path, metrics=metrics, scrapes=scrapes)
     asyncio.run(group.run())
@@ -62,7 +62,7 @@ def _serve_alone(settings: Settings, metrics: Metrics, host: str, port: int, roo
     from uploadsvc.server import runner
 
     service = create_app(settings, check_bucket=True, metrics=metrics)
-    listener, scrapes = _listener(settings, host, port), bind_metrics(settings)
+    listener, scrapes = _listener(settings, host, port), bind_metrics(settings, service_port=port)
     shown = f"[{host}]" if ":" in host else host
 
     def started() -> None:
