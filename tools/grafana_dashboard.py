@@ -147,8 +147,8 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
             "Calls that failed, by operation",
             "ops",
             {
-                "{{operation}} {{outcome}}": _rate(
-                    f"{_S3}_count", "operation, outcome", f'{_WHICH}, outcome!="ok"'
+                "{{job}} {{operation}} {{outcome}}": _rate(
+                    f"{_S3}_count", "job, operation, outcome", f'{_WHICH}, outcome!="ok"'
                 )
             },
             "One operation alone: a missing right. All of them: credentials, bucket, network.",
@@ -209,7 +209,7 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
             "Queue",
             "short",
             {"{{queue}}": f"max by (queue) (uploadsvc_event_queue_depth{{{_WHICH}}})"},
-            "main should return to zero. dead_letters should be zero.",
+            "With what is tried again later. main should return to zero, dead_letters should be zero.",
         ),
         Panel(
             "Lag",
