@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from uploadsvc.cli.messages import say
 from uploadsvc.server import collector
+from uploadsvc.server.descriptors import raise_limit
 from uploadsvc.server.listener import bind
 from uploadsvc.server.logging import configure_logs
 from uploadsvc.server.workers import CannotStartError, Workers
@@ -41,6 +42,7 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
         # Other services reload or reopen their logs by these. Settings are read once.
         signal.signal(number, signal.SIG_IGN)
     configure_logs(terminal=False, waits=False)
+    raise_limit()
     settings = load_settings()
     settings.check_demo_address(host)
     if workers == 1:
@@ -48,7 +50,8 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
         return
     listener = _listener(settings, host, port)
     factory = functools.partial(worker_app, settings)
-    asyncio.run(Workers(factory, listener, workers, root_path=root_path).run())
+    delay = settings.server.drain_delay
+    asyncio.run(Workers(factory, listener, workers, root_path=root_path, drain_delay=delay).run())
 
 
 def _serve_alone(settings: Settings, host: str, port: int, root_path: str) -> None:

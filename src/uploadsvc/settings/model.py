@@ -15,6 +15,7 @@ from uploadsvc.settings.auth import AuthSettings
 from uploadsvc.settings.events import EventSettings
 from uploadsvc.settings.policies import PolicySettings
 from uploadsvc.settings.s3 import S3Settings
+from uploadsvc.settings.server import ServerSettings
 from uploadsvc.settings.types import (
     Pem,
     Secret,
@@ -174,6 +175,7 @@ class Settings(Section):
     events: EventSettings = EventSettings()
     cors: CorsSettings = CorsSettings()
     uppy: UppySettings = UppySettings()
+    server: ServerSettings = ServerSettings()
 
     docs: bool = True
     """Serve the API's documentation at `/docs`, and its OpenAPI document at `/openapi.json`."""
