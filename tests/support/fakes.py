@@ -25,6 +25,7 @@ from uploadsvc.services.inspection import Inspector
 from uploadsvc.services.policies import PolicyRegistry
 from uploadsvc.services.uploads import Uploads
 from uploadsvc.services.verification import Verifier
+from uploadsvc.telemetry.metrics import Metrics
 from uploadsvc.tokens.object_claims import ObjectClaims
 from uploadsvc.tokens.receipts import Receipts
 from uploadsvc.tokens.signed_ids import SignedIds
@@ -177,6 +178,7 @@ class FakeBucket:
 
     def __init__(self, policy: Policy | None = None, *, may_write: bool = False) -> None:
         self.clock = Clock()
+        self.metrics = Metrics()
         self.storage = FakeStorage()
         self.multipart = FakeMultipart()
         self.tags = FakeTags()
@@ -209,6 +211,7 @@ class FakeBucket:
             ids=self.ids,
             object_claims=self.object_claims,
             clock=self.clock,
+            metrics=self.metrics,
         )
         receipts = Receipts(key=b"r" * 32, issuer="uploadsvc", audience="backend", expires_in=600)
         self.verifier = Verifier(
@@ -248,6 +251,7 @@ class FakeBucket:
             keys_are_paths=False,
             may_delete=False,
             clock=self.clock,
+            metrics=self.metrics,
         )
 
     async def _credentials(self) -> Credentials:

@@ -11,9 +11,10 @@ from uploadsvc.s3.sts import Sts
 from uploadsvc.services.temporary_credentials import CredentialIssuer
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.settings.s3 import S3Settings
+from uploadsvc.telemetry.metrics import Metrics
 
 
-def build_storage(s3: S3Settings, *, clock: Callable[[], datetime]) -> Storage:
+def build_storage(s3: S3Settings, *, clock: Callable[[], datetime], metrics: Metrics) -> Storage:
     """Return the bucket as the service reaches it, not open yet.
 
     Raises:
@@ -27,6 +28,7 @@ def build_storage(s3: S3Settings, *, clock: Callable[[], datetime]) -> Storage:
             addressing_style=s3.style,
             credentials=s3.credentials,
             clock=clock,
+            metrics=metrics,
         )
     except StorageMisconfigured as error:
         raise SettingsError(("s3",), error.detail) from None

@@ -197,6 +197,16 @@ class SqsQueue:
                 QueueUrl=self._url, MessageBody=message_of(body), DelaySeconds=seconds
             )
 
+    async def depth(self) -> int:
+        """Return about how many messages wait to be received.
+
+        Raises:
+            QueueRefusedError: There is no such queue, or no right to use it.
+            QueueError: It fails or does not answer.
+        """
+        name = "ApproximateNumberOfMessages"
+        return int((await self._attributes([name])).get(name, 0))
+
     async def dead_letters(self) -> "SqsQueue":
         """Return the dead-letter queue, not open.
 

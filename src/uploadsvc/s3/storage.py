@@ -3,7 +3,8 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Set as AbstractSet
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -25,6 +26,7 @@ from uploadsvc.s3.credentials import CredentialSource
 from uploadsvc.s3.errors import DEADLINE, MISSING, RefusedError, S3Failure, s3_errors
 from uploadsvc.s3.parsing import read_large_responses_once
 from uploadsvc.s3.sessions import CREDENTIALS_DEADLINE, client_config, session_with
+from uploadsvc.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from aiobotocore.response import StreamingBody
@@ -59,6 +61,7 @@ class Storage:
         addressing_style: ``path`` or ``virtual``.
         credentials: A fixed access key; ``None`` for the AWS chain (environment, profile, role …).
         clock: The time now, aware.
+        metrics: Counts the calls.
 
     Raises:
         StorageMisconfigured: The environment names a profile that does not exist, or AWS's configuration is
@@ -74,12 +77,15 @@ class Storage:
         addressing_style: str,
         credentials: Credentials | None,
         clock: Callable[[], datetime],
+        metrics: Metrics,
     ) -> None:
         self.bucket = bucket
+        self._durations = metrics.s3_call_duration
         self._clock = clock
         self._chain = AwsChain(region=region)
         fetch = _fixed(credentials) if credentials else self._chain
         self._source = CredentialSource(fetch, clock=clock, deadline=CREDENTIALS_DEADLINE, patience=DEADLINE)
+        metrics.credentials_remaining.follow(self._source.seconds_left)
         self._stack = AsyncExitStack()
         self._running: set[asyncio.Task[Any]] = set()
         self._client: S3Client | None = None
@@ -143,6 +149,12 @@ class Storage:
         """Return a context manager for a client of another AWS service, with the same credentials."""
         return self._session.client(service, config=client_config(connections=connections), **options)
 
+    def call(
+        self, operation: str, *, expected: AbstractSet[str] = frozenset(), deadline: float | None = None
+    ) -> AbstractAsyncContextManager[None]:
+        """Return the context of a call, as `s3_errors` describes it, which also counts the call."""
+        return s3_errors(operation, expected=expected, deadline=deadline, durations=self._durations)
+
     def run(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Run a coroutine in the background; closing the storage cancels it."""
         task = asyncio.create_task(work)
@@ -171,7 +183,7 @@ class Storage:
         Raises:
             UploadsvcError: S3 denies the call, fails or does not answer.
         """
-        async with s3_errors("head_bucket"):
+        async with self.call("head_bucket"):
             answer = await self._check()
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
         return parsedate_to_datetime(date).astimezone(UTC) if date else self._clock()
@@ -208,7 +220,7 @@ class Storage:
             UploadsvcError: S3 denies the call, fails or does not answer.
         """
         try:
-            async with s3_errors("head_object", expected=MISSING):
+            async with self.call("head_object", expected=MISSING):
                 answer = await self.client.head_object(
                     Bucket=self.bucket, Key=key, ChecksumMode="ENABLED", **_version(version_id)
                 )
@@ -233,7 +245,7 @@ class Storage:
             # There is no range of no bytes: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.17
             return b""
         try:
-            async with s3_errors("get_object", expected=MISSING | _REPLACED):
+            async with self.call("get_object", expected=MISSING | _REPLACED):
                 answer = await self.client.get_object(
                     Bucket=self.bucket,
                     Key=stored.key,
@@ -259,7 +271,7 @@ class Storage:
             UploadsvcError: S3 denies the call, fails or does not answer.
         """
         try:
-            async with s3_errors("get_object_tagging", expected=MISSING_TAGS):
+            async with self.call("get_object_tagging", expected=MISSING_TAGS):
                 answer = await self.client.get_object_tagging(
                     Bucket=self.bucket, Key=stored.key, **_version(stored.version_id)
                 )
@@ -279,7 +291,7 @@ class Storage:
             UploadsvcError: S3 denies the call, fails or does not answer.
         """
         try:
-            async with s3_errors("delete_object", expected=MISSING):
+            async with self.call("delete_object", expected=MISSING):
                 await self.client.delete_object(Bucket=self.bucket, Key=key, **_version(version_id))
         except RefusedError:
             return
@@ -301,7 +313,7 @@ class Storage:
         # Stores repeat StartAfter in their XML, and not all of them encode what XML cannot hold.
         readable = _NOT_IN_XML.split(after, maxsplit=1)[0]
         start: dict[str, Any] = {"StartAfter": readable}
-        async with s3_errors("list_objects_v2"):
+        async with self.call("list_objects_v2"):
             while True:
                 answer = await self.client.list_objects_v2(
                     Bucket=self.bucket, Prefix=prefix, MaxKeys=limit, **start

@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import uvicorn
 from fastapi import FastAPI
@@ -25,6 +25,9 @@ from uploadsvc.server.stopping import (
     LAST_CALL_SECONDS,
 )
 from uploadsvc.settings.server import ServerSettings
+
+if TYPE_CHECKING:
+    from uploadsvc.telemetry.metrics import Metrics
 
 _TICK_SECONDS: Final = 0.02
 _TICKS: Final = 10
@@ -134,7 +137,7 @@ async def serve(
     """Serve until one of these signals. A second signal does not wait for running requests.
 
     Args:
-        app: The app. Its state may have ``limits``, ``overloaded`` (answers requests above them),
+        app: The app. Its state may have ``limits``, ``overloaded`` (answers requests above them), ``metrics``,
             ``on_drain`` (called before the delay that the limits name) and ``on_stop`` (called after it).
         listener: The bound socket.
         on_started: Called once requests are served.
@@ -149,6 +152,10 @@ async def serve(
     capacity = Capacity(limits, overloaded=getattr(state, "overloaded", app))
     server = _Server(uvicorn.Config(app, **options(capacity, root_path=root_path)), on_started)
 
+    metrics: Metrics | None = getattr(state, "metrics", None)
+    if metrics is not None:
+        metrics.http_connections.follow(lambda: len(server.server_state.connections))
+        capacity.on_refusal = metrics.http_refused.inc
     limiters: list[threading.Timer] = []
 
     def stop() -> None:

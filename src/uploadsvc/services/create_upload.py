@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -14,11 +15,13 @@ from uploadsvc.domain.metadata import UPLOAD_CLAIMS
 from uploadsvc.domain.plan import Plan, UploadRequest
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.principal import Principal
+from uploadsvc.domain.providers import MAX_SINGLE_PUT
 from uploadsvc.s3.multipart import MultipartStorage
 from uploadsvc.s3.presigner import Presigner, SigningBatch
 from uploadsvc.services.multipart import FIRST_PARTS, SignedPart, sign_parts
 from uploadsvc.services.policies import PolicyRegistry
 from uploadsvc.services.turns import Turns, gather_few
+from uploadsvc.telemetry.metrics import Metrics
 from uploadsvc.tokens.object_claims import ObjectClaims
 from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims
 
@@ -72,6 +75,7 @@ class UploadCreator:
         ids: Signs upload ids.
         object_claims: Signs the claims that objects carry; ``None`` if they carry none.
         clock: Returns the current time, aware.
+        metrics: Counts uploads.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class UploadCreator:
         ids: SignedIds,
         object_claims: ObjectClaims | None = None,
         clock: Callable[[], datetime],
+        metrics: Metrics,
     ) -> None:
         self.policies = policies
         self._presigner = presigner
@@ -90,6 +95,7 @@ class UploadCreator:
         self._ids = ids
         self._object_claims = object_claims
         self._clock = clock
+        self._metrics = metrics
         self._turns = Turns()
 
     async def create(self, caller: Principal, policy: str | None, request: UploadRequest) -> Grant:
@@ -98,7 +104,14 @@ class UploadCreator:
         Raises:
             UploadsvcError: The policy is unknown or does not allow the upload.
         """
-        return await self._begin(self._plan(self.policies.choose(caller, policy), caller, request))
+        try:
+            planned = self._plan(self.policies.choose(caller, policy), caller, request)
+            grant = await self._begin(planned)
+        except errors.UploadsvcError as error:
+            self._count_refusal(policy, error)
+            raise
+        self.count(planned)
+        return grant
 
     async def create_each(
         self, caller: Principal, requests: Sequence[tuple[str | None, UploadRequest]]
@@ -120,11 +133,17 @@ class UploadCreator:
                     results.append(_NOT_BEGUN)
                 else:
                     results.append(await self._begin(planned))
+                    self.count(planned)
             except errors.UploadsvcError as error:
+                self._count_refusal(policy, error)
                 results.append(error)
         # Several at once, because these wait for S3.
         begun = await gather_few(self._begin, multipart.values(), self._turns)
-        for index, result in zip(multipart, begun, strict=True):
+        for (index, planned), result in zip(multipart.items(), begun, strict=True):
+            if isinstance(result, Grant):
+                self.count(planned)
+            elif isinstance(result, errors.UploadsvcError):
+                self._count_refusal(planned.policy, result)
             results[index] = result
         return results
 
@@ -140,20 +159,59 @@ class UploadCreator:
             UploadsvcError: The policy is unknown or does not allow one of the uploads; the error names the
                 file. Or S3 fails to create one; then the others are aborted.
         """
-        planner = self.policies.choose(caller, policy)
-        planned = []
-        for request in requests:
-            try:
-                planned.append(self._plan(planner, caller, request))
-            except errors.UploadsvcError as error:
-                raise _about(request.filename, error) from None
-        begun = await gather_few(self._begin, planned, self._turns)
-        grants = [one for one in begun if isinstance(one, Grant)]
-        for failure in begun:
-            if isinstance(failure, BaseException):
-                await asyncio.gather(*(self._abort(one) for one in grants), return_exceptions=True)
-                raise failure
+        with self.counted_refusals(policy):
+            planner = self.policies.choose(caller, policy)
+            planned = []
+            for request in requests:
+                try:
+                    planned.append(self._plan(planner, caller, request))
+                except errors.UploadsvcError as error:
+                    raise _about(request.filename, error) from None
+            begun = await gather_few(self._begin, planned, self._turns)
+            grants = [one for one in begun if isinstance(one, Grant)]
+            for failure in begun:
+                if isinstance(failure, BaseException):
+                    await asyncio.gather(*(self._abort(one) for one in grants), return_exceptions=True)
+                    raise failure
+        for one in planned:
+            self.count(one)
         return grants
+
+    def choose(self, caller: Principal, policy: str | None) -> Planner:
+        """Return the planner of a policy, as `PolicyRegistry.choose` does, for uploads to create by it.
+
+        Raises:
+            UploadsvcError: The caller cannot use it.
+        """
+        with self.counted_refusals(policy):
+            return self.policies.choose(caller, policy)
+
+    def resolve(self, caller: Principal, policy: str | None) -> Planner:
+        """Return the planner for a client that may be unable to name a policy.
+
+        Raises:
+            UploadsvcError: The caller cannot use it.
+        """
+        with self.counted_refusals(policy):
+            return self.policies.resolve(caller, policy)
+
+    @contextmanager
+    def counted_refusals(self, policy: str | None) -> Iterator[None]:
+        """Count the error that refuses an upload by this policy."""
+        try:
+            yield
+        except errors.UploadsvcError as error:
+            self._count_refusal(policy, error)
+            raise
+
+    def _count_refusal(self, policy: str | None, error: errors.UploadsvcError) -> None:
+        self._metrics.uploads_refused.inc(self.policies.label(policy), error.code)
+
+    def count(self, planned: Planned) -> None:
+        """Count an upload that is granted, with the most bytes that its signatures let through."""
+        policy, _, plan = planned
+        self._metrics.uploads_created.inc(policy, plan.method)
+        self._metrics.bytes_promised.add(plan.max_size, policy)
 
     def _plan(self, planner: Planner, caller: Principal, request: UploadRequest) -> Planned:
         # One random read for both.
@@ -247,11 +305,15 @@ class UploadCreator:
             UploadsvcError: The policy restricts something that the request leaves open, or sets something
                 that only a header can carry.
         """
-        planner = self.policies.choose(caller, policy)
-        now = self._clock()
-        unique = newest_first_uuid(now, os.urandom(10).hex())
-        key, headers = planner.plan_bare(request, user=caller.user, unique=unique, today=now.date())
-        batch = await self._presigner.start(expires_in=planner.policy.expires_in)
+        with self.counted_refusals(policy):
+            planner = self.policies.choose(caller, policy)
+            now = self._clock()
+            unique = newest_first_uuid(now, os.urandom(10).hex())
+            key, headers = planner.plan_bare(request, user=caller.user, unique=unique, today=now.date())
+            batch = await self._presigner.start(expires_in=planner.policy.expires_in)
+        size = MAX_SINGLE_PUT if request.size is None else request.size
+        self._metrics.uploads_created.inc(planner.policy.name, "put")
+        self._metrics.bytes_promised.add(size, planner.policy.name)
         return batch.url("PUT", key, headers=headers), key
 
     async def _abort(self, grant: Grant) -> None:

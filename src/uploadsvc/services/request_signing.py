@@ -109,7 +109,7 @@ class RequestSigner:
             FileTooLarge: The parts together are above the policy's ``max_size``.
             UploadsvcError: The policy does not allow the upload.
         """
-        planner = self._creator.policies.resolve(caller, request.policy)
+        planner = self._creator.resolve(caller, request.policy)
         if request.upload_id is None:
             if request.method == "PUT":
                 return await self._put(caller, planner, request)
@@ -120,7 +120,9 @@ class RequestSigner:
         return await self._continue_multipart(caller, planner, request, request.upload_id)
 
     async def _put(self, caller: Principal, planner: Planner, request: S3Request) -> SignedRequest:
-        policy, wanted = planner.policy.name, self._upload_request(caller, planner, request)
+        policy = planner.policy.name
+        with self._creator.counted_refusals(policy):
+            wanted = self._upload_request(caller, planner, request)
         forms = request.takes_forms and "post" in planner.methods
         if not forms and request.size is None:
             url, key = await self._creator.bare_put(caller, policy, wanted)
@@ -133,6 +135,17 @@ class RequestSigner:
     async def _create_multipart(
         self, caller: Principal, planner: Planner, request: S3Request
     ) -> SignedRequest:
+        with self._creator.counted_refusals(planner.policy.name):
+            planned = self._plan_multipart(caller, planner, request)
+            plan = planned.plan
+            self._creator.carry(self._creator.claims(planned), plan)
+            url = await self._url(
+                planner, "POST", plan.key, request, headers=plan.headers, query={"uploads": ""}
+            )
+        self._creator.count(planned)
+        return SignedRequest(url=url, key=plan.key, headers=plan.headers)
+
+    def _plan_multipart(self, caller: Principal, planner: Planner, request: S3Request) -> Planned:
         _check_unsized_parts(planner)
         wanted = self._upload_request(caller, planner, request, multipart=True)
         if wanted.relative_key is not None or not planner.policy.key.unique:
@@ -148,9 +161,7 @@ class RequestSigner:
             unique=self._uuids.issue(user=caller.user, policy=planner.policy.name),
             today=self._clock().date(),
         )
-        self._creator.carry(self._creator.claims(Planned(planner.policy.name, upload_uuid, plan)), plan)
-        url = await self._url(planner, "POST", plan.key, request, headers=plan.headers, query={"uploads": ""})
-        return SignedRequest(url=url, key=plan.key, headers=plan.headers)
+        return Planned(planner.policy.name, upload_uuid, plan)
 
     async def _continue_multipart(
         self, caller: Principal, planner: Planner, request: S3Request, upload_id: str

@@ -29,10 +29,14 @@ from uploadsvc.services.multipart import (
 from uploadsvc.services.policies import PolicyRegistry
 from uploadsvc.services.turns import Turns
 from uploadsvc.services.verification import Completion, Verifier
+from uploadsvc.telemetry.metrics import Metrics
 from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims, listed_claims
 
 UNKNOWN_POLICY_EXPIRES_IN: Final = 900
 """Lifetime of part URLs, in seconds, for an upload whose policy has been removed from the settings."""
+
+_COUNTED: Final = 10_000
+"""Completed uploads that are remembered, so that a repeated completion is not counted again."""
 
 _SLICE: Final = 50
 """Ids of a listing to sign before other requests get their turn."""
@@ -83,6 +87,7 @@ class Uploads:
         may_delete: Whether callers may delete stored objects.
         may_remove: Whether refused objects are deleted here, because no worker reports them first.
         clock: Returns the current time, aware.
+        metrics: Counts completed uploads.
     """
 
     def __init__(
@@ -100,6 +105,7 @@ class Uploads:
         may_delete: bool,
         may_remove: bool = True,
         clock: Callable[[], datetime],
+        metrics: Metrics,
     ) -> None:
         self._policies = policies
         self._namespace = namespace
@@ -113,6 +119,8 @@ class Uploads:
         self._may_delete = may_delete
         self._may_remove = may_remove
         self._clock = clock
+        self._metrics = metrics
+        self._counted: dict[str, None] = {}
         self._turns = Turns()
         self._listener: CompletionListener | None = None
 
@@ -225,6 +233,7 @@ class Uploads:
             stored = await self._objects.assembled(claims, etags, wait=wait, through_outages=through_outages)
             done = await self._verified(caller, claims, stored)
             await self._claimer.completed(claims, stored)
+        self._count(claims, stored)
         if self._listener is not None:
             self._listener.completed(claims, done, user=caller.user)
         return done
@@ -234,11 +243,21 @@ class Uploads:
             async with in_time():
                 return await self._verifier.complete(claims, stored, user=caller.user, now=self._now())
         except errors.VerificationFailed as error:
+            self._metrics.uploads_refused.inc(claims.policy, error.code)
             if self._listener is not None:
                 self._listener.rejected(claims, stored, error, user=caller.user)
             if isinstance(error, errors.ContentMismatch):
                 await self._remove_mismatched(claims, stored)
             raise
+
+    def _count(self, claims: UploadClaims, stored: StoredObject) -> None:
+        if claims.upload_uuid in self._counted:
+            return
+        if len(self._counted) >= _COUNTED:
+            del self._counted[next(iter(self._counted))]
+        self._counted[claims.upload_uuid] = None
+        self._metrics.uploads_completed.inc(claims.policy, claims.method)
+        self._metrics.bytes_verified.add(stored.size, claims.policy)
 
     async def _remove_mismatched(self, claims: UploadClaims, stored: StoredObject) -> None:
         """Delete an object whose content does not match its type, if its policy and the caller allow that."""

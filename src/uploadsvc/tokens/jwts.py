@@ -106,6 +106,10 @@ class ServiceTokens:
         self._clock = clock
         self._known = KnownTokens[dict[str, Any]](clock)
 
+    def known_count(self) -> int:
+        """Return the number of verified tokens that are remembered."""
+        return len(self._known)
+
     def issue(
         self, user: str, policies: frozenset[str] | None = None, *, expires_at: datetime, **claims: str
     ) -> str:

@@ -229,6 +229,16 @@ async def test_credentials_are_renewed_before_their_end(life: timedelta, asked_a
     await source.close()
 
 
+async def test_the_remaining_time_of_credentials_is_known() -> None:
+    chain = Chain(says=timedelta(hours=1))
+    source = chain.source()
+    assert source.seconds_left() is None
+    await source.current()
+    chain.now += timedelta(minutes=10)
+    assert source.seconds_left() == 50 * 60
+    await source.close()
+
+
 async def test_a_cold_start_fetches_once() -> None:
     """However many callers come, and whoever of them is cancelled."""
     chain = Chain()

@@ -90,7 +90,7 @@ def better_upload_router(
         caller: Annotated[Principal, Depends(authenticate)], request: Request, offer: Offer
     ) -> Response:
         """Sign all URLs of all files, or none: the client asks only once."""
-        planner = creator.policies.choose(caller, offer.route)
+        planner = creator.choose(caller, offer.route)
         try:
             requests = upload_requests(offer, planner)
         except TooManyFilesError as error:
