@@ -137,8 +137,9 @@ async def serve(
     """Serve until one of these signals. A second signal does not wait for running requests.
 
     Args:
-        app: The app. Its state may have ``limits``, ``overloaded`` (answers requests above them), ``metrics``,
-            ``on_drain`` (called before the delay that the limits name) and ``on_stop`` (called after it).
+        app: The app. Its state may have ``limits``, ``overloaded`` (answers requests above them),
+            ``metrics``, ``on_drain`` (called before the delay that the limits name) and ``on_stop`` (called
+            after it).
         listener: The bound socket.
         on_started: Called once requests are served.
         stops: The signals.
