@@ -45,10 +45,15 @@ STATUS_TITLES: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
     "storage_denied": (HTTPStatus.BAD_GATEWAY, "Object store denied access"),
     "storage_misconfigured": (HTTPStatus.BAD_GATEWAY, "Object store misconfigured"),
     "storage_unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "Unavailable for now"),
+    "overloaded": (HTTPStatus.SERVICE_UNAVAILABLE, "Overloaded"),
 }
 
-IDENTITY: Final = ("unauthenticated", "validation_error", "internal_error", "storage_unavailable")
-"""Codes of every authenticated operation. The last one: the keys that verify tokens cannot be fetched."""
+IDENTITY: Final = (
+    *("unauthenticated", "validation_error", "internal_error"),
+    # The keys that verify tokens cannot be fetched, or too many requests are in progress.
+    *("storage_unavailable", "overloaded"),
+)
+"""Codes of every authenticated operation."""
 
 CALLER: Final = (*IDENTITY, "forbidden")
 """Codes of every authenticated operation that writes, or works under the caller's prefix."""

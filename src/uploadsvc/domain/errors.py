@@ -243,5 +243,11 @@ class IdentityProviderUnavailable(Unavailable):
     """The keys that verify tokens cannot be fetched."""
 
 
+class Overloaded(Unavailable):
+    """Too many requests are in progress in this process."""
+
+    code = "overloaded"
+
+
 class EventsNotDelivered(Unavailable):
     """A store's notification could not be turned into delivered or queued events."""

@@ -16,6 +16,7 @@ from uploadsvc.settings.events import EventSettings
 from uploadsvc.settings.metrics import MetricsSettings
 from uploadsvc.settings.policies import PolicySettings
 from uploadsvc.settings.s3 import S3Settings
+from uploadsvc.settings.server import ServerSettings
 from uploadsvc.settings.types import (
     Pem,
     Secret,
@@ -175,6 +176,7 @@ class Settings(Section):
     events: EventSettings = EventSettings()
     cors: CorsSettings = CorsSettings()
     uppy: UppySettings = UppySettings()
+    server: ServerSettings = ServerSettings()
     metrics: MetricsSettings = MetricsSettings()
 
     docs: bool = True
