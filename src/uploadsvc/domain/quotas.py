@@ -3,7 +3,8 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
 QuotaName = Literal["bytes_per_day", "unfinished_uploads"]
@@ -16,6 +17,7 @@ MAX_UNFINISHED: Final = 10_000
 ANY_POLICY: Final = "*"
 
 _MAX_POLICIES: Final = 100
+_SECONDS: Final = 86_400
 _UNITS: Final = {"": 1, "K": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4}
 _BINARY_UNITS: Final = {"K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _DAILY_BYTES: Final = re.compile(
@@ -89,8 +91,15 @@ class Day(NamedTuple):
     @classmethod
     def of(cls, now: datetime) -> "Day":
         """Return the day of a time, aware."""
-        start = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        return cls(f"{start:%Y%m%d}", int((start + timedelta(days=1)).timestamp()))
+        return _day(int(now.timestamp()) // _SECONDS)
+
+
+# Formatting a day takes longer than counting an upload.
+@lru_cache(maxsize=8)
+def _day(number: int) -> Day:
+    """Return a day by its number since 1970."""
+    start = number * _SECONDS
+    return Day(f"{datetime.fromtimestamp(start, UTC):%Y%m%d}", start + _SECONDS)
 
 
 def parse_daily_bytes(text: str) -> int:

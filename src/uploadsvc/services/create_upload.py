@@ -189,8 +189,7 @@ class UploadCreator:
                     if self._reservations is not None:
                         await self._reservations.give_back(caller, planned)
                     raise failure
-            if self._reservations is not None:
-                await self._reservations.begun(caller, [self._ids.verify(one.id) for one in grants])
+            await self._name_begun(caller, grants)
         for one in planned:
             self.count(one)
         return grants
@@ -257,9 +256,14 @@ class UploadCreator:
             if self._reservations is not None:
                 await self._reservations.give_back(caller, [planned])
             raise
-        if self._reservations is not None:
-            await self._reservations.begun(caller, [self._ids.verify(grant.id)])
+        await self._name_begun(caller, [grant])
         return grant
+
+    async def _name_begun(self, caller: Principal, grants: Sequence[Grant]) -> None:
+        """Remember the ids that S3 gave to multipart uploads."""
+        multipart = [self._ids.verify(one.id) for one in grants if one.plan.method == "multipart"]
+        if self._reservations is not None and multipart:
+            await self._reservations.begun(caller, multipart)
 
     def _plan(self, planner: Planner, caller: Principal, request: UploadRequest) -> Planned:
         # One random read for both.

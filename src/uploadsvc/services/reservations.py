@@ -67,8 +67,7 @@ class Reservations:
 
     async def begun(self, caller: Principal, uploads: Iterable[UploadClaims]) -> None:
         """Remember the ids that S3 gave to multipart uploads."""
-        multipart = (claims for claims in uploads if claims.method == "multipart")
-        await asyncio.gather(*(self._quotas.begun(caller, claims) for claims in multipart))
+        await asyncio.gather(*(self._quotas.begun(caller, claims) for claims in uploads))
 
     def _wanted(self, planned: Planned) -> Wanted:
         plan = planned.plan
