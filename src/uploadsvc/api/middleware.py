@@ -14,10 +14,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from uploadsvc.api.access_log import AccessLog
-from uploadsvc.api.problems import Problem
+from uploadsvc.api.problems import Problem, domain_problem
 from uploadsvc.api.routing import REFUSAL_KEY, add_security_headers
+from uploadsvc.domain.errors import Overloaded
 from uploadsvc.telemetry.metrics import METHODS, OTHER, UNMATCHED, Metrics
-from uploadsvc.telemetry.records import current
+from uploadsvc.telemetry.records import current, note_problem
 
 _log = structlog.get_logger("uploadsvc.access")
 
@@ -81,6 +82,13 @@ class RequestMiddleware:
         )
         if REFUSAL_KEY in scope:
             metrics.auth_failures.inc(scope[REFUSAL_KEY])
+
+
+async def overloaded(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request that the service has no room for, before anything else is done for it."""
+    error = Overloaded("Too many requests are in progress; try again.", retry_after=1)
+    note_problem(error.code)
+    await domain_problem(error).response()(scope, receive, send)
 
 
 class Cors(CORSMiddleware):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from uploadsvc.cli.metrics import answered, bind_metrics
 from uploadsvc.server import collector
+from uploadsvc.server.descriptors import raise_limit
 from uploadsvc.server.listener import bind
 from uploadsvc.server.logging import configure_logs
 from uploadsvc.server.workers import CannotStartError, Workers
@@ -44,6 +45,7 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         # Other services reload or reopen their logs by these. Settings are read once.
         signal.signal(number, signal.SIG_IGN)
+    raise_limit()
     settings, metrics = load_settings(), Metrics()
     _configure_logs(settings, metrics)
     settings.check_demo_address(host)
@@ -51,9 +53,17 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
     if workers == 1:
         _serve_alone(settings, metrics, host, port, root_path)
         return
-    listener, scrapes = _listener(settings, host, port), bind_metrics(settings)
+    listener, scrapes = _listener(settings, host, port), bind_metrics(settings, service_port=port)
     factory = functools.partial(worker_app, settings)
-    group = Workers(factory, listener, workers, root_path=root_path, metrics=metrics, scrapes=scrapes)
+    group = Workers(
+        factory,
+        listener,
+        workers,
+        root_path=root_path,
+        drain_delay=settings.server.drain_delay,
+        metrics=metrics,
+        scrapes=scrapes,
+    )
     asyncio.run(group.run())
 
 
@@ -62,7 +72,7 @@ def _serve_alone(settings: Settings, metrics: Metrics, host: str, port: int, roo
     from uploadsvc.server import runner
 
     service = _app(settings, metrics)
-    listener, scrapes = _listener(settings, host, port), bind_metrics(settings)
+    listener, scrapes = _listener(settings, host, port), bind_metrics(settings, service_port=port)
 
     async def serve() -> None:
         async with answered(metrics, scrapes):

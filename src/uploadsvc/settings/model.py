@@ -17,6 +17,7 @@ from uploadsvc.settings.logs import LogSettings
 from uploadsvc.settings.metrics import MetricsSettings
 from uploadsvc.settings.policies import PolicySettings
 from uploadsvc.settings.s3 import S3Settings
+from uploadsvc.settings.server import ServerSettings
 from uploadsvc.settings.types import (
     Pem,
     Secret,
@@ -177,6 +178,7 @@ class Settings(Section):
     cors: CorsSettings = CorsSettings()
     uppy: UppySettings = UppySettings()
     log: LogSettings = LogSettings()
+    server: ServerSettings = ServerSettings()
     metrics: MetricsSettings = MetricsSettings()
 
     docs: bool = True
@@ -329,6 +331,14 @@ class Settings(Section):
             if uppy.role_arn or uppy.sts_endpoint_url:
                 raise SettingsError(path, "must be true where a role or an STS endpoint is set")
             return self
+        for name, policy in self.policies.items():
+            for field in ("quota", "max_unfinished"):
+                if getattr(policy, field) is not None:
+                    message = (
+                        "cannot be kept beside UPLOADSVC_UPPY__CREDENTIALS: uploads with S3 credentials are "
+                        "not counted; unset one of them"
+                    )
+                    raise SettingsError(("policies", name, field), message)
         if not self.s3.store.session_policies:
             store = self.s3.store.name
             message = f"{store} has no token service (STS) that enforces session policies; leave it false"
