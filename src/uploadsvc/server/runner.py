@@ -144,8 +144,8 @@ async def serve(
 
     Args:
         app: The app. Its state may have ``limits``, ``overloaded`` (answers requests above them),
-            ``metrics``, ``on_drain`` (called before the delay that the limits name), ``on_stop`` (called after
-            it) and ``on_end`` (called in a thread, after the last request).
+            ``metrics``, ``on_drain`` (called before the delay that the limits name), ``on_stop`` (called
+            after it) and ``on_end`` (called in a thread, after the last request).
         listener: The bound socket.
         on_started: Called once requests are served.
         stops: The signals.
