@@ -10,8 +10,9 @@ from typing import Any, Final
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from uploadsvc.api.problems import Problem
+from uploadsvc.api.problems import Problem, domain_problem
 from uploadsvc.api.routing import PRINCIPAL_KEY, REFUSAL_KEY, STARTED_KEY, add_security_headers
+from uploadsvc.domain.errors import Overloaded
 from uploadsvc.telemetry.metrics import METHODS, OTHER, UNMATCHED, Metrics
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -81,6 +82,12 @@ class RequestMiddleware:
         )
         if REFUSAL_KEY in scope:
             metrics.auth_failures.inc(scope[REFUSAL_KEY])
+
+
+async def overloaded(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request that the service has no room for, before anything else is done for it."""
+    error = Overloaded("Too many requests are in progress; try again.", retry_after=1)
+    await domain_problem(error).response()(scope, receive, send)
 
 
 def _request_id(scope: Scope) -> bytes:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from uploadsvc.cli.messages import say
 from uploadsvc.cli.metrics import answered, bind_metrics
 from uploadsvc.server import collector
+from uploadsvc.server.descriptors import raise_limit
 from uploadsvc.server.listener import bind
 from uploadsvc.server.logging import configure_logs
 from uploadsvc.server.workers import CannotStartError, Workers
@@ -45,6 +46,7 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
     metrics, logs = Metrics(), configure_logs(terminal=False, waits=False)
     if logs is not None:
         metrics.log_lines_dropped.follow(logs.dropped_lines)
+    raise_limit()
     settings = load_settings()
     settings.check_demo_address(host)
     if workers == 1:
@@ -52,7 +54,15 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
         return
     listener, scrapes = _listener(settings, host, port), bind_metrics(settings, service_port=port)
     factory = functools.partial(worker_app, settings)
-    group = Workers(factory, listener, workers, root_path=root_path, metrics=metrics, scrapes=scrapes)
+    group = Workers(
+        factory,
+        listener,
+        workers,
+        root_path=root_path,
+        drain_delay=settings.server.drain_delay,
+        metrics=metrics,
+        scrapes=scrapes,
+    )
     asyncio.run(group.run())
 
 

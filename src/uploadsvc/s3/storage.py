@@ -2,9 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -26,6 +26,7 @@ from uploadsvc.s3.credentials import CredentialSource
 from uploadsvc.s3.errors import DEADLINE, MISSING, RefusedError, S3Failure, s3_errors
 from uploadsvc.s3.parsing import read_large_responses_once
 from uploadsvc.s3.sessions import CREDENTIALS_DEADLINE, client_config, session_with
+from uploadsvc.s3.slots import CallSlots
 from uploadsvc.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class Storage:
         self.bucket = bucket
         self._durations = metrics.s3_call_duration
         self._clock_skew = metrics.clock_skew
+        self._slots = CallSlots(CONNECTIONS)
         self._clock = clock
         self._chain = AwsChain(region=region)
         fetch = _fixed(credentials) if credentials else self._chain
@@ -155,11 +157,32 @@ class Storage:
         """Return a context manager for a client of another AWS service, with the same credentials."""
         return self._session.client(service, config=client_config(connections=connections), **options)
 
-    def call(
-        self, operation: str, *, expected: AbstractSet[str] = frozenset(), deadline: float | None = None
-    ) -> AbstractAsyncContextManager[None]:
-        """Return the context of a call, as `s3_errors` describes it, which also counts the call."""
-        return s3_errors(operation, expected=expected, deadline=deadline, durations=self._durations)
+    @asynccontextmanager
+    async def call(
+        self,
+        operation: str,
+        *,
+        expected: AbstractSet[str] = frozenset(),
+        deadline: float | None = None,
+        slot: bool = True,
+    ) -> AsyncIterator[None]:
+        """Wait until fewer than `CONNECTIONS` calls are under way, limit the time of one, and count it.
+
+        Args:
+            operation: The call's name, for the log and the metrics.
+            expected: S3's codes that are raised as `RefusedError`.
+            deadline: Seconds; `DEADLINE` by default.
+            slot: Wait. Assemblies and calls to STS do not.
+
+        Raises:
+            RefusedError: S3 answered with an expected code.
+            UploadsvcError: S3 denies, fails or does not answer in time, or too many other calls wait for it.
+        """
+        async with (
+            s3_errors(operation, expected=expected, deadline=deadline, durations=self._durations),
+            self._slots.taken(operation) if slot else nullcontext(),
+        ):
+            yield
 
     def run(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Run a coroutine in the background; closing the storage cancels it."""
