@@ -34,8 +34,8 @@ def _fuzz(name: str, seconds: int) -> None:
     found.mkdir(parents=True, exist_ok=True)
     arguments = [
         f"-max_total_time={seconds}",
-        # Any input that takes longer could hold the event loop.
-        "-timeout=5",
+        # Seconds. No input should take one, but the machine may be busy.
+        "-timeout=20",
         "-rss_limit_mb=2048",
         "-max_len=8192",
         "-print_final_stats=1",

@@ -51,7 +51,7 @@ def _quantile(share: float, metric: str, by: str, labels: str = _WHICH) -> str:
 
 
 _HTTP: Final = "uploadsvc_http_request_duration_seconds"
-_S3_CALLS: Final = "job_operation_outcome:uploadsvc_s3_calls:rate5m"
+_S3: Final = "uploadsvc_s3_call_duration_seconds"
 
 ROWS: Final[Mapping[str, Sequence[Panel]]] = {
     "Traffic": (
@@ -140,22 +140,23 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
         Panel(
             "Calls by outcome",
             "ops",
-            {"{{outcome}}": f"sum by (outcome) ({_S3_CALLS}{{{_WHICH}}})"},
+            {"{{outcome}}": _rate(f"{_S3}_count", "outcome")},
             "denied: rights or clock. unavailable and timeout: S3 or the network.",
         ),
         Panel(
             "Calls that failed, by operation",
             "ops",
             {
-                "{{operation}} {{outcome}}": "sum by (operation, outcome) "
-                f'({_S3_CALLS}{{{_WHICH}, outcome!="ok"}})'
+                "{{job}} {{operation}} {{outcome}}": _rate(
+                    f"{_S3}_count", "job, operation, outcome", f'{_WHICH}, outcome!="ok"'
+                )
             },
             "One operation alone: a missing right. All of them: credentials, bucket, network.",
         ),
         Panel(
             "Duration by operation, p90",
             "s",
-            {"{{operation}}": f"job_operation:uploadsvc_s3_call_duration_seconds:p90_5m{{{_WHICH}}}"},
+            {"{{operation}}": _quantile(0.9, _S3, "operation")},
             "complete_multipart_upload may take minutes. The others should stay far below a second.",
         ),
         Panel(
@@ -208,7 +209,7 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
             "Queue",
             "short",
             {"{{queue}}": f"max by (queue) (uploadsvc_event_queue_depth{{{_WHICH}}})"},
-            "main should return to zero. dead_letters should be zero.",
+            "With what is tried again later. main should return to zero, dead_letters should be zero.",
         ),
         Panel(
             "Lag",

@@ -42,6 +42,11 @@ _REPLACED: Final = frozenset({"412", "PreconditionFailed", "NoSuchVersion"})
 _NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """https://www.w3.org/TR/xml/#charsets"""
 
+_SKEWED: Final = "RequestTimeTooSkewed"
+"""Code for a signature that is more than 15 minutes off.
+https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+"""
+
 MISSING_TAGS: Final = MISSING | {"NoSuchVersion", "NoSuchTagSet", "NoSuchTagSetError"}
 """Codes for an object that does not exist, or has no tags: some stores do not return an empty list."""
 
@@ -82,6 +87,7 @@ class Storage:
     ) -> None:
         self.bucket = bucket
         self._durations = metrics.s3_call_duration
+        self._clock_skew = metrics.clock_skew
         self._slots = CallSlots(CONNECTIONS)
         self._clock = clock
         self._chain = AwsChain(region=region)
@@ -207,9 +213,22 @@ class Storage:
             UploadsvcError: S3 denies the call, fails or does not answer.
         """
         async with self.call("head_bucket"):
-            answer = await self._check()
-        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-        return parsedate_to_datetime(date).astimezone(UTC) if date else self._clock()
+            try:
+                answer = await self._check()
+            except ClientError as error:
+                if S3Failure.of_error(error).code == _SKEWED:
+                    self._read_clock(error.response)
+                raise
+        return self._read_clock(answer)
+
+    def _read_clock(self, answer: Mapping[str, Any]) -> datetime:
+        """Return the time of S3's clock, and tell the metrics how far this one is off."""
+        date, now = answer["ResponseMetadata"]["HTTPHeaders"].get("date"), self._clock()
+        if not date:
+            return now
+        then = parsedate_to_datetime(date).astimezone(UTC)
+        self._clock_skew.set((now - then).total_seconds())
+        return then
 
     async def _check(self) -> Mapping[str, Any]:
         refused, answer = None, None

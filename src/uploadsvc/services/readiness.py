@@ -9,7 +9,6 @@ import structlog
 
 from uploadsvc.domain.errors import StorageMisconfigured, Unavailable, UploadsvcError
 from uploadsvc.s3.storage import Storage
-from uploadsvc.telemetry.metrics import Metrics
 
 MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
 """Above 15 minutes S3 refuses signatures: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"""
@@ -26,13 +25,11 @@ class Readiness:
     Args:
         storage: The bucket.
         clock: Returns the current time, aware.
-        metrics: Learns how far the clock is off.
     """
 
-    def __init__(self, *, storage: Storage, clock: Callable[[], datetime], metrics: Metrics) -> None:
+    def __init__(self, *, storage: Storage, clock: Callable[[], datetime]) -> None:
         self._storage = storage
         self._clock = clock
-        self._metrics = metrics
         self._ready = False
         self._stopping = False
         self._problem: UploadsvcError | None = None
@@ -90,11 +87,10 @@ class Readiness:
 
     async def _find_problem(self) -> UploadsvcError | None:
         try:
-            skew = self._clock() - await self._storage.check()
+            skew = abs(await self._storage.check() - self._clock())
         except UploadsvcError as error:
             return error
-        self._metrics.clock_skew.set(skew.total_seconds())
-        if abs(skew) > MAX_CLOCK_SKEW:
-            detail = f"The clock is {int(abs(skew).total_seconds())} seconds off the object store's."
+        if skew > MAX_CLOCK_SKEW:
+            detail = f"The clock is {int(skew.total_seconds())} seconds off the object store's."
             return StorageMisconfigured(detail)
         return None

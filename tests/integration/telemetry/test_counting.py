@@ -4,6 +4,9 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any, Final
 
 import httpx
@@ -16,7 +19,7 @@ from tests.support.endpoints import OK, Endpoint
 from tests.support.identity_provider import AUDIENCE, identity_provider
 from tests.support.servers import S3Server
 from tests.support.service import BASE_URL, authorization, settings_for
-from tests.support.stubs import Canned, stub_s3
+from tests.support.stubs import Canned, Stub, stub_s3
 
 from uploadsvc.app import Metrics, Principal, create_app, create_router
 from uploadsvc.server.logging import silence_logs
@@ -212,21 +215,37 @@ async def test_calls_to_s3_count_by_outcome(
     if answer is None:
         monkeypatch.setattr("uploadsvc.s3.errors.DEADLINE", 0.2)
     counted = Counted()
-    async with stub_s3(answer) as stub:
-        server = S3Server(
-            name="generic",
-            endpoint_url=stub.endpoint_url,
-            access_key_id="id",
-            secret_access_key="secret",
-            bucket="bucket",
-            strict=False,
-        )
-        async with counted.client(settings_for(server)) as client:
-            client.headers = httpx.Headers(authorization())
-            upload = created(await client.post("/v1/uploads", json={"filename": "a", "size": 5}))
-            await client.get(f"/v1/uploads/{upload['id']}")
+    async with stub_s3(answer) as stub, counted.client(settings_for(stub_server(stub))) as client:
+        client.headers = httpx.Headers(authorization())
+        upload = created(await client.post("/v1/uploads", json={"filename": "a", "size": 5}))
+        await client.get(f"/v1/uploads/{upload['id']}")
     counts = outcomes(counted.metrics, "head_object")
     assert counts == {outcome: 1}
+
+
+@pytest.mark.parametrize(
+    "refusal", [Canned(status=200), Canned(status=403, code="RequestTimeTooSkewed"), Canned(status=403)]
+)
+async def test_a_clock_that_is_off_shows(refusal: Canned) -> None:
+    """Also when it is so far off that S3 refuses all signatures; any other refusal says nothing of it."""
+    counted = Counted()
+    behind = datetime.now(UTC) - timedelta(hours=2)
+    dated = replace(refusal, date=format_datetime(behind, usegmt=True))
+    async with stub_s3(dated) as stub, counted.client(settings_for(stub_server(stub))) as client:
+        await client.get("/readyz")
+    skew = counted.value("uploadsvc_clock_skew_seconds")
+    assert (skew is not None and round(skew / 60) == 120) == (refusal.status == 200 or bool(refusal.code))
+
+
+def stub_server(stub: Stub) -> S3Server:
+    return S3Server(
+        name="generic",
+        endpoint_url=stub.endpoint_url,
+        access_key_id="id",
+        secret_access_key="secret",
+        bucket="bucket",
+        strict=False,
+    )
 
 
 def outcomes(metrics: Metrics, operation: str) -> dict[str, float]:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from tests.support.api import assert_problem, s3_that_is_down
+from tests.support.api import ARGUMENTS, assert_problem, s3_that_is_down
 from tests.support.service import BASE_URL, service_client, settings_for
 
 from uploadsvc.api.problems import STATUS_TITLES, Problem, problem_responses, register_problems
@@ -50,8 +50,7 @@ def test_every_domain_error_has_a_status() -> None:
 
 @pytest.mark.parametrize("code", sorted(CODES))
 async def test_domain_errors_become_problems(code: str) -> None:
-    known = {"reason": "expired"} if code == "unauthenticated" else {}
-    error = CODES[code]("It went wrong.", **known)
+    error = CODES[code]("It went wrong.", **ARGUMENTS.get(code, {}))
     error.field = "size"
     answer = await response_to(error)
     assert_problem(answer, code, "size")
