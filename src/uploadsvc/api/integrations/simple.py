@@ -45,6 +45,7 @@ def simple_router(creator: UploadCreator, authenticate: Authenticate) -> APIRout
             "method_not_available",
             "invalid_key",
             "internal_error",
+            "overloaded",
             *STORAGE,
         ),
     )
