@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from uploadsvc.api.openapi_types import Int32
-from uploadsvc.domain.errors import ObjectUnavailable, Unavailable, UploadsvcError
+from uploadsvc.domain.errors import ObjectUnavailable, RateLimited, Unavailable, UploadsvcError
+from uploadsvc.domain.rates import Standing
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -41,13 +42,16 @@ STATUS_TITLES: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
     "method_not_available": (HTTPStatus.UNPROCESSABLE_ENTITY, "Upload method not available"),
     "verification_failed": (HTTPStatus.UNPROCESSABLE_ENTITY, "Verification failed"),
     "content_mismatch": (HTTPStatus.UNPROCESSABLE_ENTITY, "Content differs from its type"),
+    "rate_limited": (HTTPStatus.TOO_MANY_REQUESTS, "Too many requests"),
     "internal_error": (HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error"),
     "storage_denied": (HTTPStatus.BAD_GATEWAY, "Object store denied access"),
     "storage_misconfigured": (HTTPStatus.BAD_GATEWAY, "Object store misconfigured"),
     "storage_unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "Unavailable for now"),
 }
 
-IDENTITY: Final = ("unauthenticated", "validation_error", "internal_error", "storage_unavailable")
+IDENTITY: Final = (
+    *("unauthenticated", "validation_error", "rate_limited", "internal_error", "storage_unavailable"),
+)
 """Codes of every authenticated operation. The last one: the keys that verify tokens cannot be fetched."""
 
 CALLER: Final = (*IDENTITY, "forbidden")
@@ -71,6 +75,24 @@ _METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _OWN_DETAILS: Final = {
     "missing": "It has to be given.",
     "extra_forbidden": "There is no such field.",
+}
+
+
+_RATE_HEADERS: Final = {
+    "Retry-After": {
+        "description": "Seconds after which to try again.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "RateLimit-Policy": {
+        "description": "The limit that was reached: how many (`q`) in how many seconds (`w`).",
+        "schema": {"type": "string"},
+        "example": '"user";q=600;w=60',
+    },
+    "RateLimit": {
+        "description": "How many are left (`r`) for how many seconds (`t`).",
+        "schema": {"type": "string"},
+        "example": '"user";r=0;t=12',
+    },
 }
 
 
@@ -147,8 +169,23 @@ def domain_problem(error: UploadsvcError) -> Problem:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, Unavailable | ObjectUnavailable) and error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, RateLimited):
+        headers |= rate_headers(error.standing)
     errors = [{"field": error.field, "detail": error.detail}] if error.field else []
     return Problem(error.code, error.detail, errors, headers)
+
+
+def rate_headers(standing: Standing) -> dict[str, str]:
+    """Return the headers of a limit that was reached.
+
+    The last two are those of draft-ietf-httpapi-ratelimit-headers-11: lists of structured fields (RFC 9651).
+    """
+    name, rate, free, wait = standing
+    return {
+        "Retry-After": str(wait),
+        "RateLimit-Policy": f'"{name}";q={rate.amount};w={rate.seconds}',
+        "RateLimit": f'"{name}";r={free};t={wait}',
+    }
 
 
 def validation_problem(error: RequestValidationError) -> Problem:
@@ -196,6 +233,7 @@ def problem_responses(*codes: str) -> dict[int | str, dict[str, Any]]:
                     "examples": {code: {"value": _example(code)} for code in listed},
                 }
             },
+            **({"headers": _RATE_HEADERS} if "rate_limited" in listed else {}),
         }
         for status, listed in sorted(by_status.items())
     }

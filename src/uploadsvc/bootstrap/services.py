@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from uploadsvc.bootstrap.limits import build_rates, build_store
 from uploadsvc.bootstrap.secrets import build_receipts, secret_keys
 from uploadsvc.bootstrap.storage import (
     build_credential_issuer,
@@ -14,6 +15,7 @@ from uploadsvc.bootstrap.storage import (
     build_storage,
 )
 from uploadsvc.events.resolver import EventResolver
+from uploadsvc.limiting.store import SharedStore
 from uploadsvc.s3.multipart import MultipartStorage
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
@@ -37,6 +39,9 @@ from uploadsvc.tokens.object_claims import ObjectClaims
 from uploadsvc.tokens.receipts import Receipts
 from uploadsvc.tokens.signed_ids import SignedIds
 from uploadsvc.tokens.signed_uuids import SignedUuids
+
+if TYPE_CHECKING:
+    from uploadsvc.limiting.rates import RateLimits
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -94,6 +99,8 @@ class Services:
         readiness: Tells whether the service is ready.
         resolver: Makes events of what S3 notifies.
         metrics: Counts everything.
+        limits_store: Store in which processes count together; ``None`` without one.
+        rates: Limits requests and uploads; ``None`` if there is no limit.
     """
 
     clock: Clock
@@ -115,11 +122,13 @@ class Services:
     readiness: Readiness
     resolver: EventResolver
     metrics: Metrics
+    limits_store: SharedStore | None
+    rates: "RateLimits | None"
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Open the clients of S3 and of the token service."""
-        async with self.storage, self.sts or nullcontext():
+        """Open the clients of S3, of the token service and of the store of limits."""
+        async with self.storage, self.sts or nullcontext(), self.limits_store or nullcontext():
             yield
 
 
@@ -143,6 +152,8 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
     receipts = build_receipts(settings, secrets)
     multipart = MultipartStorage(storage)
     ids = SignedIds(secrets)
+    limits_store = build_store(settings, metrics=metrics)
+    rates = build_rates(settings, store=limits_store, metrics=metrics)
     upload_tokens = ServiceTokens(secrets, kind=UPLOAD, clock=clock)
     object_claims = ObjectClaims(secrets)
     creator = UploadCreator(
@@ -153,6 +164,7 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
         object_claims=object_claims if settings.carries_claims else None,
         clock=clock,
         metrics=metrics,
+        rates=rates,
     )
     inspector = Inspector(storage=storage, policies=policies)
     verifier = Verifier(
@@ -249,4 +261,6 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
             clock=clock,
         ),
         metrics=metrics,
+        limits_store=limits_store,
+        rates=rates,
     )

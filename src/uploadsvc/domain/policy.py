@@ -19,6 +19,7 @@ from uploadsvc.domain.keys import (
 from uploadsvc.domain.metadata import MAX_METADATA_BYTES, encoded_size, is_metadata_name
 from uploadsvc.domain.parts import MAX_PART_SIZE, MIN_PART_SIZE
 from uploadsvc.domain.providers import GIB, MAX_SINGLE_PUT, Provider
+from uploadsvc.domain.rates import Rate
 from uploadsvc.domain.unclaimed import DAY, MAX_UNCLAIMED_EXPIRES_IN, TAG, UNCLAIMED, Claim
 
 Method = Literal["put", "post", "multipart"]
@@ -123,6 +124,7 @@ class Policy:
         verify_content: Whether the first bytes of a stored file are compared with its content type.
         delete_mismatched: Whether a file is deleted that is something else.
         available_when: The tag that an object must have to be downloaded; ``None`` if it needs none.
+        rate: Uploads that one user can create; ``None`` for any number.
     """
 
     name: str
@@ -155,6 +157,7 @@ class Policy:
     verify_content: bool = False
     delete_mismatched: bool = False
     available_when: Availability | None = None
+    rate: Rate | None = None
 
     @property
     def all_types(self) -> bool:

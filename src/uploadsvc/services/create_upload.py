@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from uploadsvc.domain import errors
 from uploadsvc.domain.keys import newest_first_uuid
@@ -19,11 +19,14 @@ from uploadsvc.domain.providers import MAX_SINGLE_PUT
 from uploadsvc.s3.multipart import MultipartStorage
 from uploadsvc.s3.presigner import Presigner, SigningBatch
 from uploadsvc.services.multipart import FIRST_PARTS, SignedPart, sign_parts
-from uploadsvc.services.policies import PolicyRegistry
+from uploadsvc.services.policies import DEFAULT_POLICY, PolicyRegistry
 from uploadsvc.services.turns import Turns, gather_few
 from uploadsvc.telemetry.metrics import Metrics
 from uploadsvc.tokens.object_claims import ObjectClaims
 from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims
+
+if TYPE_CHECKING:
+    from uploadsvc.limiting.rates import RateLimits
 
 _SLICE: Final = 8
 """Uploads to sign before other requests get their turn. Each takes about 50 microseconds."""
@@ -76,6 +79,7 @@ class UploadCreator:
         object_claims: Signs the claims that objects carry; ``None`` if they carry none.
         clock: Returns the current time, aware.
         metrics: Counts uploads.
+        rates: Limits how many are created; ``None`` for any number.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class UploadCreator:
         object_claims: ObjectClaims | None = None,
         clock: Callable[[], datetime],
         metrics: Metrics,
+        rates: "RateLimits | None" = None,
     ) -> None:
         self.policies = policies
         self._presigner = presigner
@@ -96,6 +101,7 @@ class UploadCreator:
         self._object_claims = object_claims
         self._clock = clock
         self._metrics = metrics
+        self._rates = rates
         self._turns = Turns()
 
     async def create(self, caller: Principal, policy: str | None, request: UploadRequest) -> Grant:
@@ -105,7 +111,10 @@ class UploadCreator:
             UploadsvcError: The policy is unknown or does not allow the upload.
         """
         try:
-            planned = self._plan(self.policies.choose(caller, policy), caller, request)
+            planner = self.policies.choose(caller, policy)
+            if planner.policy.rate is not None:
+                await self.admit(caller, planner)
+            planned = self._plan(planner, caller, request)
             grant = await self._begin(planned)
         except errors.UploadsvcError as error:
             self._count_refusal(policy, error)
@@ -123,10 +132,14 @@ class UploadCreator:
         """
         results: list[Grant | BaseException] = []
         multipart: dict[int, Planned] = {}
+        named = [policy or DEFAULT_POLICY for policy, _ in requests]
+        refusals = await self._rates.each_upload(caller, named) if self._rates is not None else ()
         for index, (policy, request) in enumerate(requests):
             if index % _SLICE == 0:
                 await asyncio.sleep(0)
             try:
+                if refusals and (refusal := refusals[index]) is not None:
+                    raise refusal
                 planned = self._plan(self.policies.choose(caller, policy), caller, request)
                 if planned.plan.method == "multipart":
                     multipart[index] = planned
@@ -161,6 +174,7 @@ class UploadCreator:
         """
         with self.counted_refusals(policy):
             planner = self.policies.choose(caller, policy)
+            await self.admit(caller, planner, len(requests))
             planned = []
             for request in requests:
                 try:
@@ -176,6 +190,15 @@ class UploadCreator:
         for one in planned:
             self.count(one)
         return grants
+
+    async def admit(self, caller: Principal, planner: Planner, count: int = 1) -> None:
+        """Count the uploads that a request creates by a policy, whether or not they succeed.
+
+        Raises:
+            RateLimited: They are too many.
+        """
+        if self._rates is not None:
+            await self._rates.uploads(caller, planner.policy.name, count)
 
     def choose(self, caller: Principal, policy: str | None) -> Planner:
         """Return the planner of a policy, as `PolicyRegistry.choose` does, for uploads to create by it.
@@ -307,6 +330,7 @@ class UploadCreator:
         """
         with self.counted_refusals(policy):
             planner = self.policies.choose(caller, policy)
+            await self.admit(caller, planner)
             now = self._clock()
             unique = newest_first_uuid(now, os.urandom(10).hex())
             key, headers = planner.plan_bare(request, user=caller.user, unique=unique, today=now.date())

@@ -17,6 +17,7 @@ from uploadsvc.domain.policy import (
 )
 from uploadsvc.domain.providers import GIB
 from uploadsvc.domain.unclaimed import Claim
+from uploadsvc.settings.limits import LimitSettings, RateText
 from uploadsvc.settings.types import FORM, Section, SettingsError, Size, split_list
 
 
@@ -172,6 +173,11 @@ class PolicySettings(Section):
     needs `s3:GetObjectTagging`.
     """
 
+    rate: RateText | None = None
+    """Uploads that one user can create by this policy, such as `60/minute` ([limits](limits.md)). If not set:
+    any number.
+    """
+
     def policy(self, name: str) -> Policy:
         """Return the policy, unchecked.
 
@@ -189,4 +195,5 @@ class PolicySettings(Section):
             fields["max_expires_in"] = max(3600, self.expires_in)
         if self.available_when is not None:
             fields["available_when"] = Availability(self.available_when.tag, self.available_when.value)
+        fields["rate"] = LimitSettings.rate(self.rate)
         return Policy(**{**fields, "name": name, "key": key})
