@@ -184,7 +184,7 @@ async def test_without_the_store_each_process_decides_alone(
             await server.start()
         async with asyncio.timeout(15):
             # This process alone would refuse it all day.
-            while (await api.post("/v1/uploads", json=_UPLOAD)).status_code != HTTPStatus.CREATED:
+            while (await api.post("/v1/uploads", json=_UPLOAD)).status_code != HTTPStatus.CREATED:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
 
