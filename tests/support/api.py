@@ -11,6 +11,7 @@ from tests.support.servers import S3Server
 from tests.support.service import JWT_SECRET, token_for
 
 from uploadsvc.api.problems import STATUS_TITLES
+from uploadsvc.domain.rates import Rate, Standing
 
 API_KEY: Final = "the tests' own API key"
 NARROW_API_KEY: Final = "the tests' own API key for one policy"
@@ -21,6 +22,14 @@ AUTH: Final = {
         {"name": "narrow", "sha256": sha256(NARROW_API_KEY.encode()).hexdigest(), "policies": ["small"]},
     ],
 }
+
+
+ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
+    "unauthenticated": {"reason": "expired"},
+    "quota_exceeded": {"quota": "bytes_per_day", "limit": 9, "left": 2, "frees_at": None},
+    "rate_limited": {"standing": Standing("user", Rate(600, "minute"), free=0, wait=12)},
+}
+"""What errors need besides their detail, by code."""
 
 
 def s3_that_is_down() -> S3Server:
@@ -41,7 +50,8 @@ def assert_problem(answer: httpx.Response, code: str, *fields: str) -> None:
     status, title = STATUS_TITLES[code]
     assert (body.get("code"), answer.status_code) == (code, status), body
     assert answer.headers["content-type"] == "application/problem+json"
-    assert body.keys() == {"type", "title", "status", "detail", "code", "errors"}
+    members = {"quota"} if code == "quota_exceeded" else set()
+    assert body.keys() == {"type", "title", "status", "detail", "code", "errors", *members}
     assert body["type"] == f"urn:uploadsvc:problem:{code}"
     assert (body["status"], body["title"]) == (status, title)
     assert [error["field"] for error in body["errors"]] == list(fields)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from uploadsvc.bootstrap.limits import build_rates, build_store
+from uploadsvc.bootstrap.limits import build_keys, build_rates, build_store
+from uploadsvc.bootstrap.quotas import build_quotas
 from uploadsvc.bootstrap.secrets import build_receipts, secret_keys
 from uploadsvc.bootstrap.storage import (
     build_credential_issuer,
@@ -156,12 +157,20 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
     rates = build_rates(settings, store=limits_store, metrics=metrics)
     upload_tokens = ServiceTokens(secrets, kind=UPLOAD, clock=clock)
     object_claims = ObjectClaims(secrets)
+    quotas = build_quotas(
+        settings,
+        store=limits_store,
+        keys=build_keys(settings),
+        metrics=metrics,
+        clock=clock,
+    )
     creator = UploadCreator(
         policies=policies,
         presigner=presigner,
         multipart=multipart,
         ids=ids,
         object_claims=object_claims if settings.carries_claims else None,
+        quotas=quotas,
         clock=clock,
         metrics=metrics,
         rates=rates,
@@ -197,6 +206,7 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
         may_delete=may_delete,
         # Those that read S3's notifications report a refused object before they delete it.
         may_remove=not (settings.events.queue_url or settings.events.push_secret),
+        quotas=quotas,
         clock=clock,
         metrics=metrics,
     )
@@ -224,10 +234,11 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
         namespace=namespace,
         presigner=presigner,
         multipart=multipart,
+        quotas=quotas,
         clock=clock,
     )
     credential_issuer, sts = build_credential_issuer(
-        settings, storage=storage, presigner=presigner, clock=clock
+        settings, storage=storage, presigner=presigner, quotas=quotas, clock=clock
     )
     action_tokens = ServiceTokens(secrets, kind=ACTION, clock=clock)
     demo_tokens = ServiceTokens(secrets, kind=DEMO, clock=clock) if settings.demo else None
@@ -251,13 +262,14 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
         sts=sts,
         storage=storage,
         presigner=presigner,
-        readiness=Readiness(storage=storage, clock=clock, metrics=metrics),
+        readiness=Readiness(storage=storage, clock=clock),
         resolver=EventResolver(
             storage=storage,
             namespace=namespace,
             object_claims=object_claims,
             verifier=verifier,
             inspector=inspector,
+            quotas=quotas,
             clock=clock,
         ),
         metrics=metrics,

@@ -1,13 +1,12 @@
 """Every error is a problem (RFC 9457), whatever raised it."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from tests.support.api import assert_problem, s3_that_is_down
+from tests.support.api import ARGUMENTS, assert_problem, s3_that_is_down
 from tests.support.service import BASE_URL, service_client, settings_for
 
 from uploadsvc.api.problems import STATUS_TITLES, Problem, problem_responses, register_problems
@@ -52,19 +51,15 @@ def test_every_domain_error_has_a_status() -> None:
 
 @pytest.mark.parametrize("code", sorted(CODES))
 async def test_domain_errors_become_problems(code: str) -> None:
-    standing = Standing("user", Rate(600, "minute"), free=0, wait=12)
-    known: dict[str, dict[str, Any]] = {
-        "unauthenticated": {"reason": "expired"},
-        "rate_limited": {"standing": standing},
-    }
-    error = CODES[code]("It went wrong.", **known.get(code, {}))
+    error = CODES[code]("It went wrong.", **ARGUMENTS.get(code, {}))
     error.field = "size"
     answer = await response_to(error)
     assert_problem(answer, code, "size")
     assert answer.json()["detail"] == "It went wrong."
     assert answer.json()["errors"][0]["detail"] == "It went wrong."
     assert ("www-authenticate" in answer.headers) is (code == "unauthenticated")
-    assert ("retry-after" in answer.headers) is (code in {"rate_limited", "storage_unavailable"})
+    waits = code in {"rate_limited", "storage_unavailable", "overloaded"}
+    assert ("retry-after" in answer.headers) is waits
 
 
 async def test_retry_after_comes_from_the_error() -> None:
