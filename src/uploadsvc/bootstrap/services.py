@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
+import structlog
+
 from uploadsvc.bootstrap.limits import build_keys, build_rates, build_store
 from uploadsvc.bootstrap.quotas import build_quotas
 from uploadsvc.bootstrap.secrets import build_receipts, secret_keys
@@ -43,6 +45,8 @@ from uploadsvc.tokens.signed_uuids import SignedUuids
 
 if TYPE_CHECKING:
     from uploadsvc.limiting.rates import RateLimits
+
+_log = structlog.get_logger("uploadsvc.limits")
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -102,6 +106,7 @@ class Services:
         metrics: Counts everything.
         limits_store: Store in which processes count together; ``None`` without one.
         rates: Limits requests and uploads; ``None`` if there is no limit.
+        quotas_by_process: Whether there are quotas that each process counts alone.
     """
 
     clock: Clock
@@ -125,10 +130,13 @@ class Services:
     metrics: Metrics
     limits_store: SharedStore | None
     rates: "RateLimits | None"
+    quotas_by_process: bool
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Open the clients of S3, of the token service and of the store of limits."""
+        if self.quotas_by_process:
+            _log.info("quotas_by_process", meaning="with several processes, users can exceed their quotas")
         async with self.storage, self.sts or nullcontext(), self.limits_store or nullcontext():
             yield
 
@@ -275,4 +283,5 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
         metrics=metrics,
         limits_store=limits_store,
         rates=rates,
+        quotas_by_process=quotas is not None and limits_store is None,
     )
