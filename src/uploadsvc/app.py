@@ -20,7 +20,7 @@ from uploadsvc.api.integrations.simple import simple_router
 from uploadsvc.api.integrations.uppy.companion import companion_router
 from uploadsvc.api.integrations.uppy.credentials import credentials_router
 from uploadsvc.api.integrations.uppy.sign_request import sign_router
-from uploadsvc.api.middleware import RequestMiddleware
+from uploadsvc.api.middleware import RequestMiddleware, overloaded
 from uploadsvc.api.openapi import set_document
 from uploadsvc.api.problems import register_problems
 from uploadsvc.api.static import web_router
@@ -40,8 +40,10 @@ from uploadsvc.domain.principal import Principal
 from uploadsvc.events.recent import RecentEvents
 from uploadsvc.settings import Settings, SettingsError, load_settings
 from uploadsvc.settings.web import CorsSettings
+from uploadsvc.telemetry.metrics import Metrics
 
 __all__ = [
+    "Metrics",
     "Principal",
     "Settings",
     "SettingsError",
@@ -54,20 +56,24 @@ _API_HEADERS: Final = ("authorization", "content-type", "x-api-key", "x-on-behal
 _log = structlog.get_logger("uploadsvc")
 
 
-def create_app(settings: Settings, *, clock: Clock = utc_now, check_bucket: bool = False) -> FastAPI:
+def create_app(
+    settings: Settings, *, clock: Clock = utc_now, check_bucket: bool = False, metrics: Metrics | None = None
+) -> FastAPI:
     """Return the service as an ASGI app. Its lifespan opens the S3 client.
 
     Args:
         settings: The settings.
         clock: Returns the current time, aware. Tests move it.
         check_bucket: Log at the start, without waiting for it, if the bucket cannot be used.
+        metrics: Count in these; by default in new ones. Either way they are ``app.state.metrics``.
 
     Raises:
         SettingsError: Something in the settings stops the start.
     """
+    metrics = Metrics() if metrics is None else metrics
     services, (jwts, keys) = build_both(
-        lambda: build_services(settings, clock=clock),
-        lambda: build_jwt_verifier(settings.auth, clock=clock, required=not settings.demo),
+        lambda: build_services(settings, clock=clock, metrics=metrics),
+        lambda: build_jwt_verifier(settings.auth, clock=clock, required=not settings.demo, metrics=metrics),
     )
     authenticator = build_authenticator(settings, services, jwts)
     demo = _demo(settings, services)
@@ -102,6 +108,7 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, check_bucket: bool
     )
     # For `uploadsvc dev`, which prints a demo user's token.
     app.state.demo = demo
+    app.state.metrics = metrics
     if demo is not None:
         # Called when the server is told to stop: responses with events would go on.
         app.state.on_stop = demo.events.close
@@ -122,10 +129,14 @@ def create_app(settings: Settings, *, clock: Clock = utc_now, check_bucket: bool
         app.include_router(docs_router())
     set_document(app, public_url=settings.public_url)
     register_problems(app)
-    app.add_middleware(RequestMiddleware)
+    app.add_middleware(RequestMiddleware, metrics=metrics)
     if settings.cors.allow_origins:
         app.add_middleware(CORSMiddleware, **_cors(settings.cors))
     app.use_hot_path(direct_calls(uploads.routes))
+    # For the server: its limits, what answers requests above them, and what to tell when it stops.
+    app.state.limits = settings.server
+    app.state.overloaded = app.wrapped(overloaded)
+    app.state.on_drain = services.readiness.stop
     return app
 
 
@@ -140,7 +151,7 @@ class _Service(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Return the app with all middleware around it."""
         stack = super().build_middleware_stack()
-        return HotPath(stack, calls=self._calls, around=self._wrapped, enabled=self._is_unchanged)
+        return HotPath(stack, calls=self._calls, around=self.wrapped, enabled=self._is_unchanged)
 
     def _is_unchanged(self) -> bool:
         """Tell whether nobody has added what must see every request."""
@@ -150,13 +161,16 @@ class _Service(FastAPI):
             and not self.dependency_overrides
         )
 
-    def _wrapped(self, app: ASGIApp) -> ASGIApp:
+    def wrapped(self, app: ASGIApp) -> ASGIApp:
+        """Return another app with the same middleware around it."""
         for one in reversed(self._around):
             app = one.cls(app, *one.args, **one.kwargs)
         return app
 
 
-def create_router(settings: Settings, *, authenticate: Authenticate) -> APIRouter:
+def create_router(
+    settings: Settings, *, authenticate: Authenticate, metrics: Metrics | None = None
+) -> APIRouter:
     """Return the routes of the service, for another FastAPI app to include under a path of its choice.
 
     The lifespan of that app opens the S3 client too. The router leaves out what the app has itself (health,
@@ -165,11 +179,12 @@ def create_router(settings: Settings, *, authenticate: Authenticate) -> APIRoute
     Args:
         settings: The settings. ``auth``, ``cors``, ``tokens``, ``demo`` and ``docs`` have no effect.
         authenticate: A dependency of the app that returns a `Principal` or raises.
+        metrics: Count in these, for example to register them with prometheus-client.
 
     Raises:
         SettingsError: Something in the settings stops the start.
     """
-    services = build_services(settings)
+    services = build_services(settings, metrics=metrics)
     events = build_sources(settings, services)
 
     @asynccontextmanager

@@ -11,6 +11,7 @@ from tests.support.identity_provider import AUDIENCE
 from uploadsvc.auth.claims import ClaimRules
 from uploadsvc.auth.discovery import JwksUrl, OidcIssuer
 from uploadsvc.auth.jwks import JwksVerifier
+from uploadsvc.telemetry.metrics import Metrics
 
 KEYS_MAX_AGE = 86_400.0
 URL = "https://idp.example/jwks.json"
@@ -74,6 +75,7 @@ def verifier_of(
     algorithms: tuple[str, ...] = (),
     issuer: str | None = None,
     user_claim: str = "sub",
+    metrics: Metrics | None = None,
 ) -> JwksVerifier:
     """Return a verifier of the tests' audience, not yet open; a text is the URL of a set."""
     return JwksVerifier(
@@ -87,6 +89,7 @@ def verifier_of(
         ),
         keys_max_age=KEYS_MAX_AGE,
         timer=timer,
+        metrics=metrics or Metrics(),
         transport=transport,
     )
 

@@ -10,8 +10,10 @@ from typing import Any, Final
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from uploadsvc.api.problems import Problem
+from uploadsvc.api.problems import Problem, domain_problem
 from uploadsvc.api.routing import PRINCIPAL_KEY, REFUSAL_KEY, STARTED_KEY, add_security_headers
+from uploadsvc.domain.errors import Overloaded
+from uploadsvc.telemetry.metrics import METHODS, OTHER, UNMATCHED, Metrics
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _log = structlog.get_logger("uploadsvc.access")
@@ -21,10 +23,17 @@ class RequestMiddleware:
     """Wraps the app. Unexpected exceptions are logged and answered with a problem, without a trace.
 
     The access log names the route in place of the path, because paths hold upload ids and tokens.
+
+    Args:
+        app: The app.
+        metrics: Counts requests.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self._app = app
+        self._metrics = metrics
+        self._in_progress = 0
+        metrics.http_requests_in_progress.follow(lambda: self._in_progress)
         # Bound once: the module's proxy would bind a logger for every line.
         self._log = _log.bind()
 
@@ -46,6 +55,7 @@ class RequestMiddleware:
                 add_security_headers(headers)
             await send(message)
 
+        self._in_progress += 1
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception:
@@ -57,7 +67,27 @@ class RequestMiddleware:
             detail = f"Something went wrong here; request {named}."
             await Problem("internal_error", detail).response()(scope, receive, send_with_headers)
         finally:
-            self._log.info("request", **_access(scope, status, time.perf_counter() - started, request_id))
+            seconds = time.perf_counter() - started
+            self._count(scope, status, seconds)
+            self._log.info("request", **_access(scope, status, seconds, request_id))
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        metrics, method = self._metrics, scope["method"]
+        self._in_progress -= 1
+        metrics.http_request_duration.observe(
+            seconds,
+            method if method in METHODS else OTHER,
+            getattr(scope.get("route"), "path", UNMATCHED),
+            str(status),
+        )
+        if REFUSAL_KEY in scope:
+            metrics.auth_failures.inc(scope[REFUSAL_KEY])
+
+
+async def overloaded(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request that the service has no room for, before anything else is done for it."""
+    error = Overloaded("Too many requests are in progress; try again.", retry_after=1)
+    await domain_problem(error).response()(scope, receive, send)
 
 
 def _request_id(scope: Scope) -> bytes:

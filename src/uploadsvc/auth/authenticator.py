@@ -138,6 +138,10 @@ class FixedKeyVerifier:
         self._verifier = verifier
         self._known = KnownTokens[Principal](clock)
 
+    def known_count(self) -> int:
+        """Return the number of verified tokens that are remembered."""
+        return len(self._known)
+
     def known(self, token: str) -> Principal | None:
         """Return the caller of a token that was verified before."""
         return self._known.get(token)

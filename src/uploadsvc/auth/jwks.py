@@ -17,6 +17,7 @@ from uploadsvc.auth.jwt import TokenVerifier, check_form, refuse_service_token, 
 from uploadsvc.auth.public_keys import ASYMMETRIC, PublicKey, with_other_names
 from uploadsvc.domain.errors import IdentityProviderUnavailable, Unauthenticated
 from uploadsvc.domain.principal import Principal
+from uploadsvc.telemetry.metrics import Metrics
 from uploadsvc.tokens.jwts import SERVICE_TYPS
 from uploadsvc.tokens.known_tokens import KnownTokens
 
@@ -46,6 +47,7 @@ class JwksVerifier:
         keys_max_age: Seconds after which keys are no longer used unless a fetch has brought them again. A
             withdrawn key must not be trusted for as long as the provider cannot be reached.
         timer: Monotonic seconds, for the age of the keys.
+        metrics: Counts fetches.
         transport: Carries requests, in tests.
 
     Raises:
@@ -60,6 +62,7 @@ class JwksVerifier:
         rules: ClaimRules,
         keys_max_age: float,
         timer: Callable[[], float],
+        metrics: Metrics,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         for algorithm in algorithms:
@@ -86,6 +89,9 @@ class JwksVerifier:
         self._keys_fetched_at: float | None = None
         self._fetch_started_at = -math.inf
         self._fetched = False
+        self._fetches = metrics.jwks_fetches
+        metrics.jwks_age.follow(self._keys_age)
+        metrics.known_tokens.follow(lambda: len(self._known))
 
     async def __aenter__(self) -> Self:
         """Open the client and start a fetch in the background, which may fail."""
@@ -201,6 +207,7 @@ class JwksVerifier:
                 raise UnusableAnswerError(reason)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError) as error:
             reason = str(error) if isinstance(error, UnusableAnswerError) else type(error).__name__
+            self._fetches.inc("failed")
             _log.warning("jwks_unavailable", host=host, reason=reason, **self._seconds_left())
             return
         # A set without a usable key counts too: its provider has withdrawn the old ones.
@@ -208,6 +215,7 @@ class JwksVerifier:
         self._use(keys)
         self._keys_fetched_at = now
         self._fetched = True
+        self._fetches.inc("ok")
         log = _log.info if keys else _log.warning
         log("jwks_fetched", host=host, keys=len(keys), **({"skipped": keys.skipped} if keys.skipped else {}))
 
@@ -215,6 +223,9 @@ class JwksVerifier:
         self._keys = keys
         # A token may have been verified by a key that is withdrawn now.
         self._known.clear()
+
+    def _keys_age(self) -> float | None:
+        return None if self._keys_fetched_at is None else self._timer() - self._keys_fetched_at
 
     def _seconds_left(self) -> dict[str, int]:
         """Return for how long the keys are still used, if there are any."""

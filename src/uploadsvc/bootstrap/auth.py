@@ -15,6 +15,7 @@ from uploadsvc.domain.endpoints import origin_of
 from uploadsvc.domain.origins import Origins, named_origins
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.settings.auth import AuthSettings, JwtSettings
+from uploadsvc.telemetry.metrics import Metrics
 
 
 def build_authenticator(settings: Settings, services: Services, jwts: JwtVerifier | None) -> Authenticator:
@@ -31,7 +32,7 @@ def build_authenticator(settings: Settings, services: Services, jwts: JwtVerifie
 
 
 def build_jwt_verifier(
-    auth: AuthSettings, *, clock: Clock, required: bool
+    auth: AuthSettings, *, clock: Clock, required: bool, metrics: Metrics | None = None
 ) -> tuple[JwtVerifier | None, AbstractAsyncContextManager[object]]:
     """Return the verifier of JWTs, ``None`` if they are off, and a context to enter before it verifies.
 
@@ -39,6 +40,7 @@ def build_jwt_verifier(
         auth: The settings.
         clock: Returns the current time, aware.
         required: Whether some way to authenticate must be configured.
+        metrics: Counts fetches of keys, and remembered tokens; ``None`` if nobody asks.
 
     Raises:
         SettingsError: No way to authenticate is configured, or a key cannot be read or does not fit its
@@ -50,13 +52,16 @@ def build_jwt_verifier(
             "__PUBLIC_KEY, __JWKS_URL or __ISSUER, UPLOADSVC_AUTH__API_KEYS or UPLOADSVC_AUTH__TRUSTED_HEADER"
         )
         raise SettingsError(("auth",), message)
+    metrics = Metrics() if metrics is None else metrics
     section = auth.jwt
     kind = section.key_kind
     if kind is None:
         return None, nullcontext()
     try:
         if kind in {"secret", "public_key"}:
-            return FixedKeyVerifier(_fixed_key_verifier(section, clock), clock=clock), nullcontext()
+            fixed = FixedKeyVerifier(_fixed_key_verifier(section, clock), clock=clock)
+            metrics.known_tokens.follow(fixed.known_count)
+            return fixed, nullcontext()
         source = JwksUrl(section.jwks_url or "") if kind == "jwks_url" else OidcIssuer(section.issuer or "")
         verifier = JwksVerifier(
             source=source,
@@ -64,6 +69,7 @@ def build_jwt_verifier(
             rules=_claim_rules(section, clock),
             keys_max_age=section.keys_max_age,
             timer=monotonic,
+            metrics=metrics,
         )
     except ValueError as error:
         raise SettingsError(("auth", "jwt", kind), str(error)) from None
@@ -87,6 +93,7 @@ def _claim_rules(section: JwtSettings, clock: Clock) -> ClaimRules:
         user_claim=section.user_claim,
         integer_user=section.allow_integer_user,
         leeway=section.leeway,
+        quotas_claim=section.quotas_claim,
     )
 
 

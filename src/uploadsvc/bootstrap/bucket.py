@@ -22,6 +22,7 @@ from uploadsvc.provisioning.models import (
 from uploadsvc.provisioning.plan import PROBLEMS, apply
 from uploadsvc.s3.storage import Storage
 from uploadsvc.settings import Settings, SettingsError
+from uploadsvc.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -170,7 +171,7 @@ async def provisioning_clients(
         ProvisioningError: There are no credentials.
         SettingsError: AWS's own configuration is broken.
     """
-    storage = build_storage(settings.s3, clock=utc_now)
+    storage = build_storage(settings.s3, clock=utc_now, metrics=Metrics())
     try:
         async with storage, queue_clients(settings, storage) as queues:
             yield storage.client, queues

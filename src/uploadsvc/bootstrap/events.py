@@ -38,7 +38,7 @@ def build_receivers(settings: Settings, services: Services, *, others: Iterable[
         SettingsError: The URL of a webhook is malformed, or a key cannot be read.
     """
     section = settings.events
-    receivers: list[Receiver] = [*others]
+    receivers: list[Receiver] = []
     resources: list[_Resource] = []
     connections = Connections(private=section.allow_private_addresses)
     if any(webhook.url for webhook in section.webhooks):
@@ -68,7 +68,7 @@ def build_receivers(settings: Settings, services: Services, *, others: Iterable[
             target = _aws_target(webhook, settings, services, chosen)
             receivers.append(target)
             resources.append(target.open)
-    return Receivers(receivers, resources=resources)
+    return Receivers([*receivers, *others], resources=resources)
 
 
 def _name(webhook: WebhookSettings) -> str:

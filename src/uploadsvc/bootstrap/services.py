@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from uploadsvc.bootstrap.quotas import build_quotas
 from uploadsvc.bootstrap.secrets import build_receipts, secret_keys
 from uploadsvc.bootstrap.storage import (
     build_credential_issuer,
@@ -14,6 +15,7 @@ from uploadsvc.bootstrap.storage import (
     build_storage,
 )
 from uploadsvc.events.resolver import EventResolver
+from uploadsvc.limiting.store import StoreKeys
 from uploadsvc.s3.multipart import MultipartStorage
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
@@ -31,6 +33,8 @@ from uploadsvc.services.upload_tokens import UploadTokenIssuer
 from uploadsvc.services.uploads import Uploads
 from uploadsvc.services.verification import Verifier
 from uploadsvc.settings import Settings, SettingsError
+from uploadsvc.telemetry.metrics import Metrics
+from uploadsvc.tokens.derived_keys import derive_key
 from uploadsvc.tokens.jwts import ACTION, DEMO, UPLOAD, ServiceTokens
 from uploadsvc.tokens.object_claims import ObjectClaims
 from uploadsvc.tokens.receipts import Receipts
@@ -92,6 +96,7 @@ class Services:
         presigner: Signs for the bucket's public address.
         readiness: Tells whether the service is ready.
         resolver: Makes events of what S3 notifies.
+        metrics: Counts everything.
     """
 
     clock: Clock
@@ -112,6 +117,7 @@ class Services:
     presigner: Presigner
     readiness: Readiness
     resolver: EventResolver
+    metrics: Metrics
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -120,19 +126,21 @@ class Services:
             yield
 
 
-def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
+def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metrics | None = None) -> Services:
     """Build the objects of the service. Nothing is opened yet.
 
     Args:
         settings: The settings.
         clock: Returns the current time, aware. Tests move it.
+        metrics: Counts everything; ``None`` if nobody asks.
 
     Raises:
         SettingsError: A secret key is missing, a key cannot be read, or AWS's own configuration is broken.
     """
+    metrics = Metrics() if metrics is None else metrics
     secrets = secret_keys(settings)
     namespace, store, may_delete = settings.namespace, settings.s3.store, settings.objects.delete
-    storage = build_storage(settings.s3, clock=clock)
+    storage = build_storage(settings.s3, clock=clock, metrics=metrics)
     presigner = build_presigner(settings.s3, storage=storage, clock=clock)
     policies = PolicyRegistry(build_planners(settings))
     receipts = build_receipts(settings, secrets)
@@ -140,13 +148,22 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
     ids = SignedIds(secrets)
     upload_tokens = ServiceTokens(secrets, kind=UPLOAD, clock=clock)
     object_claims = ObjectClaims(secrets)
+    quotas = build_quotas(
+        settings,
+        store=None,
+        keys=StoreKeys(derive_key(secrets[-1], "limits")),
+        metrics=Metrics(),
+        clock=clock,
+    )
     creator = UploadCreator(
         policies=policies,
         presigner=presigner,
         multipart=multipart,
         ids=ids,
         object_claims=object_claims if settings.carries_claims else None,
+        quotas=quotas,
         clock=clock,
+        metrics=metrics,
     )
     inspector = Inspector(storage=storage, policies=policies)
     verifier = Verifier(
@@ -179,7 +196,9 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
         may_delete=may_delete,
         # Those that read S3's notifications report a refused object before they delete it.
         may_remove=not (settings.events.queue_url or settings.events.push_secret),
+        quotas=quotas,
         clock=clock,
+        metrics=metrics,
     )
     objects = Objects(
         namespace=namespace,
@@ -205,11 +224,17 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
         namespace=namespace,
         presigner=presigner,
         multipart=multipart,
+        quotas=quotas,
         clock=clock,
     )
     credential_issuer, sts = build_credential_issuer(
-        settings, storage=storage, presigner=presigner, clock=clock
+        settings, storage=storage, presigner=presigner, quotas=quotas, clock=clock
     )
+    action_tokens = ServiceTokens(secrets, kind=ACTION, clock=clock)
+    demo_tokens = ServiceTokens(secrets, kind=DEMO, clock=clock) if settings.demo else None
+    for tokens in (upload_tokens, action_tokens, demo_tokens):
+        if tokens is not None:
+            metrics.known_tokens.follow(tokens.known_count)
     return Services(
         clock=clock,
         policies=policies,
@@ -219,8 +244,8 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
         claimer=claimer,
         token_issuer=token_issuer,
         upload_tokens=upload_tokens,
-        demo_tokens=ServiceTokens(secrets, kind=DEMO, clock=clock) if settings.demo else None,
-        action_tokens=ServiceTokens(secrets, kind=ACTION, clock=clock),
+        demo_tokens=demo_tokens,
+        action_tokens=action_tokens,
         receipts=receipts,
         request_signer=request_signer,
         credential_issuer=credential_issuer,
@@ -234,6 +259,8 @@ def build_services(settings: Settings, *, clock: Clock = utc_now) -> Services:
             object_claims=object_claims,
             verifier=verifier,
             inspector=inspector,
+            quotas=quotas,
             clock=clock,
         ),
+        metrics=metrics,
     )

@@ -92,11 +92,14 @@ def build_sources(settings: Settings, services: Services, *, others: Iterable[Re
         return EventSources(push=Push(secret, QueueTarget(queue)), queue=queue)
     if not receivers and not secret:
         return EventSources()
-    dispatcher = Dispatcher(receivers)
+    dispatcher = Dispatcher(receivers, services.metrics)
     completions = None
     if receivers:
         completions = CompletionEvents(
-            resolver=services.resolver, dispatcher=dispatcher, jitter=random.random
+            resolver=services.resolver,
+            dispatcher=dispatcher,
+            jitter=random.random,
+            metrics=services.metrics,
         )
         services.uploads.tell(completions)
     push = Push(secret, DirectTarget(services.resolver, dispatcher)) if secret else None

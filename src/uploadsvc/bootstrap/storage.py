@@ -8,12 +8,14 @@ from uploadsvc.domain.planner import Planner
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
 from uploadsvc.s3.sts import Sts
+from uploadsvc.services.quotas import Quotas
 from uploadsvc.services.temporary_credentials import CredentialIssuer
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.settings.s3 import S3Settings
+from uploadsvc.telemetry.metrics import Metrics
 
 
-def build_storage(s3: S3Settings, *, clock: Callable[[], datetime]) -> Storage:
+def build_storage(s3: S3Settings, *, clock: Callable[[], datetime], metrics: Metrics) -> Storage:
     """Return the bucket as the service reaches it, not open yet.
 
     Raises:
@@ -27,6 +29,7 @@ def build_storage(s3: S3Settings, *, clock: Callable[[], datetime]) -> Storage:
             addressing_style=s3.style,
             credentials=s3.credentials,
             clock=clock,
+            metrics=metrics,
         )
     except StorageMisconfigured as error:
         raise SettingsError(("s3",), error.detail) from None
@@ -59,7 +62,12 @@ def build_planners(settings: Settings) -> dict[str, Planner]:
 
 
 def build_credential_issuer(
-    settings: Settings, *, storage: Storage, presigner: Presigner, clock: Callable[[], datetime]
+    settings: Settings,
+    *,
+    storage: Storage,
+    presigner: Presigner,
+    quotas: Quotas | None = None,
+    clock: Callable[[], datetime],
 ) -> tuple[CredentialIssuer, Sts | None]:
     """Return the issuer of S3 credentials, and the token service to enter; ``None`` if it is off."""
     section, sts = settings.uppy, None
@@ -74,6 +82,8 @@ def build_credential_issuer(
         namespace=settings.namespace,
         presigner=presigner,
         sts=sts,
+        quotas=quotas,
+        policies=settings.policies,
         seconds=section.credentials_expires_in if sts else 0,
         clock=clock,
     )

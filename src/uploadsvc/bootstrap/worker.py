@@ -68,5 +68,6 @@ def build_worker(
         receivers=receivers,
         clock=services.clock,
         jitter=random.random,
+        metrics=services.metrics,
         unit=unit,
     )

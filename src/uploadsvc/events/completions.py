@@ -1,6 +1,7 @@
 """Events of completed uploads, sent by the process that completes them."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from uploadsvc.events.dispatcher import Dispatcher, facts_of
 from uploadsvc.events.receivers import Receiver
 from uploadsvc.events.resolver import EventResolver
 from uploadsvc.services.verification import Completion
+from uploadsvc.telemetry.metrics import Metrics
 from uploadsvc.tokens.signed_ids import UploadClaims
 
 WAITING: Final = 1000
@@ -37,6 +39,7 @@ class CompletionEvents:
         resolver: Makes events.
         dispatcher: Sends events.
         jitter: Returns a number from 0 to 1, at random.
+        metrics: Learns what waits, and for how long.
         sleep: Waits for some seconds.
     """
 
@@ -46,6 +49,7 @@ class CompletionEvents:
         resolver: EventResolver,
         dispatcher: Dispatcher,
         jitter: Callable[[], float],
+        metrics: Metrics,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._resolver = resolver
@@ -53,10 +57,16 @@ class CompletionEvents:
         self._jitter = jitter
         self._sleep = sleep
         self._waiting = Counter[str]()
-        self._under_way: set[tuple[str, str]] = set()
+        self._under_way: dict[tuple[str, str], float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Event()
         self._lost = 0
+        metrics.event_lag.follow(self._lag)
+        metrics.event_queue_depth.follow(lambda: len(self._under_way), "main")
+
+    def _lag(self) -> float:
+        """Return for how many seconds the oldest event has waited."""
+        return time.monotonic() - min(self._under_way.values()) if self._under_way else 0.0
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -86,10 +96,11 @@ class CompletionEvents:
             if (receiver.id, event.id) in self._under_way:
                 continue
             if self._waiting[receiver.id] >= WAITING:
+                self._dispatcher.count(receiver, event, "given_up")
                 _log.error("event_lost", **facts_of(event, receiver), reason=f"{WAITING} others wait")
                 continue
             self._waiting[receiver.id] += 1
-            self._under_way.add((receiver.id, event.id))
+            self._under_way[receiver.id, event.id] = time.monotonic()
             task = asyncio.create_task(self._deliver(receiver, event, body))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -110,10 +121,11 @@ class CompletionEvents:
                     attempt += 1
                 await self._pause(seconds * (1 + self._jitter() / 10))
             self._lost += 1
+            self._dispatcher.count(receiver, event, "given_up")
             _log.error("event_lost", **facts_of(event, receiver), reason=outcome.reason)
         finally:
             self._waiting[receiver.id] -= 1
-            self._under_way.discard((receiver.id, event.id))
+            self._under_way.pop((receiver.id, event.id), None)
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but not once the process is about to end."""

@@ -7,6 +7,7 @@ import structlog
 
 from uploadsvc.domain.events import Event
 from uploadsvc.events.receivers import Outcome, Receiver, Receivers
+from uploadsvc.telemetry.metrics import Metrics
 
 REMEMBERED: Final = 10_000
 """Deliveries that are remembered, so that an event of two sources is sent once."""
@@ -19,10 +20,12 @@ class Dispatcher:
 
     Args:
         receivers: The receivers.
+        metrics: Counts attempts.
     """
 
-    def __init__(self, receivers: Receivers) -> None:
+    def __init__(self, receivers: Receivers, metrics: Metrics) -> None:
         self._receivers = receivers
+        self._metrics = metrics
         self._gone: set[str] = set()
         self._delivered: OrderedDict[tuple[str, str], None] = OrderedDict()
 
@@ -48,6 +51,7 @@ class Dispatcher:
         except Exception:  # noqa: BLE001 - the other receivers get the event all the same
             _log.exception("receiver_failed", receiver=receiver.id)
             outcome = Outcome(state="failed", reason="internal error")
+        self.count(receiver, event, outcome.state)
         facts = facts_of(event, receiver)
         if outcome.state == "delivered":
             self._remember(receiver.id, event.id)
@@ -60,6 +64,10 @@ class Dispatcher:
         elif outcome.state == "failed":
             _log.warning("event_failed", **facts, attempt=attempt, reason=outcome.reason)
         return outcome
+
+    def count(self, receiver: Receiver, event: Event, outcome: str) -> None:
+        """Count what became of an event."""
+        self._metrics.event_deliveries.inc(self._receivers.label(receiver.id), event.type, outcome)
 
     def _remember(self, receiver_id: str, event_id: str) -> None:
         self._delivered[receiver_id, event_id] = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from uploadsvc.domain.events import Event
+from uploadsvc.telemetry.metrics import UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,7 @@ class Receivers:
         resources: Iterable[Callable[[], AbstractAsyncContextManager[object]]] = (),
     ) -> None:
         self._by_id = {receiver.id: receiver for receiver in receivers}
+        self._labels = {receiver_id: str(number) for number, receiver_id in enumerate(self._by_id, 1)}
         self._resources = tuple(resources)
 
     @asynccontextmanager
@@ -86,6 +88,10 @@ class Receivers:
     def get(self, receiver_id: str) -> Receiver | None:
         """Return a receiver, or ``None`` if the settings no longer have it."""
         return self._by_id.get(receiver_id)
+
+    def label(self, receiver_id: str) -> str:
+        """Return a receiver's label in the metrics: its number, in the order of the settings, from 1."""
+        return self._labels.get(receiver_id, UNKNOWN)
 
     def __len__(self) -> int:
         return len(self._by_id)

@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -20,6 +20,7 @@ from uploadsvc.domain.redelivery import ATTEMPTS, MAX_DELAY, MAX_INVISIBLE, paus
 from uploadsvc.events.queue import AT_ONCE, Message, Queue, QueueError, QueueRefusedError
 from uploadsvc.events.receivers import Outcome, Receiver, Receivers
 from uploadsvc.events.resolver import EventResolver
+from uploadsvc.telemetry.metrics import Metrics
 from uploadsvc.tokens.deliveries import Deliveries, Delivery, WrongDeliveryError
 
 ROOM: Final = 64
@@ -36,6 +37,9 @@ DRAIN_SECONDS: Final = 22
 
 _LAST_SECONDS: Final = 3
 """Seconds that remain to make other messages visible."""
+
+_READ_SECONDS: Final = 30.0
+"""Seconds after which a queue that was not read counts as lagging; an empty one takes 20 to say so."""
 
 _LONGEST_BACKOFF: Final = 30
 _COMPLAIN_AGAIN: Final = timedelta(minutes=1)
@@ -55,6 +59,7 @@ class Worker:
         receivers: The receivers.
         clock: Returns the current time, aware.
         jitter: Returns a number from 0 to 1, at random.
+        metrics: Counts attempts.
         unit: Length of the schedule's seconds. Only tests shorten it.
         sleep: Waits for some seconds.
     """
@@ -68,6 +73,7 @@ class Worker:
         receivers: Receivers,
         clock: Callable[[], datetime],
         jitter: Callable[[], float],
+        metrics: Metrics,
         unit: float = 1,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -84,6 +90,15 @@ class Worker:
         self._freed = asyncio.Event()
         self._gone: set[str] = set()
         self._complained_at: datetime | None = None
+        self._attempts = metrics.event_deliveries
+        self._lag = 0.0
+        self._received_at = clock()
+        metrics.event_lag.follow(self._lag_seconds)
+
+    def _lag_seconds(self) -> float:
+        """Return how long S3's last message waited; longer and longer while the queue is not read."""
+        unread = (self._clock() - self._received_at).total_seconds()
+        return self._lag + max(0.0, unread - _READ_SECONDS)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop; then let the messages under way finish, and make the others visible.
@@ -122,6 +137,9 @@ class Worker:
                 await self._sleep(longest * (1 + self._jitter()) / 2)
                 continue
             failures = 0
+            self._received_at = self._clock()
+            if not messages:
+                self._lag = 0.0
             for message in messages:
                 task = asyncio.create_task(self._handle(message))
                 self._under_way[task] = message
@@ -197,6 +215,8 @@ class Worker:
         if message.receive_count > ATTEMPTS:
             await self._give_up(message)
             return
+        if message.receive_count == 1:
+            self._lag = max(0.0, (self._clock() - message.sent_at).total_seconds())
         resolved = [await self._resolver.resolve(notification) for notification in notifications]
         first = [
             Delivery(receiver=receiver.id, event_id=event.id, body=body, attempt=1)
@@ -248,12 +268,20 @@ class Worker:
             except Exception:  # noqa: BLE001 - the other receivers get the event all the same
                 _log.exception("receiver_failed", receiver=delivery.receiver)
                 outcome = Outcome(state="failed", reason="internal error")
-        _log_outcome(delivery, outcome, attempt)
+        self._count(delivery, outcome, attempt)
         if outcome.state == "gone" and delivery.receiver not in self._gone:
             self._gone.add(delivery.receiver)
             advice = "it gets no events until the restart; remove it from the settings"
             _log.warning("receiver_gone", receiver=delivery.receiver, reason=outcome.reason, advice=advice)
         return outcome
+
+    def _count(self, delivery: Delivery, outcome: Outcome, attempt: int) -> None:
+        event = json.loads(delivery.body)
+        labels = self._receivers.label(delivery.receiver), str(event.get("type"))
+        self._attempts.inc(*labels, outcome.state)
+        if outcome.state == "failed" and attempt >= ATTEMPTS:
+            self._attempts.inc(*labels, "given_up")
+        _log_outcome(delivery, event, outcome, attempt)
 
     async def _remember(self, delivery: Delivery, outcome: Outcome) -> None:
         """Send a message for the second attempt of an event."""
@@ -321,8 +349,7 @@ class Worker:
             _log.warning("queue_failed", problem=str(error))
 
 
-def _log_outcome(delivery: Delivery, outcome: Outcome, attempt: int) -> None:
-    event = json.loads(delivery.body)
+def _log_outcome(delivery: Delivery, event: Mapping[str, Any], outcome: Outcome, attempt: int) -> None:
     facts = {
         "type": event.get("type"),
         "upload_id": event.get("data", {}).get("upload_id"),

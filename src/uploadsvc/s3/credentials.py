@@ -100,6 +100,12 @@ class CredentialSource:
         # A new object for each caller: a shared one would collect all tracebacks.
         raise type(failure)(failure.detail)
 
+    def seconds_left(self) -> float | None:
+        """Return the seconds until the credentials expire; ``None`` if they do not, or there are none."""
+        if self._held is None or self._held.expires_at is None:
+            return None
+        return (self._held.expires_at - self._clock()).total_seconds()
+
     def ask(self) -> "asyncio.Task[None]":
         """Fetch new credentials in the background, unless a fetch is under way.
 

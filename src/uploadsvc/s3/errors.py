@@ -1,6 +1,7 @@
 """S3's failures: read once, for the service, the doctor and `uploadsvc bucket`."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 from aiohttp import ClientError as AiohttpError
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 from defusedxml.ElementTree import ParseError, fromstring
 
 from uploadsvc.domain.errors import StorageDenied, StorageMisconfigured, StorageUnavailable, UploadsvcError
 from uploadsvc.domain.redaction import redacted
+from uploadsvc.telemetry.families import Histogram
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -63,6 +65,7 @@ _DENIED_STATUSES: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDD
 _BUSY_STATUSES: Final = frozenset(
     {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}
 )
+_TIMEOUTS: Final = (TimeoutError, ConnectTimeoutError, ReadTimeoutError)
 _log = structlog.get_logger("uploadsvc.storage")
 
 
@@ -133,27 +136,42 @@ class RefusedError(Exception):
 
 @asynccontextmanager
 async def s3_errors(
-    operation: str, *, expected: AbstractSet[str] = frozenset(), deadline: float | None = None
+    operation: str,
+    *,
+    expected: AbstractSet[str] = frozenset(),
+    deadline: float | None = None,
+    durations: Histogram | None = None,
 ) -> AsyncIterator[None]:
     """Limit the time of a call to S3, and raise the service's own errors for its failures.
 
     Read the answer inside the block: an answer that is not S3's lacks fields.
 
     Args:
-        operation: The call's name, for the log.
+        operation: The call's name, for the log and the metrics.
         expected: S3's codes that are raised as `RefusedError`.
         deadline: Seconds; `DEADLINE` by default.
+        durations: Counts how long it took, by operation and outcome.
 
     Raises:
         RefusedError: S3 answered with an expected code.
         UploadsvcError: S3 denies the call, fails or does not answer in time.
     """
+    started, outcome = time.perf_counter(), "unavailable"
     try:
         async with asyncio.timeout(DEADLINE if deadline is None else deadline):
             yield
+        outcome = "ok"
+    except asyncio.CancelledError:
+        # Several calls can share a deadline, such as those of one completion.
+        outcome = "timeout"
+        raise
+    except UploadsvcError as error:
+        outcome = _outcome(error)
+        raise
     except ClientError as error:
         failure = S3Failure.of_error(error)
         if failure.code in expected:
+            outcome = "ok"
             raise RefusedError(failure.code, failure.request_id) from None
         _log.warning(
             "s3_refused",
@@ -162,15 +180,29 @@ async def s3_errors(
             code=failure.code,
             s3_request_id=failure.request_id,
         )
-        raise _storage_error(failure) from None
+        refusal = _storage_error(failure)
+        outcome = _outcome(refusal)
+        raise refusal from None
     except NOT_S3 as error:
         _log.warning("s3_speaks_otherwise", operation=operation, error=type(error).__name__)
+        outcome = "refused"
         detail = "The object store's address does not answer as S3 does."
         raise StorageMisconfigured(detail) from None
     except NO_ANSWER as error:
         _log.warning("s3_unreachable", operation=operation, error=type(error).__name__)
+        outcome = "timeout" if isinstance(error, _TIMEOUTS) else "unavailable"
         detail = "The object store does not answer."
         raise StorageUnavailable(detail) from None
+    finally:
+        if durations is not None:
+            durations.observe(time.perf_counter() - started, operation, outcome)
+
+
+def _outcome(error: UploadsvcError) -> str:
+    """Return the value of the label ``outcome`` for a failed call."""
+    if isinstance(error, StorageDenied):
+        return "denied"
+    return "unavailable" if isinstance(error, StorageUnavailable) else "refused"
 
 
 def _storage_error(failure: S3Failure) -> UploadsvcError:

@@ -17,7 +17,7 @@ from uploadsvc.domain.errors import (
 )
 from uploadsvc.domain.parts import MAX_PARTS, UploadedPart
 from uploadsvc.s3.completion import completion_body
-from uploadsvc.s3.errors import RefusedError, s3_errors
+from uploadsvc.s3.errors import RefusedError
 from uploadsvc.s3.storage import ASSEMBLIES, Storage
 
 ASSEMBLY_DEADLINE: Final = 300.0
@@ -91,7 +91,6 @@ class MultipartStorage:
         self._storage = storage
         self._assembling: dict[str, asyncio.Task[None]] = {}
         self._connections = asyncio.Semaphore(ASSEMBLIES)
-        self._turn = asyncio.Lock()
 
     async def create(self, key: str, headers: Mapping[str, str], *, checksum: Algorithm | None) -> str:
         """Create an upload and return S3's id for it.
@@ -105,7 +104,7 @@ class MultipartStorage:
             UploadsvcError: S3 denies, fails or does not answer.
         """
         parameters = creation_parameters(headers, checksum=checksum)
-        async with s3_errors("create_multipart_upload"):
+        async with self._storage.call("create_multipart_upload"):
             answer = await self._storage.client.create_multipart_upload(
                 Bucket=self._storage.bucket, Key=key, **parameters
             )
@@ -144,9 +143,6 @@ class MultipartStorage:
         self, key: str, upload_id: str, checksum: Algorithm | None, start: int, end: int
     ) -> list[UploadedPart]:
         """Return the parts in S3 with numbers above ``start``, up to ``end``, in order."""
-        async with self._turn:
-            # Start one call in each round of the event loop, because preparing one takes milliseconds.
-            await asyncio.sleep(0)
         found: list[tuple[datetime, UploadedPart]] = []
         marker = start
         while True:
@@ -159,7 +155,7 @@ class MultipartStorage:
 
     async def _page(self, key: str, upload_id: str, marker: int) -> dict[str, Any]:
         try:
-            async with s3_errors("list_parts", expected=_NO_SUCH_UPLOAD):
+            async with self._storage.call("list_parts", expected=_NO_SUCH_UPLOAD):
                 answer = await self._storage.client.list_parts(
                     Bucket=self._storage.bucket, Key=key, UploadId=upload_id, PartNumberMarker=marker
                 )
@@ -249,7 +245,9 @@ class MultipartStorage:
             # Without a limit, slow assemblies would take the connections of all other calls.
             async with (
                 self._connections,
-                s3_errors("complete_multipart_upload", expected=expected, deadline=ASSEMBLY_DEADLINE),
+                self._storage.call(
+                    "complete_multipart_upload", expected=expected, deadline=ASSEMBLY_DEADLINE, slot=False
+                ),
             ):
                 parameters["MultipartUpload"] = await completion_body(parts, part_checksum=part_checksum)
                 await self._storage.client.complete_multipart_upload(
@@ -268,7 +266,7 @@ class MultipartStorage:
             UploadsvcError: S3 denies, fails or does not answer.
         """
         try:
-            async with s3_errors("abort_multipart_upload", expected=_NO_SUCH_UPLOAD):
+            async with self._storage.call("abort_multipart_upload", expected=_NO_SUCH_UPLOAD):
                 await self._storage.client.abort_multipart_upload(
                     Bucket=self._storage.bucket, Key=key, UploadId=upload_id
                 )
@@ -292,7 +290,7 @@ class MultipartStorage:
             UploadsvcError: S3 denies, fails or does not answer.
         """
         markers: dict[str, Any] = {"KeyMarker": after[0], "UploadIdMarker": after[1]} if any(after) else {}
-        async with s3_errors("list_multipart_uploads"):
+        async with self._storage.call("list_multipart_uploads"):
             answer = await self._storage.client.list_multipart_uploads(
                 Bucket=self._storage.bucket, Prefix=prefix, MaxUploads=limit, **markers
             )

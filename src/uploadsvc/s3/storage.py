@@ -2,8 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -25,6 +26,8 @@ from uploadsvc.s3.credentials import CredentialSource
 from uploadsvc.s3.errors import DEADLINE, MISSING, RefusedError, S3Failure, s3_errors
 from uploadsvc.s3.parsing import read_large_responses_once
 from uploadsvc.s3.sessions import CREDENTIALS_DEADLINE, client_config, session_with
+from uploadsvc.s3.slots import CallSlots
+from uploadsvc.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from aiobotocore.response import StreamingBody
@@ -38,6 +41,11 @@ _REPLACED: Final = frozenset({"412", "PreconditionFailed", "NoSuchVersion"})
 
 _NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """https://www.w3.org/TR/xml/#charsets"""
+
+_SKEWED: Final = "RequestTimeTooSkewed"
+"""Code for a signature that is more than 15 minutes off.
+https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+"""
 
 MISSING_TAGS: Final = MISSING | {"NoSuchVersion", "NoSuchTagSet", "NoSuchTagSetError"}
 """Codes for an object that does not exist, or has no tags: some stores do not return an empty list."""
@@ -59,6 +67,7 @@ class Storage:
         addressing_style: ``path`` or ``virtual``.
         credentials: A fixed access key; ``None`` for the AWS chain (environment, profile, role …).
         clock: The time now, aware.
+        metrics: Counts the calls.
 
     Raises:
         StorageMisconfigured: The environment names a profile that does not exist, or AWS's configuration is
@@ -74,12 +83,17 @@ class Storage:
         addressing_style: str,
         credentials: Credentials | None,
         clock: Callable[[], datetime],
+        metrics: Metrics,
     ) -> None:
         self.bucket = bucket
+        self._durations = metrics.s3_call_duration
+        self._clock_skew = metrics.clock_skew
+        self._slots = CallSlots(CONNECTIONS)
         self._clock = clock
         self._chain = AwsChain(region=region)
         fetch = _fixed(credentials) if credentials else self._chain
         self._source = CredentialSource(fetch, clock=clock, deadline=CREDENTIALS_DEADLINE, patience=DEADLINE)
+        metrics.credentials_remaining.follow(self._source.seconds_left)
         self._stack = AsyncExitStack()
         self._running: set[asyncio.Task[Any]] = set()
         self._client: S3Client | None = None
@@ -143,6 +157,33 @@ class Storage:
         """Return a context manager for a client of another AWS service, with the same credentials."""
         return self._session.client(service, config=client_config(connections=connections), **options)
 
+    @asynccontextmanager
+    async def call(
+        self,
+        operation: str,
+        *,
+        expected: AbstractSet[str] = frozenset(),
+        deadline: float | None = None,
+        slot: bool = True,
+    ) -> AsyncIterator[None]:
+        """Wait until fewer than `CONNECTIONS` calls are under way, limit the time of one, and count it.
+
+        Args:
+            operation: The call's name, for the log and the metrics.
+            expected: S3's codes that are raised as `RefusedError`.
+            deadline: Seconds; `DEADLINE` by default.
+            slot: Wait. Assemblies and calls to STS do not.
+
+        Raises:
+            RefusedError: S3 answered with an expected code.
+            UploadsvcError: S3 denies, fails or does not answer in time, or too many other calls wait for it.
+        """
+        async with (
+            s3_errors(operation, expected=expected, deadline=deadline, durations=self._durations),
+            self._slots.taken(operation) if slot else nullcontext(),
+        ):
+            yield
+
     def run(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Run a coroutine in the background; closing the storage cancels it."""
         task = asyncio.create_task(work)
@@ -171,10 +212,23 @@ class Storage:
         Raises:
             UploadsvcError: S3 denies the call, fails or does not answer.
         """
-        async with s3_errors("head_bucket"):
-            answer = await self._check()
-        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-        return parsedate_to_datetime(date).astimezone(UTC) if date else self._clock()
+        async with self.call("head_bucket"):
+            try:
+                answer = await self._check()
+            except ClientError as error:
+                if S3Failure.of_error(error).code == _SKEWED:
+                    self._read_clock(error.response)
+                raise
+        return self._read_clock(answer)
+
+    def _read_clock(self, answer: Mapping[str, Any]) -> datetime:
+        """Return the time of S3's clock, and tell the metrics how far this one is off."""
+        date, now = answer["ResponseMetadata"]["HTTPHeaders"].get("date"), self._clock()
+        if not date:
+            return now
+        then = parsedate_to_datetime(date).astimezone(UTC)
+        self._clock_skew.set((now - then).total_seconds())
+        return then
 
     async def _check(self) -> Mapping[str, Any]:
         refused, answer = None, None
@@ -208,7 +262,7 @@ class Storage:
             UploadsvcError: S3 denies the call, fails or does not answer.
         """
         try:
-            async with s3_errors("head_object", expected=MISSING):
+            async with self.call("head_object", expected=MISSING):
                 answer = await self.client.head_object(
                     Bucket=self.bucket, Key=key, ChecksumMode="ENABLED", **_version(version_id)
                 )
@@ -233,7 +287,7 @@ class Storage:
             # There is no range of no bytes: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.17
             return b""
         try:
-            async with s3_errors("get_object", expected=MISSING | _REPLACED):
+            async with self.call("get_object", expected=MISSING | _REPLACED):
                 answer = await self.client.get_object(
                     Bucket=self.bucket,
                     Key=stored.key,
@@ -259,7 +313,7 @@ class Storage:
             UploadsvcError: S3 denies the call, fails or does not answer.
         """
         try:
-            async with s3_errors("get_object_tagging", expected=MISSING_TAGS):
+            async with self.call("get_object_tagging", expected=MISSING_TAGS):
                 answer = await self.client.get_object_tagging(
                     Bucket=self.bucket, Key=stored.key, **_version(stored.version_id)
                 )
@@ -279,7 +333,7 @@ class Storage:
             UploadsvcError: S3 denies the call, fails or does not answer.
         """
         try:
-            async with s3_errors("delete_object", expected=MISSING):
+            async with self.call("delete_object", expected=MISSING):
                 await self.client.delete_object(Bucket=self.bucket, Key=key, **_version(version_id))
         except RefusedError:
             return
@@ -301,7 +355,7 @@ class Storage:
         # Stores repeat StartAfter in their XML, and not all of them encode what XML cannot hold.
         readable = _NOT_IN_XML.split(after, maxsplit=1)[0]
         start: dict[str, Any] = {"StartAfter": readable}
-        async with s3_errors("list_objects_v2"):
+        async with self.call("list_objects_v2"):
             while True:
                 answer = await self.client.list_objects_v2(
                     Bucket=self.bucket, Prefix=prefix, MaxKeys=limit, **start

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from uploadsvc.s3.errors import MISSING, RefusedError, s3_errors
+from uploadsvc.s3.errors import MISSING, RefusedError
 from uploadsvc.s3.storage import Storage
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class StoredTags:
 
     async def _read(self, named: dict[str, Any]) -> list["TagTypeDef"]:
         try:
-            async with s3_errors("get_object_tagging", expected=_GONE | _NO_TAGS):
+            async with self._storage.call("get_object_tagging", expected=_GONE | _NO_TAGS):
                 return (await self._storage.client.get_object_tagging(**named))["TagSet"]
         except RefusedError as error:
             if error.code in _NO_TAGS:
@@ -81,8 +81,8 @@ class StoredTags:
     async def _write(self, named: dict[str, Any], tags: list["TagTypeDef"]) -> None:
         client = self._storage.client
         if tags:
-            async with s3_errors("put_object_tagging", expected=_GONE):
+            async with self._storage.call("put_object_tagging", expected=_GONE):
                 await client.put_object_tagging(**named, Tagging={"TagSet": tags})
         else:
-            async with s3_errors("delete_object_tagging", expected=_GONE):
+            async with self._storage.call("delete_object_tagging", expected=_GONE):
                 await client.delete_object_tagging(**named)

@@ -7,6 +7,7 @@ from uploadsvc.domain import errors
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.policy import Policy
 from uploadsvc.domain.principal import Principal
+from uploadsvc.telemetry.metrics import NO_POLICY
 
 DEFAULT_POLICY: Final = "default"
 
@@ -37,6 +38,11 @@ class PolicyRegistry:
     def get(self, policy: str) -> Planner | None:
         """Return the planner of a policy, or ``None`` if the settings have no such policy."""
         return self._planners.get(policy)
+
+    def label(self, policy: str | None) -> str:
+        """Return the label of the metrics for the policy that a caller names, which may not exist."""
+        name = policy or DEFAULT_POLICY
+        return name if name in self._planners else NO_POLICY
 
     def choose(self, caller: Principal, policy: str | None) -> Planner:
         """Return the planner of the policy that a caller names, or of ``default``.

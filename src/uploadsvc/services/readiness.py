@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from uploadsvc.domain.errors import StorageMisconfigured, UploadsvcError
+from uploadsvc.domain.errors import StorageMisconfigured, Unavailable, UploadsvcError
 from uploadsvc.s3.storage import Storage
 
 MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
@@ -31,6 +31,7 @@ class Readiness:
         self._storage = storage
         self._clock = clock
         self._ready = False
+        self._stopping = False
         self._problem: UploadsvcError | None = None
         self._checked_at: datetime | None = None
         self._refreshing: asyncio.Task[None] | None = None
@@ -42,8 +43,11 @@ class Readiness:
         orchestrator's probe does, and get the previous result if it takes longer.
 
         Raises:
-            UploadsvcError: S3 has not answered for the bucket since the start.
+            UploadsvcError: S3 has not answered for the bucket since the start, or the service is stopping.
         """
+        if self._stopping:
+            detail = "The service is stopping."
+            raise Unavailable(detail)
         if self._refreshing is None and self._is_stale():
             self._refreshing = asyncio.create_task(self._refresh())
         if self._refreshing is not None:
@@ -51,6 +55,10 @@ class Readiness:
         if self._problem is not None and not self._ready:
             raise self._problem
         return self._problem
+
+    def stop(self) -> None:
+        """Be ready no more, so that load balancers send requests elsewhere."""
+        self._stopping = True
 
     async def report(self) -> None:
         """Log what is wrong with the bucket, if anything."""

@@ -13,6 +13,7 @@ from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.errors import StorageDenied, StorageMisconfigured, UploadsvcError
 from uploadsvc.domain.objects import StoredObject
 from uploadsvc.s3.storage import Storage
+from uploadsvc.telemetry.metrics import Metrics
 
 STORED: Final = StoredObject(
     key="uploads/ann/a.png",
@@ -41,6 +42,7 @@ async def over(answer: Canned) -> AsyncIterator[tuple[Stub, Storage]]:
             addressing_style="path",
             credentials=Credentials(access_key_id="AKIAEXAMPLE", secret_access_key="s" * 40),
             clock=lambda: NOON,
+            metrics=Metrics(),
         )
         async with storage:
             yield stub, storage

@@ -25,6 +25,7 @@ from uploadsvc.s3 import errors as storage_errors
 from uploadsvc.s3 import storage as storage_module
 from uploadsvc.s3.errors import DEADLINE
 from uploadsvc.s3.storage import Storage
+from uploadsvc.telemetry.metrics import Metrics
 
 Call = Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]
 
@@ -218,6 +219,7 @@ async def opened(endpoint_url: str, credentials: Credentials | None, bucket: str
         addressing_style="path",
         credentials=credentials,
         clock=lambda: datetime.now(UTC),
+        metrics=Metrics(),
     )
     async with storage:
         yield storage
@@ -231,6 +233,7 @@ async def test_a_storage_that_is_not_open_says_so() -> None:
         addressing_style="path",
         credentials=None,
         clock=lambda: datetime.now(UTC),
+        metrics=Metrics(),
     )
     with pytest.raises(RuntimeError, match="lifespan"):
         await storage.head("a")

@@ -18,6 +18,7 @@ from tests.support.service import BASE_URL, service_client, settings_for
 from uploadsvc.api.middleware import RequestMiddleware
 from uploadsvc.api.problems import register_problems
 from uploadsvc.api.v1.receipts import receipts_router
+from uploadsvc.telemetry.metrics import Metrics
 from uploadsvc.tokens.receipt_keys import (
     ReceiptPrivateKey,
     ReceiptPublicKey,
@@ -41,7 +42,7 @@ def app_of(receipts: Receipts) -> FastAPI:
     app = FastAPI()
     app.include_router(receipts_router(receipts))
     register_problems(app)
-    app.add_middleware(RequestMiddleware)
+    app.add_middleware(RequestMiddleware, metrics=Metrics())
     return app
 
 

@@ -38,8 +38,9 @@ class Scene:
         self.asleep = asyncio.Event()
         self.completions = CompletionEvents(
             resolver=self.bucket.resolver,
-            dispatcher=Dispatcher(Receivers([self.receiver])),
+            dispatcher=Dispatcher(Receivers([self.receiver]), self.bucket.metrics),
             jitter=lambda: 0.0,
+            metrics=self.bucket.metrics,
             sleep=self._sleep,
         )
         self.bucket.uploads.tell(self.completions)

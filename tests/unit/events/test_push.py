@@ -46,7 +46,9 @@ class Scene:
         self.bucket = FakeBucket()
         for key in KEYS:
             self.bucket.store(key, size=5)
-        self.push = Push(SECRET, DirectTarget(self.bucket.resolver, Dispatcher(Receivers(receivers))))
+        self.push = Push(
+            SECRET, DirectTarget(self.bucket.resolver, Dispatcher(Receivers(receivers), self.bucket.metrics))
+        )
 
 
 def receiver(*script: Outcome | Exception, name: str = "app", types: Sequence[str] = ("*",)) -> FakeReceiver:
@@ -164,7 +166,7 @@ def test_anything_else_is_refused(headers: list[str]) -> None:
 async def test_a_refused_object_is_deleted_once_its_event_is_delivered() -> None:
     one = receiver(FAILED, DELIVERED)
     bucket = FakeBucket(Policy(name="default", verify_content=True, delete_mismatched=True))
-    push = Push(SECRET, DirectTarget(bucket.resolver, Dispatcher(Receivers([one]))))
+    push = Push(SECRET, DirectTarget(bucket.resolver, Dispatcher(Receivers([one]), bucket.metrics)))
     grant = await bucket.creator.create(ANN, None, UploadRequest(filename="note.txt", size=5))
     bucket.store(grant.plan.key, size=5, claims=grant.plan.headers["x-amz-meta-uploadsvc-claims"])
     bucket.storage.contents[grant.plan.key] = b"\x89PNG\r\n\x1a\n" + bytes(8)

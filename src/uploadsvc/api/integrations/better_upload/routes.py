@@ -49,6 +49,7 @@ _ERROR_TYPES: Final[Mapping[str, str]] = {
     "content_type_required": "invalid_file_type",
     "unauthenticated": "rejected",
     "forbidden": "rejected",
+    "quota_exceeded": "rejected",
     "not_found": "rejected",
     "policy_not_found": "rejected",
 }
@@ -90,7 +91,7 @@ def better_upload_router(
         caller: Annotated[Principal, Depends(authenticate)], request: Request, offer: Offer
     ) -> Response:
         """Sign all URLs of all files, or none: the client asks only once."""
-        planner = creator.policies.choose(caller, offer.route)
+        planner = creator.choose(caller, offer.route)
         try:
             requests = upload_requests(offer, planner)
         except TooManyFilesError as error:

@@ -151,7 +151,7 @@ def _add_multipart(
 
 
 def _policy(creator: UploadCreator, caller: Principal, metadata: Mapping[str, str]) -> str:
-    return creator.policies.resolve(caller, metadata.get("policy")).policy.name
+    return creator.resolve(caller, metadata.get("policy")).policy.name
 
 
 def _upload_request(

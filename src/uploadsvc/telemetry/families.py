@@ -1,0 +1,147 @@
+"""Counters, gauges and histograms over shared cells."""
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from uploadsvc.telemetry.cells import Cells
+
+SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+"""Upper ends of the buckets, in seconds.
+
+https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#metric-httpserverrequestduration
+"""
+
+Kind = Literal["counter", "gauge", "histogram"]
+Merge = Literal["sum", "max", "min"]
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A metric.
+
+    Attributes:
+        name: Name, which a counter ends with ``_total``.
+        help: One sentence.
+        labels: Names of its labels.
+        kind: Kind.
+        merge: What the gauges of several workers make together.
+        buckets: Upper ends of the buckets of a histogram.
+    """
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+    kind: Kind = "counter"
+    merge: Merge = "sum"
+    buckets: tuple[float, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """Cells of one set of labels: for a histogram one a bucket, one for what is above, and the sum."""
+        return len(self.buckets) + 2 if self.buckets else 1
+
+
+class _Family:
+    def __init__(self, definition: Definition, cells: Cells) -> None:
+        self.definition = definition
+        self._cells = cells
+        self._values = cells.values
+        self._starts: dict[tuple[str, ...], int] = {}
+        self._followed: dict[tuple[str, ...], list[Callable[[], float | None]]] = {}
+
+    def follow(self, value: Callable[[], float | None], *labels: str) -> None:
+        """Ask a function for the value at each reading; ``None`` if there is none. Several are added up."""
+        self._followed.setdefault(labels, []).append(value)
+
+    def refresh(self) -> None:
+        """Take the values of the functions that are followed."""
+        for labels, functions in self._followed.items():
+            known = [value for value in (function() for function in functions) if value is not None]
+            start = self._starts.get(labels)
+            if start is None:
+                if not known:
+                    continue
+                start = self._start(labels)
+            self._values[start] = math.fsum(known) if known else math.nan
+
+    def absorb(self, labels: tuple[str, ...], numbers: Sequence[float]) -> None:
+        """Add the numbers of the same labels of another process."""
+        start = self._starts.get(labels)
+        if start is None:
+            start = self._start(labels)
+        for index, number in enumerate(numbers, start):
+            self._values[index] += number
+
+    def _start(self, labels: tuple[str, ...]) -> int:
+        """Return the first cell of new labels.
+
+        Raises:
+            ValueError: There are more or fewer labels than the metric has.
+        """
+        if len(labels) != len(self.definition.labels):
+            message = f"{self.definition.name} has the labels {self.definition.labels}, not {len(labels)}"
+            raise ValueError(message)
+        start = self._cells.allocate(self.definition.name, labels, self.definition.width)
+        self._starts[labels] = start
+        return start
+
+
+class Counter(_Family):
+    """Counts up. Labels are values in the order of the definition, from small fixed sets."""
+
+    def inc(self, *labels: str) -> None:
+        """Add one."""
+        start = self._starts.get(labels)
+        self._values[self._start(labels) if start is None else start] += 1.0
+
+    def add(self, amount: float, *labels: str) -> None:
+        """Add an amount, not below zero. Zero makes the series known before anything is counted."""
+        start = self._starts.get(labels)
+        self._values[self._start(labels) if start is None else start] += amount
+
+
+class Gauge(_Family):
+    """Goes up and down."""
+
+    def set(self, value: float, *labels: str) -> None:
+        """Set the value."""
+        start = self._starts.get(labels)
+        self._values[self._start(labels) if start is None else start] = value
+
+    def add(self, amount: float, *labels: str) -> None:
+        """Add an amount, which may be negative."""
+        start = self._starts.get(labels)
+        self._values[self._start(labels) if start is None else start] += amount
+
+
+class Histogram(_Family):
+    """Counts durations by bucket."""
+
+    def __init__(self, definition: Definition, cells: Cells) -> None:
+        super().__init__(definition, cells)
+        self._buckets = definition.buckets
+        self._sum = definition.width - 1
+
+    def observe(self, seconds: float, *labels: str) -> None:
+        """Count a duration in seconds."""
+        start = self._starts.get(labels)
+        if start is None:
+            start = self._start(labels)
+        values = self._values
+        values[start + bisect_left(self._buckets, seconds)] += 1.0
+        values[start + self._sum] += seconds
+
+
+def merged(definition: Definition, one: Sequence[float], other: Sequence[float]) -> list[float]:
+    """Return what the numbers of two workers make together; nothing (NaN) changes nothing."""
+    if definition.kind != "gauge":
+        return [left + right for left, right in zip(one, other, strict=True)]
+    known = [value for value in (*one, *other) if not math.isnan(value)]
+    if not known:
+        return [math.nan]
+    if definition.merge == "sum":
+        return [math.fsum(known)]
+    return [max(known) if definition.merge == "max" else min(known)]
