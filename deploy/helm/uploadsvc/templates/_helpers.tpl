@@ -136,8 +136,6 @@ spec:
           mountPath: /etc/uploadsvc
           readOnly: true
         {{- end }}
-        - name: tmp
-          mountPath: /tmp
   volumes:
     - name: secrets
       secret:
@@ -148,11 +146,6 @@ spec:
       configMap:
         name: {{ include "uploadsvc.fullname" $root }}-config
     {{- end }}
-    # The counters of several workers, in memory.
-    - name: tmp
-      emptyDir:
-        medium: Memory
-        sizeLimit: 32Mi
   {{- if $root.Values.topologySpread }}
   topologySpreadConstraints:
     {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
