@@ -34,6 +34,7 @@ from uploadsvc.services.uploads import Uploads
 from uploadsvc.services.verification import Verifier
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.telemetry.metrics import Metrics
+from uploadsvc.telemetry.tracing import Tracing
 from uploadsvc.tokens.derived_keys import derive_key
 from uploadsvc.tokens.jwts import ACTION, DEMO, UPLOAD, ServiceTokens
 from uploadsvc.tokens.object_claims import ObjectClaims
@@ -97,6 +98,7 @@ class Services:
         readiness: Tells whether the service is ready.
         resolver: Makes events of what S3 notifies.
         metrics: Counts everything.
+        tracing: Makes spans.
     """
 
     clock: Clock
@@ -118,21 +120,30 @@ class Services:
     readiness: Readiness
     resolver: EventResolver
     metrics: Metrics
+    tracing: Tracing
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Open the clients of S3 and of the token service."""
+        self.tracing.begin()
         async with self.storage, self.sts or nullcontext():
             yield
 
 
-def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metrics | None = None) -> Services:
+def build_services(
+    settings: Settings,
+    *,
+    clock: Clock = utc_now,
+    metrics: Metrics | None = None,
+    tracing: Tracing | None = None,
+) -> Services:
     """Build the objects of the service. Nothing is opened yet.
 
     Args:
         settings: The settings.
         clock: Returns the current time, aware. Tests move it.
         metrics: Counts everything; ``None`` if nobody asks.
+        tracing: Makes spans; by OpenTelemetry's global provider if not given.
 
     Raises:
         SettingsError: A secret key is missing, a key cannot be read, or AWS's own configuration is broken.
@@ -140,7 +151,8 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
     metrics = Metrics() if metrics is None else metrics
     secrets = secret_keys(settings)
     namespace, store, may_delete = settings.namespace, settings.s3.store, settings.objects.delete
-    storage = build_storage(settings.s3, clock=clock, metrics=metrics)
+    tracing = tracing or Tracing()
+    storage = build_storage(settings.s3, clock=clock, metrics=metrics, tracing=tracing)
     presigner = build_presigner(settings.s3, storage=storage, clock=clock)
     policies = PolicyRegistry(build_planners(settings))
     receipts = build_receipts(settings, secrets)
@@ -263,4 +275,5 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
             clock=clock,
         ),
         metrics=metrics,
+        tracing=tracing,
     )
