@@ -10,17 +10,24 @@ import signal
 import socket
 from typing import TYPE_CHECKING
 
+import structlog
+
 from uploadsvc.cli.messages import say
 from uploadsvc.cli.metrics import answered, bind_metrics
+from uploadsvc.cli.reload import read_again
 from uploadsvc.server import collector
 from uploadsvc.server.listener import bind
 from uploadsvc.server.logging import configure_logs
-from uploadsvc.server.workers import CannotStartError, Workers
+from uploadsvc.server.workers import CannotStartError, Workers, log_refusal
 from uploadsvc.settings import Settings, SettingsError, load_settings
 from uploadsvc.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+    from uploadsvc.server.served import Served
+
+_log = structlog.get_logger("uploadsvc")
 
 
 def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
@@ -40,7 +47,7 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
         SystemExit: The service cannot start.
     """
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        # Other services reload or reopen their logs by these. Settings are read once.
+        # Until it serves, SIGHUP has nothing to reload. Other services reopen their logs by the others.
         signal.signal(number, signal.SIG_IGN)
     metrics, logs = Metrics(), configure_logs(terminal=False, waits=False)
     if logs is not None:
@@ -52,7 +59,15 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
         return
     listener, scrapes = _listener(settings, host, port), bind_metrics(settings)
     factory = functools.partial(worker_app, settings)
-    group = Workers(factory, listener, workers, root_path=root_path, metrics=metrics, scrapes=scrapes)
+    group = Workers(
+        factory,
+        listener,
+        workers,
+        root_path=root_path,
+        metrics=metrics,
+        scrapes=scrapes,
+        reload=lambda: functools.partial(worker_app, read_again(settings)),
+    )
     asyncio.run(group.run())
 
 
@@ -60,6 +75,7 @@ def _serve_alone(settings: Settings, metrics: Metrics, host: str, port: int, roo
     collector.pause()
     from uploadsvc.app import create_app
     from uploadsvc.server import runner
+    from uploadsvc.server.served import Served
 
     service = create_app(settings, check_bucket=True, metrics=metrics)
     listener, scrapes = _listener(settings, host, port), bind_metrics(settings)
@@ -70,10 +86,33 @@ def _serve_alone(settings: Settings, metrics: Metrics, host: str, port: int, roo
         say(f"http://{shown}:{port}")
 
     async def serve() -> None:
+        served = Served(service)
+        reloading = asyncio.create_task(_reload_on_signal(served, settings, metrics))
         async with answered(metrics, scrapes):
-            await runner.serve(service, listener, on_started=started, root_path=root_path)
+            await runner.serve(served, listener, on_started=started, root_path=root_path)
+
+        reloading.cancel()
 
     runner.run(serve())
+
+
+async def _reload_on_signal(served: "Served", settings: Settings, metrics: Metrics) -> None:
+    told = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, told.set)
+    while True:
+        await told.wait()
+        told.clear()
+        try:
+            factory = functools.partial(worker_app, read_again(settings), metrics)
+            await served.prepare(factory)
+        except CannotStartError as error:
+            log_refusal(str(error))
+        except Exception as error:  # noqa: BLE001 - the current app serves on
+            _log.exception("reload_failed")
+            log_refusal(f"the service cannot start with them ({type(error).__name__})")
+        else:
+            served.switch()
+            _log.info("settings_reloaded", workers=1)
 
 
 def _listener(settings: Settings, host: str, port: int) -> socket.socket:
@@ -97,9 +136,11 @@ def worker_app(settings: Settings, metrics: Metrics) -> "FastAPI":
     """
     from uploadsvc.app import create_app
 
-    logs = configure_logs(terminal=False, waits=False)
-    if logs is not None:
-        metrics.log_lines_dropped.follow(logs.dropped_lines)
+    if not structlog.is_configured():
+        # Not again when the settings are reloaded.
+        logs = configure_logs(terminal=False, waits=False)
+        if logs is not None:
+            metrics.log_lines_dropped.follow(logs.dropped_lines)
     try:
         return create_app(settings, check_bucket=True, metrics=metrics)
     except SettingsError as error:

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from uploadsvc.server.http import HttpProtocol
 from uploadsvc.server.listener import emptied, is_readable, refuse_connections
+from uploadsvc.server.served import Served
 from uploadsvc.server.stopping import (
     DRAIN_SECONDS,
     EX_TEMPFAIL,
@@ -83,6 +84,8 @@ def options(*, root_path: str = "") -> dict[str, Any]:
     return {
         "http": HttpProtocol,
         "ws": "none",
+        # `Served` returns what the app returns, which uvicorn would not recognize.
+        "interface": "asgi3",
         # uvicorn's access log holds paths with upload ids and queries.
         "access_log": False,
         "log_config": None,
@@ -105,7 +108,7 @@ def run(serving: Coroutine[Any, Any, None]) -> None:
 
 
 async def serve(
-    app: FastAPI,
+    app: FastAPI | Served,
     listener: socket.socket,
     *,
     on_started: Callable[[], None],
@@ -126,6 +129,8 @@ async def serve(
     """
     server = _Server(uvicorn.Config(app, **options(root_path=root_path)), on_started)
     loop = asyncio.get_running_loop()
+    if isinstance(app, Served):
+        app.follow(lambda: server.server_state.tasks)
 
     metrics: Metrics | None = getattr(app.state, "metrics", None)
     if metrics is not None:

@@ -55,6 +55,11 @@ class Readiness:
             raise self._problem
         return self._problem
 
+    def take_over(self, other: "Readiness") -> None:
+        """Be as ready as another one of the same bucket, with the same credentials."""
+        for name in ("_ready", "_problem", "_checked_at"):
+            setattr(self, name, getattr(other, name))
+
     async def report(self) -> None:
         """Log what is wrong with the bucket, if anything."""
         try:
