@@ -21,7 +21,7 @@ from uploadsvc.api.integrations.simple import simple_router
 from uploadsvc.api.integrations.uppy.companion import companion_router
 from uploadsvc.api.integrations.uppy.credentials import credentials_router
 from uploadsvc.api.integrations.uppy.sign_request import sign_router
-from uploadsvc.api.middleware import RequestMiddleware
+from uploadsvc.api.middleware import RequestMiddleware, overloaded
 from uploadsvc.api.openapi import set_document
 from uploadsvc.api.problems import register_problems
 from uploadsvc.api.static import web_router
@@ -141,6 +141,10 @@ def create_app(
     if settings.cors.allow_origins:
         app.add_middleware(CORSMiddleware, **_cors(settings.cors))
     app.use_hot_path(direct_calls(uploads.routes))
+    # For the server: its limits, what answers requests above them, and what to tell when it stops.
+    app.state.limits = settings.server
+    app.state.overloaded = app.wrapped(overloaded)
+    app.state.on_drain = services.readiness.stop
     return app
 
 
@@ -173,7 +177,7 @@ class _Service(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Return the app with all middleware around it."""
         stack = super().build_middleware_stack()
-        return HotPath(stack, calls=self._calls, around=self._wrapped, enabled=self._is_unchanged)
+        return HotPath(stack, calls=self._calls, around=self.wrapped, enabled=self._is_unchanged)
 
     def _is_unchanged(self) -> bool:
         """Tell whether nobody has added what must see every request."""
@@ -183,7 +187,8 @@ class _Service(FastAPI):
             and not self.dependency_overrides
         )
 
-    def _wrapped(self, app: ASGIApp) -> ASGIApp:
+    def wrapped(self, app: ASGIApp) -> ASGIApp:
+        """Return another app with the same middleware around it."""
         for one in reversed(self._around):
             app = one.cls(app, *one.args, **one.kwargs)
         return app

@@ -23,6 +23,13 @@ AUTH: Final = {
 }
 
 
+ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
+    "unauthenticated": {"reason": "expired"},
+    "quota_exceeded": {"quota": "bytes_per_day", "limit": 9, "left": 2, "frees_at": None},
+}
+"""What errors need besides their detail, by code."""
+
+
 def s3_that_is_down() -> S3Server:
     """Return a server at whose port nothing listens."""
     return S3Server(
@@ -41,7 +48,8 @@ def assert_problem(answer: httpx.Response, code: str, *fields: str) -> None:
     status, title = STATUS_TITLES[code]
     assert (body.get("code"), answer.status_code) == (code, status), body
     assert answer.headers["content-type"] == "application/problem+json"
-    assert body.keys() == {"type", "title", "status", "detail", "code", "errors"}
+    members = {"quota"} if code == "quota_exceeded" else set()
+    assert body.keys() == {"type", "title", "status", "detail", "code", "errors", *members}
     assert body["type"] == f"urn:uploadsvc:problem:{code}"
     assert (body["status"], body["title"]) == (status, title)
     assert [error["field"] for error in body["errors"]] == list(fields)

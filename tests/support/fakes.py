@@ -15,6 +15,7 @@ from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.policy import Policy
 from uploadsvc.domain.providers import PROVIDERS
 from uploadsvc.events.resolver import EventResolver
+from uploadsvc.limiting.ledger import Ledger
 from uploadsvc.s3.multipart import MultipartStorage, NoSuchUploadError
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
@@ -23,6 +24,7 @@ from uploadsvc.services.claiming import Claimer
 from uploadsvc.services.create_upload import UploadCreator
 from uploadsvc.services.inspection import Inspector
 from uploadsvc.services.policies import PolicyRegistry
+from uploadsvc.services.quotas import Quotas, quotas_of
 from uploadsvc.services.uploads import Uploads
 from uploadsvc.services.verification import Verifier
 from uploadsvc.telemetry.metrics import Metrics
@@ -157,8 +159,8 @@ class FakeMultipart(MultipartStorage):
         return False
 
     async def abort(self, key: str, upload_id: str) -> None:
-        """Forget an upload."""
-        assert self.uploads.pop(upload_id) == key
+        """Forget an upload. Like S3, say nothing of one that is complete or aborted."""
+        assert self.uploads.pop(upload_id, key) == key
         self.aborted.append(upload_id)
 
 
@@ -176,7 +178,14 @@ class FakeBucket:
         resolver: Makes events about the objects.
     """
 
-    def __init__(self, policy: Policy | None = None, *, may_write: bool = False) -> None:
+    def __init__(
+        self,
+        policy: Policy | None = None,
+        *,
+        may_write: bool = False,
+        may_delete: bool = False,
+        ledger: Ledger | None = None,
+    ) -> None:
         self.clock = Clock()
         self.metrics = Metrics()
         self.storage = FakeStorage()
@@ -201,6 +210,16 @@ class FakeBucket:
             clock=self.clock,
         )
         policies = PolicyRegistry({"default": planner})
+        quotas = None
+        if ledger is not None:
+            quotas = Quotas(
+                policies=quotas_of(policies.all()),
+                changeable=False,
+                ledger=ledger,
+                account=lambda *names: " ".join(names),
+                on_refusal=lambda limit, name: self.metrics.limits_hit.add(1, limit, name),
+                clock=self.clock,
+            )
         self.ids = SignedIds([b"s" * 32])
         self.object_claims = ObjectClaims([b"s" * 32])
         self.inspector = Inspector(storage=self.storage, policies=policies)
@@ -210,6 +229,7 @@ class FakeBucket:
             multipart=self.multipart,
             ids=self.ids,
             object_claims=self.object_claims,
+            quotas=quotas,
             clock=self.clock,
             metrics=self.metrics,
         )
@@ -220,7 +240,7 @@ class FakeBucket:
             receipts=receipts,
             inspector=self.inspector,
             keeps_octet_stream=True,
-            may_delete=False,
+            may_delete=may_delete,
             may_write=may_write,
         )
         self.resolver = EventResolver(
@@ -229,6 +249,7 @@ class FakeBucket:
             object_claims=self.object_claims,
             verifier=self.verifier,
             inspector=self.inspector,
+            quotas=quotas,
             clock=self.clock,
         )
         self.claimer = Claimer(
@@ -249,7 +270,8 @@ class FakeBucket:
             verifier=self.verifier,
             claimer=self.claimer,
             keys_are_paths=False,
-            may_delete=False,
+            may_delete=may_delete,
+            quotas=quotas,
             clock=self.clock,
             metrics=self.metrics,
         )

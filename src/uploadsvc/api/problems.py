@@ -3,23 +3,26 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from uploadsvc.api.openapi_types import Int32
-from uploadsvc.domain.errors import ObjectUnavailable, Unavailable, UploadsvcError
+from uploadsvc.api.openapi_types import Bytes, Int32, omit_nulls
+from uploadsvc.domain.errors import ObjectUnavailable, QuotaExceeded, Unavailable, UploadsvcError
+from uploadsvc.domain.quotas import QuotaName
 
 MEDIA_TYPE: Final = "application/problem+json"
 
 STATUS_TITLES: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
     "unauthenticated": (HTTPStatus.UNAUTHORIZED, "No valid credential"),
     "forbidden": (HTTPStatus.FORBIDDEN, "Not allowed"),
+    "quota_exceeded": (HTTPStatus.FORBIDDEN, "Quota exceeded"),
     "not_found": (HTTPStatus.NOT_FOUND, "Not found"),
     "policy_not_found": (HTTPStatus.NOT_FOUND, "No such policy"),
     "method_not_allowed": (HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed"),
@@ -45,10 +48,15 @@ STATUS_TITLES: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
     "storage_denied": (HTTPStatus.BAD_GATEWAY, "Object store denied access"),
     "storage_misconfigured": (HTTPStatus.BAD_GATEWAY, "Object store misconfigured"),
     "storage_unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "Unavailable for now"),
+    "overloaded": (HTTPStatus.SERVICE_UNAVAILABLE, "Overloaded"),
 }
 
-IDENTITY: Final = ("unauthenticated", "validation_error", "internal_error", "storage_unavailable")
-"""Codes of every authenticated operation. The last one: the keys that verify tokens cannot be fetched."""
+IDENTITY: Final = (
+    *("unauthenticated", "validation_error", "internal_error"),
+    # The keys that verify tokens cannot be fetched, or too many requests are in progress.
+    *("storage_unavailable", "overloaded"),
+)
+"""Codes of every authenticated operation."""
 
 CALLER: Final = (*IDENTITY, "forbidden")
 """Codes of every authenticated operation that writes, or works under the caller's prefix."""
@@ -66,6 +74,12 @@ _BY_STATUS: Final[Mapping[int, str]] = {
     HTTPStatus.FORBIDDEN: "forbidden",
     HTTPStatus.NOT_FOUND: "not_found",
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+}
+_EXAMPLE_QUOTA: Final = {
+    "name": "bytes_per_day",
+    "limit": 10_737_418_240,
+    "left": 52_428_800,
+    "frees_at": "2026-11-24T00:00:00Z",
 }
 _METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _OWN_DETAILS: Final = {
@@ -85,8 +99,36 @@ class FieldError(BaseModel):
     )
 
 
+class ExceededQuota(BaseModel):
+    """The quota that an upload does not fit into."""
+
+    name: QuotaName = Field(
+        description="`bytes_per_day`: bytes of the uploads that you create in one day, UTC. "
+        "`unfinished_uploads`: multipart uploads that are neither completed nor aborted.",
+        examples=["bytes_per_day"],
+    )
+    limit: Bytes = Field(description="The limit, in bytes or uploads.", examples=[10_737_418_240])
+    left: Bytes = Field(description="What is left of it.", examples=[52_428_800])
+    frees_at: datetime | None = Field(
+        description="When this upload would fit, if nothing is freed before; null if it never fits.",
+        examples=["2026-11-24T00:00:00Z"],
+    )
+
+
+def _without_quota(schema: dict[str, Any]) -> None:
+    """Document the quota as left out, never null, and show a problem without one."""
+    omit_nulls(schema)
+    del schema["properties"]["quota"]["default"]
+    shown = {
+        name: field["examples"][0] for name, field in schema["properties"].items() if "examples" in field
+    }
+    schema["examples"] = [{**shown, "errors": []}]
+
+
 class UploadsvcProblem(BaseModel, title="Problem"):
     """An error, in the format of RFC 9457."""
+
+    model_config = ConfigDict(json_schema_extra=_without_quota)
 
     # Not called Problem: apps that mount the routes may have a model of that name.
 
@@ -99,6 +141,9 @@ class UploadsvcProblem(BaseModel, title="Problem"):
     )
     code: str = Field(description="Stable code, for programs.", examples=["file_too_large"])
     errors: list[FieldError] = Field(description="The fields that caused the error. Can be empty.")
+    quota: ExceededQuota | None = Field(
+        default=None, description="The quota, if the code is `quota_exceeded`; left out otherwise."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +155,14 @@ class Problem:
         detail: One sentence for people.
         errors: Fields at fault, each with its ``field`` and ``detail``.
         headers: Headers of the response, besides the media type.
+        members: Further members of the body.
     """
 
     code: str
     detail: str
     errors: Sequence[Mapping[str, str]] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    members: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def status(self) -> int:
@@ -131,6 +178,7 @@ class Problem:
             "detail": self.detail,
             "code": self.code,
             "errors": list(self.errors),
+            **self.members,
         }
 
     def response(self) -> Response:
@@ -148,7 +196,17 @@ def domain_problem(error: UploadsvcError) -> Problem:
     if isinstance(error, Unavailable | ObjectUnavailable) and error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     errors = [{"field": error.field, "detail": error.detail}] if error.field else []
-    return Problem(error.code, error.detail, errors, headers)
+    members = {"quota": _quota(error)} if isinstance(error, QuotaExceeded) else {}
+    return Problem(error.code, error.detail, errors, headers, members)
+
+
+def _quota(error: QuotaExceeded) -> dict[str, Any]:
+    return {
+        "name": error.quota,
+        "limit": error.limit,
+        "left": error.left,
+        "frees_at": None if error.frees_at is None else f"{error.frees_at:%Y-%m-%dT%H:%M:%SZ}",
+    }
 
 
 def validation_problem(error: RequestValidationError) -> Problem:
@@ -236,4 +294,5 @@ def _field_name(location: tuple[int | str, ...]) -> str:
 
 
 def _example(code: str) -> dict[str, Any]:
-    return Problem(code, f"{STATUS_TITLES[code][1]}.").content()
+    members = {"quota": _EXAMPLE_QUOTA} if code == "quota_exceeded" else {}
+    return Problem(code, f"{STATUS_TITLES[code][1]}.", members=members).content()

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from uploadsvc.domain.errors import Unauthenticated
 from uploadsvc.domain.principal import Principal
+from uploadsvc.domain.quotas import QuotaChange, parse_changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class ClaimRules:
         user_claim: The claim that names the user.
         integer_user: Whether the user may be an integer. 17 and ``"17"`` are then the same user.
         leeway: Seconds by which the provider's clock and the service's may differ.
+        quotas_claim: The claim that gives the user other quotas than the policies'; ``None`` for none.
     """
 
     clock: Callable[[], datetime]
@@ -33,6 +35,7 @@ class ClaimRules:
     user_claim: str = "sub"
     integer_user: bool = False
     leeway: float = 30.0
+    quotas_claim: str | None = None
 
     def principal(self, claims: Mapping[str, Any]) -> Principal:
         """Return the caller that the claims of a verified token name.
@@ -46,7 +49,8 @@ class ClaimRules:
         expires_at = self._end(claims)
         self._check_issuer(claims)
         self._check_audience(claims)
-        return Principal(user=self._user(claims[self.user_claim]), expires_at=expires_at)
+        user = self._user(claims[self.user_claim])
+        return Principal(user=user, expires_at=expires_at, quotas=self._quotas(claims))
 
     def _end(self, claims: Mapping[str, Any]) -> datetime:
         """Check ``nbf`` and ``exp`` (RFC 7519 sections 4.1.4 and 4.1.5), and return the end."""
@@ -91,6 +95,16 @@ class ClaimRules:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             return False
         return any(audience in names for audience in self.audiences)
+
+    def _quotas(self, claims: Mapping[str, Any]) -> Mapping[str, QuotaChange] | None:
+        given = claims.get(self.quotas_claim) if self.quotas_claim else None
+        if given is None:
+            return None
+        try:
+            return parse_changes(given)
+        except ValueError as error:
+            detail = f"The token's {self.quotas_claim!r} claim is not what it must be: {error}."
+            raise Unauthenticated(detail, reason="bad_claim") from None
 
     def _user(self, user: object) -> str:
         if isinstance(user, str) and user:

@@ -93,6 +93,7 @@ def _claim_rules(section: JwtSettings, clock: Clock) -> ClaimRules:
         user_claim=section.user_claim,
         integer_user=section.allow_integer_user,
         leeway=section.leeway,
+        quotas_claim=section.quotas_claim,
     )
 
 

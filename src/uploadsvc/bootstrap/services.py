@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from uploadsvc.bootstrap.quotas import build_quotas
 from uploadsvc.bootstrap.secrets import build_receipts, secret_keys
 from uploadsvc.bootstrap.storage import (
     build_credential_issuer,
@@ -14,6 +15,7 @@ from uploadsvc.bootstrap.storage import (
     build_storage,
 )
 from uploadsvc.events.resolver import EventResolver
+from uploadsvc.limiting.store import StoreKeys
 from uploadsvc.s3.multipart import MultipartStorage
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
@@ -32,6 +34,7 @@ from uploadsvc.services.uploads import Uploads
 from uploadsvc.services.verification import Verifier
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.telemetry.metrics import Metrics
+from uploadsvc.tokens.derived_keys import derive_key
 from uploadsvc.tokens.jwts import ACTION, DEMO, UPLOAD, ServiceTokens
 from uploadsvc.tokens.object_claims import ObjectClaims
 from uploadsvc.tokens.receipts import Receipts
@@ -145,12 +148,20 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
     ids = SignedIds(secrets)
     upload_tokens = ServiceTokens(secrets, kind=UPLOAD, clock=clock)
     object_claims = ObjectClaims(secrets)
+    quotas = build_quotas(
+        settings,
+        store=None,
+        keys=StoreKeys(derive_key(secrets[-1], "limits")),
+        metrics=Metrics(),
+        clock=clock,
+    )
     creator = UploadCreator(
         policies=policies,
         presigner=presigner,
         multipart=multipart,
         ids=ids,
         object_claims=object_claims if settings.carries_claims else None,
+        quotas=quotas,
         clock=clock,
         metrics=metrics,
     )
@@ -185,6 +196,7 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
         may_delete=may_delete,
         # Those that read S3's notifications report a refused object before they delete it.
         may_remove=not (settings.events.queue_url or settings.events.push_secret),
+        quotas=quotas,
         clock=clock,
         metrics=metrics,
     )
@@ -212,10 +224,11 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
         namespace=namespace,
         presigner=presigner,
         multipart=multipart,
+        quotas=quotas,
         clock=clock,
     )
     credential_issuer, sts = build_credential_issuer(
-        settings, storage=storage, presigner=presigner, clock=clock
+        settings, storage=storage, presigner=presigner, quotas=quotas, clock=clock
     )
     action_tokens = ServiceTokens(secrets, kind=ACTION, clock=clock)
     demo_tokens = ServiceTokens(secrets, kind=DEMO, clock=clock) if settings.demo else None
@@ -239,13 +252,14 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
         sts=sts,
         storage=storage,
         presigner=presigner,
-        readiness=Readiness(storage=storage, clock=clock, metrics=metrics),
+        readiness=Readiness(storage=storage, clock=clock),
         resolver=EventResolver(
             storage=storage,
             namespace=namespace,
             object_claims=object_claims,
             verifier=verifier,
             inspector=inspector,
+            quotas=quotas,
             clock=clock,
         ),
         metrics=metrics,

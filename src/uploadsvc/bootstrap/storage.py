@@ -8,6 +8,7 @@ from uploadsvc.domain.planner import Planner
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
 from uploadsvc.s3.sts import Sts
+from uploadsvc.services.quotas import Quotas
 from uploadsvc.services.temporary_credentials import CredentialIssuer
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.settings.s3 import S3Settings
@@ -61,7 +62,12 @@ def build_planners(settings: Settings) -> dict[str, Planner]:
 
 
 def build_credential_issuer(
-    settings: Settings, *, storage: Storage, presigner: Presigner, clock: Callable[[], datetime]
+    settings: Settings,
+    *,
+    storage: Storage,
+    presigner: Presigner,
+    quotas: Quotas | None = None,
+    clock: Callable[[], datetime],
 ) -> tuple[CredentialIssuer, Sts | None]:
     """Return the issuer of S3 credentials, and the token service to enter; ``None`` if it is off."""
     section, sts = settings.uppy, None
@@ -76,6 +82,8 @@ def build_credential_issuer(
         namespace=settings.namespace,
         presigner=presigner,
         sts=sts,
+        quotas=quotas,
+        policies=settings.policies,
         seconds=section.credentials_expires_in if sts else 0,
         clock=clock,
     )

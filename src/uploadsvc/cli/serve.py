@@ -16,6 +16,7 @@ from uploadsvc.cli.messages import say
 from uploadsvc.cli.metrics import answered, bind_metrics
 from uploadsvc.cli.reload import read_again
 from uploadsvc.server import collector
+from uploadsvc.server.descriptors import raise_limit
 from uploadsvc.server.listener import bind
 from uploadsvc.server.logging import configure_logs
 from uploadsvc.server.workers import CannotStartError, Workers, log_refusal
@@ -52,18 +53,20 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
     metrics, logs = Metrics(), configure_logs(terminal=False, waits=False)
     if logs is not None:
         metrics.log_lines_dropped.follow(logs.dropped_lines)
+    raise_limit()
     settings = load_settings()
     settings.check_demo_address(host)
     if workers == 1:
         _serve_alone(settings, metrics, host, port, root_path)
         return
-    listener, scrapes = _listener(settings, host, port), bind_metrics(settings)
+    listener, scrapes = _listener(settings, host, port), bind_metrics(settings, service_port=port)
     factory = functools.partial(worker_app, settings)
     group = Workers(
         factory,
         listener,
         workers,
         root_path=root_path,
+        drain_delay=settings.server.drain_delay,
         metrics=metrics,
         scrapes=scrapes,
         reload=lambda: functools.partial(worker_app, read_again(settings)),
@@ -78,7 +81,7 @@ def _serve_alone(settings: Settings, metrics: Metrics, host: str, port: int, roo
     from uploadsvc.server.served import Served
 
     service = create_app(settings, check_bucket=True, metrics=metrics)
-    listener, scrapes = _listener(settings, host, port), bind_metrics(settings)
+    listener, scrapes = _listener(settings, host, port), bind_metrics(settings, service_port=port)
     shown = f"[{host}]" if ":" in host else host
 
     def started() -> None:

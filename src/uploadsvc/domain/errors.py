@@ -3,7 +3,10 @@
 They carry no HTTP status; ``api/problems.py`` maps them.
 """
 
+from datetime import datetime
 from typing import ClassVar, Final, Literal
+
+from uploadsvc.domain.quotas import QuotaName
 
 MAX_SHOWN: Final = 200
 """Maximum number of characters of a caller's name that an error shows."""
@@ -55,6 +58,10 @@ class UploadsvcError(Exception):
         self.detail = detail
         self.field = field
 
+    def about(self, name: str) -> "UploadsvcError":
+        """Return the same error, with a name before its detail."""
+        return type(self)(f"{name}: {self.detail}", field=self.field)
+
 
 class Unauthenticated(UploadsvcError):
     """There is no credential, or it is not valid.
@@ -75,6 +82,39 @@ class Forbidden(UploadsvcError):
     """The caller is known but not allowed to do this."""
 
     code = "forbidden"
+
+
+class QuotaExceeded(UploadsvcError):
+    """The upload does not fit into what the caller may upload.
+
+    Args:
+        detail: One sentence for people.
+        quota: Name of the quota.
+        limit: Its limit, in bytes or uploads.
+        left: What is left of it.
+        frees_at: Time at which this upload would fit, aware; ``None`` for never.
+    """
+
+    code = "quota_exceeded"
+
+    def __init__(
+        self, detail: str, *, quota: QuotaName, limit: int, left: int, frees_at: datetime | None
+    ) -> None:
+        super().__init__(detail)
+        self.quota: QuotaName = quota
+        self.limit = limit
+        self.left = left
+        self.frees_at = frees_at
+
+    def about(self, name: str) -> "QuotaExceeded":
+        """Return the same error, with a name before its detail."""
+        return QuotaExceeded(
+            f"{name}: {self.detail}",
+            quota=self.quota,
+            limit=self.limit,
+            left=self.left,
+            frees_at=self.frees_at,
+        )
 
 
 class NotFound(UploadsvcError):
@@ -241,6 +281,12 @@ class StillAssembling(StorageUnavailable):
 
 class IdentityProviderUnavailable(Unavailable):
     """The keys that verify tokens cannot be fetched."""
+
+
+class Overloaded(Unavailable):
+    """Too many requests are in progress in this process."""
+
+    code = "overloaded"
 
 
 class EventsNotDelivered(Unavailable):

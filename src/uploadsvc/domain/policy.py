@@ -19,6 +19,7 @@ from uploadsvc.domain.keys import (
 from uploadsvc.domain.metadata import MAX_METADATA_BYTES, encoded_size, is_metadata_name
 from uploadsvc.domain.parts import MAX_PART_SIZE, MIN_PART_SIZE
 from uploadsvc.domain.providers import GIB, MAX_SINGLE_PUT, Provider
+from uploadsvc.domain.quotas import MAX_UNFINISHED
 from uploadsvc.domain.unclaimed import DAY, MAX_UNCLAIMED_EXPIRES_IN, TAG, UNCLAIMED, Claim
 
 Method = Literal["put", "post", "multipart"]
@@ -123,6 +124,8 @@ class Policy:
         verify_content: Whether the first bytes of a stored file are compared with its content type.
         delete_mismatched: Whether a file is deleted that is something else.
         available_when: The tag that an object must have to be downloaded; ``None`` if it needs none.
+        quota: Bytes that a user may upload in a day; ``None`` for any number.
+        max_unfinished: Unfinished multipart uploads that a user may have; ``None`` for any number.
     """
 
     name: str
@@ -155,6 +158,8 @@ class Policy:
     verify_content: bool = False
     delete_mismatched: bool = False
     available_when: Availability | None = None
+    quota: int | None = None
+    max_unfinished: int | None = None
 
     @property
     def all_types(self) -> bool:
@@ -201,6 +206,7 @@ class Policy:
         self._check_values()
         self._check_attributes()
         self._check_unclaimed(provider)
+        self._check_quota()
         self._check_provider(provider)
 
     def _check_ranges(self) -> None:
@@ -229,6 +235,15 @@ class Policy:
             _refuse("multipart_expires_in", f"must be 1 to {MAX_MULTIPART_EXPIRES_IN} seconds (30 days)")
         if not MIN_PART_SIZE <= self.part_size <= MAX_PART_SIZE:
             _refuse("part_size", f"must be {MIN_PART_SIZE} to {MAX_PART_SIZE} bytes (S3's own limits)")
+
+    def _check_quota(self) -> None:
+        if self.quota is not None and self.quota < max(1, self.min_size):
+            _refuse("quota", f"{self.quota} bytes a day are below min_size ({self.min_size}) or 1")
+        if self.max_unfinished is not None and not 1 <= self.max_unfinished <= MAX_UNFINISHED:
+            _refuse(
+                "max_unfinished",
+                f"must be 1 to {MAX_UNFINISHED}; to allow none, leave multipart out of methods",
+            )
 
     def _check_keys(self, namespace: Namespace) -> None:
         room = MAX_KEY_BYTES - len(f"{namespace.key_prefix}//".encode()) - MAX_USER_SEGMENT_BYTES

@@ -1,11 +1,12 @@
 """Authenticated callers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from uploadsvc.domain.errors import Forbidden
+from uploadsvc.domain.quotas import QuotaChange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,8 @@ class Principal:
         kind: ``user`` for people, ``service`` for a service that acts for a user, ``upload_token`` for the
             holder of an upload token.
         expires_at: End of the credential, aware; ``None`` if it has none.
+        quotas: Quotas that the user has instead of those of the policies, by policy; ``*`` is for policies
+            that are not named. ``None`` for the policies' own.
     """
 
     user: str
@@ -27,6 +30,7 @@ class Principal:
     kind: Literal["user", "service", "upload_token"] = "user"
     expires_at: datetime | None = None
     service: str | None = None
+    quotas: Mapping[str, QuotaChange] | None = None
 
     def usable(self, policies: Iterable[str]) -> list[str]:
         """Return the names of the policies that the caller may use, sorted."""

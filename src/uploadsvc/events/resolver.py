@@ -12,6 +12,7 @@ from uploadsvc.domain.objects import StoredObject
 from uploadsvc.domain.policy import GUARDDUTY
 from uploadsvc.s3.storage import Storage
 from uploadsvc.services.inspection import Inspector
+from uploadsvc.services.quotas import Quotas
 from uploadsvc.services.verification import Completion, Verifier, receipt_id
 from uploadsvc.tokens.object_claims import ObjectClaims
 from uploadsvc.tokens.signed_ids import UploadClaims
@@ -29,6 +30,7 @@ class EventResolver:
         object_claims: Verifies the claims that objects carry.
         verifier: Verifies stored objects.
         inspector: Reads the tags of scanners.
+        quotas: Quotas of users; ``None`` if there are none.
         clock: Returns the current time, aware.
     """
 
@@ -40,6 +42,7 @@ class EventResolver:
         object_claims: ObjectClaims,
         verifier: Verifier,
         inspector: Inspector,
+        quotas: Quotas | None = None,
         clock: Callable[[], datetime],
     ) -> None:
         self._storage = storage
@@ -47,6 +50,7 @@ class EventResolver:
         self._object_claims = object_claims
         self._verifier = verifier
         self._inspector = inspector
+        self._quotas = quotas
         self._clock = clock
 
     async def resolve(self, notification: Notification) -> Event | None:
@@ -88,6 +92,9 @@ class EventResolver:
             facts = stored.key, stored.etag, stored.version_id or "", stored.last_modified.isoformat()
             data = _data(stored, user=user)
             return _event("upload.completed", moment, None, data, *facts)
+        if self._quotas is not None:
+            # Accepted or not, these bytes are stored.
+            await self._quotas.brought(user, claims.policy, claims.upload_uuid, stored.size)
         try:
             done = await self._verifier.complete(claims, stored, user=user, now=self._now())
         except VerificationFailed as error:
@@ -133,6 +140,9 @@ class EventResolver:
         stored = await self._storage.head(key, version_id=version_id)
         if stored is not None and stored.etag == described["etag"]:
             await self._storage.delete(key, version_id=version_id)
+            if self._quotas is not None and event.policy is not None:
+                # If its URL brings the bytes again, another event tells.
+                await self._quotas.brought(event.data["user"], event.policy, event.data["upload_id"], 0)
 
     async def _scanned(self, stored: StoredObject, *, user: str, notification: Notification) -> Event | None:
         """Return the event about a scanner's tag; other tags make none."""

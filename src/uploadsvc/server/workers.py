@@ -132,6 +132,7 @@ class Workers:
         listener: Bound socket that all workers share.
         count: Number of workers.
         root_path: Path that a proxy has stripped from the requests.
+        drain_delay: Seconds for which the workers serve on once they are told to stop.
         metrics: Metrics of this process, which keep the counts of workers that have ended.
         scrapes: Bound socket on which this process answers scrapes of the metrics; ``None`` for none.
         reload: Called on SIGHUP: returns another factory, or raises `CannotStartError`.
@@ -144,6 +145,7 @@ class Workers:
         count: int,
         *,
         root_path: str = "",
+        drain_delay: float = 0,
         metrics: Metrics | None = None,
         scrapes: socket.socket | None = None,
         reload: "Callable[[], Factory] | None" = None,
@@ -155,6 +157,7 @@ class Workers:
         self._listener = listener
         self._count = count
         self._root_path = root_path
+        self._drain_delay = drain_delay
         self._running: set[_Worker] = set()
         self._stopping = asyncio.Event()
         self._failed = False
@@ -196,14 +199,16 @@ class Workers:
     def _stop(self) -> None:
         again = self._stopping.is_set()
         self._stopping.set()
+        delay = 0 if again else self._drain_delay
         if not again:
-            refuse_connections(self._listener)
+            if not delay:
+                refuse_connections(self._listener)
             # Left open here, the socket would accept connections that no worker serves.
             self._listener.close()
         for worker in self._running:
             worker.process.terminate()
         # A worker ends by itself in that time, unless it is stopped or hangs.
-        seconds = EXIT_SECONDS if again else DRAIN_SECONDS + EXIT_SECONDS
+        seconds = EXIT_SECONDS if again else delay + DRAIN_SECONDS + EXIT_SECONDS
         asyncio.get_running_loop().call_later(seconds, self._kill)
 
     def _kill(self) -> None:
@@ -297,7 +302,8 @@ class Workers:
                 self._failed = True
                 self._stop()
                 return
-            pause = min(2.0 ** max(failures - 1, 0), _LONGEST_PAUSE)
+            # At once after the first; then ever later, because it may end in a loop.
+            pause = min(2.0 ** (failures - 2), _LONGEST_PAUSE) if failures > 1 else 0.0
             self._metrics.worker_restarts.inc()
             _log.error("worker_ended", status=status, restart_in=pause)
             with suppress(TimeoutError):

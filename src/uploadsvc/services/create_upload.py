@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
+from uuid import uuid4
 
 from uploadsvc.domain import errors
 from uploadsvc.domain.keys import newest_first_uuid
@@ -20,6 +21,8 @@ from uploadsvc.s3.multipart import MultipartStorage
 from uploadsvc.s3.presigner import Presigner, SigningBatch
 from uploadsvc.services.multipart import FIRST_PARTS, SignedPart, sign_parts
 from uploadsvc.services.policies import PolicyRegistry
+from uploadsvc.services.quotas import Quotas
+from uploadsvc.services.reservations import Planned, Reservations
 from uploadsvc.services.turns import Turns, gather_few
 from uploadsvc.telemetry.metrics import Metrics
 from uploadsvc.tokens.object_claims import ObjectClaims
@@ -57,14 +60,6 @@ class Grant:
     upload_expires_at: datetime
 
 
-class Planned(NamedTuple):
-    """An upload that has not begun: the name of its policy, its UUID, its plan."""
-
-    policy: str
-    upload_uuid: str
-    plan: Plan
-
-
 class UploadCreator:
     """Creates uploads under the caller's prefix.
 
@@ -74,6 +69,7 @@ class UploadCreator:
         multipart: Multipart uploads of the bucket.
         ids: Signs upload ids.
         object_claims: Signs the claims that objects carry; ``None`` if they carry none.
+        quotas: Quotas of users; ``None`` if there are none.
         clock: Returns the current time, aware.
         metrics: Counts uploads.
     """
@@ -86,6 +82,7 @@ class UploadCreator:
         multipart: MultipartStorage,
         ids: SignedIds,
         object_claims: ObjectClaims | None = None,
+        quotas: Quotas | None = None,
         clock: Callable[[], datetime],
         metrics: Metrics,
     ) -> None:
@@ -94,6 +91,7 @@ class UploadCreator:
         self._multipart = multipart
         self._ids = ids
         self._object_claims = object_claims
+        self._reservations = None if quotas is None else Reservations(quotas, clock=clock)
         self._clock = clock
         self._metrics = metrics
         self._turns = Turns()
@@ -102,11 +100,18 @@ class UploadCreator:
         """Create an upload. Only a multipart upload calls S3; a PUT or a form is signed locally.
 
         Raises:
+            QuotaExceeded: The upload does not fit into what the caller may upload.
             UploadsvcError: The policy is unknown or does not allow the upload.
         """
         try:
             planned = self._plan(self.policies.choose(caller, policy), caller, request)
-            grant = await self._begin(planned)
+            if self._reservations is None:
+                grant = await self._begin(planned)
+            else:
+                (refusal,) = await self._reservations.take(caller, [planned])
+                if refusal is not None:
+                    raise refusal
+                grant = await self._begin_reserved(caller, planned)
         except errors.UploadsvcError as error:
             self._count_refusal(policy, error)
             raise
@@ -122,14 +127,14 @@ class UploadCreator:
             A grant or an exception for each request, in the same order.
         """
         results: list[Grant | BaseException] = []
-        multipart: dict[int, Planned] = {}
+        waiting: dict[int, Planned] = {}
         for index, (policy, request) in enumerate(requests):
             if index % _SLICE == 0:
                 await asyncio.sleep(0)
             try:
                 planned = self._plan(self.policies.choose(caller, policy), caller, request)
-                if planned.plan.method == "multipart":
-                    multipart[index] = planned
+                if planned.plan.method == "multipart" or self._reservations is not None:
+                    waiting[index] = planned
                     results.append(_NOT_BEGUN)
                 else:
                     results.append(await self._begin(planned))
@@ -137,9 +142,16 @@ class UploadCreator:
             except errors.UploadsvcError as error:
                 self._count_refusal(policy, error)
                 results.append(error)
+        for index, refusal in (await self._refusals(caller, waiting)).items():
+            self._count_refusal(waiting.pop(index).policy, refusal)
+            results[index] = refusal
+
+        async def begin(planned: Planned) -> Grant:
+            return await self._begin_reserved(caller, planned)
+
         # Several at once, because these wait for S3.
-        begun = await gather_few(self._begin, multipart.values(), self._turns)
-        for (index, planned), result in zip(multipart.items(), begun, strict=True):
+        begun = await gather_few(begin, waiting.values(), self._turns)
+        for (index, planned), result in zip(waiting.items(), begun, strict=True):
             if isinstance(result, Grant):
                 self.count(planned)
             elif isinstance(result, errors.UploadsvcError):
@@ -156,6 +168,7 @@ class UploadCreator:
             One grant for each request, in the same order.
 
         Raises:
+            QuotaExceeded: The uploads do not fit into what the caller may upload; the error names a file.
             UploadsvcError: The policy is unknown or does not allow one of the uploads; the error names the
                 file. Or S3 fails to create one; then the others are aborted.
         """
@@ -167,12 +180,16 @@ class UploadCreator:
                     planned.append(self._plan(planner, caller, request))
                 except errors.UploadsvcError as error:
                     raise _about(request.filename, error) from None
+            await self._reserve_all(caller, requests, planned)
             begun = await gather_few(self._begin, planned, self._turns)
             grants = [one for one in begun if isinstance(one, Grant)]
             for failure in begun:
                 if isinstance(failure, BaseException):
                     await asyncio.gather(*(self._abort(one) for one in grants), return_exceptions=True)
+                    if self._reservations is not None:
+                        await self._reservations.give_back(caller, planned)
                     raise failure
+            await self._name_begun(caller, grants)
         for one in planned:
             self.count(one)
         return grants
@@ -212,6 +229,41 @@ class UploadCreator:
         policy, _, plan = planned
         self._metrics.uploads_created.inc(policy, plan.method)
         self._metrics.bytes_promised.add(plan.max_size, policy)
+
+    async def _refusals(
+        self, caller: Principal, waiting: Mapping[int, Planned]
+    ) -> dict[int, errors.QuotaExceeded]:
+        """Reserve for each of several uploads, and return the refusals."""
+        if self._reservations is None:
+            return {}
+        refusals = await self._reservations.take(caller, list(waiting.values()))
+        return {index: one for index, one in zip(waiting, refusals, strict=True) if one is not None}
+
+    async def _reserve_all(
+        self, caller: Principal, requests: Sequence[UploadRequest], planned: Sequence[Planned]
+    ) -> None:
+        if self._reservations is None:
+            return
+        refusals = await self._reservations.take_all(caller, planned)
+        for request, refusal in zip(requests, refusals, strict=True):
+            if refusal is not None:
+                raise _about(request.filename, refusal)
+
+    async def _begin_reserved(self, caller: Principal, planned: Planned) -> Grant:
+        try:
+            grant = await self._begin(planned)
+        except Exception:
+            if self._reservations is not None:
+                await self._reservations.give_back(caller, [planned])
+            raise
+        await self._name_begun(caller, [grant])
+        return grant
+
+    async def _name_begun(self, caller: Principal, grants: Sequence[Grant]) -> None:
+        """Remember the ids that S3 gave to multipart uploads."""
+        multipart = [self._ids.verify(one.id) for one in grants if one.plan.method == "multipart"]
+        if self._reservations is not None and multipart:
+            await self._reservations.begun(caller, multipart)
 
     def _plan(self, planner: Planner, caller: Principal, request: UploadRequest) -> Planned:
         # One random read for both.
@@ -302,6 +354,7 @@ class UploadCreator:
         """Return a presigned PUT that needs no other headers than the request names, and its key.
 
         Raises:
+            QuotaExceeded: The upload does not fit into what the caller may upload.
             UploadsvcError: The policy restricts something that the request leaves open, or sets something
                 that only a header can carry.
         """
@@ -310,8 +363,10 @@ class UploadCreator:
             now = self._clock()
             unique = newest_first_uuid(now, os.urandom(10).hex())
             key, headers = planner.plan_bare(request, user=caller.user, unique=unique, today=now.date())
+            size = MAX_SINGLE_PUT if request.size is None else request.size
+            if self._reservations is not None:
+                await self._reservations.take_bare(caller, planner.policy.name, uuid4().hex, size)
             batch = await self._presigner.start(expires_in=planner.policy.expires_in)
-        size = MAX_SINGLE_PUT if request.size is None else request.size
         self._metrics.uploads_created.inc(planner.policy.name, "put")
         self._metrics.bytes_promised.add(size, planner.policy.name)
         return batch.url("PUT", key, headers=headers), key
@@ -331,4 +386,4 @@ def _about(filename: str | None, error: errors.UploadsvcError) -> errors.Uploads
     """Return the error with the name of the file in its detail."""
     if not filename:
         return error
-    return type(error)(f"{errors.shown(filename)}: {error.detail}", field=error.field)
+    return error.about(errors.shown(filename))

@@ -18,7 +18,9 @@ from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.principal import Principal
 from uploadsvc.s3.multipart import MultipartStorage, NoSuchUploadError
 from uploadsvc.s3.presigner import Presigner
-from uploadsvc.services.create_upload import Planned, UploadCreator
+from uploadsvc.services.create_upload import UploadCreator
+from uploadsvc.services.quotas import Quotas
+from uploadsvc.services.reservations import Planned
 from uploadsvc.tokens.signed_uuids import SignedUuids
 
 Method = Literal["GET", "PUT", "POST", "DELETE"]
@@ -79,6 +81,7 @@ class RequestSigner:
         namespace: The key prefix.
         presigner: Signs the URLs.
         multipart: Multipart uploads of the bucket.
+        quotas: Quotas of users; ``None`` if there are none.
         clock: Returns the current time, aware.
     """
 
@@ -90,6 +93,7 @@ class RequestSigner:
         namespace: Namespace,
         presigner: Presigner,
         multipart: MultipartStorage,
+        quotas: Quotas | None = None,
         clock: Callable[[], datetime],
     ) -> None:
         self._creator = creator
@@ -97,6 +101,7 @@ class RequestSigner:
         self._namespace = namespace
         self._presigner = presigner
         self._multipart = multipart
+        self._quotas = quotas
         self._clock = clock
 
     async def sign(self, caller: Principal, request: S3Request) -> SignedRequest:
@@ -147,6 +152,7 @@ class RequestSigner:
 
     def _plan_multipart(self, caller: Principal, planner: Planner, request: S3Request) -> Planned:
         _check_unsized_parts(planner)
+        self._check_uncounted(caller, planner)
         wanted = self._upload_request(caller, planner, request, multipart=True)
         if wanted.relative_key is not None or not planner.policy.key.unique:
             detail = (
@@ -175,6 +181,8 @@ class RequestSigner:
             # Created by another route, which signs the size of each part, or under another policy.
             detail = "There is no such upload under this policy."
             raise errors.NotFound(detail)
+        if request.method in {"PUT", "POST"}:
+            self._check_uncounted(caller, planner)
         query, headers = {"uploadId": upload_id}, dict[str, str]()
         if request.method == "PUT":
             if request.part_number is None:
@@ -186,6 +194,20 @@ class RequestSigner:
             headers = planner.no_overwrite_headers
         url = await self._url(planner, request.method, key, request, headers=headers, query=query)
         return SignedRequest(url=url, key=key, headers=headers)
+
+    def _check_uncounted(self, caller: Principal, planner: Planner) -> None:
+        """Check that no quota applies: the signed request can be sent any number of times, with any parts.
+
+        Raises:
+            MethodNotAvailable: One does.
+        """
+        name = planner.policy.name
+        if self._quotas is not None and not self._quotas.of(caller, name).unlimited:
+            detail = (
+                f"Policy {name!r} has a quota, and a multipart upload that is signed request by request "
+                "cannot be counted; use POST /v1/uploads."
+            )
+            raise errors.MethodNotAvailable(detail, field="method")
 
     async def _check_parts(self, planner: Planner, key: str, upload_id: str) -> None:
         try:

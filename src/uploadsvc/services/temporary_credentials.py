@@ -1,7 +1,7 @@
 """Issue temporary S3 credentials for the caller's prefix."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,6 +13,7 @@ from uploadsvc.domain.keys import Namespace, encode_user
 from uploadsvc.domain.principal import Principal
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.sts import Sts
+from uploadsvc.services.quotas import Quotas
 
 _MAX_NAME: Final = 64
 """Characters of a session's name."""
@@ -47,6 +48,8 @@ class CredentialIssuer:
         namespace: The key prefix.
         presigner: Knows the bucket.
         sts: Starts sessions; ``None`` if the feature is off.
+        quotas: Quotas of users; ``None`` if there are none.
+        policies: Names of all policies.
         seconds: Lifetime of a session, unless the caller's credential ends earlier: the session ends with it.
         clock: Returns the current time, aware.
     """
@@ -57,12 +60,16 @@ class CredentialIssuer:
         namespace: Namespace,
         presigner: Presigner,
         sts: Sts | None,
+        quotas: Quotas | None = None,
+        policies: Iterable[str] = (),
         seconds: int,
         clock: Callable[[], datetime],
     ) -> None:
         self._namespace = namespace
         self._presigner = presigner
         self._sts = sts
+        self._quotas = quotas
+        self._policies = list(policies)
         self._seconds = seconds
         self._clock = clock
 
@@ -71,7 +78,7 @@ class CredentialIssuer:
 
         Raises:
             Forbidden: The feature is off, or the caller's credential is more limited than these would be, or
-                ends before the shortest session would.
+                ends before the shortest session would, or the caller has a quota.
             UploadsvcError: STS denies, fails or does not answer.
         """
         if self._sts is None:
@@ -79,6 +86,11 @@ class CredentialIssuer:
             raise errors.Forbidden(detail)
         if caller.kind == "upload_token" or caller.policies is not None:
             detail = "This credential is limited, and S3 credentials would not be; call with your own login."
+            raise errors.Forbidden(detail)
+        if self._quotas is not None and not all(
+            self._quotas.of(caller, name).unlimited for name in self._policies
+        ):
+            detail = "You have a quota, and uploads with S3 credentials cannot be counted against it."
             raise errors.Forbidden(detail)
         prefix, seconds = self._namespace.user_prefix(caller.user), self._lifetime(caller)
         resource = objects_arn(self._presigner.bucket, region=self._presigner.region, prefix=prefix)

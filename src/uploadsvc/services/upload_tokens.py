@@ -75,7 +75,8 @@ class UploadTokenIssuer:
         if expires_at <= now:
             detail = "The credential has expired."
             raise errors.Unauthenticated(detail, reason="expired")
-        return self._tokens.issue(subject, narrowed, expires_at=expires_at), expires_at
+        token = self._tokens.issue(subject, narrowed, expires_at=expires_at, quotas=caller.quotas)
+        return token, expires_at
 
 
 def _subject(caller: Principal, user: str | None) -> str:

@@ -27,6 +27,7 @@ from uploadsvc.services.multipart import (
     uploaded_parts,
 )
 from uploadsvc.services.policies import PolicyRegistry
+from uploadsvc.services.quotas import Quotas
 from uploadsvc.services.turns import Turns
 from uploadsvc.services.verification import Completion, Verifier
 from uploadsvc.telemetry.metrics import Metrics
@@ -86,6 +87,7 @@ class Uploads:
         keys_are_paths: Whether the store keeps keys as paths, so ``a`` and ``a/b`` exclude each other.
         may_delete: Whether callers may delete stored objects.
         may_remove: Whether refused objects are deleted here, because no worker reports them first.
+        quotas: Quotas of users; ``None`` if there are none.
         clock: Returns the current time, aware.
         metrics: Counts completed uploads.
     """
@@ -104,6 +106,7 @@ class Uploads:
         keys_are_paths: bool,
         may_delete: bool,
         may_remove: bool = True,
+        quotas: Quotas | None = None,
         clock: Callable[[], datetime],
         metrics: Metrics,
     ) -> None:
@@ -115,6 +118,7 @@ class Uploads:
         self._ids = ids
         self._verifier = verifier
         self._claimer = claimer
+        self._quotas = quotas
         self._objects = UploadObjects(storage=storage, multipart=multipart, keys_are_paths=keys_are_paths)
         self._may_delete = may_delete
         self._may_remove = may_remove
@@ -230,7 +234,13 @@ class Uploads:
         """
         claims = self._verify(caller, upload_id)
         async with nullcontext() if wait else in_time():
-            stored = await self._objects.assembled(claims, etags, wait=wait, through_outages=through_outages)
+            try:
+                stored = await self._objects.assembled(
+                    claims, etags, wait=wait, through_outages=through_outages
+                )
+            except errors.UploadAborted:
+                await self._count_aborted(caller, claims, None)
+                raise
             done = await self._verified(caller, claims, stored)
             await self._claimer.completed(claims, stored)
         self._count(claims, stored)
@@ -241,14 +251,17 @@ class Uploads:
     async def _verified(self, caller: Principal, claims: UploadClaims, stored: StoredObject) -> Completion:
         try:
             async with in_time():
-                return await self._verifier.complete(claims, stored, user=caller.user, now=self._now())
+                done = await self._verifier.complete(claims, stored, user=caller.user, now=self._now())
         except errors.VerificationFailed as error:
             self._metrics.uploads_refused.inc(claims.policy, error.code)
+            await self._count_stored(caller, claims, stored.size)
             if self._listener is not None:
                 self._listener.rejected(claims, stored, error, user=caller.user)
             if isinstance(error, errors.ContentMismatch):
-                await self._remove_mismatched(claims, stored)
+                await self._remove_mismatched(caller, claims, stored)
             raise
+        await self._count_stored(caller, claims, stored.size)
+        return done
 
     def _count(self, claims: UploadClaims, stored: StoredObject) -> None:
         if claims.upload_uuid in self._counted:
@@ -259,11 +272,33 @@ class Uploads:
         self._metrics.uploads_completed.inc(claims.policy, claims.method)
         self._metrics.bytes_verified.add(stored.size, claims.policy)
 
-    async def _remove_mismatched(self, claims: UploadClaims, stored: StoredObject) -> None:
+    async def _remove_mismatched(self, caller: Principal, claims: UploadClaims, stored: StoredObject) -> None:
         """Delete an object whose content does not match its type, if its policy and the caller allow that."""
         planner = self._policies.get(claims.policy)
         if self._may_remove and planner is not None and planner.policy.delete_mismatched:
             await self._storage.delete(stored.key, version_id=stored.version_id)
+            if claims.method == "multipart" or claims.url_expires_at <= self._now().timestamp():
+                # Otherwise its URL could bring the bytes again, and nobody would complete them.
+                await self._count_stored(caller, claims, 0)
+
+    async def _count_stored(self, caller: Principal, claims: UploadClaims, size: int) -> None:
+        if self._quotas is not None:
+            await self._quotas.brought(caller.user, claims.policy, claims.upload_uuid, size)
+
+    async def _count_aborted(
+        self, caller: Principal, claims: UploadClaims, stored: StoredObject | None
+    ) -> None:
+        """Give back what a quota reserves for an upload that was aborted, unless it has stored an object."""
+        if self._quotas is None:
+            return
+        if claims.listed:
+            # A listing does not tell which upload stored the object.
+            any_stored = await self._storage.head(claims.key) is not None
+            await self._quotas.aborted_listed(caller.user, claims.upload_id, stored=any_stored)
+        elif stored is not None:
+            await self._count_stored(caller, claims, stored.size)
+        else:
+            await self._quotas.aborted(caller.user, claims)
 
     def location(self, key: str) -> str:
         """Return the address of an object. It carries no signature, so it gives no access."""
@@ -284,7 +319,9 @@ class Uploads:
         async with in_time():
             if claims.method == "multipart":
                 await self._multipart.abort(claims.key, claims.upload_id)
-            if await self._objects.find(claims) is None:
+            stored = await self._objects.find(claims)
+            await self._count_aborted(caller, claims, stored)
+            if stored is None:
                 return
             if not self._may_delete:
                 detail = "The object is stored, and this service does not let callers delete objects."
@@ -301,6 +338,8 @@ class Uploads:
         claims = self._verify(caller, upload_id)
         _check_multipart(claims)
         await self._multipart.abort(claims.key, claims.upload_id)
+        if self._quotas is not None:
+            await self._count_aborted(caller, claims, await self._objects.find(claims))
 
     def check_key(self, caller: Principal, upload_id: str, key: str) -> None:
         """Check that an upload has the key that the client names.

@@ -76,6 +76,11 @@ class JwtSettings(Section):
     allow_integer_user: bool = False
     """Accept a user that is an integer. The user 17 and the user `"17"` then share one prefix."""
 
+    quotas_claim: Text | None = Field(default=None, min_length=1)
+    """Claim that can give a user other [quotas](limits.md#quotas-of-single-users) than the policies', such as
+    `uploadsvc_quotas`. If not set: tokens give none.
+    """
+
     leeway: int = Field(default=30, ge=0, le=300)
     """Seconds by which the clocks of login and service may differ: tokens are accepted that long before `nbf`
     and after `exp`.

@@ -16,6 +16,7 @@ from uploadsvc.settings.events import EventSettings
 from uploadsvc.settings.metrics import MetricsSettings
 from uploadsvc.settings.policies import PolicySettings
 from uploadsvc.settings.s3 import S3Settings
+from uploadsvc.settings.server import ServerSettings
 from uploadsvc.settings.types import (
     Pem,
     Secret,
@@ -175,6 +176,7 @@ class Settings(Section):
     events: EventSettings = EventSettings()
     cors: CorsSettings = CorsSettings()
     uppy: UppySettings = UppySettings()
+    server: ServerSettings = ServerSettings()
     metrics: MetricsSettings = MetricsSettings()
 
     docs: bool = True
@@ -327,6 +329,14 @@ class Settings(Section):
             if uppy.role_arn or uppy.sts_endpoint_url:
                 raise SettingsError(path, "must be true where a role or an STS endpoint is set")
             return self
+        for name, policy in self.policies.items():
+            for field in ("quota", "max_unfinished"):
+                if getattr(policy, field) is not None:
+                    message = (
+                        "cannot be kept beside UPLOADSVC_UPPY__CREDENTIALS: uploads with S3 credentials are "
+                        "not counted; unset one of them"
+                    )
+                    raise SettingsError(("policies", name, field), message)
         if not self.s3.store.session_policies:
             store = self.s3.store.name
             message = f"{store} has no token service (STS) that enforces session policies; leave it false"

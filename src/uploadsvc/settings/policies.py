@@ -16,6 +16,7 @@ from uploadsvc.domain.policy import (
     Policy,
 )
 from uploadsvc.domain.providers import GIB
+from uploadsvc.domain.quotas import parse_daily_bytes
 from uploadsvc.domain.unclaimed import Claim
 from uploadsvc.settings.types import FORM, Section, SettingsError, Size, split_list
 
@@ -38,10 +39,24 @@ def _preset(value: object) -> object:
     return AvailabilityTag(tag=GUARDDUTY.tag, value=GUARDDUTY.value)
 
 
+def _daily_bytes(value: object) -> object:
+    if not isinstance(value, str):
+        message = "must be a size a day, such as '10GiB/day'"
+        raise ValueError(message)  # noqa: TRY004 - pydantic's own
+    return parse_daily_bytes(value)
+
+
 AvailableWhen = Annotated[
     AvailabilityTag,
     BeforeValidator(_preset),
     Field(json_schema_extra={FORM: "`guardduty`, or a table with `tag` and `value`"}),
+]
+
+
+DailyBytes = Annotated[
+    int,
+    BeforeValidator(_daily_bytes),
+    Field(ge=0, json_schema_extra={FORM: "a size a day, such as `10GiB/day`"}),
 ]
 
 
@@ -170,6 +185,16 @@ class PolicySettings(Section):
     """Tag that an object must have before it can be downloaded: `{"tag": "scan", "value": "clean"}`, or
     `guardduty` for the tag of GuardDuty's Malware Protection ([scanning](scanning.md)). The service then
     needs `s3:GetObjectTagging`.
+    """
+
+    quota: DailyBytes | None = None
+    """Bytes that a user can upload in a day (UTC), such as `10GiB/day` ([quotas](limits.md#quotas)). If not
+    set: any number.
+    """
+
+    max_unfinished: int | None = None
+    """Multipart uploads that a user can have begun and neither completed nor aborted, 1 to 10000. If not set:
+    any number.
     """
 
     def policy(self, name: str) -> Policy:

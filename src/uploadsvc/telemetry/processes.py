@@ -24,6 +24,8 @@ DEFINITIONS: Final[Mapping[str, Definition]] = {
 }
 """Metrics by name. Their label ``worker`` is the worker's number, or ``parent``."""
 
+_GAUGES: Final = tuple(name for name in DEFINITIONS if name != _CPU)
+
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _TICKS: Final = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _USER_TICKS, _SYSTEM_TICKS = 11, 12  # fields after the name of the program
@@ -42,17 +44,19 @@ class Processes:
         numbers: dict[str, dict[tuple[str, ...], list[float]]] = {name: {} for name in DEFINITIONS}
         for worker, pid in processes:
             with suppress(OSError):
-                for name, value in zip(DEFINITIONS, _read(Path("/proc", str(pid))), strict=True):
-                    shown = self._with_ended(worker, pid, value) if name == _CPU else value
-                    numbers[name][worker,] = [shown]
+                seconds, *values = _read(Path("/proc", str(pid)))
+                self._note(worker, pid, seconds)
+                for name, value in zip(_GAUGES, values, strict=True):
+                    numbers[name][worker,] = [value]
+        for worker, (_, seconds) in self._last.items():
+            numbers[_CPU][worker,] = [self._ended.get(worker, 0.0) + seconds]
         return numbers
 
-    def _with_ended(self, worker: str, pid: int, seconds: float) -> float:
+    def _note(self, worker: str, pid: int, seconds: float) -> None:
         before = self._last.get(worker)
         if before is not None and before[0] != pid:
             self._ended[worker] = self._ended.get(worker, 0.0) + before[1]
         self._last[worker] = pid, seconds
-        return self._ended.get(worker, 0.0) + seconds
 
 
 def _read(process: Path) -> tuple[float, float, float, float]:

@@ -6,7 +6,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 MIN_SECRET_BYTES: Final = 32
-Purpose = Literal["upload", "unwatched", "upload-token", "receipt", "demo", "action", "object", "delivery"]
+Purpose = Literal[
+    "upload", "unwatched", "upload-token", "receipt", "demo", "action", "object", "delivery", "limits"
+]
 
 
 def derive_key(secret: bytes, purpose: Purpose) -> bytes:

@@ -1,6 +1,6 @@
 """Three kinds of short-lived JWTs (RFC 7519) that the service both issues and verifies."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -10,6 +10,7 @@ import jwt
 
 from uploadsvc.domain.errors import NotFound, Unauthenticated, UploadExpired, UploadsvcError
 from uploadsvc.domain.principal import Principal
+from uploadsvc.domain.quotas import QuotaChange, changes_json, parse_changes
 from uploadsvc.tokens.derived_keys import Purpose, derive_key
 from uploadsvc.tokens.known_tokens import KnownTokens
 
@@ -111,7 +112,13 @@ class ServiceTokens:
         return len(self._known)
 
     def issue(
-        self, user: str, policies: frozenset[str] | None = None, *, expires_at: datetime, **claims: str
+        self,
+        user: str,
+        policies: frozenset[str] | None = None,
+        *,
+        expires_at: datetime,
+        quotas: Mapping[str, QuotaChange] | None = None,
+        **claims: str,
     ) -> str:
         """Return a token: only ``A-Z a-z 0-9 - _ .``, so a URL can hold it unencoded.
 
@@ -119,6 +126,7 @@ class ServiceTokens:
             user: The user whose uploads it allows.
             policies: The policies it may use; ``None`` for all.
             expires_at: Its end, in whole seconds.
+            quotas: The user's own quotas; ``None`` for those of the policies.
             claims: The claims that only this kind has.
         """
         payload: dict[str, Any] = {
@@ -129,6 +137,8 @@ class ServiceTokens:
         }
         if policies is not None:
             payload["policies"] = sorted(policies)
+        if quotas is not None:
+            payload["quotas"] = changes_json(quotas)
         return jwt.encode(payload, self._keys[0], algorithm="HS256", headers={"typ": self._kind.typ})
 
     def verify(self, token: str, **expected: str) -> VerifiedToken:
@@ -150,12 +160,13 @@ class ServiceTokens:
             raise self._kind.expired()
         if known is None:
             self._known.keep(token, claims, expires_at=expires_at)
-        policies = claims.get("policies")
+        policies, quotas = claims.get("policies"), claims.get("quotas")
         principal = Principal(
             user=claims["sub"],
             policies=None if policies is None else frozenset(policies),
             kind=self._kind.caller,
             expires_at=expires_at,
+            quotas=None if quotas is None else parse_changes(quotas),
         )
         return VerifiedToken(principal, claims)
 

@@ -352,6 +352,25 @@ export type Problem = {
         field: string;
         detail: string;
     }[];
+    quota?: ExceededQuota;
+};
+/**
+ * the quota that an upload does not fit into, with `quota_exceeded`
+ */
+export type ExceededQuota = {
+    name: "bytes_per_day" | "unfinished_uploads";
+    /**
+     * bytes, or uploads
+     */
+    limit: number;
+    /**
+     * bytes, or uploads
+     */
+    left: number;
+    /**
+     * when the upload would fit; null if it never does
+     */
+    frees_at: string | null;
 };
 /**
  * shared by a client and its uploads

@@ -132,7 +132,13 @@
  * @property {string[]} checksum_algorithms
  *
  * @typedef {{ type: string, title: string, status: number, detail?: string, code: string,
- *   errors?: { field: string, detail: string }[] }} Problem
+ *   errors?: { field: string, detail: string }[], quota?: ExceededQuota }} Problem
+ *
+ * @typedef {object} ExceededQuota the quota that an upload does not fit into, with `quota_exceeded`
+ * @property {"bytes_per_day" | "unfinished_uploads"} name
+ * @property {number} limit bytes, or uploads
+ * @property {number} left bytes, or uploads
+ * @property {string | null} frees_at when the upload would fit; null if it never does
  */
 
 /**

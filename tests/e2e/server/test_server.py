@@ -180,8 +180,8 @@ async def test_a_worker_that_hangs_is_replaced(
     os.kill(last.process.pid, signal.SIGSTOP)
     # Now nothing but the end of the time to stop kills it.
     monkeypatch.setattr(workers_module, "HUNG_BEATS", 1_000_000)
-    monkeypatch.setattr(server, "DRAIN_SECONDS", 0)
-    monkeypatch.setattr(server, "EXIT_SECONDS", 0.1)
+    monkeypatch.setattr(workers_module, "DRAIN_SECONDS", 0)
+    monkeypatch.setattr(workers_module, "EXIT_SECONDS", 0.1)
     os.kill(os.getpid(), signal.SIGTERM)
     async with asyncio.timeout(DEADLINE):
         await running

@@ -8,7 +8,7 @@ from typing import Any, Final
 import httpx
 import pytest
 from fastapi import FastAPI
-from tests.support.api import AUTH, NARROW_API_KEY, query, s3_that_is_down, send_bare
+from tests.support.api import ARGUMENTS, AUTH, NARROW_API_KEY, query, s3_that_is_down, send_bare
 from tests.support.better_upload import FILM, NOTE, TYPES, assert_refused, begun, granted, offer, path_of
 from tests.support.servers import S3Server
 from tests.support.service import BASE_URL, authorization, service_client, settings_for
@@ -342,10 +342,7 @@ def test_every_problem_has_the_clients_format() -> None:
     route = BetterUploadRoute("/x", lambda: None)
     kinds = [kind for kind in _subclasses(errors.UploadsvcError) if "code" in vars(kind)]
     assert len(kinds) > 20
-    problems = [
-        domain_problem(kind("A reason.", **({"reason": "expired"} if kind is errors.Unauthenticated else {})))
-        for kind in kinds
-    ]
+    problems = [domain_problem(kind("A reason.", **ARGUMENTS.get(kind.code, {}))) for kind in kinds]
     problems += [Problem(code, "A reason.") for code in STATUS_TITLES]
     for problem in problems:
         code = problem.code
@@ -354,7 +351,8 @@ def test_every_problem_has_the_clients_format() -> None:
         error = json.loads(bytes(answer.body))["error"]
         assert error["message"] == "A reason."
         assert error["type"] in TYPES
-        refused = code in {"unauthenticated", "forbidden", "not_found", "policy_not_found"}
+        codes = {"unauthenticated", "forbidden", "quota_exceeded", "not_found", "policy_not_found"}
+        refused = code in codes
         assert (error["type"] == "rejected") == refused
         for header in ("Retry-After", "WWW-Authenticate"):
             assert answer.headers.get(header) == problem.headers.get(header)

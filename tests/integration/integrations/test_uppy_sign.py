@@ -32,6 +32,7 @@ POLICIES: Final[dict[str, dict[str, Any]]] = {
     },
     "summed": {"checksum": "required"},
     "puts": {"methods": ["put"]},
+    "counted": {"unsized_multipart": True, "quota": "100B/day", "max_size": 60},
 }
 NEW_KEY: Final = r"uploads/alice/[0-9a-f-]{36}/a b\.txt"
 MINE: Final = "uploads/alice/film.mp4"
@@ -114,6 +115,16 @@ async def test_an_older_uppy_gets_a_bare_url(api: httpx.AsyncClient) -> None:
     assert re.fullmatch(NEW_KEY, put["key"])
     assert await refused(api, method="PUT", key="a b.txt", policy="small") == "size_required"
     assert await refused(api, method="PUT", key="a.png", policy="images") == "content_type_required"
+
+
+async def test_with_a_quota_only_what_can_be_counted_is_signed(api: httpx.AsyncClient) -> None:
+    """A form takes what it lets through. What begins a multipart upload could be sent many times."""
+    assert await refused(api, method="POST", key="film.mp4", policy="counted") == "method_not_available"
+    put = {"method": "PUT", "key": "a.txt", "contentType": "text/plain", "policy": "counted"}
+    assert (await signed(api, **put))["fields"] is not None
+    assert await refused(api, **put) == "quota_exceeded"
+    await signed(api, **put, size=40)
+    assert await refused(api, **put, size=1) == "quota_exceeded"
 
 
 async def test_a_key_below_the_callers_prefix_is_used_as_it_is(api: httpx.AsyncClient) -> None:

@@ -288,6 +288,12 @@ async def a_malformed_key(stage: Stage, operation: Operation) -> httpx.Response:
     return await ask(stage.plain, operation, Target(key="uploads/alice/../bob/photo.jpg"))
 
 
+@reaches("quota_exceeded", *PLANNED)
+async def more_than_a_day_allows(stage: Stage, operation: Operation) -> httpx.Response:
+    client = await stage.service(policies={"default": {"quota": "1/day"}}, uppy={})
+    return await ask(client, operation)
+
+
 def _with(**changes: object) -> Scenario:
     async def play(stage: Stage, operation: Operation) -> httpx.Response:
         return await ask(stage.plain, operation, changes=changes)

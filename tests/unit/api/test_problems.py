@@ -6,7 +6,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from tests.support.api import assert_problem, s3_that_is_down
+from tests.support.api import ARGUMENTS, assert_problem, s3_that_is_down
 from tests.support.service import BASE_URL, service_client, settings_for
 
 from uploadsvc.api.problems import STATUS_TITLES, Problem, problem_responses, register_problems
@@ -50,15 +50,14 @@ def test_every_domain_error_has_a_status() -> None:
 
 @pytest.mark.parametrize("code", sorted(CODES))
 async def test_domain_errors_become_problems(code: str) -> None:
-    known = {"reason": "expired"} if code == "unauthenticated" else {}
-    error = CODES[code]("It went wrong.", **known)
+    error = CODES[code]("It went wrong.", **ARGUMENTS.get(code, {}))
     error.field = "size"
     answer = await response_to(error)
     assert_problem(answer, code, "size")
     assert answer.json()["detail"] == "It went wrong."
     assert answer.json()["errors"][0]["detail"] == "It went wrong."
     assert ("www-authenticate" in answer.headers) is (code == "unauthenticated")
-    assert ("retry-after" in answer.headers) is (code == "storage_unavailable")
+    assert ("retry-after" in answer.headers) is (code in {"storage_unavailable", "overloaded"})
 
 
 async def test_retry_after_comes_from_the_error() -> None:

@@ -407,6 +407,39 @@ def test_another_claim_can_name_the_user() -> None:
     assert verifier.verify(a_token(sub=None, email="a@example.com")).user == "a@example.com"
 
 
+@pytest.mark.parametrize(
+    ("claim", "quotas"),
+    [
+        (None, None),
+        ({}, {}),
+        ({"default": {"quota": "2KiB/day"}}, {"default": {"daily_bytes": 2048}}),
+        ({"*": {"quota": None, "max_unfinished": 0}}, {"*": {"daily_bytes": None, "max_unfinished": 0}}),
+    ],
+)
+def test_a_claim_can_give_the_user_other_quotas(claim: object, quotas: object) -> None:
+    token = a_token(limits=claim)
+    assert by_secret(quotas_claim="limits").verify(token).quotas == quotas
+    assert VERIFIER.verify(token).quotas is None, "only the claim that the settings name"
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        *("10GiB/day", 5, [], True, {"default": None}, {"default": {"other": 1}}, {"default": []}),
+        *(
+            {"p": {"quota": value}}
+            for value in (1, "1GiB", "-1/day", "1GiB/hour", "1.5GiB/day", "9999TiB/day", "")
+        ),
+        *({"p": {"max_unfinished": value}} for value in (-1, 10_001, 1.0, "1", True)),
+        {str(number): {} for number in range(101)},
+    ],
+)
+def test_a_malformed_quota_is_refused(claim: object) -> None:
+    verifier = by_secret(quotas_claim="limits")
+    assert "'limits' claim" in refused(a_token(limits=claim), verifier)
+    assert reason_of(a_token(limits=claim), verifier) == "bad_claim"
+
+
 def test_a_user_with_a_lone_surrogate_is_refused() -> None:
     """JSON can hold one, UTF-8 cannot."""
     principal = VERIFIER.verify(a_token(sub="ann\ud800"))

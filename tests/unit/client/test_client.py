@@ -87,6 +87,9 @@ def test_what_waiting_does_not_mend_at_the_service() -> None:
     for code, transient in (("storage_denied", False), ("storage_unavailable", True)):
         answer = httpx.Response(502, json={"code": code, "detail": "S3."})
         assert isinstance(service_problem(answer), Transient) is transient
+    exceeded = service_problem(httpx.Response(403, json={"code": "quota_exceeded", "detail": "9 are left."}))
+    assert not isinstance(exceeded, Transient)
+    assert str(exceeded) == "9 are left."
     assert isinstance(service_problem(httpx.Response(502, text="<html>")), Transient)
     assert service_problem(httpx.Response(404, json=[])).code == "unexpected_answer"
 

@@ -11,8 +11,11 @@ from uploadsvc.domain.endpoints import bucket_endpoint
 from uploadsvc.domain.errors import Forbidden
 from uploadsvc.domain.keys import Namespace
 from uploadsvc.domain.principal import Principal
+from uploadsvc.domain.quotas import parse_changes
+from uploadsvc.limiting.local_quotas import LocalLedger
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.sts import Sts
+from uploadsvc.services.quotas import Quotas
 from uploadsvc.services.temporary_credentials import CredentialIssuer
 
 
@@ -30,7 +33,7 @@ class Sessions(Sts):
         return Credentials(access_key_id="ASIA", secret_access_key="s", session_token="t")
 
 
-def issuer_of(sts: Sts | None) -> CredentialIssuer:
+def issuer_of(sts: Sts | None, *, quotas: Quotas | None = None) -> CredentialIssuer:
     async def none() -> Credentials:
         raise AssertionError
 
@@ -39,7 +42,13 @@ def issuer_of(sts: Sts | None) -> CredentialIssuer:
         endpoint=endpoint, bucket=BUCKET, region="eu-central-1", credentials=none, clock=lambda: NOON
     )
     return CredentialIssuer(
-        namespace=Namespace("uploads"), presigner=presigner, sts=sts, seconds=3600, clock=lambda: NOON
+        namespace=Namespace("uploads"),
+        presigner=presigner,
+        sts=sts,
+        quotas=quotas,
+        policies=["default", "large"],
+        seconds=3600,
+        clock=lambda: NOON,
     )
 
 
@@ -75,3 +84,21 @@ async def test_a_limited_credential_gets_no_session(caller: Principal) -> None:
     with pytest.raises(Forbidden, match="limited"):
         await issuer_of(sts).credentials(caller)
     assert sts.asked == []
+
+
+async def test_a_user_with_a_quota_gets_no_session() -> None:
+    """Uploads with S3 credentials are not counted."""
+    sts, changes = Sessions(), parse_changes({"large": {"max_unfinished": 5}})
+    quotas = Quotas(
+        policies={},
+        changeable=True,
+        ledger=LocalLedger(),
+        account=lambda policy, user: policy + user,
+        on_refusal=lambda _limit, _policy: None,
+        clock=lambda: NOON,
+    )
+    issuer = issuer_of(sts, quotas=quotas)
+    with pytest.raises(Forbidden, match="quota"):
+        await issuer.credentials(Principal(user="ann", quotas=changes))
+    await issuer.credentials(Principal(user="ann", quotas=parse_changes({"*": {"quota": None}})))
+    assert len(sts.asked) == 1

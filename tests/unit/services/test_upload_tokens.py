@@ -7,6 +7,7 @@ import pytest
 from uploadsvc.domain.errors import Forbidden, PolicyNotFound, Unauthenticated, ValidationFailed
 from uploadsvc.domain.keys import Namespace
 from uploadsvc.domain.principal import Principal
+from uploadsvc.domain.quotas import parse_changes
 from uploadsvc.services.upload_tokens import UploadTokenIssuer
 from uploadsvc.tokens.jwts import UPLOAD, ServiceTokens
 
@@ -53,6 +54,14 @@ def test_a_token_has_the_rights_of_the_caller_or_fewer() -> None:
         with pytest.raises(PolicyNotFound) as unknown:
             issued(caller, policies=["nothing"])
         assert unknown.value.field == "policies"
+
+
+def test_a_token_has_the_quotas_of_the_caller() -> None:
+    quotas = parse_changes(
+        {"default": {"quota": "1GiB/day", "max_unfinished": None}, "*": {"max_unfinished": 2}}
+    )
+    assert issued(Principal(user="ann", quotas=quotas), policies=["default"]).quotas == quotas
+    assert issued(ANN).quotas is None
 
 
 def test_only_a_service_names_another_user() -> None:

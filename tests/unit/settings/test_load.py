@@ -502,3 +502,21 @@ def test_policies_that_delete_what_is_unclaimed_on_different_days_are_refused(
     error = refused(env, POLICIES=json.dumps({"default": {}, **days}))
     assert "UPLOADSVC_POLICIES__B__UNCLAIMED_EXPIRES_IN" in str(error)
     assert "policy 'a' has 7; one lifecycle rule" in str(error)
+
+
+def test_a_quota_is_a_size_a_day(env: pytest.MonkeyPatch) -> None:
+    settings = loaded(env, POLICIES__DEFAULT__QUOTA="10 GiB / day", POLICIES__DEFAULT__MAX_UNFINISHED="20")
+    policy = settings.policies["default"].policy("default")
+    assert (policy.quota, policy.max_unfinished) == (10 * 1024**3, 20)
+    for value in ("10GiB", "10GiB/week", "10", "-1/day", "1PiB/day", "1025TiB/day"):
+        error = refused(env, POLICIES__DEFAULT__QUOTA=value)
+        assert error.variable == "UPLOADSVC_POLICIES__DEFAULT__QUOTA"
+
+
+def test_a_quota_excludes_credentials_that_it_cannot_count(env: pytest.MonkeyPatch) -> None:
+    uppy = {"UPPY__CREDENTIALS": "true"}
+    for field, value in (("QUOTA", "1GiB/day"), ("MAX_UNFINISHED", "5")):
+        error = refused(env, **uppy, **{f"POLICIES__DEFAULT__{field}": value})
+        assert error.variable == f"UPLOADSVC_POLICIES__DEFAULT__{field}"
+        assert "UPLOADSVC_UPPY__CREDENTIALS" in error.message
+        env.delenv(f"UPLOADSVC_POLICIES__DEFAULT__{field}")

@@ -27,6 +27,7 @@ KEYS: Final[dict[Purpose, str]] = {
     "action": "8be8927bf2731656dfd8b3f3a5998da2918fe07f926f30172d7034ba94ca96e1",
     "object": "e2fc00a7078949eb54876a643b61484e268130ba18d37246e10ca134131c9fa9",
     "delivery": "8d5818f586287e224bbd3abe3231dc694df5bba42a706a72efeb4c963bebdb00",
+    "limits": "78258ce74c42ad27dde399f03e1730cb5f40a723206466174acf5622c5ef0d6b",
 }
 LIMITED_UPLOAD_TOKEN: Final = (
     "eyJhbGciOiJIUzI1NiIsInR5cCI6InVwbG9hZHN2Yy11cGxvYWQrand0In0.eyJhdWQiOiJ1cGxvYWRzdmMtdXBsb2FkIiwic3ViIjoi"

@@ -33,6 +33,7 @@ def simple_router(creator: UploadCreator, authenticate: Authenticate) -> APIRout
         responses=problem_responses(
             "unauthenticated",
             "forbidden",
+            "quota_exceeded",
             "policy_not_found",
             "file_too_large",
             "content_type_not_allowed",

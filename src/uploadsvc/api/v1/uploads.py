@@ -45,6 +45,7 @@ def _add_create(router: APIRouter, creator: UploadCreator, authenticate: Authent
         response_description="The upload, with what you need to send its bytes.",
         responses=problem_responses(
             *CALLER,
+            "quota_exceeded",
             "policy_not_found",
             "file_too_large",
             "body_too_large",

@@ -49,6 +49,7 @@ _ERROR_TYPES: Final[Mapping[str, str]] = {
     "content_type_required": "invalid_file_type",
     "unauthenticated": "rejected",
     "forbidden": "rejected",
+    "quota_exceeded": "rejected",
     "not_found": "rejected",
     "policy_not_found": "rejected",
 }

@@ -115,6 +115,7 @@ def sign_router(request_signer: RequestSigner, authenticate: Authenticate) -> AP
         responses=problem_responses(
             *CALLER,
             "not_found",
+            "quota_exceeded",
             "policy_not_found",
             "file_too_large",
             "body_too_large",
