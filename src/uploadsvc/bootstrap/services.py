@@ -4,8 +4,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+import structlog
+
+from uploadsvc.bootstrap.limits import build_keys, build_rates, build_store
 from uploadsvc.bootstrap.quotas import build_quotas
 from uploadsvc.bootstrap.secrets import build_receipts, secret_keys
 from uploadsvc.bootstrap.storage import (
@@ -15,7 +18,7 @@ from uploadsvc.bootstrap.storage import (
     build_storage,
 )
 from uploadsvc.events.resolver import EventResolver
-from uploadsvc.limiting.store import StoreKeys
+from uploadsvc.limiting.store import SharedStore
 from uploadsvc.s3.multipart import MultipartStorage
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
@@ -34,12 +37,17 @@ from uploadsvc.services.uploads import Uploads
 from uploadsvc.services.verification import Verifier
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.telemetry.metrics import Metrics
-from uploadsvc.tokens.derived_keys import derive_key
+from uploadsvc.telemetry.tracing import Tracing
 from uploadsvc.tokens.jwts import ACTION, DEMO, UPLOAD, ServiceTokens
 from uploadsvc.tokens.object_claims import ObjectClaims
 from uploadsvc.tokens.receipts import Receipts
 from uploadsvc.tokens.signed_ids import SignedIds
 from uploadsvc.tokens.signed_uuids import SignedUuids
+
+if TYPE_CHECKING:
+    from uploadsvc.limiting.rates import RateLimits
+
+_log = structlog.get_logger("uploadsvc.limits")
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -97,6 +105,10 @@ class Services:
         readiness: Tells whether the service is ready.
         resolver: Makes events of what S3 notifies.
         metrics: Counts everything.
+        tracing: Makes spans.
+        limits_store: Store in which processes count together; ``None`` without one.
+        rates: Limits requests and uploads; ``None`` if there is no limit.
+        quotas_by_process: Whether there are quotas that each process counts alone.
     """
 
     clock: Clock
@@ -118,21 +130,35 @@ class Services:
     readiness: Readiness
     resolver: EventResolver
     metrics: Metrics
+    tracing: Tracing
+    limits_store: SharedStore | None
+    rates: "RateLimits | None"
+    quotas_by_process: bool
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Open the clients of S3 and of the token service."""
-        async with self.storage, self.sts or nullcontext():
+        """Open the clients of S3, of the token service and of the store of limits."""
+        self.tracing.begin()
+        if self.quotas_by_process:
+            _log.info("quotas_by_process", meaning="with several processes, users can exceed their quotas")
+        async with self.storage, self.sts or nullcontext(), self.limits_store or nullcontext():
             yield
 
 
-def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metrics | None = None) -> Services:
+def build_services(
+    settings: Settings,
+    *,
+    clock: Clock = utc_now,
+    metrics: Metrics | None = None,
+    tracing: Tracing | None = None,
+) -> Services:
     """Build the objects of the service. Nothing is opened yet.
 
     Args:
         settings: The settings.
         clock: Returns the current time, aware. Tests move it.
         metrics: Counts everything; ``None`` if nobody asks.
+        tracing: Makes spans; by OpenTelemetry's global provider if not given.
 
     Raises:
         SettingsError: A secret key is missing, a key cannot be read, or AWS's own configuration is broken.
@@ -140,19 +166,22 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
     metrics = Metrics() if metrics is None else metrics
     secrets = secret_keys(settings)
     namespace, store, may_delete = settings.namespace, settings.s3.store, settings.objects.delete
-    storage = build_storage(settings.s3, clock=clock, metrics=metrics)
+    tracing = tracing or Tracing()
+    storage = build_storage(settings.s3, clock=clock, metrics=metrics, tracing=tracing)
     presigner = build_presigner(settings.s3, storage=storage, clock=clock)
     policies = PolicyRegistry(build_planners(settings))
     receipts = build_receipts(settings, secrets)
     multipart = MultipartStorage(storage)
     ids = SignedIds(secrets)
+    limits_store = build_store(settings, metrics=metrics)
+    rates = build_rates(settings, store=limits_store, metrics=metrics)
     upload_tokens = ServiceTokens(secrets, kind=UPLOAD, clock=clock)
     object_claims = ObjectClaims(secrets)
     quotas = build_quotas(
         settings,
-        store=None,
-        keys=StoreKeys(derive_key(secrets[-1], "limits")),
-        metrics=Metrics(),
+        store=limits_store,
+        keys=build_keys(settings),
+        metrics=metrics,
         clock=clock,
     )
     creator = UploadCreator(
@@ -164,6 +193,7 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
         quotas=quotas,
         clock=clock,
         metrics=metrics,
+        rates=rates,
     )
     inspector = Inspector(storage=storage, policies=policies)
     verifier = Verifier(
@@ -263,4 +293,8 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
             clock=clock,
         ),
         metrics=metrics,
+        tracing=tracing,
+        limits_store=limits_store,
+        rates=rates,
+        quotas_by_process=quotas is not None and limits_store is None,
     )

@@ -15,6 +15,7 @@ from tests.support.api import assert_problem, s3_that_is_down
 from tests.support.receipt_keys import EC, ED25519, KEYS, RSA, private_pem, public_pem
 from tests.support.service import BASE_URL, service_client, settings_for
 
+from uploadsvc.api.access_log import AccessLog
 from uploadsvc.api.middleware import RequestMiddleware
 from uploadsvc.api.problems import register_problems
 from uploadsvc.api.v1.receipts import receipts_router
@@ -42,7 +43,7 @@ def app_of(receipts: Receipts) -> FastAPI:
     app = FastAPI()
     app.include_router(receipts_router(receipts))
     register_problems(app)
-    app.add_middleware(RequestMiddleware, metrics=Metrics())
+    app.add_middleware(RequestMiddleware, AccessLog(), metrics=Metrics())
     return app
 
 
