@@ -11,7 +11,13 @@ from starlette.types import ASGIApp
 
 from uploadsvc.api.access_log import AccessLog
 from uploadsvc.api.demo import DEMO_FILES, DEMO_USERS, Demo, demo_router
-from uploadsvc.api.dependencies import Authenticate, Authentication, path_authentication
+from uploadsvc.api.dependencies import (
+    Authenticate,
+    Authentication,
+    RequestRates,
+    counted,
+    path_authentication,
+)
 from uploadsvc.api.direct_calls import DirectCall, HotPath, Key, direct_calls
 from uploadsvc.api.docs import docs_router
 from uploadsvc.api.events import push_router
@@ -126,14 +132,15 @@ def create_app(
     if demo is not None:
         # Called when the server is told to stop: responses with events would go on.
         app.state.on_stop = demo.events.close
-    authenticate = Authentication(authenticator)
+    rates = _request_rates(settings, services)
+    authenticate = Authentication(authenticator, rates=rates)
     uploads = uploads_router(services.creator, services.uploads, authenticate)
     app.include_router(uploads)
-    _include(app.router, settings, services, authenticate, events)
-    without_user = Authentication(authenticator, user_needed=False)
+    _include(app.router, settings, services, authenticate, events=events, rates=rates)
+    without_user = Authentication(authenticator, user_needed=False, rates=rates)
     app.include_router(claims_router(services.claimer, without_user))
     app.include_router(tokens_router(services.token_issuer, without_user))
-    in_path = path_authentication(services.upload_tokens)
+    in_path = path_authentication(services.upload_tokens, rates=rates)
     app.include_router(companion_router(services.creator, services.uploads, in_path, prefix="/uppy/{token}"))
     app.include_router(health_router(services.readiness))
     app.include_router(web_router(*(DEMO_FILES if demo else ())))
@@ -205,7 +212,8 @@ def create_router(
     CORS, logs) and upload tokens, which only the service's own authentication accepts.
 
     Args:
-        settings: The settings. ``auth``, ``cors``, ``tokens``, ``demo`` and ``docs`` have no effect.
+        settings: The settings. ``auth``, ``cors``, ``tokens``, ``demo`` and ``docs`` have no effect,
+            and neither has ``limits.address``.
         authenticate: A dependency of the app that returns a `Principal` or raises.
         metrics: Count in these, for example to register them with prometheus-client.
         tracer_provider: Makes OpenTelemetry's tracers; by default the global one, if the process has set one.
@@ -215,6 +223,8 @@ def create_router(
     """
     services = build_services(settings, metrics=metrics, tracing=Tracing(tracer_provider))
     events = build_sources(settings, services)
+    rates = _request_rates(settings, services)
+    authenticate = counted(authenticate, rates)
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
@@ -223,7 +233,7 @@ def create_router(
 
     router = APIRouter(lifespan=lifespan)
     router.include_router(uploads_router(services.creator, services.uploads, authenticate))
-    _include(router, settings, services, authenticate, events)
+    _include(router, settings, services, authenticate, events=events, rates=rates)
     router.include_router(claims_router(services.claimer, authenticate))
     return router
 
@@ -233,7 +243,9 @@ def _include(
     settings: Settings,
     services: Services,
     authenticate: Authenticate,
+    *,
     events: EventSources,
+    rates: RequestRates | None,
 ) -> None:
     router.include_router(policies_router(services.policies, authenticate))
     router.include_router(objects_router(services.objects, authenticate))
@@ -248,11 +260,18 @@ def _include(
             authenticate,
             services.action_tokens,
             public_url=settings.public_url,
+            rates=rates,
         )
     )
     router.include_router(receipts_router(services.receipts))
     if events.push is not None:
         router.include_router(push_router(events.push))
+
+
+def _request_rates(settings: Settings, services: Services) -> RequestRates | None:
+    if services.rates is None or not services.rates.of_requests:
+        return None
+    return RequestRates(services.rates, ClientAddresses(settings.auth.trusted_networks))
 
 
 def _cors(cors: CorsSettings) -> dict[str, Any]:
@@ -263,7 +282,7 @@ def _cors(cors: CorsSettings) -> dict[str, Any]:
         "allow_credentials": cors.allow_credentials,
         "allow_methods": ["GET", "POST", "DELETE"],
         "allow_headers": sorted({*_API_HEADERS, *TRACING_HEADERS, *cors.allow_headers}),
-        "expose_headers": ["Retry-After", "X-Request-ID"],
+        "expose_headers": ["RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"],
         "max_age": 3600,
     }
 

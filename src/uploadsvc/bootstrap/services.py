@@ -4,8 +4,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+import structlog
+
+from uploadsvc.bootstrap.limits import build_keys, build_rates, build_store
 from uploadsvc.bootstrap.quotas import build_quotas
 from uploadsvc.bootstrap.secrets import build_receipts, secret_keys
 from uploadsvc.bootstrap.storage import (
@@ -15,7 +18,7 @@ from uploadsvc.bootstrap.storage import (
     build_storage,
 )
 from uploadsvc.events.resolver import EventResolver
-from uploadsvc.limiting.store import StoreKeys
+from uploadsvc.limiting.store import SharedStore
 from uploadsvc.s3.multipart import MultipartStorage
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
@@ -35,12 +38,16 @@ from uploadsvc.services.verification import Verifier
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.telemetry.metrics import Metrics
 from uploadsvc.telemetry.tracing import Tracing
-from uploadsvc.tokens.derived_keys import derive_key
 from uploadsvc.tokens.jwts import ACTION, DEMO, UPLOAD, ServiceTokens
 from uploadsvc.tokens.object_claims import ObjectClaims
 from uploadsvc.tokens.receipts import Receipts
 from uploadsvc.tokens.signed_ids import SignedIds
 from uploadsvc.tokens.signed_uuids import SignedUuids
+
+if TYPE_CHECKING:
+    from uploadsvc.limiting.rates import RateLimits
+
+_log = structlog.get_logger("uploadsvc.limits")
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -99,6 +106,9 @@ class Services:
         resolver: Makes events of what S3 notifies.
         metrics: Counts everything.
         tracing: Makes spans.
+        limits_store: Store in which processes count together; ``None`` without one.
+        rates: Limits requests and uploads; ``None`` if there is no limit.
+        quotas_by_process: Whether there are quotas that each process counts alone.
     """
 
     clock: Clock
@@ -121,12 +131,17 @@ class Services:
     resolver: EventResolver
     metrics: Metrics
     tracing: Tracing
+    limits_store: SharedStore | None
+    rates: "RateLimits | None"
+    quotas_by_process: bool
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Open the clients of S3 and of the token service."""
+        """Open the clients of S3, of the token service and of the store of limits."""
         self.tracing.begin()
-        async with self.storage, self.sts or nullcontext():
+        if self.quotas_by_process:
+            _log.info("quotas_by_process", meaning="with several processes, users can exceed their quotas")
+        async with self.storage, self.sts or nullcontext(), self.limits_store or nullcontext():
             yield
 
 
@@ -158,13 +173,15 @@ def build_services(
     receipts = build_receipts(settings, secrets)
     multipart = MultipartStorage(storage)
     ids = SignedIds(secrets)
+    limits_store = build_store(settings, metrics=metrics)
+    rates = build_rates(settings, store=limits_store, metrics=metrics)
     upload_tokens = ServiceTokens(secrets, kind=UPLOAD, clock=clock)
     object_claims = ObjectClaims(secrets)
     quotas = build_quotas(
         settings,
-        store=None,
-        keys=StoreKeys(derive_key(secrets[-1], "limits")),
-        metrics=Metrics(),
+        store=limits_store,
+        keys=build_keys(settings),
+        metrics=metrics,
         clock=clock,
     )
     creator = UploadCreator(
@@ -176,6 +193,7 @@ def build_services(
         quotas=quotas,
         clock=clock,
         metrics=metrics,
+        rates=rates,
     )
     inspector = Inspector(storage=storage, policies=policies)
     verifier = Verifier(
@@ -276,4 +294,7 @@ def build_services(
         ),
         metrics=metrics,
         tracing=tracing,
+        limits_store=limits_store,
+        rates=rates,
+        quotas_by_process=quotas is not None and limits_store is None,
     )

@@ -242,12 +242,20 @@ class Workers:
                 self._failed = True
                 self._stop()
                 return
-            # At once after the first; then ever later, because it may end in a loop.
-            pause = min(2.0 ** (failures - 2), _LONGEST_PAUSE) if failures > 1 else 0.0
+            pause = pause_after(failures)
             self._metrics.worker_restarts.inc()
             _log.error("worker_ended", pid=worker.process.pid, status=status, restart_in=pause)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
+
+
+def pause_after(failures: int) -> float:
+    """Return the seconds until a worker is replaced: none the first time, and ever more if it ends in a loop.
+
+    Args:
+        failures: How many in a row have ended within seconds of their start.
+    """
+    return min(2.0 ** (failures - 2), _LONGEST_PAUSE) if failures > 1 else 0.0
 
 
 def _work(

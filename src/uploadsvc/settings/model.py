@@ -13,6 +13,7 @@ from uploadsvc.domain.policies import check_apart, check_tags, check_unclaimed_d
 from uploadsvc.domain.policy import MAX_EXPIRES_IN, PolicyError
 from uploadsvc.settings.auth import AuthSettings
 from uploadsvc.settings.events import EventSettings
+from uploadsvc.settings.limits import LimitSettings
 from uploadsvc.settings.logs import LogSettings
 from uploadsvc.settings.metrics import MetricsSettings
 from uploadsvc.settings.policies import PolicySettings
@@ -176,6 +177,7 @@ class Settings(Section):
     tokens: TokenSettings = TokenSettings()
     events: EventSettings = EventSettings()
     cors: CorsSettings = CorsSettings()
+    limits: LimitSettings = LimitSettings()
     uppy: UppySettings = UppySettings()
     log: LogSettings = LogSettings()
     server: ServerSettings = ServerSettings()

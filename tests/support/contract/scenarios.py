@@ -126,6 +126,14 @@ async def a_bug(stage: Stage, operation: Operation) -> httpx.Response:
         return await ask(stage.plain, operation)
 
 
+@reaches("rate_limited", *CALLED)
+async def too_many_requests(stage: Stage, operation: Operation) -> httpx.Response:
+    """The address has sent one request without a credential, and may not send another."""
+    client = await stage.service(limits={"address": "1/day"})
+    await ask(client, operation, headers={})
+    return await ask(client, operation, headers={})
+
+
 @reaches("storage_unavailable", *CALLED)
 async def no_keys_for_tokens(stage: Stage, operation: Operation) -> httpx.Response:
     """The identity provider is down, so no token can be verified."""
@@ -134,6 +142,16 @@ async def no_keys_for_tokens(stage: Stage, operation: Operation) -> httpx.Respon
     key = ec.generate_private_key(ec.SECP256R1())
     token = jwt.encode({"sub": "alice", "aud": "uploads"}, key, algorithm="ES256", headers={"kid": "1"})
     return await ask(client, operation, headers={"Authorization": f"Bearer {token}"})
+
+
+@reaches("overloaded", *CALLED, "getReceiptKeys")
+async def too_much_at_once(stage: Stage, operation: Operation) -> httpx.Response:
+    """The server passes requests above its limit to this app."""
+    transport = stage.plain._transport
+    assert isinstance(transport, httpx.ASGITransport)
+    busy = httpx.ASGITransport(app=transport.app.state.overloaded)  # type: ignore[attr-defined] # FastAPI's
+    async with httpx.AsyncClient(transport=busy, base_url=stage.plain.base_url) as client:
+        return await ask(client, operation)
 
 
 @reaches("storage_unavailable", *ASKING_S3)
