@@ -134,13 +134,13 @@ async def test_a_batch_of_a_hundred_counts_as_a_hundred_requests() -> None:
 
 async def test_files_of_better_upload_pass_together_or_not_at_all() -> None:
     files = [{**NOTE, "name": f"{number}.txt"} for number in range(6)]
-    async with service_client(_settings(rate="5/minute", user="20/minute")) as api:
+    async with service_client(_settings(rate="5/minute", user="12/minute")) as api:
         await granted(api, *files[:3])
         refused = await offer(api, *files[:3])
         assert_refused(refused, "invalid_request", 429)
         assert refused.headers["ratelimit"].startswith('"policy-default";r=2;t=')
         assert int(refused.headers["retry-after"]) >= 1
-        # The refused ones have used up nothing.
+        # The refused ones have used up nothing, of the user's requests only the one.
         await granted(api, *files[:2])
         message = "Policy 'default' allows 5 uploads of one user per minute; ask for fewer uploads at once."
         assert_refused(await offer(api, *files), "invalid_request", 429, message)
