@@ -151,8 +151,8 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
     quotas = build_quotas(
         settings,
         store=None,
-        keys=StoreKeys(derive_key(secrets[-1], "limits")),
-        metrics=Metrics(),
+        keys=lambda: StoreKeys(derive_key(secrets[0], "limits")),
+        metrics=metrics,
         clock=clock,
     )
     creator = UploadCreator(
