@@ -24,7 +24,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no
 	--no-emit-index-url --no-emit-find-links $(LOCK_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-unit test-integration test-e2e check fix openapi docs bench bench-quick web lock clean
+.PHONY: help dev test test-unit test-integration test-e2e check fix openapi docs bench bench-quick soak web lock fuzz clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ test-integration: $(VENV)/.test  ## Run the tests over moto and scripted S3 serv
 
 test-e2e: $(VENV)/.test $(LOCALSTACK_VENV)/.ready $(CLIENTS_MODULES)/.ready $(UPLOADERS_MODULES)/.ready  ## Run the tests over SeaweedFS, LocalStack, browsers and generated clients.
 	$(VENV)/bin/python -m pytest tests/e2e $(PARALLEL) $(ARGS)
+
+fuzz: $(VENV)/.test  ## Fuzz each parser for a minute, or SECONDS_EACH; new inputs go to .fuzz/. Linux only.
+	$(VENV)/bin/python -m fuzz --seconds $(or $(SECONDS_EACH),60) $(ARGS)
 
 check: $(VENV)/.test  ## Lint, format check, types, import rules.
 	$(VENV)/bin/ruff check .
@@ -71,6 +74,10 @@ bench: $(VENV)/.test $(PEERS_MODULES)/.ready $(BENCH_VENV)/.ready  ## Benchmark 
 
 bench-quick: $(VENV)/.test  ## Compare the ratios with those of benchmarks/RESULTS.md, in about a minute.
 	$(VENV)/bin/python -m benchmarks --quick $(ARGS)
+
+soak: $(VENV)/.test $(BENCH_VENV)/.ready  ## Run the service for half an hour while things break; write benchmarks/SOAK.md (ARGS="--minutes 3").
+	$(VENV)/bin/python -m benchmarks.soak $(ARGS)
+	$(BENCH_VENV)/bin/python -m benchmarks.plot_soak
 
 lock: $(VENV)/.test $(CLIENTS_VENV)/.ready  ## Regenerate the lock files (LOCK_FLAGS=--upgrade for newer releases).
 	$(COMPILE) pyproject.toml locks/build.in --extra dev --extra otel --group test -o locks/test.txt

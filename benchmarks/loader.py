@@ -43,29 +43,40 @@ class Found:
         }
 
 
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """A connection with one request at a time.
 
     Args:
         found: Collects the measurements.
         on_idle: Called after each answer.
+        on_lost: Called when the server, or either side, has closed it.
     """
 
-    def __init__(self, found: Found, on_idle: Callable[["_Connection"], None]) -> None:
+    def __init__(
+        self,
+        found: Found,
+        on_idle: Callable[["Connection"], None],
+        on_lost: Callable[["Connection"], None] | None = None,
+    ) -> None:
         self._found = found
         self._on_idle = on_idle
+        self._on_lost = on_lost
         self._due: float | None = None
         self._buffer = bytearray()
         self._awaited: int | None = None
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
         self.transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Count a request that is not answered any more."""
         del exc
         if self._due is not None:
             self._found.failures += 1
+        if self._on_lost is not None:
+            self._on_lost(self)
 
     def send(self, request: bytes, due: float) -> None:
         """Send a request that should have been sent at a time of ``perf_counter``."""
@@ -73,6 +84,7 @@ class _Connection(asyncio.Protocol):
         self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
+        """Read an answer."""
         self._buffer += data
         if self._awaited is None and not self._read_head():
             return
@@ -103,7 +115,7 @@ async def closed(port: int, requests: Sequence[bytes], seconds: float, *, connec
     started = time.perf_counter()
     idle = asyncio.Semaphore(0)
 
-    def on_idle(connection: _Connection) -> None:
+    def on_idle(connection: Connection) -> None:
         now = time.perf_counter()
         if now - started < seconds:
             connection.send(next(following), now)
@@ -131,10 +143,10 @@ async def paced(
     """Send requests at a steady rate. One that waits for a connection counts from when it was due."""
     found, following = Found(), cycle(requests)
     waiting: deque[float] = deque()
-    free: list[_Connection] = []
+    free: list[Connection] = []
     over, all_free = False, asyncio.Event()
 
-    def on_idle(connection: _Connection) -> None:
+    def on_idle(connection: Connection) -> None:
         if waiting:
             connection.send(next(following), waiting.popleft())
         else:
@@ -173,16 +185,16 @@ def _times(started: float, rate: float, seconds: float) -> Iterator[float]:
 
 
 async def _open(
-    port: int, found: Found, on_idle: Callable[[_Connection], None], connections: int
-) -> list[_Connection]:
+    port: int, found: Found, on_idle: Callable[[Connection], None], connections: int
+) -> list[Connection]:
     loop = asyncio.get_running_loop()
     opened = []
     for _ in range(connections):
-        _, connection = await loop.create_connection(lambda: _Connection(found, on_idle), "127.0.0.1", port)
+        _, connection = await loop.create_connection(lambda: Connection(found, on_idle), "127.0.0.1", port)
         opened.append(connection)
     return opened
 
 
-def _close(opened: Sequence[_Connection]) -> None:
+def _close(opened: Sequence[Connection]) -> None:
     for connection in opened:
         connection.transport.close()

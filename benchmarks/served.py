@@ -34,6 +34,11 @@ async def embedded_s3(directory: Path) -> AsyncIterator[str]:
         yield s3.endpoint_url
 
 
+def now() -> float:
+    """Return the time in Unix seconds."""
+    return datetime.now(UTC).timestamp()
+
+
 def token() -> str:
     """Return a bearer token of a user, valid for a day."""
     ends = datetime.now(UTC) + timedelta(days=1)
@@ -65,9 +70,19 @@ class Served:
 
 
 @contextmanager
-def serve(directory: Path, endpoint_url: str, *, workers: int = 1) -> Iterator[Served]:
-    """Run ``uploadsvc serve``; wait until it is ready, and stop it at the end."""
+def serve(
+    directory: Path, endpoint_url: str, *, workers: int = 1, more: Mapping[str, str] | None = None
+) -> Iterator[Served]:
+    """Run ``uploadsvc serve``; wait until it is ready, and stop it at the end.
+
+    Args:
+        directory: Directory of its log.
+        endpoint_url: The S3.
+        workers: Number of worker processes.
+        more: Settings besides those of `settings`.
+    """
     environment = {"PATH": os.environ["PATH"], "HOME": str(directory), **settings(endpoint_url)}
+    environment |= more or {}
     if "PYTHONPATH" in os.environ:
         environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
     port = free_port()

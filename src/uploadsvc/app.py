@@ -11,7 +11,13 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from uploadsvc.api.demo import DEMO_FILES, DEMO_USERS, Demo, demo_router
-from uploadsvc.api.dependencies import Authenticate, Authentication, path_authentication
+from uploadsvc.api.dependencies import (
+    Authenticate,
+    Authentication,
+    RequestRates,
+    counted,
+    path_authentication,
+)
 from uploadsvc.api.direct_calls import DirectCall, HotPath, Key, direct_calls
 from uploadsvc.api.docs import docs_router
 from uploadsvc.api.events import push_router
@@ -20,7 +26,7 @@ from uploadsvc.api.integrations.simple import simple_router
 from uploadsvc.api.integrations.uppy.companion import companion_router
 from uploadsvc.api.integrations.uppy.credentials import credentials_router
 from uploadsvc.api.integrations.uppy.sign_request import sign_router
-from uploadsvc.api.middleware import RequestMiddleware
+from uploadsvc.api.middleware import RequestMiddleware, overloaded
 from uploadsvc.api.openapi import set_document
 from uploadsvc.api.problems import register_problems
 from uploadsvc.api.static import web_router
@@ -31,7 +37,9 @@ from uploadsvc.api.v1.policies import policies_router
 from uploadsvc.api.v1.receipts import receipts_router
 from uploadsvc.api.v1.tokens import tokens_router
 from uploadsvc.api.v1.uploads import uploads_router
+from uploadsvc.auth.client_address import ClientAddresses
 from uploadsvc.bootstrap.auth import build_authenticator, build_jwt_verifier
+from uploadsvc.bootstrap.quotas import has_quotas
 from uploadsvc.bootstrap.services import Clock, Services, build_both, build_services, utc_now
 from uploadsvc.bootstrap.sources import EventSources, build_sources
 from uploadsvc.domain.cors import TRACING_HEADERS
@@ -83,11 +91,7 @@ def create_app(
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         if demo is not None:
             _log.warning("demo_mode", meaning="anyone can upload as the demo users; never in production")
-        for address in (settings.auth.jwt.jwks_url, settings.auth.jwt.issuer):
-            if (address or "").startswith("http://"):
-                _log.warning(
-                    "token_keys_over_http", meaning="anyone on the network path can forge any caller"
-                )
+        _warn(settings)
         async with services.open(), events.open(), keys:
             if check_bucket:
                 services.storage.run(services.readiness.report())
@@ -112,14 +116,15 @@ def create_app(
     if demo is not None:
         # Called when the server is told to stop: responses with events would go on.
         app.state.on_stop = demo.events.close
-    authenticate = Authentication(authenticator)
+    rates = _request_rates(settings, services)
+    authenticate = Authentication(authenticator, rates=rates)
     uploads = uploads_router(services.creator, services.uploads, authenticate)
     app.include_router(uploads)
-    _include(app.router, settings, services, authenticate, events)
-    without_user = Authentication(authenticator, user_needed=False)
+    _include(app.router, settings, services, authenticate, events=events, rates=rates)
+    without_user = Authentication(authenticator, user_needed=False, rates=rates)
     app.include_router(claims_router(services.claimer, without_user))
     app.include_router(tokens_router(services.token_issuer, without_user))
-    in_path = path_authentication(services.upload_tokens)
+    in_path = path_authentication(services.upload_tokens, rates=rates)
     app.include_router(companion_router(services.creator, services.uploads, in_path, prefix="/uppy/{token}"))
     app.include_router(health_router(services.readiness))
     app.include_router(web_router(*(DEMO_FILES if demo else ())))
@@ -133,7 +138,20 @@ def create_app(
     if settings.cors.allow_origins:
         app.add_middleware(CORSMiddleware, **_cors(settings.cors))
     app.use_hot_path(direct_calls(uploads.routes))
+    # For the server: its limits, what answers requests above them, and what to tell when it stops.
+    app.state.limits = settings.server
+    app.state.overloaded = app.wrapped(overloaded)
+    app.state.on_drain = services.readiness.stop
     return app
+
+
+def _warn(settings: Settings) -> None:
+    for address in (settings.auth.jwt.jwks_url, settings.auth.jwt.issuer):
+        if (address or "").startswith("http://"):
+            _log.warning("token_keys_over_http", meaning="anyone on the network path can forge any caller")
+    if has_quotas(settings) and settings.limits.store is None:
+        meaning = "each process counts alone, and forgets when it ends; set UPLOADSVC_LIMITS__STORE_URL"
+        _log.warning("quotas_by_process", meaning=meaning)
 
 
 class _Service(FastAPI):
@@ -147,7 +165,7 @@ class _Service(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Return the app with all middleware around it."""
         stack = super().build_middleware_stack()
-        return HotPath(stack, calls=self._calls, around=self._wrapped, enabled=self._is_unchanged)
+        return HotPath(stack, calls=self._calls, around=self.wrapped, enabled=self._is_unchanged)
 
     def _is_unchanged(self) -> bool:
         """Tell whether nobody has added what must see every request."""
@@ -157,7 +175,8 @@ class _Service(FastAPI):
             and not self.dependency_overrides
         )
 
-    def _wrapped(self, app: ASGIApp) -> ASGIApp:
+    def wrapped(self, app: ASGIApp) -> ASGIApp:
+        """Return another app with the same middleware around it."""
         for one in reversed(self._around):
             app = one.cls(app, *one.args, **one.kwargs)
         return app
@@ -172,7 +191,8 @@ def create_router(
     CORS, logs) and upload tokens, which only the service's own authentication accepts.
 
     Args:
-        settings: The settings. ``auth``, ``cors``, ``tokens``, ``demo`` and ``docs`` have no effect.
+        settings: The settings. ``auth``, ``cors``, ``tokens``, ``demo`` and ``docs`` have no effect,
+            and neither has ``limits.address``.
         authenticate: A dependency of the app that returns a `Principal` or raises.
         metrics: Count in these, for example to register them with prometheus-client.
 
@@ -181,6 +201,8 @@ def create_router(
     """
     services = build_services(settings, metrics=metrics)
     events = build_sources(settings, services)
+    rates = _request_rates(settings, services)
+    authenticate = counted(authenticate, rates)
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
@@ -189,7 +211,7 @@ def create_router(
 
     router = APIRouter(lifespan=lifespan)
     router.include_router(uploads_router(services.creator, services.uploads, authenticate))
-    _include(router, settings, services, authenticate, events)
+    _include(router, settings, services, authenticate, events=events, rates=rates)
     router.include_router(claims_router(services.claimer, authenticate))
     return router
 
@@ -199,7 +221,9 @@ def _include(
     settings: Settings,
     services: Services,
     authenticate: Authenticate,
+    *,
     events: EventSources,
+    rates: RequestRates | None,
 ) -> None:
     router.include_router(policies_router(services.policies, authenticate))
     router.include_router(objects_router(services.objects, authenticate))
@@ -214,11 +238,18 @@ def _include(
             authenticate,
             services.action_tokens,
             public_url=settings.public_url,
+            rates=rates,
         )
     )
     router.include_router(receipts_router(services.receipts))
     if events.push is not None:
         router.include_router(push_router(events.push))
+
+
+def _request_rates(settings: Settings, services: Services) -> RequestRates | None:
+    if services.rates is None or not services.rates.of_requests:
+        return None
+    return RequestRates(services.rates, ClientAddresses(settings.auth.trusted_networks))
 
 
 def _cors(cors: CorsSettings) -> dict[str, Any]:
@@ -229,7 +260,7 @@ def _cors(cors: CorsSettings) -> dict[str, Any]:
         "allow_credentials": cors.allow_credentials,
         "allow_methods": ["GET", "POST", "DELETE"],
         "allow_headers": sorted({*_API_HEADERS, *TRACING_HEADERS, *cors.allow_headers}),
-        "expose_headers": ["Retry-After", "X-Request-ID"],
+        "expose_headers": ["RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"],
         "max_age": 3600,
     }
 

@@ -11,6 +11,7 @@ from tests.support.servers import S3Server
 from tests.support.service import JWT_SECRET, token_for
 
 from uploadsvc.api.problems import STATUS_TITLES
+from uploadsvc.domain.rates import Rate, Standing
 
 API_KEY: Final = "the tests' own API key"
 NARROW_API_KEY: Final = "the tests' own API key for one policy"
@@ -26,6 +27,7 @@ AUTH: Final = {
 ARGUMENTS: Final[dict[str, dict[str, Any]]] = {
     "unauthenticated": {"reason": "expired"},
     "quota_exceeded": {"quota": "bytes_per_day", "limit": 9, "left": 2, "frees_at": None},
+    "rate_limited": {"standing": Standing("user", Rate(600, "minute"), free=0, wait=12)},
 }
 """What errors need besides their detail, by code."""
 

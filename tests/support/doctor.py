@@ -25,10 +25,10 @@ def settings_of(server: S3Server, /, **sections: object) -> dict[str, Any]:
 
 
 async def examine(
-    settings: Mapping[str, Any], *, only: Collection[str] = (), store: bool = True
+    settings: Mapping[str, Any], *, only: Collection[str] = (), store: bool = True, deliver: bool = False
 ) -> dict[str, Finding]:
     """Run all checks, or some; return the findings by check."""
-    target = doctor_target(Settings.model_validate(dict(settings)))
+    target = doctor_target(Settings.model_validate(dict(settings)), deliver=deliver)
     async with target.storage, browser(target) as http:
         chosen = only or check_names(target)
         findings = await Runner(target, http, only=chosen, store=store).findings()

@@ -10,8 +10,9 @@ from typing import Any, Final
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from uploadsvc.api.problems import Problem
+from uploadsvc.api.problems import Problem, domain_problem
 from uploadsvc.api.routing import PRINCIPAL_KEY, REFUSAL_KEY, STARTED_KEY, add_security_headers
+from uploadsvc.domain.errors import Overloaded
 from uploadsvc.telemetry.metrics import METHODS, OTHER, UNMATCHED, Metrics
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -31,6 +32,8 @@ class RequestMiddleware:
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
+        self._in_progress = 0
+        metrics.http_requests_in_progress.follow(lambda: self._in_progress)
         # Bound once: the module's proxy would bind a logger for every line.
         self._log = _log.bind()
 
@@ -52,7 +55,7 @@ class RequestMiddleware:
                 add_security_headers(headers)
             await send(message)
 
-        self._metrics.http_requests_in_progress.add(1.0)
+        self._in_progress += 1
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception:
@@ -70,7 +73,7 @@ class RequestMiddleware:
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         metrics, method = self._metrics, scope["method"]
-        metrics.http_requests_in_progress.add(-1.0)
+        self._in_progress -= 1
         metrics.http_request_duration.observe(
             seconds,
             method if method in METHODS else OTHER,
@@ -79,6 +82,12 @@ class RequestMiddleware:
         )
         if REFUSAL_KEY in scope:
             metrics.auth_failures.inc(scope[REFUSAL_KEY])
+
+
+async def overloaded(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request that the service has no room for, before anything else is done for it."""
+    error = Overloaded("Too many requests are in progress; try again.", retry_after=1)
+    await domain_problem(error).response()(scope, receive, send)
 
 
 def _request_id(scope: Scope) -> bytes:

@@ -14,8 +14,15 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from uploadsvc.api.openapi_types import Bytes, Int32, omit_nulls
-from uploadsvc.domain.errors import ObjectUnavailable, QuotaExceeded, Unavailable, UploadsvcError
+from uploadsvc.domain.errors import (
+    ObjectUnavailable,
+    QuotaExceeded,
+    RateLimited,
+    Unavailable,
+    UploadsvcError,
+)
 from uploadsvc.domain.quotas import QuotaName
+from uploadsvc.domain.rates import Standing
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -44,14 +51,20 @@ STATUS_TITLES: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
     "method_not_available": (HTTPStatus.UNPROCESSABLE_ENTITY, "Upload method not available"),
     "verification_failed": (HTTPStatus.UNPROCESSABLE_ENTITY, "Verification failed"),
     "content_mismatch": (HTTPStatus.UNPROCESSABLE_ENTITY, "Content differs from its type"),
+    "rate_limited": (HTTPStatus.TOO_MANY_REQUESTS, "Too many requests"),
     "internal_error": (HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error"),
     "storage_denied": (HTTPStatus.BAD_GATEWAY, "Object store denied access"),
     "storage_misconfigured": (HTTPStatus.BAD_GATEWAY, "Object store misconfigured"),
     "storage_unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "Unavailable for now"),
+    "overloaded": (HTTPStatus.SERVICE_UNAVAILABLE, "Overloaded"),
 }
 
-IDENTITY: Final = ("unauthenticated", "validation_error", "internal_error", "storage_unavailable")
-"""Codes of every authenticated operation. The last one: the keys that verify tokens cannot be fetched."""
+IDENTITY: Final = (
+    *("unauthenticated", "validation_error", "rate_limited", "internal_error"),
+    # The keys that verify tokens cannot be fetched, or too many requests are in progress.
+    *("storage_unavailable", "overloaded"),
+)
+"""Codes of every authenticated operation."""
 
 CALLER: Final = (*IDENTITY, "forbidden")
 """Codes of every authenticated operation that writes, or works under the caller's prefix."""
@@ -80,6 +93,24 @@ _METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _OWN_DETAILS: Final = {
     "missing": "It has to be given.",
     "extra_forbidden": "There is no such field.",
+}
+
+
+_RATE_HEADERS: Final = {
+    "Retry-After": {
+        "description": "Seconds after which to try again.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "RateLimit-Policy": {
+        "description": "The limit that was reached: how many (`q`) in how many seconds (`w`).",
+        "schema": {"type": "string"},
+        "example": '"user";q=600;w=60',
+    },
+    "RateLimit": {
+        "description": "How many are left (`r`) for how many seconds (`t`).",
+        "schema": {"type": "string"},
+        "example": '"user";r=0;t=12',
+    },
 }
 
 
@@ -190,6 +221,8 @@ def domain_problem(error: UploadsvcError) -> Problem:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, Unavailable | ObjectUnavailable) and error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, RateLimited):
+        headers |= rate_headers(error.standing)
     errors = [{"field": error.field, "detail": error.detail}] if error.field else []
     members = {"quota": _quota(error)} if isinstance(error, QuotaExceeded) else {}
     return Problem(error.code, error.detail, errors, headers, members)
@@ -201,6 +234,19 @@ def _quota(error: QuotaExceeded) -> dict[str, Any]:
         "limit": error.limit,
         "left": error.left,
         "frees_at": None if error.frees_at is None else f"{error.frees_at:%Y-%m-%dT%H:%M:%SZ}",
+    }
+
+
+def rate_headers(standing: Standing) -> dict[str, str]:
+    """Return the headers of a limit that was reached.
+
+    The last two are those of draft-ietf-httpapi-ratelimit-headers-11: lists of structured fields (RFC 9651).
+    """
+    name, rate, free, wait = standing
+    return {
+        "Retry-After": str(wait),
+        "RateLimit-Policy": f'"{name}";q={rate.amount};w={rate.seconds}',
+        "RateLimit": f'"{name}";r={free};t={wait}',
     }
 
 
@@ -249,6 +295,7 @@ def problem_responses(*codes: str) -> dict[int | str, dict[str, Any]]:
                     "examples": {code: {"value": _example(code)} for code in listed},
                 }
             },
+            **({"headers": _RATE_HEADERS} if "rate_limited" in listed else {}),
         }
         for status, listed in sorted(by_status.items())
     }

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from uploadsvc.bootstrap.auth import build_jwt_verifier
 from uploadsvc.bootstrap.bucket import bucket_requirements, event_queue
-from uploadsvc.bootstrap.events import open_aws_client
+from uploadsvc.bootstrap.events import build_receivers, open_aws_client
 from uploadsvc.bootstrap.services import Services, build_services
 from uploadsvc.bootstrap.storage import build_planners
 from uploadsvc.doctor.canaries import canary_planner
@@ -21,11 +21,15 @@ from uploadsvc.provisioning.models import QueueClients
 from uploadsvc.settings import Settings, SettingsError
 
 
-def doctor_target(settings: Settings) -> Target:
+def doctor_target(settings: Settings, *, deliver: bool = False) -> Target:
     """Return the target of the checks, built like the service; its storage is not open yet.
 
     A missing secret key does not stop the doctor, which signs nothing with it. Missing authentication is a
     finding.
+
+    Args:
+        settings: The settings.
+        deliver: Whether receivers of events are sent a sample.
 
     Raises:
         SettingsError: Another setting stops the service.
@@ -62,6 +66,7 @@ def doctor_target(settings: Settings) -> Target:
         ),
         webhook_trust=httpx.create_ssl_context(),
         private_webhooks=settings.events.allow_private_addresses,
+        receivers=build_receivers(settings, services) if deliver else None,
     )
 
 

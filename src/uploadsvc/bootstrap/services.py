@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from uploadsvc.bootstrap.limits import build_keys, build_rates, build_store
 from uploadsvc.bootstrap.quotas import build_quotas
 from uploadsvc.bootstrap.secrets import build_receipts, secret_keys
 from uploadsvc.bootstrap.storage import (
@@ -15,7 +16,7 @@ from uploadsvc.bootstrap.storage import (
     build_storage,
 )
 from uploadsvc.events.resolver import EventResolver
-from uploadsvc.limiting.store import StoreKeys
+from uploadsvc.limiting.store import SharedStore
 from uploadsvc.s3.multipart import MultipartStorage
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
@@ -34,12 +35,14 @@ from uploadsvc.services.uploads import Uploads
 from uploadsvc.services.verification import Verifier
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.telemetry.metrics import Metrics
-from uploadsvc.tokens.derived_keys import derive_key
 from uploadsvc.tokens.jwts import ACTION, DEMO, UPLOAD, ServiceTokens
 from uploadsvc.tokens.object_claims import ObjectClaims
 from uploadsvc.tokens.receipts import Receipts
 from uploadsvc.tokens.signed_ids import SignedIds
 from uploadsvc.tokens.signed_uuids import SignedUuids
+
+if TYPE_CHECKING:
+    from uploadsvc.limiting.rates import RateLimits
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -97,6 +100,8 @@ class Services:
         readiness: Tells whether the service is ready.
         resolver: Makes events of what S3 notifies.
         metrics: Counts everything.
+        limits_store: Store in which processes count together; ``None`` without one.
+        rates: Limits requests and uploads; ``None`` if there is no limit.
     """
 
     clock: Clock
@@ -118,11 +123,13 @@ class Services:
     readiness: Readiness
     resolver: EventResolver
     metrics: Metrics
+    limits_store: SharedStore | None
+    rates: "RateLimits | None"
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Open the clients of S3 and of the token service."""
-        async with self.storage, self.sts or nullcontext():
+        """Open the clients of S3, of the token service and of the store of limits."""
+        async with self.storage, self.sts or nullcontext(), self.limits_store or nullcontext():
             yield
 
 
@@ -146,12 +153,14 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
     receipts = build_receipts(settings, secrets)
     multipart = MultipartStorage(storage)
     ids = SignedIds(secrets)
+    limits_store = build_store(settings, metrics=metrics)
+    rates = build_rates(settings, store=limits_store, metrics=metrics)
     upload_tokens = ServiceTokens(secrets, kind=UPLOAD, clock=clock)
     object_claims = ObjectClaims(secrets)
     quotas = build_quotas(
         settings,
-        store=None,
-        keys=lambda: StoreKeys(derive_key(secrets[0], "limits")),
+        store=limits_store,
+        keys=lambda: build_keys(settings),
         metrics=metrics,
         clock=clock,
     )
@@ -164,6 +173,7 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
         quotas=quotas,
         clock=clock,
         metrics=metrics,
+        rates=rates,
     )
     inspector = Inspector(storage=storage, policies=policies)
     verifier = Verifier(
@@ -252,7 +262,7 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
         sts=sts,
         storage=storage,
         presigner=presigner,
-        readiness=Readiness(storage=storage, clock=clock, metrics=metrics),
+        readiness=Readiness(storage=storage, clock=clock),
         resolver=EventResolver(
             storage=storage,
             namespace=namespace,
@@ -263,4 +273,6 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
             clock=clock,
         ),
         metrics=metrics,
+        limits_store=limits_store,
+        rates=rates,
     )

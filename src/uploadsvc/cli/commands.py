@@ -79,6 +79,9 @@ _SkipChecks = Annotated[
     typer.Option(metavar="CHECK", help="Skip this check, or all of a kind; may be repeated."),
 ]
 _Strict = Annotated[bool, typer.Option("--strict", help="Treat warnings as failures.")]
+_Deliver = Annotated[
+    bool, typer.Option("--deliver", help="Send each receiver of events a sample, and time it.")
+]
 _Store = Annotated[
     bool, typer.Option("--store/--no-store", help="Store canaries for a moment, if they can be deleted.")
 ]
@@ -108,6 +111,7 @@ def doctor(
     skip: _SkipChecks = None,
     strict: _Strict = False,
     store: _Store = True,
+    deliver: _Deliver = False,
 ) -> None:
     """Check bucket, endpoints, CORS and policies with the UPLOADSVC_... settings; leave nothing behind.
 
@@ -115,7 +119,7 @@ def doctor(
     """
     from uploadsvc.cli.doctor import examine
 
-    examine(as_json=as_json, only=only or (), skip=skip or (), strict=strict, store=store)
+    examine(as_json=as_json, only=only or (), skip=skip or (), strict=strict, store=store, deliver=deliver)
 
 
 @app.command()

@@ -41,7 +41,9 @@ _SIGNS: Final[Mapping[Status, tuple[str, str]]] = {
 }
 
 
-def examine(*, as_json: bool, only: Sequence[str], skip: Sequence[str], strict: bool, store: bool) -> None:
+def examine(
+    *, as_json: bool, only: Sequence[str], skip: Sequence[str], strict: bool, store: bool, deliver: bool
+) -> None:
     """Run the checks, and print what they find.
 
     Args:
@@ -50,13 +52,14 @@ def examine(*, as_json: bool, only: Sequence[str], skip: Sequence[str], strict: 
         skip: Checks or kinds of checks to leave out.
         strict: Warnings count as failures.
         store: Store canaries for a moment.
+        deliver: Send a sample event to each receiver.
 
     Raises:
         Exit: Always, with the status.
     """
     silence_logs()
     try:
-        target = doctor_target(load_settings())
+        target = doctor_target(load_settings(), deliver=deliver)
         chosen = _chosen_checks(target, only=only, skip=skip)
     except (SettingsError, _NoSuchCheckError) as error:
         say(str(error))

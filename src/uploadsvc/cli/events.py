@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+import socket
+from contextlib import AsyncExitStack
 from uuid import uuid4
 
 import typer
@@ -10,6 +12,8 @@ from uploadsvc.bootstrap.events import build_receivers
 from uploadsvc.bootstrap.services import Services, build_services
 from uploadsvc.bootstrap.worker import build_worker, open_queue, queue_url
 from uploadsvc.cli.messages import say, stop
+from uploadsvc.cli.metrics import answered, bind_metrics
+from uploadsvc.events.depths import QueueDepths
 from uploadsvc.events.queue import QueueError, QueueRefusedError
 from uploadsvc.events.receivers import Outcome, Receiver, Receivers
 from uploadsvc.events.redrive import redrive
@@ -17,6 +21,7 @@ from uploadsvc.events.samples import sample_event, send_sample
 from uploadsvc.server import runner
 from uploadsvc.server.logging import configure_logs, silence_logs
 from uploadsvc.settings import Settings, SettingsError, load_settings
+from uploadsvc.telemetry.metrics import Metrics
 
 _QUEUE = ("events", "queue_url")
 
@@ -26,16 +31,19 @@ def run_worker() -> None:
 
     Raises:
         SettingsError: A setting is wrong, or the queue does not exist or may not be used.
+        BindError: The address of the metrics is in use.
     """
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         # As `serve`: settings are read once, and logs go to standard error.
         signal.signal(number, signal.SIG_IGN)
-    configure_logs(terminal=False, waits=False)
+    metrics, logs = Metrics(), configure_logs(terminal=False, waits=False)
+    if logs is not None:
+        metrics.log_lines_dropped.follow(logs.dropped_lines)
     settings = load_settings()
     queue_url(settings)
-    services = build_services(settings)
+    services = build_services(settings, metrics=metrics)
     receivers = _receivers(settings, services)
-    runner.run(_work(settings, services, receivers))
+    runner.run(_work(settings, services, receivers, scrapes=bind_metrics(settings)))
 
 
 def _receivers(settings: Settings, services: Services) -> Receivers:
@@ -46,12 +54,20 @@ def _receivers(settings: Settings, services: Services) -> Receivers:
     return receivers
 
 
-async def _work(settings: Settings, services: Services, receivers: Receivers) -> None:
+async def _work(
+    settings: Settings, services: Services, receivers: Receivers, *, scrapes: socket.socket | None
+) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with services.open(), receivers.open(), open_queue(settings, services) as queue:
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(answered(services.metrics, scrapes))
+        await stack.enter_async_context(services.open())
+        await stack.enter_async_context(receivers.open())
+        queue = await stack.enter_async_context(open_queue(settings, services))
         worker = build_worker(settings, services, queue=queue, receivers=receivers)
+        if scrapes is not None:
+            await stack.enter_async_context(QueueDepths(queue, services.metrics).open())
         try:
             await worker.run(stopping)
         except QueueRefusedError as error:

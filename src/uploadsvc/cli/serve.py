@@ -11,11 +11,14 @@ import socket
 from typing import TYPE_CHECKING
 
 from uploadsvc.cli.messages import say
+from uploadsvc.cli.metrics import answered, bind_metrics
 from uploadsvc.server import collector
+from uploadsvc.server.descriptors import raise_limit
 from uploadsvc.server.listener import bind
 from uploadsvc.server.logging import configure_logs
 from uploadsvc.server.workers import CannotStartError, Workers
 from uploadsvc.settings import Settings, SettingsError, load_settings
+from uploadsvc.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -33,38 +36,54 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
     Raises:
         SettingsError: A setting is wrong.
         CannotStartError: A worker found a wrong setting.
-        BindError: The address is in use.
+        BindError: The address is in use, or that of the metrics.
         ProvisioningError: The demo's bucket cannot be set up.
         SystemExit: The service cannot start.
     """
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         # Other services reload or reopen their logs by these. Settings are read once.
         signal.signal(number, signal.SIG_IGN)
-    configure_logs(terminal=False, waits=False)
+    metrics, logs = Metrics(), configure_logs(terminal=False, waits=False)
+    if logs is not None:
+        metrics.log_lines_dropped.follow(logs.dropped_lines)
+    raise_limit()
     settings = load_settings()
     settings.check_demo_address(host)
     if workers == 1:
-        _serve_alone(settings, host, port, root_path)
+        _serve_alone(settings, metrics, host, port, root_path)
         return
-    listener = _listener(settings, host, port)
+    listener, scrapes = _listener(settings, host, port), bind_metrics(settings, service_port=port)
     factory = functools.partial(worker_app, settings)
-    asyncio.run(Workers(factory, listener, workers, root_path=root_path).run())
+    group = Workers(
+        factory,
+        listener,
+        workers,
+        root_path=root_path,
+        drain_delay=settings.server.drain_delay,
+        metrics=metrics,
+        scrapes=scrapes,
+    )
+    asyncio.run(group.run())
 
 
-def _serve_alone(settings: Settings, host: str, port: int, root_path: str) -> None:
+def _serve_alone(settings: Settings, metrics: Metrics, host: str, port: int, root_path: str) -> None:
     collector.pause()
     from uploadsvc.app import create_app
     from uploadsvc.server import runner
 
-    service = create_app(settings, check_bucket=True)
-    listener = _listener(settings, host, port)
+    service = create_app(settings, check_bucket=True, metrics=metrics)
+    listener, scrapes = _listener(settings, host, port), bind_metrics(settings, service_port=port)
     shown = f"[{host}]" if ":" in host else host
 
     def started() -> None:
         collector.resume()
         say(f"http://{shown}:{port}")
 
-    runner.run(runner.serve(service, listener, on_started=started, root_path=root_path))
+    async def serve() -> None:
+        async with answered(metrics, scrapes):
+            await runner.serve(service, listener, on_started=started, root_path=root_path)
+
+    runner.run(serve())
 
 
 def _listener(settings: Settings, host: str, port: int) -> socket.socket:
@@ -76,16 +95,22 @@ def _listener(settings: Settings, host: str, port: int) -> socket.socket:
     return listener
 
 
-def worker_app(settings: Settings) -> "FastAPI":
+def worker_app(settings: Settings, metrics: Metrics) -> "FastAPI":
     """Return the app of a worker process. All workers have the same settings, whenever they start.
+
+    Args:
+        settings: The settings.
+        metrics: Metrics of the process.
 
     Raises:
         CannotStartError: A setting is wrong.
     """
     from uploadsvc.app import create_app
 
-    configure_logs(terminal=False, waits=False)
+    logs = configure_logs(terminal=False, waits=False)
+    if logs is not None:
+        metrics.log_lines_dropped.follow(logs.dropped_lines)
     try:
-        return create_app(settings, check_bucket=True)
+        return create_app(settings, check_bucket=True, metrics=metrics)
     except SettingsError as error:
         raise CannotStartError(str(error)) from None

@@ -56,6 +56,7 @@ def check_names(target: Target) -> list[str]:
         *rules.CHECKS,
         *queue.queue_checks(target),
         *webhooks.webhook_checks(target),
+        *webhooks.delivery_checks(target),
         CLEANUP,
     ]
 
@@ -255,6 +256,8 @@ class Runner:
         found = []
         if self._wants(*(hosts := webhooks.webhook_checks(self._target))):
             found += await _in_time(hosts, webhooks.webhook_findings(self._target))
+        if self._wants(*(receivers := webhooks.delivery_checks(self._target))):
+            found += await _in_time(receivers, webhooks.delivery_findings(self._target))
         checks = queue.queue_checks(self._target)
         if not self._wants(*checks):
             return found

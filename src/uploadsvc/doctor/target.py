@@ -10,6 +10,7 @@ from uploadsvc.domain.endpoints import BucketEndpoint
 from uploadsvc.domain.origins import example_of
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.providers import Capability, Provider
+from uploadsvc.events.receivers import Receivers
 from uploadsvc.provisioning.models import BucketRequirements, QueueClients
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
@@ -52,6 +53,7 @@ class Target:
         webhooks: Addresses of the webhooks that receive events.
         webhook_trust: Verifies their certificates.
         private_webhooks: Whether they may have private addresses.
+        receivers: Receivers to send a sample event to, not opened yet; ``None`` to send none.
     """
 
     storage: Storage
@@ -74,6 +76,7 @@ class Target:
     webhooks: tuple[BucketEndpoint, ...]
     webhook_trust: ssl.SSLContext
     private_webhooks: bool
+    receivers: Receivers | None = None
 
     @property
     def bucket(self) -> str:

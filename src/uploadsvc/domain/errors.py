@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import ClassVar, Final, Literal
 
 from uploadsvc.domain.quotas import QuotaName
+from uploadsvc.domain.rates import Standing
 
 MAX_SHOWN: Final = 200
 """Maximum number of characters of a caller's name that an error shows."""
@@ -243,6 +244,26 @@ class ContentMismatch(VerificationFailed):
         super().__init__(detail, field=field)
 
 
+class RateLimited(UploadsvcError):
+    """The caller has sent too many requests, or created too many uploads.
+
+    Args:
+        detail: One sentence for people.
+        standing: The limit that was reached.
+    """
+
+    code = "rate_limited"
+
+    def __init__(self, detail: str, standing: Standing) -> None:
+        super().__init__(detail)
+        self.standing = standing
+
+    @property
+    def retry_after(self) -> int:
+        """Seconds after which the caller should retry."""
+        return self.standing.wait
+
+
 class StorageDenied(UploadsvcError):
     """S3 refuses the service's own credentials."""
 
@@ -281,6 +302,12 @@ class StillAssembling(StorageUnavailable):
 
 class IdentityProviderUnavailable(Unavailable):
     """The keys that verify tokens cannot be fetched."""
+
+
+class Overloaded(Unavailable):
+    """Too many requests are in progress in this process."""
+
+    code = "overloaded"
 
 
 class EventsNotDelivered(Unavailable):

@@ -20,6 +20,7 @@ from uploadsvc.domain.metadata import MAX_METADATA_BYTES, encoded_size, is_metad
 from uploadsvc.domain.parts import MAX_PART_SIZE, MIN_PART_SIZE
 from uploadsvc.domain.providers import GIB, MAX_SINGLE_PUT, Provider
 from uploadsvc.domain.quotas import MAX_UNFINISHED
+from uploadsvc.domain.rates import Rate
 from uploadsvc.domain.unclaimed import DAY, MAX_UNCLAIMED_EXPIRES_IN, TAG, UNCLAIMED, Claim
 
 Method = Literal["put", "post", "multipart"]
@@ -126,6 +127,7 @@ class Policy:
         available_when: The tag that an object must have to be downloaded; ``None`` if it needs none.
         quota: Bytes that a user may upload in a day; ``None`` for any number.
         max_unfinished: Unfinished multipart uploads that a user may have; ``None`` for any number.
+        rate: Uploads that one user can create; ``None`` for any number.
     """
 
     name: str
@@ -160,6 +162,7 @@ class Policy:
     available_when: Availability | None = None
     quota: int | None = None
     max_unfinished: int | None = None
+    rate: Rate | None = None
 
     @property
     def all_types(self) -> bool:

@@ -84,7 +84,7 @@ def _change(
     version_id = _extended(entry, "Seaweed-X-Amz-Version-Id")
     # Versions are files of their own, but the one from before versioning.
     file = f".versions/v_{version_id}"
-    is_version = version_id is not None and key.endswith(file)
+    is_version = version_id is not None and key.endswith(file) and key != file
     return Change(
         kind=kind,
         bucket=bucket,

@@ -23,6 +23,9 @@ VISIBILITY_SECONDS: Final = 60
 AT_ONCE: Final = 10
 """Messages of one call: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html"""
 
+_COUNTS: Final = tuple(f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed"))
+"""Attributes that together count all messages. What fails again and again is mostly invisible."""
+
 _POLL_SECONDS: Final = 20
 _CALL_SECONDS: Final = 6.0
 """Seconds that a call may take, retries included."""
@@ -196,6 +199,16 @@ class SqsQueue:
             await self._client.send_message(
                 QueueUrl=self._url, MessageBody=message_of(body), DelaySeconds=seconds
             )
+
+    async def depth(self) -> int:
+        """Return about how many messages there are, with those under way and those to be tried again.
+
+        Raises:
+            QueueRefusedError: There is no such queue, or no right to use it.
+            QueueError: It fails or does not answer.
+        """
+        found = await self._attributes(_COUNTS)
+        return sum(int(found.get(name, 0)) for name in _COUNTS)
 
     async def dead_letters(self) -> "SqsQueue":
         """Return the dead-letter queue, not open.

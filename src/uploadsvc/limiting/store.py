@@ -15,14 +15,13 @@ from typing import Any, Final, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import structlog
-from valkey.asyncio import Connection, ConnectionPool, Valkey
+from valkey.asyncio import Connection, ConnectionPool
 from valkey.exceptions import AuthenticationError, NoScriptError, ResponseError, ValkeyError
+
+from uploadsvc.limiting.pipelining import PipeliningValkey
 
 DEADLINE: Final = 0.05
 """Seconds within which a request is decided, with the store or without it."""
-
-MAX_CONNECTIONS: Final = 32
-"""Connections of one process."""
 
 SCHEMES: Final = ("valkey", "valkeys", "redis", "rediss")
 """Schemes of its URL: ``valkeys`` and ``rediss`` use TLS."""
@@ -180,9 +179,7 @@ class SharedStore:
         self._up_since = 0.0
         self._delay = _FIRST_PROBE_SECONDS
         self._probing: asyncio.Task[None] | None = None
-        self._connections = asyncio.Semaphore(MAX_CONNECTIONS)
-        self.client = Valkey(connection_pool=_pool(address))
-        self._execute: Callable[..., Awaitable[Any]] = self.client.execute_command
+        self.client = PipeliningValkey(_pool(address))
 
     @property
     def up(self) -> bool:
@@ -203,6 +200,7 @@ class SharedStore:
         if self._probing is not None:
             self._probing.cancel()
             await asyncio.gather(self._probing, return_exceptions=True)
+        self.client.abandon()
         with suppress(ValkeyError, OSError):
             await self.client.aclose(close_connection_pool=True)
 
@@ -218,7 +216,7 @@ class SharedStore:
         if not self._up:
             raise StoreDownError
         try:
-            async with asyncio.timeout(DEADLINE), self._connections:
+            async with asyncio.timeout(DEADLINE):
                 return await question()
         except (ValkeyError, OSError) as error:
             self._fail(error)
@@ -233,10 +231,10 @@ class SharedStore:
 
         async def question() -> Any:  # noqa: ANN401 - what the script returns
             try:
-                return await self._execute("EVALSHA", script.sha, len(keys), *keys, *args)
+                return await self.client.execute_command("EVALSHA", script.sha, len(keys), *keys, *args)
             except NoScriptError:
                 # The store was restarted, or has never seen it.
-                return await self._execute("EVAL", script.source, len(keys), *keys, *args)
+                return await self.client.execute_command("EVAL", script.source, len(keys), *keys, *args)
 
         return await self.ask(question)
 
@@ -248,6 +246,7 @@ class SharedStore:
         if now - self._up_since >= _STABLE_SECONDS:
             self._delay = _FIRST_PROBE_SECONDS
         self._up, self._down_since = False, now
+        self.client.abandon()
         self._on_change(False)  # noqa: FBT003 - the only argument
         _log.warning(
             "limits_store_down",
@@ -265,7 +264,7 @@ class SharedStore:
             with suppress(ValkeyError, OSError):
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     # Connects, which may take longer than a question.
-                    await self._execute("PING")
+                    await self.client.execute_command("PING")
                 async with asyncio.timeout(DEADLINE):
                     await self._write()
                 now = self._timer()
@@ -275,7 +274,7 @@ class SharedStore:
                 _log.info("limits_store_up", store=self._address.shown, down_seconds=seconds)
 
     async def _write(self) -> None:
-        await self._execute("EVAL", _PROBE, 1, f"{_PREFIX}:probe")
+        await self.client.execute_command("EVAL", _PROBE, 1, f"{_PREFIX}:probe")
 
     async def _check(self) -> None:
         """Connect, so that the first request need not."""
@@ -299,7 +298,7 @@ def _pool(address: StoreAddress) -> ConnectionPool:
         socket_timeout=None,
         socket_connect_timeout=_CONNECT_SECONDS,
         socket_keepalive=True,
-        # Two questions less for each connection.
+        # Two questions fewer for each connection.
         lib_name=None,
         lib_version=None,
         **options,

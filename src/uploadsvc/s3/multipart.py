@@ -91,7 +91,6 @@ class MultipartStorage:
         self._storage = storage
         self._assembling: dict[str, asyncio.Task[None]] = {}
         self._connections = asyncio.Semaphore(ASSEMBLIES)
-        self._turn = asyncio.Lock()
 
     async def create(self, key: str, headers: Mapping[str, str], *, checksum: Algorithm | None) -> str:
         """Create an upload and return S3's id for it.
@@ -144,9 +143,6 @@ class MultipartStorage:
         self, key: str, upload_id: str, checksum: Algorithm | None, start: int, end: int
     ) -> list[UploadedPart]:
         """Return the parts in S3 with numbers above ``start``, up to ``end``, in order."""
-        async with self._turn:
-            # Start one call in each round of the event loop, because preparing one takes milliseconds.
-            await asyncio.sleep(0)
         found: list[tuple[datetime, UploadedPart]] = []
         marker = start
         while True:
@@ -250,7 +246,7 @@ class MultipartStorage:
             async with (
                 self._connections,
                 self._storage.call(
-                    "complete_multipart_upload", expected=expected, deadline=ASSEMBLY_DEADLINE
+                    "complete_multipart_upload", expected=expected, deadline=ASSEMBLY_DEADLINE, slot=False
                 ),
             ):
                 parameters["MultipartUpload"] = await completion_body(parts, part_checksum=part_checksum)

@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element, ParseError, XMLParser
 from aiobotocore.parsers import AioResponseParserFactory, AioRestXMLParser
 from botocore.handlers import _handle_200_error  # type: ignore[attr-defined] # not in the types
 from botocore.hooks import BaseEventHooks
+from botocore.parsers import ResponseParserError
 from botocore.utils import parse_timestamp
 
 _SMALL: Final = 16 * 1024
@@ -79,6 +80,14 @@ class _InSlices:
         self._turn = turn
 
     async def parse(self, response: dict[str, Any], shape: Any) -> Any:  # noqa: ANN401 - botocore's
+        try:
+            return await self._parse(response, shape)
+        except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
+            # A number or a time that is none. botocore lets these through, as if we had made the mistake.
+            message = f"a field has a wrong value ({type(error).__name__})"
+            raise ResponseParserError(message) from None
+
+    async def _parse(self, response: dict[str, Any], shape: Any) -> Any:  # noqa: ANN401 - botocore's
         if response["status_code"] != HTTPStatus.OK or not _is_large(response["body"]):
             return await self._parser.parse(response, shape)
         # One at a time: two would block the event loop for two slices in a row.

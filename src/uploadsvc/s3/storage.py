@@ -2,9 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -26,6 +26,7 @@ from uploadsvc.s3.credentials import CredentialSource
 from uploadsvc.s3.errors import DEADLINE, MISSING, RefusedError, S3Failure, s3_errors
 from uploadsvc.s3.parsing import read_large_responses_once
 from uploadsvc.s3.sessions import CREDENTIALS_DEADLINE, client_config, session_with
+from uploadsvc.s3.slots import CallSlots
 from uploadsvc.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ _REPLACED: Final = frozenset({"412", "PreconditionFailed", "NoSuchVersion"})
 
 _NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """https://www.w3.org/TR/xml/#charsets"""
+
+_SKEWED: Final = "RequestTimeTooSkewed"
+"""Code for a signature that is more than 15 minutes off.
+https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+"""
 
 MISSING_TAGS: Final = MISSING | {"NoSuchVersion", "NoSuchTagSet", "NoSuchTagSetError"}
 """Codes for an object that does not exist, or has no tags: some stores do not return an empty list."""
@@ -81,6 +87,8 @@ class Storage:
     ) -> None:
         self.bucket = bucket
         self._durations = metrics.s3_call_duration
+        self._clock_skew = metrics.clock_skew
+        self._slots = CallSlots(CONNECTIONS)
         self._clock = clock
         self._chain = AwsChain(region=region)
         fetch = _fixed(credentials) if credentials else self._chain
@@ -149,11 +157,32 @@ class Storage:
         """Return a context manager for a client of another AWS service, with the same credentials."""
         return self._session.client(service, config=client_config(connections=connections), **options)
 
-    def call(
-        self, operation: str, *, expected: AbstractSet[str] = frozenset(), deadline: float | None = None
-    ) -> AbstractAsyncContextManager[None]:
-        """Return the context of a call, as `s3_errors` describes it, which also counts the call."""
-        return s3_errors(operation, expected=expected, deadline=deadline, durations=self._durations)
+    @asynccontextmanager
+    async def call(
+        self,
+        operation: str,
+        *,
+        expected: AbstractSet[str] = frozenset(),
+        deadline: float | None = None,
+        slot: bool = True,
+    ) -> AsyncIterator[None]:
+        """Wait until fewer than `CONNECTIONS` calls are under way, limit the time of one, and count it.
+
+        Args:
+            operation: The call's name, for the log and the metrics.
+            expected: S3's codes that are raised as `RefusedError`.
+            deadline: Seconds; `DEADLINE` by default.
+            slot: Wait. Assemblies and calls to STS do not.
+
+        Raises:
+            RefusedError: S3 answered with an expected code.
+            UploadsvcError: S3 denies, fails or does not answer in time, or too many other calls wait for it.
+        """
+        async with (
+            s3_errors(operation, expected=expected, deadline=deadline, durations=self._durations),
+            self._slots.taken(operation) if slot else nullcontext(),
+        ):
+            yield
 
     def run(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Run a coroutine in the background; closing the storage cancels it."""
@@ -184,9 +213,22 @@ class Storage:
             UploadsvcError: S3 denies the call, fails or does not answer.
         """
         async with self.call("head_bucket"):
-            answer = await self._check()
-        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-        return parsedate_to_datetime(date).astimezone(UTC) if date else self._clock()
+            try:
+                answer = await self._check()
+            except ClientError as error:
+                if S3Failure.of_error(error).code == _SKEWED:
+                    self._read_clock(error.response)
+                raise
+        return self._read_clock(answer)
+
+    def _read_clock(self, answer: Mapping[str, Any]) -> datetime:
+        """Return the time of S3's clock, and tell the metrics how far this one is off."""
+        date, now = answer["ResponseMetadata"]["HTTPHeaders"].get("date"), self._clock()
+        if not date:
+            return now
+        then = parsedate_to_datetime(date).astimezone(UTC)
+        self._clock_skew.set((now - then).total_seconds())
+        return then
 
     async def _check(self) -> Mapping[str, Any]:
         refused, answer = None, None

@@ -62,14 +62,14 @@ class Sts:
             message = "the token service is not open: run the app's lifespan"
             raise RuntimeError(message)
         if self._role_arn is None:
-            async with self._storage.call("get_federation_token"):
+            async with self._storage.call("get_federation_token", slot=False):
                 answer = (
                     await self._client.get_federation_token(
                         Name=name[:32], Policy=policy, DurationSeconds=seconds
                     )
                 )["Credentials"]
         else:
-            async with self._storage.call("assume_role"):
+            async with self._storage.call("assume_role", slot=False):
                 answer = (
                     await self._client.assume_role(
                         RoleArn=self._role_arn, RoleSessionName=name, Policy=policy, DurationSeconds=seconds

@@ -1,8 +1,7 @@
-"""uvicorn's HTTP/1.1 protocol, with limits on what one connection can send."""
+"""uvicorn's HTTP/1.1 protocol, with limits on what one connection can send, and on the time that it takes."""
 
 import asyncio
-import json
-from http import HTTPStatus
+import math
 from typing import Any, Final, cast
 
 import httptools
@@ -11,19 +10,22 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from uploadsvc.api.problems import MEDIA_TYPE
 from uploadsvc.api.routing import MAX_BODY_BYTES
-
-MAX_URL_BYTES: Final = 16 * 1024
-MAX_HEAD_BYTES: Final = 64 * 1024
-"""Bytes of a request before its body: URL and header fields."""
-
-MAX_FIELDS: Final = 100
-MAX_PIPELINED: Final = 16
-"""Requests that one connection can send ahead of the answers."""
-
-REQUEST_SECONDS: Final = 60.0
-"""Seconds in which a request must arrive, from its first byte to the end of its body."""
+from uploadsvc.server.capacity import MAX_REFUSED, Capacity
+from uploadsvc.server.refusals import (
+    FULL,
+    LARGE_HEAD,
+    LONG_URL,
+    MALFORMED,
+    MAX_FIELDS,
+    MAX_HEAD_BYTES,
+    MAX_PIPELINED,
+    MAX_URL_BYTES,
+    PIPELINED,
+    Refusal,
+    RefusedError,
+    slow,
+)
 
 LINGER_SECONDS: Final = 2.0
 """Seconds that a refused client has to read the answer."""
@@ -31,63 +33,8 @@ LINGER_SECONDS: Final = 2.0
 _MAX_MESSAGE_BYTES: Final = MAX_HEAD_BYTES + 8 * MAX_BODY_BYTES
 """Bytes of a request as they were sent: chunks of one byte, extensions and trailers count too."""
 
+_NEVER: Final = math.inf
 _log = structlog.get_logger("uploadsvc.access")
-
-
-class _Refusal:
-    """A problem (RFC 9457) for a request that reaches no handler. It ends the connection."""
-
-    def __init__(self, status: HTTPStatus, code: str, title: str, detail: str) -> None:
-        self.status = status.value
-        content = {
-            "type": f"urn:uploadsvc:problem:{code}",
-            "title": title,
-            "status": self.status,
-            "detail": detail,
-            "code": code,
-            "errors": [],
-        }
-        body = json.dumps(content).encode()
-        head = (
-            f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
-            "cache-control: no-store\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
-        )
-        self.fields_and_body = head.encode() + body
-
-
-class _RefusedError(Exception):
-    def __init__(self, refusal: _Refusal) -> None:
-        super().__init__(refusal.status)
-        self.refusal = refusal
-
-
-_MALFORMED: Final = _Refusal(
-    HTTPStatus.BAD_REQUEST, "bad_request", "Malformed request", "The request is not valid HTTP/1.1."
-)
-_SLOW: Final = _Refusal(
-    HTTPStatus.REQUEST_TIMEOUT,
-    "request_timeout",
-    "Request too slow",
-    f"The request did not arrive within {REQUEST_SECONDS:.0f} seconds.",
-)
-_LONG_URL: Final = _Refusal(
-    HTTPStatus.REQUEST_URI_TOO_LONG,
-    "url_too_long",
-    "URL too long",
-    f"A URL may have at most {MAX_URL_BYTES} bytes.",
-)
-_LARGE_HEAD: Final = _Refusal(
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    "headers_too_large",
-    "Headers too large",
-    f"A request may have at most {MAX_FIELDS} header fields; with the URL, {MAX_HEAD_BYTES} bytes.",
-)
-_PIPELINED: Final = _Refusal(
-    HTTPStatus.TOO_MANY_REQUESTS,
-    "too_many_requests",
-    "Too many requests",
-    f"At most {MAX_PIPELINED} requests may wait for their answers on one connection.",
-)
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -98,36 +45,75 @@ class HttpProtocol(HttpToolsProtocol):
 
     def __init__(
         self,
+        capacity: Capacity,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        # uvicorn sets it with the first byte of a request, and there may be blank lines before.
+        self.url = b""
+        self._capacity = capacity
+        self._limits = capacity.limits
+        self._served: RequestResponseCycle = None  # type: ignore[assignment] # like uvicorn's own
         self._in_request = False
         self._in_head = True
         self._message_bytes = 0
         self._body_bytes = 0
         self._upgrading = False
+        self._unwelcome = False
         self._deaf = False
         self._lingering = False
-        self._deadline: asyncio.TimerHandle | None = None
+        self._unread = False
+        # Loop times: when the client must have sent what is expected, and when it must have read or closed.
+        self.due = self._abort_at = _NEVER
+        # One timer, which is set anew only if it would be late: setting one for each request takes longer.
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = _NEVER
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Limit the time to the first byte of a new connection."""
+        """Admit the connection if there are not too many."""
         super().connection_made(transport)
-        self.timeout_keep_alive_task = self.loop.call_later(REQUEST_SECONDS, self.timeout_keep_alive_handler)
+        if self._capacity.admits(self):
+            self._act_at(self.loop.time() + self._limits.idle_timeout)
+            return
+        self._unwelcome = True
+        self._capacity.refused += 1
+        if self._capacity.refused > MAX_REFUSED:
+            self._capacity.on_refusal(FULL.reason)
+            self.close_idle()
+        else:
+            # Once it asks for something, it is told.
+            self._act_at(self.loop.time() + LINGER_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Cancel the timers."""
-        self._unset_deadline()
-        self._unset_keepalive_if_required()
+        """Cancel the timer, and make room."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        self.due = self._abort_at = self._alarm_at = _NEVER
+        self._end_unread()
+        if self._unwelcome:
+            self._unwelcome = False
+            self._capacity.refused -= 1
+        if not _is_answered(self._served):
+            # uvicorn tells only the last of several requests.
+            self._served.disconnected = True
+            self._served.message_event.set()
         super().connection_lost(exc)
 
     @property
     def idle(self) -> bool:
         """Whether every request that has begun to arrive is answered."""
-        return not self._in_request and _is_answered(self.cycle)
+        return not (self._in_request or self._unwelcome or self._lingering) and _is_answered(self.cycle)
+
+    def close_idle(self) -> None:
+        """Close the connection, even if its client does not read the last response."""
+        self.connections.discard(self)
+        self.transport.close()
+        self._deaf = True
+        self._abort_in(LINGER_SECONDS)
 
     def shutdown(self) -> None:
         """Close the connection, once a request that has begun to arrive is answered."""
@@ -136,24 +122,84 @@ class HttpProtocol(HttpToolsProtocol):
         elif not _is_answered(self.cycle):
             self.cycle.keep_alive = False
 
+    def pause_writing(self) -> None:
+        """Limit the time for which a response waits for its client."""
+        super().pause_writing()
+        self._abort_in(self._limits.body_timeout)
+
+    def resume_writing(self) -> None:
+        """Go on: the client reads."""
+        super().resume_writing()
+        if not (self._lingering or self.transport.is_closing()):
+            self._abort_at = _NEVER
+
+    def _abort_in(self, seconds: float) -> None:
+        self._abort_at = min(self._abort_at, self.loop.time() + seconds)
+        self._wake_at(self._abort_at)
+
+    def _act_at(self, due: float) -> None:
+        self.due = due
+        self._wake_at(due)
+
+    def _wake_at(self, when: float) -> None:
+        if when < self._alarm_at:
+            if self._alarm is not None:
+                self._alarm.cancel()
+            self._alarm_at = when
+            self._alarm = self.loop.call_at(when, self._wake)
+
+    def _wake(self) -> None:
+        self._alarm, self._alarm_at = None, _NEVER
+        now, first = self.loop.time(), min(self.due, self._abort_at)
+        if first > now:
+            # It was put off.
+            self._wake_at(first)
+        elif self._abort_at <= now:
+            self.transport.abort()
+        elif self._in_request:
+            limits = self._limits
+            late = ("head", limits.header_timeout) if self._in_head else ("body", limits.body_timeout)
+            self.due = _NEVER
+            self._refuse(slow(*late))
+        else:
+            self._capacity.on_refusal("idle")
+            self.close_idle()
+
     def data_received(self, data: bytes) -> None:
         """Parse what has arrived. A request without an end is refused as soon as it is too large."""
         if self._deaf:
             return
-        self._unset_keepalive_if_required()
+        if self._unwelcome:
+            self._refuse(FULL)
+            return
         self._message_bytes += len(data)
         try:
             self._feed(data)
             if self._message_bytes > MAX_HEAD_BYTES:
                 self._check_size()
-        except _RefusedError as error:
+        except RefusedError as error:
             self._refuse(error.refusal)
         except httptools.HttpParserError as error:
             # httptools wraps what a callback raises.
             cause = error.__context__
-            self._refuse(cause.refusal if isinstance(cause, _RefusedError) else _MALFORMED)
-        if self._in_request and self._deadline is None and not self._deaf:
-            self._deadline = self.loop.call_later(REQUEST_SECONDS, self._refuse, _SLOW)
+            self._refuse(cause.refusal if isinstance(cause, RefusedError) else MALFORMED)
+        if self._in_request and not self._deaf:
+            self._limit_rest()
+
+    def _limit_rest(self) -> None:
+        """Limit the time of a request of which not all has arrived."""
+        if self.due == _NEVER:
+            limits = self._limits
+            seconds = limits.header_timeout if self._in_head else limits.body_timeout
+            self._act_at(self.loop.time() + seconds)
+        if not (self._in_head or self._unread or self.pipeline or self.cycle.response_complete):
+            self._unread = True
+            self._capacity.unread += 1
+
+    def _end_unread(self) -> None:
+        if self._unread:
+            self._unread = False
+            self._capacity.unread -= 1
 
     def _feed(self, data: bytes) -> None:
         while True:
@@ -176,7 +222,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _check_size(self) -> None:
         if self._in_head:
-            raise _RefusedError(_LONG_URL if len(self.url) > MAX_URL_BYTES else _LARGE_HEAD)
+            raise RefusedError(LONG_URL if len(self.url) > MAX_URL_BYTES else LARGE_HEAD)
         if self._message_bytes > _MAX_MESSAGE_BYTES:
             self._cut_off()
 
@@ -184,24 +230,34 @@ class HttpProtocol(HttpToolsProtocol):
         """Begin a request."""
         super().on_message_begin()
         self._in_request = True
+        self.due = _NEVER
 
     def on_headers_complete(self) -> None:
         """Start the handler, unless the head is too large."""
         if len(self.url) > MAX_URL_BYTES:
-            raise _RefusedError(_LONG_URL)
+            raise RefusedError(LONG_URL)
         # Count only if many bytes have arrived: it takes time.
         large = self._message_bytes > MAX_HEAD_BYTES
         if len(self.headers) > MAX_FIELDS or (large and self._head_bytes() > MAX_HEAD_BYTES):
-            raise _RefusedError(_LARGE_HEAD)
+            raise RefusedError(LARGE_HEAD)
         if len(self.pipeline) >= MAX_PIPELINED:
-            raise _RefusedError(_PIPELINED)
+            raise RefusedError(PIPELINED)
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
-                raise _RefusedError(_MALFORMED)
+                raise RefusedError(MALFORMED)
             self._upgrading = True
             return
         self._in_head = False
-        super().on_headers_complete()
+        self.due = _NEVER
+        in_progress = len(self.tasks)
+        if in_progress >= self._limits.max_concurrency and self._capacity.refuses(self.url, in_progress):
+            self.app = self._capacity.overloaded
+            super().on_headers_complete()
+            self.app = self.config.loaded_app
+        else:
+            super().on_headers_complete()
+        if not self.pipeline:
+            self._served = self.cycle
         # Ignore trailers: a proxy may have checked the head alone.
         self.headers = _NOWHERE
 
@@ -221,19 +277,35 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._in_request, self._in_head = False, True
         self._message_bytes = self._body_bytes = 0
-        self._unset_deadline()
+        self.due = _NEVER
+        self._end_unread()
         super().on_message_complete()
+        if self.cycle.response_complete:
+            self._act_at(self.loop.time() + self._limits.idle_timeout)
 
     def on_response_complete(self) -> None:
-        """Cut off a large body that is still arriving, because nobody will read it."""
-        super().on_response_complete()
-        if self._in_request and self.cycle.response_complete and _declared(self.cycle.scope) > MAX_BODY_BYTES:
-            self._linger()
+        """Begin the next request, or wait for one.
 
-    def _unset_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        Unlike uvicorn's, without a new timer for each response. A large body that is still arriving is cut
+        off, because nobody will read it.
+        """
+        self.server_state.total_requests += 1
+        self._end_unread()
+        if self._lingering:
+            return
+        if self.transport.is_closing():
+            # It is open until the client has read everything.
+            self._abort_in(self._limits.body_timeout)
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._served, app = self.pipeline.pop()
+            self._start_asgi_task(self._served, app)
+        if not self._in_request:
+            if _is_answered(self.cycle):
+                self._act_at(self.loop.time() + self._limits.idle_timeout)
+        elif self.cycle.response_complete and _declared(self.cycle.scope) > MAX_BODY_BYTES:
+            self._linger()
 
     def _cut_off(self) -> None:
         """Stop reading a request. If it has no answer yet, the answer ends the connection."""
@@ -246,17 +318,19 @@ class HttpProtocol(HttpToolsProtocol):
         self.cycle.keep_alive = False
         self.cycle.transport = cast("asyncio.Transport", _Lingering(self))
 
-    def _refuse(self, refusal: _Refusal) -> None:
+    def _refuse(self, refusal: Refusal) -> None:
         if self._deaf or self.transport.is_closing():
             return
-        _log.info("request_refused", status=refusal.status)
+        self._capacity.on_refusal(refusal.reason)
+        if refusal is not FULL:
+            _log.info("request_refused", status=refusal.status)
         cycle = self.cycle
         if not _is_answered(cycle):
             if self._in_head:
                 # An earlier request waits for its answer. After that, nothing more can be read.
                 self._end_with_answer()
                 self._deaf = True
-                self._unset_deadline()
+                self.due = _NEVER
                 return
             if self.pipeline or cycle.response_started:
                 self.transport.abort()
@@ -275,12 +349,12 @@ class HttpProtocol(HttpToolsProtocol):
         if self._lingering:
             return
         self._deaf = self._lingering = True
+        self._end_unread()
         self.pipeline.clear()
-        self._unset_deadline()
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.flow.resume_reading()
-        self._deadline = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+        self._abort_in(LINGER_SECONDS)
 
 
 class _Lingering:

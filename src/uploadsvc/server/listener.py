@@ -34,8 +34,13 @@ class BindError(Exception):
     """An address that cannot be bound. The message is one line."""
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, *, advice: str | None = None) -> socket.socket:
     """Return a socket that is bound to an address, to find a port in use before anything starts.
+
+    Args:
+        host: Name or address.
+        port: Port.
+        advice: What the error says to try; by default another option of ``serve``.
 
     Raises:
         BindError: The address is in use, not permitted or malformed.
@@ -49,7 +54,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.close()
         option = "--port" if error.errno in {errno.EADDRINUSE, errno.EACCES} else "--host"
         reason = (error.strerror or str(error)).lower()
-        message = f"cannot listen on {host} port {port}: {reason}; try another {option}"
+        message = f"cannot listen on {host} port {port}: {reason}; {advice or f'try another {option}'}"
         raise BindError(message) from None
     return listener
 

@@ -42,6 +42,7 @@ class LogOutput:
         self._lines: deque[str | Callable[[], bytes]] = deque()
         self._size = 0
         self._dropped = 0
+        self._dropped_in_all = 0
         self._closing = False
         self._waiting = threading.Event()
         self._thread = threading.Thread(target=self._run, name="logs", daemon=True)
@@ -63,9 +64,17 @@ class LogOutput:
                 self._lines.append(line)
                 self._size += size
             else:
-                self._dropped += 1
+                self._drop()
         if not self._waiting.is_set():
             self._waiting.set()
+
+    def _drop(self) -> None:
+        self._dropped += 1
+        self._dropped_in_all += 1
+
+    def dropped_lines(self) -> int:
+        """Return the number of lines that were dropped since the start."""
+        return self._dropped_in_all
 
     def flush(self) -> None:
         """Do nothing: the thread writes soon."""
@@ -120,7 +129,7 @@ class LogOutput:
             return line.encode(errors="backslashreplace") if isinstance(line, str) else line()
         except Exception:  # noqa: BLE001 - the thread must not end, and a line of the log may hold anything
             with self._lock:
-                self._dropped += 1
+                self._drop()
             return b""
 
 

@@ -30,12 +30,15 @@ _FREE_TEXT: Final = frozenset({"event", "exception", "stack"})
 """Fields with free text of libraries and tracebacks. Other fields hold one value each, such as a user id."""
 
 
-def configure_logs(*, terminal: bool, waits: bool = True) -> None:
+def configure_logs(*, terminal: bool, waits: bool = True) -> LogOutput | None:
     """Set up logging for this process, including records of libraries.
 
     Args:
         terminal: Print plain coloured lines in place of JSON.
         waits: Wait if standard error is blocked. Otherwise lines are dropped and counted.
+
+    Returns:
+        What writes the lines, unless it waits.
     """
     processors = _plain_lines() if terminal else [json_line]
     queue = None if waits else LogOutput(sys.stderr.fileno(), _dropped)
@@ -55,6 +58,7 @@ def configure_logs(*, terminal: bool, waits: bool = True) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+    return queue
 
 
 class _Logger(_FILTERED):  # type: ignore[misc] # structlog makes the class

@@ -1,17 +1,20 @@
 """Runs the app with uvicorn: serve, drain."""
 
 import asyncio
+import functools
 import os
 import signal
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import uvicorn
 from fastapi import FastAPI
 
+from uploadsvc.server import descriptors
+from uploadsvc.server.capacity import Capacity
 from uploadsvc.server.http import HttpProtocol
 from uploadsvc.server.listener import emptied, is_readable, refuse_connections
 from uploadsvc.server.stopping import (
@@ -21,8 +24,16 @@ from uploadsvc.server.stopping import (
     GRACE_SECONDS,
     LAST_CALL_SECONDS,
 )
+from uploadsvc.settings.server import ServerSettings
+
+if TYPE_CHECKING:
+    from uploadsvc.telemetry.metrics import Metrics
 
 _TICK_SECONDS: Final = 0.02
+_TICKS: Final = 10
+"""uvicorn's ticks in a second."""
+
+_CLOSE: Final = (b"connection", b"close")
 
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -33,6 +44,7 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_started = on_started
+        self._watch = descriptors.DescriptorWatch()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -43,9 +55,21 @@ class _Server(uvicorn.Server):
         if self.started:
             self._on_started()
 
+    async def on_tick(self, counter: int) -> bool:
+        """Look after the process every second; return whether it is to stop."""
+        if counter % _TICKS == 0:
+            self._watch.look()
+        return await super().on_tick(counter)
+
+    def announce_end(self) -> None:
+        """Let every response from now on announce the end of its connection (RFC 9112, section 9.6)."""
+        if _CLOSE not in self.config.encoded_headers:
+            # uvicorn makes the first of the second each second.
+            self.config.encoded_headers.append(_CLOSE)
+            self.server_state.default_headers.append(_CLOSE)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Every response from now on announces the end of its connection (RFC 9112, section 9.6).
-        self.server_state.default_headers.append((b"connection", b"close"))
+        self.announce_end()
         for listener in sockets or []:
             refuse_connections(listener)
             await emptied(listener)
@@ -71,14 +95,15 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(_TICK_SECONDS)
 
 
-def options(*, root_path: str = "") -> dict[str, Any]:
+def options(capacity: Capacity, *, root_path: str = "") -> dict[str, Any]:
     """Return uvicorn's options for one process and for several.
 
     Args:
+        capacity: What the process can take.
         root_path: Path that a proxy has stripped from the requests (the ASGI specification's ``root_path``).
     """
     return {
-        "http": HttpProtocol,
+        "http": functools.partial(HttpProtocol, capacity),
         "ws": "none",
         # uvicorn's access log holds paths with upload ids and queries.
         "access_log": False,
@@ -112,7 +137,9 @@ async def serve(
     """Serve until one of these signals. A second signal does not wait for running requests.
 
     Args:
-        app: The app.
+        app: The app. Its state may have ``limits``, ``overloaded`` (answers requests above them),
+            ``metrics``, ``on_drain`` (called before the delay that the limits name) and ``on_stop`` (called
+            after it).
         listener: The bound socket.
         on_started: Called once requests are served.
         stops: The signals.
@@ -121,18 +148,33 @@ async def serve(
     Raises:
         SystemExit: The app's lifespan failed to start.
     """
-    server = _Server(uvicorn.Config(app, **options(root_path=root_path)), on_started)
-    loop = asyncio.get_running_loop()
+    state, loop = app.state, asyncio.get_running_loop()
+    limits = descriptors.within(getattr(state, "limits", None) or ServerSettings(), descriptors.limit())
+    capacity = Capacity(limits, overloaded=getattr(state, "overloaded", app))
+    server = _Server(uvicorn.Config(app, **options(capacity, root_path=root_path)), on_started)
 
-    limits: list[threading.Timer] = []
+    metrics: Metrics | None = getattr(state, "metrics", None)
+    if metrics is not None:
+        metrics.http_connections.follow(lambda: len(server.server_state.connections))
+        capacity.on_refusal = metrics.http_refused.inc
+    limiters: list[threading.Timer] = []
 
     def stop() -> None:
-        server.force_exit = server.should_exit
+        server.force_exit = server.should_exit or bool(draining)
+        if server.should_exit or draining or not limits.drain_delay:
+            end()
+            return
+        draining.append(loop.call_later(limits.drain_delay, end))
+        server.announce_end()
+        getattr(state, "on_drain", _nothing)()
+
+    def end() -> None:
         server.should_exit = True
         # Ends responses that would go on for as long as their clients read.
-        getattr(app.state, "on_stop", lambda: None)()
-        limits.append(_end_within(DRAIN_SECONDS))
+        getattr(state, "on_stop", _nothing)()
+        limiters.append(_end_within(DRAIN_SECONDS))
 
+    draining: list[asyncio.TimerHandle] = []
     for number in stops:
         loop.add_signal_handler(number, stop)
     try:
@@ -141,8 +183,14 @@ async def serve(
         server.should_exit = True
         raise
     finally:
-        for limit in limits:
-            limit.cancel()
+        for handle in draining:
+            handle.cancel()
+        for limiter in limiters:
+            limiter.cancel()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _end_within(seconds: float) -> threading.Timer:

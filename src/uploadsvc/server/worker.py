@@ -13,11 +13,18 @@ from typing import Final
 from fastapi import FastAPI
 
 from uploadsvc.server import collector, runner
+from uploadsvc.telemetry.metrics import Metrics
 
 _BEAT_SECONDS: Final = 1.0
 
 
-def work(factory: Callable[[], FastAPI], listener: socket.socket, root_path: str, sender: Connection) -> None:
+def work(
+    factory: Callable[[Metrics], FastAPI],
+    listener: socket.socket,
+    root_path: str,
+    sender: Connection,
+    metrics: Metrics,
+) -> None:
     """Serve until SIGTERM, or until the parent has ended.
 
     Args:
@@ -25,6 +32,7 @@ def work(factory: Callable[[], FastAPI], listener: socket.socket, root_path: str
         listener: Bound socket that all workers share.
         root_path: Path that a proxy has stripped from the requests.
         sender: Where heartbeats are written.
+        metrics: Metrics of this process.
 
     Raises:
         Exception: The factory raised it.
@@ -32,10 +40,12 @@ def work(factory: Callable[[], FastAPI], listener: socket.socket, root_path: str
     # Ctrl-C reaches the whole process group, and the parent's SIGTERM would count as the second signal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     collector.pause()
-    runner.run(_serve(factory(), listener, root_path, sender))
+    runner.run(_serve(factory(metrics), listener, root_path, sender, metrics))
 
 
-async def _serve(app: FastAPI, listener: socket.socket, root_path: str, sender: Connection) -> None:
+async def _serve(
+    app: FastAPI, listener: socket.socket, root_path: str, sender: Connection, metrics: Metrics
+) -> None:
     parent, loop = multiprocessing.parent_process(), asyncio.get_running_loop()
     if parent is not None:
 
@@ -49,6 +59,8 @@ async def _serve(app: FastAPI, listener: socket.socket, root_path: str, sender: 
     def beat() -> None:
         with suppress(OSError):
             os.write(sender.fileno(), b".")
+        # The parent reads them, and cannot ask.
+        metrics.refresh()
         loop.call_later(_BEAT_SECONDS, beat)
 
     def started() -> None:

@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import signal
 import socket
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Final
 
@@ -13,11 +13,16 @@ import structlog
 
 from uploadsvc.server.listener import refuse_connections
 from uploadsvc.server.stopping import DRAIN_SECONDS, EXIT_SECONDS, STARTUP_FAILURE
+from uploadsvc.telemetry.cells import Cells
+from uploadsvc.telemetry.exporter import Exporter, Source
+from uploadsvc.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastapi import FastAPI
+
+    Factory = Callable[[Metrics], FastAPI]
 
 HUNG_BEATS: Final = 20
 """Seconds without a heartbeat after which a worker is killed."""
@@ -42,16 +47,35 @@ class CannotStartError(Exception):
 
 
 class _Worker:
-    """A process whose event loop sends a heartbeat each second."""
+    """A process whose event loop sends a heartbeat each second.
 
-    def __init__(self, factory: "Callable[[], FastAPI]", listener: socket.socket, root_path: str) -> None:
+    Args:
+        factory: Returns the app.
+        listener: Bound socket.
+        root_path: Path that a proxy has stripped from the requests.
+        number: Its number, from 1; its successor has the same.
+        cells: Where it counts; ``None`` if nobody asks.
+    """
+
+    def __init__(
+        self,
+        factory: "Factory",
+        listener: socket.socket,
+        root_path: str,
+        *,
+        number: int,
+        cells: Cells | None,
+    ) -> None:
+        self.number = number
+        self.cells = cells
         self.beats = 0
         self.silent = 0
         self._received = b""
         context = multiprocessing.get_context("spawn")
         self._receiver, sender = context.Pipe(duplex=False)
         # The settings reach it through a pipe, because others can read its command line and environment.
-        self.process = context.Process(target=_work, args=(factory, listener, root_path, sender), daemon=True)
+        arguments = (factory, listener, root_path, sender, cells)
+        self.process = context.Process(target=_work, args=arguments, daemon=True)
         self.process.start()
         sender.close()
 
@@ -92,24 +116,39 @@ class Workers:
     """Worker processes.
 
     Args:
-        factory: Returns the app, or raises `CannotStartError`. It is pickled, so it must be a
-            function of a module, with arguments. Only the workers call it, so that their parent stays small.
+        factory: Returns the app that counts in these metrics, or raises `CannotStartError`. It is pickled, so
+            it must be a function of a module, with arguments. Only the workers call it, so that their parent
+            stays small.
         listener: Bound socket that all workers share.
         count: Number of workers.
         root_path: Path that a proxy has stripped from the requests.
+        drain_delay: Seconds for which the workers serve on once they are told to stop.
+        metrics: Metrics of this process, which keep the counts of workers that have ended.
+        scrapes: Bound socket on which this process answers scrapes of the metrics; ``None`` for none.
     """
 
     def __init__(
-        self, factory: "Callable[[], FastAPI]", listener: socket.socket, count: int, *, root_path: str = ""
+        self,
+        factory: "Factory",
+        listener: socket.socket,
+        count: int,
+        *,
+        root_path: str = "",
+        drain_delay: float = 0,
+        metrics: Metrics | None = None,
+        scrapes: socket.socket | None = None,
     ) -> None:
         self._factory = factory
         self._listener = listener
         self._count = count
         self._root_path = root_path
+        self._drain_delay = drain_delay
         self._running: set[_Worker] = set()
         self._stopping = asyncio.Event()
         self._failed = False
         self._reason = ""
+        self._metrics = Metrics() if metrics is None else metrics
+        self._scrapes = scrapes
 
     async def run(self) -> None:
         """Serve until SIGINT or SIGTERM. A second signal does not wait for running requests.
@@ -122,26 +161,37 @@ class Workers:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop)
         watching = asyncio.create_task(self._watch())
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self._count):
-                group.create_task(self._keep_running())
+        exporter = Exporter(self._metrics, name="parent", workers=self._sources)
+        answering = exporter.open(self._scrapes) if self._scrapes else nullcontext()
+        async with answering, asyncio.TaskGroup() as group:
+            for index in range(self._count):
+                group.create_task(self._keep_running(index + 1))
         watching.cancel()
         if self._reason:
             raise CannotStartError(self._reason)
         if self._failed:
             raise SystemExit(STARTUP_FAILURE)
 
+    def _sources(self) -> list[Source]:
+        return [
+            Source(str(worker.number), worker.process.pid or 0, worker.cells)
+            for worker in self._running
+            if worker.cells is not None
+        ]
+
     def _stop(self) -> None:
         again = self._stopping.is_set()
         self._stopping.set()
+        delay = 0 if again else self._drain_delay
         if not again:
-            refuse_connections(self._listener)
+            if not delay:
+                refuse_connections(self._listener)
             # Left open here, the socket would accept connections that no worker serves.
             self._listener.close()
         for worker in self._running:
             worker.process.terminate()
         # A worker ends by itself in that time, unless it is stopped or hangs.
-        seconds = EXIT_SECONDS if again else DRAIN_SECONDS + EXIT_SECONDS
+        seconds = EXIT_SECONDS if again else delay + DRAIN_SECONDS + EXIT_SECONDS
         asyncio.get_running_loop().call_later(seconds, self._kill)
 
     def _kill(self) -> None:
@@ -158,13 +208,18 @@ class Workers:
                     _log.error("worker_hung", pid=worker.process.pid)
                     worker.process.kill()
 
-    async def _keep_running(self) -> None:
+    async def _keep_running(self, number: int) -> None:
         failures = 0
         while not self._stopping.is_set():
-            worker = _Worker(self._factory, self._listener, self._root_path)
+            cells = Cells.shared() if self._scrapes else None
+            worker = _Worker(self._factory, self._listener, self._root_path, number=number, cells=cells)
             self._running.add(worker)
             status = await worker.ended()
             self._running.remove(worker)
+            if cells is not None:
+                # At once: a scrape in between would miss its counts, and counters would go down.
+                self._metrics.absorb(cells)
+                cells.close()
             if self._stopping.is_set():
                 return
             failures = 0 if worker.beats >= _STABLE_BEATS else failures + 1
@@ -179,19 +234,25 @@ class Workers:
                 self._failed = True
                 self._stop()
                 return
-            pause = min(2.0 ** max(failures - 1, 0), _LONGEST_PAUSE)
+            # At once after the first; then ever later, because it may end in a loop.
+            pause = min(2.0 ** (failures - 2), _LONGEST_PAUSE) if failures > 1 else 0.0
+            self._metrics.worker_restarts.inc()
             _log.error("worker_ended", status=status, restart_in=pause)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
 
 def _work(
-    factory: "Callable[[], FastAPI]", listener: socket.socket, root_path: str, sender: Connection
+    factory: "Factory",
+    listener: socket.socket,
+    root_path: str,
+    sender: Connection,
+    cells: Cells | None,
 ) -> None:
     from uploadsvc.server.worker import work  # noqa: PLC0415 - it loads the server, which the parent never does
 
     try:
-        work(factory, listener, root_path, sender)
+        work(factory, listener, root_path, sender, Metrics(cells))
     except CannotStartError as error:
         with suppress(OSError):
             os.write(sender.fileno(), _REASON + str(error).encode())

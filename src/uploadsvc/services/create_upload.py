@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from uploadsvc.domain import errors
@@ -20,13 +20,16 @@ from uploadsvc.domain.providers import MAX_SINGLE_PUT
 from uploadsvc.s3.multipart import MultipartStorage
 from uploadsvc.s3.presigner import Presigner, SigningBatch
 from uploadsvc.services.multipart import FIRST_PARTS, SignedPart, sign_parts
-from uploadsvc.services.policies import PolicyRegistry
+from uploadsvc.services.policies import DEFAULT_POLICY, PolicyRegistry
 from uploadsvc.services.quotas import Quotas
 from uploadsvc.services.reservations import Planned, Reservations
 from uploadsvc.services.turns import Turns, gather_few
 from uploadsvc.telemetry.metrics import Metrics
 from uploadsvc.tokens.object_claims import ObjectClaims
 from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims
+
+if TYPE_CHECKING:
+    from uploadsvc.limiting.rates import RateLimits
 
 _SLICE: Final = 8
 """Uploads to sign before other requests get their turn. Each takes about 50 microseconds."""
@@ -72,6 +75,7 @@ class UploadCreator:
         quotas: Quotas of users; ``None`` if there are none.
         clock: Returns the current time, aware.
         metrics: Counts uploads.
+        rates: Limits how many are created; ``None`` for any number.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class UploadCreator:
         quotas: Quotas | None = None,
         clock: Callable[[], datetime],
         metrics: Metrics,
+        rates: "RateLimits | None" = None,
     ) -> None:
         self.policies = policies
         self._presigner = presigner
@@ -94,6 +99,7 @@ class UploadCreator:
         self._reservations = None if quotas is None else Reservations(quotas, clock=clock)
         self._clock = clock
         self._metrics = metrics
+        self._rates = rates
         self._turns = Turns()
 
     async def create(self, caller: Principal, policy: str | None, request: UploadRequest) -> Grant:
@@ -104,7 +110,10 @@ class UploadCreator:
             UploadsvcError: The policy is unknown or does not allow the upload.
         """
         try:
-            planned = self._plan(self.policies.choose(caller, policy), caller, request)
+            planner = self.policies.choose(caller, policy)
+            if planner.policy.rate is not None:
+                await self.admit(caller, planner)
+            planned = self._plan(planner, caller, request)
             if self._reservations is None:
                 grant = await self._begin(planned)
             else:
@@ -127,11 +136,14 @@ class UploadCreator:
             A grant or an exception for each request, in the same order.
         """
         results: list[Grant | BaseException] = []
+        over_rate = await self._over_rate(caller, [policy for policy, _ in requests])
         waiting: dict[int, Planned] = {}
         for index, (policy, request) in enumerate(requests):
             if index % _SLICE == 0:
                 await asyncio.sleep(0)
             try:
+                if (over := over_rate[index]) is not None:
+                    raise over
                 planned = self._plan(self.policies.choose(caller, policy), caller, request)
                 if planned.plan.method == "multipart" or self._reservations is not None:
                     waiting[index] = planned
@@ -181,6 +193,7 @@ class UploadCreator:
         """
         with self.counted_refusals(policy):
             planner = self.policies.choose(caller, policy)
+            await self.admit(caller, planner, len(requests))
             planned = []
             for request in requests:
                 try:
@@ -200,6 +213,22 @@ class UploadCreator:
         for one in planned:
             self.count(one)
         return grants
+
+    async def admit(self, caller: Principal, planner: Planner, count: int = 1) -> None:
+        """Count the uploads that a request creates by a policy, whether or not they succeed.
+
+        Raises:
+            RateLimited: They are too many.
+        """
+        if self._rates is not None:
+            await self._rates.uploads(caller, planner.policy.name, count)
+
+    async def _over_rate(
+        self, caller: Principal, policies: Sequence[str | None]
+    ) -> list[errors.RateLimited | None]:
+        if self._rates is None:
+            return [None] * len(policies)
+        return await self._rates.each_upload(caller, [policy or DEFAULT_POLICY for policy in policies])
 
     def choose(self, caller: Principal, policy: str | None) -> Planner:
         """Return the planner of a policy, as `PolicyRegistry.choose` does, for uploads to create by it.
@@ -367,6 +396,7 @@ class UploadCreator:
         """
         with self.counted_refusals(policy):
             planner = self.policies.choose(caller, policy)
+            await self.admit(caller, planner)
             now = self._clock()
             unique = newest_first_uuid(now, os.urandom(10).hex())
             key, headers = planner.plan_bare(request, user=caller.user, unique=unique, today=now.date())

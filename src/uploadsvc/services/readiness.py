@@ -7,9 +7,8 @@ from typing import Final
 
 import structlog
 
-from uploadsvc.domain.errors import StorageMisconfigured, UploadsvcError
+from uploadsvc.domain.errors import StorageMisconfigured, Unavailable, UploadsvcError
 from uploadsvc.s3.storage import Storage
-from uploadsvc.telemetry.metrics import Metrics
 
 MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
 """Above 15 minutes S3 refuses signatures: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"""
@@ -26,14 +25,13 @@ class Readiness:
     Args:
         storage: The bucket.
         clock: Returns the current time, aware.
-        metrics: Learns how far the clock is off.
     """
 
-    def __init__(self, *, storage: Storage, clock: Callable[[], datetime], metrics: Metrics) -> None:
+    def __init__(self, *, storage: Storage, clock: Callable[[], datetime]) -> None:
         self._storage = storage
         self._clock = clock
-        self._metrics = metrics
         self._ready = False
+        self._stopping = False
         self._problem: UploadsvcError | None = None
         self._checked_at: datetime | None = None
         self._refreshing: asyncio.Task[None] | None = None
@@ -45,8 +43,11 @@ class Readiness:
         orchestrator's probe does, and get the previous result if it takes longer.
 
         Raises:
-            UploadsvcError: S3 has not answered for the bucket since the start.
+            UploadsvcError: S3 has not answered for the bucket since the start, or the service is stopping.
         """
+        if self._stopping:
+            detail = "The service is stopping."
+            raise Unavailable(detail)
         if self._refreshing is None and self._is_stale():
             self._refreshing = asyncio.create_task(self._refresh())
         if self._refreshing is not None:
@@ -54,6 +55,10 @@ class Readiness:
         if self._problem is not None and not self._ready:
             raise self._problem
         return self._problem
+
+    def stop(self) -> None:
+        """Be ready no more, so that load balancers send requests elsewhere."""
+        self._stopping = True
 
     async def report(self) -> None:
         """Log what is wrong with the bucket, if anything."""
@@ -82,11 +87,10 @@ class Readiness:
 
     async def _find_problem(self) -> UploadsvcError | None:
         try:
-            skew = self._clock() - await self._storage.check()
+            skew = abs(await self._storage.check() - self._clock())
         except UploadsvcError as error:
             return error
-        self._metrics.clock_skew.set(skew.total_seconds())
-        if abs(skew) > MAX_CLOCK_SKEW:
-            detail = f"The clock is {int(abs(skew).total_seconds())} seconds off the object store's."
+        if skew > MAX_CLOCK_SKEW:
+            detail = f"The clock is {int(skew.total_seconds())} seconds off the object store's."
             return StorageMisconfigured(detail)
         return None

@@ -141,6 +141,7 @@ class RequestSigner:
         self, caller: Principal, planner: Planner, request: S3Request
     ) -> SignedRequest:
         with self._creator.counted_refusals(planner.policy.name):
+            await self._creator.admit(caller, planner)
             planned = self._plan_multipart(caller, planner, request)
             plan = planned.plan
             self._creator.carry(self._creator.claims(planned), plan)

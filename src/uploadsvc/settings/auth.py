@@ -145,7 +145,9 @@ class AuthSettings(Section):
     """Header in which a proxy names the user it has signed in, such as `X-Forwarded-User`."""
 
     trusted_proxies: Names = ()
-    """Proxies that may set the header, as CIDRs such as `10.0.0.0/24`. Required with `trusted_header`."""
+    """Proxies in front of the service, as CIDRs such as `10.0.0.0/24`: they may set `trusted_header`, which
+    needs this, and the client's address is taken from their `X-Forwarded-For`.
+    """
 
     @property
     def trusted_networks(self) -> tuple[Network, ...]:
@@ -161,11 +163,7 @@ class AuthSettings(Section):
     @check
     def _check_trusted_header(self) -> None:
         path = ("auth", "trusted_proxies")
-        if self.trusted_header is None:
-            if self.trusted_proxies:
-                raise SettingsError(path, "needs UPLOADSVC_AUTH__TRUSTED_HEADER beside it")
-            return
-        if not self.trusted_proxies:
+        if self.trusted_header is not None and not self.trusted_proxies:
             message = "missing; the CIDRs of the proxies that set the header, for example 10.0.0.0/24"
             raise SettingsError(path, message)
         try:

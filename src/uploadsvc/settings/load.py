@@ -1,14 +1,12 @@
 """Read the settings from the environment and a TOML file; report each mistake in one line."""
 
-import difflib
 import functools
-import json
 import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -18,8 +16,11 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from uploadsvc.settings.files import Files
+from uploadsvc.settings.messages import decoded, errors_of
 from uploadsvc.settings.model import Settings
-from uploadsvc.settings.types import ENV_DELIMITER, ENV_PREFIX, SettingsError
+from uploadsvc.settings.names import in_file, meant_by_variable
+from uploadsvc.settings.types import ENV_DELIMITER, ENV_PREFIX, SettingsError, variable
 
 CONFIG_FILE = f"{ENV_PREFIX}CONFIG_FILE"
 
@@ -42,31 +43,12 @@ class _Sources(BaseSettings, Settings):
     )
 
 
-class _NotJson(str):
-    """The text of a variable that is not JSON, such as ``a, b``, which some settings take for a list.
-
-    Attributes:
-        where: Where the JSON ends, and why.
-    """
-
-    __slots__ = ("where",)
-
-    where: str
-
-
 class _Environment(EnvSettingsSource):
     """The environment, in which a list may also be written as ``a, b``."""
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ANN401 - as in the base class
         """Return the value parsed as JSON, or as text for the model to validate."""
-        try:
-            decoded = super().decode_complex_value(field_name, field, value)
-        except (ValueError, RecursionError) as error:
-            text = _NotJson(value)
-            text.where = _where(error)
-            return text
-        # A single item of a list, such as a client id that has only digits.
-        return decoded if isinstance(decoded, list | dict | str) else value
+        return decoded(value, functools.partial(super().decode_complex_value, field_name, field))
 
 
 def load_settings(
@@ -81,13 +63,16 @@ def load_settings(
     Raises:
         SettingsError: A setting is missing, invalid or unknown.
     """
-    errors = list(_unknown(os.environ))
-    config = _read_config(os.environ.get(CONFIG_FILE))
-    layers: list[Mapping[str, Any]] = [defaults or {}, config, _Environment(_Sources)(), overrides or {}]
+    files = Files()
+    config = files.filled(_read_config(os.environ.get(CONFIG_FILE)), Settings)
+    environment = {**_Environment(_Sources)(), **_files_of(os.environ)}
+    layers = [defaults or {}, config, files.filled(environment, Settings), overrides or {}]
+    errors = [*_unknown(os.environ), *files.errors]
     try:
         settings = Settings.model_validate(functools.reduce(_merged, layers))
     except ValidationError as error:
-        errors += _errors(error)
+        explained = (files.explained(one) for one in errors_of(error))
+        errors += [one for one in explained if one is not None]
     if errors:
         raise SettingsError.together(errors)
     return settings
@@ -112,63 +97,28 @@ def _read_config(name: str | None) -> dict[str, Any]:
         raise SettingsError(("config_file",), f"{name!r} is not TOML: {error}") from None
 
 
+def _files_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the names of files at the top level, which pydantic ignores in the environment."""
+    written = {name.upper().removeprefix(ENV_PREFIX).lower(): value for name, value in _own(environment)}
+    fields = Settings.model_fields
+    return {name: value for name, value in written.items() if value and in_file(name, fields)}
+
+
+def _own(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name, value in environment.items():
+        upper = name.upper()
+        if upper.startswith(ENV_PREFIX) and upper not in _CLIENT and not _KUBERNETES.fullmatch(upper):
+            yield name, value
+
+
 def _unknown(environment: Mapping[str, str]) -> Iterator[SettingsError]:
     """Yield an error for each unknown top-level name, which pydantic ignores in the environment."""
-    known = {f"{ENV_PREFIX}{field.upper()}" for field in Settings.model_fields} | {CONFIG_FILE}
-    for name in environment:
-        upper = name.upper()
-        if not upper.startswith(ENV_PREFIX) or upper in _CLIENT or _KUBERNETES.fullmatch(upper):
+    fields = Settings.model_fields
+    for name, _ in _own(environment):
+        path = tuple(name.upper().removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER))
+        if path[0] in fields or name.upper() == CONFIG_FILE or (in_file(path[0], fields) and len(path) == 1):
             continue
-        head = ENV_PREFIX + upper.removeprefix(ENV_PREFIX).split(ENV_DELIMITER)[0]
-        if head not in known:
-            # Without the prefix, which makes any two names look alike.
-            tails = sorted(name.removeprefix(ENV_PREFIX) for name in known)
-            close = difflib.get_close_matches(head.removeprefix(ENV_PREFIX), tails, n=1)
-            hint = (
-                f"did you mean {ENV_PREFIX}{close[0]}?" if close else f"known are {', '.join(sorted(known))}"
-            )
-            yield SettingsError((upper.removeprefix(ENV_PREFIX),), f"there is no such setting; {hint}")
-
-
-def _errors(error: ValidationError) -> Iterator[SettingsError]:
-    for problem in error.errors(include_url=False):
-        path = tuple(str(part) for part in problem["loc"])
-        cause = problem.get("ctx", {}).get("error")
-        match problem["type"]:
-            case "missing":
-                path = ("s3", "bucket") if path == ("s3",) else path
-                yield SettingsError(path, "missing; it has to be set")
-            case "bool_parsing" | "bool_type":
-                yield SettingsError(path, "must be true or false")
-            case "dict_type" | "model_type" | "tuple_type" | "frozen_set_type":
-                yield SettingsError(path, _shape_message(path, problem["type"], problem["input"]))
-            case "extra_forbidden":
-                yield SettingsError(path, "there is no such setting")
-            case _ if isinstance(cause, SettingsError):
-                yield from cause.errors
-            case _:
-                yield SettingsError(path, problem["msg"].removeprefix("Value error, "))
-
-
-_SHAPES: Final[Mapping[tuple[str, ...], str]] = {
-    ("policies",): """a JSON object by name, such as {"default": {"max_size": "1GiB"}}""",
-    ("auth", "api_keys"): """a JSON list of objects, such as [{"name": "billing", "sha256": "..."}]""",
-    ("secret_keys",): """a JSON list of strings, ["...", "..."]""",
-    ("receipts", "public_keys"): """a JSON list of PEM texts, ["...", "..."]""",
-}
-
-
-def _shape_message(path: tuple[str, ...], kind: str, given: object) -> str:
-    """Say what a setting must be, without its value, which may be a secret."""
-    default = "a JSON list" if kind in {"tuple_type", "frozen_set_type"} else "a JSON object"
-    shape = _SHAPES.get(path, default)
-    if isinstance(given, _NotJson):
-        return f"not JSON ({given.where}); must be {shape}"
-    return f"must be {shape}"
-
-
-def _where(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        # After a colon, the message may show a character of the value.
-        return f"line {error.lineno}, column {error.colno}: {error.msg.partition(': ')[0]}"
-    return "it is nested too deeply, or holds a number that is too long"
+        close = meant_by_variable(path)
+        known = sorted(variable(field) for field in fields)
+        hint = f"did you mean {close}?" if close else f"known are {', '.join([*known, CONFIG_FILE])}"
+        yield SettingsError(path, f"there is no such setting; {hint}")

@@ -13,8 +13,11 @@ from uploadsvc.domain.policies import check_apart, check_tags, check_unclaimed_d
 from uploadsvc.domain.policy import MAX_EXPIRES_IN, PolicyError
 from uploadsvc.settings.auth import AuthSettings
 from uploadsvc.settings.events import EventSettings
+from uploadsvc.settings.limits import LimitSettings
+from uploadsvc.settings.metrics import MetricsSettings
 from uploadsvc.settings.policies import PolicySettings
 from uploadsvc.settings.s3 import S3Settings
+from uploadsvc.settings.server import ServerSettings
 from uploadsvc.settings.types import (
     Pem,
     Secret,
@@ -173,7 +176,10 @@ class Settings(Section):
     tokens: TokenSettings = TokenSettings()
     events: EventSettings = EventSettings()
     cors: CorsSettings = CorsSettings()
+    limits: LimitSettings = LimitSettings()
     uppy: UppySettings = UppySettings()
+    server: ServerSettings = ServerSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     docs: bool = True
     """Serve the API's documentation at `/docs`, and its OpenAPI document at `/openapi.json`."""

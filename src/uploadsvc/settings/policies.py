@@ -18,6 +18,7 @@ from uploadsvc.domain.policy import (
 from uploadsvc.domain.providers import GIB
 from uploadsvc.domain.quotas import parse_daily_bytes
 from uploadsvc.domain.unclaimed import Claim
+from uploadsvc.settings.limits import LimitSettings, RateText
 from uploadsvc.settings.types import FORM, Section, SettingsError, Size, split_list
 
 
@@ -187,6 +188,11 @@ class PolicySettings(Section):
     needs `s3:GetObjectTagging`.
     """
 
+    rate: RateText | None = None
+    """Uploads that one user can create by this policy, such as `60/minute` ([limits](limits.md)). If not set:
+    any number.
+    """
+
     quota: DailyBytes | None = None
     """Bytes that a user can upload in a day (UTC), such as `10GiB/day` ([quotas](limits.md#quotas)). If not
     set: any number.
@@ -214,4 +220,5 @@ class PolicySettings(Section):
             fields["max_expires_in"] = max(3600, self.expires_in)
         if self.available_when is not None:
             fields["available_when"] = Availability(self.available_when.tag, self.available_when.value)
+        fields["rate"] = LimitSettings.rate(self.rate)
         return Policy(**{**fields, "name": name, "key": key})

@@ -10,6 +10,7 @@ import tempfile
 import threading
 from array import array
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self
 
 MAX_CELLS: Final = 64 * 1024
@@ -120,13 +121,14 @@ class Cells:
         return Snapshot(self._series[:], array("d", self.values[:used]))
 
 
-class Snapshot(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Snapshot:
     """Numbers of one process at one time."""
 
     series: Sequence[Series]
     values: "array[float]"
 
-    def __iter__(self) -> Iterator[tuple[str, tuple[str, ...], Sequence[float]]]:  # type: ignore[override] # not of the fields
+    def __iter__(self) -> Iterator[tuple[str, tuple[str, ...], Sequence[float]]]:
         """Yield metric, labels and numbers."""
         for metric, labels, start, width in self.series:
             yield metric, labels, self.values[start : start + width]

@@ -4,10 +4,15 @@ Labels come from small fixed sets: never a user, key, id, token or URL.
 """
 
 from importlib.metadata import version
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from uploadsvc.telemetry.cells import Cells
 from uploadsvc.telemetry.families import SECONDS, Counter, Definition, Gauge, Histogram, Merge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_client.metrics_core import Metric
 
 NO_POLICY: Final = "(none)"
 """Value of the label ``policy`` where no policy of the settings is named. No policy can have this name."""
@@ -135,6 +140,18 @@ class Metrics:
         """Take the values that are asked for only when somebody reads. Call it before each reading."""
         for family in self.families.values():
             family.refresh()
+
+    def definitions(self) -> dict[str, Definition]:
+        """Return all metrics by name."""
+        return {name: family.definition for name, family in self.families.items()}
+
+    def collect(self) -> "Iterator[Metric]":
+        """Yield the metrics for a registry of prometheus-client, whose collector this is."""
+        # It takes 14 MB, and only apps that mount the service need it.
+        from uploadsvc.telemetry.collector import collected  # noqa: PLC0415 - see above
+
+        self.refresh()
+        yield from collected(self.definitions(), self.cells.snapshot())
 
     def absorb(self, cells: Cells) -> None:
         """Add the counts of a process that has ended, so that no counter goes down. Its gauges are gone."""

@@ -102,18 +102,15 @@ async def violations(page: BusyPage) -> list[str]:
     ]
 
 
-@pytest.fixture(params=["light", "dark"])
-def scheme(request: pytest.FixtureRequest) -> str:
-    """Give a colour scheme."""
-    return str(request.param)
-
-
-@pytest.fixture(params=[SCREEN, PHONE], ids=["screen", "phone"])
+@pytest.fixture(
+    params=[{**SCREEN, "color_scheme": "light"}, {**PHONE, "color_scheme": "dark"}],
+    ids=["light-screen", "dark-phone"],
+)
 async def window(
-    request: pytest.FixtureRequest, browser: Browser, service: DemoService, scheme: str
+    request: pytest.FixtureRequest, browser: Browser, service: DemoService
 ) -> AsyncIterator[BusyPage]:
-    """Open the page in a wide and a narrow window, for someone whom motion disturbs."""
-    options = {"color_scheme": scheme, "reduced_motion": "reduce", **request.param}
+    """Open the page in both sizes and both colour schemes, for someone whom motion disturbs."""
+    options = {"reduced_motion": "reduce", **request.param}
     async with open_page(browser, service.url, **options) as page:
         yield page
         page.expected.append("ERR_")

@@ -56,3 +56,5 @@ async def test_the_demo_page_works_under_a_path(seaweedfs: S3Server, context: Br
             address = await page.get_by_role("link", name=link).evaluate("(link) => link.href")
             assert address.startswith(f"{url}/")
             assert (await api.get(address)).status_code == 200
+        # It follows the events, and the server would wait for it.
+        await page.close()

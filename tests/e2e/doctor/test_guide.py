@@ -56,7 +56,8 @@ def test_the_guide_describes_every_check(seaweedfs: S3Server) -> None:
             }
         },
     )
-    target = doctor_target(Settings.model_validate(settings))
+    target = doctor_target(Settings.model_validate(settings), deliver=True)
+    (delivery,) = (name for name in check_names(target) if name.startswith("delivery:app.example.com-"))
     table = GUIDE.split("| check |")[1].split("\n\n")[0]
     described = [
         name for row in table.splitlines()[2:] for name in re.findall(r"`([^`]+)`", row.split("|")[1])
@@ -65,5 +66,6 @@ def test_the_guide_describes_every_check(seaweedfs: S3Server) -> None:
         "cors:ORIGIN": f"cors:{ORIGIN}",
         "policy:NAME": "policy:default",
         "webhook:HOST": "webhook:app.example.com",
+        "delivery:RECEIVER": delivery,
     }
     assert [shown.get(name, name) for name in described] == check_names(target)

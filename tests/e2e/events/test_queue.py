@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from tests.support.chaos_receivers import chaos_receivers
+from tests.support.metrics import scraped
 from tests.support.processes import environment_for, program
 from tests.support.queues import Queues, queues_of
-from tests.support.servers import S3Server
+from tests.support.servers import S3Server, free_port
 from tests.support.service import settings_for
 
 from uploadsvc.bootstrap.services import build_services
@@ -95,6 +96,21 @@ async def test_dead_letters_are_moved_back_by_a_command(
     assert await queues.count(queues.dead_url) == 0
     # With S3's test event.
     assert await queues.count(queues.url) == 13
+
+
+async def test_the_worker_answers_scrapes(localstack: S3Server, queues: Queues, tmp_path: Path) -> None:
+    for body in ("one", "two"):
+        await queues.sqs.send_message(QueueUrl=queues.dead_url, MessageBody=body)
+    port = free_port()
+    variables = environment(localstack, queues, UPLOADSVC_METRICS__ADDRESS=f"127.0.0.1:{port}")
+    async with program("events", directory=tmp_path, environment=variables) as worker:
+        await worker.answers(f"http://127.0.0.1:{port}/metrics")
+        scrape = await scraped(port)
+        while not scrape.value("uploadsvc_event_queue_depth", queue="dead_letters"):
+            scrape = await scraped(port)
+        assert scrape.value("uploadsvc_event_queue_depth", queue="dead_letters") == 2
+        assert scrape.labels("uploadsvc_event_queue_depth", "queue") == {"main", "dead_letters"}
+        assert await worker.ended(signal.SIGTERM) == 0
 
 
 async def test_a_wrong_queue_stops_the_start_with_one_line(

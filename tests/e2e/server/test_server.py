@@ -24,16 +24,17 @@ from uploadsvc.server import runner as server
 from uploadsvc.server import workers as workers_module
 from uploadsvc.server.listener import bind, refuse_connections
 from uploadsvc.server.workers import CannotStartError, Workers
+from uploadsvc.telemetry.metrics import Metrics
 
 REQUEST = b"GET /docs HTTP/1.1\r\nHost: uploads.test\r\n\r\n"
 
 
-def working() -> FastAPI:
+def working(_metrics: Metrics) -> FastAPI:
     """Return an app that starts."""
     return FastAPI()
 
 
-def broken() -> FastAPI:
+def broken(_metrics: Metrics) -> FastAPI:
     """Return an app whose lifespan fails."""
 
     @asynccontextmanager
@@ -43,11 +44,11 @@ def broken() -> FastAPI:
     return FastAPI(lifespan=lifespan)
 
 
-def starts_once(started: Path) -> FastAPI:
+def starts_once(started: Path, metrics: Metrics) -> FastAPI:
     """Return an app that starts the first time only."""
     with started.open("a") as file:
         file.write(".")
-    return working() if started.stat().st_size == 1 else broken()
+    return working(metrics) if started.stat().st_size == 1 else broken(metrics)
 
 
 def refuses(port: int) -> bool:
@@ -73,7 +74,7 @@ async def test_requests_on_their_way_are_answered(monkeypatch: pytest.MonkeyPatc
     listener, started = bind("127.0.0.1", 0), asyncio.Event()
     host, port = listener.getsockname()
     serving = asyncio.create_task(
-        server.serve(working(), listener, on_started=started.set, stops=(signal.SIGUSR1,))
+        server.serve(working(Metrics()), listener, on_started=started.set, stops=(signal.SIGUSR1,))
     )
     try:
         await started.wait()
@@ -179,8 +180,8 @@ async def test_a_worker_that_hangs_is_replaced(
     os.kill(last.process.pid, signal.SIGSTOP)
     # Now nothing but the end of the time to stop kills it.
     monkeypatch.setattr(workers_module, "HUNG_BEATS", 1_000_000)
-    monkeypatch.setattr(server, "DRAIN_SECONDS", 0)
-    monkeypatch.setattr(server, "EXIT_SECONDS", 0.1)
+    monkeypatch.setattr(workers_module, "DRAIN_SECONDS", 0)
+    monkeypatch.setattr(workers_module, "EXIT_SECONDS", 0.1)
     os.kill(os.getpid(), signal.SIGTERM)
     async with asyncio.timeout(DEADLINE):
         await running
@@ -259,7 +260,7 @@ async def test_late_requests_are_answered_before_the_server_closes(
     monkeypatch.setattr(server, "LAST_CALL_SECONDS", 0)
     listener, started = bind("127.0.0.1", 0), asyncio.Event()
     serving = asyncio.create_task(
-        server.serve(working(), listener, on_started=started.set, stops=(signal.SIGUSR1,))
+        server.serve(working(Metrics()), listener, on_started=started.set, stops=(signal.SIGUSR1,))
     )
     await started.wait()
     closing = asyncio.Event()
@@ -306,7 +307,7 @@ async def test_logs_that_nobody_reads_do_not_stop_the_service(tmp_path: Path) ->
     os.close(reads)
 
 
-def refused() -> FastAPI:
+def refused(_metrics: Metrics) -> FastAPI:
     """Return no app, for reasons that fill more than one message of a pipe."""
     message = "\n".join(f"UPLOADSVC_{number}: wrong" for number in range(1000))
     raise CannotStartError(message)

@@ -22,7 +22,6 @@ from uploadsvc.domain.errors import StorageDenied, StorageUnavailable, Uploadsvc
 from uploadsvc.s3.storage import Storage
 from uploadsvc.services.readiness import MAX_CLOCK_SKEW, Readiness
 from uploadsvc.settings import Settings
-from uploadsvc.telemetry.metrics import Metrics
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -51,7 +50,7 @@ class ScriptedStorage(Storage):
 async def probed(storage: Storage, clock: Callable[[], datetime]) -> AsyncIterator[httpx.AsyncClient]:
     """Serve the health routes alone."""
     app = FastAPI()
-    app.include_router(health_router(Readiness(storage=storage, clock=clock, metrics=Metrics())))
+    app.include_router(health_router(Readiness(storage=storage, clock=clock)))
     register_problems(app)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client:
         yield client

@@ -17,11 +17,13 @@ from tests.support.identity_provider import (
     signing_key,
 )
 from tests.support.jwks_endpoint import KEYS_MAX_AGE, URL, Clock, Endpoint, settled, verifier_of
+from tests.support.metrics import counts
 
 from uploadsvc.auth import jwks
 from uploadsvc.auth.discovery import JwksUrl, OidcIssuer
 from uploadsvc.auth.jwks import COOLDOWN, MAX_AGE, JwksVerifier
 from uploadsvc.domain.errors import IdentityProviderUnavailable, Unauthenticated
+from uploadsvc.telemetry.metrics import Metrics
 
 FAILURES: list[Failure] = ["error", "hang", "garbage", "redirect"]
 
@@ -221,6 +223,20 @@ async def test_a_provider_that_was_never_up_gives_503(
         clock.now += 1
         assert (await verifier.verify(provider.token())).user == "alice"
         assert not any("moved" in path for path in provider.requests)
+
+
+async def test_fetches_and_the_age_of_keys_are_counted(provider: IdentityProvider, clock: Clock) -> None:
+    metrics = Metrics()
+    async with verifier_of(provider.jwks_url, clock, metrics=metrics) as verifier:
+        assert counts(metrics, "jwks_age_seconds") == {}
+        await verifier.verify(provider.token())
+        clock.now += MAX_AGE
+        assert counts(metrics, "jwks_age_seconds") == {(): MAX_AGE}
+        provider.failing = "error"
+        await verifier.verify(provider.token("ann"))
+        await settled(verifier)
+        assert counts(metrics, "known_tokens") == {(): 2}
+    assert counts(metrics, "jwks_fetches_total") == {("ok",): 1, ("failed",): 1}
 
 
 @pytest.mark.parametrize("failing", FAILURES)

@@ -22,9 +22,9 @@ async def test_every_documented_outcome_is_reached(name: str, outcome: str, stag
         assert (answer.json()["code"], answer.status_code) == (outcome, STATUS_TITLES[outcome][0]), (
             answer.text
         )
-        # RFC 9110 sections 11.6.1 and 10.2.3.
+        # RFC 9110 sections 11.6.1 and 10.2.3, RFC 6585 section 4.
         assert ("www-authenticate" in answer.headers) is (answer.status_code == 401)
-        waits = answer.status_code == 503 or outcome == "object_unavailable"
+        waits = answer.status_code in {429, 503} or outcome == "object_unavailable"
         assert ("retry-after" in answer.headers) is waits
     else:
         assert str(answer.status_code) == outcome, answer.text

@@ -321,3 +321,14 @@ async def test_action_urls_are_not_logged(api: httpx.AsyncClient) -> None:
         assert one[name].rpartition("/")[2] not in written
     assert one["id"] not in written
     assert "/better-upload/complete/{token}" in written
+
+
+async def test_calls_without_a_credential_count_as_requests_of_the_user(moto_server: S3Server) -> None:
+    limits = {"user": "2/minute"}
+    async with service_client(settings_for(moto_server, policies=POLICIES, limits=limits)) as api:
+        one = await begun(api)
+        assert (await abort(api, one)).status_code == 204
+        for answer in (await abort(api, one), await complete(api, one, {1: ETAG})):
+            assert_refused(answer, "invalid_request", 429)
+            assert answer.headers["ratelimit-policy"] == '"user";q=2;w=60'
+        assert (await offer(api, NOTE, headers=authorization("bob"))).status_code == 200

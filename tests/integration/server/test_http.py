@@ -1,25 +1,20 @@
 """Requests that are too large, too slow, or ask for another protocol."""
 
 import asyncio
-import json
-import signal
 from collections.abc import AsyncIterator, Iterable
-from contextlib import suppress
 from typing import Any
 
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 from tests.support.api import s3_that_is_down
+from tests.support.connections import PATIENCE, Address, answers, problem, serving
 from tests.support.service import settings_for
 
 from uploadsvc.app import create_app
-from uploadsvc.server import http, runner
-from uploadsvc.server.listener import bind
+from uploadsvc.server import http
+from uploadsvc.server.refusals import MAX_PIPELINED
 from uploadsvc.settings import Settings
-
-PATIENCE = 20.0
-Address = tuple[str, int]
 
 
 def echo_app() -> FastAPI:
@@ -44,45 +39,8 @@ def echo_app() -> FastAPI:
 @pytest.fixture(scope="module")
 async def server() -> AsyncIterator[Address]:
     """Run the server; give its address."""
-    app = echo_app()
-    listener, started = bind("127.0.0.1", 0), asyncio.Event()
-    serving = asyncio.create_task(
-        runner.serve(app, listener, on_started=started.set, stops=(signal.SIGUSR1,))
-    )
-    await started.wait()
-    yield listener.getsockname()
-    signal.raise_signal(signal.SIGUSR1)
-    await serving
-    asyncio.get_running_loop().remove_signal_handler(signal.SIGUSR1)
-
-
-async def answers(server: Address, pieces: Iterable[bytes]) -> bytes:
-    """Send pieces until the server has heard enough; return all that it says until it closes."""
-    async with asyncio.timeout(PATIENCE):
-        reader, writer = await asyncio.open_connection(*server)
-        said = asyncio.create_task(reader.read())
-        with suppress(ConnectionError):
-            for piece in pieces:
-                if said.done():
-                    break
-                writer.write(piece)
-                await writer.drain()
-                await asyncio.sleep(0)
-        try:
-            return await said
-        finally:
-            writer.close()
-
-
-def problem(said: bytes) -> tuple[int, str]:
-    """Return the status and the code of a problem."""
-    head, _, body = said.partition(b"\r\n\r\n")
-    assert b"application/problem+json" in head
-    assert b"\r\nconnection: close" in head.lower()
-    content = json.loads(body)
-    assert content.keys() == {"type", "title", "status", "detail", "code", "errors"}
-    assert head.split()[1] == str(content["status"]).encode()
-    return content["status"], content["code"]
+    async with serving(echo_app()) as address:
+        yield address
 
 
 def endless(start: bytes, piece: bytes) -> Iterable[bytes]:
@@ -206,57 +164,8 @@ async def test_fields_after_the_body_are_not_headers(server: Address, *, at_once
 async def test_pipelined_requests_are_limited(server: Address) -> None:
     """Those before are answered in their order, and then the connection ends."""
     said = await answers(server, [b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n" * 1000])
-    assert said.count(b"HTTP/1.1 200") == http.MAX_PIPELINED + 1
+    assert said.count(b"HTTP/1.1 200") == MAX_PIPELINED + 1
     assert said.lower().count(b"connection: close") == 1
-
-
-@pytest.mark.parametrize(
-    "piece",
-    [b"G", b"GET / HTTP/1.1\r\nHost", b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhell"],
-)
-async def test_a_slow_request_is_refused(
-    server: Address, piece: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http, "REQUEST_SECONDS", 0.05)
-    assert problem(await answers(server, [piece])) == (408, "request_timeout")
-
-
-async def test_a_silent_connection_is_closed(server: Address, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "REQUEST_SECONDS", 0.05)
-    assert await answers(server, []) == b""
-
-
-async def test_a_slow_body_does_not_add_to_an_answer_that_has_begun(
-    server: Address, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The connection ends."""
-    monkeypatch.setattr(http, "REQUEST_SECONDS", 0.05)
-    said = await answers(server, [b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhell"])
-    assert said.startswith(b"HTTP/1.1 200")
-    assert said.count(b"HTTP/1.1") == 1
-
-
-async def test_the_time_of_a_request_ends_with_it(server: Address, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its handler may take longer, and its connection may stay."""
-    loop, limits = asyncio.get_running_loop(), list[asyncio.TimerHandle]()
-    call_later = loop.call_later
-
-    def noted(delay: float, *arguments: Any, **options: Any) -> asyncio.TimerHandle:  # noqa: ANN401 - asyncio's
-        handle = call_later(delay, *arguments, **options)
-        if delay == http.REQUEST_SECONDS:
-            limits.append(handle)
-        return handle
-
-    monkeypatch.setattr(loop, "call_later", noted)
-    async with asyncio.timeout(PATIENCE):
-        reader, writer = await asyncio.open_connection(*server)
-        writer.write(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhell")
-        while len(limits) < 2:  # noqa: ASYNC110 - the server sets no event
-            await asyncio.sleep(0)
-        writer.write(b"o")
-        await reader.readuntil(b'"hello"')
-        assert [limit.cancelled() for limit in limits] == [True, True]
-        writer.close()
 
 
 async def test_a_refused_client_that_goes_on_is_disconnected(

@@ -126,6 +126,14 @@ async def a_bug(stage: Stage, operation: Operation) -> httpx.Response:
         return await ask(stage.plain, operation)
 
 
+@reaches("rate_limited", *CALLED)
+async def too_many_requests(stage: Stage, operation: Operation) -> httpx.Response:
+    """The address has sent one request without a credential, and may not send another."""
+    client = await stage.service(limits={"address": "1/day"})
+    await ask(client, operation, headers={})
+    return await ask(client, operation, headers={})
+
+
 @reaches("storage_unavailable", *CALLED)
 async def no_keys_for_tokens(stage: Stage, operation: Operation) -> httpx.Response:
     """The identity provider is down, so no token can be verified."""

@@ -9,7 +9,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from uploadsvc.server import runner as server
+from uploadsvc.server.capacity import Capacity
 from uploadsvc.server.listener import bind
+from uploadsvc.settings.server import ServerSettings
 
 
 class _Server(uvicorn.Server):
@@ -37,7 +39,7 @@ async def served(app: ASGIApp, host: str = "127.0.0.1") -> AsyncIterator[str]:
         host: What pages call it by; it listens on 127.0.0.1.
     """
     listener = bind("127.0.0.1", 0)
-    running = _Server(uvicorn.Config(app, **server.options()))
+    running = _Server(uvicorn.Config(app, **server.options(Capacity(ServerSettings(), overloaded=app))))
     serving = asyncio.create_task(running.serve(sockets=[listener]))
     try:
         listens = asyncio.create_task(running.listens.wait())

@@ -63,11 +63,13 @@ async def test_preflights_of_unused_methods_are_refused(api: httpx.AsyncClient, 
 
 
 async def test_the_allowed_origin_may_read_errors_and_their_headers(api: httpx.AsyncClient) -> None:
-    """A single-page app can read the problem, the request id and `Retry-After`."""
+    """A single-page app can read the problem, the request id, `Retry-After` and `RateLimit`."""
     answer = await api.get("/nowhere", headers={"Origin": ORIGIN})
     assert_problem(answer, "not_found")
     assert answer.headers["access-control-allow-origin"] == ORIGIN
-    assert answer.headers["access-control-expose-headers"] == "Retry-After, X-Request-ID"
+    assert answer.headers["access-control-expose-headers"] == (
+        "RateLimit, RateLimit-Policy, Retry-After, X-Request-ID"
+    )
     assert "origin" in answer.headers["vary"].lower()
 
 

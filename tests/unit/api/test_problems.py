@@ -12,6 +12,7 @@ from tests.support.service import BASE_URL, service_client, settings_for
 from uploadsvc.api.problems import STATUS_TITLES, Problem, problem_responses, register_problems
 from uploadsvc.api.routing import problem_router
 from uploadsvc.domain import errors
+from uploadsvc.domain.rates import Rate, Standing
 
 CODES = {
     kind.code: kind
@@ -57,7 +58,8 @@ async def test_domain_errors_become_problems(code: str) -> None:
     assert answer.json()["detail"] == "It went wrong."
     assert answer.json()["errors"][0]["detail"] == "It went wrong."
     assert ("www-authenticate" in answer.headers) is (code == "unauthenticated")
-    assert ("retry-after" in answer.headers) is (code == "storage_unavailable")
+    waits = code in {"rate_limited", "storage_unavailable", "overloaded"}
+    assert ("retry-after" in answer.headers) is waits
 
 
 async def test_retry_after_comes_from_the_error() -> None:
@@ -66,6 +68,15 @@ async def test_retry_after_comes_from_the_error() -> None:
         errors.ObjectUnavailable("Not scanned.", retry_after=7),
     ):
         assert (await response_to(error)).headers["retry-after"] == "7"
+
+
+async def test_a_limit_says_what_it_allows_and_what_is_left() -> None:
+    """As structured fields (RFC 9651)."""
+    standing = Standing("policy-default", Rate(60, "hour"), free=3, wait=12)
+    headers = (await response_to(errors.RateLimited("Wait.", standing))).headers
+    assert headers["retry-after"] == "12"
+    assert headers["ratelimit-policy"] == '"policy-default";q=60;w=3600'
+    assert headers["ratelimit"] == '"policy-default";r=3;t=12'
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def receipts_of(settings: Settings) -> Receipts:
         ),
         ({**PUBLISHED, "AUTH__JWT__ALGORITHMS": "HS256"}, "AUTH__JWT__JWKS_URL", "published keys"),
         ({**PROXIED, "AUTH__TRUSTED_PROXIES": None}, "AUTH__TRUSTED_PROXIES", "for example 10.0.0.0/24"),
-        ({**PROXIED, "AUTH__TRUSTED_HEADER": None}, "AUTH__TRUSTED_PROXIES", "beside it"),
+        ({"AUTH__TRUSTED_PROXIES": "proxy"}, "AUTH__TRUSTED_PROXIES", "not a CIDR"),
         ({**PROXIED, "AUTH__TRUSTED_PROXIES": "10.0.0.1/24"}, "AUTH__TRUSTED_PROXIES", "without host bits"),
         ({**PROXIED, "AUTH__TRUSTED_PROXIES": "proxy"}, "AUTH__TRUSTED_PROXIES", "not a CIDR"),
         ({**PROXIED, "AUTH__TRUSTED_PROXIES": "10.0.0.1,::/0"}, "AUTH__TRUSTED_PROXIES", "any user"),

@@ -127,6 +127,13 @@ def test_a_delete_marker_that_goes_deletes_nothing() -> None:
     assert parse(seaweedfs_delete(SEAWEEDFS_MARKER)) == []
 
 
+def test_a_version_of_nothing_has_a_key() -> None:
+    """A file at the top of the bucket that is named like a version."""
+    named = changed(SEAWEEDFS_VERSION, "key", to=f"/buckets/media/.versions/v_{VERSION}")
+    (found,) = parse(named)
+    assert (found.key, found.version_id) == (f".versions/v_{VERSION}", None)
+
+
 @pytest.mark.parametrize("version_id", [None, "null", "", VERSION])
 def test_a_key_that_looks_like_a_version_is_a_key(version_id: str | None) -> None:
     """The version's id is in the file, not in its name."""

@@ -33,6 +33,12 @@ class Client:
         """Remember the body."""
         self.bodies.append(call["MessageBody"])
 
+    async def get_queue_attributes(self, **call: Any) -> dict[str, Any]:  # noqa: ANN401 - as botocore's
+        """Return the attributes that were asked for, as text."""
+        held = {"": "2", "NotVisible": "30", "Delayed": "400"}
+        attributes = {f"ApproximateNumberOfMessages{kind}": count for kind, count in held.items()}
+        return {"Attributes": {name: attributes[name] for name in call["AttributeNames"]}}
+
 
 def queue_of(client: Client) -> SqsQueue:
     @asynccontextmanager
@@ -64,3 +70,9 @@ async def test_sqs_gets_no_characters_that_it_refuses() -> None:
     (body,) = client.bodies
     assert not {"\ufffe", "\uffff"} & set(body)
     assert json.loads(body) == json.loads(REFUSED)
+
+
+async def test_messages_that_fail_count_in_the_depth() -> None:
+    """SQS keeps them invisible until their next attempt, so a queue that is stuck would look empty."""
+    async with queue_of(Client()) as queue:
+        assert await queue.depth() == 432

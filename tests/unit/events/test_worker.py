@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.support.fake_queue import BUSY, DELIVERED, FAILED, GONE, FakeQueue, FakeReceiver
 from tests.support.fakes import BUCKET, FakeBucket
+from tests.support.metrics import counts
 
 from uploadsvc.domain.errors import StorageUnavailable
 from uploadsvc.domain.plan import UploadRequest
@@ -114,6 +115,26 @@ async def test_a_failed_delivery_is_tried_again_on_the_schedule_and_then_left_to
     assert len(set(failing.bodies)) == 1
     assert [time for time, _ in other.got] == [0]
     assert len(scene.queue.dead) == 1
+
+
+async def test_attempts_and_lag_are_counted() -> None:
+    """By the number of the receiver, which says nothing of its address."""
+    scene = Scene()
+    failing, busy = scene.receiver(*[FAILED] * 20), scene.receiver(BUSY, id="busy")
+    await scene.upload()
+    scene.clock.move(0)
+    await scene.run(failing, busy)
+    metrics = scene.bucket.metrics
+    assert counts(metrics, "event_deliveries_total") == {
+        ("1", "upload.completed", "failed"): 8,
+        ("1", "upload.completed", "given_up"): 1,
+        ("2", "upload.completed", "busy"): 1,
+        ("2", "upload.completed", "delivered"): 1,
+    }
+    (before,) = counts(metrics, "event_lag_seconds").values()
+    scene.clock.move(3600)
+    (after,) = counts(metrics, "event_lag_seconds").values()
+    assert after - before > 3500, "nobody reads the queue any more"
 
 
 async def test_dead_letters_are_delivered_once_they_are_moved_back() -> None:

@@ -11,12 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
+from tests.support.metrics import counts
 
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.endpoints import bucket_endpoint
 from uploadsvc.domain.errors import StorageDenied, StorageMisconfigured, StorageUnavailable, UploadsvcError
 from uploadsvc.s3.credentials import AHEAD, COLD_RETRY, EXPIRY_MARGIN, RETRY, CredentialSource
 from uploadsvc.s3.presigner import Presigner
+from uploadsvc.s3.storage import Storage
+from uploadsvc.telemetry.metrics import Metrics
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
@@ -227,6 +230,34 @@ async def test_credentials_are_renewed_before_their_end(life: timedelta, asked_a
     await settle()
     assert at_once(source.current()) is not first
     await source.close()
+
+
+async def test_the_remaining_time_of_credentials_is_known() -> None:
+    chain = Chain(says=timedelta(hours=1))
+    source = chain.source()
+    assert source.seconds_left() is None
+    await source.current()
+    chain.now += timedelta(minutes=10)
+    assert source.seconds_left() == 50 * 60
+    await source.close()
+
+
+async def test_the_metrics_know_the_remaining_time() -> None:
+    metrics = Metrics()
+    storage = Storage(
+        bucket="bucket",
+        region="us-east-1",
+        endpoint_url=None,
+        addressing_style="path",
+        credentials=None,
+        clock=lambda: NOON,
+        metrics=metrics,
+    )
+    assert counts(metrics, "credentials_remaining_seconds") == {}
+    hour = Credentials(access_key_id="id", secret_access_key="key", expires_at=NOON + 4 * QUARTER)
+    storage._source._take(hour)
+    assert counts(metrics, "credentials_remaining_seconds") == {(): 3600}
+    await storage._source.close()
 
 
 async def test_a_cold_start_fetches_once() -> None:

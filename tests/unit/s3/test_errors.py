@@ -1,17 +1,20 @@
 """S3's failures are read alike from botocore's errors and from answers to presigned requests."""
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
 import httpx
 import pytest
 from aiohttp import ClientConnectionError
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from botocore.parsers import ResponseParserError, create_parser
 from botocore.session import get_session
 from structlog.testing import capture_logs
 
 from uploadsvc.domain.errors import StorageDenied, StorageMisconfigured, StorageUnavailable, UploadsvcError
 from uploadsvc.s3.errors import MISSING, NO_ANSWER, RefusedError, S3Failure, s3_errors
+from uploadsvc.telemetry.metrics import Metrics
 
 DENIED = b"""<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>AccessDenied</Code><Message>Access &amp; more</Message><Region>eu-west-3</Region></Error>"""
@@ -111,6 +114,36 @@ async def test_a_refusal_becomes_our_error(status: int, code: str, raised: type[
     (line,) = logs
     assert (line["event"], line["operation"]) == ("s3_refused", "list_objects_v2")
     assert (line["status"], line["code"], line["s3_request_id"]) == (status, code or str(status), "R1")
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (None, "ok"),
+        (client_error(404, b""), "ok"),
+        (client_error(403, b""), "denied"),
+        (client_error(400, b""), "refused"),
+        (client_error(503, b""), "unavailable"),
+        (KeyError("ETag"), "refused"),
+        (ClientConnectionError(), "unavailable"),
+        (TimeoutError(), "timeout"),
+        (ReadTimeoutError(endpoint_url="http://store"), "timeout"),
+        # A deadline of several calls together, such as those of one completion.
+        (asyncio.CancelledError(), "timeout"),
+        # There are no credentials.
+        (StorageUnavailable("x"), "unavailable"),
+        (StorageDenied("x"), "denied"),
+    ],
+)
+async def test_a_call_counts_by_its_outcome(error: BaseException | None, outcome: str) -> None:
+    metrics = Metrics()
+    durations = metrics.s3_call_duration
+    with suppress(UploadsvcError, RefusedError, asyncio.CancelledError):
+        async with s3_errors("head_object", expected=MISSING, durations=durations):
+            if error is not None:
+                raise error
+    ((_, labels, values),) = (one for one in metrics.cells.snapshot() if one[0] == durations.definition.name)
+    assert (labels, sum(values[:-1])) == (("head_object", outcome), 1)
 
 
 @pytest.mark.parametrize("body", [b"", b"<Error><Code>NoSuchKey</Code></Error>"])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiobotocore.parsers import AioResponseParserFactory
 from aiobotocore.session import get_session
-from botocore.parsers import RestXMLParser
+from botocore.parsers import ResponseParserError, RestXMLParser
 from botocore.utils import parse_timestamp
 
 from uploadsvc.s3.parsing import Parsers, parse_time
@@ -36,6 +36,16 @@ async def shape_of(operation: str) -> Any:  # noqa: ANN401 - botocore's
     """Return the shape of an operation's output."""
     model = await get_session().get_service_model("s3")
     return model.operation_model(operation).output_shape
+
+
+@pytest.mark.parametrize("count", [1, 1000])
+@pytest.mark.parametrize("wrong", ["2026-11423T12:00:00Z", f"{10**25}-61-23T12:00:00Z", "x"])
+async def test_a_time_that_is_none_is_not_of_s3(count: int, wrong: str) -> None:
+    """Then something else answers, and it is no failure of the service."""
+    answer = listing(count)
+    answer["body"] = answer["body"].replace(b"2026-11-23T12:00:00.250Z", wrong.encode(), 1)
+    with pytest.raises(ResponseParserError):
+        await Parsers().create_parser("rest-xml").parse(answer, await shape_of("ListObjectsV2"))
 
 
 @pytest.mark.parametrize("count", [0, 1, 1000, 1001])

@@ -56,6 +56,7 @@ def test_lines_are_dropped_and_counted_while_nobody_reads(
         found += os.read(reads, 65_536)
     output._thread.join()
     os.close(writes)
+    assert output.dropped_lines() > 5000
     lines = [line for line in (found.decode() + all_of(reads)).splitlines() if line[0] != "-"]
     (report,) = (line for line in lines if line.startswith("dropped"))
     assert len(lines) - 1 + int(report.split()[1]) == 10_000

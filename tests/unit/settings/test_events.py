@@ -69,7 +69,7 @@ def test_other_receivers_are_accepted(monkeypatch: pytest.MonkeyPatch, hook: dic
         ({**HOOK, "secrets": ["whsec_c2hvcnQ="]}, "24 to 64 random bytes"),
         ({**HOOK, "secrets": ["whsec_#"]}, "must be whsec_"),
         ({**HOOK, "types": ["upload.finished"]}, "not an event type"),
-        ({**HOOK, "types": []}, "at least 1"),
+        ({**HOOK, "types": []}, "must not be empty"),
         ({**HOOK, "policies": ["avatars"]}, "there is no policy 'avatars'"),
     ],
 )

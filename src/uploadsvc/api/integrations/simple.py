@@ -44,6 +44,7 @@ def simple_router(creator: UploadCreator, authenticate: Authenticate) -> APIRout
             "file_too_small",
             "method_not_available",
             "invalid_key",
+            "rate_limited",
             "internal_error",
             *STORAGE,
         ),

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from uploadsvc.api.dependencies import Authenticate
+from uploadsvc.api.dependencies import Authenticate, RequestRates
 from uploadsvc.api.integrations.better_upload.parts_xml import read_parts
 from uploadsvc.api.integrations.better_upload.schemas import (
     Offer,
@@ -72,6 +72,7 @@ def better_upload_router(
     actions: ServiceTokens,
     *,
     public_url: str | None,
+    rates: RequestRates | None = None,
 ) -> APIRouter:
     """Return the routes. They are not in the document, because the format is another product's.
 
@@ -81,6 +82,7 @@ def better_upload_router(
         authenticate: Returns the caller.
         actions: Issues and verifies tokens in URLs that the client calls without a credential.
         public_url: Public URL of the service, if the settings have one; without a slash at its end.
+        rates: Counts the calls without a credential; ``authenticate`` counts the others.
     """
     router = APIRouter(
         prefix=PREFIX, tags=["better-upload"], route_class=BetterUploadRoute, include_in_schema=False
@@ -113,6 +115,8 @@ def better_upload_router(
     async def complete(token: str, request: Request) -> Response:
         """Assemble the parts if S3 has those that the client sent, and verify the object."""
         action = actions.verify(token, act="complete")
+        if rates is not None:
+            await rates.passed(request.scope, action.principal)
         caller, upload_id = action.principal, action.claims["upload"]
         etags = read_parts(await request.body())
         try:
@@ -123,9 +127,11 @@ def better_upload_router(
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     @router.delete("/abort/{token}")
-    async def abort(token: str) -> Response:
+    async def abort(token: str, request: Request) -> Response:
         """Abort the multipart upload. An object that is already stored stays."""
         action = actions.verify(token, act="abort")
+        if rates is not None:
+            await rates.passed(request.scope, action.principal)
         await uploads.abort(action.principal, action.claims["upload"])
         return Response(status_code=HTTPStatus.NO_CONTENT)
 

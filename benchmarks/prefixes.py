@@ -1,0 +1,109 @@
+"""Which share of the writes hits one partition of S3, for keys as the planner makes them.
+
+S3 splits a bucket by ranges of keys, where there is load, and takes 3,500 writes a second in each:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html
+It takes half an hour or more to do so. So the ranges here are those that an hour of writes would make equal,
+and the load is that of the next minute.
+"""
+
+import random
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate
+from typing import Final
+
+from uploadsvc.domain.keys import KeyTemplate, Namespace, newest_first_uuid
+from uploadsvc.domain.plan import UploadRequest
+from uploadsvc.domain.planner import Planner
+from uploadsvc.domain.policy import Policy
+from uploadsvc.domain.providers import PROVIDERS
+
+WRITES_A_SECOND: Final = 3_500
+"""PUT, POST, COPY and DELETE, in one range."""
+
+RANGES: Final = 20
+USERS: Final = 10_000
+TEMPLATES: Final = ("{uuid}/{filename}", "{date}/{uuid}{ext}", "{filename}")
+
+_KEYS: Final = 20_000
+_START: Final = datetime(2026, 11, 28, 12, tzinfo=UTC)
+_LEARNED: Final = timedelta(hours=1)
+_MEASURED: Final = timedelta(minutes=1)
+
+Choose = Callable[[random.Random], int]
+
+
+def _alike(dice: random.Random) -> int:
+    return dice.randrange(USERS)
+
+
+def _by_zipf() -> Choose:
+    """Return a choice in which the second user uploads half as much as the first, and the third a third."""
+    weights = list(accumulate(1 / rank for rank in range(1, USERS + 1)))
+    return lambda dice: bisect_right(weights, dice.random() * weights[-1])
+
+
+CROWDS: Final[Mapping[str, Choose]] = {
+    "10,000 users, alike": _alike,
+    "10,000 users, few with most": _by_zipf(),
+    "one user": lambda _: 0,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How the writes of a template spread.
+
+    Attributes:
+        template: Key template of the policy.
+        crowd: Who uploads.
+        hottest: Share of the writes that hits the busiest of the ranges.
+    """
+
+    template: str
+    crowd: str
+    hottest: float
+
+    @property
+    def writes_a_second(self) -> int:
+        """Writes a second at which S3 begins to refuse some."""
+        return int(WRITES_A_SECOND / self.hottest)
+
+
+def spreads() -> list[Spread]:
+    """Return the spread of each template and crowd. It is the same each time."""
+    return [
+        Spread(template=template, crowd=crowd, hottest=_hottest(template, choose))
+        for template in TEMPLATES
+        for crowd, choose in CROWDS.items()
+    ]
+
+
+def _hottest(template: str, choose: Choose) -> float:
+    dice = random.Random(7)  # noqa: S311 - the same load each time
+    policy = Policy(name="default", key=KeyTemplate(template))
+    planner = Planner(policy=policy, provider=PROVIDERS["aws"], namespace=Namespace("uploads"))
+    learned = sorted(_keys(planner, choose, dice, _START, _LEARNED))
+    bounds = [learned[number * _KEYS // RANGES] for number in range(1, RANGES)]
+    then = _keys(planner, choose, dice, _START + _LEARNED, _MEASURED)
+    hits = Counter(bisect_right(bounds, key) for key in then)
+    return max(hits.values()) / _KEYS
+
+
+def _keys(
+    planner: Planner, choose: Choose, dice: random.Random, start: datetime, period: timedelta
+) -> Sequence[str]:
+    """Return the keys of uploads that begin during a period, in the order of time."""
+    return [_key(planner, choose(dice), dice, start + period * number / _KEYS) for number in range(_KEYS)]
+
+
+def _key(planner: Planner, user: int, dice: random.Random, now: datetime) -> str:
+    # Names as people and programs give them: a word or two, and a number.
+    filename = f"{dice.choice(('IMG', 'Scan', 'report', 'film'))}_{dice.randrange(10**6)}.jpg"
+    request = UploadRequest(filename=filename, content_type="image/jpeg", size=123_456)
+    unique = newest_first_uuid(now, f"{dice.getrandbits(80):020x}")
+    plan = planner.plan(request, user=f"user-{user}", upload_uuid=unique, unique=unique, today=now.date())
+    return plan.key

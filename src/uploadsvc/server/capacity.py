@@ -1,0 +1,100 @@
+"""Connections and requests of one process: which are admitted, and which make room for others."""
+
+import heapq
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from starlette.types import ASGIApp
+
+from uploadsvc.server.listener import is_readable
+from uploadsvc.server.occasions import Occasions
+from uploadsvc.settings.server import ServerSettings
+
+if TYPE_CHECKING:
+    from uploadsvc.server.http import HttpProtocol
+
+MAX_REFUSED: Final = 128
+"""Connections above the limit that are told so. Any more are closed without a word."""
+
+PROBES: Final = frozenset({b"/healthz", b"/readyz"})
+"""Served however much is going on: an orchestrator would replace a process that is merely busy."""
+
+_SHARE: Final = 16
+"""One idle connection of so many is closed when there are too many connections: finding them takes time."""
+
+_SEARCH_SECONDS: Final = 0.25
+"""Seconds until idle connections are looked for again, after there were none."""
+
+
+class Capacity:
+    """What one process has taken from its clients, and whether it can take more.
+
+    Args:
+        limits: The limits.
+        overloaded: Answers requests above the limit.
+
+    Attributes:
+        limits: The limits.
+        overloaded: Answers requests above the limit.
+        unread: Requests in progress whose bodies are still arriving. They cost nothing yet.
+        refused: Connections above the limit that have not ended yet.
+        on_refusal: Told the reason of each refusal.
+    """
+
+    def __init__(
+        self,
+        limits: ServerSettings,
+        *,
+        overloaded: ASGIApp,
+        on_refusal: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.limits = limits
+        self.overloaded = overloaded
+        self.unread = 0
+        self.refused = 0
+        self.on_refusal = on_refusal
+        self._searched_at = -_SEARCH_SECONDS
+        self._full = Occasions("connections_full")
+        self._busy = Occasions("requests_refused")
+
+    def refuses(self, target: bytes, in_progress: int) -> bool:
+        """Return whether a request is to be refused, because too many are in progress.
+
+        Args:
+            target: URL of the request.
+            in_progress: Number of requests in progress, `unread` included.
+        """
+        most = self.limits.max_concurrency
+        if in_progress - self.unread < most or target.partition(b"?")[0] in PROBES:
+            return False
+        self.on_refusal("concurrency")
+        self._busy.add(max_concurrency=most)
+        return True
+
+    def admits(self, newcomer: "HttpProtocol") -> bool:
+        """Return whether a new connection is within the limit; idle ones are closed for it."""
+        most = self.limits.max_connections
+        if len(newcomer.connections) - self.refused <= most:
+            return True
+        closed = self._close_idle(newcomer)
+        self._full.add(max_connections=most, idle_closed=closed)
+        return closed > 0
+
+    def _close_idle(self, newcomer: "HttpProtocol") -> int:
+        """Close those that have been idle for longest."""
+        now = newcomer.loop.time()
+        if now < self._searched_at + _SEARCH_SECONDS:
+            return 0
+        others: set[HttpProtocol] = newcomer.connections - {newcomer}  # type: ignore[assignment]
+        idle = [connection for connection in others if connection.idle]
+        oldest = heapq.nsmallest(max(len(idle) // _SHARE, 1), idle, key=lambda connection: connection.due)
+        closed = 0
+        for connection in oldest:
+            # A request that is on its way would be lost.
+            if not is_readable(connection.transport.get_extra_info("socket")):
+                connection.close_idle()
+                self.on_refusal("idle")
+                closed += 1
+        if not closed:
+            self._searched_at = now
+        return closed
