@@ -103,7 +103,7 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
                 "requests": f"sum(uploadsvc_http_requests_in_progress{{{_WHICH}}})",
                 "connections": f"sum(uploadsvc_http_connections{{{_WHICH}}})",
             },
-            "Compare with MAX_CONCURRENCY and MAX_CONNECTIONS, which count for each worker.",
+            "Compare with max_concurrency and max_connections, which count for each worker.",
         ),
     ),
     "Errors": (

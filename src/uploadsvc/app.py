@@ -3,13 +3,13 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from fastapi import APIRouter, FastAPI
-from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
+from uploadsvc.api.access_log import AccessLog
 from uploadsvc.api.demo import DEMO_FILES, DEMO_USERS, Demo, demo_router
 from uploadsvc.api.dependencies import (
     Authenticate,
@@ -26,7 +26,7 @@ from uploadsvc.api.integrations.simple import simple_router
 from uploadsvc.api.integrations.uppy.companion import companion_router
 from uploadsvc.api.integrations.uppy.credentials import credentials_router
 from uploadsvc.api.integrations.uppy.sign_request import sign_router
-from uploadsvc.api.middleware import RequestMiddleware, overloaded
+from uploadsvc.api.middleware import Cors, RequestMiddleware, overloaded
 from uploadsvc.api.openapi import set_document
 from uploadsvc.api.problems import register_problems
 from uploadsvc.api.static import web_router
@@ -37,7 +37,7 @@ from uploadsvc.api.v1.policies import policies_router
 from uploadsvc.api.v1.receipts import receipts_router
 from uploadsvc.api.v1.tokens import tokens_router
 from uploadsvc.api.v1.uploads import uploads_router
-from uploadsvc.auth.client_address import ClientAddresses
+from uploadsvc.auth.client_address import ADDRESSES_ATTRIBUTE, ClientAddresses
 from uploadsvc.bootstrap.auth import build_authenticator, build_jwt_verifier
 from uploadsvc.bootstrap.quotas import has_quotas
 from uploadsvc.bootstrap.services import Clock, Services, build_both, build_services, utc_now
@@ -49,6 +49,10 @@ from uploadsvc.events.recent import RecentEvents
 from uploadsvc.settings import Settings, SettingsError, load_settings
 from uploadsvc.settings.web import CorsSettings
 from uploadsvc.telemetry.metrics import Metrics
+from uploadsvc.telemetry.tracing import Tracing
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
 
 __all__ = [
     "Metrics",
@@ -65,7 +69,12 @@ _log = structlog.get_logger("uploadsvc")
 
 
 def create_app(
-    settings: Settings, *, clock: Clock = utc_now, check_bucket: bool = False, metrics: Metrics | None = None
+    settings: Settings,
+    *,
+    clock: Clock = utc_now,
+    check_bucket: bool = False,
+    metrics: Metrics | None = None,
+    tracer_provider: "TracerProvider | None" = None,
 ) -> FastAPI:
     """Return the service as an ASGI app. Its lifespan opens the S3 client.
 
@@ -74,14 +83,18 @@ def create_app(
         clock: Returns the current time, aware. Tests move it.
         check_bucket: Log at the start, without waiting for it, if the bucket cannot be used.
         metrics: Count in these; by default in new ones. Either way they are ``app.state.metrics``.
+        tracer_provider: Makes OpenTelemetry's tracers; by default the global one, if the process has set one.
 
     Raises:
         SettingsError: Something in the settings stops the start.
     """
     metrics = Metrics() if metrics is None else metrics
+    tracing = Tracing(tracer_provider)
     services, (jwts, keys) = build_both(
-        lambda: build_services(settings, clock=clock, metrics=metrics),
-        lambda: build_jwt_verifier(settings.auth, clock=clock, required=not settings.demo, metrics=metrics),
+        lambda: build_services(settings, clock=clock, metrics=metrics, tracing=tracing),
+        lambda: build_jwt_verifier(
+            settings.auth, clock=clock, required=not settings.demo, metrics=metrics, tracing=tracing
+        ),
     )
     authenticator = build_authenticator(settings, services, jwts)
     demo = _demo(settings, services)
@@ -134,10 +147,13 @@ def create_app(
         app.include_router(docs_router())
     set_document(app, public_url=settings.public_url)
     register_problems(app)
-    app.add_middleware(RequestMiddleware, metrics=metrics)
+    addresses = ClientAddresses(settings.auth.trusted_networks)
+    setattr(app.state, ADDRESSES_ATTRIBUTE, addresses)
+    access_log = AccessLog(addresses=addresses, tracing=services.tracing)
+    app.add_middleware(RequestMiddleware, access_log, metrics=metrics)
     if settings.cors.allow_origins:
-        app.add_middleware(CORSMiddleware, **_cors(settings.cors))
-    app.use_hot_path(direct_calls(uploads.routes))
+        app.add_middleware(Cors, access_log=access_log, metrics=metrics, **_cors(settings.cors))  # type: ignore[arg-type] # of **options
+    app.use_hot_path(direct_calls(uploads.routes), access_log)
     # For the server: its limits, what answers requests above them, and what to tell when it stops.
     app.state.limits = settings.server
     app.state.overloaded = app.wrapped(overloaded)
@@ -157,15 +173,22 @@ def _warn(settings: Settings) -> None:
 class _Service(FastAPI):
     """An app with a hot path."""
 
-    def use_hot_path(self, calls: Mapping[Key, DirectCall]) -> None:
+    def use_hot_path(self, calls: Mapping[Key, DirectCall], access_log: AccessLog) -> None:
         """Serve these operations without FastAPI, as long as the app is as it is now."""
         self._calls, self._around = calls, list(self.user_middleware)
+        self._access_log = access_log
         self._routes_count = len(self.router.routes)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the app with all middleware around it."""
         stack = super().build_middleware_stack()
-        return HotPath(stack, calls=self._calls, around=self.wrapped, enabled=self._is_unchanged)
+        return HotPath(
+            stack,
+            calls=self._calls,
+            around=self.wrapped,
+            enabled=self._is_unchanged,
+            access_log=self._access_log,
+        )
 
     def _is_unchanged(self) -> bool:
         """Tell whether nobody has added what must see every request."""
@@ -183,7 +206,11 @@ class _Service(FastAPI):
 
 
 def create_router(
-    settings: Settings, *, authenticate: Authenticate, metrics: Metrics | None = None
+    settings: Settings,
+    *,
+    authenticate: Authenticate,
+    metrics: Metrics | None = None,
+    tracer_provider: "TracerProvider | None" = None,
 ) -> APIRouter:
     """Return the routes of the service, for another FastAPI app to include under a path of its choice.
 
@@ -195,11 +222,12 @@ def create_router(
             and neither has ``limits.address``.
         authenticate: A dependency of the app that returns a `Principal` or raises.
         metrics: Count in these, for example to register them with prometheus-client.
+        tracer_provider: Makes OpenTelemetry's tracers; by default the global one, if the process has set one.
 
     Raises:
         SettingsError: Something in the settings stops the start.
     """
-    services = build_services(settings, metrics=metrics)
+    services = build_services(settings, metrics=metrics, tracing=Tracing(tracer_provider))
     events = build_sources(settings, services)
     rates = _request_rates(settings, services)
     authenticate = counted(authenticate, rates)

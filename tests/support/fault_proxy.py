@@ -75,6 +75,13 @@ class LoseAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CutAnswer:
+    """Forward it all, and so many bytes of the answer, then break the connection."""
+
+    after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
     """Forward so many bytes of its body, and the rest once the event is set."""
 
@@ -82,7 +89,14 @@ class Hold:
     after: int = 0
 
 
-Fault = Answer | Cut | LoseAnswer | Hold
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """Forward nothing until the event is set, and then all."""
+
+    until: asyncio.Event
+
+
+Fault = Answer | Cut | LoseAnswer | CutAnswer | Hold | Silence
 Rule = Callable[[Exchange], Fault | None]
 
 
@@ -172,6 +186,9 @@ class FaultProxy:
                     await _discard(reader, exchange.length)
                     await _write(writer, _rendered(answer, exchange))
                     exchange.status = answer.status
+                case Silence() as silence:
+                    await silence.until.wait()
+                    await self._forward(exchange, forwarded, reader, writer)
                 case Cut(after=0):
                     writer.transport.abort()
                 case _:
@@ -235,6 +252,9 @@ class FaultProxy:
     async def _answer(self, exchange: Exchange, upstream: StreamReader, writer: StreamWriter) -> None:
         lost = isinstance(exchange.fault, LoseAnswer)
         while block := await upstream.read(_BLOCK):
+            if isinstance(exchange.fault, CutAnswer):
+                await _write(writer, block[: exchange.fault.after])
+                return
             if not lost:
                 exchange.status = exchange.status or int(block.split(b" ", 2)[1])
                 await _write(writer, block)

@@ -89,6 +89,8 @@ async def stub_s3(answer: Canned | Script | None) -> AsyncIterator[Stub]:
                     return
                 writer.write(chosen.encode(with_body=not request.startswith("HEAD")))
                 await writer.drain()
+                if b"\r\nconnection: close\r\n" in head.lower():
+                    return
         except (asyncio.IncompleteReadError, ConnectionError):
             return
         finally:

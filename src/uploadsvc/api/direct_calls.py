@@ -5,7 +5,6 @@ FastAPI still declares these operations, and serves all requests whose body is n
 
 import inspect
 import re
-import time
 from collections.abc import Callable, Iterable, Mapping
 from types import NoneType
 from typing import Any, Final, get_args, get_type_hints
@@ -16,8 +15,9 @@ from pydantic import BaseModel
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from uploadsvc.api.access_log import AccessLog
 from uploadsvc.api.dependencies import Authentication
-from uploadsvc.api.routing import PRINCIPAL_KEY, SMALL_BODY_BYTES, STARTED_KEY, ProblemRoute
+from uploadsvc.api.routing import PRINCIPAL_KEY, SMALL_BODY_BYTES, ProblemRoute
 from uploadsvc.domain.errors import UploadsvcError
 
 Key = tuple[str, str]
@@ -115,6 +115,8 @@ class HotPath:
         app: The app.
         calls: Direct calls by operation.
         around: Wraps a direct call in the middleware of every request.
+        enabled: Tells whether direct calls may serve.
+        access_log: Begins requests: what is logged while one is read belongs to it. The middleware ends them.
     """
 
     def __init__(
@@ -124,8 +126,10 @@ class HotPath:
         calls: Mapping[Key, DirectCall],
         around: Callable[[ASGIApp], ASGIApp],
         enabled: Callable[[], bool],
+        access_log: AccessLog,
     ) -> None:
         self._app = app
+        self._access_log = access_log
         self._enabled = enabled
         self._calls = {key: (call, around(call)) for key, call in calls.items()}
 
@@ -133,7 +137,7 @@ class HotPath:
         """Serve one request."""
         found = self._find(scope) if scope["type"] == "http" else None
         if found is not None and self._enabled():
-            scope[STARTED_KEY] = time.perf_counter()
+            self._access_log.begin(scope)
             call, wrapped = found
             received: list[Message] = []
             if await call.read(scope, receive, received):

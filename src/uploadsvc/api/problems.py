@@ -23,6 +23,7 @@ from uploadsvc.domain.errors import (
 )
 from uploadsvc.domain.quotas import QuotaName
 from uploadsvc.domain.rates import Standing
+from uploadsvc.telemetry.records import note_problem
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -311,7 +312,10 @@ async def _http_error(request: Request, error: Exception) -> Response:
         raise error
     code = _BY_STATUS.get(error.status_code)
     if code is None:
-        return body_problem(error).response()
+        problem = body_problem(error)
+        note_problem(problem.code)
+        return problem.response()
+    note_problem(code)
     details = {"not_found": "There is nothing at this address.", "method_not_allowed": "Not by this method."}
     headers = dict(error.headers or {})
     if code == "method_not_allowed":

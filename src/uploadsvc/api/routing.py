@@ -12,6 +12,7 @@ from starlette.types import Message, Receive, Scope
 
 from uploadsvc.api.problems import Problem, body_problem, domain_problem, validation_problem
 from uploadsvc.domain.errors import Unauthenticated, UploadsvcError
+from uploadsvc.telemetry.records import note_problem
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 TOO_LARGE: Final = f"A request's body may have {MAX_BODY_BYTES} bytes; files go straight to S3."
@@ -23,9 +24,6 @@ MAX_SEPARATORS: Final = 100_000
 
 SMALL_BODY_BYTES: Final = 64 * 1024
 """Largest body in bytes whose commas and colons are not counted."""
-
-STARTED_KEY: Final = "uploadsvc.started"
-"""Key of the scope under which the hot path leaves the time at which a request began."""
 
 REFUSAL_KEY: Final = "uploadsvc.refusal"
 """Key of the scope under which a route leaves why a credential is not valid, for the access log."""
@@ -65,7 +63,11 @@ class ProblemRoute(APIRoute):
         """Return the response for a domain error, and note the reason of a 401 for the access log."""
         if isinstance(error, Unauthenticated):
             scope[REFUSAL_KEY] = error.reason
-        return self.render(domain_problem(error))
+        return self._answer(domain_problem(error))
+
+    def _answer(self, problem: Problem) -> Response:
+        note_problem(problem.code)
+        return self.render(problem)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler."""
@@ -77,11 +79,11 @@ class ProblemRoute(APIRoute):
             except UploadsvcError as error:
                 response = self.refuse(error, request.scope)
             except RequestValidationError as error:
-                response = self.render(validation_problem(error))
+                response = self._answer(validation_problem(error))
             except HTTPException as error:
                 if not isinstance(error, BodyTooLargeError) and not _is_unreadable(error):
                     raise
-                response = self.render(body_problem(error))
+                response = self._answer(body_problem(error))
             add_security_headers(response.raw_headers)
             return response
 

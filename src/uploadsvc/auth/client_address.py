@@ -10,6 +10,9 @@ from uploadsvc.auth.trusted_header import Network
 MAX_FORWARDED: Final = 1000
 """Characters at the end of ``X-Forwarded-For`` that are read. The proxies add theirs there."""
 
+ADDRESSES_ATTRIBUTE: Final = "client_addresses"
+"""Attribute of an app's state that holds its `ClientAddresses`, for the server below it."""
+
 _Address = IPv4Address | IPv6Address
 
 

@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -18,6 +19,7 @@ from uploadsvc.auth.public_keys import ASYMMETRIC, PublicKey, with_other_names
 from uploadsvc.domain.errors import IdentityProviderUnavailable, Unauthenticated
 from uploadsvc.domain.principal import Principal
 from uploadsvc.telemetry.metrics import Metrics
+from uploadsvc.telemetry.tracing import Tracing
 from uploadsvc.tokens.jwts import SERVICE_TYPS
 from uploadsvc.tokens.known_tokens import KnownTokens
 
@@ -49,6 +51,7 @@ class JwksVerifier:
         timer: Monotonic seconds, for the age of the keys.
         metrics: Counts fetches.
         transport: Carries requests, in tests.
+        tracing: Makes spans.
 
     Raises:
         ValueError: An algorithm has no public keys, or the issuer is not the source.
@@ -64,6 +67,7 @@ class JwksVerifier:
         timer: Callable[[], float],
         metrics: Metrics,
         transport: httpx.AsyncBaseTransport | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         for algorithm in algorithms:
             if algorithm not in ASYMMETRIC:
@@ -82,6 +86,7 @@ class JwksVerifier:
         self._keys_max_age = keys_max_age
         self._timer = timer
         self._transport = transport
+        self._tracing = tracing or Tracing()
         self._client: httpx.AsyncClient | None = None
         self._fetch: asyncio.Task[None] | None = None
         self._keys = self._jwk_set({})
@@ -197,7 +202,11 @@ class JwksVerifier:
         async def read(url: httpx.URL) -> dict[str, Any]:
             nonlocal host
             host = url.host
-            return await read_json(client, url)
+            attributes = {"http.request.method": "GET", "server.address": host}
+            with self._tracing.call("fetch keys", attributes) as span:
+                document = await read_json(client, url)
+                span.answered(HTTPStatus.OK)
+                return document
 
         try:
             async with asyncio.timeout(DEADLINE):

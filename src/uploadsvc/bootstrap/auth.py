@@ -16,6 +16,7 @@ from uploadsvc.domain.origins import Origins, named_origins
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.settings.auth import AuthSettings, JwtSettings
 from uploadsvc.telemetry.metrics import Metrics
+from uploadsvc.telemetry.tracing import Tracing
 
 
 def build_authenticator(settings: Settings, services: Services, jwts: JwtVerifier | None) -> Authenticator:
@@ -32,7 +33,12 @@ def build_authenticator(settings: Settings, services: Services, jwts: JwtVerifie
 
 
 def build_jwt_verifier(
-    auth: AuthSettings, *, clock: Clock, required: bool, metrics: Metrics | None = None
+    auth: AuthSettings,
+    *,
+    clock: Clock,
+    required: bool,
+    metrics: Metrics | None = None,
+    tracing: Tracing | None = None,
 ) -> tuple[JwtVerifier | None, AbstractAsyncContextManager[object]]:
     """Return the verifier of JWTs, ``None`` if they are off, and a context to enter before it verifies.
 
@@ -41,6 +47,7 @@ def build_jwt_verifier(
         clock: Returns the current time, aware.
         required: Whether some way to authenticate must be configured.
         metrics: Counts fetches of keys, and remembered tokens; ``None`` if nobody asks.
+        tracing: Makes spans.
 
     Raises:
         SettingsError: No way to authenticate is configured, or a key cannot be read or does not fit its
@@ -70,6 +77,7 @@ def build_jwt_verifier(
             keys_max_age=section.keys_max_age,
             timer=monotonic,
             metrics=metrics,
+            tracing=tracing,
         )
     except ValueError as error:
         raise SettingsError(("auth", "jwt", kind), str(error)) from None

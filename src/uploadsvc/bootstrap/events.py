@@ -52,6 +52,7 @@ def build_receivers(settings: Settings, services: Services, *, others: Iterable[
             "receiver_id": name if names[name] == 1 else f"{name}-{names[name]}",
             "types": webhook.types,
             "policies": webhook.policies,
+            "tracing": services.tracing,
         }
         if webhook.url:
             secrets = [secret.get_secret_value() for secret in webhook.secrets]
@@ -113,7 +114,7 @@ async def open_aws_client(
         client_of = services.storage.client_of
         if s3.credentials and s3.endpoint_url and not endpoint_url:
             try:
-                chain = ChainClients(region=s3.signing_region, clock=services.clock)
+                chain = ChainClients(region=s3.signing_region, clock=services.clock, tracing=services.tracing)
             except StorageMisconfigured as error:
                 raise SettingsError(("events",), error.detail) from None
             client_of = (await stack.enter_async_context(chain)).client_of

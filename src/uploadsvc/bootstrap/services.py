@@ -35,6 +35,7 @@ from uploadsvc.services.uploads import Uploads
 from uploadsvc.services.verification import Verifier
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.telemetry.metrics import Metrics
+from uploadsvc.telemetry.tracing import Tracing
 from uploadsvc.tokens.jwts import ACTION, DEMO, UPLOAD, ServiceTokens
 from uploadsvc.tokens.object_claims import ObjectClaims
 from uploadsvc.tokens.receipts import Receipts
@@ -102,6 +103,7 @@ class Services:
         metrics: Counts everything.
         limits_store: Store in which processes count together; ``None`` without one.
         rates: Limits requests and uploads; ``None`` if there is no limit.
+        tracing: Makes spans.
     """
 
     clock: Clock
@@ -125,21 +127,30 @@ class Services:
     metrics: Metrics
     limits_store: SharedStore | None
     rates: "RateLimits | None"
+    tracing: Tracing
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Open the clients of S3, of the token service and of the store of limits."""
+        self.tracing.begin()
         async with self.storage, self.sts or nullcontext(), self.limits_store or nullcontext():
             yield
 
 
-def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metrics | None = None) -> Services:
+def build_services(
+    settings: Settings,
+    *,
+    clock: Clock = utc_now,
+    metrics: Metrics | None = None,
+    tracing: Tracing | None = None,
+) -> Services:
     """Build the objects of the service. Nothing is opened yet.
 
     Args:
         settings: The settings.
         clock: Returns the current time, aware. Tests move it.
         metrics: Counts everything; ``None`` if nobody asks.
+        tracing: Makes spans; by OpenTelemetry's global provider if not given.
 
     Raises:
         SettingsError: A secret key is missing, a key cannot be read, or AWS's own configuration is broken.
@@ -147,7 +158,8 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
     metrics = Metrics() if metrics is None else metrics
     secrets = secret_keys(settings)
     namespace, store, may_delete = settings.namespace, settings.s3.store, settings.objects.delete
-    storage = build_storage(settings.s3, clock=clock, metrics=metrics)
+    tracing = tracing or Tracing()
+    storage = build_storage(settings.s3, clock=clock, metrics=metrics, tracing=tracing)
     presigner = build_presigner(settings.s3, storage=storage, clock=clock)
     policies = PolicyRegistry(build_planners(settings))
     receipts = build_receipts(settings, secrets)
@@ -275,4 +287,5 @@ def build_services(settings: Settings, *, clock: Clock = utc_now, metrics: Metri
         metrics=metrics,
         limits_store=limits_store,
         rates=rates,
+        tracing=tracing,
     )

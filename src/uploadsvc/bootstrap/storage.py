@@ -13,9 +13,12 @@ from uploadsvc.services.temporary_credentials import CredentialIssuer
 from uploadsvc.settings import Settings, SettingsError
 from uploadsvc.settings.s3 import S3Settings
 from uploadsvc.telemetry.metrics import Metrics
+from uploadsvc.telemetry.tracing import Tracing
 
 
-def build_storage(s3: S3Settings, *, clock: Callable[[], datetime], metrics: Metrics) -> Storage:
+def build_storage(
+    s3: S3Settings, *, clock: Callable[[], datetime], metrics: Metrics, tracing: Tracing | None = None
+) -> Storage:
     """Return the bucket as the service reaches it, not open yet.
 
     Raises:
@@ -29,6 +32,7 @@ def build_storage(s3: S3Settings, *, clock: Callable[[], datetime], metrics: Met
             addressing_style=s3.style,
             credentials=s3.credentials,
             clock=clock,
+            tracing=tracing,
             metrics=metrics,
         )
     except StorageMisconfigured as error:

@@ -70,4 +70,5 @@ def build_worker(
         jitter=random.random,
         metrics=services.metrics,
         unit=unit,
+        tracing=services.tracing,
     )

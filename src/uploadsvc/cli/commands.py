@@ -243,7 +243,9 @@ def run() -> None:
         from uploadsvc.server.listener import BindError
         from uploadsvc.server.workers import CannotStartError
         from uploadsvc.settings import SettingsError
+        from uploadsvc.telemetry.export_settings import TracingError
 
-        if isinstance(error, (SettingsError, CannotStartError, BindError, ProvisioningError)):
+        known = (SettingsError, TracingError, CannotStartError, BindError, ProvisioningError)
+        if isinstance(error, known):
             raise stop(str(error)) from None
         raise

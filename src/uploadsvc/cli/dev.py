@@ -133,7 +133,7 @@ async def _run(settings: Settings, listener: Any, host: str, port: int) -> None:
     def started() -> None:
         print(_banner(base, token, str(settings.s3.endpoint_url), settings.s3.bucket), flush=True)  # noqa: T201 - a person reads
 
-    await serve(app, listener, on_started=started)
+    await serve(app, listener, on_started=started, announces=False)
 
 
 def page_origin(host: str, port: int) -> str:

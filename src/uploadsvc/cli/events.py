@@ -1,11 +1,14 @@
 """``uploadsvc events``: the worker, dead letters, and a sample event."""
 
 import asyncio
+import os
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from uuid import uuid4
 
+import structlog
 import typer
 
 from uploadsvc.bootstrap.events import build_receivers
@@ -21,9 +24,12 @@ from uploadsvc.events.samples import sample_event, send_sample
 from uploadsvc.server import runner
 from uploadsvc.server.logging import configure_logs, silence_logs
 from uploadsvc.settings import Settings, SettingsError, load_settings
+from uploadsvc.telemetry.export_settings import begin_export
 from uploadsvc.telemetry.metrics import Metrics
+from uploadsvc.telemetry.tracing import Tracing
 
 _QUEUE = ("events", "queue_url")
+_log = structlog.get_logger("uploadsvc")
 
 
 def run_worker() -> None:
@@ -32,18 +38,22 @@ def run_worker() -> None:
     Raises:
         SettingsError: A setting is wrong, or the queue does not exist or may not be used.
         BindError: The address of the metrics is in use.
+        TracingError: Traces cannot be exported as the environment says.
     """
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         # As `serve`: settings are read once, and logs go to standard error.
         signal.signal(number, signal.SIG_IGN)
-    metrics, logs = Metrics(), configure_logs(terminal=False, waits=False)
+    settings, metrics = load_settings(), Metrics()
+    logs = configure_logs(terminal=settings.log.format == "plain", waits=False, level=settings.log.level)
     if logs is not None:
         metrics.log_lines_dropped.follow(logs.dropped_lines)
-    settings = load_settings()
     queue_url(settings)
-    services = build_services(settings, metrics=metrics)
+    traces = begin_export(os.environ)
+    tracing = Tracing(traces.provider if traces else None)
+    services = build_services(settings, metrics=metrics, tracing=tracing)
     receivers = _receivers(settings, services)
-    runner.run(_work(settings, services, receivers, scrapes=bind_metrics(settings)))
+    on_end = traces.close if traces else lambda: None
+    runner.run(_work(settings, services, receivers, scrapes=bind_metrics(settings), on_end=on_end))
 
 
 def _receivers(settings: Settings, services: Services) -> Receivers:
@@ -55,11 +65,21 @@ def _receivers(settings: Settings, services: Services) -> Receivers:
 
 
 async def _work(
-    settings: Settings, services: Services, receivers: Receivers, *, scrapes: socket.socket | None
+    settings: Settings,
+    services: Services,
+    receivers: Receivers,
+    *,
+    scrapes: socket.socket | None,
+    on_end: Callable[[], None],
 ) -> None:
     stopping = asyncio.Event()
+
+    def stop() -> None:
+        _log.info("stopping", pid=os.getpid())
+        stopping.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(answered(services.metrics, scrapes))
         await stack.enter_async_context(services.open())
@@ -72,6 +92,8 @@ async def _work(
             await worker.run(stopping)
         except QueueRefusedError as error:
             raise SettingsError(_QUEUE, str(error)) from None
+    await asyncio.to_thread(on_end)
+    _log.info("stopped", pid=os.getpid())
 
 
 def move_dead_letters() -> None:

@@ -6,11 +6,11 @@ The parent of the workers never loads the service, so it starts them at once and
 
 import asyncio
 import functools
+import os
 import signal
 import socket
 from typing import TYPE_CHECKING
 
-from uploadsvc.cli.messages import say
 from uploadsvc.cli.metrics import answered, bind_metrics
 from uploadsvc.server import collector
 from uploadsvc.server.descriptors import raise_limit
@@ -18,6 +18,7 @@ from uploadsvc.server.listener import bind
 from uploadsvc.server.logging import configure_logs
 from uploadsvc.server.workers import CannotStartError, Workers
 from uploadsvc.settings import Settings, SettingsError, load_settings
+from uploadsvc.telemetry.export_settings import TracingError, begin_export, exports_traces
 from uploadsvc.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
 
     Raises:
         SettingsError: A setting is wrong.
+        TracingError: Traces cannot be exported as the environment says.
         CannotStartError: A worker found a wrong setting.
         BindError: The address is in use, or that of the metrics.
         ProvisioningError: The demo's bucket cannot be set up.
@@ -43,12 +45,11 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         # Other services reload or reopen their logs by these. Settings are read once.
         signal.signal(number, signal.SIG_IGN)
-    metrics, logs = Metrics(), configure_logs(terminal=False, waits=False)
-    if logs is not None:
-        metrics.log_lines_dropped.follow(logs.dropped_lines)
     raise_limit()
-    settings = load_settings()
+    settings, metrics = load_settings(), Metrics()
+    _configure_logs(settings, metrics)
     settings.check_demo_address(host)
+    exports_traces(os.environ)
     if workers == 1:
         _serve_alone(settings, metrics, host, port, root_path)
         return
@@ -68,22 +69,22 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
 
 def _serve_alone(settings: Settings, metrics: Metrics, host: str, port: int, root_path: str) -> None:
     collector.pause()
-    from uploadsvc.app import create_app
     from uploadsvc.server import runner
 
-    service = create_app(settings, check_bucket=True, metrics=metrics)
+    service = _app(settings, metrics)
     listener, scrapes = _listener(settings, host, port), bind_metrics(settings, service_port=port)
-    shown = f"[{host}]" if ":" in host else host
-
-    def started() -> None:
-        collector.resume()
-        say(f"http://{shown}:{port}")
 
     async def serve() -> None:
         async with answered(metrics, scrapes):
-            await runner.serve(service, listener, on_started=started, root_path=root_path)
+            await runner.serve(service, listener, on_started=collector.resume, root_path=root_path)
 
     runner.run(serve())
+
+
+def _configure_logs(settings: Settings, metrics: Metrics) -> None:
+    logs = configure_logs(terminal=settings.log.format == "plain", waits=False, level=settings.log.level)
+    if logs is not None:
+        metrics.log_lines_dropped.follow(logs.dropped_lines)
 
 
 def _listener(settings: Settings, host: str, port: int) -> socket.socket:
@@ -105,12 +106,19 @@ def worker_app(settings: Settings, metrics: Metrics) -> "FastAPI":
     Raises:
         CannotStartError: A setting is wrong.
     """
+    _configure_logs(settings, metrics)
+    try:
+        return _app(settings, metrics)
+    except (SettingsError, TracingError) as error:
+        raise CannotStartError(str(error)) from None
+
+
+def _app(settings: Settings, metrics: Metrics) -> "FastAPI":
     from uploadsvc.app import create_app
 
-    logs = configure_logs(terminal=False, waits=False)
-    if logs is not None:
-        metrics.log_lines_dropped.follow(logs.dropped_lines)
-    try:
-        return create_app(settings, check_bucket=True, metrics=metrics)
-    except SettingsError as error:
-        raise CannotStartError(str(error)) from None
+    traces = begin_export(os.environ)
+    provider = traces.provider if traces else None
+    app = create_app(settings, check_bucket=True, metrics=metrics, tracer_provider=provider)
+    if traces:
+        app.state.on_end = traces.close
+    return app

@@ -14,6 +14,7 @@ from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.events.queue import message_of
 from uploadsvc.events.receivers import Outcome
 from uploadsvc.events.slots import Slots
+from uploadsvc.telemetry.tracing import Tracing
 
 _CALL_SECONDS: Final = 6.0
 """Seconds that a call may take, retries included."""
@@ -34,6 +35,7 @@ class AwsTarget:
         policies: Policies whose events it wants, or ``*``.
         client: Returns the context manager of its client.
         timer: Monotonic seconds.
+        tracing: Passes the trace on, as attributes of the message.
     """
 
     _operation: str
@@ -48,6 +50,7 @@ class AwsTarget:
         policies: Sequence[str],
         client: Callable[[], AbstractAsyncContextManager[Any]],
         timer: Callable[[], float] = monotonic,
+        tracing: Tracing | None = None,
     ) -> None:
         self.id = receiver_id
         self.types = types
@@ -56,6 +59,7 @@ class AwsTarget:
         self._make_client = client
         self._client: Any = None
         self._slots = Slots(timer)
+        self._tracing = tracing or Tracing()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -68,12 +72,15 @@ class AwsTarget:
         return await self._slots.within(lambda: self._attempt(event_id, body))
 
     async def _attempt(self, event_id: str, body: bytes) -> tuple[Outcome, bool]:
+        trace: dict[str, str] = {}
+        self._tracing.inject(trace)
         message = {
             **self._address(),
             self._body: message_of(body.decode()),
             "MessageAttributes": {
                 "webhook-id": _text(event_id),
                 "type": _text(json.loads(body)["type"]),
+                **{name: _text(value) for name, value in trace.items()},
             },
             **self._order(event_id),
         }

@@ -16,6 +16,7 @@ from yarl import URL
 from uploadsvc.events.connections import AddressRefusedError, Connections
 from uploadsvc.events.receivers import Outcome
 from uploadsvc.events.slots import Slots
+from uploadsvc.telemetry.tracing import CallSpan, Tracing
 from uploadsvc.tokens.webhook_signatures import WebhookSigner
 
 ATTEMPT_SECONDS: Final = 15.0
@@ -46,6 +47,7 @@ class Webhook:
         policies: Policies whose events it wants, or ``*``.
         clock: Returns the current time, aware.
         timer: Monotonic seconds.
+        tracing: Makes spans, and passes the trace on.
 
     Raises:
         ValueError: The URL is malformed.
@@ -62,6 +64,7 @@ class Webhook:
         policies: Sequence[str],
         clock: Callable[[], datetime],
         timer: Callable[[], float] = monotonic,
+        tracing: Tracing | None = None,
     ) -> None:
         self.id = receiver_id
         self.types = types
@@ -70,6 +73,7 @@ class Webhook:
         self._connections = connections
         self._clock = clock
         self._slots = Slots(timer)
+        self._tracing = tracing or Tracing()
         try:
             self._url = URL(url)
         except ValueError:
@@ -86,9 +90,15 @@ class Webhook:
         return await self._slots.within(lambda: self._attempt(event_id, body))
 
     async def _attempt(self, event_id: str, body: bytes) -> tuple[Outcome, bool]:
+        attributes = {"http.request.method": "POST", "server.address": self._url.host or ""}
+        with self._tracing.call("deliver event", attributes) as span:
+            return await self._post(event_id, body, span)
+
+    async def _post(self, event_id: str, body: bytes, span: CallSpan) -> tuple[Outcome, bool]:
         """Return the outcome, and whether the receiver answered or refused the connection."""
         now = self._clock()
         headers = {**self._headers, **self._signer.headers(event_id, body, now=now)}
+        self._tracing.inject(headers)
         outcome: Outcome | None = None
         try:
             self._connections.check(self._url.host or "")
@@ -99,14 +109,18 @@ class Webhook:
                 ) as response,
             ):
                 outcome = _outcome(response, now)
+                span.answered(response.status)
                 await _skip_body(response)
         except TimeoutError:
+            span.failed("timeout")
             reason = f"no answer within {ATTEMPT_SECONDS:.0f} seconds"
             return outcome or Outcome(state="failed", reason=reason), outcome is not None
         except AddressRefusedError as error:
+            span.failed("address_refused")
             reason = f"{error}; UPLOADSVC_EVENTS__ALLOW_PRIVATE_ADDRESSES allows private ones"
             return Outcome(state="failed", reason=reason), True
         except _ERRORS as error:
+            span.failed(type(error).__name__)
             reason = f"no answer ({type(error).__name__})"
             return outcome or Outcome(state="failed", reason=reason), True
         return outcome, True

@@ -21,6 +21,8 @@ from uploadsvc.events.queue import AT_ONCE, Message, Queue, QueueError, QueueRef
 from uploadsvc.events.receivers import Outcome, Receiver, Receivers
 from uploadsvc.events.resolver import EventResolver
 from uploadsvc.telemetry.metrics import Metrics
+from uploadsvc.telemetry.records import RequestRecord
+from uploadsvc.telemetry.tracing import Tracing
 from uploadsvc.tokens.deliveries import Deliveries, Delivery, WrongDeliveryError
 
 ROOM: Final = 64
@@ -62,6 +64,7 @@ class Worker:
         metrics: Counts attempts.
         unit: Length of the schedule's seconds. Only tests shorten it.
         sleep: Waits for some seconds.
+        tracing: Makes spans.
     """
 
     def __init__(
@@ -76,7 +79,9 @@ class Worker:
         metrics: Metrics,
         unit: float = 1,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        tracing: Tracing | None = None,
     ) -> None:
+        self._tracing = tracing or Tracing()
         self._queue = queue
         self._deliveries = deliveries
         self._resolver = resolver
@@ -179,6 +184,12 @@ class Worker:
                     await asyncio.gather(*giving_back, return_exceptions=True)
 
     async def _handle(self, message: Message) -> None:
+        record = RequestRecord()
+        record.message_id = message.id
+        with self._tracing.message(record):
+            await self._handle_one(message)
+
+    async def _handle_one(self, message: Message) -> None:
         try:
             await self._within_time(message)
         except QueueError as error:

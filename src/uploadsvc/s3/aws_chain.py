@@ -30,6 +30,8 @@ from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.errors import StorageDenied, StorageMisconfigured, StorageUnavailable
 from uploadsvc.s3.credentials import CredentialSource
 from uploadsvc.s3.model_files import load_less
+from uploadsvc.s3.observing import observe_calls
+from uploadsvc.telemetry.tracing import Tracing
 
 _REFUSED: Final = frozenset({"AccessDenied", "InvalidClientTokenId", "SignatureDoesNotMatch"})
 """Errors that a retry does not change: https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html"""
@@ -44,10 +46,12 @@ class AwsChain:
 
     Args:
         region: The region of STS, unless the environment or the profile says otherwise.
+        tracing: Makes spans of calls to STS.
     """
 
-    def __init__(self, *, region: str) -> None:
+    def __init__(self, *, region: str, tracing: Tracing | None = None) -> None:
         self._region = region
+        self._tracing = tracing or Tracing()
         self._refresh: Callable[[], Any] | None = None
         self.method: str | None = None
         """Provider that answered, by botocore's name: ``env``, ``iam-role`` …; ``None`` until one did."""
@@ -80,6 +84,7 @@ class AwsChain:
     async def _first(self) -> Credentials:
         botocore_session = get_session()
         load_less(botocore_session)
+        observe_calls(botocore_session, self._tracing)
         resolver = create_credential_resolver(botocore_session, region_name=self._region)
         # botocore prolongs an instance's session if the metadata service is late with the next one; URLs
         # signed until that end would die early.

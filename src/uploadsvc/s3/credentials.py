@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -185,4 +186,5 @@ class CredentialSource:
         if at != _FOREVER:
             # Renews between calls, so that the next caller does not wait.
             delay = (at - self._clock()).total_seconds()
-            self._timer = asyncio.get_running_loop().call_later(delay, self.ask)
+            # In a context of its own: it is not part of the request that happened to set the timer.
+            self._timer = asyncio.get_running_loop().call_later(delay, self.ask, context=Context())

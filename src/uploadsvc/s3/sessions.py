@@ -18,18 +18,23 @@ from uploadsvc.s3.aws_chain import AwsChain, SourcedCredentials
 from uploadsvc.s3.credentials import CredentialSource
 from uploadsvc.s3.errors import DEADLINE
 from uploadsvc.s3.model_files import load_less
+from uploadsvc.s3.observing import observe_calls
 from uploadsvc.s3.parsing import Parsers
+from uploadsvc.telemetry.tracing import Tracing
 
 CREDENTIALS_DEADLINE: Final = 60.0
 """Seconds that the AWS chain may take: a credential process may wait for a person's single sign-on."""
 
 
-def session_with(source: CredentialSource, *, fixed: bool) -> aioboto3.Session:
+def session_with(
+    source: CredentialSource, *, fixed: bool, tracing: Tracing | None = None
+) -> aioboto3.Session:
     """Return a session that signs with the credentials of a source.
 
     Args:
         source: The credentials.
         fixed: They are a fixed access key, which needs no profile of the environment.
+        tracing: Makes spans of the calls of all clients.
 
     Raises:
         StorageMisconfigured: The environment names a profile that does not exist, or AWS's configuration is
@@ -38,6 +43,7 @@ def session_with(source: CredentialSource, *, fixed: bool) -> aioboto3.Session:
     session = get_session({"profile": (None, None, None, None)} if fixed else None)
     session.register_component("credential_provider", SourcedCredentials(source))
     session.register_component("response_parser_factory", Parsers())
+    observe_calls(session, tracing or Tracing())
     try:
         load_less(session)
         session.get_scoped_config()
@@ -71,16 +77,20 @@ class ChainClients:
     Args:
         region: Region of the token service.
         clock: Returns the current time, aware.
+        tracing: Makes spans.
 
     Raises:
         StorageMisconfigured: AWS's own configuration is not usable.
     """
 
-    def __init__(self, *, region: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, *, region: str, clock: Callable[[], datetime], tracing: Tracing | None = None) -> None:
         self._source = CredentialSource(
-            AwsChain(region=region), clock=clock, deadline=CREDENTIALS_DEADLINE, patience=DEADLINE
+            AwsChain(region=region, tracing=tracing),
+            clock=clock,
+            deadline=CREDENTIALS_DEADLINE,
+            patience=DEADLINE,
         )
-        self._session = session_with(self._source, fixed=False)
+        self._session = session_with(self._source, fixed=False, tracing=tracing)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:

@@ -28,6 +28,7 @@ from uploadsvc.s3.parsing import read_large_responses_once
 from uploadsvc.s3.sessions import CREDENTIALS_DEADLINE, client_config, session_with
 from uploadsvc.s3.slots import CallSlots
 from uploadsvc.telemetry.metrics import Metrics
+from uploadsvc.telemetry.tracing import Tracing
 
 if TYPE_CHECKING:
     from aiobotocore.response import StreamingBody
@@ -68,6 +69,7 @@ class Storage:
         credentials: A fixed access key; ``None`` for the AWS chain (environment, profile, role …).
         clock: The time now, aware.
         metrics: Counts the calls.
+        tracing: Makes spans.
 
     Raises:
         StorageMisconfigured: The environment names a profile that does not exist, or AWS's configuration is
@@ -84,20 +86,21 @@ class Storage:
         credentials: Credentials | None,
         clock: Callable[[], datetime],
         metrics: Metrics,
+        tracing: Tracing | None = None,
     ) -> None:
         self.bucket = bucket
         self._durations = metrics.s3_call_duration
         self._clock_skew = metrics.clock_skew
         self._slots = CallSlots(CONNECTIONS)
         self._clock = clock
-        self._chain = AwsChain(region=region)
+        self._chain = AwsChain(region=region, tracing=tracing)
         fetch = _fixed(credentials) if credentials else self._chain
         self._source = CredentialSource(fetch, clock=clock, deadline=CREDENTIALS_DEADLINE, patience=DEADLINE)
         metrics.credentials_remaining.follow(self._source.seconds_left)
         self._stack = AsyncExitStack()
         self._running: set[asyncio.Task[Any]] = set()
         self._client: S3Client | None = None
-        self._session = session_with(self._source, fixed=credentials is not None)
+        self._session = session_with(self._source, fixed=credentials is not None, tracing=tracing)
         self._options: dict[str, Any] = {
             "region_name": region,
             "endpoint_url": endpoint_url,

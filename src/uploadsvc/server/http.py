@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from uploadsvc.api.routing import MAX_BODY_BYTES
+from uploadsvc.auth.client_address import ADDRESSES_ATTRIBUTE, ClientAddresses, forwarded_for
 from uploadsvc.server.capacity import MAX_REFUSED, Capacity
 from uploadsvc.server.refusals import (
     FULL,
@@ -323,7 +324,10 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._capacity.on_refusal(refusal.reason)
         if refusal is not FULL:
-            _log.info("request_refused", status=refusal.status)
+            # Below the app, so without its request id: there may not even be a whole head.
+            _log.info(
+                "request_refused", status=refusal.status, code=refusal.code, client=self._client_address()
+            )
         cycle = self.cycle
         if not _is_answered(cycle):
             if self._in_head:
@@ -340,6 +344,17 @@ class HttpProtocol(HttpToolsProtocol):
         date = [name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers]
         self.transport.write(b"".join([STATUS_LINE[refusal.status], *date[:1], refusal.fields_and_body]))
         self._linger()
+
+    def _client_address(self) -> str | None:
+        """Return the client's address, as far as its headers have arrived, if proxies name it."""
+        peer = self.client[0] if self.client else None
+        addresses: ClientAddresses | None = getattr(
+            getattr(self.app, "state", None), ADDRESSES_ATTRIBUTE, None
+        )
+        if addresses is None or not self._in_request:
+            return peer
+        # After the head, headers are trailers, which nobody has checked.
+        return addresses.of(peer, forwarded_for(self.scope["headers"]))
 
     def _linger(self) -> None:
         """Close, but let the client read the answer: unread input would reset the connection.

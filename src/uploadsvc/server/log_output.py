@@ -23,7 +23,7 @@ _CLOSING_SECONDS: Final = 1.0
 _AT_ONCE: Final = 64
 """Lines to take from the queue at once."""
 
-_USUAL_BYTES: Final = 256
+_USUAL_BYTES: Final = 512
 """Assumed size of a line until it is made."""
 
 

@@ -3,39 +3,50 @@
 import json
 import logging
 import sys
+import threading
 import time
-from collections.abc import MutableMapping
+import traceback
+from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final, TextIO, cast
+from types import TracebackType
+from typing import Any, Final, Literal, TextIO, cast
 
 import structlog
 from pydantic_core import PydanticSerializationError, to_json
 
 from uploadsvc.domain.redaction import without_named_secrets, without_secrets
 from uploadsvc.server.log_output import LogOutput
+from uploadsvc.telemetry.records import current
 
 ACCESS: Final = "request"
 """Event of the access log."""
 
-_FILTERED: Final[Any] = structlog.make_filtering_bound_logger(logging.INFO)
+Level = Literal["debug", "info", "warning", "error"]
 
 _ACCESS_FIELDS: Final = frozenset(
-    {"event", "method", "route", "status", "ms", "service", "reason", "request_id"}
+    {"event", "method", "route", "status", "ms", "service", "policy", "upload_method", "upload_id"}
+    | {"client", "code", "request_id", "trace_id"}
 )
 """Fields of the access log whose values the service chooses or has checked. They need no redaction."""
 
 _LEVELS: Final = {"exception": "error", "warn": "warning"}
+_LINE_ENDS: Final = tuple(
+    (character.encode(), f"\\u{ord(character):04x}".encode()) for character in "\x85\u2028\u2029"
+)
+_TRACES: Final = frozenset({"exception", "stack"})
 _FREE_TEXT: Final = frozenset({"event", "exception", "stack"})
 """Fields with free text of libraries and tracebacks. Other fields hold one value each, such as a user id."""
 
 
-def configure_logs(*, terminal: bool, waits: bool = True) -> LogOutput | None:
-    """Set up logging for this process, including records of libraries.
+def configure_logs(*, terminal: bool, waits: bool = True, level: Level = "info") -> LogOutput | None:
+    """Set up logging for this process, including records of libraries, warnings and crashes.
 
     Args:
-        terminal: Print plain coloured lines in place of JSON.
+        terminal: Print plain lines in place of JSON, coloured on a terminal.
         waits: Wait if standard error is blocked. Otherwise lines are dropped and counted.
+        level: Least level of the service's own lines. Libraries log from warning on: what they say below
+            holds headers and signatures.
 
     Returns:
         What writes the lines, unless it waits.
@@ -43,9 +54,11 @@ def configure_logs(*, terminal: bool, waits: bool = True) -> LogOutput | None:
     processors = _plain_lines() if terminal else [json_line]
     queue = None if waits else LogOutput(sys.stderr.fileno(), _dropped)
     output = sys.stderr if queue is None else cast("TextIO", queue)
+    number = logging.getLevelNamesMapping()[level.upper()]
+    filtered: Any = structlog.make_filtering_bound_logger(number)
     structlog.configure(
         processors=processors,
-        wrapper_class=_FILTERED if queue is None or terminal else _Logger,
+        wrapper_class=filtered if queue is None or terminal else _later_logger(filtered, number),
         logger_factory=structlog.WriteLoggerFactory(output) if queue is None else lambda *_: _Lines(queue),
         cache_logger_on_first_use=True,
     )
@@ -57,20 +70,44 @@ def configure_logs(*, terminal: bool, waits: bool = True) -> LogOutput | None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)
+    root.setLevel(max(number, logging.WARNING))
+    if not waits:
+        log_crashes()
     return queue
 
 
-class _Logger(_FILTERED):  # type: ignore[misc] # structlog makes the class
-    """Leaves formatting the access log, which has a line for each request, to the writing thread."""
+def _later_logger(filtered: Any, level: int) -> type:  # noqa: ANN401 - structlog makes the class
+    """Return a logger that leaves making the access log to the writing thread."""
 
-    def info(self, event: str, *args: object, **fields: object) -> object:
-        """Log at level info."""
-        if event != ACCESS or args or self._context:
-            return super().info(event, *args, **fields)
-        now = time.time()
-        self._logger.write_later(lambda: _json({**fields, "event": event}, "info", now) + b"\n")
-        return None
+    class Logger(filtered):  # type: ignore[misc] # as above
+        def info_later(self, event: str, fields: Callable[[], dict[str, Any]]) -> None:
+            """Log at level info; the thread that writes the line calls ``fields``."""
+            if level <= logging.INFO:
+                now = time.time()
+                self._logger.write_later(lambda: _json({**fields(), "event": event}, "info", now) + b"\n")
+
+    return Logger
+
+
+def log_crashes() -> None:
+    """Log what ends the process or one of its threads, and warnings, as one line each."""
+    log = structlog.get_logger("uploadsvc")
+
+    def crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not issubclass(kind, KeyboardInterrupt):
+            log.error("crashed", exception="".join(traceback.format_exception(kind, error, trace)))
+
+    def thread_crashed(found: threading.ExceptHookArgs) -> None:
+        name = found.thread.name if found.thread else None
+        error = traceback.format_exception(found.exc_type, found.exc_value, found.exc_traceback)
+        log.error("thread_crashed", thread=name, exception="".join(error))
+
+    def unraisable(found: Any) -> None:  # noqa: ANN401 - sys.UnraisableHookArgs exists for type checkers alone
+        error = traceback.format_exception(found.exc_type, found.exc_value, found.exc_traceback)
+        log.error("exception_ignored", exception="".join(error))
+
+    sys.excepthook, threading.excepthook, sys.unraisablehook = crashed, thread_crashed, unraisable
+    logging.captureWarnings(capture=True)
 
 
 class _Lines(structlog.WriteLogger):
@@ -86,7 +123,9 @@ def _plain_lines() -> list[structlog.typing.Processor]:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        name_request,
         redact,
+        escape,
         # Plain tracebacks: the others show local variables, which hold tokens.
         structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
@@ -101,6 +140,7 @@ def json_line(logger: object, method: str, event: MutableMapping[str, Any]) -> s
     """
     if event.get("exc_info"):
         event = structlog.processors.format_exc_info(logger, method, event)
+    name_request(logger, method, event)
     return _json(event, method, time.time()).decode()
 
 
@@ -109,10 +149,32 @@ def _json(event: MutableMapping[str, Any], method: str, now: float) -> bytes:
     event["level"] = _LEVELS.get(method, method)
     event["timestamp"] = f"{_second(int(now))}.{int(now % 1 * 1_000_000):06}Z"
     try:
-        return to_json(event)
+        line = to_json(event)
     except PydanticSerializationError:
         # A lone surrogate, such as in a user id, cannot be encoded in UTF-8.
         return json.dumps(event).encode()
+    if not line.isascii():
+        # Some programs end a line at these.
+        for character, escaped in _LINE_ENDS:
+            line = line.replace(character, escaped)
+    return line
+
+
+def name_request(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add the ids of the request or message that is being served."""
+    record = current()
+    if record is not None:
+        for name, value in record.ids().items():
+            event.setdefault(name, value)
+    return event
+
+
+def escape(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Escape line ends and control characters, so that a plain line stays one; tracebacks keep theirs."""
+    for name, value in event.items():
+        if isinstance(value, str) and name not in _TRACES and not value.isprintable():
+            event[name] = value.encode("unicode_escape").decode()
+    return event
 
 
 # Formatting a time takes longer than the rest of a line.

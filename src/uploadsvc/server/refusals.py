@@ -25,6 +25,7 @@ class Refusal:
 
     Attributes:
         reason: Why, for the metrics.
+        code: The problem's code.
         fields_and_body: Bytes of the answer, after the status line and the date.
     """
 
@@ -32,7 +33,7 @@ class Refusal:
         self, reason: str, status: HTTPStatus, code: str, title: str, detail: str, *, retry: bool = False
     ) -> None:
         self.reason = reason
-        self.status = status.value
+        self.status, self.code = status.value, code
         content = {
             "type": f"urn:uploadsvc:problem:{code}",
             "title": title,

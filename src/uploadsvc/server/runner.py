@@ -6,10 +6,13 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, cast
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
@@ -35,7 +38,9 @@ _TICKS: Final = 10
 
 _CLOSE: Final = (b"connection", b"close")
 
+_LAST_LINE_SECONDS: Final = 0.1
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
+_log = structlog.get_logger("uploadsvc")
 
 
 class _Server(uvicorn.Server):
@@ -133,25 +138,33 @@ async def serve(
     on_started: Callable[[], None],
     stops: Sequence[signal.Signals] = _STOPS,
     root_path: str = "",
+    announces: bool = True,
 ) -> None:
     """Serve until one of these signals. A second signal does not wait for running requests.
 
     Args:
         app: The app. Its state may have ``limits``, ``overloaded`` (answers requests above them),
-            ``metrics``, ``on_drain`` (called before the delay that the limits name) and ``on_stop`` (called
-            after it).
+            ``metrics``, ``on_drain`` (called before the delay that the limits name), ``on_stop`` (called
+            after it) and ``on_end`` (called in a thread, after the last request).
         listener: The bound socket.
         on_started: Called once requests are served.
         stops: The signals.
         root_path: Path that a proxy has stripped from the requests.
+        announces: Log start and stop.
 
     Raises:
         SystemExit: The app's lifespan failed to start.
     """
+    announce = functools.partial(_log.info if announces else _nothing, pid=os.getpid())
+
+    def started() -> None:
+        announce("serving", address=_address(listener), version=version("uploadsvc"))
+        on_started()
+
     state, loop = app.state, asyncio.get_running_loop()
     limits = descriptors.within(getattr(state, "limits", None) or ServerSettings(), descriptors.limit())
     capacity = Capacity(limits, overloaded=getattr(state, "overloaded", app))
-    server = _Server(uvicorn.Config(app, **options(capacity, root_path=root_path)), on_started)
+    server = _Server(uvicorn.Config(app, **options(capacity, root_path=root_path)), started)
 
     metrics: Metrics | None = getattr(state, "metrics", None)
     if metrics is not None:
@@ -160,6 +173,7 @@ async def serve(
     limiters: list[threading.Timer] = []
 
     def stop() -> None:
+        announce("stopping", requests=len(server.server_state.tasks))
         server.force_exit = server.should_exit or bool(draining)
         if server.should_exit or draining or not limits.drain_delay:
             end()
@@ -183,19 +197,34 @@ async def serve(
         server.should_exit = True
         raise
     finally:
+        # Flushes the traces.
+        await asyncio.to_thread(getattr(state, "on_end", _nothing))
         for handle in draining:
             handle.cancel()
         for limiter in limiters:
             limiter.cancel()
+        announce("stopped")
 
 
-def _nothing() -> None:
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _nothing(*_: object, **__: object) -> None:
     pass
 
 
 def _end_within(seconds: float) -> threading.Timer:
     """End this process, whatever hangs in it, unless it has ended or the timer is cancelled before."""
-    timer = threading.Timer(seconds, os._exit, (EX_TEMPFAIL,))
+
+    def end() -> None:
+        _log.error("not_stopped_in_time", pid=os.getpid(), seconds=seconds)
+        # What is logged is written by a thread.
+        time.sleep(_LAST_LINE_SECONDS)
+        os._exit(EX_TEMPFAIL)
+
+    timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
     return timer

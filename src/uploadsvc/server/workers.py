@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import traceback
 from contextlib import nullcontext, suppress
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Final
@@ -145,7 +146,7 @@ class Workers:
         self._drain_delay = drain_delay
         self._running: set[_Worker] = set()
         self._stopping = asyncio.Event()
-        self._failed = False
+        self._told_to_stop = self._failed = False
         self._reason = ""
         self._metrics = Metrics() if metrics is None else metrics
         self._scrapes = scrapes
@@ -159,7 +160,7 @@ class Workers:
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop)
+            loop.add_signal_handler(number, self._end)
         watching = asyncio.create_task(self._watch())
         exporter = Exporter(self._metrics, name="parent", workers=self._sources)
         answering = exporter.open(self._scrapes) if self._scrapes else nullcontext()
@@ -167,10 +168,17 @@ class Workers:
             for index in range(self._count):
                 group.create_task(self._keep_running(index + 1))
         watching.cancel()
+        if self._told_to_stop:
+            _log.info("stopped", pid=os.getpid())
         if self._reason:
             raise CannotStartError(self._reason)
         if self._failed:
             raise SystemExit(STARTUP_FAILURE)
+
+    def _end(self) -> None:
+        _log.info("stopping", pid=os.getpid(), workers=len(self._running))
+        self._told_to_stop = True
+        self._stop()
 
     def _sources(self) -> list[Source]:
         return [
@@ -234,12 +242,20 @@ class Workers:
                 self._failed = True
                 self._stop()
                 return
-            # At once after the first; then ever later, because it may end in a loop.
-            pause = min(2.0 ** (failures - 2), _LONGEST_PAUSE) if failures > 1 else 0.0
+            pause = pause_after(failures)
             self._metrics.worker_restarts.inc()
-            _log.error("worker_ended", status=status, restart_in=pause)
+            _log.error("worker_ended", pid=worker.process.pid, status=status, restart_in=pause)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
+
+
+def pause_after(failures: int) -> float:
+    """Return the seconds until a worker is replaced: none the first time, and ever more if it ends in a loop.
+
+    Args:
+        failures: How many in a row have ended within seconds of their start.
+    """
+    return min(2.0 ** (failures - 2), _LONGEST_PAUSE) if failures > 1 else 0.0
 
 
 def _work(
@@ -257,3 +273,6 @@ def _work(
         with suppress(OSError):
             os.write(sender.fileno(), _REASON + str(error).encode())
         raise SystemExit(STARTUP_FAILURE) from None
+    except Exception:  # noqa: BLE001 - multiprocessing would print it, in lines that are no JSON
+        _log.error("crashed", exception=traceback.format_exc())
+        raise SystemExit(1) from None

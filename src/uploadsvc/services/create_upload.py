@@ -25,6 +25,7 @@ from uploadsvc.services.quotas import Quotas
 from uploadsvc.services.reservations import Planned, Reservations
 from uploadsvc.services.turns import Turns, gather_few
 from uploadsvc.telemetry.metrics import Metrics
+from uploadsvc.telemetry.records import begin_batch, note_item, note_policy, note_upload
 from uploadsvc.tokens.object_claims import ObjectClaims
 from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims
 
@@ -135,6 +136,7 @@ class UploadCreator:
         Returns:
             A grant or an exception for each request, in the same order.
         """
+        begin_batch()
         results: list[Grant | BaseException] = []
         over_rate = await self._over_rate(caller, [policy for policy, _ in requests])
         waiting: dict[int, Planned] = {}
@@ -152,6 +154,7 @@ class UploadCreator:
                     results.append(await self._begin(planned))
                     self.count(planned)
             except errors.UploadsvcError as error:
+                note_item(policy=self.policies.label(policy), code=error.code)
                 self._count_refusal(policy, error)
                 results.append(error)
         for index, result in (await self._begin_each(caller, waiting)).items():
@@ -175,7 +178,9 @@ class UploadCreator:
             if isinstance(result, Grant):
                 self.count(waiting[index])
             elif isinstance(result, errors.UploadsvcError):
-                self._count_refusal(waiting[index].policy, result)
+                planned = waiting[index]
+                self._count_refusal(planned.policy, result)
+                note_item(policy=planned.policy, upload_method=planned.plan.method, code=result.code)
         return results
 
     async def create_all(
@@ -194,6 +199,8 @@ class UploadCreator:
         with self.counted_refusals(policy):
             planner = self.policies.choose(caller, policy)
             await self.admit(caller, planner, len(requests))
+            if len(requests) > 1:
+                begin_batch()
             planned = []
             for request in requests:
                 try:
@@ -302,6 +309,7 @@ class UploadCreator:
             await self._reservations.begun(caller, multipart)
 
     def _plan(self, planner: Planner, caller: Principal, request: UploadRequest) -> Planned:
+        note_policy(planner.policy.name)
         # One random read for both.
         digits, now = os.urandom(26).hex(), self._clock()
         upload_uuid, unique = digits[:32], newest_first_uuid(now, digits[32:])
@@ -341,6 +349,7 @@ class UploadCreator:
 
     async def _begin(self, planned: Planned) -> Grant:
         plan = planned.plan
+        note_upload(planned.policy, plan.method, planned.upload_uuid)
         credentials = await self._presigner.credentials()
         claims = self.claims(planned)
         if plan.method == "multipart":
@@ -360,6 +369,7 @@ class UploadCreator:
                 url, fields, parts = self._sign(plan, claims, batch)
         else:
             url, fields, parts = self._sign(plan, claims, batch)
+        note_item(policy=planned.policy, upload_method=plan.method, upload_id=planned.upload_uuid)
         return Grant(
             id=self._ids.sign(claims),
             plan=plan,
@@ -400,6 +410,7 @@ class UploadCreator:
             now = self._clock()
             unique = newest_first_uuid(now, os.urandom(10).hex())
             key, headers = planner.plan_bare(request, user=caller.user, unique=unique, today=now.date())
+            note_upload(planner.policy.name, "put", "")
             size = MAX_SINGLE_PUT if request.size is None else request.size
             if self._reservations is not None:
                 await self._reservations.take_bare(caller, planner.policy.name, uuid4().hex, size)

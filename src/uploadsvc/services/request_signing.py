@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
-from uuid import uuid4
 
 from uploadsvc.domain import errors
 from uploadsvc.domain.keys import Namespace
@@ -21,6 +20,7 @@ from uploadsvc.s3.presigner import Presigner
 from uploadsvc.services.create_upload import UploadCreator
 from uploadsvc.services.quotas import Quotas
 from uploadsvc.services.reservations import Planned
+from uploadsvc.telemetry.records import note_policy, note_upload
 from uploadsvc.tokens.signed_uuids import SignedUuids
 
 Method = Literal["GET", "PUT", "POST", "DELETE"]
@@ -115,6 +115,7 @@ class RequestSigner:
             UploadsvcError: The policy does not allow the upload.
         """
         planner = self._creator.resolve(caller, request.policy)
+        note_policy(planner.policy.name)
         if request.upload_id is None:
             if request.method == "PUT":
                 return await self._put(caller, planner, request)
@@ -160,12 +161,15 @@ class RequestSigner:
                 "A multipart upload that is signed request by request needs a key by the policy, with {uuid}."
             )
             raise errors.MethodNotAvailable(detail, field="key")
-        upload_uuid = uuid4().hex
+        unique = self._uuids.issue(user=caller.user, policy=planner.policy.name)
+        # Later calls know only the key.
+        upload_uuid = _hexadecimal(unique)
+        note_upload(planner.policy.name, "multipart", upload_uuid)
         plan = planner.plan(
             wanted,
             user=caller.user,
             upload_uuid=upload_uuid,
-            unique=self._uuids.issue(user=caller.user, policy=planner.policy.name),
+            unique=unique,
             today=self._clock().date(),
         )
         return Planned(planner.policy.name, upload_uuid, plan)
@@ -182,6 +186,7 @@ class RequestSigner:
             # Created by another route, which signs the size of each part, or under another policy.
             detail = "There is no such upload under this policy."
             raise errors.NotFound(detail)
+        note_upload(policy.name, "multipart", _hexadecimal(uuid))
         if request.method in {"PUT", "POST"}:
             self._check_uncounted(caller, planner)
         query, headers = {"uploadId": upload_id}, dict[str, str]()
@@ -255,6 +260,10 @@ class RequestSigner:
         lifetime = min(request.expires_in or policy.expires_in, policy.max_expires_in)
         batch = await self._presigner.start(expires_in=lifetime)
         return batch.url(method, key, headers=headers, query=query)
+
+
+def _hexadecimal(uuid: str) -> str:
+    return uuid.replace("-", "")
 
 
 def _check_unsized_parts(planner: Planner) -> None:

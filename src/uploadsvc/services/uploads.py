@@ -31,6 +31,7 @@ from uploadsvc.services.quotas import Quotas
 from uploadsvc.services.turns import Turns
 from uploadsvc.services.verification import Completion, Verifier
 from uploadsvc.telemetry.metrics import Metrics
+from uploadsvc.telemetry.records import note_upload
 from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims, listed_claims
 
 UNKNOWN_POLICY_EXPIRES_IN: Final = 900
@@ -384,6 +385,7 @@ class Uploads:
 
     def _verify(self, caller: Principal, upload_id: str) -> UploadClaims:
         claims = self._ids.verify(upload_id)
+        note_upload(claims.policy, claims.method, claims.upload_uuid)
         own = claims.key.startswith(self._namespace.user_prefix(caller.user))
         if not own or claims.bucket != self._storage.bucket:
             # The same words as for a forged id.

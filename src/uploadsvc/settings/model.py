@@ -14,6 +14,7 @@ from uploadsvc.domain.policy import MAX_EXPIRES_IN, PolicyError
 from uploadsvc.settings.auth import AuthSettings
 from uploadsvc.settings.events import EventSettings
 from uploadsvc.settings.limits import LimitSettings
+from uploadsvc.settings.logs import LogSettings
 from uploadsvc.settings.metrics import MetricsSettings
 from uploadsvc.settings.policies import PolicySettings
 from uploadsvc.settings.s3 import S3Settings
@@ -178,6 +179,7 @@ class Settings(Section):
     cors: CorsSettings = CorsSettings()
     limits: LimitSettings = LimitSettings()
     uppy: UppySettings = UppySettings()
+    log: LogSettings = LogSettings()
     server: ServerSettings = ServerSettings()
     metrics: MetricsSettings = MetricsSettings()
 

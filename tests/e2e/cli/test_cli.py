@@ -178,10 +178,10 @@ async def test_it_serves_and_its_logs_hold_no_secret(tmp_path: Path, localstack:
         upload = await upload_at(base_url, token)
         await running.answers(f"{base_url}/healthz?{urlsplit(upload['url']).query}")
         assert await running.ended(signal.SIGTERM, seconds=5) == 0
-    first, *lines = running.err.splitlines()
-    assert base_url in first
-    assert {json.loads(line)["event"] for line in lines} == {"request"}
-    routes = [json.loads(line)["route"] for line in lines]
+    first, *lines = map(json.loads, running.err.splitlines())
+    assert (first["event"], first["address"], first["version"]) == ("serving", base_url, version("uploadsvc"))
+    assert [line["event"] for line in lines if line["event"] != "request"] == ["stopping", "stopped"]
+    routes = [line["route"] for line in lines if line["event"] == "request"]
     assert "/v1/uploads/{id}/complete" in routes
     signature = parse_qs(urlsplit(upload["url"]).query)["X-Amz-Signature"][0]
     secrets = [token, upload["id"], signature, SECRET_KEY, JWT_SECRET, "secret-name", "X-Amz-"]
@@ -203,8 +203,11 @@ async def test_several_workers_serve(tmp_path: Path, localstack: S3Server) -> No
         with pytest.raises(httpx.ConnectError):
             await http.get(f"{base_url}/healthz")
     assert "Traceback" not in running.err
-    logged = [json.loads(line) for line in running.err.splitlines() if '"event"' in line]
-    assert "request" in {line["event"] for line in logged}, "workers log as one process does"
+    logged = [json.loads(line)["event"] for line in running.err.splitlines()]
+    assert "request" in logged, "workers log as one process does"
+    assert logged[-1] == "stopped"
+    assert logged.count("serving") == 2
+    assert logged.count("stopped") == 3
 
 
 @pytest.mark.parametrize(

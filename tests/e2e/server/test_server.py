@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import json
 import os
 import signal
 import socket
@@ -23,6 +24,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uploadsvc.server import runner as server
 from uploadsvc.server import workers as workers_module
 from uploadsvc.server.listener import bind, refuse_connections
+from uploadsvc.server.logging import configure_logs
 from uploadsvc.server.workers import CannotStartError, Workers
 from uploadsvc.telemetry.metrics import Metrics
 
@@ -42,6 +44,13 @@ def broken(_metrics: Metrics) -> FastAPI:
         yield app.state.nothing
 
     return FastAPI(lifespan=lifespan)
+
+
+def crashing(_metrics: Metrics) -> FastAPI:
+    """Crash, as a bug does, with logs like those of `serve`."""
+    configure_logs(terminal=False, waits=False)
+    message = "a bug with Authorization: Bearer hunter2"
+    raise ZeroDivisionError(message)
 
 
 def starts_once(started: Path, metrics: Metrics) -> FastAPI:
@@ -208,6 +217,18 @@ async def test_a_worker_that_cannot_start_again_ends_the_service(
     assert started.read_text() == ".."
 
 
+async def test_a_worker_that_crashes_logs_one_line(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """With its traceback, redacted; multiprocessing would print one of its own."""
+    monkeypatch.setattr(workers_module, "MAX_FAILURES", 1)
+    with pytest.raises(SystemExit):
+        await Workers(crashing, listener, 1).run()
+    (line,) = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert (line["event"], line["level"]) == ("crashed", "error")
+    assert "ZeroDivisionError: a bug with Authorization: Bearer [redacted]" in line["exception"]
+
+
 async def test_workers_start_again_with_the_same_settings(tmp_path: Path) -> None:
     """Whatever is in the file by then."""
     config = tmp_path / "uploadsvc.toml"
@@ -300,8 +321,8 @@ async def test_logs_that_nobody_reads_do_not_stop_the_service(tmp_path: Path) ->
         await until(lambda: not refuses(port))
         async with httpx.AsyncClient(trust_env=False, timeout=DEADLINE) as client:
             for _ in range(65_536 // 150):
-                answer = await client.get(f"http://127.0.0.1:{port}/healthz", headers=long_id)
-                assert answer.is_success
+                url = f"http://127.0.0.1:{port}/.well-known/jwks.json"
+                assert (await client.get(url, headers=long_id)).is_success
         assert await running.ended(signal.SIGTERM, seconds=DEADLINE) == 0
         assert len(os.read(reads, 2**20)) > 32_768
     os.close(reads)

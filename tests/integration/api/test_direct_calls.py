@@ -250,7 +250,7 @@ async def test_the_access_log_counts_the_time_of_the_body(
         now += 5
         yield GOOD
 
-    monkeypatch.setattr("uploadsvc.api.direct_calls.time.perf_counter", lambda: now + 1)
+    monkeypatch.setattr("uploadsvc.api.access_log.time.perf_counter", lambda: now + 1)
     transport = httpx.ASGITransport(app)
     headers = {**authorization(), "Content-Type": JSON}
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as client:

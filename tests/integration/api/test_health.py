@@ -96,6 +96,19 @@ async def test_a_later_outage_leaves_the_service_ready() -> None:
         assert (await client.get("/readyz")).json() == {"status": "ready", "storage": "ok"}
 
 
+async def test_a_service_that_stops_is_not_ready(moto_server: S3Server) -> None:
+    """Load balancers see it before the service stops accepting connections."""
+    app = create_app(Settings.model_validate(settings_for(moto_server)))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client,
+    ):
+        assert (await client.get("/readyz")).status_code == 200
+        app.state.on_drain()
+        assert_problem(await client.get("/readyz"), "storage_unavailable")
+        assert (await client.get("/healthz")).status_code == 200
+
+
 async def test_probes_ask_s3_at_most_every_ten_seconds() -> None:
     """Until S3 has answered once, every probe asks it."""
     storage, times = ScriptedStorage(), [NOON]

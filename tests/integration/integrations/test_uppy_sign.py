@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 from tests.support.api import query
 from tests.support.servers import S3Server
 from tests.support.service import authorization, service_client, settings_for
@@ -303,3 +304,16 @@ async def test_expires_in_is_cut_to_the_policys_maximum(api: httpx.AsyncClient) 
     for given, lives in ((None, "900"), (60, "60"), (5000, "1000")):
         listing = await signed(api, **asked, expiresIn=given)
         assert query(listing["url"])["X-Amz-Expires"] == lives
+
+
+async def test_all_requests_of_a_multipart_upload_log_one_reference(
+    api: httpx.AsyncClient, moto_server: S3Server
+) -> None:
+    with capture_logs() as logs:
+        key, upload_id = await begun(api, moto_server, "open")
+        await signed(api, method="PUT", key=key, uploadId=upload_id, partNumber=1, policy="open")
+        await signed(api, method="DELETE", key=key, uploadId=upload_id, policy="open")
+    references = {line["upload_id"] for line in logs}
+    assert len(references) == 1
+    assert [line["policy"] for line in logs] == ["open"] * 3
+    assert upload_id not in repr(logs)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
+from structlog.testing import capture_logs
 from tests.support.api import s3_that_is_down
 from tests.support.connections import PATIENCE, Address, answers, problem, serving
 from tests.support.service import settings_for
@@ -16,10 +17,13 @@ from uploadsvc.server import http
 from uploadsvc.server.refusals import MAX_PIPELINED
 from uploadsvc.settings import Settings
 
+CHUNKED = b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
 
 def echo_app() -> FastAPI:
     """Return the service, with a route that says what it received."""
-    app = create_app(Settings.model_validate(settings_for(s3_that_is_down())))
+    settings = settings_for(s3_that_is_down(), auth={"trusted_proxies": ["127.0.0.0/8"]})
+    app = create_app(Settings.model_validate(settings))
 
     @app.post("/echo")
     async def echo(request: Request) -> dict[str, Any]:
@@ -48,6 +52,30 @@ def endless(start: bytes, piece: bytes) -> Iterable[bytes]:
     yield start
     for _ in range(2**36 // len(piece)):
         yield piece
+
+
+@pytest.mark.parametrize(
+    ("request_", "client"),
+    [
+        (b"GET /\x00 HTTP/1.1\r\n\r\n", "127.0.0.1"),
+        (
+            b"GET / HTTP/1.1\r\nX-Forwarded-For: 192.0.2.66, 198.51.100.7\r\nHost: a\r\nA B: a\r\n\r\n",
+            "198.51.100.7",
+        ),
+        (
+            CHUNKED.replace(b"Host: a", b"X-Forwarded-For: 198.51.100.7") + b"no\r\n",
+            "198.51.100.7",
+        ),
+    ],
+)
+async def test_a_refused_request_is_logged_with_its_client(
+    server: Address, request_: bytes, client: str
+) -> None:
+    """The proxies of the settings name it, as far as its headers have arrived."""
+    with capture_logs() as logs:
+        await answers(server, [request_])
+    (line,) = [line for line in logs if line["event"] == "request_refused"]
+    assert (line["status"], line["code"], line["client"]) == (400, "bad_request", client)
 
 
 @pytest.mark.parametrize(

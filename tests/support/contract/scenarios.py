@@ -144,6 +144,16 @@ async def no_keys_for_tokens(stage: Stage, operation: Operation) -> httpx.Respon
     return await ask(client, operation, headers={"Authorization": f"Bearer {token}"})
 
 
+@reaches("overloaded", *CALLED, "getReceiptKeys")
+async def a_busy_server(stage: Stage, operation: Operation) -> httpx.Response:
+    """The server passes requests above its limit to this app."""
+    transport = stage.plain._transport
+    assert isinstance(transport, httpx.ASGITransport)
+    busy = httpx.ASGITransport(app=transport.app.state.overloaded)  # type: ignore[attr-defined] # FastAPI's
+    async with httpx.AsyncClient(transport=busy, base_url=stage.plain.base_url) as client:
+        return await ask(client, operation)
+
+
 @reaches("storage_unavailable", *ASKING_S3)
 async def s3_down(stage: Stage, operation: Operation) -> httpx.Response:
     # The S3 client must not wait between retries.

@@ -15,6 +15,7 @@ from tests.support.api import assert_problem, s3_that_is_down
 from tests.support.receipt_keys import EC, ED25519, KEYS, RSA, private_pem, public_pem
 from tests.support.service import BASE_URL, service_client, settings_for
 
+from uploadsvc.api.access_log import AccessLog
 from uploadsvc.api.middleware import RequestMiddleware
 from uploadsvc.api.problems import register_problems
 from uploadsvc.api.v1.receipts import receipts_router
@@ -42,7 +43,7 @@ def app_of(receipts: Receipts) -> FastAPI:
     app = FastAPI()
     app.include_router(receipts_router(receipts))
     register_problems(app)
-    app.add_middleware(RequestMiddleware, metrics=Metrics())
+    app.add_middleware(RequestMiddleware, AccessLog(), metrics=Metrics())
     return app
 
 
@@ -117,7 +118,7 @@ async def test_the_schema_matches_published_keys_only() -> None:
     document = app_of(receipts).openapi()
     operation = document["paths"][ADDRESS]["get"]
     assert (operation["operationId"], operation["tags"]) == ("getReceiptKeys", ["receipts"])
-    assert operation["responses"].keys() == {"200", "500"}
+    assert operation["responses"].keys() == {"200", "500", "503"}
     schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
     validator = OAS31Validator({**schema, "components": document["components"]})
     async with client_for(receipts) as client:

@@ -588,7 +588,7 @@ async def test_one_clock_moves_everything(
     sessions: list[datetime] = []
 
     class Chain:
-        def __init__(self, *, region: str) -> None:
+        def __init__(self, *, region: str, **_: object) -> None:
             assert region == "eu-central-1"
 
         async def __call__(self) -> Credentials:

@@ -20,6 +20,7 @@ from uploadsvc.s3.credentials import AHEAD, COLD_RETRY, EXPIRY_MARGIN, RETRY, Cr
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
 from uploadsvc.telemetry.metrics import Metrics
+from uploadsvc.telemetry.records import RequestRecord, current
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 QUARTER = timedelta(minutes=15)
@@ -460,3 +461,27 @@ async def test_closing_cancels_the_fetch() -> None:
                 await caller
         caller.cancel()
     await Chain().source().close()
+
+
+async def test_a_renewal_by_the_timer_belongs_to_no_request() -> None:
+    """Although a request caused the fetch that set the timer: its id would be in the log for ever."""
+    record, contexts = RequestRecord("the-first"), list[RequestRecord | None]()
+    renewed = asyncio.Event()
+
+    async def fetch() -> Credentials:
+        contexts.append(current())
+        if len(contexts) > 1:
+            renewed.set()
+        # Of use for a millisecond, by a clock that stands still: the timer asks again at once.
+        ends = NOON + EXPIRY_MARGIN + timedelta(seconds=len(contexts))
+        session = f"session-{len(contexts)}"
+        return Credentials(access_key_id="a", secret_access_key="s", session_token=session, expires_at=ends)
+
+    now = NOON + timedelta(milliseconds=999)
+    source = CredentialSource(fetch, clock=lambda: now, deadline=5, patience=5)
+    token = record.enter()
+    await source.current()
+    record.leave(token)
+    await asyncio.wait_for(renewed.wait(), 5)
+    await source.close()
+    assert contexts[:2] == [record, None]

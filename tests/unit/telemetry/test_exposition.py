@@ -1,5 +1,6 @@
 """The text of the metrics, read by prometheus-client's parsers."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from math import inf
 
@@ -106,3 +107,23 @@ async def test_adds_up_workers() -> None:
 )
 def test_chooses_the_format_that_is_preferred(accept: str, media_type: str) -> None:
     assert format_for(accept) == media_type
+
+
+async def test_requests_have_their_turn_in_between() -> None:
+    """However many series there are."""
+    metrics, turns = Metrics(), 0
+    for number in range(2000):
+        metrics.http_request_duration.observe(0.1, "GET", f"/{number}", "200")
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    text = await text_of(metrics, TEXT)
+    task.cancel()
+    assert text.count("_bucket{") == 2000 * 15
+    # Both while the numbers are read and while they are written.
+    assert turns >= 2 * 2000 / 50

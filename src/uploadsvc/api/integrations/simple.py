@@ -46,6 +46,7 @@ def simple_router(creator: UploadCreator, authenticate: Authenticate) -> APIRout
             "invalid_key",
             "rate_limited",
             "internal_error",
+            "overloaded",
             *STORAGE,
         ),
     )

@@ -23,7 +23,7 @@ def receipts_router(receipts: Receipts) -> APIRouter:
         operation_id="getReceiptKeys",
         summary="Get the public keys for receipts",
         response_description="The public keys.",
-        responses=problem_responses("internal_error"),
+        responses=problem_responses("internal_error", "overloaded"),
     )
     async def get_receipt_keys(response: Response) -> ReceiptKeys:
         """Verify a receipt with the key that its `kid` names, and check `typ`, `iss`, `aud` and `exp`."""

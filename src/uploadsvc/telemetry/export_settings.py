@@ -1,0 +1,79 @@
+"""Whether traces are exported, by OpenTelemetry's own variables.
+
+https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ and
+https://opentelemetry.io/docs/specs/otel/protocol/exporter/
+"""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from uploadsvc.telemetry.exporting import Export
+
+_PROTOCOL: Final = "http/protobuf"
+_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+
+
+class TracingError(Exception):
+    """Traces cannot be exported as the variables say. The message is one line, without their values."""
+
+
+def exports_traces(environment: Mapping[str, str]) -> bool:
+    """Tell whether the environment asks to export traces.
+
+    Args:
+        environment: Names and values of its variables.
+
+    Raises:
+        TracingError: It asks for what this service cannot do.
+    """
+
+    def value(name: str) -> str:
+        return environment.get(name, "").strip()
+
+    if value("OTEL_SDK_DISABLED").lower() == "true":
+        return False
+    exporter = value("OTEL_TRACES_EXPORTER").lower()
+    if exporter == "none":
+        return False
+    if exporter not in {"", "otlp"}:
+        message = "OTEL_TRACES_EXPORTER: must be otlp or none; no other exporter is known"
+        raise TracingError(message)
+    asked = next((name for name in _ENDPOINTS if value(name)), None)
+    asked = "OTEL_TRACES_EXPORTER" if exporter else asked
+    if asked is None:
+        return False
+    for name in _PROTOCOLS:
+        if value(name) not in {"", _PROTOCOL}:
+            message = f"{name}: must be {_PROTOCOL}; no other protocol is known"
+            raise TracingError(message)
+        if value(name):
+            break
+    if not _is_installed():
+        message = (
+            f"{asked}: traces need the extra otel, which is not installed: pip install 'uploadsvc[otel]'"
+        )
+        raise TracingError(message)
+    return True
+
+
+def begin_export(environment: Mapping[str, str]) -> "Export | None":
+    """Begin to export the traces of this process, if the environment asks for it.
+
+    Raises:
+        TracingError: It asks for what this service cannot do.
+    """
+    if not exports_traces(environment):
+        return None
+    from uploadsvc.telemetry.exporting import Export  # noqa: PLC0415 - an extra
+
+    return Export()
+
+
+def _is_installed() -> bool:
+    try:
+        return all(find_spec(f"opentelemetry.{name}") for name in ("sdk", "exporter.otlp.proto.http"))
+    except ModuleNotFoundError:
+        return False
