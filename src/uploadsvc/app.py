@@ -39,7 +39,6 @@ from uploadsvc.api.v1.tokens import tokens_router
 from uploadsvc.api.v1.uploads import uploads_router
 from uploadsvc.auth.client_address import ADDRESSES_ATTRIBUTE, ClientAddresses
 from uploadsvc.bootstrap.auth import build_authenticator, build_jwt_verifier
-from uploadsvc.bootstrap.quotas import has_quotas
 from uploadsvc.bootstrap.services import Clock, Services, build_both, build_services, utc_now
 from uploadsvc.bootstrap.sources import EventSources, build_sources
 from uploadsvc.domain.cors import TRACING_HEADERS
@@ -104,7 +103,11 @@ def create_app(
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         if demo is not None:
             _log.warning("demo_mode", meaning="anyone can upload as the demo users; never in production")
-        _warn(settings)
+        for address in (settings.auth.jwt.jwks_url, settings.auth.jwt.issuer):
+            if (address or "").startswith("http://"):
+                _log.warning(
+                    "token_keys_over_http", meaning="anyone on the network path can forge any caller"
+                )
         async with services.open(), events.open(), keys:
             if check_bucket:
                 services.storage.run(services.readiness.report())
@@ -159,15 +162,6 @@ def create_app(
     app.state.overloaded = app.wrapped(overloaded)
     app.state.on_drain = services.readiness.stop
     return app
-
-
-def _warn(settings: Settings) -> None:
-    for address in (settings.auth.jwt.jwks_url, settings.auth.jwt.issuer):
-        if (address or "").startswith("http://"):
-            _log.warning("token_keys_over_http", meaning="anyone on the network path can forge any caller")
-    if has_quotas(settings) and settings.limits.store is None:
-        meaning = "each process counts alone, and forgets when it ends; set UPLOADSVC_LIMITS__STORE_URL"
-        _log.warning("quotas_by_process", meaning=meaning)
 
 
 class _Service(FastAPI):

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
+import structlog
+
 from uploadsvc.bootstrap.limits import build_keys, build_rates, build_store
 from uploadsvc.bootstrap.quotas import build_quotas
 from uploadsvc.bootstrap.secrets import build_receipts, secret_keys
@@ -44,6 +46,8 @@ from uploadsvc.tokens.signed_uuids import SignedUuids
 
 if TYPE_CHECKING:
     from uploadsvc.limiting.rates import RateLimits
+
+_log = structlog.get_logger("uploadsvc.limits")
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -104,6 +108,7 @@ class Services:
         limits_store: Store in which processes count together; ``None`` without one.
         rates: Limits requests and uploads; ``None`` if there is no limit.
         tracing: Makes spans.
+        quotas_by_process: Whether there are quotas that each process counts alone.
     """
 
     clock: Clock
@@ -128,11 +133,14 @@ class Services:
     limits_store: SharedStore | None
     rates: "RateLimits | None"
     tracing: Tracing
+    quotas_by_process: bool
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Open the clients of S3, of the token service and of the store of limits."""
         self.tracing.begin()
+        if self.quotas_by_process:
+            _log.info("quotas_by_process", meaning="with several processes, users can exceed their quotas")
         async with self.storage, self.sts or nullcontext(), self.limits_store or nullcontext():
             yield
 
@@ -288,4 +296,5 @@ def build_services(
         limits_store=limits_store,
         rates=rates,
         tracing=tracing,
+        quotas_by_process=quotas is not None and limits_store is None,
     )

@@ -144,8 +144,7 @@ class UploadCreator:
             if index % _SLICE == 0:
                 await asyncio.sleep(0)
             try:
-                if (over := over_rate[index]) is not None:
-                    raise over
+                _raise(over_rate[index])
                 planned = self._plan(self.policies.choose(caller, policy), caller, request)
                 if planned.plan.method == "multipart" or self._reservations is not None:
                     waiting[index] = planned
@@ -428,6 +427,11 @@ class UploadCreator:
 @lru_cache(maxsize=64)
 def _time(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def _raise(error: errors.UploadsvcError | None) -> None:
+    if error is not None:
+        raise error
 
 
 def _about(filename: str | None, error: errors.UploadsvcError) -> errors.UploadsvcError:
