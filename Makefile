@@ -7,6 +7,8 @@ CLIENTS_VENV := .venv-clients
 CLIENTS_MODULES := tests/e2e/clients/node_modules
 UPLOADERS_MODULES := tests/e2e/uploaders/node_modules
 BENCH_VENV := .venv-bench
+DEPLOY_VENV := .venv-deploy
+AUDIT_VENV := .venv-audit
 PEERS_MODULES := benchmarks/peers/node_modules
 NPM := PATH="$(CURDIR)/$(CLIENTS_VENV)/bin:$$PATH" npm --prefix
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
@@ -24,7 +26,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no
 	--no-emit-index-url --no-emit-find-links $(LOCK_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-unit test-integration test-e2e check fix openapi docs bench bench-quick soak web lock fuzz clean
+.PHONY: help dev test test-unit test-integration test-e2e check fix openapi docs manifests bench bench-quick soak audit sbom web lock fuzz clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,13 +34,13 @@ help:  ## List the targets.
 dev: $(VENV)/.dev  ## Run the service, an embedded S3 and the demo page on http://127.0.0.1:8000/.
 	@exec $(VENV)/bin/uploadsvc dev $(ARGS)
 
-test: $(VENV)/.test $(LOCALSTACK_VENV)/.ready $(CLIENTS_MODULES)/.ready $(UPLOADERS_MODULES)/.ready  ## Run all tests, against LocalStack and SeaweedFS too.
+test: $(VENV)/.test $(DEPLOY_VENV)/.ready $(LOCALSTACK_VENV)/.ready $(CLIENTS_MODULES)/.ready $(UPLOADERS_MODULES)/.ready  ## Run all tests, against LocalStack and SeaweedFS too.
 	$(VENV)/bin/python -m pytest $(PARALLEL) $(ARGS)
 
 test-unit: $(VENV)/.test  ## Run the unit tests: no process, no socket, under a minute.
 	$(VENV)/bin/python -m pytest tests/unit --numprocesses auto $(ARGS)
 
-test-integration: $(VENV)/.test  ## Run the tests over moto and scripted S3 servers.
+test-integration: $(VENV)/.test $(DEPLOY_VENV)/.ready  ## Run the tests over moto and scripted S3 servers.
 	$(VENV)/bin/python -m pytest tests/integration $(PARALLEL) $(ARGS)
 
 test-e2e: $(VENV)/.test $(LOCALSTACK_VENV)/.ready $(CLIENTS_MODULES)/.ready $(UPLOADERS_MODULES)/.ready  ## Run the tests over SeaweedFS, LocalStack, browsers and generated clients.
@@ -66,6 +68,9 @@ web: $(CLIENTS_MODULES)/.ready  ## Regenerate uploadsvc.d.ts from the types in u
 docs: $(VENV)/.dev  ## Regenerate the tables of docs/settings.md and docs/providers.md.
 	$(VENV)/bin/python -m tools.settings_reference docs
 
+manifests: $(VENV)/.test $(DEPLOY_VENV)/.ready  ## Render deploy/manifests from the Helm chart.
+	$(VENV)/bin/python -m tools.manifests
+
 bench: $(VENV)/.test $(PEERS_MODULES)/.ready $(BENCH_VENV)/.ready  ## Benchmark the service and its peers (10 minutes); write benchmarks/RESULTS.md.
 	PATH="$(CURDIR)/$(CLIENTS_VENV)/bin:$$PATH" $(VENV)/bin/python -m benchmarks $(ARGS)
 	$(BENCH_VENV)/bin/python -m benchmarks.plot
@@ -87,12 +92,14 @@ lock: $(VENV)/.test $(CLIENTS_VENV)/.ready  ## Regenerate the lock files (LOCK_F
 	$(COMPILE) locks/localstack.in -o locks/localstack.txt
 	$(COMPILE) locks/clients.in -o locks/clients.txt
 	$(COMPILE) locks/bench.in -o locks/bench.txt
+	$(COMPILE) locks/deploy.in -o locks/deploy.txt
+	$(COMPILE) locks/audit.in -o locks/audit.txt
 	$(NPM) tests/e2e/clients install --package-lock-only
 	$(NPM) tests/e2e/uploaders install --package-lock-only
 	$(NPM) benchmarks/peers install --package-lock-only
 
 clean:  ## Remove the environments, the caches and the embedded S3's data.
-	rm -rf $(VENV) $(LOCALSTACK_VENV) $(CLIENTS_VENV) $(BENCH_VENV) $(CLIENTS_MODULES) $(UPLOADERS_MODULES) tests/e2e/uploaders/*/node_modules \
+	rm -rf $(VENV) $(LOCALSTACK_VENV) $(CLIENTS_VENV) $(BENCH_VENV) $(DEPLOY_VENV) $(AUDIT_VENV) $(CLIENTS_MODULES) $(UPLOADERS_MODULES) tests/e2e/uploaders/*/node_modules \
 		$(PEERS_MODULES) .uploadsvc .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
@@ -143,4 +150,16 @@ $(BENCH_VENV)/.ready: locks/bench.txt
 	@echo "Setting up matplotlib in $(BENCH_VENV) ..."
 	@$(PYTHON) -m venv $(BENCH_VENV)
 	$(call install,$(BENCH_VENV),locks/bench.txt)
+	@touch $@
+
+$(DEPLOY_VENV)/.ready: locks/deploy.txt
+	@echo "Setting up Helm's library in $(DEPLOY_VENV) ..."
+	@$(PYTHON) -m venv $(DEPLOY_VENV)
+	$(call install,$(DEPLOY_VENV),locks/deploy.txt)
+	@touch $@
+
+$(AUDIT_VENV)/.ready: locks/audit.txt
+	@echo "Setting up what reads the lock files in $(AUDIT_VENV) ..."
+	@$(PYTHON) -m venv $(AUDIT_VENV)
+	$(call install,$(AUDIT_VENV),locks/audit.txt)
 	@touch $@

@@ -31,6 +31,7 @@ from benchmarks.process import memory
 from benchmarks.s3_proxy import Fault, S3Proxy, s3_proxy
 from benchmarks.served import Served, embedded_s3, serve
 from benchmarks.steady import CONNECTIONS, Load, Provider
+from uploadsvc.auth.jwks import COOLDOWN
 
 PHASES: Final = ("none", "slow", "none", "busy", "none", "reset", "none", "kill", "none", "rotate")
 """In turn, until the time is over. It begins and ends with a quiet one."""
@@ -153,21 +154,16 @@ class Soak:
         print(f"{self.rate:.0f} creations a second, half of what {CONNECTIONS} connections reach", flush=True)
 
     async def _watch(self) -> None:
-        started = perf_counter()
-        number = 0
-        while (left := self._seconds - (perf_counter() - started)) > 0:
+        started, count = perf_counter(), round(self._seconds / self._phase_seconds)
+        for number in range(count):
             # The last one is quiet.
-            phase = (
-                PHASES[number % len(PHASES)]
-                if left > self._phase_seconds * 1.5 or number % 2 == 0
-                else "none"
-            )
+            phase = "none" if number == count - 1 else PHASES[number % len(PHASES)]
             self._enter(phase)
-            for _ in range(_SAMPLES_A_PHASE):
-                await asyncio.sleep(self._phase_seconds / _SAMPLES_A_PHASE)
+            for sample in range(1, _SAMPLES_A_PHASE + 1):
+                due = started + (number + sample / _SAMPLES_A_PHASE) * self._phase_seconds
+                await asyncio.sleep(max(0.0, due - perf_counter()))
                 self.samples.append(self._sample(perf_counter() - started, phase))
             self._show(phase)
-            number += 1
         self._proxy.fault = "none"
 
     def _enter(self, phase: str) -> None:
@@ -178,8 +174,13 @@ class Soak:
             with suppress(ProcessLookupError):
                 os.kill(max(self._served.workers), signal.SIGKILL)
         elif phase == "rotate":
-            self._provider.rotate()
-            self._load.sign_in()
+            # A worker that has just fetched the keys does not do so again at once.
+            pause = max(0.0, self._provider.fetched_at + COOLDOWN + 1 - perf_counter())
+            asyncio.get_running_loop().call_later(pause, self._rotate)
+
+    def _rotate(self) -> None:
+        self._provider.rotate()
+        self._load.sign_in()
 
     def _sample(self, at: float, phase: str) -> Sample:
         found = self._load.take()

@@ -33,16 +33,18 @@ class Provider:
     Attributes:
         url: Where the keys are.
         fetches: How often they were asked for.
+        fetched_at: When, for the last time, as ``perf_counter`` tells it.
     """
 
     def __init__(self) -> None:
         self.url = ""
         self.fetches = 0
+        self.fetched_at = 0.0
         self._keys: list[ec.EllipticCurvePrivateKey] = []
         self.rotate()
 
     def rotate(self) -> None:
-        """Sign with a new key from now on."""
+        """Publish a new key, and sign with it from now on."""
         self._keys.append(ec.generate_private_key(ec.SECP256R1()))
 
     def token(self, name: str) -> str:
@@ -56,6 +58,7 @@ class Provider:
         """Answer a request for the keys."""
         await reader.readuntil(b"\r\n\r\n")
         self.fetches += 1
+        self.fetched_at = perf_counter()
         first = max(0, len(self._keys) - 2)
         keys = [_jwk(key, f"key-{number}") for number, key in enumerate(self._keys[first:], first + 1)]
         body = json.dumps({"keys": keys}).encode()

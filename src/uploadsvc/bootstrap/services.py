@@ -105,9 +105,9 @@ class Services:
         readiness: Tells whether the service is ready.
         resolver: Makes events of what S3 notifies.
         metrics: Counts everything.
+        tracing: Makes spans.
         limits_store: Store in which processes count together; ``None`` without one.
         rates: Limits requests and uploads; ``None`` if there is no limit.
-        tracing: Makes spans.
         quotas_by_process: Whether there are quotas that each process counts alone.
     """
 
@@ -130,9 +130,9 @@ class Services:
     readiness: Readiness
     resolver: EventResolver
     metrics: Metrics
+    tracing: Tracing
     limits_store: SharedStore | None
     rates: "RateLimits | None"
-    tracing: Tracing
     quotas_by_process: bool
 
     @asynccontextmanager
@@ -293,8 +293,8 @@ def build_services(
             clock=clock,
         ),
         metrics=metrics,
+        tracing=tracing,
         limits_store=limits_store,
         rates=rates,
-        tracing=tracing,
         quotas_by_process=quotas is not None and limits_store is None,
     )

@@ -145,7 +145,7 @@ async def no_keys_for_tokens(stage: Stage, operation: Operation) -> httpx.Respon
 
 
 @reaches("overloaded", *CALLED, "getReceiptKeys")
-async def a_busy_server(stage: Stage, operation: Operation) -> httpx.Response:
+async def too_much_at_once(stage: Stage, operation: Operation) -> httpx.Response:
     """The server passes requests above its limit to this app."""
     transport = stage.plain._transport
     assert isinstance(transport, httpx.ASGITransport)
