@@ -185,6 +185,7 @@ class FakeBucket:
         may_write: bool = False,
         may_delete: bool = False,
         ledger: Ledger | None = None,
+        changeable: bool = False,
     ) -> None:
         self.clock = Clock()
         self.metrics = Metrics()
@@ -214,7 +215,7 @@ class FakeBucket:
         if ledger is not None:
             quotas = Quotas(
                 policies=quotas_of(policies.all()),
-                changeable=False,
+                changeable=changeable,
                 ledger=ledger,
                 account=lambda *names: " ".join(names),
                 on_refusal=lambda limit, name: self.metrics.limits_hit.add(1, limit, name),

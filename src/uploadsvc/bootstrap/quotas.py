@@ -1,23 +1,33 @@
-"""Quotas, from the settings."""
+"""Quotas, from the settings. Settings without quotas build nothing."""
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING, Final
 
 from uploadsvc.limiting.local_quotas import LocalLedger
-from uploadsvc.limiting.quotas import SharedLedger
-from uploadsvc.limiting.store import SharedStore, StoreKeys
 from uploadsvc.services.quotas import Quotas, quotas_of
 from uploadsvc.settings import Settings
 from uploadsvc.telemetry.metrics import Metrics
 
-_PREFIX = "uploadsvc:quota"
+if TYPE_CHECKING:
+    from uploadsvc.limiting.ledger import Ledger
+    from uploadsvc.limiting.store import SharedStore, StoreKeys
+
+_PREFIX: Final = "uploadsvc:quota"
+
+
+def has_quotas(settings: Settings) -> bool:
+    """Tell whether any user can have a quota."""
+    policies = settings.policies.values()
+    limited = any(policy.quota is not None or policy.max_unfinished is not None for policy in policies)
+    return limited or settings.auth.jwt.quotas_claim is not None
 
 
 def build_quotas(
     settings: Settings,
     *,
-    store: SharedStore | None,
-    keys: StoreKeys,
+    store: "SharedStore | None",
+    keys: "Callable[[], StoreKeys]",
     metrics: Metrics,
     clock: Callable[[], datetime],
 ) -> Quotas | None:
@@ -26,22 +36,28 @@ def build_quotas(
     Args:
         settings: The settings.
         store: The store of limits; ``None`` to count in memory.
-        keys: Names of what it holds.
+        keys: Returns the names of what it holds.
         metrics: Counts refusals.
         clock: Returns the current time, aware.
     """
-    changeable = settings.auth.jwt.quotas_claim is not None
-    policies = quotas_of(section.policy(name) for name, section in settings.policies.items())
-    if not changeable and all(quota.unlimited for quota in policies.values()):
+    if not has_quotas(settings):
         return None
-    ledger = LocalLedger() if store is None else SharedLedger(store, prefix=_PREFIX)
-    # Another service may count in the same store.
-    place = settings.s3.bucket, settings.key_prefix
+    names, place = keys(), (settings.s3.bucket, settings.key_prefix)
     return Quotas(
-        policies=policies,
-        changeable=changeable,
-        ledger=ledger,
-        account=lambda policy, user: keys.name("quota", *place, policy, user),
-        on_refusal=lambda limit, policy: metrics.limits_hit.add(1, limit, policy),
+        policies=quotas_of(section.policy(name) for name, section in settings.policies.items()),
+        changeable=settings.auth.jwt.quotas_claim is not None,
+        ledger=_ledger(store),
+        # With the place, because another service may count in the same store.
+        account=lambda policy, user: names.name("quota", *place, policy, user),
+        on_refusal=metrics.limits_hit.inc,
         clock=clock,
     )
+
+
+def _ledger(store: "SharedStore | None") -> "Ledger":
+    if store is None:
+        return LocalLedger()
+    # Imports take a tenth of a second.
+    from uploadsvc.limiting.quotas import SharedLedger  # noqa: PLC0415
+
+    return SharedLedger(store, prefix=_PREFIX)

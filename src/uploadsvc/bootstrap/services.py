@@ -180,7 +180,7 @@ def build_services(
     quotas = build_quotas(
         settings,
         store=limits_store,
-        keys=build_keys(settings),
+        keys=lambda: build_keys(settings),
         metrics=metrics,
         clock=clock,
     )

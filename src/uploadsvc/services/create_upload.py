@@ -156,24 +156,30 @@ class UploadCreator:
                 note_item(policy=self.policies.label(policy), code=error.code)
                 self._count_refusal(policy, error)
                 results.append(error)
-        for index, refusal in (await self._refusals(caller, waiting)).items():
-            refused = waiting.pop(index)
-            self._count_refusal(refused.policy, refusal)
-            note_item(policy=refused.policy, upload_method=refused.plan.method, code=refusal.code)
-            results[index] = refusal
+        for index, result in (await self._begin_each(caller, waiting)).items():
+            results[index] = result
+        return results
+
+    async def _begin_each(
+        self, caller: Principal, waiting: Mapping[int, Planned]
+    ) -> dict[int, Grant | BaseException]:
+        """Begin uploads that wait for S3 or for their quotas, and return a grant or an exception for each."""
 
         async def begin(planned: Planned) -> Grant:
             return await self._begin_reserved(caller, planned)
 
+        results: dict[int, Grant | BaseException] = {**await self._refusals(caller, waiting)}
+        fitting = [index for index in waiting if index not in results]
         # Several at once, because these wait for S3.
-        begun = await gather_few(begin, waiting.values(), self._turns)
-        for (index, planned), result in zip(waiting.items(), begun, strict=True):
+        begun = await gather_few(begin, [waiting[index] for index in fitting], self._turns)
+        results |= zip(fitting, begun, strict=True)
+        for index, result in results.items():
             if isinstance(result, Grant):
-                self.count(planned)
+                self.count(waiting[index])
             elif isinstance(result, errors.UploadsvcError):
+                planned = waiting[index]
                 self._count_refusal(planned.policy, result)
                 note_item(policy=planned.policy, upload_method=planned.plan.method, code=result.code)
-            results[index] = result
         return results
 
     async def create_all(

@@ -116,6 +116,20 @@ async def test_every_key_ends_by_itself_and_names_nobody(server: ValkeyServer) -
     }
 
 
+async def test_a_batch_counts_its_own_uploads_and_leaves_no_names(server: ValkeyServer) -> None:
+    quota, end = Quota(max_unfinished=2), int(MIDNIGHT.timestamp())
+    async with processes(server, 1) as (ledger,), raw(server) as store:
+        wanted = [Wanted(str(number), 1, end) for number in range(4)]
+        excess = Excess("unfinished_uploads", 0, end)
+        assert await ledger.reserve("a", quota, wanted, now=NOON) == [None, None, excess, excess]
+        for number in range(4):
+            await ledger.name("a", str(number), f"s3-{number}", now=NOON)
+        assert await store.client.hlen(f"{PREFIX}:{{a}}:names") == 2  # type: ignore[misc] # valkey-py's own
+        await ledger.settle("a", "0", 1, now=NOON)
+        await ledger.release("a", ["1"], now=NOON)
+        assert await store.client.keys(f"{PREFIX}:*") == []
+
+
 async def test_large_sizes_are_counted_to_the_byte(server: ValkeyServer) -> None:
     quota = Quota(daily_bytes=2**50)
     async with processes(server, 1) as (ledger,):

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.support.fakes import FakeBucket
+from tests.support.fakes import NOON, FakeBucket
+from tests.support.planning import a_plan, a_planner
 
 from uploadsvc.domain.errors import QuotaExceeded, StorageUnavailable, UploadAborted, VerificationFailed
 from uploadsvc.domain.parts import MIB
@@ -13,6 +14,8 @@ from uploadsvc.domain.principal import Principal
 from uploadsvc.domain.quotas import Quota, Wanted, parse_changes
 from uploadsvc.limiting.local_quotas import LocalLedger
 from uploadsvc.services.create_upload import Grant
+from uploadsvc.services.quotas import Quotas
+from uploadsvc.services.reservations import Planned, Reservations
 from uploadsvc.tokens.signed_ids import listed_claims
 
 ANN = Principal(user="ann")
@@ -42,9 +45,14 @@ A_FORM = UploadRequest(filename="a.txt", method="post")
 class Stage(FakeBucket):
     """A bucket whose policy has quotas."""
 
-    def __init__(self, *, may_delete: bool = False, **fields: object) -> None:
+    def __init__(self, *, may_delete: bool = False, changeable: bool = False, **fields: object) -> None:
         self.ledger = LocalLedger()
-        super().__init__(a_policy(**fields), ledger=self.ledger, may_delete=may_delete)
+        super().__init__(a_policy(**fields), ledger=self.ledger, may_delete=may_delete, changeable=changeable)
+
+    def listed(self, grant: Grant) -> str:
+        """Return the id that a listing gives."""
+        claims = self.ids.verify(grant.id)
+        return self.ids.sign(listed_claims(claims.bucket, claims.key, claims.upload_id, claims.expires_at))
 
     async def left(self, user: str = "ann") -> float:
         """Return the MiB that are left of a day."""
@@ -211,20 +219,16 @@ async def test_an_upload_that_s3_has_forgotten_gives_back_when_it_is_completed()
 
 async def test_an_upload_that_is_only_known_from_a_listing_gives_back_too() -> None:
     stage = Stage()
-    grants = [await stage.create(a_film(40)) for _ in range(2)]
-    claims = stage.ids.verify(grants[0].id)
-    listed = stage.ids.sign(listed_claims(claims.bucket, claims.key, claims.upload_id, claims.expires_at))
+    grants = await stage.creator.create_all(ANN, None, [a_film(40)])
+    grants.append(await stage.create(a_film(40)))
     for _ in range(2):
-        await stage.uploads.delete(ANN, listed)
+        await stage.uploads.delete(ANN, stage.listed(grants[0]))
         assert await stage.left() == 60
     await stage.create(a_film(1))
     # With an object under the key, nobody knows whether this upload has brought it.
-    claims = stage.ids.verify(grants[1].id)
+    listed = stage.listed(grants[1])
     stage.bring(grants[1], 40)
-    await stage.uploads.delete(
-        ANN,
-        stage.ids.sign(listed_claims(claims.bucket, claims.key, claims.upload_id, claims.expires_at)),
-    )
+    await stage.uploads.delete(ANN, listed)
     assert await stage.left() == 59
     await stage.create(a_film(1))
 
@@ -309,6 +313,33 @@ async def test_a_callers_own_quotas_replace_those_of_the_policy() -> None:
     await stage.create(a_film(90), large)
     assert (await stage.refused(a_film(1), large)).limit == 1
     assert await stage.left("bob") == 100
+
+
+async def test_a_call_that_does_not_know_of_a_callers_own_quotas_counts_too() -> None:
+    """Such as the worker's."""
+    stage = Stage(changeable=True, quota=None)
+    changes = parse_changes({"*": {"quota": "100MiB/day"}})
+    grant = await stage.create(A_FORM, Principal(user="ann", quotas=changes))
+    assert await stage.left() == 10
+    stage.bring(grant, 3)
+    await stage.uploads.complete(ANN, grant.id)
+    assert await stage.left() == 97
+
+
+async def test_each_policy_counts_alone_also_in_one_batch() -> None:
+    ledger = LocalLedger()
+    quotas = Quotas(
+        policies={"small": Quota(daily_bytes=5), "large": Quota(daily_bytes=50)},
+        changeable=False,
+        ledger=ledger,
+        account=lambda policy, user: policy + user,
+        on_refusal=lambda _limit, _policy: None,
+        clock=lambda: NOON,
+    )
+    plan = a_plan(a_planner(), filename="a", size=4)
+    asked = [Planned(policy, str(number), plan) for number, policy in enumerate(["small", "large"] * 2)]
+    found = await Reservations(quotas, clock=lambda: NOON).take(ANN, asked)
+    assert [refusal and refusal.limit for refusal in found] == [None, None, 5, None]
 
 
 async def test_without_a_quota_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
