@@ -62,6 +62,18 @@ fix: $(VENV)/.test  ## Fix what ruff can fix, and format.
 openapi: $(VENV)/.dev  ## Regenerate openapi.json.
 	$(VENV)/bin/uploadsvc openapi > openapi.json
 
+audit: $(VENV)/.test $(AUDIT_VENV)/.ready  ## Ask PyPI and npm for known weaknesses of what the lock files name.
+	$(VENV)/bin/python -m tools.audit
+
+sbom: $(AUDIT_VENV)/.ready  ## Write dist/uploadsvc.cdx.json, a CycloneDX list of what the image installs (PYTHON=python3.13, as in the image).
+	@rm -rf dist/image && mkdir -p dist && $(PYTHON) -m venv --without-pip dist/image
+	@$(AUDIT_VENV)/bin/python -m pip --python dist/image/bin/python install --quiet --disable-pip-version-check --no-input \
+		--require-hashes --only-binary :all: --no-compile -r locks/runtime.txt
+	@$(AUDIT_VENV)/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
+		--output-file dist/uploadsvc.cdx.json dist/image/bin/python
+	@rm -rf dist/image
+	@echo "dist/uploadsvc.cdx.json"
+
 web: $(CLIENTS_MODULES)/.ready  ## Regenerate uploadsvc.d.ts from the types in uploadsvc.js.
 	PATH="$(CURDIR)/$(CLIENTS_VENV)/bin:$$PATH" $(CLIENTS_MODULES)/.bin/tsc --project src/uploadsvc/web
 

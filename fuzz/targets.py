@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from fuzz import credentials, messages, names, requests
+from fuzz import configuration, credentials, messages, names, requests
 
 CORPUS: Final = Path(__file__).parent / "corpus"
 """Inputs to begin with, and those that once failed: a folder for each target."""
@@ -24,8 +24,10 @@ TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "object_keys": names.object_keys,
     "s3_xml": messages.s3_xml,
     "tokens": credentials.tokens,
+    "toml": configuration.toml,
     "uploads": requests.uploads,
     "uppy": requests.uppy,
+    "variables": configuration.variables,
 }
 """Each takes any bytes, and raises only if something is wrong."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,7 +38,9 @@ from uploadsvc.api.v1.policies import policies_router
 from uploadsvc.api.v1.receipts import receipts_router
 from uploadsvc.api.v1.tokens import tokens_router
 from uploadsvc.api.v1.uploads import uploads_router
+from uploadsvc.auth.authenticator import Authenticator, JwtVerifier
 from uploadsvc.auth.client_address import ADDRESSES_ATTRIBUTE, ClientAddresses
+from uploadsvc.auth.jwks import JwksVerifier
 from uploadsvc.bootstrap.auth import build_authenticator, build_jwt_verifier
 from uploadsvc.bootstrap.services import Clock, Services, build_both, build_services, utc_now
 from uploadsvc.bootstrap.sources import EventSources, build_sources
@@ -45,6 +48,7 @@ from uploadsvc.domain.cors import TRACING_HEADERS
 from uploadsvc.domain.origins import ANY, named_origins
 from uploadsvc.domain.principal import Principal
 from uploadsvc.events.recent import RecentEvents
+from uploadsvc.services.readiness import Readiness
 from uploadsvc.settings import Settings, SettingsError, load_settings
 from uploadsvc.settings.web import CorsSettings
 from uploadsvc.telemetry.metrics import Metrics
@@ -129,19 +133,14 @@ def create_app(
     # For `uploadsvc dev`, which prints a demo user's token.
     app.state.demo = demo
     app.state.metrics = metrics
+    # Of an app that this one replaces, and called when this one is replaced.
+    app.state.kept = kept = _Kept(settings, jwts, services.readiness)
+    app.state.take_over = lambda other: kept.take_over(other.state.kept)
+    app.state.finish = events.finish
     if demo is not None:
         # Called when the server is told to stop: responses with events would go on.
         app.state.on_stop = demo.events.close
-    rates = _request_rates(settings, services)
-    authenticate = Authentication(authenticator, rates=rates)
-    uploads = uploads_router(services.creator, services.uploads, authenticate)
-    app.include_router(uploads)
-    _include(app.router, settings, services, authenticate, events=events, rates=rates)
-    without_user = Authentication(authenticator, user_needed=False, rates=rates)
-    app.include_router(claims_router(services.claimer, without_user))
-    app.include_router(tokens_router(services.token_issuer, without_user))
-    in_path = path_authentication(services.upload_tokens, rates=rates)
-    app.include_router(companion_router(services.creator, services.uploads, in_path, prefix="/uppy/{token}"))
+    uploads = _include_calls(app, settings, services, authenticator, events)
     app.include_router(health_router(services.readiness))
     app.include_router(web_router(*(DEMO_FILES if demo else ())))
     if demo is not None:
@@ -162,6 +161,45 @@ def create_app(
     app.state.overloaded = app.wrapped(overloaded)
     app.state.on_drain = services.readiness.stop
     return app
+
+
+def _include_calls(
+    app: FastAPI,
+    settings: Settings,
+    services: Services,
+    authenticator: Authenticator,
+    events: EventSources,
+) -> APIRouter:
+    """Include all operations, and return the router of uploads."""
+    rates = _request_rates(settings, services)
+    authenticate = Authentication(authenticator, rates=rates)
+    uploads = uploads_router(services.creator, services.uploads, authenticate)
+    app.include_router(uploads)
+    _include(app.router, settings, services, authenticate, events=events, rates=rates)
+    without_user = Authentication(authenticator, user_needed=False, rates=rates)
+    app.include_router(claims_router(services.claimer, without_user))
+    app.include_router(tokens_router(services.token_issuer, without_user))
+    in_path = path_authentication(services.upload_tokens, rates=rates)
+    app.include_router(companion_router(services.creator, services.uploads, in_path, prefix="/uppy/{token}"))
+    return uploads
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What an app takes over from the one that it replaces, if the settings are the same."""
+
+    settings: Settings
+    jwts: JwtVerifier | None
+    readiness: Readiness
+
+    def take_over(self, other: "_Kept") -> None:
+        ours, theirs = self.jwts, other.jwts
+        same_login = self.settings.auth.jwt == other.settings.auth.jwt
+        if isinstance(ours, JwksVerifier) and isinstance(theirs, JwksVerifier) and same_login:
+            # Fetched keys, with which calls are authenticated while the provider is down.
+            ours.take_over(theirs)
+        if self.settings.s3 == other.settings.s3:
+            self.readiness.take_over(other.readiness)
 
 
 class _Service(FastAPI):

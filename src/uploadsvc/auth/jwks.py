@@ -122,6 +122,11 @@ class JwksVerifier:
             await self._client.aclose()
             self._client = None
 
+    def take_over(self, other: "JwksVerifier") -> None:
+        """Use the keys of another verifier with the same settings, as old as they are."""
+        for name in ("_keys", "_keys_fetched_at", "_fetch_started_at", "_fetched"):
+            setattr(self, name, getattr(other, name))
+
     def known(self, token: str) -> Principal | None:
         """Return the caller of a token that the current keys have verified before."""
         # Even if all tokens are known, the keys must be fetched again when they are due.

@@ -49,6 +49,11 @@ class EventSources:
         self._completions = completions
         self._only_completions = only_completions
 
+    async def finish(self) -> None:
+        """Wait until all events that wait are sent or given up."""
+        if self._completions is not None:
+            await self._completions.finish()
+
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Open what the sources need; at the end, send what waits."""

@@ -16,13 +16,17 @@ from uploadsvc.bootstrap.services import Services, build_services
 from uploadsvc.bootstrap.worker import build_worker, open_queue, queue_url
 from uploadsvc.cli.messages import say, stop
 from uploadsvc.cli.metrics import answered, bind_metrics
+from uploadsvc.cli.reload import read_again
+from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.events.depths import QueueDepths
-from uploadsvc.events.queue import QueueError, QueueRefusedError
+from uploadsvc.events.queue import QueueError, QueueRefusedError, SqsQueue
 from uploadsvc.events.receivers import Outcome, Receiver, Receivers
 from uploadsvc.events.redrive import redrive
 from uploadsvc.events.samples import sample_event, send_sample
 from uploadsvc.server import runner
+from uploadsvc.server.errors import CannotStartError
 from uploadsvc.server.logging import configure_logs, silence_logs
+from uploadsvc.server.workers import log_refusal
 from uploadsvc.settings import Settings, SettingsError, load_settings
 from uploadsvc.telemetry.export_settings import begin_export
 from uploadsvc.telemetry.metrics import Metrics
@@ -41,19 +45,16 @@ def run_worker() -> None:
         TracingError: Traces cannot be exported as the environment says.
     """
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        # As `serve`: settings are read once, and logs go to standard error.
+        # As `serve`: until it works, there is nothing to reload, and logs go to standard error.
         signal.signal(number, signal.SIG_IGN)
     settings, metrics = load_settings(), Metrics()
     logs = configure_logs(terminal=settings.log.format == "plain", waits=False, level=settings.log.level)
     if logs is not None:
         metrics.log_lines_dropped.follow(logs.dropped_lines)
-    queue_url(settings)
     traces = begin_export(os.environ)
-    tracing = Tracing(traces.provider if traces else None)
-    services = build_services(settings, metrics=metrics, tracing=tracing)
-    receivers = _receivers(settings, services)
+    shift = _Shift(settings, metrics)
     on_end = traces.close if traces else lambda: None
-    runner.run(_work(settings, services, receivers, scrapes=bind_metrics(settings), on_end=on_end))
+    runner.run(_work(shift, metrics, bind_metrics(settings), on_end=on_end))
 
 
 def _receivers(settings: Settings, services: Services) -> Receivers:
@@ -64,36 +65,116 @@ def _receivers(settings: Settings, services: Services) -> Receivers:
     return receivers
 
 
+class _Shift:
+    """The worker with one state of the settings.
+
+    Args:
+        settings: The settings.
+        metrics: Metrics of the process.
+
+    Raises:
+        SettingsError: A setting is wrong.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        queue_url(settings)
+        self.settings = settings
+        self.stopping = asyncio.Event()
+        self.ready = asyncio.Event()
+        self._metrics = metrics
+        self._services = build_services(settings, metrics=metrics, tracing=Tracing())
+        self._receivers = _receivers(settings, self._services)
+
+    async def run(self, *, scraped: bool, check: bool = False) -> None:
+        """Work until it is told to stop.
+
+        Args:
+            scraped: Whether somebody asks for the depths of the queue.
+            check: Ask for the queue before it counts as ready.
+
+        Raises:
+            SettingsError: The queue does not exist or may not be used.
+        """
+        settings, services = self.settings, self._services
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(services.open())
+            await stack.enter_async_context(self._receivers.open())
+            queue = await stack.enter_async_context(open_queue(settings, services))
+            worker = build_worker(settings, services, queue=queue, receivers=self._receivers)
+            try:
+                if check:
+                    await _check_rights(queue)
+                self.ready.set()
+                if scraped:
+                    await stack.enter_async_context(QueueDepths(queue, self._metrics).open())
+                await worker.run(self.stopping)
+            except QueueRefusedError as error:
+                raise SettingsError(_QUEUE, str(error)) from None
+
+
+async def _check_rights(queue: SqsQueue) -> None:
+    try:
+        await queue.check()
+    except QueueRefusedError:
+        raise
+    except QueueError:
+        # The worker waits for it.
+        return
+
+
 async def _work(
-    settings: Settings,
-    services: Services,
-    receivers: Receivers,
-    *,
-    scrapes: socket.socket | None,
-    on_end: Callable[[], None],
+    shift: _Shift, metrics: Metrics, scrapes: socket.socket | None, *, on_end: Callable[[], None]
 ) -> None:
-    stopping = asyncio.Event()
+    """Work with the settings of the start, and with others after each SIGHUP."""
+    loop, told, scraped = asyncio.get_running_loop(), asyncio.Event(), scrapes is not None
+    started_with, shifts = shift.settings, {asyncio.create_task(shift.run(scraped=scraped)): shift}
 
     def stop() -> None:
         _log.info("stopping", pid=os.getpid())
-        stopping.set()
+        for each in shifts.values():
+            each.stopping.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
-    async with AsyncExitStack() as stack:
-        await stack.enter_async_context(answered(services.metrics, scrapes))
-        await stack.enter_async_context(services.open())
-        await stack.enter_async_context(receivers.open())
-        queue = await stack.enter_async_context(open_queue(settings, services))
-        worker = build_worker(settings, services, queue=queue, receivers=receivers)
-        if scrapes is not None:
-            await stack.enter_async_context(QueueDepths(queue, services.metrics).open())
-        try:
-            await worker.run(stopping)
-        except QueueRefusedError as error:
-            raise SettingsError(_QUEUE, str(error)) from None
+        loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGHUP, told.set)
+    async with answered(metrics, scrapes):
+        while shifts:
+            waiting = asyncio.create_task(told.wait())
+            await asyncio.wait({waiting, *shifts}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            for task in [task for task in shifts if task.done()]:
+                del shifts[task]
+                await task
+            if told.is_set():
+                told.clear()
+                await _replace(shifts, started_with, metrics, scraped=scraped)
     await asyncio.to_thread(on_end)
     _log.info("stopped", pid=os.getpid())
+
+
+async def _replace(
+    shifts: "dict[asyncio.Task[None], _Shift]", started_with: Settings, metrics: Metrics, *, scraped: bool
+) -> None:
+    """Begin a shift with the settings as they are now, and end the others once it is ready."""
+    others = [other for other in shifts.values() if not other.stopping.is_set()]
+    if not others:
+        return
+    try:
+        shift = _Shift(read_again(started_with), metrics)
+        task = asyncio.create_task(shift.run(scraped=scraped, check=True))
+        shifts[task] = shift
+        ready = asyncio.create_task(shift.ready.wait())
+        await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if task.done():
+            del shifts[task]
+            await task
+    except (CannotStartError, SettingsError, UploadsvcError) as error:
+        log_refusal(str(error))
+        return
+    for other in others:
+        other.stopping.set()
+    _log.info("settings_reloaded", workers=1)
 
 
 def move_dead_letters() -> None:

@@ -11,18 +11,25 @@ import signal
 import socket
 from typing import TYPE_CHECKING
 
+import structlog
+
 from uploadsvc.cli.metrics import answered, bind_metrics
+from uploadsvc.cli.reload import read_again
 from uploadsvc.server import collector
 from uploadsvc.server.descriptors import raise_limit
 from uploadsvc.server.listener import bind
 from uploadsvc.server.logging import configure_logs
-from uploadsvc.server.workers import CannotStartError, Workers
+from uploadsvc.server.workers import CannotStartError, Workers, log_refusal
 from uploadsvc.settings import Settings, SettingsError, load_settings
 from uploadsvc.telemetry.export_settings import TracingError, begin_export, exports_traces
 from uploadsvc.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+    from uploadsvc.server.served import Served
+
+_log = structlog.get_logger("uploadsvc")
 
 
 def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
@@ -43,7 +50,7 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
         SystemExit: The service cannot start.
     """
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        # Other services reload or reopen their logs by these. Settings are read once.
+        # Until it serves, SIGHUP has nothing to reload. Other services reopen their logs by the others.
         signal.signal(number, signal.SIG_IGN)
     raise_limit()
     settings, metrics = load_settings(), Metrics()
@@ -63,6 +70,7 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
         drain_delay=settings.server.drain_delay,
         metrics=metrics,
         scrapes=scrapes,
+        reload=lambda: functools.partial(worker_app, read_again(settings)),
     )
     asyncio.run(group.run())
 
@@ -70,13 +78,18 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
 def _serve_alone(settings: Settings, metrics: Metrics, host: str, port: int, root_path: str) -> None:
     collector.pause()
     from uploadsvc.server import runner
+    from uploadsvc.server.served import Served
 
     service = _app(settings, metrics)
     listener, scrapes = _listener(settings, host, port), bind_metrics(settings, service_port=port)
 
     async def serve() -> None:
+        served = Served(service)
+        reloading = asyncio.create_task(_reload_on_signal(served, settings, metrics))
         async with answered(metrics, scrapes):
-            await runner.serve(service, listener, on_started=collector.resume, root_path=root_path)
+            await runner.serve(served, listener, on_started=collector.resume, root_path=root_path)
+
+        reloading.cancel()
 
     runner.run(serve())
 
@@ -85,6 +98,25 @@ def _configure_logs(settings: Settings, metrics: Metrics) -> None:
     logs = configure_logs(terminal=settings.log.format == "plain", waits=False, level=settings.log.level)
     if logs is not None:
         metrics.log_lines_dropped.follow(logs.dropped_lines)
+
+
+async def _reload_on_signal(served: "Served", settings: Settings, metrics: Metrics) -> None:
+    told = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, told.set)
+    while True:
+        await told.wait()
+        told.clear()
+        try:
+            factory = functools.partial(worker_app, read_again(settings), metrics)
+            await served.prepare(factory)
+        except CannotStartError as error:
+            log_refusal(str(error))
+        except Exception as error:  # noqa: BLE001 - the current app serves on
+            _log.exception("reload_failed")
+            log_refusal(f"the service cannot start with them ({type(error).__name__})")
+        else:
+            served.switch()
+            _log.info("settings_reloaded", workers=1)
 
 
 def _listener(settings: Settings, host: str, port: int) -> socket.socket:
@@ -106,7 +138,9 @@ def worker_app(settings: Settings, metrics: Metrics) -> "FastAPI":
     Raises:
         CannotStartError: A setting is wrong.
     """
-    _configure_logs(settings, metrics)
+    if not structlog.is_configured():
+        # Not again when the settings are reloaded.
+        _configure_logs(settings, metrics)
     try:
         return _app(settings, metrics)
     except (SettingsError, TracingError) as error:
@@ -117,8 +151,7 @@ def _app(settings: Settings, metrics: Metrics) -> "FastAPI":
     from uploadsvc.app import create_app
 
     traces = begin_export(os.environ)
-    provider = traces.provider if traces else None
-    app = create_app(settings, check_bucket=True, metrics=metrics, tracer_provider=provider)
+    app = create_app(settings, check_bucket=True, metrics=metrics)
     if traces:
         app.state.on_end = traces.close
     return app

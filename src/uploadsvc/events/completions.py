@@ -137,6 +137,11 @@ class CompletionEvents:
             closing.cancel()
             over.cancel()
 
+    async def finish(self) -> None:
+        """Wait until nothing waits."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
     async def _drain(self) -> None:
         self._closing.set()
         left = set(self._tasks)

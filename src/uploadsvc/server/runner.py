@@ -20,6 +20,7 @@ from uploadsvc.server import descriptors
 from uploadsvc.server.capacity import Capacity
 from uploadsvc.server.http import HttpProtocol
 from uploadsvc.server.listener import emptied, is_readable, refuse_connections
+from uploadsvc.server.served import Served
 from uploadsvc.server.stopping import (
     DRAIN_SECONDS,
     EX_TEMPFAIL,
@@ -110,6 +111,8 @@ def options(capacity: Capacity, *, root_path: str = "") -> dict[str, Any]:
     return {
         "http": functools.partial(HttpProtocol, capacity),
         "ws": "none",
+        # `Served` returns what the app returns, which uvicorn would not recognize.
+        "interface": "asgi3",
         # uvicorn's access log holds paths with upload ids and queries.
         "access_log": False,
         "log_config": None,
@@ -132,7 +135,7 @@ def run(serving: Coroutine[Any, Any, None]) -> None:
 
 
 async def serve(
-    app: FastAPI,
+    app: FastAPI | Served,
     listener: socket.socket,
     *,
     on_started: Callable[[], None],
@@ -165,11 +168,10 @@ async def serve(
     limits = descriptors.within(getattr(state, "limits", None) or ServerSettings(), descriptors.limit())
     capacity = Capacity(limits, overloaded=getattr(state, "overloaded", app))
     server = _Server(uvicorn.Config(app, **options(capacity, root_path=root_path)), started)
+    if isinstance(app, Served):
+        app.follow(lambda: server.server_state.tasks)
 
-    metrics: Metrics | None = getattr(state, "metrics", None)
-    if metrics is not None:
-        metrics.http_connections.follow(lambda: len(server.server_state.connections))
-        capacity.on_refusal = metrics.http_refused.inc
+    _count(getattr(state, "metrics", None), server, capacity)
     limiters: list[threading.Timer] = []
 
     def stop() -> None:
@@ -204,6 +206,12 @@ async def serve(
         for limiter in limiters:
             limiter.cancel()
         announce("stopped")
+
+
+def _count(metrics: "Metrics | None", server: _Server, capacity: Capacity) -> None:
+    if metrics is not None:
+        metrics.http_connections.follow(lambda: len(server.server_state.connections))
+        capacity.on_refusal = metrics.http_refused.inc
 
 
 def _address(listener: socket.socket) -> str:

@@ -13,6 +13,8 @@ from typing import Final
 from fastapi import FastAPI
 
 from uploadsvc.server import collector, runner
+from uploadsvc.server.reloading import Obedience
+from uploadsvc.server.served import Served
 from uploadsvc.telemetry.metrics import Metrics
 
 _BEAT_SECONDS: Final = 1.0
@@ -22,7 +24,7 @@ def work(
     factory: Callable[[Metrics], FastAPI],
     listener: socket.socket,
     root_path: str,
-    sender: Connection,
+    pipes: tuple[Connection, Connection],
     metrics: Metrics,
 ) -> None:
     """Serve until SIGTERM, or until the parent has ended.
@@ -31,7 +33,7 @@ def work(
         factory: Returns the app.
         listener: Bound socket that all workers share.
         root_path: Path that a proxy has stripped from the requests.
-        sender: Where heartbeats are written.
+        pipes: Where heartbeats are written, and where the parent sends orders (`reloading`).
         metrics: Metrics of this process.
 
     Raises:
@@ -39,13 +41,20 @@ def work(
     """
     # Ctrl-C reaches the whole process group, and the parent's SIGTERM would count as the second signal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A terminal sends it to the group too, and the parent is told to reload.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     collector.pause()
-    runner.run(_serve(factory(metrics), listener, root_path, sender, metrics))
+    runner.run(_serve(factory(metrics), listener, root_path, pipes, metrics))
 
 
 async def _serve(
-    app: FastAPI, listener: socket.socket, root_path: str, sender: Connection, metrics: Metrics
+    app: FastAPI,
+    listener: socket.socket,
+    root_path: str,
+    pipes: tuple[Connection, Connection],
+    metrics: Metrics,
 ) -> None:
+    sender, control = pipes
     parent, loop = multiprocessing.parent_process(), asyncio.get_running_loop()
     if parent is not None:
 
@@ -67,4 +76,6 @@ async def _serve(
         collector.resume()
         beat()
 
-    await runner.serve(app, listener, on_started=started, stops=(signal.SIGTERM,), root_path=root_path)
+    served = Served(app)
+    async with Obedience(served, control, metrics):
+        await runner.serve(served, listener, on_started=started, stops=(signal.SIGTERM,), root_path=root_path)

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from uploadsvc.server.errors import CannotStartError
 from uploadsvc.server.listener import refuse_connections
+from uploadsvc.server.reloading import Asked, Step
 from uploadsvc.server.stopping import DRAIN_SECONDS, EXIT_SECONDS, STARTUP_FAILURE
 from uploadsvc.telemetry.cells import Cells
 from uploadsvc.telemetry.exporter import Exporter, Source
@@ -34,6 +36,12 @@ STARTING_BEATS: Final = 60
 MAX_FAILURES: Final = 5
 """Failed starts in a row after which the service ends, if no other worker serves."""
 
+PREPARE_SECONDS: Final = 60.0
+"""Seconds that all workers have to build another app."""
+
+SWITCH_SECONDS: Final = 5.0
+"""Seconds for each step from one app to the next; requests wait meanwhile, usually for milliseconds."""
+
 _BEAT_SECONDS: Final = 1.0
 _STABLE_BEATS: Final = 10
 _LONGEST_PAUSE: Final = 30.0
@@ -41,10 +49,7 @@ _REASON: Final = b"!"
 """First byte of the reason why a worker cannot start. A heartbeat is a dot."""
 
 _log = structlog.get_logger("uploadsvc")
-
-
-class CannotStartError(Exception):
-    """The app cannot be built. The message has one line for each reason."""
+__all__ = ["CannotStartError", "Workers"]
 
 
 class _Worker:
@@ -74,16 +79,20 @@ class _Worker:
         self._received = b""
         context = multiprocessing.get_context("spawn")
         self._receiver, sender = context.Pipe(duplex=False)
+        ours, control = context.Pipe()
+        self.asked = Asked(ours)
         # The settings reach it through a pipe, because others can read its command line and environment.
-        arguments = (factory, listener, root_path, sender, cells)
+        arguments = (factory, listener, root_path, (sender, control), cells)
         self.process = context.Process(target=_work, args=arguments, daemon=True)
         self.process.start()
         sender.close()
+        control.close()
 
     async def ended(self) -> int | None:
         """Receive heartbeats until the process ends; return its exit status."""
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
         loop.add_reader(self._receiver.fileno(), self._receive)
+        self.asked.open()
         loop.add_reader(self.process.sentinel, ended.set)
         try:
             await ended.wait()
@@ -93,6 +102,7 @@ class _Worker:
             while ended.is_set() and self._receive():
                 pass
             self._receiver.close()
+            self.asked.close()
         self.process.join()
         return self.process.exitcode
 
@@ -126,6 +136,7 @@ class Workers:
         drain_delay: Seconds for which the workers serve on once they are told to stop.
         metrics: Metrics of this process, which keep the counts of workers that have ended.
         scrapes: Bound socket on which this process answers scrapes of the metrics; ``None`` for none.
+        reload: Called on SIGHUP: returns another factory, or raises `CannotStartError`.
     """
 
     def __init__(
@@ -138,7 +149,11 @@ class Workers:
         drain_delay: float = 0,
         metrics: Metrics | None = None,
         scrapes: socket.socket | None = None,
+        reload: "Callable[[], Factory] | None" = None,
     ) -> None:
+        self._reload = reload
+        # Held while workers switch, so that none starts with a factory of which it is not told.
+        self._changing = asyncio.Lock()
         self._factory = factory
         self._listener = listener
         self._count = count
@@ -162,12 +177,14 @@ class Workers:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._end)
         watching = asyncio.create_task(self._watch())
+        reloading = asyncio.create_task(self._reload_on_signal())
         exporter = Exporter(self._metrics, name="parent", workers=self._sources)
         answering = exporter.open(self._scrapes) if self._scrapes else nullcontext()
         async with answering, asyncio.TaskGroup() as group:
             for index in range(self._count):
                 group.create_task(self._keep_running(index + 1))
         watching.cancel()
+        reloading.cancel()
         if self._told_to_stop:
             _log.info("stopped", pid=os.getpid())
         if self._reason:
@@ -216,12 +233,63 @@ class Workers:
                     _log.error("worker_hung", pid=worker.process.pid)
                     worker.process.kill()
 
+    async def _reload_on_signal(self) -> None:
+        if self._reload is None:
+            return
+        told = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, told.set)
+        while True:
+            await told.wait()
+            told.clear()
+            try:
+                factory = self._reload()
+            except CannotStartError as error:
+                log_refusal(str(error))
+                continue
+            async with self._changing:
+                await self._change(factory)
+
+    async def _change(self, factory: "Factory") -> None:
+        """Let all workers serve another app, or none."""
+        workers = [*self._running]
+        reason = await self._step(workers, "prepare", PREPARE_SECONDS, factory)
+        reason = reason or await self._step(workers, "hold", SWITCH_SECONDS)
+        if reason or self._stopping.is_set():
+            await self._step(workers, "drop", SWITCH_SECONDS)
+            log_refusal(reason)
+            return
+        self._factory = factory
+        await self._step(workers, "switch", SWITCH_SECONDS, or_kill=True)
+        _log.info("settings_reloaded", workers=len(workers))
+
+    async def _step(
+        self,
+        workers: "list[_Worker]",
+        step: Step,
+        seconds: float,
+        factory: "Factory | None" = None,
+        *,
+        or_kill: bool = False,
+    ) -> str:
+        """Let workers take a step at once; return what is wrong with the first that cannot."""
+        reasons = await asyncio.gather(
+            *(worker.asked.take(step, factory, seconds=seconds) for worker in workers)
+        )
+        for worker, reason in zip(workers, reasons, strict=True):
+            if reason and or_kill and worker in self._running:
+                # Its successor starts with the new settings.
+                worker.process.kill()
+        return next(filter(None, reasons), "")
+
     async def _keep_running(self, number: int) -> None:
         failures = 0
         while not self._stopping.is_set():
             cells = Cells.shared() if self._scrapes else None
-            worker = _Worker(self._factory, self._listener, self._root_path, number=number, cells=cells)
-            self._running.add(worker)
+            async with self._changing:
+                if self._stopping.is_set():
+                    return
+                worker = _Worker(self._factory, self._listener, self._root_path, number=number, cells=cells)
+                self._running.add(worker)
             status = await worker.ended()
             self._running.remove(worker)
             if cells is not None:
@@ -258,20 +326,25 @@ def pause_after(failures: int) -> float:
     return min(2.0 ** (failures - 2), _LONGEST_PAUSE) if failures > 1 else 0.0
 
 
+def log_refusal(reason: str) -> None:
+    """Log in one line why the settings were not reloaded."""
+    _log.error("settings_not_reloaded", reason="; ".join(reason.splitlines()), meaning="the old ones stay")
+
+
 def _work(
     factory: "Factory",
     listener: socket.socket,
     root_path: str,
-    sender: Connection,
+    pipes: tuple[Connection, Connection],
     cells: Cells | None,
 ) -> None:
     from uploadsvc.server.worker import work  # noqa: PLC0415 - it loads the server, which the parent never does
 
     try:
-        work(factory, listener, root_path, sender, Metrics(cells))
+        work(factory, listener, root_path, pipes, Metrics(cells))
     except CannotStartError as error:
         with suppress(OSError):
-            os.write(sender.fileno(), _REASON + str(error).encode())
+            os.write(pipes[0].fileno(), _REASON + str(error).encode())
         raise SystemExit(STARTUP_FAILURE) from None
     except Exception:  # noqa: BLE001 - multiprocessing would print it, in lines that are no JSON
         _log.error("crashed", exception=traceback.format_exc())

@@ -56,6 +56,11 @@ class Readiness:
             raise self._problem
         return self._problem
 
+    def take_over(self, other: "Readiness") -> None:
+        """Be as ready as another one of the same bucket, with the same credentials."""
+        for name in ("_ready", "_problem", "_checked_at"):
+            setattr(self, name, getattr(other, name))
+
     def stop(self) -> None:
         """Be ready no more, so that load balancers send requests elsewhere."""
         self._stopping = True

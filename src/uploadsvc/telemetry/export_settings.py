@@ -62,14 +62,26 @@ def exports_traces(environment: Mapping[str, str]) -> bool:
 def begin_export(environment: Mapping[str, str]) -> "Export | None":
     """Begin to export the traces of this process, if the environment asks for it.
 
+    OpenTelemetry's global provider then makes its spans.
+
+    Returns:
+        The export; ``None`` if there is none, or one has begun before.
+
     Raises:
         TracingError: It asks for what this service cannot do.
     """
     if not exports_traces(environment):
         return None
+    from opentelemetry import trace  # noqa: PLC0415 - an extra
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - an extra
+
     from uploadsvc.telemetry.exporting import Export  # noqa: PLC0415 - an extra
 
-    return Export()
+    if isinstance(trace.get_tracer_provider(), TracerProvider):
+        return None
+    export = Export()
+    trace.set_tracer_provider(export.provider)
+    return export
 
 
 def _is_installed() -> bool:

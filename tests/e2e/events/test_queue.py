@@ -137,6 +137,33 @@ async def test_the_worker_runs_until_it_is_told_to_stop(
     assert await queues.count(queues.url) == 0
 
 
+async def test_the_worker_reads_its_settings_again(
+    localstack: S3Server, queues: Queues, tmp_path: Path
+) -> None:
+    """On SIGHUP; what is wrong changes nothing, here receivers in a file and a queue that does not exist."""
+    hooks, config = tmp_path / "hooks.json", tmp_path / "config.toml"
+    receivers = [{"url": f"http://127.0.0.1:9/{number}", "secrets": [SECRET]} for number in range(2)]
+    hooks.write_text(json.dumps(receivers[:1]))
+    config.write_text(f"[events]\nqueue_url = '{queues.url}'\n")
+    more = {"UPLOADSVC_EVENTS__WEBHOOKS_FILE": str(hooks), "UPLOADSVC_CONFIG_FILE": str(config)}
+    variables = environment(localstack, queues, **more)
+    del variables["UPLOADSVC_EVENTS__WEBHOOKS"], variables["UPLOADSVC_EVENTS__QUEUE_URL"]
+    async with program("events", directory=tmp_path, environment=variables) as worker:
+        await worker.until(lambda: "worker_started" in worker.err)
+        config.write_text(f"[events]\nqueue_url = '{queues.url}x'\n")
+        worker.process.send_signal(signal.SIGHUP)
+        await worker.until(lambda: "settings_not_reloaded" in worker.err)
+        assert "QUEUE_URL: there is no such queue" in worker.err
+        config.write_text(f"[events]\nqueue_url = '{queues.url}'\n")
+        hooks.write_text(json.dumps(receivers))
+        worker.process.send_signal(signal.SIGHUP)
+        await worker.until(lambda: worker.err.count("worker_started") == 2)
+        started = [json.loads(line) for line in worker.err.splitlines() if "worker_started" in line]
+        assert [line["receivers"] for line in started] == [1, 2]
+        assert "settings_reloaded" in worker.err
+        assert await worker.ended(signal.SIGTERM) == 0
+
+
 async def test_a_sample_event_shows_which_receivers_fail(
     localstack: S3Server, queues: Queues, tmp_path: Path
 ) -> None:

@@ -25,7 +25,8 @@ _NAMES: Final = re.compile(r"UPLOADSVC_([A-Z0-9_]*[A-Z0-9])|`(?=__[A-Z])([A-Z0-9
 
 
 def exists(path: tuple[str, ...]) -> bool:
-    """Tell whether a path is that of a setting, or of a section."""
+    """Tell whether a path is that of a setting, or of a section; or of the file with its value."""
+    path = path if path in OTHERS else (*path[:-1], path[-1].removesuffix("_file"))
     return any(
         len(known) >= len(path)
         and all(one in {part, NAME, ITEM} for part, one in zip(path, known, strict=False))
