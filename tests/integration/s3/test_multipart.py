@@ -457,8 +457,10 @@ async def rounds_during(call: Coroutine[Any, Any, httpx.Response]) -> int:
             rounds += 1
 
     watching = asyncio.create_task(watch())
-    assert (await call).status_code == 200
-    watching.cancel()
+    try:
+        assert (await call).status_code == 200
+    finally:
+        watching.cancel()
     return rounds
 
 
