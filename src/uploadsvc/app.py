@@ -48,7 +48,6 @@ from uploadsvc.domain.cors import TRACING_HEADERS
 from uploadsvc.domain.origins import ANY, named_origins
 from uploadsvc.domain.principal import Principal
 from uploadsvc.events.recent import RecentEvents
-from uploadsvc.services.readiness import Readiness
 from uploadsvc.settings import Settings, SettingsError, load_settings
 from uploadsvc.settings.web import CorsSettings
 from uploadsvc.telemetry.metrics import Metrics
@@ -93,15 +92,16 @@ def create_app(
     """
     metrics = Metrics() if metrics is None else metrics
     tracing = Tracing(tracer_provider)
-    services, (jwts, keys) = build_both(
-        lambda: build_services(settings, clock=clock, metrics=metrics, tracing=tracing),
-        lambda: build_jwt_verifier(
-            settings.auth, clock=clock, required=not settings.demo, metrics=metrics, tracing=tracing
-        ),
-    )
-    authenticator = build_authenticator(settings, services, jwts)
-    demo = _demo(settings, services)
-    events = build_sources(settings, services, others=[demo.events] if demo else ())
+    with metrics.following() as following:
+        services, (jwts, keys) = build_both(
+            lambda: build_services(settings, clock=clock, metrics=metrics, tracing=tracing),
+            lambda: build_jwt_verifier(
+                settings.auth, clock=clock, required=not settings.demo, metrics=metrics, tracing=tracing
+            ),
+        )
+        authenticator = build_authenticator(settings, services, jwts)
+        demo = _demo(settings, services)
+        events = build_sources(settings, services, others=[demo.events] if demo else ())
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -116,6 +116,8 @@ def create_app(
             if check_bucket:
                 services.storage.run(services.readiness.report())
             yield
+        # Another app may go on counting in these metrics.
+        following.release()
 
     app = _Service(
         title="uploadsvc",
@@ -134,7 +136,7 @@ def create_app(
     app.state.demo = demo
     app.state.metrics = metrics
     # Of an app that this one replaces, and called when this one is replaced.
-    app.state.kept = kept = _Kept(settings, jwts, services.readiness)
+    app.state.kept = kept = _Kept(settings, jwts, services)
     app.state.take_over = lambda other: kept.take_over(other.state.kept)
     app.state.finish = events.finish
     if demo is not None:
@@ -190,7 +192,7 @@ class _Kept:
 
     settings: Settings
     jwts: JwtVerifier | None
-    readiness: Readiness
+    services: Services
 
     def take_over(self, other: "_Kept") -> None:
         ours, theirs = self.jwts, other.jwts
@@ -199,7 +201,12 @@ class _Kept:
             # Fetched keys, with which calls are authenticated while the provider is down.
             ours.take_over(theirs)
         if self.settings.s3 == other.settings.s3:
-            self.readiness.take_over(other.readiness)
+            self.services.readiness.take_over(other.services.readiness)
+        # Otherwise a reload would give every user a new quota.
+        if self.services.quotas and other.services.quotas:
+            self.services.quotas.take_over(other.services.quotas)
+        if self.services.rates and other.services.rates:
+            self.services.rates.take_over(other.services.rates)
 
 
 class _Service(FastAPI):

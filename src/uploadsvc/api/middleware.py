@@ -36,8 +36,6 @@ class RequestMiddleware:
         self._app = app
         self._access_log = access_log
         self._metrics = metrics
-        self._in_progress = 0
-        metrics.http_requests_in_progress.follow(lambda: self._in_progress)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -56,7 +54,7 @@ class RequestMiddleware:
                 add_security_headers(headers)
             await send(message)
 
-        self._in_progress += 1
+        self._metrics.http_requests_in_progress.add(1.0)
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception:
@@ -73,7 +71,7 @@ class RequestMiddleware:
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         metrics, method = self._metrics, scope["method"]
-        self._in_progress -= 1
+        metrics.http_requests_in_progress.add(-1.0)
         metrics.http_request_duration.observe(
             seconds,
             method if method in METHODS else OTHER,

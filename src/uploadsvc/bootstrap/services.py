@@ -29,6 +29,7 @@ from uploadsvc.services.create_upload import UploadCreator
 from uploadsvc.services.inspection import Inspector
 from uploadsvc.services.objects import Objects
 from uploadsvc.services.policies import PolicyRegistry
+from uploadsvc.services.quotas import Quotas
 from uploadsvc.services.readiness import Readiness
 from uploadsvc.services.request_signing import RequestSigner
 from uploadsvc.services.temporary_credentials import CredentialIssuer
@@ -108,6 +109,7 @@ class Services:
         tracing: Makes spans.
         limits_store: Store in which processes count together; ``None`` without one.
         rates: Limits requests and uploads; ``None`` if there is no limit.
+        quotas: Quotas of users; ``None`` if there is none.
         quotas_by_process: Whether there are quotas that each process counts alone.
     """
 
@@ -133,6 +135,7 @@ class Services:
     tracing: Tracing
     limits_store: SharedStore | None
     rates: "RateLimits | None"
+    quotas: Quotas | None
     quotas_by_process: bool
 
     @asynccontextmanager
@@ -296,5 +299,6 @@ def build_services(
         tracing=tracing,
         limits_store=limits_store,
         rates=rates,
+        quotas=quotas,
         quotas_by_process=quotas is not None and limits_store is None,
     )

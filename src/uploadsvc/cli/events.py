@@ -82,8 +82,9 @@ class _Shift:
         self.stopping = asyncio.Event()
         self.ready = asyncio.Event()
         self._metrics = metrics
-        self._services = build_services(settings, metrics=metrics, tracing=Tracing())
-        self._receivers = _receivers(settings, self._services)
+        with metrics.following() as self._following:
+            self._services = build_services(settings, metrics=metrics, tracing=Tracing())
+            self._receivers = _receivers(settings, self._services)
 
     async def run(self, *, scraped: bool, check: bool = False) -> None:
         """Work until it is told to stop.
@@ -100,7 +101,10 @@ class _Shift:
             await stack.enter_async_context(services.open())
             await stack.enter_async_context(self._receivers.open())
             queue = await stack.enter_async_context(open_queue(settings, services))
-            worker = build_worker(settings, services, queue=queue, receivers=self._receivers)
+            with self._metrics.following() as following:
+                worker = build_worker(settings, services, queue=queue, receivers=self._receivers)
+            stack.callback(following.release)
+            stack.callback(self._following.release)
             try:
                 if check:
                     await _check_rights(queue)

@@ -169,6 +169,11 @@ class RateLimits:
         self._local_addresses = _Counters(local(max_counters=_MAX_ADDRESSES))
         self._shared = None if store is None else _Counters(_shared_storage(store))
 
+    def take_over(self, other: "RateLimits") -> None:
+        """Go on with what others have counted in memory. A shared store keeps its counts by itself."""
+        self._local = other._local  # noqa: SLF001 - of its kind
+        self._local_addresses = other._local_addresses  # noqa: SLF001 - of its kind
+
     @property
     def of_requests(self) -> bool:
         """Whether any limit counts requests."""

@@ -19,6 +19,15 @@ def resume() -> None:
 
 def renew() -> None:
     """Free what was permanent and is no longer used, and leave out what exists now. It takes 0.1 s."""
+    from fastapi.dependencies import models  # noqa: PLC0415 - the parent of the workers never loads it
+
+    # FastAPI remembers the handlers of thousands of operations, and these their services.
+    for function in vars(models).values():
+        getattr(function, "cache_clear", _nothing)()
     gc.unfreeze()
     gc.collect()
     gc.freeze()
+
+
+def _nothing() -> None:
+    pass

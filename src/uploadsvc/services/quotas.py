@@ -8,6 +8,7 @@ from uploadsvc.domain.policy import Policy
 from uploadsvc.domain.principal import Principal
 from uploadsvc.domain.quotas import UNLIMITED, Excess, Quota, Wanted, changed
 from uploadsvc.limiting.ledger import Ledger
+from uploadsvc.limiting.local_quotas import LocalLedger
 from uploadsvc.tokens.signed_ids import UploadClaims
 
 
@@ -39,6 +40,11 @@ class Quotas:
         self._account = account
         self._on_refusal = on_refusal
         self._clock = clock
+
+    def take_over(self, other: "Quotas") -> None:
+        """Go on with what others have counted in memory. A shared store keeps its counts by itself."""
+        if isinstance(self._ledger, LocalLedger) and isinstance(other._ledger, LocalLedger):  # noqa: SLF001 - of its kind
+            self._ledger = other._ledger  # noqa: SLF001 - of its kind
 
     def of(self, caller: Principal, policy: str) -> Quota:
         """Return the quota of a caller with a policy."""

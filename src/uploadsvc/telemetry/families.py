@@ -16,6 +16,11 @@ https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#metric-httpserver
 
 Kind = Literal["counter", "gauge", "histogram"]
 Merge = Literal["sum", "max", "min"]
+Note = Callable[[Callable[[], None]], None]
+
+
+def _nothing(_release: Callable[[], None]) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +49,43 @@ class Definition:
         return len(self.buckets) + 2 if self.buckets else 1
 
 
+class Following:
+    """Functions that gauges follow, until they are released together."""
+
+    def __init__(self) -> None:
+        self.releases: list[Callable[[], None]] = []
+
+    def release(self) -> None:
+        """Follow none of them any more."""
+        while self.releases:
+            self.releases.pop()()
+
+
 class _Family:
-    def __init__(self, definition: Definition, cells: Cells) -> None:
+    """A metric and its cells.
+
+    Args:
+        definition: The metric.
+        cells: Where it counts.
+        note: Called with each function that releases one that is followed.
+    """
+
+    def __init__(self, definition: Definition, cells: Cells, note: Note = _nothing) -> None:
         self.definition = definition
         self._cells = cells
+        self._note = note
         self._values = cells.values
         self._starts: dict[tuple[str, ...], int] = {}
         self._followed: dict[tuple[str, ...], list[Callable[[], float | None]]] = {}
 
     def follow(self, value: Callable[[], float | None], *labels: str) -> None:
-        """Ask a function for the value at each reading; ``None`` if there is none. Several are added up."""
-        self._followed.setdefault(labels, []).append(value)
+        """Ask a function for the value at each reading; ``None`` if there is none.
+
+        Several are merged as the values of several workers are.
+        """
+        functions = self._followed.setdefault(labels, [])
+        functions.append(value)
+        self._note(lambda: functions.remove(value))
 
     def refresh(self) -> None:
         """Take the values of the functions that are followed."""
@@ -65,7 +96,7 @@ class _Family:
                 if not known:
                     continue
                 start = self._start(labels)
-            self._values[start] = math.fsum(known) if known else math.nan
+            self._values[start] = _merge(self.definition.merge, known) if known else math.nan
 
     def absorb(self, labels: tuple[str, ...], numbers: Sequence[float]) -> None:
         """Add the numbers of the same labels of another process."""
@@ -120,8 +151,8 @@ class Gauge(_Family):
 class Histogram(_Family):
     """Counts durations by bucket."""
 
-    def __init__(self, definition: Definition, cells: Cells) -> None:
-        super().__init__(definition, cells)
+    def __init__(self, definition: Definition, cells: Cells, note: Note = _nothing) -> None:
+        super().__init__(definition, cells, note)
         self._buckets = definition.buckets
         self._sum = definition.width - 1
 
@@ -142,6 +173,10 @@ def merged(definition: Definition, one: Sequence[float], other: Sequence[float])
     known = [value for value in (*one, *other) if not math.isnan(value)]
     if not known:
         return [math.nan]
-    if definition.merge == "sum":
-        return [math.fsum(known)]
-    return [max(known) if definition.merge == "max" else min(known)]
+    return [_merge(definition.merge, known)]
+
+
+def _merge(merge: Merge, known: Sequence[float]) -> float:
+    if merge == "sum":
+        return math.fsum(known)
+    return max(known) if merge == "max" else min(known)

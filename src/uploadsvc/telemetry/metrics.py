@@ -3,15 +3,15 @@
 Labels come from small fixed sets: never a user, key, id, token or URL.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from uploadsvc.telemetry.cells import Cells
-from uploadsvc.telemetry.families import SECONDS, Counter, Definition, Gauge, Histogram, Merge
+from uploadsvc.telemetry.families import SECONDS, Counter, Definition, Following, Gauge, Histogram, Merge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from prometheus_client.metrics_core import Metric
 
 NO_POLICY: Final = "(none)"
@@ -43,6 +43,7 @@ class Metrics:
     def __init__(self, cells: Cells | None = None) -> None:
         self.cells = Cells() if cells is None else cells
         self.families: dict[str, Counter | Gauge | Histogram] = {}
+        self._following: Following | None = None
         self._define_uploads()
         self._define_http()
         self._define_dependencies()
@@ -136,6 +137,19 @@ class Metrics:
         )
         self.build_info.set(1.0, version("uploadsvc"))
 
+    @contextmanager
+    def following(self) -> Iterator[Following]:
+        """Collect what begins to be followed in this block, to release it when its objects are replaced."""
+        self._following, before = Following(), self._following
+        try:
+            yield self._following
+        finally:
+            self._following = before
+
+    def _note(self, release: Callable[[], None]) -> None:
+        if self._following is not None:
+            self._following.releases.append(release)
+
     def refresh(self) -> None:
         """Take the values that are asked for only when somebody reads. Call it before each reading."""
         for family in self.families.values():
@@ -161,15 +175,15 @@ class Metrics:
                 family.absorb(labels, numbers)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return self._add(Counter(Definition(f"uploadsvc_{name}_total", text, labels), self.cells))
+        return self._add(Counter(Definition(f"uploadsvc_{name}_total", text, labels), self.cells, self._note))
 
     def _gauge(self, name: str, text: str, *labels: str, merge: Merge = "sum") -> Gauge:
         definition = Definition(f"uploadsvc_{name}", text, labels, kind="gauge", merge=merge)
-        return self._add(Gauge(definition, self.cells))
+        return self._add(Gauge(definition, self.cells, self._note))
 
     def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
         definition = Definition(f"uploadsvc_{name}", text, labels, kind="histogram", buckets=SECONDS)
-        return self._add(Histogram(definition, self.cells))
+        return self._add(Histogram(definition, self.cells, self._note))
 
     def _add(self, family: _Family) -> _Family:
         self.families[family.definition.name] = family
