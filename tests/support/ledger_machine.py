@@ -89,11 +89,11 @@ class LedgerMachine(RuleBasedStateMachine):
         self._model.settle(upload, size, self._now)
         self._run(self._next().settle(self._account, upload, size, now=self._now))
 
-    @rule(upload=uploads)
-    def release(self, upload: str) -> None:
+    @rule(upload=uploads, begun=st.booleans())
+    def release(self, upload: str, begun: bool) -> None:  # noqa: FBT001 - Hypothesis passes it by name
         """Abort an upload; perhaps for the second time, or after it was completed."""
-        self._model.release(upload)
-        self._run(self._next().release(self._account, [upload], now=self._now))
+        self._model.release(upload, begun=begun)
+        self._run(self._next().release(self._account, [upload], now=self._now, begun=begun))
 
     @rule(upload=uploads, name=st.sampled_from(["one", "two"]))
     def name(self, upload: str, name: str) -> None:

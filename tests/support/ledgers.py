@@ -18,6 +18,7 @@ class Upload:
     bytes_counted: bool
     settled: bool = False
     released: bool = False
+    forgotten: bool = False
     closed: bool = False
     name: str = ""
 
@@ -64,12 +65,14 @@ class Model:
         """Count what came."""
         one = self.uploads[upload]
         one.closed = True
-        if not one.released and one.day == Day.of(now).name:
-            one.size, one.settled = size, True
+        if one.day == Day.of(now).name and not one.forgotten:
+            one.size, one.settled, one.released = size, True, False
 
-    def release(self, upload: str) -> None:
-        """Nothing came."""
-        self._release(self.uploads[upload])
+    def release(self, upload: str, *, begun: bool) -> None:
+        """Nothing came, or nothing can come."""
+        one = self.uploads[upload]
+        self._release(one)
+        one.forgotten = one.forgotten or (not begun and not one.settled)
 
     def close_named(self, name: str, *, brought_nothing: bool) -> None:
         """Close by the other name."""

@@ -26,13 +26,22 @@ class Ledger(Protocol):
     async def settle(self, account: str, upload: str, size: int, *, now: datetime) -> None:
         """Count the bytes that an upload brought, in place of those that were reserved.
 
-        A multipart upload is finished by it. Nothing happens if the upload was not created today, or was
-        released.
+        A multipart upload is finished by it. Bytes that come after the upload was released count too. Nothing
+        happens if the upload was not created today, or was never begun.
         """
         ...
 
-    async def release(self, account: str, uploads: Iterable[str], *, now: datetime) -> None:
-        """Give back what is reserved for uploads that bring nothing. What is settled stays."""
+    async def release(
+        self, account: str, uploads: Iterable[str], *, now: datetime, begun: bool = True
+    ) -> None:
+        """Give back what is reserved for uploads that bring nothing. What is settled stays.
+
+        Args:
+            account: The account.
+            uploads: UUIDs of the uploads.
+            now: The time.
+            begun: Whether somebody may have a URL, so that bytes can still come.
+        """
         ...
 
     async def name(self, account: str, upload: str, name: str, *, now: datetime) -> None:

@@ -88,11 +88,13 @@ class LocalLedger:
                 one.total += size - entry.size
                 entry.size, entry.settled = size, True
 
-    async def release(self, account: str, uploads: Iterable[str], *, now: datetime) -> None:
+    async def release(
+        self, account: str, uploads: Iterable[str], *, now: datetime, begun: bool = True
+    ) -> None:
         """Give back what is reserved for uploads that bring nothing."""
         with _Change(self, account, now) as one:
             for upload in uploads:
-                _release(one, upload)
+                _release(one, upload, begun=begun)
 
     async def name(self, account: str, upload: str, name: str, *, now: datetime) -> None:
         """Remember another name of an unfinished multipart upload."""
@@ -166,9 +168,12 @@ def _close(one: _Account, upload: str) -> None:
     one.names.pop(upload, None)
 
 
-def _release(one: _Account, upload: str) -> None:
+def _release(one: _Account, upload: str, *, begun: bool = True) -> None:
     _close(one, upload)
     entry = one.entries.get(upload)
     if entry is not None and not entry.settled:
         one.total -= entry.size
-        del one.entries[upload]
+        # A request that began before its URL expired can still end: then its bytes count.
+        entry.size = 0
+        if not begun:
+            del one.entries[upload]

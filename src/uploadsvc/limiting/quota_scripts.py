@@ -29,12 +29,17 @@ local function subtract(size)
   end
 end
 
-local function release(upload)
+local function release(upload, begun)
   close(upload)
   local size = redis.call('HGET', day, upload)
   if size and string.sub(size, 1, 1) ~= '=' then
     subtract(size)
-    redis.call('HDEL', day, upload)
+    if begun then
+      -- A request that began before its URL expired can still end: then its bytes count.
+      redis.call('HSET', day, upload, '0')
+    else
+      redis.call('HDEL', day, upload)
+    end
   end
 end
 """
@@ -46,7 +51,7 @@ local now, day_seconds, kept = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local limit, most, room = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
 for _, upload in ipairs(redis.call('ZRANGEBYSCORE', open, '-inf', now)) do
-  release(upload)
+  release(upload, true)
 end
 
 local function keep(key, seconds)
@@ -112,8 +117,8 @@ return {}
 RELEASE: Final = Script(
     _COMMON
     + """
-for _, upload in ipairs(ARGV) do
-  release(upload)
+for i = 2, #ARGV do
+  release(ARGV[i], ARGV[1] == '1')
 end
 return {}
 """
@@ -137,7 +142,7 @@ local all = redis.call('HGETALL', names)
 for i = 1, #all, 2 do
   if all[i + 1] == ARGV[1] then
     if ARGV[2] == '1' then
-      release(all[i])
+      release(all[i], true)
     else
       close(all[i])
     end

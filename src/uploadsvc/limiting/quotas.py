@@ -68,11 +68,13 @@ class SharedLedger:
         await self._local.settle(account, upload, size, now=now)
         await self._finish(lambda: self._run(SETTLE, account, now, [upload, size]))
 
-    async def release(self, account: str, uploads: Iterable[str], *, now: datetime) -> None:
+    async def release(
+        self, account: str, uploads: Iterable[str], *, now: datetime, begun: bool = True
+    ) -> None:
         """Give back what is reserved for uploads that bring nothing."""
         listed = list(uploads)
-        await self._local.release(account, listed, now=now)
-        await self._finish(lambda: self._run(RELEASE, account, now, listed))
+        await self._local.release(account, listed, now=now, begun=begun)
+        await self._finish(lambda: self._run(RELEASE, account, now, [int(begun), *listed]))
 
     async def name(self, account: str, upload: str, name: str, *, now: datetime) -> None:
         """Remember another name of an unfinished multipart upload."""

@@ -261,17 +261,21 @@ class SharedStore:
             await asyncio.sleep(self._delay)
             # Kept for a while after it is back, so that a store that comes and goes is asked less often.
             self._delay = min(2 * self._delay, _MAX_PROBE_SECONDS)
-            with suppress(ValkeyError, OSError):
+            try:
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     # Connects, which may take longer than a question.
                     await self.client.execute_command("PING")
                 async with asyncio.timeout(DEADLINE):
                     await self._write()
-                now = self._timer()
-                self._up, self._up_since = True, now
-                self._on_change(True)  # noqa: FBT003 - the only argument
-                seconds = round(now - self._down_since, 1)
-                _log.info("limits_store_up", store=self._address.shown, down_seconds=seconds)
+            except (ValkeyError, OSError):
+                # The next probe connects anew: this connection may lead to a server that is gone for good.
+                self.client.abandon()
+                continue
+            now = self._timer()
+            self._up, self._up_since = True, now
+            self._on_change(True)  # noqa: FBT003 - the only argument
+            seconds = round(now - self._down_since, 1)
+            _log.info("limits_store_up", store=self._address.shown, down_seconds=seconds)
 
     async def _write(self) -> None:
         await self.client.execute_command("EVAL", _PROBE, 1, f"{_PREFIX}:probe")

@@ -78,7 +78,7 @@ class Quotas:
     async def release(self, user: str, policy: str, uploads: Iterable[str]) -> None:
         """Give back what is reserved for uploads that were not begun."""
         if self._may_count(policy):
-            await self._ledger.release(self._account(policy, user), uploads, now=self._clock())
+            await self._ledger.release(self._account(policy, user), uploads, now=self._clock(), begun=False)
 
     async def begun(self, caller: Principal, claims: UploadClaims) -> None:
         """Remember the id that S3 gave to a multipart upload: a listing tells no other."""

@@ -116,6 +116,31 @@ async def test_asks_nothing_of_a_server_that_is_down_until_it_is_back(
         assert up["down_seconds"] >= 0
 
 
+async def test_a_probe_without_an_answer_does_not_hold_up_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(store_module, "_CONNECT_SECONDS", 0.3)
+    connections: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        if len(connections) <= 2:
+            # Like a host that is gone: the first one during the start, the second during a probe.
+            return
+        while await reader.read(4096):
+            writer.write(b"+OK\r\n")
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with _opened(f"valkey://127.0.0.1:{port}") as (_, seen):
+        try:
+            await seen.until("up", "down", "up")
+        finally:
+            server.close()
+            for one in connections:
+                one.close()
+
+
 async def test_a_question_has_fifty_milliseconds(tmp_path: Path) -> None:
     async with valkey_server(tmp_path) as server, _opened(server.url) as (store, seen):
         waited = asyncio.Event()

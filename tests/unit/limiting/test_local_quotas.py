@@ -51,6 +51,17 @@ async def test_memory_is_bounded_and_the_least_recent_account_is_forgotten() -> 
 async def test_an_account_of_which_nothing_is_left_is_forgotten() -> None:
     ledger = LocalLedger()
     await ledger.reserve("a", TEN, [Wanted("one", 4)], now=NOON)
-    await ledger.release("a", ["one"], now=NOON)
+    await ledger.release("a", ["one"], now=NOON, begun=False)
     await ledger.settle("b", "unknown", 4, now=NOON)
     assert len(ledger) == 0
+
+
+async def test_bytes_that_come_after_a_release_count() -> None:
+    # A slow PUT can outlive its URL: otherwise cancelling it meanwhile would make it free.
+    ledger = LocalLedger()
+    await ledger.reserve("a", TEN, [Wanted("one", 6)], now=NOON)
+    await ledger.release("a", ["one"], now=NOON)
+    await ledger.settle("a", "one", 6, now=NOON)
+    (excess,) = await ledger.reserve("a", TEN, [Wanted("two", 5)], now=NOON)
+    assert excess is not None
+    assert excess.left == 4
