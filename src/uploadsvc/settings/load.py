@@ -24,8 +24,15 @@ from uploadsvc.settings.types import ENV_DELIMITER, ENV_PREFIX, SettingsError, v
 
 CONFIG_FILE = f"{ENV_PREFIX}CONFIG_FILE"
 
-# Kubernetes sets these if a Service of the namespace is called "uploadsvc".
-_KUBERNETES = re.compile(rf"{ENV_PREFIX}(SERVICE_(HOST|PORT)(_.*)?|PORT(_\d+_.*)?)")
+# Kubernetes sets these if the name of a Service of the namespace is "uploadsvc", or begins with "uploadsvc-":
+# https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+_KUBERNETES = re.compile(
+    rf"(?!.*__){ENV_PREFIX}(PORT|([A-Z0-9_]+_)?"
+    r"(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?))"
+)
+# The address of a Service, which has the value of a URL: a setting of such a name would not.
+_KUBERNETES_ADDRESS = re.compile(rf"(?!.*__){ENV_PREFIX}[A-Z0-9_]+_PORT")
+_ADDRESS_VALUE = re.compile(r"(tcp|udp|sctp)://.*", re.IGNORECASE)
 
 # Variables of `uploadsvc upload`, which may be set on the same machine.
 _CLIENT = frozenset(f"{ENV_PREFIX}{name}" for name in ("URL", "TOKEN", "API_KEY"))
@@ -107,8 +114,14 @@ def _files_of(environment: Mapping[str, str]) -> dict[str, str]:
 def _own(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, value in environment.items():
         upper = name.upper()
-        if upper.startswith(ENV_PREFIX) and upper not in _CLIENT and not _KUBERNETES.fullmatch(upper):
+        if upper.startswith(ENV_PREFIX) and upper not in _CLIENT and not _is_of_kubernetes(upper, value):
             yield name, value
+
+
+def _is_of_kubernetes(name: str, value: str) -> bool:
+    if _KUBERNETES.fullmatch(name):
+        return True
+    return bool(_KUBERNETES_ADDRESS.fullmatch(name) and _ADDRESS_VALUE.fullmatch(value))
 
 
 def _unknown(environment: Mapping[str, str]) -> Iterator[SettingsError]:

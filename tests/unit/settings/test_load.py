@@ -449,6 +449,22 @@ def test_names_of_kubernetes_are_ignored(env: pytest.MonkeyPatch) -> None:
     assert refused(env, PORTS="1").variable == "UPLOADSVC_PORTS"
 
 
+def test_names_of_kubernetes_for_a_second_service_are_ignored(env: pytest.MonkeyPatch) -> None:
+    """So does one called uploadsvc-metrics, but a setting that only looks like one is still refused."""
+    loaded(
+        env,
+        METRICS_SERVICE_HOST="10.0.0.2",
+        METRICS_SERVICE_PORT="9464",
+        METRICS_SERVICE_PORT_HTTP="9464",
+        METRICS_PORT="tcp://10.0.0.2:9464",
+        METRICS_PORT_9464_TCP="tcp://10.0.0.2:9464",
+        METRICS_PORT_9464_TCP_PROTO="tcp",
+        METRICS_PORT_9464_TCP_PORT="9464",
+        METRICS_PORT_9464_TCP_ADDR="10.0.0.2",
+    )
+    assert refused(env, METRICS_PORT="9464").variable == "UPLOADSVC_METRICS_PORT"
+
+
 def test_secrets_are_not_shown(env: pytest.MonkeyPatch) -> None:
     """Printing the settings shows no secret."""
     settings = loaded(
