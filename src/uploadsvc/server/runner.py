@@ -127,11 +127,13 @@ def options(capacity: Capacity, *, root_path: str = "") -> dict[str, Any]:
 def run(serving: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine on uvloop, if it is installed."""
     with asyncio.Runner(loop_factory=uvicorn.Config("", log_config=None).get_loop_factory()) as runner:
+        # Closing the loop waits for its threads, such as one that looks up a name. They change no status.
         try:
             runner.run(serving)
-        finally:
-            # Closing the loop waits for its threads, such as one that looks up a name.
+        except BaseException:
             _end_within(EXIT_SECONDS)
+            raise
+        _end_within(EXIT_SECONDS, status=0)
 
 
 async def serve(
@@ -223,14 +225,15 @@ def _nothing(*_: object, **__: object) -> None:
     pass
 
 
-def _end_within(seconds: float) -> threading.Timer:
+def _end_within(seconds: float, *, status: int = EX_TEMPFAIL) -> threading.Timer:
     """End this process, whatever hangs in it, unless it has ended or the timer is cancelled before."""
 
     def end() -> None:
-        _log.error("not_stopped_in_time", pid=os.getpid(), seconds=seconds)
+        if status:
+            _log.error("not_stopped_in_time", pid=os.getpid(), seconds=seconds)
         # What is logged is written by a thread.
         time.sleep(_LAST_LINE_SECONDS)
-        os._exit(EX_TEMPFAIL)
+        os._exit(status)
 
     timer = threading.Timer(seconds, end)
     timer.daemon = True

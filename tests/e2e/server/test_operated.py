@@ -5,6 +5,7 @@ import json
 import resource
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -166,3 +167,18 @@ async def test_no_request_is_lost_when_it_stops_under_load(tmp_path: Path, worke
             assert told.is_set()
             assert not int(delay) or ready[-1] == 503
             assert await running.ended(seconds=DEADLINE) == 0
+
+
+async def test_a_lookup_that_hangs_does_not_change_the_exit_status() -> None:
+    """Such as one at a DNS server that is gone: the loop waits for its thread in vain."""
+    hangs = "asyncio.get_running_loop().run_in_executor(None, threading.Event().wait)"
+    code = (
+        "import asyncio, threading\n"
+        "from uploadsvc.server import runner\n"
+        f"async def serving() -> None:\n    {hangs}\n"
+        "runner.EXIT_SECONDS = 0.1\n"
+        "runner.run(serving())\n"
+    )
+    running = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
+    async with asyncio.timeout(DEADLINE):
+        assert await running.wait() == 0
