@@ -73,11 +73,13 @@ class World:
 
     async def examine(self, *checks: str) -> dict[str, Finding]:
         """Run checks. A name that ends with a colon stands for all of its kind."""
+        deliver = "delivery:" in checks
         kinds, chosen = tuple(check for check in checks if check.endswith(":")), [*checks]
         if kinds:
-            names = check_names(doctor_target(Settings.model_validate(self.settings)))
+            settings = Settings.model_validate(self.settings)
+            names = check_names(doctor_target(settings, deliver=deliver))
             chosen += [name for name in names if name.startswith(kinds)]
-        return await examine(self.settings, only=chosen, store=self.store)
+        return await examine(self.settings, only=chosen, store=self.store, deliver=deliver)
 
     def set(self, sections: Mapping[str, Any]) -> None:
         """Change settings: dictionaries are merged, everything else replaces."""

@@ -100,7 +100,7 @@ _OWN_DETAILS: Final = {
 _RATE_HEADERS: Final = {
     "Retry-After": {
         "description": "Seconds after which to try again.",
-        "schema": {"type": "integer", "minimum": 1},
+        "schema": {"type": "integer", "format": "int32", "minimum": 1},
     },
     "RateLimit-Policy": {
         "description": "The limit that was reached: how many (`q`) in how many seconds (`w`).",

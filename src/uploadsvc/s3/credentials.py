@@ -119,11 +119,12 @@ class CredentialSource:
 
     async def close(self) -> None:
         """Cancel the fetch and the timer."""
-        if self._timer is not None:
-            self._timer.cancel()
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.wait({self._asking})
+        # Last: a fetch that ended just before has set it.
+        if self._timer is not None:
+            self._timer.cancel()
 
     async def _ask(self) -> None:
         try:

@@ -131,7 +131,6 @@ async def test_strict_makes_warnings_failures(tmp_path: Path, server: S3Server) 
         ({"UPLOADSVC_SECRET_KEY": "short"}, (), "UPLOADSVC_SECRET_KEY: has 5 bytes"),
         ({"UPLOADSVC_RECEIPTS__SECRET": "short"}, (), "UPLOADSVC_RECEIPTS__SECRET: has 5 bytes"),
         ({"UPLOADSVC_AUTH__JWT__SECRET": "short"}, (), "UPLOADSVC_AUTH__JWT__SECRET: "),
-        ({"UPLOADSVC_AUTH__TRUSTED_PROXIES": "10.0.0.0/24"}, (), "UPLOADSVC_AUTH__TRUSTED_PROXIES: needs"),
         ({"UPLOADSVC_AUTH__API_KEYS": UNKNOWN_POLICY}, (), "there is no policy 'other'"),
         ({"AWS_CA_BUNDLE": "/nowhere.pem"}, (), "AWS_CA_BUNDLE: cannot read '/nowhere.pem'"),
         ({}, ("--only", "corse"), "--only corse: there is no such check; there are credentials, "),

@@ -242,6 +242,14 @@ PARTS_ONLY: Final = setting({"policies": {"default": {"methods": ["multipart"]}}
 OVERWRITING: Final = setting({"policies": {"default": {"overwrite": True}}})
 SESSIONS: Final = setting({"uppy": {"credentials": True, "role_arn": ROLE_ARN}})
 NO_SESSIONS: Final = setting({"uppy": {"role_arn": None, "sts_endpoint_url": None}})
+RECEIVER: Final = setting(
+    lambda world: {
+        "events": {
+            "webhooks": [{"url": f"{world.proxy.url}/hook", "secrets": [f"whsec_{'A' * 32}"]}],
+            "allow_private_addresses": True,
+        }
+    }
+)
 AT_THE_STORE: Final = setting(lambda world: {"s3": {"endpoint_url": world.proxy.url}})
 AT_MOTO: Final = setting(lambda w: {"s3": {"endpoint_url": w.moto.endpoint_url, "bucket": w.moto.bucket}})
 OWN_BUCKET: Final = setting(
@@ -715,6 +723,13 @@ WALKS: Final = (
         "webhook:",
         (with_private_webhook,),
         (as_told,),
+    ),
+    Walk(
+        "webhooks._sent",
+        "find the cause in the receiver's log",
+        "delivery:",
+        (RECEIVER, answering(lambda one: Answer(status=500) if one.target == "/hook" else None)),
+        (answering(lambda one: Answer(status=204) if one.target == "/hook" else None),),
     ),
     Walk(
         "queue.queue_findings",

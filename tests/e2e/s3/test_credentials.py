@@ -95,6 +95,16 @@ def a_storage(region: str = "us-east-1") -> Storage:
     )
 
 
+async def asked_once() -> Credentials:
+    """Return what the AWS chain has, and ask it no more."""
+    storage = a_storage()
+    try:
+        return await storage.credentials()
+    finally:
+        # It renews them in the background, even long after this test.
+        await storage._source.close()
+
+
 def check_url(url: str, expires_at: str, running: Container) -> None:
     """A URL is alive, ends when it is said to, and a minute before the session whose token is in it."""
     names = query(url)
@@ -295,7 +305,7 @@ async def test_a_web_identity(environment: Environment, tmp_path: Path) -> None:
                 "AWS_ENDPOINT_URL_STS": url,
             }
         )
-        found = await a_storage().credentials()
+        found = await asked_once()
         assert (found.access_key_id, found.session_token, found.expires_at) == ("ASIAPOD", "t", ends)
         refused = True
         async with service_client(chain_settings()) as client:
@@ -316,13 +326,13 @@ async def test_an_instances_session_ends_when_it_ends(environment: Environment) 
 
     async with answering(metadata) as url:
         environment({"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": url})
-        assert await a_storage().credentials() == session
+        assert await asked_once() == session
 
 
 async def test_the_environments_credentials_are_found(environment: Environment) -> None:
     """The AWS chain starts with the environment, whose keys do not end."""
     environment({"AWS_ACCESS_KEY_ID": "AKIAENVIRONMENT", "AWS_SECRET_ACCESS_KEY": "secret"})
-    found = await a_storage().credentials()
+    found = await asked_once()
     assert found.access_key_id == "AKIAENVIRONMENT"
     assert (found.session_token, found.expires_at) == (None, None)
 
@@ -337,7 +347,7 @@ async def test_the_environment_may_tell_an_end(environment: Environment) -> None
             "AWS_CREDENTIAL_EXPIRATION": "2099-11-23T12:00:00+01:00",
         }
     )
-    found = await a_storage().credentials()
+    found = await asked_once()
     assert found.expires_at == datetime(2099, 11, 23, 11, tzinfo=UTC)
 
 
@@ -357,7 +367,7 @@ async def test_whitespace_around_a_key_of_the_environment_is_named(
     for pasted in ("hunter2\n", " hunter2", "hun\nter2"):
         environment({**keys, name: pasted})
         with pytest.raises(StorageMisconfigured, match=f"The {part} .* holds whitespace") as caught:
-            await a_storage().credentials()
+            await asked_once()
         assert "hunter2" not in caught.value.detail
 
 

@@ -32,7 +32,7 @@ def within(node: object, where: str = "") -> Iterator[tuple[str, dict[str, Any]]
 
 
 INTEGERS = [(where, one) for where, one in within(DOCUMENT) if one.get("type") == "integer"]
-SIZE = re.compile(r"/(?:\w+_)?size(?:/schema|/anyOf/0)?$")
+SIZE = re.compile(r"(?:/(?:\w+_)?size(?:/schema|/anyOf/0)?|ExceededQuota/properties/(?:limit|left))$")
 
 
 def test_every_integer_says_how_large_it_gets() -> None:
