@@ -196,7 +196,11 @@ class _Kept:
 
     def take_over(self, other: "_Kept") -> None:
         ours, theirs = self.jwts, other.jwts
-        same_login = self.settings.auth.jwt == other.settings.auth.jwt
+        # While the provider is down, a longer age must not lose the keys.
+        before = other.settings.auth.jwt
+        same_login = self.settings.auth.jwt == before.model_copy(
+            update={"keys_max_age": self.settings.auth.jwt.keys_max_age}
+        )
         if isinstance(ours, JwksVerifier) and isinstance(theirs, JwksVerifier) and same_login:
             # Fetched keys, with which calls are authenticated while the provider is down.
             ours.take_over(theirs)

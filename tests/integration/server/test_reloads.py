@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 from tests.support.api import s3_that_is_down
 from tests.support.service import settings_for, token_for
 
@@ -84,3 +85,19 @@ async def test_a_reload_gives_no_new_quota_and_no_new_rate() -> None:
         assert await statuses() == [403, 201]
         await reload(served, settings, metrics)
         assert await statuses() == [403, 429]
+
+
+def test_a_longer_age_keeps_the_keys() -> None:
+    """It is raised while the provider is down. Another provider's keys are not taken over."""
+
+    def app(url: str, max_age: int) -> FastAPI:
+        jwt = {"jwks_url": url, "audience": "a", "keys_max_age": max_age}
+        return create_app(Settings.model_validate(settings_for(s3_that_is_down(), auth={"jwt": jwt})))
+
+    here, there = "https://login.example.com/keys", "https://other.example.com/keys"
+    old, longer, other = app(here, 3600), app(here, 7200), app(there, 3600)
+    old.state.kept.jwts._keys = keys = object()
+    for each in (longer, other):
+        each.state.take_over(old)
+    assert longer.state.kept.jwts._keys is keys
+    assert other.state.kept.jwts._keys is not keys
