@@ -96,6 +96,15 @@ async def browser(chromium: Path) -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
+async def own_browser(chromium: Path) -> AsyncIterator[Browser]:
+    """Run a Chromium for one test, in which no other has opened a page."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=str(chromium), args=_FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
 async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     """Give a test a profile of its own in the browser."""
     context = await browser.new_context()

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, FileChooser, expect
 from tests.support.browser.demo_pages import MIB, BusyPage, DemoService, demo_service, open_page
 from tests.support.clients.tools import NODE_MODULES
 from tests.support.fault_proxy import Exchange, Hold, Rule
@@ -39,9 +39,12 @@ async def service(
 
 
 @pytest.fixture
-async def opened(browser: Browser, service: DemoService) -> AsyncIterator[BusyPage]:
-    """Open the page; nothing is left on the line."""
-    async with open_page(browser, service.url, **SCREEN) as page:
+async def opened(own_browser: Browser, service: DemoService) -> AsyncIterator[BusyPage]:
+    """Open the page in a browser of its own; nothing is left on the line.
+
+    In one that many tests had used, the space bar sometimes opened no file chooser.
+    """
+    async with open_page(own_browser, service.url, **SCREEN) as page:
         yield page
         await mend(service)
 
@@ -148,12 +151,17 @@ async def test_the_keyboard_suffices(
     for each in names:
         (tmp_path / each).write_bytes(SMALL)
     service.line.rule = held()
+    choosers: asyncio.Queue[FileChooser] = asyncio.Queue()
+    # Before the key is pressed: the browser must be told to leave the dialog to the test.
+    page.on("filechooser", choosers.put_nowait)
+    await expect(page.get_by_test_id("rules")).to_contain_text("up to 20 MiB")
     await page.get_by_role("radio", name="alice").focus()
     await press("Tab")
     await expect(page.get_by_test_id("file-input")).to_be_focused()
-    async with page.expect_file_chooser() as chosen:
-        await press("Space")
-    await (await chosen.value).set_files([tmp_path / each for each in names])
+    await press("Space")
+    async with asyncio.timeout(20):
+        chooser = await choosers.get()
+    await chooser.set_files([tmp_path / each for each in names])
     await expect(page.locator("[data-state=uploading]")).to_have_count(3)
     for _ in range(20):
         if await opened.button("Pause", names[0]).evaluate("(button) => button === document.activeElement"):
