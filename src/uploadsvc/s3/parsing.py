@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -23,6 +24,8 @@ _ELEMENTS: Final = 25
 
 # RFC 9110, section 5.6.7. dateutil takes longer to parse it than all the rest of a small response takes.
 _HTTP_DATE: Final = re.compile("[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}(:[0-9]{2}){2} GMT")
+# Python reads other forms too, some of which botocore refuses or reads otherwise.
+_XML_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}(:[0-9]{2}){2}(\.[0-9]{3})?Z")
 _BEFORE_PARSE: Final = "before-parse.s3.*"
 _XML: Final = "rest-xml"
 
@@ -137,10 +140,11 @@ def _add(parsed: dict[str, Any], some: dict[str, Any]) -> None:
 
 def parse_time(value: Any) -> datetime:  # noqa: ANN401 - text, or a number in other services' answers
     """Return a time as botocore does, but parse the formats of S3's XML and headers directly."""
-    try:
-        if isinstance(value, str) and _HTTP_DATE.fullmatch(value):
-            return parsedate_to_datetime(value)
-        found = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return parse_timestamp(value)
-    return found if found.tzinfo else parse_timestamp(value)
+    if isinstance(value, str):
+        # What looks right may still be no time, such as one in month 13.
+        with suppress(ValueError):
+            if _XML_TIME.fullmatch(value):
+                return datetime.fromisoformat(value)
+            if _HTTP_DATE.fullmatch(value):
+                return parsedate_to_datetime(value)
+    return parse_timestamp(value)

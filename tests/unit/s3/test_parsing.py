@@ -123,3 +123,12 @@ async def test_other_requests_run_between_the_slices(
 )
 def test_times_are_read_as_botocore_does(value: Any) -> None:  # noqa: ANN401 - of two types
     assert parse_time(value) == parse_timestamp(value)
+
+
+@pytest.mark.parametrize(
+    "value", ["2026-11-23112:00:00Z", "2026-13-23T12:00:00Z", "Mon, 31 Feb 2026 12:00:00 GMT"]
+)
+def test_what_botocore_refuses_is_refused(value: str) -> None:
+    for parse in (parse_time, parse_timestamp):
+        with pytest.raises((ValueError, OverflowError)):
+            parse(value)
