@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.types import ASGIApp
 
+from uploadsvc.api.access_log import PROBES
 from uploadsvc.server.listener import is_readable
 from uploadsvc.server.occasions import Occasions
 from uploadsvc.settings.server import ServerSettings
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 MAX_REFUSED: Final = 128
 """Connections above the limit that are told so. Any more are closed without a word."""
 
-PROBES: Final = frozenset({b"/healthz", b"/readyz"})
+_PROBES: Final = frozenset(path.encode() for path in PROBES)
 """Served however much is going on: an orchestrator would replace a process that is merely busy."""
 
 _SHARE: Final = 16
@@ -65,7 +66,7 @@ class Capacity:
             in_progress: Number of requests in progress, `unread` included.
         """
         most = self.limits.max_concurrency
-        if in_progress - self.unread < most or target.partition(b"?")[0] in PROBES:
+        if in_progress - self.unread < most or target.partition(b"?")[0] in _PROBES:
             return False
         self.on_refusal("concurrency")
         self._busy.add(max_concurrency=most)
