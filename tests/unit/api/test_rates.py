@@ -147,6 +147,12 @@ async def test_files_of_better_upload_pass_together_or_not_at_all() -> None:
         assert "retry-after" in refused.headers
 
 
+async def test_each_file_of_better_upload_counts_as_a_request_of_its_user() -> None:
+    async with service_client(_settings(user="3/minute")) as api:
+        await granted(api, *({**NOTE, "name": f"{number}.txt"} for number in range(3)))
+        _limited(await api.get("/v1/policies"), "user", amount=3)
+
+
 async def test_uppys_ways_count_as_uploads() -> None:
     async with service_client(_settings(rate="1/minute")) as api:
         small = {"metadata[policy]": "default", "filename": "a.txt"}
