@@ -37,6 +37,9 @@ class LogOutput:
 
     def __init__(self, descriptor: int, dropped: Callable[[int], str]) -> None:
         self._descriptor = descriptor
+        # select.select takes no descriptor above 1023, which a program with many connections may have.
+        self._writable = select.poll()
+        self._writable.register(descriptor, select.POLLOUT)
         self._describe_dropped = dropped
         self._lock = threading.Lock()
         self._lines: deque[str | Callable[[], bytes]] = deque()
@@ -112,7 +115,7 @@ class LogOutput:
                         left = left[os.write(self._descriptor, left) :]
                     except BlockingIOError:
                         # Somebody has made the descriptor non-blocking: wait for its reader.
-                        select.select([], [self._descriptor], [])
+                        self._writable.poll()
 
     def _take(self) -> list[bytes]:
         """Take some lines from the queue."""

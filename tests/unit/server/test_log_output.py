@@ -1,5 +1,6 @@
 """Log lines are written whole and in order, and dropped while nobody reads them."""
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -94,8 +95,10 @@ def test_a_line_that_cannot_be_made_is_counted_and_stops_nothing(pipe: tuple[int
 
 
 def test_a_descriptor_that_does_not_block_loses_nothing(pipe: tuple[int, int]) -> None:
-    """A program that shares the descriptor may have made it so."""
-    reads, writes = pipe
+    """A program that shares the descriptor may have made it so; and its number may be high."""
+    reads, low = pipe
+    writes = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, 1024)
+    os.close(low)
     os.set_blocking(writes, False)
     output = LogOutput(writes, dropped=str)
     for number in range(3000):
