@@ -26,7 +26,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no
 	--no-emit-index-url --no-emit-find-links $(LOCK_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-unit test-integration test-e2e check fix openapi docs manifests bench bench-quick soak audit sbom web lock fuzz clean
+.PHONY: help dev test test-unit test-integration test-e2e check fix openapi docs manifests bench bench-quick soak audit sbom dist image web lock fuzz clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,11 +49,12 @@ test-e2e: $(VENV)/.test $(LOCALSTACK_VENV)/.ready $(CLIENTS_MODULES)/.ready $(UP
 fuzz: $(VENV)/.test  ## Fuzz each parser for a minute, or SECONDS_EACH; new inputs go to .fuzz/. Linux only.
 	$(VENV)/bin/python -m fuzz --seconds $(or $(SECONDS_EACH),60) $(ARGS)
 
-check: $(VENV)/.test  ## Lint, format check, types, import rules.
+check: $(VENV)/.test  ## Lint, format check, types, import rules, workflows.
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/zizmor --offline --quiet --persona=pedantic .github
 
 fix: $(VENV)/.test  ## Fix what ruff can fix, and format.
 	$(VENV)/bin/ruff check --fix .
@@ -73,6 +74,12 @@ sbom: $(AUDIT_VENV)/.ready  ## Write dist/uploadsvc.cdx.json, a CycloneDX list o
 		--output-file dist/uploadsvc.cdx.json dist/image/bin/python
 	@rm -rf dist/image
 	@echo "dist/uploadsvc.cdx.json"
+
+dist: $(VENV)/.test  ## Build the wheel, the sdist and the Helm chart in dist/, the same bytes each time.
+	@$(VENV)/bin/python -m tools.dist
+
+image: ## Build the container image uploadsvc:latest (DOCKER_FLAGS="--network=host").
+	docker build $(DOCKER_FLAGS) --tag uploadsvc .
 
 web: $(CLIENTS_MODULES)/.ready  ## Regenerate uploadsvc.d.ts from the types in uploadsvc.js.
 	PATH="$(CURDIR)/$(CLIENTS_VENV)/bin:$$PATH" $(CLIENTS_MODULES)/.bin/tsc --project src/uploadsvc/web

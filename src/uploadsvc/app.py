@@ -148,7 +148,7 @@ def create_app(
     if demo is not None:
         app.include_router(demo_router(demo))
     if settings.docs:
-        app.include_router(docs_router())
+        app.include_router(docs_router(start=demo is None))
     set_document(app, public_url=settings.public_url)
     register_problems(app)
     addresses = ClientAddresses(settings.auth.trusted_networks)

@@ -1,4 +1,4 @@
-"""The API's documentation at ``/docs``: Swagger UI from an installed package, nothing from elsewhere."""
+"""The API's documentation at ``/docs``, by Swagger UI from an installed package, and the page at ``/``."""
 
 from typing import Final
 
@@ -17,24 +17,29 @@ _POLICY: Final = (
 )
 
 
-def docs_router() -> APIRouter:
-    """Return the routes of the documentation. All addresses in the page are relative to it."""
+def docs_router(*, start: bool) -> APIRouter:
+    """Return the routes of the documentation. All addresses in the pages are relative to them.
+
+    Args:
+        start: Also serve a page at ``/``.
+    """
     served = {name: static_file(name, package=_PACKAGE) for name in _SWAGGER_UI}
-    served["docs.js"] = static_file("docs.js")
-    page = _page(served)
+    served |= {name: static_file(name) for name in ("docs.js", "start.css", "start.js")}
+    pages = {"/docs": _page("docs.html", served)} | ({"/": _page("start.html", served)} if start else {})
     router = file_router("/docs", served)
 
-    @router.api_route("/docs", methods=READ)
-    async def docs(request: Request) -> Response:
+    async def page(request: Request) -> Response:
         headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-store"}
-        return page.response(request, headers=headers)
+        return pages[request.scope["route"].path].response(request, headers=headers)
 
+    for path in pages:
+        router.add_api_route(path, page, methods=READ)
     return router
 
 
-def _page(served: dict[str, StaticFile]) -> StaticFile:
-    """Return the page, with each file's hash in its address."""
-    text = read_file("docs.html").decode()
-    for name, file in served.items():
-        text = text.replace(f'"docs/{name}"', f'"docs/{name}?v={file.version}"')
-    return static_file("docs.html", text.encode())
+def _page(name: str, served: dict[str, StaticFile]) -> StaticFile:
+    """Return a page, with each file's hash in its address."""
+    text = read_file(name).decode()
+    for file_name, file in served.items():
+        text = text.replace(f'"docs/{file_name}"', f'"docs/{file_name}?v={file.version}"')
+    return static_file(name, text.encode())

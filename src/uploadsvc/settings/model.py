@@ -184,7 +184,8 @@ class Settings(Section):
     metrics: MetricsSettings = MetricsSettings()
 
     docs: bool = True
-    """Serve the API's documentation at `/docs`, and its OpenAPI document at `/openapi.json`."""
+    """Serve the API's documentation at `/docs`, its OpenAPI document at `/openapi.json`, and a page at `/`
+    that links to both."""
 
     demo: bool = False
     """Serve the demo page, on which anyone can upload as one of two demo users. Never use it in production.

@@ -1,4 +1,4 @@
-"""The documentation at `/docs` loads nothing from other sites, and runs no injected script."""
+"""The pages at `/docs` and `/` load nothing from other sites, and run no injected script."""
 
 import json
 import re
@@ -40,12 +40,15 @@ async def api() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_the_page_loads_files_of_this_service_only(api: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize(("path", "count"), [("/docs", 3), ("/", 2)])
+async def test_the_page_loads_files_of_this_service_only(
+    api: httpx.AsyncClient, path: str, count: int
+) -> None:
     """By relative addresses, right behind any prefix, which name the files' hashes."""
-    page = Page((await api.get("/docs")).text)
+    page = Page((await api.get(path)).text)
     assert page.inline == []
     files = [address for address in page.loads if address != "data:,"]
-    assert len(files) == 3
+    assert len(files) == count
     for address in files:
         assert re.fullmatch(r"docs/[a-z.-]+\?v=[0-9a-f]{16}", address)
         answer = await api.get(f"/{address}")
@@ -57,9 +60,10 @@ async def test_the_page_loads_files_of_this_service_only(api: httpx.AsyncClient)
         assert (await api.get(f"/{address.partition('?')[0]}", headers=known)).status_code == 304
 
 
-async def test_the_page_runs_no_inline_script_and_cannot_be_framed(api: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize("path", ["/docs", "/"])
+async def test_the_page_runs_no_inline_script_and_cannot_be_framed(api: httpx.AsyncClient, path: str) -> None:
     """Callers may be signed in by cookie, so a script here could act for them."""
-    answer = await api.get("/docs")
+    answer = await api.get(path)
     assert answer.headers["content-type"].startswith("text/html")
     rules = dict(rule.strip().split(" ", 1) for rule in answer.headers["content-security-policy"].split(";"))
     assert rules == {
@@ -85,7 +89,7 @@ async def test_there_is_no_other_page(api: httpx.AsyncClient, path: str) -> None
 async def test_the_documentation_can_be_off() -> None:
     """The document too; the API stays."""
     async with service_client(settings_for(S3, docs=False)) as client:
-        for path in ("/docs", "/openapi.json", "/docs/swagger-ui-bundle.js", "/docs/docs.js"):
+        for path in ("/", "/docs", "/openapi.json", "/docs/swagger-ui-bundle.js", "/docs/docs.js"):
             assert_problem(await client.get(path), "not_found")
         assert (await client.get("/v1/policies")).status_code == 200
 

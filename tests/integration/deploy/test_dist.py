@@ -1,0 +1,75 @@
+"""Packages of a release: the same bytes from the same commit, all of one version."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]  # its stubs are not among the tests' packages
+from tools import dist
+from tools.dist import CHART, ROOT, SUMS, semantic, version
+
+
+def names(archive: Path) -> set[str]:
+    """Return the files of a tar archive, without its first folder."""
+    with tarfile.open(archive) as opened:
+        return {member.name.partition("/")[2] for member in opened if member.isfile()}
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """Copy what packages are built from, later and with other permissions."""
+    target = tmp_path / "copy"
+    kept = shutil.ignore_patterns("__pycache__")
+    for folder in ("src", "tools", "deploy/helm"):
+        shutil.copytree(ROOT / folder, target / folder, ignore=kept, copy_function=shutil.copyfile)
+    for path in (*ROOT.glob("*.md"), ROOT / "LICENSE", ROOT / "pyproject.toml", ROOT / ".gitignore"):
+        shutil.copyfile(path, target / path.name)
+    later = time.time() + 86_400
+    for path in target.rglob("*"):
+        os.utime(path, (later, later))
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    return target
+
+
+def test_the_same_commit_gives_the_same_bytes(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the times and permissions of the files are; and what is in them is what users need."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    first = tmp_path / "first"
+    dist.build(first)
+    subprocess.run([sys.executable, "-m", "tools.dist"], cwd=copied, check=True, capture_output=True)
+    assert (copied / "dist" / SUMS).read_text() == (first / SUMS).read_text()
+    (sdist,) = first.glob("python/*.tar.gz")
+    (chart,) = first.glob("chart/*.tgz")
+    assert {"pyproject.toml", "LICENSE", "README.md", "src/uploadsvc/app.py"} <= names(sdist)
+    assert not any(name.startswith(("tests/", "locks/", ".")) for name in names(sdist) - {".gitignore"})
+    assert {"Chart.yaml", "values.yaml", "values.schema.json", "templates/deployment.yaml"} <= names(chart)
+    (wheel,) = first.glob("python/*.whl")
+    assert len((first / SUMS).read_text().splitlines()) == len([sdist, chart, wheel])
+
+
+@pytest.mark.parametrize(
+    ("python", "other"),
+    [
+        ("1.0.0", "1.0.0"),
+        ("1.0.0rc1", "1.0.0-rc.1"),
+        ("1.2.0a3", "1.2.0-alpha.3"),
+        ("1.2.0b12", "1.2.0-beta.12"),
+    ],
+)
+def test_versions_are_written_as_helm_wants_them(python: str, other: str) -> None:
+    assert semantic(python) == other
+
+
+def test_all_packages_have_one_version() -> None:
+    chart: dict[str, Any] = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (semantic(version()), semantic(version()))
+    assert json.loads((ROOT / "openapi.json").read_text())["info"]["version"] == version()
