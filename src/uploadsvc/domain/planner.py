@@ -290,13 +290,17 @@ class Planner:
             detail = f"The content type is {error}."
             raise errors.ValidationFailed(detail, field=field) from None
         if not media_types.allowed(parsed, self.policy.content_types, filename=filename):
-            listed = ", ".join(sorted(self.policy.content_types))
-            named = media_types.essence(parsed)
-            detail = f"Policy {self.policy.name!r} does not allow {named}; it allows {listed}."
-            if media_types.is_active(parsed):
-                detail += " HTML, SVG, XML and JavaScript, which browsers run, must be named exactly."
-            raise errors.ContentTypeNotAllowed(detail, field=field)
+            raise errors.ContentTypeNotAllowed(self._not_allowed(parsed), field=field)
         return parsed
+
+    def _not_allowed(self, content_type: str) -> str:
+        types = self.policy.content_types
+        allowed = "any other type" if "*/*" in types else ", ".join(sorted(types))
+        refused = f"Policy {self.policy.name!r} does not allow {media_types.essence(content_type)}"
+        if not media_types.is_active(content_type):
+            return f"{refused}; it allows {allowed}."
+        reason = "browsers run HTML, SVG, XML and JavaScript, so a policy must name each of these types"
+        return f"{refused}: {reason}. It allows {allowed}."
 
     def _cut(self, request: UploadRequest) -> Parts | None:
         if request.size is None:

@@ -205,8 +205,8 @@ async def test_large_and_small_files_go_in_parts_of_one_size(scene: Stage) -> No
             {},
             "invalid_file_type",
             (
-                "page.html: Policy 'default' does not allow text/html; it allows */*. "
-                "HTML, SVG, XML and JavaScript, which browsers run, must be named exactly."
+                "page.html: Policy 'default' does not allow text/html: browsers run HTML, SVG, XML and "
+                "JavaScript, so a policy must name each of these types. It allows any other type."
             ),
         ),
         (
