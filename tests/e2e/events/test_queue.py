@@ -134,7 +134,8 @@ async def test_the_worker_runs_until_it_is_told_to_stop(
         async with asyncio.timeout(DEADLINE):
             while await queues.count(queues.url) != 0:
                 pass
-        assert await worker.ended(signal.SIGTERM) == 0
+        # Less than the 20 seconds for which it waits for messages.
+        assert await worker.ended(signal.SIGTERM, seconds=15) == 0
     assert await queues.count(queues.url) == 0
 
 
