@@ -20,8 +20,9 @@ define install
 				/^Installing/ {printf "\r\033[K  Unpacking"; fflush()} END {printf "\r\033[K"}'; \
 	else $(1)/bin/python $(PIP_INSTALL) --require-hashes -r $(2); fi
 endef
-# Three processes, each with its own servers: tests mostly wait for those.
-PARALLEL ?= --numprocesses 3 --dist loadfile
+# Three processes, each with its own servers: tests mostly wait for those. In the order of their folders, because
+# pytest-xdist would start files of one slow test last, and leave the other processes without work.
+PARALLEL ?= --numprocesses 3 --dist loadfile --no-loadscope-reorder
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links $(LOCK_FLAGS)
 

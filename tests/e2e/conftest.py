@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, async_playwright
+from playwright.async_api import Browser, BrowserContext, async_playwright, expect
 from tests.support.localstack import LOCALSTACK_PYTHON, localstack_server
 from tests.support.moto import _moto, moto_server
 from tests.support.servers import (
@@ -17,6 +17,9 @@ from tests.support.sts import seaweedfs_with_sts, with_session
 
 __all__ = ["_moto", "moto_server"]
 
+
+_PAGE_TIMEOUT = 30_000
+"""Milliseconds that a page may take for what a test waits for."""
 
 _FLAGS = [
     *("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"),
@@ -83,6 +86,8 @@ def chromium() -> Path:
     path = find_chromium()
     if path is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
+    # Its own five seconds are few on a busy machine.
+    expect.set_options(timeout=_PAGE_TIMEOUT)
     return path
 
 
@@ -108,6 +113,6 @@ async def own_browser(chromium: Path) -> AsyncIterator[Browser]:
 async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     """Give a test a profile of its own in the browser."""
     context = await browser.new_context()
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(_PAGE_TIMEOUT)
     yield context
     await context.close()

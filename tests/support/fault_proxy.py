@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 _BLOCK: Final = 64 * 1024
 _MAX_HEAD: Final = 256 * 1024
-_WAIT: Final = 20.0
+_WAIT: Final = 30.0
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -14,7 +14,7 @@ import httpx
 from tests.support.servers import ROOT, TEST_KEY, S3Server, free_port, server_at
 
 LOCALSTACK_PYTHON: Final = ROOT / ".venv-localstack" / "bin" / "python"
-_TIMEOUT: Final = 60.0
+_TIMEOUT: Final = 120.0
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -48,25 +48,41 @@ class Program:
         """What it has logged."""
         return self.err_path.read_text()
 
+    @property
+    def lines(self) -> list[str]:
+        """The lines that it has logged so far, without one that is not whole yet.
+
+        A thread of the service writes them, some time after what they tell of.
+        """
+        return self.err.rpartition("\n")[0].splitlines()
+
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until something holds; fail when it ends before, or takes too long."""
+
+        async def holds() -> bool:
+            return condition()
+
+        await self._until(holds)
+
+    async def answers(self, url: str) -> None:
+        """Wait until it serves a URL. It may ask servers of this event loop for it."""
+        async with httpx.AsyncClient(trust_env=False, timeout=DEADLINE) as client:
+
+            async def served() -> bool:
+                with suppress(httpx.TransportError):
+                    return (await client.get(url)).is_success
+                return False
+
+            await self._until(served)
+
+    async def _until(self, condition: Callable[[], Awaitable[bool]]) -> None:
         deadline = time.monotonic() + DEADLINE
-        while not condition():
+        while not await condition():
             assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.err}"
             assert time.monotonic() < deadline, f"took too long:\n{self.out}\n{self.err}"
             await asyncio.sleep(0.02)
 
-    async def answers(self, url: str) -> None:
-        """Wait until it serves a URL."""
-
-        def served() -> bool:
-            with suppress(httpx.TransportError):
-                return httpx.get(url, trust_env=False, timeout=2).is_success
-            return False
-
-        await self.until(served)
-
-    async def ended(self, signal_number: int | None = None, *, seconds: float = 10) -> int:
+    async def ended(self, signal_number: int | None = None, *, seconds: float = DEADLINE) -> int:
         """Send a signal, if any, and give the exit status that follows within so many seconds."""
         if signal_number is not None:
             self.process.send_signal(signal_number)
@@ -137,7 +153,7 @@ async def demo(
             yield running
         finally:
             if running.process.poll() is None:
-                await running.ended(signal.SIGINT, seconds=15)
+                await running.ended(signal.SIGINT)
 
 
 def environment_for(server: S3Server, **more: str) -> dict[str, str]:

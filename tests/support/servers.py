@@ -1,9 +1,12 @@
 """The S3 servers that tests run against, each started by the tests and gone with them."""
 
+import itertools
+import os
+import random
 import shutil
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
@@ -142,10 +145,27 @@ def find_chromium() -> Path | None:
 
 
 def free_port() -> int:
-    """Give a port on 127.0.0.1 that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Give a port on 127.0.0.1 that nobody uses now, for a program that starts later.
+
+    Until then the kernel could give one of its own choice to any connection, and another process of the tests
+    could choose the same. These are not among the kernel's, and each process has its own.
+    """
+    for port in _ports():
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    message = "no port is free"
+    raise RuntimeError(message)
+
+
+@cache
+def _ports() -> Iterator[int]:
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 16
+    # Above those of the embedded S3, below the ephemeral ones.
+    ports = [*range(30_000 + worker * 170, 30_170 + worker * 170)]
+    # Another run of the tests at the same time has them in another order.
+    random.shuffle(ports)
+    return itertools.cycle(ports)
 
 
 def server_at(name: str, endpoint_url: str, key: Credentials, *, strict: bool) -> S3Server:

@@ -37,7 +37,7 @@ async def demo_page(browser: Browser, demo_url: str) -> AsyncIterator[DemoPage]:
             errors.append(message.text)
 
     context = await browser.new_context()
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(30_000)
     page = await context.new_page()
     page.on("console", heard)
     page.on("pageerror", lambda error: errors.append(str(error)))

@@ -9,7 +9,7 @@ from playwright.async_api import Locator, Page, expect
 from tests.support.browser.demo_pages import DemoPage
 
 CONTENT = b"hello from a browser"
-TIMEOUT = 15_000
+TIMEOUT = 30_000
 
 
 @pytest.fixture

@@ -130,7 +130,7 @@ async def test_demo_mode_creates_its_bucket(tmp_path: Path, localstack: S3Server
                 preflight = {"Origin": origin, "Access-Control-Request-Method": "PUT"}
                 answer = await http.options(upload["url"], headers=preflight)
             assert answer.headers["access-control-allow-origin"] in {origin, "*"}
-            assert await running.ended(signal.SIGTERM, seconds=20) == 0
+            assert await running.ended(signal.SIGTERM) == 0
 
 
 async def test_demo_mode_without_s3_stops_with_one_line(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ async def test_it_serves_and_its_logs_hold_no_secret(tmp_path: Path, localstack:
         await running.answers(f"{base_url}/readyz")
         upload = await upload_at(base_url, token)
         await running.answers(f"{base_url}/healthz?{urlsplit(upload['url']).query}")
-        assert await running.ended(signal.SIGTERM, seconds=5) == 0
+        assert await running.ended(signal.SIGTERM) == 0
     first, *lines = map(json.loads, running.err.splitlines())
     assert (first["event"], first["address"], first["version"]) == ("serving", base_url, version("uploadsvc"))
     assert [line["event"] for line in lines if line["event"] != "request"] == ["stopping", "stopped"]
@@ -198,7 +198,7 @@ async def test_several_workers_serve(tmp_path: Path, localstack: S3Server) -> No
         await running.answers(f"{base_url}/healthz")
         for _ in range(4):
             await upload_at(base_url, token_for("alice"))
-        assert await running.ended(signal.SIGTERM, seconds=15) == 0
+        assert await running.ended(signal.SIGTERM) == 0
     async with httpx.AsyncClient(trust_env=False) as http:
         with pytest.raises(httpx.ConnectError):
             await http.get(f"{base_url}/healthz")
@@ -239,7 +239,7 @@ async def test_a_wrong_setting_is_one_line(
     environment = {**environment_for(server), **changed}
     arguments = ("serve", "--port", str(free_port()), "--workers", workers)
     async with program(*arguments, directory=tmp_path, environment=environment) as running:
-        assert await running.ended(seconds=20) == 1
+        assert await running.ended() == 1
     (line,) = running.err.splitlines()
     assert named in line
     assert not any(secret in line for secret in ("too short", "a-secret-access-key", SECRET_KEY, JWT_SECRET))
@@ -249,7 +249,7 @@ async def test_a_wrong_setting_is_one_line(
 async def test_missing_settings_are_one_line(tmp_path: Path) -> None:
     """It says what to set first."""
     async with program("serve", "--port", str(free_port()), directory=tmp_path) as running:
-        assert await running.ended(seconds=20) == 1
+        assert await running.ended() == 1
     (line,) = running.err.splitlines()
     assert "UPLOADSVC_S3__BUCKET" in line
 
@@ -264,7 +264,7 @@ async def test_a_port_in_use_is_one_line(tmp_path: Path, localstack: S3Server, w
         arguments = ("serve", "--port", port, "--workers", workers)
         environment = environment_for(localstack)
         async with program(*arguments, directory=tmp_path, environment=environment) as running:
-            assert await running.ended(seconds=20) == 1
+            assert await running.ended() == 1
     (line,) = running.err.splitlines()
     assert port in line
 

@@ -106,7 +106,7 @@ async def test_a_dead_s3_ends_the_service_with_one_line(tmp_path: Path) -> None:
     """It ends the service, in order."""
     async with demo(tmp_path, free_port()) as running:
         os.kill(int((tmp_path / ".uploadsvc" / "s3" / "weed.lock").read_text()), signal.SIGKILL)
-        assert await running.ended(seconds=20) == 1
+        assert await running.ended() == 1
     assert "Traceback" not in running.err
     assert running.err.splitlines()[-1].startswith("uploadsvc: the embedded S3 has ended (status -9); see ")
 
@@ -118,7 +118,7 @@ async def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
         taken.listen()
         port = str(taken.getsockname()[1])
         async with program("dev", "--port", port, directory=tmp_path) as running:
-            assert await running.ended(seconds=20) == 1
+            assert await running.ended() == 1
     (line,) = running.err.splitlines()
     assert port in line
     assert not (tmp_path / ".uploadsvc").exists()
@@ -128,7 +128,7 @@ async def test_other_machines_need_a_host(tmp_path: Path) -> None:
     """The one line says which setting is missing; no S3 is started."""
     arguments = ("--host", "0.0.0.0", "--port", str(free_port()))  # noqa: S104 - it does not start
     async with program("dev", *arguments, directory=tmp_path) as running:
-        assert await running.ended(seconds=20) == 1
+        assert await running.ended() == 1
     (line,) = running.err.splitlines()
     assert line.startswith("uploadsvc: UPLOADSVC_DEMO_HOSTS: missing; ")
     assert not (tmp_path / ".uploadsvc" / "s3").exists()

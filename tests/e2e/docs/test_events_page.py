@@ -42,5 +42,5 @@ async def test_the_first_webhook_comes(tmp_path: Path, monkeypatch: pytest.Monke
             upload = (await client.post("/v1/uploads", json=request, headers=headers)).json()
             stored = await client.put(upload["url"], content=b"hello", headers=upload["headers"])
             assert stored.status_code == 200
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(30):
                 assert await printed.get() == ("upload.completed", upload["key"], True)

@@ -1,5 +1,6 @@
 """The worker with a real SQS queue."""
 
+import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.support.chaos_receivers import chaos_receivers
 from tests.support.metrics import scraped
-from tests.support.processes import environment_for, program
+from tests.support.processes import DEADLINE, environment_for, program
 from tests.support.queues import Queues, queues_of
 from tests.support.servers import S3Server, free_port
 from tests.support.service import settings_for
@@ -91,7 +92,7 @@ async def test_dead_letters_are_moved_back_by_a_command(
         await queues.sqs.send_message(QueueUrl=queues.dead_url, MessageBody=body)
     variables = environment(localstack, queues)
     async with program("events", "redrive", directory=tmp_path, environment=variables) as moving:
-        assert await moving.ended(seconds=20) == 0
+        assert await moving.ended() == 0
         assert moving.err == "uploadsvc: moved 12 messages back into the queue\n"
     assert await queues.count(queues.dead_url) == 0
     # With S3's test event.
@@ -118,7 +119,7 @@ async def test_a_wrong_queue_stops_the_start_with_one_line(
 ) -> None:
     variables = environment(localstack, queues, UPLOADSVC_EVENTS__QUEUE_URL=f"{queues.url}x")
     async with program("events", directory=tmp_path, environment=variables) as worker:
-        assert await worker.ended(seconds=20) == 1
+        assert await worker.ended() == 1
         (line,) = worker.err.splitlines()
     assert line.startswith("uploadsvc: UPLOADSVC_EVENTS__QUEUE_URL: there is no such queue")
 
@@ -130,10 +131,11 @@ async def test_the_worker_runs_until_it_is_told_to_stop(
     variables = environment(localstack, queues)
     async with program("events", directory=tmp_path, environment=variables) as worker:
         await worker.until(lambda: "worker_started" in worker.err)
-        for _ in range(500):
-            if await queues.count(queues.url) == 0:
-                break
-        assert await worker.ended(signal.SIGTERM) == 0
+        async with asyncio.timeout(DEADLINE):
+            while await queues.count(queues.url) != 0:
+                pass
+        # Less than the 20 seconds for which it waits for messages.
+        assert await worker.ended(signal.SIGTERM, seconds=15) == 0
     assert await queues.count(queues.url) == 0
 
 
@@ -152,15 +154,15 @@ async def test_the_worker_reads_its_settings_again(
         await worker.until(lambda: "worker_started" in worker.err)
         config.write_text(f"[events]\nqueue_url = '{queues.url}x'\n")
         worker.process.send_signal(signal.SIGHUP)
-        await worker.until(lambda: "settings_not_reloaded" in worker.err)
+        await worker.until(lambda: "settings_not_reloaded" in "\n".join(worker.lines))
         assert "QUEUE_URL: there is no such queue" in worker.err
         config.write_text(f"[events]\nqueue_url = '{queues.url}'\n")
         hooks.write_text(json.dumps(receivers))
         worker.process.send_signal(signal.SIGHUP)
-        await worker.until(lambda: worker.err.count("worker_started") == 2)
-        started = [json.loads(line) for line in worker.err.splitlines() if "worker_started" in line]
+        await worker.until(lambda: "\n".join(worker.lines).count("worker_started") == 2)
+        started = [json.loads(line) for line in worker.lines if "worker_started" in line]
         assert [line["receivers"] for line in started] == [1, 2]
-        assert "settings_reloaded" in worker.err
+        await worker.until(lambda: "settings_reloaded" in worker.err)
         assert await worker.ended(signal.SIGTERM) == 0
 
 
@@ -174,7 +176,7 @@ async def test_a_sample_event_shows_which_receivers_fail(
         ]
         variables = environment(localstack, queues, UPLOADSVC_EVENTS__WEBHOOKS=json.dumps(webhooks))
         async with program("events", "test", directory=tmp_path, environment=variables) as testing:
-            assert await testing.ended(seconds=20) == 1
+            assert await testing.ended() == 1
             good, gone = testing.out.splitlines()
             assert testing.err == ""
     assert (good[0], gone[0]) == ("✓", "✗")

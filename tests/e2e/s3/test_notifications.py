@@ -26,7 +26,7 @@ class Receiver:
 
     async def next(self) -> Notification:
         """Wait for the next notification; most of what comes is none."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 for found in parse_notifications(await self._bodies.get()):
                     return found

@@ -85,14 +85,14 @@ async def test_an_address_in_use_stops_the_start_with_one_line(tmp_path: Path, w
         arguments = ("serve", "--port", str(port), "--workers", workers)
         variables = environment_for(s3_that_is_down(), UPLOADSVC_METRICS__ADDRESS=f"127.0.0.1:{taken}")
         async with program(*arguments, directory=tmp_path, environment=variables) as running:
-            assert await running.ended(seconds=20) == 1
+            assert await running.ended() == 1
             assert running.err == (
                 f"uploadsvc: cannot listen on 127.0.0.1 port {taken}: address already in use; "
                 "set another address in UPLOADSVC_METRICS__ADDRESS\n"
             )
     variables |= {"UPLOADSVC_METRICS__ADDRESS": f"0.0.0.0:{port}"}
     async with program(*arguments, directory=tmp_path, environment=variables) as running:
-        assert await running.ended(seconds=20) == 1
+        assert await running.ended() == 1
         assert running.err == (
             f"uploadsvc: UPLOADSVC_METRICS__ADDRESS: needs a port of its own; {port} is that of the service\n"
         )

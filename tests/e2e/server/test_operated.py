@@ -29,7 +29,7 @@ def lines(running: Program, event: str) -> list[dict[str, Any]]:
 
 
 def _json(running: Program) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in running.err.splitlines() if line.startswith("{")]
+    return [json.loads(line) for line in running.lines if line.startswith("{")]
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -81,6 +81,8 @@ async def test_clients_that_hold_connections_are_cut_off(tmp_path: Path) -> None
             assert created(port, client)
             await until(lambda: all(map(ended, held)))
             assert created(port, client)
+            await until(lambda: len(lines(running, "request_refused")) >= 200)
+            assert await running.ended(signal.SIGTERM, seconds=DEADLINE) == 0
             assert [line["status"] for line in lines(running, "request_refused")] == [408] * 200
 
 
@@ -114,6 +116,7 @@ async def test_few_descriptors_limit_the_connections(tmp_path: Path) -> None:
     environment = environment_for(s3_that_is_down(), UPLOADSVC_SERVER__MAX_CONNECTIONS="1000000")
     async with program("serve", "--port", str(port), directory=tmp_path, environment=environment) as running:
         await running.answers(f"http://127.0.0.1:{port}/healthz")
+        await until(lambda: bool(lines(running, "connections_limited")))
         (line,) = lines(running, "connections_limited")
         assert (line["wanted"], line["descriptors"]) == (1_000_000, hard), "raised as far as possible"
         assert soft <= hard > line["max_connections"]

@@ -17,7 +17,7 @@ from tests.support.api import s3_that_is_down
 from tests.support.processes import DEADLINE, environment_for, program
 from tests.support.servers import S3Server, free_port
 from tests.support.service import token_for
-from tests.support.stubs import stub_s3
+from tests.support.stubs import Canned, stub_s3
 from tests.support.worker_apps import broken, crashing, refused, starts_once, working
 from uvicorn.config import STARTUP_FAILURE
 
@@ -80,7 +80,13 @@ async def test_stopping_workers_refuse_connections(tmp_path: Path) -> None:
     port = free_port()
     base_url = f"http://127.0.0.1:{port}"
     arguments = ("serve", "--port", str(port), "--workers", "2", "--root-path", "/files")
-    async with stub_s3(None) as stub:
+    refused = asyncio.Event()
+
+    async def answer_late(_: str) -> Canned:
+        await refused.wait()
+        return Canned(status=503, code="SlowDown")
+
+    async with stub_s3(answer_late) as stub:
         s3 = S3Server(
             name="generic",
             endpoint_url=stub.endpoint_url,
@@ -104,7 +110,8 @@ async def test_stopping_workers_refuse_connections(tmp_path: Path) -> None:
             running.process.send_signal(signal.SIGTERM)
             await until(lambda: refuses(port))
             assert not completing.done()
-            assert (await completing).status_code == 503, "S3 has not answered in time"
+            refused.set()
+            assert (await completing).status_code == 503, "it has S3's own answer"
             assert await running.ended(seconds=DEADLINE) == 0
 
 

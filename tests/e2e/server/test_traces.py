@@ -107,7 +107,7 @@ async def test_a_collector_that_is_down_delays_nothing(tmp_path: Path) -> None:
                 answer = await client.post(url, json={"size": 1}, headers=authorization())
                 assert answer.status_code == 201
         await running.until(lambda: "traces_not_exported" in running.err)
-        assert await running.ended(signal.SIGTERM) == 0
+        assert await running.ended(signal.SIGTERM, seconds=10) == 0
     events = Counter(json.loads(line)["event"] for line in running.err.splitlines())
     assert events == {
         "serving": 1,

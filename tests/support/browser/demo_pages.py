@@ -10,13 +10,13 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import httpx
-from playwright.async_api import Browser, FilePayload, Locator, Page, expect
+from playwright.async_api import Browser, FilePayload, Locator, Page
 from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.processes import environment_for, program
 from tests.support.servers import S3Server, free_port
 
 MIB: Final = 1024**2
-_TIMEOUT: Final = 15_000  # milliseconds
+_TIMEOUT: Final = 30_000  # milliseconds
 PART_SIZE: Final = 5 * MIB
 """Bytes; the least that S3 takes."""
 
@@ -184,7 +184,6 @@ async def open_page(
     errors: list[str] = []
     context = await browser.new_context(**options)
     context.set_default_timeout(_TIMEOUT)
-    expect.set_options(timeout=_TIMEOUT)
     page = await context.new_page()
     page.on("console", lambda said: errors.append(said.text) if said.type in {"error", "warning"} else None)
     page.on("pageerror", lambda error: errors.append(str(error)))

@@ -5,7 +5,7 @@ from typing import Final
 
 from playwright.async_api import BrowserContext, ConsoleMessage, FilePayload, Page, Request, Response, expect
 
-_TIMEOUT_MS: Final = 15_000
+_TIMEOUT_MS: Final = 30_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
