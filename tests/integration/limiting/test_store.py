@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -66,6 +67,16 @@ async def test_runs_scripts_also_after_the_server_has_forgotten_them(
         together = await asyncio.gather(*(_added(store) for _ in range(100)))
 
         assert sorted(together) == list(range(4, 104))
+        assert (seen.failures, seen.states) == (0, ["up"])
+
+
+async def test_a_busy_process_does_not_take_the_store_for_down(tmp_path: Path) -> None:
+    """The answer has arrived while it was busy for longer than the deadline."""
+    async with valkey_server(tmp_path) as server, _opened(server.url) as (store, seen):
+        await _added(store)
+        asking = asyncio.create_task(_added(store))
+        asyncio.get_running_loop().call_soon(time.sleep, 3 * store_module.DEADLINE)
+        assert await asking == 2
         assert (seen.failures, seen.states) == (0, ["up"])
 
 
