@@ -26,7 +26,7 @@ from uploadsvc.events.samples import sample_event, send_sample
 from uploadsvc.server import runner
 from uploadsvc.server.errors import CannotStartError
 from uploadsvc.server.logging import configure_logs, silence_logs
-from uploadsvc.server.workers import log_refusal
+from uploadsvc.server.workers import log_failure, log_refusal
 from uploadsvc.settings import Settings, SettingsError, load_settings
 from uploadsvc.telemetry.export_settings import begin_export
 from uploadsvc.telemetry.metrics import Metrics
@@ -175,6 +175,9 @@ async def _replace(
             await task
     except (CannotStartError, SettingsError, UploadsvcError) as error:
         log_refusal(str(error))
+        return
+    except Exception as error:  # noqa: BLE001 - the other shift works on
+        log_failure(error)
         return
     for other in others:
         other.stopping.set()

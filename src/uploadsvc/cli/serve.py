@@ -19,7 +19,7 @@ from uploadsvc.server import collector
 from uploadsvc.server.descriptors import raise_limit
 from uploadsvc.server.listener import bind
 from uploadsvc.server.logging import configure_logs
-from uploadsvc.server.workers import CannotStartError, Workers, log_refusal
+from uploadsvc.server.workers import CannotStartError, Workers, log_failure, log_refusal
 from uploadsvc.settings import Settings, SettingsError, load_settings
 from uploadsvc.telemetry.export_settings import TracingError, begin_export, exports_traces
 from uploadsvc.telemetry.metrics import Metrics
@@ -112,8 +112,7 @@ async def _reload_on_signal(served: "Served", settings: Settings, metrics: Metri
         except CannotStartError as error:
             log_refusal(str(error))
         except Exception as error:  # noqa: BLE001 - the current app serves on
-            _log.exception("reload_failed")
-            log_refusal(f"the service cannot start with them ({type(error).__name__})")
+            log_failure(error)
         else:
             served.switch()
             _log.info("settings_reloaded", workers=1)

@@ -21,7 +21,10 @@ from valkey.exceptions import AuthenticationError, NoScriptError, ResponseError,
 from uploadsvc.limiting.pipelining import PipeliningValkey
 
 DEADLINE: Final = 0.05
-"""Seconds within which a request is decided, with the store or without it."""
+"""Seconds within which a request is decided, with the store or without it, while this process is not busy."""
+
+_TICKS: Final = 10
+"""Into so many ticks it is divided."""
 
 SCHEMES: Final = ("valkey", "valkeys", "redis", "rediss")
 """Schemes of its URL: ``valkeys`` and ``rediss`` use TLS."""
@@ -216,8 +219,7 @@ class SharedStore:
         if not self._up:
             raise StoreDownError
         try:
-            async with asyncio.timeout(DEADLINE):
-                return await question()
+            return await _in_time(question)
         except (ValkeyError, OSError) as error:
             self._fail(error)
             raise StoreDownError from None
@@ -265,8 +267,7 @@ class SharedStore:
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     # Connects, which may take longer than a question.
                     await self.client.execute_command("PING")
-                async with asyncio.timeout(DEADLINE):
-                    await self._write()
+                await _in_time(self._write)
             except (ValkeyError, OSError):
                 # The next probe connects anew: this connection may lead to a server that is gone for good.
                 self.client.abandon()
@@ -287,6 +288,34 @@ class SharedStore:
                 await self._write()
         except (ValkeyError, OSError) as error:
             self._fail(error)
+
+
+async def _in_time(question: Callable[[], Awaitable[T]]) -> T:
+    """Return the answer to a question.
+
+    The deadline is counted in ticks of the event loop, and a late one counts once: a process that was busy
+    for longer finds the answer that has arrived meanwhile, and must not take the store for down.
+
+    Raises:
+        TimeoutError: There is none after `DEADLINE` seconds.
+    """
+    loop, tick, left = asyncio.get_running_loop(), DEADLINE / _TICKS, _TICKS
+    timer: asyncio.TimerHandle
+
+    def count() -> None:
+        nonlocal left, timer
+        left -= 1
+        if left:
+            timer = loop.call_later(tick, count)
+        else:
+            scope.reschedule(loop.time())
+
+    timer = loop.call_later(tick, count)
+    try:
+        async with asyncio.timeout(None) as scope:
+            return await question()
+    finally:
+        timer.cancel()
 
 
 def _pool(address: StoreAddress) -> ConnectionPool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from uploadsvc.server.http import HttpProtocol
 
 MAX_REFUSED: Final = 128
-"""Connections above the limit that are told so. Any more are closed without a word."""
+"""Connections above the limit that are told so, if there are enough descriptors."""
 
 _PROBES: Final = frozenset(path.encode() for path in PROBES)
 """Served however much is going on: an orchestrator would replace a process that is merely busy."""
@@ -33,12 +33,15 @@ class Capacity:
     Args:
         limits: The limits.
         overloaded: Answers requests above the limit.
+        max_refused: Most connections above the limit that are told so.
+        on_refusal: Told the reason of each refusal.
 
     Attributes:
         limits: The limits.
         overloaded: Answers requests above the limit.
         unread: Requests in progress whose bodies are still arriving. They cost nothing yet.
         refused: Connections above the limit that have not ended yet.
+        max_refused: Most of these that are told so. Any more are closed without a word.
         on_refusal: Told the reason of each refusal.
     """
 
@@ -47,12 +50,14 @@ class Capacity:
         limits: ServerSettings,
         *,
         overloaded: ASGIApp,
+        max_refused: int = MAX_REFUSED,
         on_refusal: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.limits = limits
         self.overloaded = overloaded
         self.unread = 0
         self.refused = 0
+        self.max_refused = max_refused
         self.on_refusal = on_refusal
         self._searched_at = -_SEARCH_SECONDS
         self._full = Occasions("connections_full")

@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 
+from uploadsvc.server.capacity import MAX_REFUSED
 from uploadsvc.server.occasions import Occasions
 from uploadsvc.settings.server import ServerSettings
 
@@ -47,6 +48,11 @@ def within(limits: ServerSettings, descriptors: int) -> ServerSettings:
         advice="raise the limit of open files (ulimit -n), or lower UPLOADSVC_SERVER__MAX_CONNECTIONS",
     )
     return limits.model_copy(update={"max_connections": most})
+
+
+def refusable(descriptors: int) -> int:
+    """Return how many connections above the limit may be open at once, so that S3 has descriptors left."""
+    return min(MAX_REFUSED, descriptors // 8)
 
 
 class DescriptorWatch:

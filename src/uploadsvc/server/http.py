@@ -12,7 +12,7 @@ from uvicorn.server import ServerState
 
 from uploadsvc.api.routing import MAX_BODY_BYTES
 from uploadsvc.auth.client_address import ADDRESSES_ATTRIBUTE, ClientAddresses, forwarded_for
-from uploadsvc.server.capacity import MAX_REFUSED, Capacity
+from uploadsvc.server.capacity import Capacity
 from uploadsvc.server.refusals import (
     FULL,
     LARGE_HEAD,
@@ -81,7 +81,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._unwelcome = True
         self._capacity.refused += 1
-        if self._capacity.refused > MAX_REFUSED:
+        if self._capacity.refused > self._capacity.max_refused:
             self._capacity.on_refusal(FULL.reason)
             self.close_idle()
         else:

@@ -167,8 +167,10 @@ async def serve(
         on_started()
 
     state, loop = app.state, asyncio.get_running_loop()
-    limits = descriptors.within(getattr(state, "limits", None) or ServerSettings(), descriptors.limit())
-    capacity = Capacity(limits, overloaded=getattr(state, "overloaded", app))
+    most = descriptors.limit()
+    limits = descriptors.within(getattr(state, "limits", None) or ServerSettings(), most)
+    overloaded = getattr(state, "overloaded", app)
+    capacity = Capacity(limits, overloaded=overloaded, max_refused=descriptors.refusable(most))
     server = _Server(uvicorn.Config(app, **options(capacity, root_path=root_path)), started)
     if isinstance(app, Served):
         app.follow(lambda: server.server_state.tasks)

@@ -246,6 +246,9 @@ class Workers:
             except CannotStartError as error:
                 log_refusal(str(error))
                 continue
+            except Exception as error:  # noqa: BLE001 - the next SIGHUP must be obeyed
+                log_failure(error)
+                continue
             async with self._changing:
                 await self._change(factory)
 
@@ -329,6 +332,12 @@ def pause_after(failures: int) -> float:
 def log_refusal(reason: str) -> None:
     """Log in one line why the settings were not reloaded."""
     _log.error("settings_not_reloaded", reason="; ".join(reason.splitlines()), meaning="the old ones stay")
+
+
+def log_failure(error: Exception) -> None:
+    """Log that the settings were not reloaded because of a bug, or for want of memory or descriptors."""
+    _log.error("reload_failed", exc_info=error)
+    log_refusal(f"the service cannot start with them ({type(error).__name__})")
 
 
 def _work(

@@ -102,6 +102,9 @@ def _read_config(name: str | None) -> dict[str, Any]:
         raise SettingsError(("config_file",), f"cannot read {name!r}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(("config_file",), f"{name!r} is not TOML: {error}") from None
+    except (ValueError, RecursionError):
+        message = f"{name!r} is nested too deeply, or holds a number that is too long"
+        raise SettingsError(("config_file",), message) from None
 
 
 def _files_of(environment: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from uploadsvc.telemetry.exposition import format_for, together, written
 from uploadsvc.telemetry.metrics import Metrics
 
 MAX_CONNECTIONS: Final = 16
-"""Connections at once. Any more are closed."""
+"""Connections at once. For one more, that which has sent no request for longest is closed."""
 
 MAX_HEAD_BYTES: Final = 8192
 REQUEST_SECONDS: Final = 5.0
@@ -50,6 +50,8 @@ class Exporter:
         self._definitions = metrics.definitions()
         self._processes = processes.Processes()
         self._answering: set[asyncio.Task[None]] = set()
+        # Those whose request has not arrived, the oldest first.
+        self._waiting: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._turn = asyncio.Lock()
 
     @asynccontextmanager
@@ -66,17 +68,31 @@ class Exporter:
                 await asyncio.wait(self._answering)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._answering) >= MAX_CONNECTIONS:
+        if len(self._answering) >= MAX_CONNECTIONS and not self._close_oldest():
             writer.transport.abort()
             return
         task = asyncio.create_task(self._serve(reader, writer))
         self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
+        self._waiting[task] = writer
+        task.add_done_callback(self._forget)
+
+    def _close_oldest(self) -> bool:
+        oldest = next(iter(self._waiting), None)
+        if oldest is None:
+            return False
+        # Its task ends by that.
+        self._waiting.pop(oldest).transport.abort()
+        return True
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._answering.discard(task)
+        self._waiting.pop(task, None)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
                 head = await _head(reader)
+            self._waiting.pop(asyncio.current_task(), None)  # type: ignore[arg-type] # it runs in a task
             answer = await self._answer(head)
             async with asyncio.timeout(ANSWER_SECONDS):
                 writer.write(answer)

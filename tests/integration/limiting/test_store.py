@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import structlog
 from tests.support.certificates import certificate_for
 from tests.support.valkey import ValkeyServer, valkey_server
+from valkey.asyncio import Valkey
 
 from uploadsvc.limiting import store as store_module
 from uploadsvc.limiting.store import Script, SharedStore, StoreDownError, parse_store_url
@@ -66,6 +68,16 @@ async def test_runs_scripts_also_after_the_server_has_forgotten_them(
         together = await asyncio.gather(*(_added(store) for _ in range(100)))
 
         assert sorted(together) == list(range(4, 104))
+        assert (seen.failures, seen.states) == (0, ["up"])
+
+
+async def test_a_busy_process_does_not_take_the_store_for_down(tmp_path: Path) -> None:
+    """The answer has arrived while it was busy for longer than the deadline."""
+    async with valkey_server(tmp_path) as server, _opened(server.url) as (store, seen):
+        await _added(store)
+        asking = asyncio.create_task(_added(store))
+        asyncio.get_running_loop().call_soon(time.sleep, 3 * store_module.DEADLINE)
+        assert await asking == 2
         assert (seen.failures, seen.states) == (0, ["up"])
 
 
@@ -173,24 +185,29 @@ async def test_starts_without_a_server(tmp_path: Path) -> None:
         server.stop()
 
 
-async def _evals(store: SharedStore) -> int:
+async def _evals(witness: Valkey) -> int:
     """Return how many scripts the server has been sent, by the probe among others."""
-    calls: int = (await store.client.info("commandstats"))["cmdstat_eval"]["calls"]
+    calls: int = (await witness.info("commandstats"))["cmdstat_eval"]["calls"]
     return calls
 
 
 async def test_a_server_that_takes_no_writes_is_down(tmp_path: Path) -> None:
     """As a replica is, or a full server: it would answer a PING."""
-    async with valkey_server(tmp_path) as server, _opened(server.url) as (store, seen):
-        await store.client.replicaof("127.0.0.1", "1")
+    async with (
+        valkey_server(tmp_path) as server,
+        _opened(server.url) as (store, seen),
+        # The store abandons what its own connection is asked when a probe fails.
+        Valkey(port=server.port) as witness,
+    ):
+        await witness.replicaof("127.0.0.1", "1")
         with pytest.raises(StoreDownError):
             await _added(store)
-        asked = await _evals(store)
+        asked = await _evals(witness)
         async with asyncio.timeout(15):
-            while await _evals(store) < asked + 2:  # noqa: ASYNC110 - the server tells nobody
+            while await _evals(witness) < asked + 2:  # noqa: ASYNC110 - the server tells nobody
                 await asyncio.sleep(0.01)
         assert seen.states == ["up", "down"]
-        await store.client.replicaof("NO", "ONE")
+        await witness.replicaof("NO", "ONE")
         await seen.until("up", "down", "up")
         assert await _added(store) == 1
 

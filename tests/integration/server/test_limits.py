@@ -15,7 +15,7 @@ from tests.support.connections import PATIENCE, Address, answers, problem, servi
 from tests.support.service import settings_for
 
 from uploadsvc.app import create_app
-from uploadsvc.server import capacity, http, runner
+from uploadsvc.server import descriptors, http, runner
 from uploadsvc.settings import Settings
 
 SOON = 0.1
@@ -205,8 +205,7 @@ async def test_the_oldest_idle_connection_makes_room(stage: Stage) -> None:
 
 async def test_connections_above_the_limit_are_told_so(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A few are told, any more closed; there is room again as soon as one ends."""
-    monkeypatch.setattr(capacity, "MAX_REFUSED", 2)
-    monkeypatch.setattr(http, "MAX_REFUSED", 2)
+    monkeypatch.setattr(descriptors, "MAX_REFUSED", 2)
     monkeypatch.setattr(http, "LINGER_SECONDS", PATIENCE)
     async with stage.served(max_connections=2):
         holders = [await stage.connect(HELD) for _ in range(2)]

@@ -78,8 +78,6 @@ async def test_slow_and_many_clients_take_no_place_for_long(monkeypatch: pytest.
     async with answering(Metrics()) as port, asyncio.timeout(20):
         reader, half = await asyncio.open_connection("127.0.0.1", port)
         half.write(b"GET /metrics HTTP/1.1\r\n")
-        while not await refused(port):
-            pass
         assert await reader.read() == b""
         half.close()
         while await refused(port):
@@ -87,11 +85,24 @@ async def test_slow_and_many_clients_take_no_place_for_long(monkeypatch: pytest.
         # Its answer is larger than what the kernel keeps for it.
         unread = socket.create_connection(("127.0.0.1", port))
         unread.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        unread.settimeout(0)
+        assert await asyncio.get_running_loop().sock_recv(unread, 1)
         while not await refused(port):
             pass
         while await refused(port):
             pass
         unread.close()
+
+
+async def test_whoever_asks_nothing_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a few idle connections would keep Prometheus away."""
+    monkeypatch.setattr(exporter_module, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(exporter_module, "REQUEST_SECONDS", 60)
+    async with answering(Metrics()) as port, asyncio.timeout(20):
+        reader, idle = await asyncio.open_connection("127.0.0.1", port)
+        assert not await refused(port)
+        assert await reader.read() == b""
+        idle.close()
 
 
 async def refused(port: int) -> bool:

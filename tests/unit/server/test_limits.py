@@ -3,7 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from uploadsvc.server.descriptors import within
+from uploadsvc.server.descriptors import refusable, within
 from uploadsvc.server.occasions import PAUSE_SECONDS, Occasions
 from uploadsvc.server.workers import pause_after
 from uploadsvc.settings.server import ServerSettings
@@ -17,6 +17,8 @@ def test_connections_leave_descriptors_for_others(descriptors: int, most: int) -
     """If that is less than the setting, the log says what to do."""
     with capture_logs() as logs:
         assert within(ServerSettings(), descriptors).max_connections == most
+    # Those that are being refused are open for seconds, as many as come.
+    assert descriptors - most - refusable(descriptors) >= min(descriptors // 4, 256)
     assert [(line["event"], line["wanted"]) for line in logs] == [("connections_limited", 10_000)] * (
         most < 10_000
     )

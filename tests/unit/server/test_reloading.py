@@ -1,6 +1,7 @@
 """One app replaces another while requests run; several workers do so together, or none does."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -183,3 +184,29 @@ async def test_no_worker_switches_if_one_cannot(refused: str) -> None:
     assert orders[-2:] == ["drop a", "drop b"]
     assert not any("switch" in order or "kill" in order for order in orders)
     assert workers._factory == cast("Any", "old")
+
+
+async def test_a_reload_that_breaks_does_not_end_reloading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next SIGHUP is obeyed, whatever went wrong with this one."""
+    changed, failed = asyncio.Event(), asyncio.Event()
+
+    def read_again() -> Callable[[Any], FastAPI]:
+        if not failed.is_set():
+            failed.set()
+            raise MemoryError
+        return cast("Callable[[Any], FastAPI]", "new")
+
+    async def change(factory: object) -> None:
+        assert factory == "new"
+        changed.set()
+
+    workers = Workers(cast("Any", "old"), cast("Any", None), 2, reload=read_again)
+    monkeypatch.setattr(workers, "_change", change)
+    reloading = asyncio.create_task(workers._reload_on_signal())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        signal.raise_signal(signal.SIGHUP)
+        await failed.wait()
+        signal.raise_signal(signal.SIGHUP)
+        await changed.wait()
+    reloading.cancel()

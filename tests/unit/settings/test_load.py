@@ -191,6 +191,8 @@ def test_a_file_sets_what_the_environment_does_not(env: pytest.MonkeyPatch, tmp_
         (b"secret_key = hunter2", "UPLOADSVC_CONFIG_FILE", "is not TOML"),
         (b'secret_key = "hunter2', "UPLOADSVC_CONFIG_FILE", "is not TOML"),
         (b"\xff", "UPLOADSVC_CONFIG_FILE", "is not TOML"),
+        (b"a = " + b"[" * 100_000, "UPLOADSVC_CONFIG_FILE", "nested too deeply"),
+        (b"a = " + b"1" * 5000, "UPLOADSVC_CONFIG_FILE", "too long"),
         (b"[s4]\nbucket = 'x'", "UPLOADSVC_S4", "no such setting"),
         (b"[s3]\nbuckets = 'x'", "UPLOADSVC_S3__BUCKETS", "no such setting"),
         (b"secret_key = 7", "UPLOADSVC_SECRET_KEY", "must be text"),
