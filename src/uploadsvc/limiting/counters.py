@@ -11,8 +11,8 @@ from typing import Final
 
 from limits.aio.storage import SlidingWindowCounterSupport, Storage
 
-MAX_COUNTERS: Final = 100_000
-"""Counters of one process: about 30 MB. Beyond them, those that were not used for longest start again."""
+MAX_COUNTERS: Final = 50_000
+"""Counters of one process: about 15 MB. Beyond them, those that were not used for longest start again."""
 
 
 class _Window:

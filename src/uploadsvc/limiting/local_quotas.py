@@ -10,9 +10,9 @@ from uploadsvc.domain.quotas import Day, Excess, Quota, Wanted
 MAX_ENTRIES: Final = 10_000
 """Uploads of one account that are remembered one by one. Those of a day beyond are counted, in full."""
 
-MAX_ACCOUNTS: Final = 100_000
-MAX_REMEMBERED: Final = 500_000
-"""Uploads of all accounts. Whoever used the service least recently is forgotten first."""
+MAX_ACCOUNTS: Final = 40_000
+MAX_REMEMBERED: Final = 150_000
+"""Uploads of all accounts: about 35 MB. Whoever used the service least recently is forgotten first."""
 
 
 @dataclass(slots=True)
