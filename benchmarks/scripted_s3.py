@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 PART_SIZE: Final = 8 * 1024**2
 """Size in bytes of each part that it lists."""
@@ -69,11 +69,14 @@ def _objects(query: dict[str, str]) -> str:
     prefix = query.get("prefix", "")
     count = int(query.get("max-keys", PAGE))
     listed = "".join(
-        f"<Contents><Key>{prefix + f'{number:04}/' + 'k' * (1000 - len(prefix))}</Key>"
+        f"<Contents><Key>{quote(prefix + f'{number:04}/', safe='') + 'k' * (1000 - len(prefix))}</Key>"
         f'<LastModified>{_TIME}</LastModified><ETag>"{ETAG}"</ETag><Size>1</Size></Contents>'
         for number in range(count)
     )
-    return f"<ListBucketResult><IsTruncated>false</IsTruncated>{listed}</ListBucketResult>"
+    return (
+        f"<ListBucketResult><IsTruncated>false</IsTruncated>{listed}"
+        "<EncodingType>url</EncodingType></ListBucketResult>"
+    )
 
 
 def _serve(ready: Connection) -> None:

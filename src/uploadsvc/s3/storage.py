@@ -24,6 +24,7 @@ from uploadsvc.s3.aws_chain import AwsChain
 from uploadsvc.s3.completion import send_completion_bodies
 from uploadsvc.s3.credentials import CredentialSource
 from uploadsvc.s3.errors import DEADLINE, MISSING, RefusedError, S3Failure, s3_errors
+from uploadsvc.s3.listing import ENCODING, listed_objects
 from uploadsvc.s3.parsing import read_large_responses_once
 from uploadsvc.s3.sessions import CREDENTIALS_DEADLINE, client_config, session_with
 from uploadsvc.s3.slots import CallSlots
@@ -361,18 +362,9 @@ class Storage:
         async with self.call("list_objects_v2"):
             while True:
                 answer = await self.client.list_objects_v2(
-                    Bucket=self.bucket, Prefix=prefix, MaxKeys=limit, **start
+                    Bucket=self.bucket, Prefix=prefix, MaxKeys=limit, EncodingType=ENCODING, **start
                 )
-                listed = [
-                    ListedObject(
-                        key=entry["Key"],
-                        size=entry["Size"],
-                        etag=entry["ETag"].strip('"'),
-                        last_modified=entry["LastModified"].astimezone(UTC),
-                    )
-                    for entry in answer.get("Contents", [])
-                    if readable == after or entry["Key"].encode() > after.encode()
-                ]
+                listed = await listed_objects(answer, after="" if readable == after else after)
                 if listed or readable == after or not answer["IsTruncated"]:
                     return listed, answer["IsTruncated"]
                 start = {"ContinuationToken": answer["NextContinuationToken"]}
