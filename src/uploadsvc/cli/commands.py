@@ -143,7 +143,7 @@ def dev(
     try:
         from uploadsvc.cli.dev import run_demo
     except ModuleNotFoundError as error:
-        message = f"{error.name} is missing; in a clone: pip install '.[dev]'"
+        message = f"{error.name} is missing: pip install 'uploadsvc[dev]', or in a clone '.[dev]'"
         raise stop(message) from None
 
     run_demo(host=host, port=port, s3_endpoint=s3_endpoint, directory=directory)
@@ -230,6 +230,12 @@ def events_test() -> None:
     test_receivers()
 
 
+def _is_client_only() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("fastapi") is None
+
+
 def run() -> None:
     """Run a command. Each mistake in the settings is reported in one line.
 
@@ -239,6 +245,11 @@ def run() -> None:
     try:
         app()
     except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and _is_client_only():
+            message = (
+                f"this command needs the service ({error.name} is missing): pip install 'uploadsvc[server]'"
+            )
+            raise stop(message) from None
         from uploadsvc.provisioning.models import ProvisioningError
         from uploadsvc.server.listener import BindError
         from uploadsvc.server.workers import CannotStartError

@@ -91,7 +91,7 @@ class AsyncObjects:
             key: Full key.
 
         Raises:
-            UploadsvcError: ``object_not_found``, or the service refuses or cannot be reached.
+            UploadsvcError: ``not_found``, or the service refuses or cannot be reached.
         """
         return _read(await self._api.call("GET", "/v1/object", query={"key": key}), StoredObject.read)
 

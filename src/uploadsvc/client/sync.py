@@ -3,11 +3,10 @@
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import partial
 from types import TracebackType
-from typing import IO, Any, Literal, ParamSpec, Self, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar
 
 import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -19,6 +18,9 @@ from uploadsvc.client.models import ListedObject, Stored, StoredObject, Token, U
 from uploadsvc.client.objects import AsyncObjects, AsyncTokens, ObjectPage
 from uploadsvc.client.session import TIMEOUT
 from uploadsvc.client.source import Source
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 P = ParamSpec("P")
 T = TypeVar("T")
