@@ -230,12 +230,6 @@ def events_test() -> None:
     test_receivers()
 
 
-def _is_client_only() -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("fastapi") is None
-
-
 def run() -> None:
     """Run a command. Each mistake in the settings is reported in one line.
 
@@ -245,7 +239,7 @@ def run() -> None:
     try:
         app()
     except Exception as error:
-        if isinstance(error, ModuleNotFoundError) and _is_client_only():
+        if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("uploadsvc"):
             message = (
                 f"this command needs the service ({error.name} is missing): pip install 'uploadsvc[server]'"
             )

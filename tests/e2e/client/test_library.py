@@ -4,6 +4,8 @@ import asyncio
 import io
 import os
 import random
+import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -394,3 +396,32 @@ async def test_the_sync_client_works_in_threads_and_in_a_running_loop(term: Term
         await asyncio.to_thread(client.close)
     with pytest.raises(RuntimeError, match="closed"):
         client.upload(b"x")
+
+
+INTERRUPTED: Final = """
+import sys
+from uploadsvc.client import Client
+
+with Client(sys.argv[1], token=sys.argv[2]) as client:
+    try:
+        client.upload(bytes(int(sys.argv[3])))
+    except KeyboardInterrupt:
+        print("interrupted")
+client = Client(sys.argv[1], token=sys.argv[2])
+client.objects.page()  # not closed: the program ends all the same
+"""
+
+
+async def test_ctrl_c_ends_a_sync_upload(term: Terminal) -> None:
+    """It is aborted, and the thread does not keep the program from ending."""
+    term.proxy.rule = hold_second
+    arguments = (term.url, term.token, str(LARGE))
+    running = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", INTERRUPTED, *arguments), stdout=asyncio.subprocess.PIPE
+    )
+    await term.proxy.until(lambda: term.proxy.stored_parts() == [1, 3])
+    running.send_signal(signal.SIGINT)
+    async with asyncio.timeout(30):
+        out, _ = await running.communicate()
+    assert (running.returncode, out) == (0, b"interrupted\n")
+    assert await term.unfinished() == 0
