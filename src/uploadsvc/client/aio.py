@@ -28,7 +28,7 @@ OnProgress = Callable[[int, int], object]
 """Called with the number of bytes sent so far and the size. The first can fall: some bytes are sent again."""
 
 _LOG: Final = logging.getLogger("uploadsvc.client")
-_GOODBYE: Final = 5.0
+GOODBYE: Final = 5.0
 """Seconds that a failed or cancelled upload may take to abort."""
 
 
@@ -182,7 +182,7 @@ class AsyncClient:
                 stored = await upload.run()
             except BaseException:
                 if not saved:
-                    with anyio.move_on_after(_GOODBYE, shield=True):
+                    with anyio.move_on_after(GOODBYE, shield=True):
                         await upload.discard()
                 raise
             context.resume.forget(name)

@@ -2,16 +2,16 @@
 
 import os
 import threading
+import weakref
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from functools import partial
+from contextlib import ExitStack, suppress
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, ParamSpec, Self, TypeVar
 
 import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from uploadsvc.client.aio import AsyncClient, OnProgress
+from uploadsvc.client.aio import GOODBYE, AsyncClient, OnProgress
 from uploadsvc.client.api import Grant, SignedPart
 from uploadsvc.client.auth import Secret
 from uploadsvc.client.models import ListedObject, Stored, StoredObject, Token, UploadState
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_CLEANUP: Final = GOODBYE + 1.0
+"""Seconds to wait for a cancelled call."""
+
 
 class _Worker:
     """A thread with an event loop. It starts with the first call."""
@@ -34,18 +37,31 @@ class _Worker:
         self._stack = ExitStack()
         self._portal: BlockingPortal | None = None
         self._closed = False
+        # At the end of the program too: it would wait for a thread that no longer runs.
+        weakref.finalize(self, _abandon, self._stack)
 
     def call(self, function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call an async function in the thread and wait for its result; cancel it if the wait ends early.
+        """Call an async function in the thread and wait for its result.
+
+        If the wait ends early, by Ctrl-C, the function is cancelled, and has a moment to clean up.
 
         Raises:
             RuntimeError: The client is closed, or the call comes from its own thread (a callback).
         """
-        future: Future[T] = self._started().start_task_soon(partial(function, *args, **kwargs))
+        ended = threading.Event()
+
+        async def run() -> T:
+            try:
+                return await function(*args, **kwargs)
+            finally:
+                ended.set()
+
+        future: Future[T] = self._started().start_task_soon(run)
         try:
             return future.result()
         except BaseException:
-            future.cancel()
+            if future.cancel():
+                ended.wait(_CLEANUP)
             raise
 
     def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -64,6 +80,12 @@ class _Worker:
             if self._portal is None:
                 self._portal = self._stack.enter_context(start_blocking_portal("asyncio"))
             return self._portal
+
+
+def _abandon(stack: ExitStack) -> None:
+    """End the thread of a client that was not closed, and cancel what it does."""
+    with suppress(SystemExit, RuntimeError):
+        stack.__exit__(SystemExit, SystemExit(), None)
 
 
 class Objects:
