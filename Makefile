@@ -107,7 +107,7 @@ soak: $(VENV)/.test $(BENCH_VENV)/.ready  ## Run the service for half an hour wh
 lock: $(VENV)/.test $(CLIENTS_VENV)/.ready  ## Regenerate the lock files (LOCK_FLAGS=--upgrade for newer releases).
 	$(COMPILE) pyproject.toml locks/build.in --extra dev --extra otel --group test -o locks/test.txt
 	$(COMPILE) pyproject.toml locks/build.in --extra dev -c locks/test.txt -o locks/dev.txt
-	$(COMPILE) pyproject.toml --extra otel -c locks/test.txt -o locks/runtime.txt
+	$(COMPILE) pyproject.toml --extra server --extra otel -c locks/test.txt -o locks/runtime.txt
 	$(COMPILE) locks/build.in -c locks/test.txt -o locks/build.txt
 	$(COMPILE) locks/localstack.in -o locks/localstack.txt
 	$(COMPILE) locks/clients.in -o locks/clients.txt

@@ -143,7 +143,7 @@ def dev(
     try:
         from uploadsvc.cli.dev import run_demo
     except ModuleNotFoundError as error:
-        message = f"{error.name} is missing; in a clone: pip install '.[dev]'"
+        message = f"{error.name} is missing: pip install 'uploadsvc[dev]', or in a clone '.[dev]'"
         raise stop(message) from None
 
     run_demo(host=host, port=port, s3_endpoint=s3_endpoint, directory=directory)
@@ -239,6 +239,11 @@ def run() -> None:
     try:
         app()
     except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("uploadsvc"):
+            message = (
+                f"this command needs the service ({error.name} is missing): pip install 'uploadsvc[server]'"
+            )
+            raise stop(message) from None
         from uploadsvc.provisioning.models import ProvisioningError
         from uploadsvc.server.listener import BindError
         from uploadsvc.server.workers import CannotStartError

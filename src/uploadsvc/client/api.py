@@ -15,11 +15,12 @@ from uploadsvc.client.contact import Contact
 from uploadsvc.client.errors import (
     Retries,
     Transient,
-    UploadProblem,
+    UploadsvcError,
     service_problem,
     unexpected_answer,
 )
-from uploadsvc.client.file import Algorithm, LocalFile
+from uploadsvc.client.file import Algorithm, Content
+from uploadsvc.client.models import Stored
 from uploadsvc.client.text import text_type
 
 _COMPLETE_RETRIES: Final = 60
@@ -30,7 +31,7 @@ _METHODS: Final = {method: method for method in ("put", "post", "multipart")}
 _MAX_PARTS: Final = 10_000
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
 
-_UNUSABLE: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
+UNUSABLE: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
 """Errors in reading a response that does not come from an uploadsvc."""
 
 _USABLE_SHARE: Final = 0.95
@@ -42,13 +43,13 @@ class SignedPart:
     """A presigned PUT of one part.
 
     Attributes:
-        url: Presigned URL.
+        url: Presigned URL. Whoever has it can upload, so do not log it.
         headers: Headers to send with it.
-        usable_until: Time on the event loop's clock, in seconds.
+        usable_until: Time on the event loop's clock (`time.monotonic`), in seconds.
     """
 
-    url: str
-    headers: Mapping[str, str]
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
     usable_until: float
 
 
@@ -91,16 +92,18 @@ class Grant:
         headers: Headers of a PUT.
         fields: Fields of a form.
         layout: Parts of a multipart upload.
-        parts: The first parts, signed.
+        parts: The first parts, signed, by part number.
+        key: Key that the object will have.
     """
 
-    id: str
+    id: str = field(repr=False)
     method: str
-    url: str
-    headers: Mapping[str, str]
-    fields: Mapping[str, str]
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    fields: Mapping[str, str] = field(repr=False)
     layout: Layout | None
     parts: Mapping[int, SignedPart]
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,39 +121,39 @@ class State:
     arrived: Mapping[int, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
-    """A stored file: key, size in bytes, ETag and receipt."""
-
-    key: str
-    size: int
-    etag: str
-    receipt: str
-
-
 class UploadsApi:
     """Upload calls of the service.
 
     Args:
-        http: HTTP client with the service as its base URL.
+        http: HTTP client.
         caller: Credentials.
         retries: Retries of each call.
         contact: Contact with the service.
+        url: URL of the service; by default the HTTP client's base URL.
     """
 
-    def __init__(self, http: httpx.AsyncClient, caller: Caller, retries: Retries, contact: Contact) -> None:
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        caller: Caller,
+        retries: Retries,
+        contact: Contact,
+        *,
+        url: str | None = None,
+    ) -> None:
         self._http = http
+        self._url = (str(http.base_url) if url is None else url).rstrip("/")
         self._caller = caller
         self._contact = contact
         self.retries = retries
 
-    async def create(self, request: Mapping[str, Any], size: int) -> Grant:
+    async def create(self, request: Mapping[str, Any], size: int | None) -> Grant:
         """Create an upload.
 
         Raises:
-            UploadProblem: The service refuses or cannot be reached.
+            UploadsvcError: The service refuses or cannot be reached.
         """
-        answer = await self._call("POST", "/v1/uploads", request)
+        answer = await self.call("POST", "/v1/uploads", request)
         try:
             body = answers.json_object(answer)
             method = _METHODS[body["method"]]
@@ -162,17 +165,18 @@ class UploadsApi:
                 fields=answers.texts(body["fields"]) if method == "post" else {},
                 layout=_layout(body, size, new=True),
                 parts=_parts(body, answer) if method == "multipart" else {},
+                key=answers.text(body.get("key", "")),
             )
-        except _UNUSABLE as error:
+        except UNUSABLE as error:
             raise unexpected_answer(error) from None
 
     async def state(self, upload_id: str, size: int) -> State:
         """Return what S3 has of an upload of a file of ``size`` bytes.
 
         Raises:
-            UploadProblem: As for `create`.
+            UploadsvcError: As for `create`.
         """
-        answer = await self._call("GET", f"/v1/uploads/{upload_id}")
+        answer = await self.call("GET", f"/v1/uploads/{upload_id}")
         try:
             body = answers.json_object(answer)
             arrived = {
@@ -180,7 +184,7 @@ class UploadsApi:
                 for part in body["parts"] or ()
             }
             return State(status=answers.text(body["status"]), layout=_layout(body, size), arrived=arrived)
-        except _UNUSABLE as error:
+        except UNUSABLE as error:
             raise unexpected_answer(error) from None
 
     async def sign(
@@ -189,34 +193,27 @@ class UploadsApi:
         """Return presigned URLs for parts.
 
         Raises:
-            UploadProblem: As for `create`.
+            UploadsvcError: As for `create`.
         """
         request = {"part_numbers": list(numbers), "checksums": checksums}
-        answer = await self._call("POST", f"/v1/uploads/{upload_id}/parts", request)
+        answer = await self.call("POST", f"/v1/uploads/{upload_id}/parts", request)
         try:
             return _parts(answers.json_object(answer), answer)
-        except _UNUSABLE as error:
+        except UNUSABLE as error:
             raise unexpected_answer(error) from None
 
     async def complete(self, upload_id: str) -> Stored:
         """Assemble and verify an upload. Safe to repeat.
 
         Raises:
-            UploadProblem: As for `create`, or parts are missing or wrong.
+            UploadsvcError: As for `create`, or parts are missing or wrong.
         """
         limit = max(self.retries.limit, _COMPLETE_RETRIES) if self.retries.limit else 0
         path = f"/v1/uploads/{upload_id}/complete"
-        answer = await self._call("POST", path, retries=replace(self.retries, limit=limit, max_delay=5.0))
+        answer = await self.call("POST", path, retries=replace(self.retries, limit=limit, max_delay=5.0))
         try:
-            body = answers.json_object(answer)
-            found = body["object"]
-            return Stored(
-                key=answers.text(found["key"]),
-                size=answers.number(found["size"]),
-                etag=answers.text(found["etag"]),
-                receipt=answers.text(body["receipt"]),
-            )
-        except _UNUSABLE as error:
+            return Stored.read(answers.json_object(answer))
+        except UNUSABLE as error:
             raise unexpected_answer(error) from None
 
     async def folder_field(self, policy: str | None) -> Literal["relative_key", "filename"] | None:
@@ -226,9 +223,9 @@ class UploadsApi:
             policy: Name of the policy; ``None`` for the default policy.
 
         Raises:
-            UploadProblem: As for `create`.
+            UploadsvcError: As for `create`.
         """
-        answer = await self._call("GET", "/v1/policies")
+        answer = await self.call("GET", "/v1/policies")
         try:
             policies = answers.json_object(answer)["policies"]
             named = [one for one in policies if one["name"] == (policy or "default")]
@@ -236,31 +233,45 @@ class UploadsApi:
                 return "relative_key"
             # Older services do not have the field.
             return "filename" if any(one.get("keeps_folders") for one in named) else None
-        except _UNUSABLE as error:
+        except UNUSABLE as error:
             raise unexpected_answer(error) from None
 
     async def abort(self, upload_id: str) -> None:
         """Abort an upload.
 
         Raises:
-            UploadProblem: As for `create`.
+            UploadsvcError: As for `create`.
         """
-        await self._call("DELETE", f"/v1/uploads/{upload_id}")
+        await self.call("DELETE", f"/v1/uploads/{upload_id}")
 
-    async def _call(
+    async def call(
         self,
         method: str,
         path: str,
         body: Mapping[str, Any] | None = None,
         *,
+        query: Mapping[str, str | int] | None = None,
         retries: Retries | None = None,
     ) -> httpx.Response:
+        """Make a call, again after problems that may pass, and return the successful response.
+
+        Raises:
+            UploadsvcError: The service refuses or cannot be reached.
+        """
         attempts, renewed = (retries or self.retries).start(), False
         while True:
             headers = await self._caller.headers()
             try:
-                with self._contact.attempt(str(self._http.base_url)):
-                    answer = await self._http.request(method, path, json=body, headers=headers)
+                with self._contact.attempt(self._url):
+                    # A redirect must not carry an API key to another server.
+                    answer = await self._http.request(
+                        method,
+                        self._url + path,
+                        json=body,
+                        params=query,
+                        headers=headers,
+                        follow_redirects=False,
+                    )
             except Transient as lost:
                 await attempts.failed(lost)
                 continue
@@ -277,9 +288,12 @@ class UploadsApi:
             await attempts.failed(problem)
 
 
-def _layout(body: Mapping[str, Any], size: int, *, new: bool = False) -> Layout | None:
+def _layout(body: Mapping[str, Any], size: int | None, *, new: bool = False) -> Layout | None:
     if body["method"] != "multipart" or (body["part_size"] is None and not new):
         return None
+    if size is None:
+        message = "parts of a file without a size"
+        raise ValueError(message)
     part_size, part_count = answers.number(body["part_size"]), answers.number(body["part_count"])
     # The file of an earlier upload may have changed. An empty file has one empty part.
     good = not new or part_count == max(1, -(-size // max(1, part_size)))
@@ -345,20 +359,21 @@ class UploadOptions:
         }
 
 
-async def create_upload(api: UploadsApi, options: UploadOptions, file: LocalFile) -> Grant:
+async def create_upload(api: UploadsApi, options: UploadOptions, file: Content) -> Grant:
     """Create an upload; with a checksum, by the first method that can check it.
 
     Raises:
-        UploadProblem: The service refuses or cannot be reached, or the file cannot be read.
+        UploadsvcError: The service refuses or cannot be reached, or the file cannot be read.
     """
-    refusal: UploadProblem | None = None
+    refusal: UploadsvcError | None = None
     content_type = options.content_type or await text_type(file)
-    asked = {"filename": file.name, **options.fields(), "content_type": content_type, "size": file.size}
+    named = {"filename": file.name or None, **options.fields()}
+    asked = {**named, "content_type": content_type, "size": file.size}
     async for attempt in _attempts(options.checksum, file):
         request = {**asked, **attempt}
         try:
             return await api.create(request, file.size)
-        except UploadProblem as problem:
+        except UploadsvcError as problem:
             if problem.code != "method_not_available":
                 raise
             refusal = refusal or problem
@@ -366,7 +381,7 @@ async def create_upload(api: UploadsApi, options: UploadOptions, file: LocalFile
     raise refusal
 
 
-async def _attempts(checksum: Algorithm | None, file: LocalFile) -> AsyncIterator[dict[str, Any]]:
+async def _attempts(checksum: Algorithm | None, file: Content) -> AsyncIterator[dict[str, Any]]:
     if checksum is None:
         yield {}
         return

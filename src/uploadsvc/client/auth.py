@@ -5,11 +5,12 @@ import os
 import shlex
 from asyncio.subprocess import PIPE
 from collections.abc import Awaitable, Callable, Mapping
+from inspect import isawaitable, iscoroutinefunction
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from uploadsvc.client.errors import UploadProblem, UsageProblem
+from uploadsvc.client.errors import UploadsvcError, UsageProblem
 
 TOKEN: Final = "UPLOADSVC_TOKEN"  # noqa: S105 - the name of a variable
 API_KEY: Final = "UPLOADSVC_API_KEY"
@@ -17,7 +18,7 @@ API_KEY: Final = "UPLOADSVC_API_KEY"
 Read = Callable[[], Awaitable[str]]
 
 
-class NoCredential(UploadProblem):
+class NoCredential(UploadsvcError):
     """The token or key cannot be read."""
 
     def __init__(self, detail: str) -> None:
@@ -54,6 +55,46 @@ class Caller:
         if await self.headers() == used:
             self._secret = None
         return await self.headers() != used
+
+
+Secret = str | Callable[[], str | Awaitable[str]]
+"""A token, or a function that returns one; it may be async."""
+
+
+def caller_for(
+    *, token: Secret | None = None, api_key: Secret | None = None, on_behalf_of: str | None = None
+) -> Caller:
+    """Return credentials that a program passes.
+
+    Raises:
+        ValueError: There is no credential or more than one, or a user without an API key.
+    """
+    if token is not None and api_key is not None:
+        message = "give either token or api_key"
+        raise ValueError(message)
+    if token is not None:
+        if on_behalf_of is not None:
+            message = "on_behalf_of needs an api_key: a token has a user already"
+            raise ValueError(message)
+        return Caller(_from(token), _bearer)
+    if api_key is None:
+        message = "give a token or an api_key"
+        raise ValueError(message)
+    user = {} if on_behalf_of is None else {"X-On-Behalf-Of": quote(on_behalf_of, safe="")}
+    return Caller(_from(api_key), lambda secret: {"X-API-Key": secret, **user})
+
+
+def _from(secret: Secret) -> Read:
+    if isinstance(secret, str):
+        return _known(secret)
+    give = secret
+
+    async def read() -> str:
+        # In a thread, because a function that is not async may ask another server.
+        given = give() if iscoroutinefunction(give) else await asyncio.to_thread(give)
+        return await given if isawaitable(given) else given
+
+    return read
 
 
 def caller_from(

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
-import httpx
 import typer
 
 from uploadsvc.client.api import UploadOptions
@@ -17,6 +16,7 @@ from uploadsvc.client.file import Algorithm
 from uploadsvc.client.resume import ResumeStore, default_directory
 from uploadsvc.client.run import Run
 from uploadsvc.client.run import run as run_all
+from uploadsvc.client.session import service_url
 
 Files = Annotated[
     list[Path], typer.Argument(metavar="FILE", help="Files and folders to upload.", show_default=False)
@@ -144,15 +144,9 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _checked(url: str) -> str:
     try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        parsed = httpx.URL("")
-    if parsed.scheme not in {"http", "https"} or not parsed.host or parsed.query or parsed.fragment:
-        _refuse("write the URL of the service like https://uploads.example.com")
-    if parsed.userinfo:
-        # They would replace the token, and be saved in the state file.
-        _refuse("leave user and password out of the URL of the service")
-    return str(parsed).rstrip("/")
+        return service_url(url)
+    except ValueError as error:
+        raise UsageProblem(str(error)) from None
 
 
 def _refuse(message: str) -> NoReturn:

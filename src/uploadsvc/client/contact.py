@@ -11,7 +11,7 @@ from typing import Final
 
 import httpx
 
-from uploadsvc.client.errors import Lost, UploadProblem
+from uploadsvc.client.errors import Lost, UploadsvcError
 
 FIRST_CONTACT: Final = 30.0
 """Seconds to keep trying a server that was never reached, since its address is probably wrong."""
@@ -51,7 +51,7 @@ class Contact:
 
         Raises:
             Lost: The connection failed.
-            UploadProblem: ``network_error``: not reached since the first try, `FIRST_CONTACT` ago.
+            UploadsvcError: ``network_error``: not reached since the first try, `FIRST_CONTACT` ago.
         """
         if self._first_try is None:
             self._first_try = self._clock()
@@ -66,10 +66,10 @@ class Contact:
         finally:
             timer.cancel()
 
-    def _problem(self, whom: str, error: httpx.TransportError, first_try: float) -> UploadProblem:
+    def _problem(self, whom: str, error: httpx.TransportError, first_try: float) -> UploadsvcError:
         detail = f"{whom} cannot be reached: {_reason(error)}."
         if not self._was_reached and self._clock() - first_try >= FIRST_CONTACT:
-            return UploadProblem("network_error", detail)
+            return UploadsvcError("network_error", detail)
         if not isinstance(error, _UNCONNECTED):
             return Lost(detail)
         return Lost(detail, on_retry=lambda: self._say(f"{detail} Trying again."))

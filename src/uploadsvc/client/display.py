@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from uploadsvc.client.api import Stored
-from uploadsvc.client.errors import UploadProblem
+from uploadsvc.client.errors import UploadsvcError
+from uploadsvc.client.models import Stored
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,7 +46,7 @@ class Display(AbstractContextManager["Display"], Protocol):
     def stored(self, name: str, stored: Stored) -> None:
         """Report a stored file."""
 
-    def failed(self, name: str, problem: UploadProblem) -> None:
+    def failed(self, name: str, problem: UploadsvcError) -> None:
         """Report a failed file."""
 
 
@@ -84,7 +84,7 @@ class Lines(Display):
         else:
             self.out(f"{plain(name)} -> {plain(stored.key)}")
 
-    def failed(self, name: str, problem: UploadProblem) -> None:
+    def failed(self, name: str, problem: UploadsvcError) -> None:
         """Print a problem."""
         if self._as_json:
             self._print_json(name, {"problem": {"code": problem.code, "detail": problem.detail}})

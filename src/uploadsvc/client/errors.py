@@ -24,40 +24,56 @@ _TRANSIENT_S3_CODES: Final = frozenset({"RequestTimeout", "BadDigest", "Incomple
 _LASTING_CODES: Final = frozenset({"storage_denied", "storage_misconfigured"})
 
 
-class UploadProblem(Exception):
-    """A file is not stored.
+class UploadsvcError(Exception):
+    """A call failed, or a file is not stored.
 
     Args:
-        code: Code of the service, or one of the client's own.
-        detail: One sentence for people.
+        code: Code of the service, or one of the client's own, such as ``network_error``.
+        detail: One sentence for people, without secrets.
+        status: HTTP status, if there was a response.
+        request_id: The response's ``X-Request-Id``, to find the call in the service's logs.
     """
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(
+        self, code: str, detail: str, *, status: int | None = None, request_id: str | None = None
+    ) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
+        self.status = status
+        self.request_id = request_id
 
 
 class UsageProblem(Exception):
     """The command line or the environment is wrong or incomplete; nothing was sent."""
 
 
-class Transient(UploadProblem):
+class Transient(UploadsvcError):
     """A problem that may pass; the request can be retried.
 
     Args:
         code: Problem code.
         detail: One sentence for people.
         retry_after: Seconds that the server asks the client to wait.
+        status: HTTP status, if there was a response.
+        request_id: The response's ``X-Request-Id``.
     """
 
-    def __init__(self, code: str, detail: str, *, retry_after: float = 0.0) -> None:
-        super().__init__(code, detail)
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        retry_after: float = 0.0,
+        status: int | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(code, detail, status=status, request_id=request_id)
         self.retry_after = retry_after
         self.retrying: Callable[[], None] = lambda: None
 
 
-class Refused(UploadProblem):
+class Refused(UploadsvcError):
     """S3 refuses a request.
 
     Args:
@@ -66,11 +82,10 @@ class Refused(UploadProblem):
     """
 
     def __init__(self, status: int, detail: str) -> None:
-        super().__init__("s3_refused", detail)
-        self.status = status
+        super().__init__("s3_refused", detail, status=status)
 
 
-class Gone(UploadProblem):
+class Gone(UploadsvcError):
     """The upload no longer exists and can be started again."""
 
 
@@ -87,7 +102,7 @@ class Lost(Transient):
         self.retrying = on_retry
 
 
-def service_problem(answer: httpx.Response) -> UploadProblem:
+def service_problem(answer: httpx.Response) -> UploadsvcError:
     """Return the problem (RFC 9457) in a response of the service, or one made from its status."""
     try:
         body = json_object(answer)
@@ -96,8 +111,15 @@ def service_problem(answer: httpx.Response) -> UploadProblem:
         code, detail = "unexpected_answer", _foreign(answer)
     busy = answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR and code not in _LASTING_CODES
     if busy or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
-        return Transient(code, detail, retry_after=_retry_after(answer.headers))
-    return UploadProblem(code, detail)
+        return Transient(
+            code,
+            detail,
+            retry_after=_retry_after(answer.headers),
+            status=answer.status_code,
+            request_id=answer.headers.get("x-request-id"),
+        )
+    request_id = answer.headers.get("x-request-id")
+    return UploadsvcError(code, detail, status=answer.status_code, request_id=request_id)
 
 
 def _foreign(answer: httpx.Response) -> str:
@@ -108,14 +130,14 @@ def _foreign(answer: httpx.Response) -> str:
     if answer.has_redirect_location:
         target = httpx.URL(answer.headers["location"])
         where = f" to {target.scheme}://{target.host}" if target.host else ""
-        return f"The server answered {answer.status_code}, a redirect{where}; --url takes the final address."
+        return f"The server answered {answer.status_code}, a redirect{where}; give the final address."
     detail = f"This is not an uploadsvc service: the server {answered}"
     if "x-amz-request-id" in answer.headers or _S3_CODE.search(answer.text):
-        return f"{detail}, as S3 does. --url takes the address of the service, not that of the bucket."
-    return f"{detail}. --url takes the address of the service."
+        return f"{detail}, as S3 does; give the address of the service, not that of the bucket."
+    return f"{detail}; give the address of the service."
 
 
-def s3_problem(answer: httpx.Response) -> UploadProblem:
+def s3_problem(answer: httpx.Response) -> UploadsvcError:
     """Return the problem for an error response of S3.
 
     It leaves out the URL, which is a credential, and redacts parts of it in the store's message.
@@ -125,14 +147,15 @@ def s3_problem(answer: httpx.Response) -> UploadProblem:
     said = f": {_SIGNED.sub('[redacted]', message[1])}" if message else ""
     detail = f"S3 answered {answer.status_code}{named}{said}"
     if answer.status_code in _TRANSIENT_STATUSES or (code and code[1] in _TRANSIENT_S3_CODES):
-        return Transient("s3_unavailable", detail, retry_after=_retry_after(answer.headers))
+        wait = _retry_after(answer.headers)
+        return Transient("s3_unavailable", detail, retry_after=wait, status=answer.status_code)
     return Refused(answer.status_code, detail)
 
 
-def unexpected_answer(error: Exception) -> UploadProblem:
+def unexpected_answer(error: Exception) -> UploadsvcError:
     """Return the problem for a response that does not come from an uploadsvc."""
     detail = f"The server is not an uploadsvc, or has another version ({type(error).__name__})."
-    return UploadProblem("unexpected_answer", detail)
+    return UploadsvcError("unexpected_answer", detail)
 
 
 def _retry_after(headers: Mapping[str, Any]) -> float:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from uploadsvc.client.errors import UploadProblem
+from uploadsvc.client.errors import UploadsvcError
 
 CHUNK: Final = 256 * 1024
 """Bytes that each request reads, and holds in memory, at a time."""
@@ -45,39 +46,39 @@ class Fingerprint:
     inode: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalFile:
-    """An open file.
-
-    Attributes:
-        fingerprint: Fingerprint taken when the file was opened.
-        name: File name as Unicode; bytes that are not UTF-8 are replaced.
-    """
-
-    fingerprint: Fingerprint
-    name: str
-    _descriptor: int
+class Content(ABC):
+    """Bytes to upload, of a known size, that can be read at any offset and more than once."""
 
     @property
-    def size(self) -> int:
-        """Size in bytes when the file was opened."""
-        return self.fingerprint.size
+    @abstractmethod
+    def name(self) -> str:
+        """File name; empty if there is none."""
 
-    async def chunks(self, start: int, size: int) -> AsyncIterator[bytes]:
-        """Read a range, `CHUNK` bytes at a time.
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Size in bytes."""
+
+    @abstractmethod
+    def chunks(self, start: int, size: int) -> AsyncIterator[bytes]:
+        """Read a range, in chunks.
 
         Raises:
-            UploadProblem: ``file_changed`` if the file became shorter, ``not_a_file`` if its size is wrong,
-                ``file_unreadable`` if reading fails.
+            UploadsvcError: The bytes cannot be read.
         """
-        end = start + size
-        while start < end:
-            chunk = await asyncio.to_thread(_read, self._descriptor, min(CHUNK, end - start), start)
-            if not chunk:
-                self.check_unchanged()
-                raise _not_its_size()
-            start += len(chunk)
-            yield chunk
+
+    @abstractmethod
+    def check_unchanged(self) -> None:
+        """Check that the bytes have not changed since the upload began.
+
+        Raises:
+            UploadsvcError: They have.
+        """
+
+    @property
+    def fingerprint(self) -> "Fingerprint | None":
+        """What recognizes a file in a later run; ``None`` if nothing does."""
+        return None
 
     async def checksum(self, algorithm: Algorithm, start: int, size: int) -> str:
         """Return the checksum of a range of bytes, in base64."""
@@ -91,11 +92,57 @@ class LocalFile:
             await asyncio.to_thread(digest.update, chunk)
         return base64.b64encode(digest.digest()).decode()
 
+
+class LocalFile(Content):
+    """An open file.
+
+    Args:
+        fingerprint: Fingerprint taken when the file was opened.
+        name: File name as Unicode; bytes that are not UTF-8 are replaced.
+        descriptor: Descriptor of the open file.
+    """
+
+    def __init__(self, fingerprint: Fingerprint, name: str, descriptor: int) -> None:
+        self._fingerprint = fingerprint
+        self._name = name
+        self._descriptor = descriptor
+
+    @property
+    def name(self) -> str:
+        """File name as Unicode."""
+        return self._name
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Fingerprint taken when the file was opened."""
+        return self._fingerprint
+
+    @property
+    def size(self) -> int:
+        """Size in bytes when the file was opened."""
+        return self.fingerprint.size
+
+    async def chunks(self, start: int, size: int) -> AsyncIterator[bytes]:
+        """Read a range, `CHUNK` bytes at a time.
+
+        Raises:
+            UploadsvcError: ``file_changed`` if the file became shorter, ``not_a_file`` if its size is wrong,
+                ``file_unreadable`` if reading fails.
+        """
+        end = start + size
+        while start < end:
+            chunk = await asyncio.to_thread(_read, self._descriptor, min(CHUNK, end - start), start)
+            if not chunk:
+                self.check_unchanged()
+                raise _not_its_size()
+            start += len(chunk)
+            yield chunk
+
     def check_unchanged(self) -> None:
         """Check that the file has not changed since it was opened, and ends at its size.
 
         Raises:
-            UploadProblem: ``file_changed`` if it was written to in the meantime, ``not_a_file`` if its size
+            UploadsvcError: ``file_changed`` if it was written to in the meantime, ``not_a_file`` if its size
                 is wrong, ``file_unreadable`` if reading fails.
         """
         beyond = _read(self._descriptor, 1, self.size)
@@ -110,27 +157,27 @@ def open_file(path: Path) -> Iterator[LocalFile]:
     """Open a regular file for reading; closes it at the end of the block.
 
     Raises:
-        UploadProblem: ``file_not_found``, ``not_a_file`` or ``file_unreadable``.
+        UploadsvcError: ``file_not_found``, ``not_a_file`` or ``file_unreadable``.
     """
     try:
         # Without O_NONBLOCK, opening a pipe without a writer would block.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
         code, detail = "file_not_found", "There is no such file."
-        raise UploadProblem(code, detail) from None
+        raise UploadsvcError(code, detail) from None
     except OSError as error:
         raise _unreadable(error) from None
     try:
         found = os.fstat(descriptor)
         if stat.S_ISDIR(found.st_mode):
             code, detail = "not_a_file", "This is a directory; name the files in it."
-            raise UploadProblem(code, detail)
+            raise UploadsvcError(code, detail)
         if not stat.S_ISREG(found.st_mode):
             code, detail = "not_a_file", "This is not a regular file, so its size is unknown."
-            raise UploadProblem(code, detail)
+            raise UploadsvcError(code, detail)
         absolute = os.path.abspath(path)  # noqa: PTH100 - Path.absolute keeps "..", which makes two of one
         name = os.fsencode(path.name).decode(errors="replace")
-        file = LocalFile(fingerprint=_fingerprint(absolute, found), name=name, _descriptor=descriptor)
+        file = LocalFile(_fingerprint(absolute, found), name, descriptor)
         file.check_unchanged()
         yield file
     finally:
@@ -154,15 +201,15 @@ def _read(descriptor: int, size: int, start: int) -> bytes:
         raise _unreadable(error) from None
 
 
-def _changed() -> UploadProblem:
-    return UploadProblem("file_changed", "The file changed while it was being sent.")
+def _changed() -> UploadsvcError:
+    return UploadsvcError("file_changed", "The file changed while it was being sent.")
 
 
-def _not_its_size() -> UploadProblem:
+def _not_its_size() -> UploadsvcError:
     # Files of /proc and /sys are made when they are read; /proc says that they are empty.
     detail = "The file does not have the size that the system gives for it; upload a copy of it."
-    return UploadProblem("not_a_file", detail)
+    return UploadsvcError("not_a_file", detail)
 
 
-def _unreadable(error: OSError) -> UploadProblem:
-    return UploadProblem("file_unreadable", f"The file cannot be read: {error.strerror}.")
+def _unreadable(error: OSError) -> UploadsvcError:
+    return UploadsvcError("file_unreadable", f"The file cannot be read: {error.strerror}.")

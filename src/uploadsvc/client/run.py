@@ -8,25 +8,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-import httpx
-
-from uploadsvc.client.api import Stored, UploadOptions, UploadsApi
+from uploadsvc.client.api import UploadOptions
 from uploadsvc.client.auth import Caller
-from uploadsvc.client.contact import Contact
 from uploadsvc.client.display import Display, FileDisplay
-from uploadsvc.client.errors import Retries, UploadProblem
+from uploadsvc.client.errors import Retries, UploadsvcError
 from uploadsvc.client.file import open_file
 from uploadsvc.client.folders import Source, absolute, sources
+from uploadsvc.client.models import Stored
 from uploadsvc.client.resume import ResumeStore, state_name
-from uploadsvc.client.transfer import Transfer
+from uploadsvc.client.session import Session
 from uploadsvc.client.upload import Context, Upload
 
 ALL_STORED: Final = 0
 SOME_FAILED: Final = 1
 
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
-# A whole part may still be in buffers when its last byte is "sent"; S3 answers when it has all of it.
-_TIMEOUT: Final = httpx.Timeout(60.0, connect=15.0, pool=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,22 +56,20 @@ class Run:
         named = sources(files, prefix=self.options.relative_key)
         display.expect(_size(source.path) for source in named)
         self.resume.tidy()
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=self.parallel)
-        async with (
-            httpx.AsyncClient(base_url=self.url, timeout=_TIMEOUT) as api,
-            httpx.AsyncClient(timeout=_TIMEOUT, limits=limits) as s3,
-        ):
+        async with Session(
+            self.url, self.caller, retries=self.retries, parallel=self.parallel, tell=display.tell
+        ) as session:
             context = Context(
                 url=self.url,
-                api=UploadsApi(api, self.caller, self.retries, Contact("The service", display.tell)),
-                transfer=Transfer(s3, self.parallel, Contact("S3", display.tell)),
+                api=session.api,
+                transfer=session.transfer,
                 resume=self.resume,
                 options=self.options,
                 parallel=self.parallel,
             )
             try:
                 named = await self._keyed(named, context, display)
-            except UploadProblem as problem:
+            except UploadsvcError as problem:
                 for path in files:
                     display.failed(str(path), problem)
                 return SOME_FAILED
@@ -112,7 +106,7 @@ class Run:
         async with turns:
             try:
                 stored = await self._stored(source, context, display)
-            except UploadProblem as problem:
+            except UploadsvcError as problem:
                 display.failed(str(source.path), problem)
                 return False
             display.stored(str(source.path), stored)

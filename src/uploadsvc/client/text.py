@@ -4,7 +4,7 @@ import codecs
 from pathlib import PurePath
 from typing import Final
 
-from uploadsvc.client.file import LocalFile
+from uploadsvc.client.file import Content
 
 _MAX_SIZE: Final = 8 * 1024**2
 """Largest file that is read to find its encoding, in bytes."""
@@ -19,13 +19,13 @@ _TYPES: Final = {
 }
 
 
-async def text_type(file: LocalFile) -> str | None:
+async def text_type(file: Content) -> str | None:
     """Return the content type of a text file that is UTF-8, or ``None`` to leave the type to the service.
 
     ASCII needs no charset, and other text is left as it is.
 
     Raises:
-        UploadProblem: The file cannot be read.
+        UploadsvcError: The file cannot be read.
     """
     media_type = _TYPES.get(PurePath(file.name).suffix.lower())
     if media_type is None or file.size > _MAX_SIZE:

@@ -12,7 +12,7 @@ import httpx
 from uploadsvc.client.api import Layout, SignedPart, UploadsApi
 from uploadsvc.client.contact import Contact
 from uploadsvc.client.errors import Refused, Transient, s3_problem, unexpected_answer
-from uploadsvc.client.file import Algorithm, LocalFile
+from uploadsvc.client.file import Algorithm, Content
 
 Advance = Callable[[int], None]
 """Called with the number of bytes just sent; negative if some have to be sent again."""
@@ -40,7 +40,7 @@ class Transfer:
         url: str,
         headers: Mapping[str, str],
         *,
-        file: LocalFile,
+        file: Content,
         start: int,
         size: int,
         advance: Advance,
@@ -50,19 +50,19 @@ class Transfer:
         Raises:
             Transient: The connection broke, or S3 is busy.
             Refused: S3 refuses the request.
-            UploadProblem: The file cannot be read.
+            UploadsvcError: The file cannot be read.
         """
         body = file.chunks(start, size)
         await self._send("PUT", url, headers=headers, body=body, length=size, advance=advance)
 
-    async def post(self, url: str, fields: Mapping[str, str], file: LocalFile, advance: Advance) -> None:
+    async def post(self, url: str, fields: Mapping[str, str], file: Content, advance: Advance) -> None:
         """Send a whole file as a form (RFC 7578). The caller must hold a slot.
 
         Raises:
-            UploadProblem: As for `put`.
+            UploadsvcError: As for `put`.
         """
         boundary = uuid4().hex
-        before, after = _form(boundary, fields, file.name)
+        before, after = _form(boundary, fields, file.name or "file")
         headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
         length = len(before) + file.size + len(after)
 
@@ -98,7 +98,11 @@ class Transfer:
             # With a length httpx does not use chunked transfer encoding, which S3 rejects.
             with self._contact.attempt(url):
                 answer = await self._http.request(
-                    method, url, content=counted(), headers={**headers, "Content-Length": str(length)}
+                    method,
+                    url,
+                    content=counted(),
+                    headers={**headers, "Content-Length": str(length)},
+                    follow_redirects=False,
                 )
         except BaseException:
             advance(-sent)
@@ -152,7 +156,7 @@ class PartSender:
         self,
         api: UploadsApi,
         transfer: Transfer,
-        file: LocalFile,
+        file: Content,
         *,
         upload_id: str,
         layout: Layout,
@@ -179,7 +183,7 @@ class PartSender:
             parallel: Maximum of concurrent parts.
 
         Raises:
-            UploadProblem: A part could not be sent; the others are cancelled.
+            UploadsvcError: A part could not be sent; the others are cancelled.
         """
         self._waiting = deque(numbers)
         workers = [asyncio.create_task(self._work()) for _ in range(min(parallel, len(numbers)))]

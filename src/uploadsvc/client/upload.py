@@ -2,14 +2,15 @@
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import httpx
 
-from uploadsvc.client.api import Grant, Layout, SignedPart, Stored, UploadOptions, UploadsApi, create_upload
-from uploadsvc.client.errors import Gone, Refused, Transient, UploadProblem
-from uploadsvc.client.file import LocalFile
+from uploadsvc.client.api import Grant, Layout, SignedPart, UploadOptions, UploadsApi, create_upload
+from uploadsvc.client.errors import Gone, Refused, Transient, UploadsvcError
+from uploadsvc.client.file import Content
+from uploadsvc.client.models import Stored
 from uploadsvc.client.resume import ResumeStore, SavedUpload
 from uploadsvc.client.transfer import PartSender, Transfer
 
@@ -55,6 +56,10 @@ class Context:
     options: UploadOptions
     parallel: int
 
+    def without_resume(self) -> "Context":
+        """Return a context that saves nothing."""
+        return replace(self, resume=ResumeStore(None))
+
 
 class Upload:
     """Uploads one file.
@@ -66,18 +71,19 @@ class Upload:
         name: Name of the state file.
     """
 
-    def __init__(self, context: Context, file: LocalFile, progress: Progress, name: str) -> None:
+    def __init__(self, context: Context, file: Content, progress: Progress, name: str) -> None:
         self._context = context
         self._api = context.api
         self._file = file
         self._progress = progress
         self._name = name
+        self._started: Grant | None = None
 
     async def run(self) -> Stored:
         """Send the bytes that S3 does not have yet, then complete the upload.
 
         Raises:
-            UploadProblem: The file is not stored.
+            UploadsvcError: The file is not stored.
         """
         for left in reversed(range(_MAX_STARTS)):
             try:
@@ -89,7 +95,7 @@ class Upload:
                 self._context.resume.forget(self._name)
                 self._progress.reset(0)
                 self._progress.say(f"starting over: {problem.detail}")
-            except UploadProblem as problem:
+            except UploadsvcError as problem:
                 if problem.code in _LOST:
                     # This upload can never be completed, so the next run starts over.
                     await self._abort()
@@ -107,7 +113,7 @@ class Upload:
             return None
         try:
             state = await self._api.state(saved.id, self._file.size)
-        except UploadProblem as problem:
+        except UploadsvcError as problem:
             if problem.code in _NO_MORE:
                 raise Gone(problem.code, problem.detail) from None
             raise
@@ -126,15 +132,29 @@ class Upload:
         return await self._multipart(saved.id, state.layout, {}, missing)
 
     async def _start(self) -> Stored:
-        grant = await create_upload(self._api, self._context.options, self._file)
+        grant = self._started = await create_upload(self._api, self._context.options, self._file)
+        self._save(grant)
+        if grant.layout is None:
+            return await self._single(grant)
+        return await self._multipart(grant.id, grant.layout, grant.parts, grant.layout.missing({}))
+
+    def _save(self, grant: Grant) -> None:
+        if self._file.fingerprint is None:
+            return
         saved = SavedUpload(url=self._context.url, id=grant.id, fingerprint=self._file.fingerprint)
         try:
             self._context.resume.save(self._name, saved)
         except OSError as error:
             self._progress.say(f"cannot be resumed later: the state file was not saved ({error.strerror})")
-        if grant.layout is None:
-            return await self._single(grant)
-        return await self._multipart(grant.id, grant.layout, grant.parts, grant.layout.missing({}))
+
+    async def discard(self) -> None:
+        """Abort the multipart upload that was started, if S3 still has its parts: they cost money."""
+        if self._started is None or self._started.layout is None:
+            return
+        with contextlib.suppress(UploadsvcError):
+            state = await self._api.state(self._started.id, self._file.size)
+            if state.status in {"pending", "uploading"}:
+                await self._api.abort(self._started.id)
 
     async def _single(self, grant: Grant) -> Stored:
         attempts, existed = self._api.retries.start(), False
@@ -161,15 +181,15 @@ class Upload:
                 break
         try:
             return await self._complete(grant.id)
-        except UploadProblem as problem:
+        except UploadsvcError as problem:
             if problem.code == "file_changed" and not existed and not await self._abort_upload(grant.id):
                 # The stored bytes match no state of the file.
                 detail = f"{problem.detail} What was sent may stay in the storage, without a receipt."
-                raise UploadProblem(problem.code, detail) from None
+                raise UploadsvcError(problem.code, detail) from None
             if existed and problem.code == "upload_incomplete":
                 self._context.resume.forget(self._name)
                 code, detail = "object_exists", "An object with this key exists already."
-                raise UploadProblem(code, detail) from None
+                raise UploadsvcError(code, detail) from None
             raise
 
     async def _send_whole(self, grant: Grant) -> None:
@@ -203,7 +223,7 @@ class Upload:
                     raise
             try:
                 return await self._complete(upload_id)
-            except UploadProblem as problem:
+            except UploadsvcError as problem:
                 if problem.code != "upload_incomplete" or not left:
                     raise
                 await attempts.failed(Transient(problem.code, problem.detail))
@@ -215,7 +235,7 @@ class Upload:
         self._file.check_unchanged()
         try:
             return await self._api.complete(upload_id)
-        except UploadProblem as problem:
+        except UploadsvcError as problem:
             if problem.code in _NO_MORE:
                 raise Gone(problem.code, problem.detail) from None
             raise
@@ -226,14 +246,14 @@ class Upload:
         self._context.resume.forget(self._name)
         if saved is None or saved.url != self._context.url:
             return
-        with contextlib.suppress(UploadProblem):
+        with contextlib.suppress(UploadsvcError):
             state = await self._api.state(saved.id, self._file.size)
             if state.status in {"pending", "uploading"}:
                 await self._abort_upload(saved.id)
 
     async def _abort_upload(self, upload_id: str) -> bool:
         # A failure here does no harm, and a worse problem is reported already.
-        with contextlib.suppress(UploadProblem):
+        with contextlib.suppress(UploadsvcError):
             await self._api.abort(upload_id)
             return True
         return False

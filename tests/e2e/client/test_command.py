@@ -123,7 +123,7 @@ async def test_what_answers_is_no_uploadsvc(term: Terminal) -> None:
     assert (done.status, done.lines[0]["problem"]["code"]) == (1, "unexpected_answer")
     detail = done.lines[0]["problem"]["detail"]
     assert "This is not an uploadsvc" in detail
-    assert "as S3 does. --url takes the address of the service" in detail
+    assert "as S3 does; give the address of the service" in detail
 
 
 @pytest.mark.parametrize("line", ["line", "proxy"], ids=["service", "S3"])

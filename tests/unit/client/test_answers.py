@@ -10,7 +10,7 @@ import pytest
 from uploadsvc.client.api import UploadsApi
 from uploadsvc.client.auth import caller_from
 from uploadsvc.client.contact import Contact
-from uploadsvc.client.errors import Retries, UploadProblem, s3_problem
+from uploadsvc.client.errors import Retries, UploadsvcError, s3_problem
 
 SIZE: Final = 11
 ENDS: Final = {"expires_at": "2099-01-01T00:00:00Z"}
@@ -124,7 +124,7 @@ def each(call: Call, body: Mapping[str, Any], field: str, *values: object) -> li
     ],
 )
 async def test_any_other_answer_is_a_problem(call: Call, body: object) -> None:
-    with pytest.raises(UploadProblem) as raised:
+    with pytest.raises(UploadsvcError) as raised:
         await result(call, body)
     assert raised.value.code == "unexpected_answer"
     assert "secret" not in raised.value.detail
@@ -132,7 +132,7 @@ async def test_any_other_answer_is_a_problem(call: Call, body: object) -> None:
 
 async def test_a_problem_that_is_none_is_one() -> None:
     """However deep it is."""
-    with pytest.raises(UploadProblem, match="without a problem document") as raised:
+    with pytest.raises(UploadsvcError, match="without a problem document") as raised:
         await result(create, DEEP, status=422)
     assert raised.value.code == "unexpected_answer"
 

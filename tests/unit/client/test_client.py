@@ -13,17 +13,18 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.progress import Progress
 
-from uploadsvc.client.api import Layout, Stored
+from uploadsvc.client.api import Layout
 from uploadsvc.client.display import Bars, _speed_column, display_for, plain
 from uploadsvc.client.errors import (
     Refused,
     Retries,
     Transient,
-    UploadProblem,
+    UploadsvcError,
     s3_problem,
     service_problem,
 )
 from uploadsvc.client.file import Fingerprint, open_file
+from uploadsvc.client.models import Stored, StoredObject
 from uploadsvc.client.resume import ResumeStore, SavedUpload, default_directory, state_name
 from uploadsvc.domain.parts import MAX_PART_SIZE, MAX_PARTS, cut
 
@@ -170,8 +171,8 @@ def test_no_line_moves_the_cursor(capsys: pytest.CaptureFixture[str], *, bars: b
     """A file's name, a key, or the words of a server."""
     hostile = "\x1b]0;pwned\x07\x1b[2J\u202e\x9b31m"
     display = display_for(as_json=False, bars=bars)
-    display.stored(hostile, Stored(key=hostile, size=1, etag="e", receipt="r"))
-    display.failed(hostile, UploadProblem("code", hostile))
+    display.stored(hostile, Stored(object=StoredObject(key=hostile, size=1, etag="e"), receipt="r"))
+    display.failed(hostile, UploadsvcError("code", hostile))
     display.tell(hostile)
     display.file(hostile, 1).say(hostile)
     printed = capsys.readouterr()

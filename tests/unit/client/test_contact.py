@@ -8,7 +8,7 @@ import pytest
 
 from uploadsvc.client import contact as module
 from uploadsvc.client.contact import FIRST_CONTACT, Contact
-from uploadsvc.client.errors import Lost, Transient, UploadProblem, service_problem
+from uploadsvc.client.errors import Lost, Transient, UploadsvcError, service_problem
 
 URL = "https://bucket.example.com:9000/key?X-Amz-Signature=secret"
 
@@ -31,9 +31,9 @@ def refused() -> httpx.ConnectError:
     return error
 
 
-def failed(contact: Contact, error: httpx.TransportError) -> UploadProblem:
+def failed(contact: Contact, error: httpx.TransportError) -> UploadsvcError:
     """Let a request fail, and retry it if it may be."""
-    with pytest.raises(UploadProblem) as raised, contact.attempt(URL):
+    with pytest.raises(UploadsvcError) as raised, contact.attempt(URL):
         raise error
     if isinstance(raised.value, Transient):
         raised.value.retrying()
@@ -112,5 +112,5 @@ def test_a_redirect_is_named_without_its_query() -> None:
         httpx.Response(301, headers={"Location": "https://uploads.example.com/v1/uploads?token=x"})
     )
     assert problem.detail == (
-        "The server answered 301, a redirect to https://uploads.example.com; --url takes the final address."
+        "The server answered 301, a redirect to https://uploads.example.com; give the final address."
     )

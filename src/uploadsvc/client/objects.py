@@ -1,0 +1,232 @@
+"""Calls for stored objects and for upload tokens."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal, TypeVar
+from uuid import uuid4
+
+import httpx
+
+from uploadsvc.client import answers
+from uploadsvc.client.api import UNUSABLE
+from uploadsvc.client.errors import Lost, Transient, s3_problem, unexpected_answer
+from uploadsvc.client.models import ListedObject, StoredObject, Token
+from uploadsvc.client.session import Session
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectPage:
+    """A page of a listing, and the cursor of the next one; ``None`` on the last."""
+
+    objects: Sequence[ListedObject]
+    cursor: str | None
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> "ObjectPage":
+        """Return the page in a response.
+
+        Raises:
+            ValueError, KeyError, TypeError: It is none.
+        """
+        cursor = body["cursor"]
+        return cls(
+            objects=[ListedObject.read(one) for one in body["objects"]],
+            cursor=None if cursor is None else answers.text(cursor),
+        )
+
+
+class AsyncObjects:
+    """Stored objects of the user; reached as ``client.objects``."""
+
+    def __init__(self, session: Session) -> None:
+        self._api = session.api
+        self._s3 = session.s3
+        self._transfer = session.transfer
+
+    async def page(
+        self, *, prefix: str | None = None, cursor: str | None = None, limit: int | None = None
+    ) -> ObjectPage:
+        """Return one page of objects.
+
+        Args:
+            prefix: Start of the keys, below the user's prefix.
+            cursor: Cursor of the page before.
+            limit: Maximum of objects on the page.
+
+        Raises:
+            UploadsvcError: The service refuses or cannot be reached.
+        """
+        asked = {"prefix": prefix, "cursor": cursor, "limit": limit}
+        query = {name: value for name, value in asked.items() if value is not None}
+        return _read(await self._api.call("GET", "/v1/objects", query=query), ObjectPage.read)
+
+    async def list(self, *, prefix: str | None = None) -> AsyncIterator[ListedObject]:
+        """Iterate over all objects, page by page.
+
+        Args:
+            prefix: Start of the keys, below the user's prefix.
+
+        Raises:
+            UploadsvcError: The service refuses or cannot be reached.
+        """
+        cursor: str | None = None
+        while True:
+            page = await self.page(prefix=prefix, cursor=cursor)
+            for one in page.objects:
+                yield one
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    async def get(self, key: str) -> StoredObject:
+        """Return what S3 says about an object.
+
+        Args:
+            key: Full key.
+
+        Raises:
+            UploadsvcError: ``not_found``, or the service refuses or cannot be reached.
+        """
+        return _read(await self._api.call("GET", "/v1/object", query={"key": key}), StoredObject.read)
+
+    async def delete(self, key: str) -> None:
+        """Delete an object, if the service allows that.
+
+        Args:
+            key: Full key.
+
+        Raises:
+            UploadsvcError: The service refuses or cannot be reached.
+        """
+        await self._api.call("DELETE", "/v1/object", query={"key": key})
+
+    async def download_url(
+        self,
+        key: str,
+        *,
+        filename: str | None = None,
+        disposition: Literal["attachment", "inline"] | None = None,
+        expires_in: int | None = None,
+    ) -> str:
+        """Return a presigned URL of an object. Whoever has it can download, so do not log it.
+
+        Args:
+            key: Full key.
+            filename: Name for the saved file; by default the last segment of the key.
+            disposition: Whether browsers save the file or may show it; by default ``attachment``.
+            expires_in: Lifetime of the URL in seconds.
+
+        Raises:
+            UploadsvcError: The service refuses or cannot be reached.
+        """
+        asked = {
+            "key": key,
+            "filename": filename,
+            "disposition": disposition,
+            "expires_in": expires_in,
+        }
+        body = {name: value for name, value in asked.items() if value is not None}
+        answer = await self._api.call("POST", "/v1/downloads", body)
+        return _read(answer, lambda found: answers.web_url(found["url"]))
+
+    async def download(self, key: str, to: str | os.PathLike[str] | IO[bytes]) -> int:
+        """Download an object and return its size in bytes.
+
+        Args:
+            key: Full key.
+            to: Path, which is replaced once the whole object has arrived; or a seekable binary file.
+
+        Raises:
+            UploadsvcError: The object cannot be downloaded.
+            OSError: The file cannot be written.
+        """
+        attempts = self._api.retries.start()
+        with _target(to) as file:
+            start = file.tell()
+            while True:
+                url = await self.download_url(key)
+                try:
+                    async with self._transfer.slots:
+                        return await self._fetch(url, file)
+                except Transient as problem:
+                    await attempts.failed(problem)
+                    file.seek(start)
+                    file.truncate()
+
+    async def _fetch(self, url: str, file: IO[bytes]) -> int:
+        size = 0
+        try:
+            async with self._s3.stream("GET", url, follow_redirects=False) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    raise s3_problem(answer)
+                # As it is stored: an object may have a Content-Encoding of its own.
+                async for chunk in answer.aiter_raw():
+                    await asyncio.to_thread(file.write, chunk)
+                    size += len(chunk)
+        except httpx.TransportError as error:
+            detail = f"The download broke off: {type(error).__name__}."
+            raise Lost(detail) from None
+        return size
+
+
+class AsyncTokens:
+    """Upload tokens; reached as ``client.tokens``."""
+
+    def __init__(self, session: Session) -> None:
+        self._api = session.api
+
+    async def create(
+        self,
+        *,
+        user: str | None = None,
+        policies: Sequence[str] | None = None,
+        expires_in: int | None = None,
+    ) -> Token:
+        """Create a token with which a browser or a device can upload.
+
+        Args:
+            user: User that the token is for; only API keys can name another user.
+            policies: Policies that the token can use; by default all of yours.
+            expires_in: Lifetime in seconds.
+
+        Raises:
+            UploadsvcError: The service refuses or cannot be reached.
+        """
+        asked = {
+            "user": user,
+            "policies": None if policies is None else [*policies],
+            "expires_in": expires_in,
+        }
+        body = {name: value for name, value in asked.items() if value is not None}
+        return _read(await self._api.call("POST", "/v1/tokens", body), Token.read)
+
+
+def _read(answer: httpx.Response, read: Callable[[dict[str, Any]], T]) -> T:
+    try:
+        return read(answers.json_object(answer))
+    except UNUSABLE as error:
+        raise unexpected_answer(error) from None
+
+
+@contextmanager
+def _target(to: str | os.PathLike[str] | IO[bytes]) -> Iterator[IO[bytes]]:
+    if not isinstance(to, (str, os.PathLike)):
+        yield to
+        return
+    path = Path(to)
+    # Beside the target, so that it can be renamed; opened as usual, so that it has the usual rights.
+    partial = path.with_name(f".download-{uuid4().hex}")
+    try:
+        with partial.open("xb") as file:
+            yield file
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

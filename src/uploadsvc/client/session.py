@@ -1,0 +1,83 @@
+"""Connections to one service and to its S3, which all uploads of a client share."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self
+
+import httpx
+
+from uploadsvc.client.api import UploadsApi
+from uploadsvc.client.auth import Caller
+from uploadsvc.client.contact import Contact
+from uploadsvc.client.errors import Retries
+from uploadsvc.client.transfer import Transfer
+
+# A whole part may still be in buffers when its last byte is "sent"; S3 answers when it has all of it.
+TIMEOUT: Final = httpx.Timeout(60.0, connect=15.0, pool=None)
+
+
+class Session:
+    """Connections to a service and to S3.
+
+    Args:
+        url: URL of the service, as `service_url` returns it.
+        caller: Credentials.
+        retries: Retries of each request.
+        parallel: Maximum of concurrent requests to S3.
+        tell: Takes a line for the user.
+        timeout: Timeouts of connections.
+        http: HTTP client to use instead of own ones. It is not closed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        caller: Caller,
+        *,
+        retries: Retries,
+        parallel: int,
+        tell: Callable[[str], None],
+        timeout: float | httpx.Timeout = TIMEOUT,
+        http: httpx.AsyncClient | None = None,
+    ) -> None:
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=parallel)
+        service = http or httpx.AsyncClient(timeout=timeout)
+        s3 = http or httpx.AsyncClient(timeout=timeout, limits=limits)
+        self._own = (service, s3) if http is None else ()
+        self.url = url
+        self.s3 = s3
+        self.api = UploadsApi(service, caller, retries, Contact("The service", tell), url=url)
+        self.transfer = Transfer(s3, parallel, Contact("S3", tell))
+
+    async def close(self) -> None:
+        """Close own connections."""
+        for client in self._own:
+            await client.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def service_url(url: str) -> str:
+    """Return the URL of a service without a slash at its end.
+
+    Raises:
+        ValueError: It is no such URL. The message does not quote it.
+    """
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        parsed = httpx.URL("")
+    if parsed.scheme not in {"http", "https"} or not parsed.host or parsed.query or parsed.fragment:
+        message = "write the URL of the service like https://uploads.example.com"
+        raise ValueError(message)
+    if parsed.userinfo:
+        # They would replace the token, and be saved in the state file.
+        message = "leave user and password out of the URL of the service"
+        raise ValueError(message)
+    return str(parsed).rstrip("/")
