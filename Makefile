@@ -9,6 +9,8 @@ UPLOADERS_MODULES := tests/e2e/uploaders/node_modules
 BENCH_VENV := .venv-bench
 DEPLOY_VENV := .venv-deploy
 AUDIT_VENV := .venv-audit
+DOCS_VENV := .venv-docs
+SITE_MODULES := tools/site_scripts/node_modules
 PEERS_MODULES := benchmarks/peers/node_modules
 NPM := PATH="$(CURDIR)/$(CLIENTS_VENV)/bin:$$PATH" npm --prefix
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-input
@@ -27,7 +29,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no
 	--no-emit-index-url --no-emit-find-links $(LOCK_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-unit test-integration test-e2e check fix openapi docs manifests bench bench-quick soak audit sbom dist image web lock fuzz clean
+.PHONY: help dev test test-unit test-integration test-e2e check fix openapi docs site manifests bench bench-quick soak audit sbom dist image web lock fuzz clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,8 +87,14 @@ image: ## Build the container image uploadsvc:latest (DOCKER_FLAGS="--network=ho
 web: $(CLIENTS_MODULES)/.ready  ## Regenerate uploadsvc.d.ts from the types in uploadsvc.js.
 	PATH="$(CURDIR)/$(CLIENTS_VENV)/bin:$$PATH" $(CLIENTS_MODULES)/.bin/tsc --project src/uploadsvc/web
 
-docs: $(VENV)/.dev  ## Regenerate the tables of docs/settings.md and docs/providers.md.
+docs: $(VENV)/.dev  ## Regenerate the reference pages and tables of docs/.
 	$(VENV)/bin/python -m tools.settings_reference docs
+	$(VENV)/bin/python -m tools.api_reference docs
+
+site: $(DOCS_VENV)/.ready $(SITE_MODULES)/.ready  ## Build the docs site into dist/site; a broken link or an unlisted page fails.
+	@$(DOCS_VENV)/bin/python -m tools.docs_site collect
+	@$(DOCS_VENV)/bin/zensical build --strict --clean
+	@$(DOCS_VENV)/bin/python -m tools.docs_site finish
 
 manifests: $(VENV)/.test $(DEPLOY_VENV)/.ready  ## Render deploy/manifests from the Helm chart.
 	$(VENV)/bin/python -m tools.manifests
@@ -114,13 +122,15 @@ lock: $(VENV)/.test $(CLIENTS_VENV)/.ready  ## Regenerate the lock files (LOCK_F
 	$(COMPILE) locks/bench.in -o locks/bench.txt
 	$(COMPILE) locks/deploy.in -o locks/deploy.txt
 	$(COMPILE) locks/audit.in -o locks/audit.txt
+	$(COMPILE) locks/docs.in -o locks/docs.txt
+	$(NPM) tools/site_scripts install --package-lock-only
 	$(NPM) tests/e2e/clients install --package-lock-only
 	$(NPM) tests/e2e/uploaders install --package-lock-only
 	$(NPM) benchmarks/peers install --package-lock-only
 
 clean:  ## Remove the environments, the caches and the embedded S3's data.
-	rm -rf $(VENV) $(LOCALSTACK_VENV) $(CLIENTS_VENV) $(BENCH_VENV) $(DEPLOY_VENV) $(AUDIT_VENV) $(CLIENTS_MODULES) $(UPLOADERS_MODULES) tests/e2e/uploaders/*/node_modules \
-		$(PEERS_MODULES) .uploadsvc .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(LOCALSTACK_VENV) $(CLIENTS_VENV) $(BENCH_VENV) $(DEPLOY_VENV) $(AUDIT_VENV) $(DOCS_VENV) $(CLIENTS_MODULES) $(UPLOADERS_MODULES) tests/e2e/uploaders/*/node_modules \
+		$(PEERS_MODULES) $(SITE_MODULES) .site .uploadsvc .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "uploadsvc needs Python 3.11 or newer; this is %s. Try: make PYTHON=python3.12 ..." % sys.version.split()[0])'
@@ -182,4 +192,15 @@ $(AUDIT_VENV)/.ready: locks/audit.txt
 	@echo "Setting up what reads the lock files in $(AUDIT_VENV) ..."
 	@$(PYTHON) -m venv $(AUDIT_VENV)
 	$(call install,$(AUDIT_VENV),locks/audit.txt)
+	@touch $@
+
+$(DOCS_VENV)/.ready: locks/docs.txt
+	@echo "Setting up Zensical in $(DOCS_VENV) ..."
+	@$(PYTHON) -m venv $(DOCS_VENV)
+	$(call install,$(DOCS_VENV),locks/docs.txt)
+	@touch $@
+
+$(SITE_MODULES)/.ready: tools/site_scripts/package-lock.json tools/site_scripts/package.json $(CLIENTS_VENV)/.ready
+	@echo "Installing the scripts of the docs site ..."
+	@$(NPM) tools/site_scripts ci --loglevel=error >/dev/null
 	@touch $@

@@ -1,0 +1,232 @@
+"""The backends of `docs/backends.md` and `docs/rejecting.md` work against a running service."""
+
+import asyncio
+import hashlib
+import os
+import shutil
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import httpx
+import pytest
+from asgiref.wsgi import WsgiToAsgi
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tests.support.pages import examples, text_of
+from tests.support.servers import S3Server, free_port
+from tests.support.service import settings_for
+from tests.support.stories.serving import served
+from tests.support.webhooks import SECRET, delivery
+
+from uploadsvc.app import create_app
+from uploadsvc.settings import Settings
+
+GUIDE: Final = text_of("docs/backends.md")
+UPLOADS, FLASK, DJANGO = examples(GUIDE, "python")
+(GO,) = examples(GUIDE, "go")
+(REJECT,) = examples(text_of("docs/rejecting.md"), "python")
+API_KEY: Final = "the tests' own key of a backend"
+
+# What the page leaves to the reader's app: who is signed in, and what is saved.
+_GO_APP: Final = """
+package main
+
+import ("fmt"; "net/http"; "os")
+
+func currentUser(r *http.Request) string { return r.Header.Get("X-User") }
+func save(user, key string) { fmt.Println(user, key) }
+func main() { panic(http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), routes())) }
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running service.
+
+    Attributes:
+        url: Its address.
+    """
+
+    url: str
+
+    async def upload(self, token: str) -> dict[str, Any]:
+        """Upload five bytes with a token, and return what `complete` answers."""
+        caller = {"Authorization": f"Bearer {token}"}
+        async with httpx.AsyncClient(trust_env=False) as http:
+            created = (await http.post(f"{self.url}/v1/uploads", json={"size": 5}, headers=caller)).json()
+            sent = await http.put(created["url"], headers=created["headers"], content=b"bytes")
+            assert sent.status_code == 200
+            completed = await http.post(f"{self.url}/v1/uploads/{created['id']}/complete", headers=caller)
+        answer: dict[str, Any] = completed.json()
+        return answer
+
+
+@pytest.fixture
+async def service(seaweedfs: S3Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Service]:
+    """Serve as the page says: an API key, receipts by Ed25519; and tell backends where."""
+    pem = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    settings = settings_for(
+        replace(seaweedfs, bucket=await seaweedfs.create_bucket()),
+        auth={"api_keys": [{"name": "backend", "sha256": hashlib.sha256(API_KEY.encode()).hexdigest()}]},
+        objects={"delete": True},
+    )
+    settings["receipts"] = {"private_key": pem.decode()}
+    async with served(create_app(Settings.model_validate(settings))) as url:
+        for name, value in {
+            "UPLOADS_URL": url,
+            "UPLOADS_API_KEY": API_KEY,
+            "WEBHOOK_SECRET": SECRET,
+            "NO_PROXY": "127.0.0.1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        yield Service(url)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - another process makes it so
+            await asyncio.sleep(0.02)
+
+
+def listens(port: int) -> bool:
+    """Tell whether a program listens on a port."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2):
+        return True
+    return False
+
+
+async def assert_works(backend: str, service: Service, saved: list[str]) -> None:
+    """Be ann's page, and the service's webhook: each tells of an upload, and no one else can.
+
+    Args:
+        backend: Its address.
+        service: The service that it asks.
+        saved: What the backend has saved so far, each as a user and a key.
+    """
+    async with httpx.AsyncClient(trust_env=False, headers={"X-User": "ann"}, base_url=backend) as http:
+        token = (await http.post("/upload-token")).json()["token"]
+        completed = await service.upload(token)
+        key, body = completed["object"]["key"], {"receipt": completed["receipt"]}
+        assert key.startswith("uploads/ann/")
+        assert (await http.post("/uploaded", json=body, headers={"X-User": "bob"})).status_code == 403
+        head, claims, signature = completed["receipt"].split(".")
+        forged = f"{head}.{claims}.{signature[::-1]}"
+        assert (await http.post("/uploaded", json={"receipt": forged})).status_code == 403
+        assert (await http.post("/uploaded", json={"receipt": token})).status_code == 403
+        assert saved == []
+        assert (await http.post("/uploaded", json=body)).status_code == 204
+        other = "whsec_b3RoZXJzIGFyZSBub3QgdGhlIHNlcnZpY2UsIDMyIGI="
+        assert await delivery(secrets=(other,)).send(f"{backend}/webhooks") == 401
+        await until(lambda: saved == [f"ann {key}"])
+        assert await delivery().send(f"{backend}/webhooks") == 204
+        await until(lambda: saved == [f"ann {key}", "ann uploads/ann/a é.jpg"])
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch, service: Service) -> list[str]:
+    """Make the modules that the examples import, and give what is saved."""
+    assert service.url
+    saved: list[str] = []
+    module = ModuleType("app")
+    module.__dict__.update(
+        current_user=lambda request: request.headers["X-User"],
+        save=lambda user, key: saved.append(f"{user} {key}"),
+    )
+    uploads = ModuleType("uploads")
+    exec(UPLOADS, uploads.__dict__)  # noqa: S102 - our own documentation
+    monkeypatch.setitem(sys.modules, "app", module)
+    monkeypatch.setitem(sys.modules, "uploads", uploads)
+    return saved
+
+
+def run(example: str, name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Run an example as a module."""
+    module = ModuleType(name)
+    monkeypatch.setitem(sys.modules, name, module)
+    exec(example, module.__dict__)  # noqa: S102 - our own documentation
+    return module
+
+
+async def test_flask(service: Service, app: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As any WSGI server runs it: in threads."""
+    backend = run(FLASK, "flask_backend", monkeypatch).app
+    async with served(WsgiToAsgi(backend)) as url:  # type: ignore[no-untyped-call] # it has no types
+        await assert_works(url, service, app)
+
+
+async def test_django(service: Service, app: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its middleware of CSRF, which needs a project's login."""
+    module = run(DJANGO, "django_backend", monkeypatch)
+    # They have no types.
+    settings = import_module("django.conf").settings
+    if not settings.configured:
+        settings.configure(ROOT_URLCONF=module.__name__, LOGGING_CONFIG=None)
+    monkeypatch.setattr(settings, "ROOT_URLCONF", module.__name__)
+    import_module("django.urls").clear_url_caches()
+    async with served(import_module("django.core.asgi").get_asgi_application()) as url:
+        await assert_works(url, service, app)
+
+
+@asynccontextmanager
+async def go_program(directory: Path, environment: Mapping[str, str]) -> AsyncIterator[list[str]]:
+    """Run the Go example, and give the lines that it prints."""
+    go = shutil.which("go")
+    if go is None:
+        pytest.skip("Go is not installed: apt-get install golang-go")
+    (directory / "go.mod").write_text("module example.com/backend\n\ngo 1.19\n")
+    (directory / "backend.go").write_text(GO)
+    (directory / "main.go").write_text(_GO_APP)
+    builder = await asyncio.create_subprocess_exec(go, "build", "-o", "backend", cwd=directory)
+    assert await builder.wait() == 0
+    running = await asyncio.create_subprocess_exec(
+        directory / "backend", env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    assert running.stdout is not None
+    lines: list[str] = []
+
+    async def read(stream: asyncio.StreamReader) -> None:
+        async for line in stream:
+            lines.append(line.decode().strip())  # noqa: PERF401 - others look while it grows
+
+    reading = asyncio.create_task(read(running.stdout))
+    try:
+        yield lines
+    finally:
+        running.terminate()
+        await running.wait()
+        await reading
+
+
+async def test_go(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the standard library alone."""
+    port = free_port()
+    monkeypatch.setenv("PORT", str(port))
+    async with go_program(tmp_path, dict(os.environ)) as lines:
+        await until(lambda: listens(port))
+        await assert_works(f"http://127.0.0.1:{port}", service, lines)
+
+
+async def test_a_backend_rejects_a_file(service: Service, app: list[str]) -> None:
+    """The file is gone for its user; another user's is not."""
+    assert app == []
+    names: dict[str, Any] = {}
+    exec(REJECT, names)  # noqa: S102 - our own documentation
+    token = await asyncio.to_thread(sys.modules["uploads"].upload_token, "é ann")
+    key = (await service.upload(token))["object"]["key"]
+    with pytest.raises(httpx.HTTPStatusError, match="404"):
+        await asyncio.to_thread(names["reject"], "bob", key)
+    headers = {"X-API-Key": API_KEY, "X-On-Behalf-Of": "%C3%A9%20ann"}
+    async with httpx.AsyncClient(trust_env=False, headers=headers, base_url=service.url) as http:
+        assert (await http.get("/v1/object", params={"key": key})).status_code == 200
+        await asyncio.to_thread(names["reject"], "é ann", key)
+        assert (await http.get("/v1/object", params={"key": key})).status_code == 404
