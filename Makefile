@@ -5,6 +5,7 @@ VENV := .venv
 LOCALSTACK_VENV := .venv-localstack
 CLIENTS_VENV := .venv-clients
 CLIENTS_MODULES := tests/e2e/clients/node_modules
+NPM_MODULES := tests/e2e/npm/node_modules
 UPLOADERS_MODULES := tests/e2e/uploaders/node_modules
 BENCH_VENV := .venv-bench
 DEPLOY_VENV := .venv-deploy
@@ -29,7 +30,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no
 	--no-emit-index-url --no-emit-find-links $(LOCK_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-unit test-integration test-e2e check fix openapi docs site manifests bench bench-quick soak audit sbom dist image web lock fuzz clean
+.PHONY: help dev npm test test-unit test-integration test-e2e check fix openapi docs site manifests bench bench-quick soak audit sbom dist image web lock fuzz clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,7 +38,7 @@ help:  ## List the targets.
 dev: $(VENV)/.dev  ## Run the service, an embedded S3 and the demo page on http://127.0.0.1:8000/.
 	@exec $(VENV)/bin/uploadsvc dev $(ARGS)
 
-test: $(VENV)/.test $(DEPLOY_VENV)/.ready $(LOCALSTACK_VENV)/.ready $(CLIENTS_MODULES)/.ready $(UPLOADERS_MODULES)/.ready  ## Run all tests, against LocalStack and SeaweedFS too.
+test: $(VENV)/.test $(DEPLOY_VENV)/.ready $(LOCALSTACK_VENV)/.ready $(CLIENTS_MODULES)/.ready $(UPLOADERS_MODULES)/.ready $(NPM_MODULES)/.ready  ## Run all tests, against LocalStack and SeaweedFS too.
 	$(VENV)/bin/python -m pytest $(PARALLEL) $(ARGS)
 
 test-unit: $(VENV)/.test  ## Run the unit tests: no process, no socket, under a minute.
@@ -46,7 +47,7 @@ test-unit: $(VENV)/.test  ## Run the unit tests: no process, no socket, under a 
 test-integration: $(VENV)/.test $(DEPLOY_VENV)/.ready  ## Run the tests over moto and scripted S3 servers.
 	$(VENV)/bin/python -m pytest tests/integration $(PARALLEL) $(ARGS)
 
-test-e2e: $(VENV)/.test $(LOCALSTACK_VENV)/.ready $(CLIENTS_MODULES)/.ready $(UPLOADERS_MODULES)/.ready  ## Run the tests over SeaweedFS, LocalStack, browsers and generated clients.
+test-e2e: $(VENV)/.test $(LOCALSTACK_VENV)/.ready $(CLIENTS_MODULES)/.ready $(UPLOADERS_MODULES)/.ready $(NPM_MODULES)/.ready  ## Run the tests over SeaweedFS, LocalStack, browsers and generated clients.
 	$(VENV)/bin/python -m pytest tests/e2e $(PARALLEL) $(ARGS)
 
 fuzz: $(VENV)/.test  ## Fuzz each parser for a minute, or SECONDS_EACH; new inputs go to .fuzz/. Linux only.
@@ -78,14 +79,20 @@ sbom: $(AUDIT_VENV)/.ready  ## Write dist/uploadsvc.cdx.json, a CycloneDX list o
 	@rm -rf dist/image
 	@echo "dist/uploadsvc.cdx.json"
 
-dist: $(VENV)/.test  ## Build the wheel, the sdist and the Helm chart in dist/, the same bytes each time.
+dist: npm $(VENV)/.test  ## Build the wheel, the sdist, the npm package and the Helm chart in dist/, the same bytes each time.
 	@$(VENV)/bin/python -m tools.dist
 
 image: ## Build the container image uploadsvc:latest (DOCKER_FLAGS="--network=host").
 	docker build $(DOCKER_FLAGS) --tag uploadsvc .
 
-web: $(CLIENTS_MODULES)/.ready  ## Regenerate uploadsvc.d.ts from the types in uploadsvc.js.
+web: $(CLIENTS_MODULES)/.ready $(NPM_MODULES)/.ready  ## Regenerate the .d.ts files from the types in the browser modules.
+	@rm -f src/uploadsvc/web/*.d.ts packages/browser/src/*.d.ts
 	PATH="$(CURDIR)/$(CLIENTS_VENV)/bin:$$PATH" $(CLIENTS_MODULES)/.bin/tsc --project src/uploadsvc/web
+	PATH="$(CURDIR)/$(CLIENTS_VENV)/bin:$$PATH" $(CLIENTS_MODULES)/.bin/tsc --project packages/browser
+
+npm: $(CLIENTS_VENV)/.ready  ## Build the npm package in dist/npm.
+	@rm -rf dist/npm && mkdir -p dist/npm
+	@cd packages/browser && PATH="$(CURDIR)/$(CLIENTS_VENV)/bin:$$PATH" npm pack --silent --pack-destination ../../dist/npm
 
 docs: $(VENV)/.dev  ## Regenerate the reference pages and tables of docs/.
 	$(VENV)/bin/python -m tools.settings_reference docs
@@ -126,10 +133,11 @@ lock: $(VENV)/.test $(CLIENTS_VENV)/.ready  ## Regenerate the lock files (LOCK_F
 	$(NPM) tools/site_scripts install --package-lock-only
 	$(NPM) tests/e2e/clients install --package-lock-only
 	$(NPM) tests/e2e/uploaders install --package-lock-only
+	$(NPM) tests/e2e/npm install --package-lock-only
 	$(NPM) benchmarks/peers install --package-lock-only
 
 clean:  ## Remove the environments, the caches and the embedded S3's data.
-	rm -rf $(VENV) $(LOCALSTACK_VENV) $(CLIENTS_VENV) $(BENCH_VENV) $(DEPLOY_VENV) $(AUDIT_VENV) $(DOCS_VENV) $(CLIENTS_MODULES) $(UPLOADERS_MODULES) tests/e2e/uploaders/*/node_modules \
+	rm -rf $(VENV) $(LOCALSTACK_VENV) $(CLIENTS_VENV) $(BENCH_VENV) $(DEPLOY_VENV) $(AUDIT_VENV) $(DOCS_VENV) $(CLIENTS_MODULES) $(UPLOADERS_MODULES) tests/e2e/uploaders/*/node_modules $(NPM_MODULES) \
 		$(PEERS_MODULES) $(SITE_MODULES) .site .uploadsvc .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
@@ -169,6 +177,11 @@ $(CLIENTS_MODULES)/.ready: tests/e2e/clients/package-lock.json tests/e2e/clients
 $(UPLOADERS_MODULES)/.ready: tests/e2e/uploaders/package-lock.json tests/e2e/uploaders/package.json $(CLIENTS_VENV)/.ready
 	@echo "Installing the uploaders that are tested against the service ..."
 	@$(NPM) tests/e2e/uploaders ci --loglevel=error >/dev/null
+	@touch $@
+
+$(NPM_MODULES)/.ready: tests/e2e/npm/package-lock.json tests/e2e/npm/package.json $(CLIENTS_VENV)/.ready
+	@echo "Installing what the apps that use the npm package need ..."
+	@$(NPM) tests/e2e/npm ci --loglevel=error >/dev/null
 	@touch $@
 
 $(PEERS_MODULES)/.ready: benchmarks/peers/package-lock.json benchmarks/peers/package.json $(CLIENTS_VENV)/.ready

@@ -1,8 +1,9 @@
 """Build what a release consists of: ``python -m tools.dist``.
 
-Wheel and sdist in ``dist/python``, the Helm chart in ``dist/chart``, and their SHA-256 hashes in
-``dist/SHA256SUMS``. Built again from the same commit, each has the same bytes: times are those of the commit,
-or of ``SOURCE_DATE_EPOCH`` (Unix time in seconds; https://reproducible-builds.org/specs/source-date-epoch/).
+Wheel and sdist in ``dist/python``, the Helm chart in ``dist/chart``, and the SHA-256 hashes of these, and of the
+npm package that ``make npm`` builds, in ``dist/SHA256SUMS``. Built again from the same commit, each has the
+same bytes: times are those of the commit, or of ``SOURCE_DATE_EPOCH`` (Unix time in seconds;
+https://reproducible-builds.org/specs/source-date-epoch/).
 """
 
 import gzip
@@ -23,6 +24,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 CHART: Final = ROOT / "deploy" / "helm" / "uploadsvc"
 DIST: Final = ROOT / "dist"
 SUMS: Final = "SHA256SUMS"
+_FOLDERS: Final = ("chart", "npm", "python")
 
 
 def version() -> str:
@@ -74,7 +76,8 @@ def write_sums(target: Path) -> None:
     """List the SHA-256 hashes of all files, to be checked by ``sha256sum --check``."""
     lines = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(target).as_posix()}\n"
-        for path in sorted(target.glob("*/*"))
+        for folder in _FOLDERS
+        for path in sorted((target / folder).glob("*"))
     ]
     (target / SUMS).write_text("".join(lines), encoding="ascii")
 

@@ -19,7 +19,7 @@ READ: Final = ["GET", "HEAD"]
 """Methods of the routes of files."""
 
 _TYPES: Final = {"js": "text/javascript", "css": "text/css", "html": "text/html", "svg": "image/svg+xml"}
-_MODULE: Final = "uploadsvc.js"
+_MODULES: Final = ("uploadsvc.js", "queue.js", "dropzone.js")
 _HASH_CHARACTERS: Final = 16
 
 
@@ -115,8 +115,8 @@ def file_router(prefix: str, served: Mapping[str, StaticFile]) -> APIRouter:
 
 
 def web_router(*names: str) -> APIRouter:
-    """Return the route of the browser module, and of other files in ``web/``."""
-    return file_router("/web", {name: static_file(name) for name in (_MODULE, *names)})
+    """Return the route of the browser modules, and of other files in ``web/``."""
+    return file_router("/web", {name: static_file(name) for name in (*_MODULES, *names)})
 
 
 def _takes_gzip(accepted: str) -> bool:

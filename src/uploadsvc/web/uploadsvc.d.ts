@@ -109,6 +109,10 @@ export type ClientOptions = {
 };
 export type Memory = Pick<Storage, "getItem" | "setItem" | "removeItem" | "key" | "length">;
 /**
+ * what `createClient` returns
+ */
+export type UploadClient = Client;
+/**
  * the last three are final
  */
 export type UploadStatus = "queued" | "hashing" | "creating" | "uploading" | "paused" | "completing" | "stored" | "failed" | "cancelled";

@@ -40,6 +40,8 @@
  *
  * @typedef {Pick<Storage, "getItem" | "setItem" | "removeItem" | "key" | "length">} Memory
  *
+ * @typedef {Client} UploadClient what `createClient` returns
+ *
  * @typedef {"queued" | "hashing" | "creating" | "uploading" | "paused" | "completing" | "stored" | "failed"
  *   | "cancelled"} UploadStatus the last three are final
  *

@@ -65,11 +65,13 @@ def test_the_same_commit_gives_the_same_bytes(
         ("1.2.0b12", "1.2.0-beta.12"),
     ],
 )
-def test_versions_are_written_as_helm_wants_them(python: str, other: str) -> None:
+def test_versions_are_written_as_semver(python: str, other: str) -> None:
     assert semantic(python) == other
 
 
 def test_all_packages_have_one_version() -> None:
     chart: dict[str, Any] = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert (chart["version"], chart["appVersion"]) == (semantic(version()), semantic(version()))
+    package = json.loads((ROOT / "packages" / "browser" / "package.json").read_text())
+    assert package["version"] == semantic(version())
     assert json.loads((ROOT / "openapi.json").read_text())["info"]["version"] == version()

@@ -170,10 +170,17 @@ async def test_each_demo_user_gets_a_token(demo: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/demo/users", "/demo/events?user=alice", "/web/demo.js", "/web/demo.css", "/web/index.html"],
+    ["/demo/users", "/demo/events?user=alice", "/web/demo.js", "/web/demo.css", "/web/index.html"],
 )
 async def test_the_demo_is_served_in_demo_mode_only(plain: httpx.AsyncClient, path: str) -> None:
     assert_problem(await plain.get(path), "not_found")
+
+
+async def test_the_page_at_the_root_is_the_demo_in_demo_mode_only(
+    plain: httpx.AsyncClient, demo: httpx.AsyncClient
+) -> None:
+    assert "demo.js" in (await demo.get("/")).text
+    assert "demo" not in (await plain.get("/")).text
 
 
 async def test_a_demo_token_is_refused_outside_demo_mode(

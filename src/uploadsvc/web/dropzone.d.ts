@@ -1,0 +1,89 @@
+/**
+ * Returns the files of a drop, also those in dropped folders, each with its path. Call it during the event: afterwards,
+ * the browser has emptied the drop.
+ * @param {DataTransfer} transfer @returns {Promise<{ file: File, path: string }[]>}
+ */
+export function droppedFiles(transfer: DataTransfer): Promise<{
+    file: File;
+    path: string;
+}[]>;
+export namespace ENGLISH {
+    let drop: string;
+    let or: string;
+    let choose: string;
+    let chooseFiles: string;
+    let chooseFolder: string;
+    let uploads: string;
+    let all: string;
+    let pause: string;
+    let resume: string;
+    let retry: string;
+    let cancel: string;
+    let dismiss: string;
+    let pauseAll: string;
+    let resumeAll: string;
+    let clear: string;
+    let action: string;
+    let progressOf: string;
+    let queued: string;
+    let hashing: string;
+    let creating: string;
+    let uploading: string;
+    let rate: string;
+    let left: string;
+    let retrying: string;
+    let paused: string;
+    let completing: string;
+    let stored: string;
+    let failed: string;
+    let cancelled: string;
+    let done: Text;
+    let failures: Text;
+    let changes: Text;
+    let folderUnreadable: string;
+    let units: string[];
+    let seconds: string;
+    let minutes: string;
+    let hours: string;
+}
+/** The element. */
+export class UploadsvcDropzone extends HTMLElement {
+    static observedAttributes: string[];
+    /** Returns the current bearer token. @type {QueueOptions["getToken"]} */
+    getToken: QueueOptions["getToken"];
+    /** Further options of the client and of every upload, such as `metadata`. @type {QueueOptions} */
+    options: QueueOptions;
+    /** The list behind the element. Its `snapshot()` has the files, their states, objects and receipts. */
+    get queue(): UploadQueue;
+    set strings(strings: Partial<Strings>);
+    /** What it says instead of `ENGLISH`. @returns {Partial<Strings>} */
+    get strings(): Partial<Strings>;
+    connectedCallback(): void;
+    disconnectedCallback(): void;
+    attributeChangedCallback(): void;
+    /** Adds files as if they were chosen. @param {Iterable<import("./queue.js").Added>} files */
+    add(files: Iterable<import("./queue.js").Added>): void;
+    #private;
+}
+export type QueueItem = import("./queue.js").QueueItem;
+export type QueueOptions = import("./queue.js").QueueOptions;
+/**
+ * words, with
+ * `{placeholders}`; by the plural category of `{count}` (`Intl.PluralRules`) if it is an object
+ */
+export type Text = string | (Partial<Record<Intl.LDMLPluralRule, string>> & {
+    other: string;
+});
+export type Strings = typeof ENGLISH;
+export type Row = {
+    row: HTMLElement;
+    state: HTMLElement;
+    progress: HTMLProgressElement;
+    toggle: HTMLButtonElement;
+    end: HTMLButtonElement;
+    /**
+     * as it was rendered
+     */
+    item: QueueItem;
+};
+import { UploadQueue } from "./queue.js";
