@@ -1,7 +1,7 @@
 """Build what a release consists of: ``python -m tools.dist``.
 
-Wheel and sdist in ``dist/python``, the Helm chart in ``dist/chart``, and the SHA-256 hashes of these, and of the
-npm package that ``make npm`` builds, in ``dist/SHA256SUMS``. Built again from the same commit, each has the
+Wheel and sdist in ``dist/python``, the Helm chart in ``dist/chart``, and in ``dist/SHA256SUMS`` the hashes of
+these and of the npm package, which ``make npm`` builds. Built again from the same commit, each has the
 same bytes: times are those of the commit, or of ``SOURCE_DATE_EPOCH`` (Unix time in seconds;
 https://reproducible-builds.org/specs/source-date-epoch/).
 """
