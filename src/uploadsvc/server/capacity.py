@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Final
 from starlette.types import ASGIApp
 
 from uploadsvc.api.access_log import PROBES
+from uploadsvc.server.descriptors import MAX_REFUSED
 from uploadsvc.server.listener import is_readable
 from uploadsvc.server.occasions import Occasions
 from uploadsvc.settings.server import ServerSettings
 
 if TYPE_CHECKING:
     from uploadsvc.server.http import HttpProtocol
-
-MAX_REFUSED: Final = 128
-"""Connections above the limit that are told so, if there are enough descriptors."""
 
 _PROBES: Final = frozenset(path.encode() for path in PROBES)
 """Served however much is going on: an orchestrator would replace a process that is merely busy."""

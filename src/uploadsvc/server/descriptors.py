@@ -6,12 +6,14 @@ from typing import Final
 
 import structlog
 
-from uploadsvc.server.capacity import MAX_REFUSED
 from uploadsvc.server.occasions import Occasions
 from uploadsvc.settings.server import ServerSettings
 
 OTHERS: Final = 384
 """Descriptors that are kept for S3, receivers of events, logs, and connections that are being refused."""
+
+MAX_REFUSED: Final = 128
+"""Connections above the limit that are told so. Any more are closed without a word."""
 
 MOST: Final = 1_048_576
 """Some containers have no limit at all, and some programs close all descriptors that there could be."""
