@@ -62,6 +62,11 @@ _RootPath = Annotated[
 _S3Endpoint = Annotated[str | None, typer.Option(help="Use this running S3 in place of the embedded one.")]
 _Directory = Annotated[Path, typer.Option(help="Directory for keys and objects.")]
 _Pem = Annotated[bool, typer.Option("--pem", help="Print public keys as PEM, not as a JWK Set.")]
+_User = Annotated[str, typer.Argument(metavar="USER", help="User id, which is in the key prefix.")]
+_Policies = Annotated[
+    list[str] | None, typer.Option(help="Policy that it may use; may be repeated. By default, all.")
+]
+_ExpiresIn = Annotated[int, typer.Option(min=1, max=86_400, metavar="SECONDS", help="Lifetime.")]
 _Holder = Annotated[Holder, typer.Option("--for", help="Holder of the policy.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _SkipRules = Annotated[
@@ -173,6 +178,17 @@ def receipt_key(*, pem: _Pem = False) -> None:
     from uploadsvc.cli.documents import print_receipt_keys
 
     print_receipt_keys(pem=pem)
+
+
+@app.command()
+def token(user: _User, *, policy: _Policies = None, expires_in: _ExpiresIn = 3600) -> None:
+    """Print an upload token for a user, to try the service without a login.
+
+    Example: curl -H "Authorization: Bearer $(uploadsvc token alice)" http://127.0.0.1:8000/v1/policies
+    """
+    from uploadsvc.cli.documents import print_token
+
+    print_token(user, policies=policy or (), expires_in=expires_in)
 
 
 @_bucket.command("plan")

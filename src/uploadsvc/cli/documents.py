@@ -1,12 +1,18 @@
-"""``uploadsvc openapi`` and ``receipt-key``: what others need to call the service and to trust it."""
+"""``uploadsvc openapi``, ``receipt-key`` and ``token``: what callers and backends need."""
 
 import json
 import sys
+from collections.abc import Sequence
 
 from uploadsvc.app import create_app
 from uploadsvc.bootstrap.secrets import build_receipts, event_signing_key, secret_keys
+from uploadsvc.bootstrap.services import utc_now
 from uploadsvc.cli.messages import say, stop
+from uploadsvc.domain.errors import UploadsvcError
+from uploadsvc.domain.principal import Principal
+from uploadsvc.services.upload_tokens import UploadTokenIssuer
 from uploadsvc.settings import Settings, load_settings
+from uploadsvc.tokens.jwts import UPLOAD, ServiceTokens
 from uploadsvc.tokens.receipts import TYP
 from uploadsvc.tokens.webhook_signatures import webhook_public_key
 
@@ -40,3 +46,28 @@ def print_receipt_keys(*, pem: bool) -> None:
         say(f"events are also signed (v1a) with {webhook_public_key(signing.public_key())}")
     key_set = {"keys": [key.jwk() for key in receipts.keys]}
     sys.stdout.write("".join(key.pem() for key in public) if pem else json.dumps(key_set, indent=2) + "\n")
+
+
+def print_token(user: str, *, policies: Sequence[str], expires_in: int) -> None:
+    """Print an upload token, as ``POST /v1/tokens`` would issue to an API key.
+
+    Raises:
+        SettingsError: A setting is wrong.
+        SystemExit: There is no such policy, or the user id cannot have a prefix.
+    """
+    settings = load_settings()
+    issuer = UploadTokenIssuer(
+        policies=settings.policies.keys(),
+        namespace=settings.namespace,
+        tokens=ServiceTokens(secret_keys(settings), kind=UPLOAD, clock=utc_now),
+        expires_in=expires_in,
+        max_expires_in=expires_in,
+        clock=utc_now,
+    )
+    try:
+        operator = Principal(user="", kind="service")
+        token, ends = issuer.issue(operator, user=user, policies=policies or None, expires_in=None)
+    except UploadsvcError as error:
+        raise stop(error.detail) from None
+    say(f"valid until {ends.isoformat()}")
+    sys.stdout.write(f"{token}\n")

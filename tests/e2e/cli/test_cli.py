@@ -20,7 +20,7 @@ from tests.support.api import s3_that_is_down
 from tests.support.processes import DEADLINE, environment_for, program
 from tests.support.receipt_keys import EC, ED25519, KEYS, RSA, private_pem, public_pem
 from tests.support.servers import S3Server, free_port
-from tests.support.service import JWT_SECRET, SECRET_KEY, token_for
+from tests.support.service import JWT_SECRET, SECRET_KEY, service_client, settings_for, token_for
 from typer.testing import CliRunner, Result
 
 from uploadsvc.bootstrap.secrets import build_receipts
@@ -277,6 +277,32 @@ def receipt_key(monkeypatch: pytest.MonkeyPatch, *arguments: str, **settings: st
     assert result.exit_code == 0, result.stderr
     assert len(result.stderr.splitlines()) == 1
     return result
+
+
+async def test_a_printed_token_uploads_for_its_user_by_its_policies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service needs nothing else to accept it."""
+    settings = settings_for(
+        s3_that_is_down(), secret_key=SECRET_KEY, policies={"default": {}, "avatars": {"max_size": 10}}
+    )
+    for name, value in {
+        "S3__BUCKET": "bucket",
+        "S3__REGION": "eu-central-1",
+        "SECRET_KEY": SECRET_KEY,
+        "POLICIES": json.dumps(settings["policies"]),
+    }.items():
+        monkeypatch.setenv(f"UPLOADSVC_{name}", value)
+    printed = CliRunner().invoke(commands, ["token", "ann", "--policy", "avatars"], catch_exceptions=False)
+    assert printed.exit_code == 0, printed.stderr
+    assert printed.stderr.startswith("uploadsvc: valid until ")
+    caller = {"Authorization": f"Bearer {printed.stdout.strip()}"}
+    async with service_client(settings, user=None) as client:
+        allowed = await client.post("/v1/uploads", json={"size": 1, "policy": "avatars"}, headers=caller)
+        refused = await client.post("/v1/uploads", json={"size": 1, "policy": "default"}, headers=caller)
+    assert allowed.json()["key"].startswith("uploads/ann/")
+    assert refused.status_code == 403
+    for arguments in (["a" * 2000], ["ann", "--policy", "none"]):
+        wrong = CliRunner().invoke(commands, ["token", *arguments])
+        assert (wrong.exit_code, wrong.stdout.count("eyJ")) == (1, 0)
 
 
 def verified(receipt: str, printed: str) -> dict[str, object]:
