@@ -1,4 +1,4 @@
-"""Where ``serve`` and ``events`` answer scrapes of their metrics."""
+"""The ``/metrics`` listener of ``serve`` and ``events``."""
 
 import socket
 from contextlib import AbstractAsyncContextManager, nullcontext

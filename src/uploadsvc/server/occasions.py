@@ -1,4 +1,4 @@
-"""Log what may happen a thousand times a second, but not as often."""
+"""Rate-limit log lines for frequent events."""
 
 import time
 from collections.abc import Callable
