@@ -13,7 +13,7 @@ import anyio
 import httpx
 
 from uploadsvc.client import answers
-from uploadsvc.client.api import UNUSABLE, Grant, SignedPart, UploadOptions
+from uploadsvc.client.api import UNUSABLE, Grant, SignedPart, UploadOptions, given
 from uploadsvc.client.auth import Secret, caller_for
 from uploadsvc.client.errors import Retries, unexpected_answer
 from uploadsvc.client.file import Algorithm
@@ -217,20 +217,18 @@ class AsyncClient:
         Raises:
             UploadsvcError: The service refuses or cannot be reached.
         """
-        asked = {
-            "filename": filename,
-            "size": size,
-            "content_type": content_type,
-            "policy": policy,
-            "metadata": dict(metadata or {}) or None,
-            "relative_key": key,
-            "overwrite": overwrite,
-            "method": method,
-            "expires_in": expires_in,
-        }
-        return await self._api.create(
-            {name: value for name, value in asked.items() if value is not None}, size
+        body = given(
+            filename=filename,
+            size=size,
+            content_type=content_type,
+            policy=policy,
+            metadata=dict(metadata or {}) or None,
+            relative_key=key,
+            overwrite=overwrite,
+            method=method,
+            expires_in=expires_in,
         )
+        return await self._api.create(body, size)
 
     async def sign_parts(
         self, upload_id: str, numbers: Sequence[int], *, checksums: Sequence[str] | None = None

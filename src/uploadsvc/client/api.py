@@ -38,6 +38,11 @@ _USABLE_SHARE: Final = 0.95
 """Share of a URL's lifetime that is used: a request needs time to arrive."""
 
 
+def given(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    """Return the fields of a request that have a value; the service has defaults for the others."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedPart:
     """A presigned PUT of one part.

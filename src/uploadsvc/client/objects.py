@@ -1,6 +1,5 @@
 """Calls for stored objects and for upload tokens."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,8 +11,8 @@ from uuid import uuid4
 import httpx
 
 from uploadsvc.client import answers
-from uploadsvc.client.api import UNUSABLE
-from uploadsvc.client.errors import Lost, Transient, s3_problem, unexpected_answer
+from uploadsvc.client.api import UNUSABLE, given
+from uploadsvc.client.errors import Transient, unexpected_answer
 from uploadsvc.client.models import ListedObject, StoredObject, Token
 from uploadsvc.client.session import Session
 
@@ -46,7 +45,6 @@ class AsyncObjects:
 
     def __init__(self, session: Session) -> None:
         self._api = session.api
-        self._s3 = session.s3
         self._transfer = session.transfer
 
     async def page(
@@ -62,8 +60,7 @@ class AsyncObjects:
         Raises:
             UploadsvcError: The service refuses or cannot be reached.
         """
-        asked = {"prefix": prefix, "cursor": cursor, "limit": limit}
-        query = {name: value for name, value in asked.items() if value is not None}
+        query = given(prefix=prefix, cursor=cursor, limit=limit)
         return _read(await self._api.call("GET", "/v1/objects", query=query), ObjectPage.read)
 
     async def list(self, *, prefix: str | None = None) -> AsyncIterator[ListedObject]:
@@ -125,13 +122,7 @@ class AsyncObjects:
         Raises:
             UploadsvcError: The service refuses or cannot be reached.
         """
-        asked = {
-            "key": key,
-            "filename": filename,
-            "disposition": disposition,
-            "expires_in": expires_in,
-        }
-        body = {name: value for name, value in asked.items() if value is not None}
+        body = given(key=key, filename=filename, disposition=disposition, expires_in=expires_in)
         answer = await self._api.call("POST", "/v1/downloads", body)
         return _read(answer, lambda found: answers.web_url(found["url"]))
 
@@ -153,27 +144,11 @@ class AsyncObjects:
                 url = await self.download_url(key)
                 try:
                     async with self._transfer.slots:
-                        return await self._fetch(url, file)
+                        return await self._transfer.get(url, file)
                 except Transient as problem:
                     await attempts.failed(problem)
                     file.seek(start)
                     file.truncate()
-
-    async def _fetch(self, url: str, file: IO[bytes]) -> int:
-        size = 0
-        try:
-            async with self._s3.stream("GET", url, follow_redirects=False) as answer:
-                if not answer.is_success:
-                    await answer.aread()
-                    raise s3_problem(answer)
-                # As it is stored: an object may have a Content-Encoding of its own.
-                async for chunk in answer.aiter_raw():
-                    await asyncio.to_thread(file.write, chunk)
-                    size += len(chunk)
-        except httpx.TransportError as error:
-            detail = f"The download broke off: {type(error).__name__}."
-            raise Lost(detail) from None
-        return size
 
 
 class AsyncTokens:
@@ -199,12 +174,8 @@ class AsyncTokens:
         Raises:
             UploadsvcError: The service refuses or cannot be reached.
         """
-        asked = {
-            "user": user,
-            "policies": None if policies is None else [*policies],
-            "expires_in": expires_in,
-        }
-        body = {name: value for name, value in asked.items() if value is not None}
+        named = None if policies is None else [*policies]
+        body = given(user=user, policies=named, expires_in=expires_in)
         return _read(await self._api.call("POST", "/v1/tokens", body), Token.read)
 
 

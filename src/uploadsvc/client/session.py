@@ -45,7 +45,6 @@ class Session:
         s3 = http or httpx.AsyncClient(timeout=timeout, limits=limits)
         self._own = (service, s3) if http is None else ()
         self.url = url
-        self.s3 = s3
         self.api = UploadsApi(service, caller, retries, Contact("The service", tell), url=url)
         self.transfer = Transfer(s3, parallel, Contact("S3", tell))
 

@@ -1,10 +1,10 @@
-"""Transfers to S3: whole files and parts, streamed from disk."""
+"""Transfers to and from S3: whole files and parts, streamed from and to disk."""
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from itertools import islice
-from typing import Final
+from typing import IO, Final
 from uuid import uuid4
 
 import httpx
@@ -22,7 +22,7 @@ _FILE_NAMES: Final = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 
 
 class Transfer:
-    """Sends ranges of files to S3.
+    """Sends ranges of files to S3, and fetches objects.
 
     Args:
         http: HTTP client for S3.
@@ -73,6 +73,26 @@ class Transfer:
             yield after
 
         await self._send("POST", url, headers=headers, body=body(), length=length, advance=advance)
+
+    async def get(self, url: str, file: IO[bytes]) -> int:
+        """Write an object into a file and return its size in bytes. The caller must hold a slot.
+
+        Raises:
+            UploadsvcError: As for `put`.
+            OSError: The file cannot be written.
+        """
+        size = 0
+        with self._contact.attempt(url):
+            async with self._http.stream("GET", url, follow_redirects=False) as answer:
+                self._contact.reached()
+                if not answer.is_success:
+                    await answer.aread()
+                    raise s3_problem(answer)
+                # As it is stored: an object may have a Content-Encoding of its own.
+                async for chunk in answer.aiter_raw():
+                    await asyncio.to_thread(file.write, chunk)
+                    size += len(chunk)
+        return size
 
     async def _send(
         self,
