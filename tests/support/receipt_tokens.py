@@ -37,7 +37,7 @@ def receipt_by(key: Key) -> str:
     return receipts_by(key).sign(claims, user="ann", jti="J", now=datetime.now(UTC))
 
 
-def forged(key: Key, *, typ: str = TYP, without: str = "", **claims: object) -> str:
+def forged(key: Key, /, *, typ: str = TYP, without: str = "", **claims: object) -> str:
     """Return a JWT with the right signature, and something else about it."""
     checking = key.public if isinstance(key, ReceiptPrivateKey) else key
     ends = datetime.now(UTC) + timedelta(minutes=1)
@@ -61,16 +61,21 @@ def claims_of(receipt: str) -> dict[str, Any]:
     return claims
 
 
-def refused(key: Key) -> list[str]:
-    """Return what no backend may take for a receipt, though each differs from one in a single thing."""
+def refused(key: Key, /, **claims: Any) -> list[str]:  # noqa: ANN401 - JSON
+    """Return what no backend may take for a receipt, though each differs from one in a single thing.
+
+    Args:
+        key: Signs them.
+        claims: What a backend reads besides: with these, nothing else is wrong.
+    """
     receipt = receipt_by(key)
     return [
         receipt_by(private_key(private_pem(OTHER_EC))),
-        forged(key, typ="JWT"),
-        forged(key, iss="other"),
-        forged(key, aud="other"),
-        forged(key, exp=datetime.now(UTC) - timedelta(seconds=1)),
-        *(forged(key, without=claim) for claim in ("iss", "aud", "exp", "sub", "jti")),
+        forged(key, typ="JWT", **claims),
+        forged(key, **{**claims, "iss": "other"}),
+        forged(key, **{**claims, "aud": "other"}),
+        forged(key, **{**claims, "exp": datetime.now(UTC) - timedelta(seconds=1)}),
+        *(forged(key, without=claim, **claims) for claim in ("iss", "aud", "exp", "sub", "jti")),
         receipt[:-8] + ("A" * 8 if receipt[-8:] != "A" * 8 else "B" * 8),
         "not a token",
     ]

@@ -291,8 +291,12 @@ async def test_a_printed_token_uploads_for_its_user_by_its_policies(monkeypatch:
         "POLICIES": json.dumps(settings["policies"]),
     }.items():
         monkeypatch.setenv(f"UPLOADSVC_{name}", value)
-    printed = CliRunner().invoke(commands, ["token", "ann", "--policy", "avatars"], catch_exceptions=False)
+    arguments = ["token", "ann", "--policy", "avatars", "--expires-in", "60"]
+    before = utc_now().timestamp()
+    printed = CliRunner().invoke(commands, arguments, catch_exceptions=False)
     assert printed.exit_code == 0, printed.stderr
+    claims = jwt.decode(printed.stdout.strip(), options={"verify_signature": False})
+    assert int(before) + 60 <= claims["exp"] <= utc_now().timestamp() + 60
     assert printed.stderr.startswith("uploadsvc: valid until ")
     caller = {"Authorization": f"Bearer {printed.stdout.strip()}"}
     async with service_client(settings, user=None) as client:

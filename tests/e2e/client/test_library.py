@@ -399,8 +399,11 @@ async def test_the_sync_client_works_in_threads_and_in_a_running_loop(term: Term
 
 
 INTERRUPTED: Final = """
-import sys
+import signal, sys
 from uploadsvc.client import Client
+
+# A shell lets its background jobs, and what they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 with Client(sys.argv[1], token=sys.argv[2]) as client:
     try:

@@ -52,6 +52,8 @@ def test_the_same_commit_gives_the_same_bytes(
     assert {"pyproject.toml", "LICENSE", "README.md", "src/uploadsvc/app.py"} <= names(sdist)
     assert not any(name.startswith(("tests/", "locks/", ".")) for name in names(sdist) - {".gitignore"})
     assert {"Chart.yaml", "values.yaml", "values.schema.json", "templates/deployment.yaml"} <= names(chart)
+    # The time in gzip's header (RFC 1952): two builds within a second would not show it.
+    assert chart.read_bytes()[4:8] == (1_700_000_000).to_bytes(4, "little")
     (wheel,) = first.glob("python/*.whl")
     assert len((first / SUMS).read_text().splitlines()) == len([sdist, chart, wheel])
 

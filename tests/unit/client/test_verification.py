@@ -87,8 +87,9 @@ def test_a_receipt_is_verified_offline(key: Key) -> None:
 
 @EACH_KEY
 def test_what_is_no_receipt_is_refused(key: Key) -> None:
+    assert verify_receipt(forged(key, **CLAIMS), jwks=key_set(key)).key == CLAIMS["key"]
     for bad in (
-        *receipt_tokens.refused(key),
+        *receipt_tokens.refused(key, **CLAIMS),
         forged(key),
         forged(key, policy="avatars"),
         receipt_by(key, size="5"),
