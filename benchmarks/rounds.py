@@ -15,6 +15,7 @@ from benchmarks.load import CONNECTIONS, Sample, Target, encode, measure, write_
 WARM_UP_SECONDS: Final = 1
 
 _NOTHING: Final = "nothing"
+_FLOOR: Final = "nothing, FastAPI alone"
 
 Samples = Mapping[str, Sequence[Sample]]
 
@@ -25,7 +26,7 @@ class Latency:
 
     Attributes:
         beside: The call that runs beside it.
-        tails: In each round, the 99th percentile relative to the median with nothing beside.
+        tails: In each round, the 99th percentile relative to the same server's median with nothing beside.
     """
 
     beside: str
@@ -74,13 +75,14 @@ def alternate(
 
 
 def half_load(
-    target: Target, beside: Mapping[str, Target], *, rate: float, rounds: int, seconds: int
+    target: Target, beside: Mapping[str, Target], floor: Target, *, rate: float, rounds: int, seconds: int
 ) -> list[Latency]:
     """Send requests at a steady rate: alone, then while another call is repeated on one more connection.
 
     Args:
         target: Receives requests at this rate.
         beside: The other calls by their title, one at a time.
+        floor: Receives requests at the same rate in each round: what Python, the load and the machine add.
         rate: Requests a second.
         rounds: Number of rounds; the figures are medians.
         seconds: Seconds of each in each round.
@@ -90,14 +92,19 @@ def half_load(
     """
     found: dict[str, list[dict[str, Any]]] = {}
     for _ in range(rounds):
-        for title in (_NOTHING, *beside):
+        for title in (_NOTHING, *beside, _FLOOR):
+            loaded = floor if title == _FLOOR else target
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                summary = runner.run(_paced(target, beside.get(title), rate, seconds))
+                summary = runner.run(_paced(loaded, beside.get(title), rate, seconds))
             found.setdefault(title, []).append(summary)
+
+    def medians(title: str) -> list[float]:
+        return [one["p50"] for one in found[_FLOOR if title == _FLOOR else _NOTHING]]
+
     return [
         Latency(
             beside=name,
-            tails=[one["p99"] / alone["p50"] for one, alone in zip(all_of_it, found[_NOTHING], strict=True)],
+            tails=[one["p99"] / alone for one, alone in zip(all_of_it, medians(name), strict=True)],
             **{share: statistics.median(one[share] for one in all_of_it) for share in ("p50", "p90", "p99")},
         )
         for name, all_of_it in found.items()

@@ -18,7 +18,7 @@ from benchmarks.results import Ratio, Results, of_rounds
 from benchmarks.rounds import Latency, Samples
 from benchmarks.targets import stage
 
-HALF_LOAD_ROUNDS: Final = 3
+HALF_LOAD_ROUNDS: Final = 5
 HALF_LOAD_SECONDS: Final = 4
 
 _PEERS: Final = Path(__file__).parent / "peers"
@@ -77,9 +77,10 @@ def whole(run: Run, *, with_uploads: bool) -> None:
         asyncio.run(storage.fill(run.endpoint_url))
         many = servers.many()
         stored = servers.stored(uploads)
+        bare = servers.bare()
         targets = [
             *servers.own(),
-            servers.bare(),
+            bare,
             servers.aioboto3(),
             *servers.node_peers(),
             servers.two_workers(),
@@ -96,6 +97,7 @@ def whole(run: Run, *, with_uploads: bool) -> None:
         latencies = rounds.half_load(
             targets[0],
             {"a batch of 100": many[0], "a listing of 1,000": servers.listing("page", storage.PAGE)},
+            bare,
             rate=statistics.median(sample.rate for sample in samples["put"]) / 2,
             rounds=HALF_LOAD_ROUNDS,
             seconds=HALF_LOAD_SECONDS,
@@ -141,7 +143,7 @@ def _asking(samples: Samples, aioboto3: Mapping[str, Sequence[float]]) -> dict[s
 
 
 def _tails(latencies: Sequence[Latency]) -> dict[str, Ratio]:
-    names = ("tail_alone", "tail_batch", "tail_listing")
+    names = ("tail_alone", "tail_batch", "tail_listing", "tail_bare")
     return {
         name: of_rounds(f"p99 beside {one.beside} / median alone, at half load", "lower", one.tails)
         for name, one in zip(names, latencies, strict=True)
