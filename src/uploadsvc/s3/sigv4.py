@@ -6,13 +6,13 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-UsingHTTPPOST.html
 """
 
 import hmac
+import json
 import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
-from json.encoder import encode_basestring_ascii
 from typing import Literal, TypeAlias
 from urllib.parse import quote
 
@@ -212,7 +212,7 @@ class FormSigner:
             self._fields["x-amz-security-token"] = credentials.session_token
         expiration = f"{end[:4]}-{end[4:6]}-{end[6:11]}:{end[11:13]}:{end[13:]}"
         self._head = f'{{"expiration": "{expiration}", "conditions": ['
-        self._tail = [_condition_json({name: value}) for name, value in self._fields.items()]
+        self._tail = _conditions_json([{name: value} for name, value in self._fields.items()])
         key = signing_key(
             secret_access_key=credentials.secret_access_key, date=date[:8], region=region, service="s3"
         )
@@ -224,27 +224,23 @@ class FormSigner:
         Raises:
             ValueError: Some text is not Unicode.
         """
-        listed = ", ".join([*map(_condition_json, conditions), *self._tail])
-        policy = b64encode(f"{self._head}{listed}]}}".encode()).decode()
+        listed = _conditions_json(conditions)
+        policy = b64encode(f"{self._head}{listed}{', ' if listed else ''}{self._tail}]}}".encode()).decode()
         proof = signature(self._mac, policy)
         return {**self._fields, "policy": policy, "x-amz-signature": proof}
 
 
-def _condition_json(condition: Condition) -> str:
-    """Return the same as ``json.dumps``, in a third of the time."""
-    if isinstance(condition, dict):
-        return (
-            "{" + ", ".join(f"{_quoted(name)}: {_quoted(value)}" for name, value in condition.items()) + "}"
-        )
-    return "[" + ", ".join(_quoted(one) if isinstance(one, str) else str(one) for one in condition) + "]"
+def _conditions_json(conditions: Sequence[Condition]) -> str:
+    """Return the JSON of conditions without the outer brackets.
 
-
-def _quoted(text: str) -> str:
-    quoted = encode_basestring_ascii(text)
-    if "\\ud" in quoted:
+    Raises:
+        ValueError: Some text is not Unicode.
+    """
+    text = json.dumps(conditions)
+    if "\\ud" in text:
         # JSON would pass a lone surrogate through as an escape, and S3 would answer with an obscure error.
-        text.encode()
-    return quoted
+        json.dumps(conditions, ensure_ascii=False).encode()
+    return text[1:-1]
 
 
 def canonical_request(
