@@ -3,7 +3,8 @@
 Each gets the keys of one account:
 
 1. a hash for the day: ``total`` holds the bytes of the day, and each upload's UUID its own, after a ``=``
-once they are settled; 2. a sorted set of unfinished multipart uploads, by expiry time;
+   once they are settled;
+2. a sorted set of unfinished multipart uploads, by expiry time;
 3. a hash of their second names.
 
 The store's own commands do the arithmetic, because Lua would write large numbers with an exponent.

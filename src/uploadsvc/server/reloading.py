@@ -28,7 +28,7 @@ Order = "tuple[int, Step, Callable[[Metrics], FastAPI] | None]"
 _log = structlog.get_logger("uploadsvc")
 
 
-class Obedience:
+class ReloadHandler:
     """A worker's end: takes the parent's steps in order, and responds with number and error.
 
     Args:

@@ -13,7 +13,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from uploadsvc.server import collector, runner
-from uploadsvc.server.reloading import Obedience
+from uploadsvc.server.reloading import ReloadHandler
 from uploadsvc.server.served import Served
 from uploadsvc.telemetry.metrics import Metrics
 
@@ -77,5 +77,5 @@ async def _serve(
         beat()
 
     served = Served(app)
-    async with Obedience(served, control, metrics):
+    async with ReloadHandler(served, control, metrics):
         await runner.serve(served, listener, on_started=started, stops=(signal.SIGTERM,), root_path=root_path)

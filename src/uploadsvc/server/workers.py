@@ -347,8 +347,7 @@ def _work(
     pipes: tuple[Connection, Connection],
     cells: Cells | None,
 ) -> None:
-    from uploadsvc.server.worker import work  # noqa: PLC0415 - it loads the server, which the parent never
-    does
+    from uploadsvc.server.worker import work  # noqa: PLC0415 - it loads the server, which the parent never does
 
     try:
         work(factory, listener, root_path, pipes, Metrics(cells))
