@@ -1,4 +1,4 @@
-"""Findings of the checks, each with a fix."""
+"""Findings of checks, with fixes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

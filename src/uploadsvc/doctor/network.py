@@ -1,4 +1,4 @@
-"""Find out why an address cannot be reached: its name, the connection or TLS."""
+"""Find out why an address cannot be reached: DNS, connection or TLS."""
 
 import asyncio
 import os
@@ -23,8 +23,8 @@ class Obstacle:
     """Why an address cannot be reached.
 
     Attributes:
-        found: The reason, in words.
-        fix: What to do about it.
+        found: The reason in words.
+        fix: The fix.
     """
 
     found: str
@@ -44,9 +44,9 @@ async def obstacle(
     Args:
         endpoint: The address.
         trust: Verifies its certificate.
-        setting: The setting that names the address.
-        server: What listens there.
-        bundle: The variable that names a file with more authorities.
+        setting: The setting with the address.
+        server: Description of the server.
+        bundle: The variable for a file with more certificate authorities.
     """
     host, port = address(endpoint)
     where = f"{host}:{port}"

@@ -1,4 +1,4 @@
-"""Credentials, endpoint, clock, region and bucket, judged by the first contact."""
+"""Check credentials, endpoint, clock, region and bucket, by the first contact."""
 
 import asyncio
 from datetime import timedelta
