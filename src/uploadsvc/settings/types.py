@@ -168,8 +168,7 @@ def split_list(value: object) -> object:
 
 
 def unfold_pem(value: object) -> object:
-    r"""Return PEM text with each literal ``
-    `` replaced by a line end."""
+    r"""Return PEM text with each literal ``\n`` replaced by a line end."""
     return value.replace("\\n", "\n") if isinstance(value, str) else value
 
 
