@@ -96,7 +96,7 @@ class Cors(CORSMiddleware):
         app: The app.
         access_log: Logs requests.
         metrics: Counts requests.
-        ***options: Options of Starlette's middleware.
+        **options: Options of Starlette's middleware.
     """
 
     def __init__(self, app: ASGIApp, *, access_log: AccessLog, metrics: Metrics, **options: Any) -> None:  # noqa: ANN401 - Starlette's

@@ -208,7 +208,7 @@ class Storage:
 
     @property
     def credentials_provider(self) -> str | None:
-        """botocore's name of the source of the AWS chain's credentials; ``None`` until there are any."""
+        """Source of the AWS chain's credentials, by botocore's name; ``None`` until there are any."""
         return self._chain.method
 
     async def check(self) -> datetime:
