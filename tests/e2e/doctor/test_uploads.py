@@ -1,4 +1,4 @@
-"""Canaries show what callers' uploads meet, policy by policy."""
+"""Canaries show whether uploads work, policy by policy."""
 
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
