@@ -49,7 +49,7 @@ _START, _END = "<!-- {}: written by python -m benchmarks.scale --write -->", "<!
 
 
 def price(operation: str) -> float:
-    """Return the price of a request in dollars. Requests that are neither reads nor free cost as much as writes."""
+    """Return the price of a request in dollars. All others cost as much as writes."""
     return 0.0 if operation in FREE else READ if operation in READS else WRITE
 
 
@@ -134,7 +134,13 @@ def _cost(found: Mapping[str, Any]) -> str:
         hours = one["microseconds"] / 3600
         listed = ", ".join(f"{number} {operation}" for operation, number in requests.items())
         rows.append((name, listed, f"${dollars:,.2f}", f"{hours:.2f}", f"${hours * CORE_HOUR:.2f}"))
-    head = ("upload", "S3 requests per upload", "S3 cost, million", "core hours, million", "CPU cost, million")
+    head = (
+        "upload",
+        "S3 requests per upload",
+        "S3 cost, million",
+        "core hours, million",
+        "CPU cost, million",
+    )
     return _table(head, rows)
 
 

@@ -63,7 +63,7 @@ class RequestMiddleware:
             entry.code = "internal_error"
             if status:
                 raise
-            detail = f"Something went wrong here; request {entry.request_id}."
+            detail = f"An unexpected error occurred; request {entry.request_id}."
             await Problem("internal_error", detail).response()(scope, receive, send_with_headers)
         finally:
             self._access_log.end(scope, entry, status)

@@ -68,7 +68,7 @@ class OidcIssuer:
     def __post_init__(self) -> None:
         http_url(self.issuer)
         if "?" in self.issuer:
-            message = "an issuer has no query"
+            message = "an issuer must not have a query"
             raise ValueError(message)
 
     async def jwk_set(self, read: ReadJson) -> dict[str, Any]:
@@ -84,15 +84,15 @@ class OidcIssuer:
         metadata = await read(http_url(self.issuer.removesuffix("/") + _WELL_KNOWN))
         # Section 4.3: must be identical, so that no provider can impersonate another.
         if metadata.get("issuer") != self.issuer:
-            reason = "the metadata are of another issuer"
+            reason = "the metadata is that of another issuer"
             raise UnusableAnswerError(reason)
         try:
             url = http_url(metadata.get("jwks_uri"))
         except ValueError:
-            reason = "the metadata have no good jwks_uri"
+            reason = "the metadata has no usable jwks_uri"
             raise UnusableAnswerError(reason) from None
         if url.scheme != "https" and http_url(self.issuer).scheme == "https":
-            reason = "jwks_uri is not https as the issuer is"
+            reason = "jwks_uri must use https, like the issuer"
             raise UnusableAnswerError(reason)
         return await read(url)
 
@@ -141,7 +141,7 @@ async def read_json(client: httpx.AsyncClient, url: httpx.URL) -> dict[str, Any]
             reason = f"status {answer.status_code}"
             raise UnusableAnswerError(reason)
         if answer.headers.get("content-encoding", "identity").lower() != "identity":
-            reason = "packed though it was not to be"
+            reason = "compressed, although the request did not allow that"
             raise UnusableAnswerError(reason)
         async for chunk in answer.aiter_bytes():
             body += chunk

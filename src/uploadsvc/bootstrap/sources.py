@@ -67,7 +67,7 @@ class EventSources:
                 if self._only_completions:
                     _log.warning(
                         "events_without_queue",
-                        meaning="only completed uploads have events, and what waits ends with the process",
+                        meaning="only completed uploads have events, and pending ones are lost at exit",
                     )
             yield
 

@@ -28,7 +28,7 @@ _RULES: Final[tuple[Rule, ...]] = get_args(Rule)
 
 def _check_root_path(path: str) -> str:
     if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", path):
-        message = "must be a path such as /files, without a slash at its end"
+        message = "must be a path such as /files, without a trailing slash"
         raise typer.BadParameter(message)
     return path
 
@@ -59,7 +59,7 @@ _RootPath = Annotated[
     str,
     typer.Option(metavar="PATH", callback=_check_root_path, help="Path that a proxy strips, such as /files."),
 ]
-_S3Endpoint = Annotated[str | None, typer.Option(help="Use this running S3 in place of the embedded one.")]
+_S3Endpoint = Annotated[str | None, typer.Option(help="Use this running S3 instead of the embedded one.")]
 _Directory = Annotated[Path, typer.Option(help="Directory for keys and objects.")]
 _Pem = Annotated[bool, typer.Option("--pem", help="Print public keys as PEM, not as a JWK Set.")]
 _User = Annotated[str, typer.Argument(metavar="USER", help="User id, which is in the key prefix.")]

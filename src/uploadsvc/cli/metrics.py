@@ -29,7 +29,7 @@ def bind_metrics(settings: Settings, *, service_port: int | None = None) -> sock
     host, port = settings.metrics.listen
     if port == service_port:
         # Two sockets can be bound to one address until one of them listens: socket(7), SO_REUSEADDR.
-        message = f"needs a port of its own; {port} is that of the service"
+        message = f"needs a separate port; {port} is that of the service"
         raise SettingsError(_ADDRESS, message)
     return bind(host, port, advice=f"set another address in {variable(*_ADDRESS)}")
 

@@ -298,5 +298,5 @@ def _segment(upload_id: str) -> str:
     try:
         return answers.path_segment(upload_id)
     except ValueError:
-        message = "an upload id is what create returned"
+        message = "upload_id must be an id from create"
         raise ValueError(message) from None

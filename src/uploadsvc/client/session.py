@@ -73,10 +73,10 @@ def service_url(url: str) -> str:
     except httpx.InvalidURL:
         parsed = httpx.URL("")
     if parsed.scheme not in {"http", "https"} or not parsed.host or parsed.query or parsed.fragment:
-        message = "write the URL of the service like https://uploads.example.com"
+        message = "the URL of the service must look like https://uploads.example.com"
         raise ValueError(message)
     if parsed.userinfo:
         # They would replace the token, and be saved in the state file.
-        message = "leave user and password out of the URL of the service"
+        message = "the URL of the service must not contain user and password"
         raise ValueError(message)
     return str(parsed).rstrip("/")

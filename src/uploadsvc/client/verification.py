@@ -103,7 +103,7 @@ def verify_webhook(
     if not event_id or not re.fullmatch(r"[0-9]{1,12}", sent_at):
         _reject_webhook("It lacks webhook-id or webhook-timestamp.")
     if abs(time.time() - int(sent_at)) > tolerance:
-        _reject_webhook("It is too old, or from the future.")
+        _reject_webhook("Its timestamp is too old or in the future.")
     signed = f"{event_id}.{sent_at}.".encode(errors="surrogateescape") + raw
     signatures = named.get("webhook-signature", "").split()
     if not any(_signs(key, signature, signed) for key in keys for signature in signatures):
@@ -216,7 +216,7 @@ def _webhook_key(secret: str) -> tuple[str, bytes]:
     except (binascii.Error, ValueError):
         key = b""
     if not key or kind not in {"", "whsec", "whpk"}:
-        message = "a secret is whsec_ and base64, as it is in the service's settings"
+        message = "a secret must be whsec_ and base64, as in the service's settings"
         raise ValueError(message)
     return ("v1a" if kind == "whpk" else "v1"), key
 

@@ -70,14 +70,14 @@ async def obstacle(
         async with asyncio.timeout(STEP_TIMEOUT):
             _, writer = await asyncio.open_connection(host, port, ssl=trust, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
-        found = f"{where} does not speak TLS that we trust ({_reason(error)})"
+        found = f"{where} has no trusted TLS certificate ({_reason(error)})"
         fix = (
             f"set {setting} to a name that the certificate has, and renew it if it expired; if an authority "
             f"of your own signed it, set {bundle} to a file with that authority's certificate"
         )
         return Obstacle(found=found, fix=fix)
     except (TimeoutError, OSError) as error:
-        found = f"{where} does not speak TLS that we trust ({_reason(error)})"
+        found = f"{where} has no trusted TLS certificate ({_reason(error)})"
         fix = f"set {setting} to the port where {server} speaks TLS, or to http:// if it speaks none"
         return Obstacle(found=found, fix=fix)
     writer.close()

@@ -54,7 +54,7 @@ class Fields:
         """
         found = self.optional_text(name)
         if found is None:
-            self.wrong(name, "text that is not empty")
+            self.wrong(name, "non-empty text")
         return found
 
     def optional_text(self, name: str) -> str | None:

@@ -282,7 +282,7 @@ class KeyTemplate:
         try:
             check_key(self.expand(shortest), field="key")
         except InvalidKey as error:
-            message = f"it cannot give good keys: {error.detail}"
+            message = f"it cannot produce valid keys: {error.detail}"
             raise ValueError(message) from None
 
     @property

@@ -36,7 +36,7 @@ class Slots:
             attempt: Sends an event; returns the outcome, and whether the receiver responded at all.
         """
         if not await self._take():
-            return Outcome(state="busy", reason="too many deliveries to it are under way")
+            return Outcome(state="busy", reason="too many deliveries are in progress")
         answered = False
         try:
             outcome, answered = await attempt()

@@ -37,5 +37,5 @@ def refused(error: ClientError, service: str = "S3") -> RuleState:
 
 def unreadable(error: Exception) -> RuleState:
     """Return the state for a response that is not S3's, without the error's message, which may quote it."""
-    found = f"the answer is not S3's, or not to this request ({type(error).__name__})"
+    found = f"the response is not from S3, or not for this request ({type(error).__name__})"
     return RuleState(state="failed", found=found)

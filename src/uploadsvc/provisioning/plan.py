@@ -195,7 +195,7 @@ async def _read_back(look: _Look, steps: list[Step]) -> list[Step]:
         if not unseen:
             break
     return [
-        replace(step, state="failed", found=f"the change was accepted but did not last: {unseen[step.rule]}")
+        replace(step, state="failed", found=f"the change was accepted but not kept: {unseen[step.rule]}")
         if step.rule in unseen
         else step
         for step in steps

@@ -74,7 +74,7 @@ class AwsChain:
             detail = "No AWS credentials were found."
             raise StorageMisconfigured(detail) from error
         except (ProfileNotFound, ConfigParseError, InvalidConfigError) as error:
-            detail = "The AWS profile does not say where credentials come from."
+            detail = "The AWS profile has no source of credentials."
             raise StorageMisconfigured(detail) from error
         except ClientError as error:
             code = str(error.response["Error"].get("Code", ""))

@@ -36,14 +36,12 @@ def usable_until(credentials: Credentials) -> datetime | None:
 
 def about_to_expire() -> StorageUnavailable:
     """Return the error for credentials that are about to expire."""
-    return StorageUnavailable(
-        "The credentials that sign are about to expire, and new ones are not there yet."
-    )
+    return StorageUnavailable("The signing credentials are about to expire, and there are no new ones yet.")
 
 
 def not_there_yet() -> StorageUnavailable:
     """Return the error for credentials that were never fetched."""
-    return StorageUnavailable("The credentials that sign are not there yet.")
+    return StorageUnavailable("The signing credentials are not available yet.")
 
 
 class CredentialSource:
@@ -133,7 +131,7 @@ class CredentialSource:
         except UploadsvcError as error:
             self._fail(error, cause=error.__cause__ or error)
         except Exception as error:  # noqa: BLE001 - the old credentials still work
-            self._fail(StorageUnavailable("The credentials that sign could not be fetched."), cause=error)
+            self._fail(StorageUnavailable("The signing credentials could not be fetched."), cause=error)
         else:
             self._take(fetched)
 

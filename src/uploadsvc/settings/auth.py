@@ -112,9 +112,7 @@ class JwtSettings(Section):
             message = f"missing; the values of {self.audience_claim!r} (AUDIENCE_CLAIM) that are accepted"
             raise SettingsError(("auth", "jwt", "audience"), message)
         if self.key_kind in {"jwks_url", "issuer"} and not self.audience:
-            message = (
-                "missing; keys that are published sign for many services, so tokens must name this one (aud)"
-            )
+            message = "missing; published keys sign for many services, so tokens must name this one (aud)"
             raise SettingsError(("auth", "jwt", "audience"), message)
 
 

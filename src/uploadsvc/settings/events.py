@@ -81,7 +81,7 @@ class WebhookSettings(Section):
             raise SettingsError(("events", "webhooks"), message)
         if self.url is None:
             if self.secrets:
-                message = "secrets are for a url; AWS's own rights protect queues and topics"
+                message = "secrets are only for a url; AWS permissions protect queues and topics"
                 raise SettingsError(("events", "webhooks"), message)
             if self.queue_url is not None:
                 _check_url(self.queue_url, "webhooks", "queue URL")
@@ -100,7 +100,7 @@ class WebhookSettings(Section):
             message = "a url needs secrets, with which its receiver verifies events"
             raise SettingsError(("events", "webhooks"), message)
         if parts.scheme == "http" and not is_loopback(parts.hostname):
-            message = "a url must be https, so that nobody reads or changes events on their way"
+            message = "a url must be https, so that nobody can read or change events in transit"
             raise SettingsError(("events", "webhooks"), message)
         return self
 

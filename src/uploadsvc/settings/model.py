@@ -71,7 +71,7 @@ class ReceiptSettings(Section):
             raise SettingsError(("receipts", "private_key"), message)
         if self.public_keys and self.private_key is None:
             message = (
-                "needs UPLOADSVC_RECEIPTS__PRIVATE_KEY beside it: keys are published only where receipts "
+                "requires UPLOADSVC_RECEIPTS__PRIVATE_KEY: keys are published only where receipts "
                 "are signed with one"
             )
             raise SettingsError(("receipts", "public_keys"), message)
@@ -249,7 +249,7 @@ class Settings(Section):
     def _check_demo(self) -> Self:
         if not self.demo:
             if self.demo_hosts:
-                raise SettingsError(("demo_hosts",), "needs UPLOADSVC_DEMO beside it")
+                raise SettingsError(("demo_hosts",), "requires UPLOADSVC_DEMO")
             return self
         if way := self.auth.first_kind:
             name = variable("auth", way)

@@ -26,7 +26,7 @@ _FIX_HEADERS: Final = (
 
 
 _FIX_TAGS: Final = (
-    "take unclaimed_expires_in out of the policies, and run uploadsvc bucket apply: this store would "
+    "remove unclaimed_expires_in from the policies, and run uploadsvc bucket apply: this store would "
     "delete nothing, or claimed uploads too"
 )
 _FIX_CLAIMS: Final = "grant these credentials the rights that uploadsvc iam-policy prints"

@@ -110,7 +110,9 @@ class _Queue:
             finally:
                 await self._give_back()
         except _UNREAD as error:
-            return skipped(EVENTS, f"these credentials may not look: SQS answers {_said(error)}", _AS_WORKER)
+            return skipped(
+                EVENTS, f"no access with these credentials: SQS answers {_said(error)}", _AS_WORKER
+            )
 
     async def dead_letters(self) -> Finding:
         """Count the messages in the dead-letter queue."""
@@ -124,7 +126,7 @@ class _Queue:
             ]
             waiting = int((await self._attributes(url))["ApproximateNumberOfMessages"])
         except _UNREAD as error:
-            found = f"these credentials may not look: SQS answers {_said(error)}"
+            found = f"no access with these credentials: SQS answers {_said(error)}"
             return skipped(DEAD_LETTERS, found, _AS_WORKER)
         if waiting:
             return warning(DEAD_LETTERS, f"about {waiting} dead letters are in {name}", _REDRIVE)

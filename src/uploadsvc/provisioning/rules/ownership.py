@@ -43,7 +43,7 @@ async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleSta
     # A store without this feature treats it as another request, such as a listing.
     found = [rule["ObjectOwnership"] for rule in answer["OwnershipControls"].get("Rules", [])]
     if not found:
-        return RuleState(state="unsupported", found="the store answers another request than this")
+        return RuleState(state="unsupported", found="the store treats this as another request")
     enough = _WITH_ACLS if requirements.needs_acls else (_ownership(requirements),)
     state: State = "in place" if found[0] in enough else "differs"
     if state == "in place":

@@ -57,7 +57,7 @@ async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleSta
         missing = True
     # A store without this feature treats it as another request, such as a listing.
     if not (found or missing):
-        return RuleState(state="unsupported", found="the store answers another request than this")
+        return RuleState(state="unsupported", found="the store treats this as another request")
     switches = _switches(requirements, found)
     if all(bool(found.get(name)) is on for name, on in switches.items()) and not missing:
         return RuleState(state="in place", found=_shown(found))
