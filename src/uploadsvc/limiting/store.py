@@ -295,7 +295,7 @@ async def _in_time(question: Callable[[], Awaitable[T]]) -> T:
     """Await calls to the store, within the deadline.
 
     The deadline is counted in ticks of the event loop, and a late tick counts once: after a long busy period,
-        the process reads the answer that has arrived instead of declaring the store down.
+    the process reads the answer that has arrived instead of declaring the store down.
 
     Raises:
         TimeoutError: It takes more than `DEADLINE` seconds.
