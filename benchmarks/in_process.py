@@ -1,6 +1,6 @@
 """Compare the CPU time of ``POST /v1/uploads`` with that of bare FastAPI, without sockets and HTTP parsing.
 
-Run it with ``python -m benchmarks.in_process``; it prints JSON. Both apps run in one process, in turn.
+Run it with ``python -m benchmarks.in_process``; it prints JSON. Both apps run in the same process, in turn.
 Everything else is as in production: authentication, the id, the request id and the JSON log line, which goes
 to the null device.
 """

@@ -1,4 +1,4 @@
-"""Judge what a soak run has measured: flat or not."""
+"""Decide whether the measurements of a soak run are flat."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ _MEMORY_SHARE: Final = 1.05
 _DESCRIPTORS_MORE: Final = 16
 _P99_SHARE: Final = 1.5
 _P99_LEAST: Final = 10.0
-"""Milliseconds below which nobody notices a difference."""
+"""Milliseconds below which a difference is negligible."""
 
 _LOST_BY_A_KILL: Final = 16
-"""Requests that a killed worker takes with it: one for each connection of the load."""
+"""Requests lost with a killed worker: one per connection of the load."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

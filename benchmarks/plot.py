@@ -1,4 +1,4 @@
-"""Draw the requests a second of ``results.json`` as ``RESULTS.png``.
+"""Plot the requests per second in ``results.json`` as ``RESULTS.png``.
 
 Run it with ``python -m benchmarks.plot`` in the environment of ``locks/bench.txt``.
 """

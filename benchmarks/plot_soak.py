@@ -1,4 +1,4 @@
-"""Draw ``soak.json`` as ``SOAK.png``.
+"""Plot ``soak.json`` as ``SOAK.png``.
 
 Run it with ``python -m benchmarks.plot_soak`` in the environment of ``locks/bench.txt``; the directory of the
 results can follow.

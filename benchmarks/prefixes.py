@@ -1,4 +1,4 @@
-"""Which share of the writes hits one partition of S3, for keys as the planner makes them.
+"""Share of the writes that reaches one partition of S3, for keys from the planner.
 
 S3 splits a bucket by ranges of keys, where there is load, and takes 3,500 writes a second in each:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html
@@ -47,8 +47,8 @@ def _by_zipf() -> Choose:
 
 
 CROWDS: Final[Mapping[str, Choose]] = {
-    "10,000 users, alike": _alike,
-    "10,000 users, few with most": _by_zipf(),
+    "10,000 users, equally active": _alike,
+    "10,000 users, a few very active": _by_zipf(),
     "one user": lambda _: 0,
 }
 

@@ -1,4 +1,4 @@
-"""Write the results as tables, in ``RESULTS.md`` and in the terminal."""
+"""Format the results as tables, for ``RESULTS.md`` and the terminal."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Measure all targets in turn, round after round, so that other load on the machine affects them alike."""
+"""Measure all targets in turn, in rounds, so that other load on the machine affects them equally."""
 
 import asyncio
 import statistics

@@ -1,6 +1,6 @@
-"""A proxy before an S3 on 127.0.0.1: counts requests by operation, and makes S3 slow, busy or gone.
+"""A proxy for an S3 on 127.0.0.1 that counts requests by operation, and can make S3 slow, busy or down.
 
-It forwards bytes as they are, the ``Host`` header too: the address that was signed is the proxy's own.
+It forwards bytes unchanged, including ``Host``, because requests are signed for the proxy's address.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""Count what uploads cost, and check the figures of docs/scale.md: ``python -m benchmarks.scale``.
+"""Measure the cost of uploads, and check the figures in docs/scale.md: ``python -m benchmarks.scale``.
 
-It runs the service over an S3 whose requests are counted, makes whole uploads, and lets the planner make
-keys. It fails if a count differs from ``scale.json``; ``--write`` writes that file and the tables anew.
+It runs the service with an S3 whose requests are counted, makes whole uploads, and plans keys. It fails if a
+count differs from ``scale.json``. ``--write`` updates that file and the tables.
 """
 
 import argparse
@@ -30,7 +30,7 @@ FLOWS: Final[Mapping[str, Flow]] = {
     "PUT": flows.put,
     "POST form": flows.post_form,
     "multipart, 3 parts": flows.multipart,
-    "multipart, begun and cancelled": flows.abandoned,
+    "multipart, cancelled": flows.abandoned,
 }
 _UPLOADS: Final = 160
 _AT_ONCE: Final = 8
@@ -49,7 +49,7 @@ _START, _END = "<!-- {}: written by python -m benchmarks.scale --write -->", "<!
 
 
 def price(operation: str) -> float:
-    """Return what S3 asks for a request, in dollars. Those that are neither reads nor free cost as writes."""
+    """Return the price of a request in dollars. All others cost as much as writes."""
     return 0.0 if operation in FREE else READ if operation in READS else WRITE
 
 
@@ -94,7 +94,7 @@ def _each(name: str, counts: Counter[str], uploads: int) -> dict[str, int]:
 
 
 async def measure(*, uploads: int = _UPLOADS) -> dict[str, Any]:
-    """Run the service over a counted S3, and return what `count` does."""
+    """Run the service with a counted S3, and return the result of `count`."""
     with tempfile.TemporaryDirectory(prefix="uploadsvc-bench-") as name:
         directory = Path(name)
         async with embedded_s3(directory / "s3") as endpoint_url, s3_proxy(endpoint_url) as proxy:
@@ -118,7 +118,7 @@ def tables() -> dict[str, str]:
 
 
 def rewritten(page: str) -> str:
-    """Return the page with its tables written anew."""
+    """Return the page with updated tables."""
     for name, table in tables().items():
         start = _START.format(name)
         head, _, rest = page.partition(start)
@@ -134,7 +134,13 @@ def _cost(found: Mapping[str, Any]) -> str:
         hours = one["microseconds"] / 3600
         listed = ", ".join(f"{number} {operation}" for operation, number in requests.items())
         rows.append((name, listed, f"${dollars:,.2f}", f"{hours:.2f}", f"${hours * CORE_HOUR:.2f}"))
-    head = ("upload", "S3 requests of one", "S3, a million", "core hours, a million", "their price")
+    head = (
+        "upload",
+        "S3 requests per upload",
+        "S3 cost, million",
+        "core hours, million",
+        "CPU cost, million",
+    )
     return _table(head, rows)
 
 
@@ -142,17 +148,17 @@ def _core(figures: Mapping[str, Any]) -> str:
     shown = {
         "put": "create an upload by PUT",
         "post": "create an upload by POST form",
-        "batch": "the same in batches of 100",
-        "hs256_new": "create, and each token is new",
-        "rs256_new": "the same with RS256",
+        "batch": "create in batches of 100",
+        "hs256_new": "create, with a new token each time",
+        "rs256_new": "create, with a new RS256 token each time",
         "complete": "complete an upload",
-        "status": "ask for its status",
+        "status": "get its status",
     }
     rows = [
         (text, f"{round(_MILLION / figures[name]['cpu'], -2):,.0f}", f"{figures[name]['cpu']:,.0f}")
         for name, text in shown.items()
     ]
-    return _table(("call", "a second on one core", "CPU, µs"), rows)
+    return _table(("call", "per second and core", "CPU, µs"), rows)
 
 
 def _prefixes(hottest: Mapping[str, Mapping[str, float]]) -> str:
@@ -176,7 +182,7 @@ def _shares() -> dict[str, dict[str, float]]:
 
 
 def differences(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[str]:
-    """Return where S3's requests are not those of the last time."""
+    """Return where S3's requests differ from the last run."""
     return [
         f"{name}: {found['requests']}, not {old.get(name, {}).get('requests')}"
         for name, found in new.items()

@@ -1,4 +1,4 @@
-"""The service in processes of its own, over an embedded S3, for benchmarks of the running service."""
+"""Run the service in separate processes with an embedded S3, for benchmarks."""
 
 import asyncio
 import os

@@ -117,7 +117,7 @@ async def awaited_microseconds(sign: Callable[[], Awaitable[object]], repeats: i
 
 
 async def measure() -> tuple[Timings, Timings]:
-    """Time all three in each round, so that load on the machine affects them alike.
+    """Time all three in each round, so that other load on the machine affects them equally.
 
     Returns:
         Microseconds of a PUT, with those of the hashing alone, and of a POST policy.

@@ -131,7 +131,7 @@ def show(figures: Mapping[str, Sequence[Figures]]) -> None:
 
 
 async def measure(directory: Path, *, size: int, rounds: int) -> dict[str, list[Figures]]:
-    """Upload with all three in each round, so that load on the machine affects them alike."""
+    """Upload with all three in each round, so that other load on the machine affects them equally."""
     path = directory / "file.bin"
     with path.open("wb") as file:
         for _ in range(size // MIB):

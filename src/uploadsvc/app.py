@@ -1,4 +1,4 @@
-"""The public entry points: the service as an app, and as a router for another app."""
+"""Public entry points: the service as an app, or as a router for another app."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -78,17 +78,17 @@ def create_app(
     metrics: Metrics | None = None,
     tracer_provider: "TracerProvider | None" = None,
 ) -> FastAPI:
-    """Return the service as an ASGI app. Its lifespan opens the S3 client.
+    """Create the service as an ASGI app. Its lifespan opens the S3 client.
 
     Args:
         settings: The settings.
-        clock: Returns the current time, aware. Tests move it.
-        check_bucket: Log at the start, without waiting for it, if the bucket cannot be used.
-        metrics: Count in these; by default in new ones. Either way they are ``app.state.metrics``.
-        tracer_provider: Makes OpenTelemetry's tracers; by default the global one, if the process has set one.
+        clock: Returns the current time, aware. Tests control it.
+        check_bucket: Check the bucket in the background at the start, and log a problem.
+        metrics: Metrics to count in; new ones by default. Available as ``app.state.metrics``.
+        tracer_provider: OpenTelemetry tracer provider; by default the global one, if the process has set it.
 
     Raises:
-        SettingsError: Something in the settings stops the start.
+        SettingsError: The settings are invalid.
     """
     metrics = Metrics() if metrics is None else metrics
     tracing = Tracing(tracer_provider)
@@ -116,7 +116,7 @@ def create_app(
             if check_bucket:
                 services.storage.run(services.readiness.report())
             yield
-        # Another app may go on counting in these metrics.
+        # Another app may continue to count in these metrics.
         following.release()
 
     app = _Service(
@@ -124,23 +124,23 @@ def create_app(
         version=version("uploadsvc"),
         lifespan=lifespan,
         openapi_url="/openapi.json" if settings.docs else None,
-        # FastAPI's own page takes its scripts from another site.
+        # FastAPI's own page loads its scripts from another site.
         docs_url=None,
         redoc_url=None,
-        # A redirect to the path with a slash would repeat the Host of the request.
+        # A redirect to the path with a slash would contain the request's Host.
         redirect_slashes=False,
-        # Its spans would contain paths with upload tokens and ids. Releases without it ignore this.
+        # Its spans would contain paths with upload tokens and ids. FastAPI releases without them ignore it.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    # For `uploadsvc dev`, which prints a demo user's token.
+    # Used by `uploadsvc dev`, which prints a demo user's token.
     app.state.demo = demo
     app.state.metrics = metrics
-    # Of an app that this one replaces, and called when this one is replaced.
+    # Takes over from the app that this one replaces; called when this one is replaced.
     app.state.kept = kept = _Kept(settings, jwts, services)
     app.state.take_over = lambda other: kept.take_over(other.state.kept)
     app.state.finish = events.finish
     if demo is not None:
-        # Called when the server is told to stop: responses with events would go on.
+        # Called at the signal to stop: streams of events would run on.
         app.state.on_stop = demo.events.close
     uploads = _include_calls(app, settings, services, authenticator, events)
     app.include_router(health_router(services.readiness))
@@ -158,7 +158,7 @@ def create_app(
     if settings.cors.allow_origins:
         app.add_middleware(Cors, access_log=access_log, metrics=metrics, **_cors(settings.cors))  # type: ignore[arg-type] # of **options
     app.use_hot_path(direct_calls(uploads.routes), access_log)
-    # For the server: its limits, what answers requests above them, and what to tell when it stops.
+    # Used by the server: its limits, the app for requests above them, and stop callbacks.
     app.state.limits = settings.server
     app.state.overloaded = app.wrapped(overloaded)
     app.state.on_drain = services.readiness.stop
@@ -172,7 +172,7 @@ def _include_calls(
     authenticator: Authenticator,
     events: EventSources,
 ) -> APIRouter:
-    """Include all operations, and return the router of uploads."""
+    """Include all routes, and return the router of uploads."""
     rates = _request_rates(settings, services)
     authenticate = Authentication(authenticator, rates=rates)
     uploads = uploads_router(services.creator, services.uploads, authenticate)
@@ -188,7 +188,7 @@ def _include_calls(
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What an app takes over from the one that it replaces, if the settings are the same."""
+    """State that an app takes over from the one that it replaces, if its settings are the same."""
 
     settings: Settings
     jwts: JwtVerifier | None
@@ -196,13 +196,13 @@ class _Kept:
 
     def take_over(self, other: "_Kept") -> None:
         ours, theirs = self.jwts, other.jwts
-        # While the provider is down, a longer age must not lose the keys.
+        # Raising the maximum age must not lose the keys while the provider is down.
         before = other.settings.auth.jwt
         same_login = self.settings.auth.jwt == before.model_copy(
             update={"keys_max_age": self.settings.auth.jwt.keys_max_age}
         )
         if isinstance(ours, JwksVerifier) and isinstance(theirs, JwksVerifier) and same_login:
-            # Fetched keys, with which calls are authenticated while the provider is down.
+            # Fetched keys, to authenticate calls while the provider is down.
             ours.take_over(theirs)
         if self.settings.s3 == other.settings.s3:
             self.services.readiness.take_over(other.services.readiness)
@@ -217,7 +217,7 @@ class _Service(FastAPI):
     """An app with a hot path."""
 
     def use_hot_path(self, calls: Mapping[Key, DirectCall], access_log: AccessLog) -> None:
-        """Serve these operations without FastAPI, as long as the app is as it is now."""
+        """Serve these operations without FastAPI, unless the app is changed later."""
         self._calls, self._around = calls, list(self.user_middleware)
         self._access_log = access_log
         self._routes_count = len(self.router.routes)
@@ -234,7 +234,7 @@ class _Service(FastAPI):
         )
 
     def _is_unchanged(self) -> bool:
-        """Tell whether nobody has added what must see every request."""
+        """Return whether nothing was added that must see every request."""
         return (
             self.user_middleware == self._around
             and len(self.router.routes) == self._routes_count
@@ -255,20 +255,20 @@ def create_router(
     metrics: Metrics | None = None,
     tracer_provider: "TracerProvider | None" = None,
 ) -> APIRouter:
-    """Return the routes of the service, for another FastAPI app to include under a path of its choice.
+    """Create a router, for another FastAPI app to include under any path.
 
-    The lifespan of that app opens the S3 client too. The router leaves out what the app has itself (health,
-    CORS, logs) and upload tokens, which only the service's own authentication accepts.
+    The lifespan of that app opens the S3 client too. The router has no health checks, CORS or logging, which
+    the app has itself, and no upload tokens, which only the service's own authentication accepts.
 
     Args:
-        settings: The settings. ``auth``, ``cors``, ``tokens``, ``demo`` and ``docs`` have no effect,
-            and neither has ``limits.address``.
+        settings: The settings. ``auth``, ``cors``, ``tokens``, ``demo``, ``docs`` and ``limits.address`` have
+            no effect.
         authenticate: A dependency of the app that returns a `Principal` or raises.
-        metrics: Count in these, for example to register them with prometheus-client.
-        tracer_provider: Makes OpenTelemetry's tracers; by default the global one, if the process has set one.
+        metrics: Metrics to count in, for example to register them with prometheus-client.
+        tracer_provider: OpenTelemetry tracer provider; by default the global one, if the process has set it.
 
     Raises:
-        SettingsError: Something in the settings stops the start.
+        SettingsError: The settings are invalid.
     """
     services = build_services(settings, metrics=metrics, tracing=Tracing(tracer_provider))
     events = build_sources(settings, services)

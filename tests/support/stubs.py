@@ -1,4 +1,4 @@
-"""A stand-in for S3 that says what a test wants it to say."""
+"""A stub of S3 with scripted responses."""
 
 import asyncio
 import re

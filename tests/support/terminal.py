@@ -1,4 +1,4 @@
-"""``uploadsvc upload`` as a person runs it, against a service whose S3 is behind a bad line."""
+"""``uploadsvc upload`` in a terminal, with a service whose S3 has an unreliable connection."""
 
 import asyncio
 import json

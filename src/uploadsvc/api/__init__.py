@@ -1,1 +1,1 @@
-"""HTTP: routes, schemas, problems, the OpenAPI document."""
+"""HTTP API: routes, schemas, problems, OpenAPI document."""

@@ -1,4 +1,4 @@
-"""The access log: one line for each request, whichever path serves it."""
+"""Access log: one line per request, on all paths."""
 
 import os
 import re
@@ -34,14 +34,14 @@ _log = structlog.get_logger("uploadsvc.access")
 
 
 class Entry(RequestRecord):
-    """A request under way, and its line once it has ended.
+    """A request in progress, and its log line at the end.
 
-    It keeps neither headers nor bodies: many lines may wait to be written.
+    Keeps neither headers nor bodies, because many lines may wait to be written.
 
     Attributes:
-        sent_id: The request's id as it is sent back.
+        sent_id: Id of the request, as sent in the response.
         span: Its span; ``None`` without tracing.
-        seconds: How long it took, once it has ended.
+        seconds: Duration, once it has ended.
     """
 
     _service: str | None = None
@@ -77,7 +77,7 @@ class Entry(RequestRecord):
         return self._route
 
     def line(self) -> dict[str, Any]:
-        """Return the fields of the line. The thread that writes it calls this."""
+        """Return the fields of the line. Called by the writing thread."""
         fields: dict[str, Any] = {
             "method": self._method,
             "route": self._route,
@@ -114,26 +114,26 @@ class Entry(RequestRecord):
 
 
 class AccessLog:
-    """Begins and ends requests.
+    """Records the start and end of requests.
 
-    Lines name the route in place of the path, because paths hold upload ids and tokens.
+    Lines have the route instead of the path, because paths contain upload ids and tokens.
 
     Args:
-        addresses: Tells clients from proxies; without it, there are no proxies.
+        addresses: Finds client addresses behind proxies; ``None`` without proxies.
         tracing: Makes spans.
     """
 
     def __init__(self, *, addresses: ClientAddresses | None = None, tracing: Tracing | None = None) -> None:
         self._addresses = addresses or ClientAddresses()
         self._tracing = tracing or Tracing()
-        # Bound once: the module's proxy would bind a logger for every line.
+        # Bound once: structlog's proxy would bind a logger for every line.
         self._log = _log.bind()
         self._later: Callable[[str, Callable[[], dict[str, Any]]], None] | None = getattr(
             self._log, "info_later", None
         )
 
     def begin(self, scope: Scope) -> Entry:
-        """Return the entry of a request, which must be ended in the same task."""
+        """Start the entry of a request. It must be ended in the same task."""
         if (known := scope.get(_ENTRY_KEY)) is not None:
             begun: Entry = known
             return begun
@@ -146,7 +146,7 @@ class AccessLog:
                 trace_id = found[1].decode()
         request_id = request_id or hexlify(os.urandom(16))
         span = None
-        # Those of probes would be most spans of a service at rest.
+        # Otherwise most spans of an idle service would come from probes.
         if self._tracing.on and scope["path"].removeprefix(scope.get("root_path", "")) not in PROBES:
             span = self._tracing.request(scope["method"], scope.get("scheme", "http"), scope["headers"])
             trace_id = self._tracing.trace_id()

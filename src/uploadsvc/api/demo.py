@@ -1,4 +1,4 @@
-"""The demo page, with the tokens and events of its users, protected from other machines and pages."""
+"""The demo page, its tokens and its events, protected from other machines and pages."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Collection
@@ -26,7 +26,7 @@ _FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", 
 """Headers that proxies add to the requests that they forward."""
 
 _OWN: Final = {"Cross-Origin-Resource-Policy": "same-origin"}
-"""Keeps a response from other pages, even if CORS allows all origins."""
+"""Blocks other pages from reading a response, even if CORS allows all origins."""
 
 _CLOSED: Final = (
     "The demo answers only this machine, at localhost, and others at the hosts in UPLOADSVC_DEMO_HOSTS."
@@ -39,8 +39,8 @@ class Demo:
 
     Attributes:
         tokens: Issues the demo users' tokens.
-        storage_origin: Origin of the object store, for the page's content security policy.
-        hosts: Hosts at which other machines may open the demo, as `host_name` returns them.
+        storage_origin: Origin of the store, for the page's content security policy.
+        hosts: Hosts at which other machines can open the demo, as `host_name` returns them.
         clock: Returns the current time, aware.
         events: Receives the demo users' events.
     """
@@ -56,13 +56,13 @@ class Demo:
         return self.tokens.issue(user, expires_at=self.clock() + timedelta(seconds=DEMO_TOKEN_SECONDS))
 
     async def check(self, request: Request) -> None:
-        """Check the ``Host`` of a request, and without public hosts also its sender.
+        """Check the ``Host`` of a request and, without public hosts, its sender.
 
-        Any name can point at this machine (DNS rebinding), any program can send any ``Host``, and a proxy on
+        Any name can point to this machine (DNS rebinding), any program can send any ``Host``, and a proxy on
         this machine can replace it.
 
         Raises:
-            Forbidden: The request may come from another machine, or was meant for another host.
+            Forbidden: The request may come from another machine, or is for another host.
         """
         sent = request.headers.getlist("host")
         host = host_name(sent[0]) if len(sent) == 1 else None
@@ -109,19 +109,19 @@ def demo_router(demo: Demo) -> APIRouter:
 async def _messages(events: AsyncIterator[RecentEvent]) -> AsyncIterator[str]:
     """Yield events as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
 
-    The browser sends the id of the last one when it connects again.
+    On reconnection, the browser sends the id of the last one.
     """
-    # Without a first byte, the browser does not know that it is connected.
+    # Until the first byte, the browser does not know that it is connected.
     yield ":\n\n"
     async for event in events:
         yield f"id: {event.id}\ndata: {json.dumps({'id': event.id, **event.content})}\n\n"
 
 
 async def _check_page(request: Request) -> None:
-    """Check that no page of another origin made the request, not even one that may call the API.
+    """Check that the request does not come from a page of another origin, not even one that may call the API.
 
     Raises:
-        Forbidden: One did.
+        Forbidden: It does.
     """
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host", "").lower()

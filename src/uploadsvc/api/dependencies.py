@@ -1,4 +1,4 @@
-"""Authentication dependencies: they return the caller as a `Principal`, and count its requests."""
+"""Authentication dependencies: return the caller as a `Principal`, and count requests."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Final
@@ -21,15 +21,15 @@ Authenticate = Callable[..., Principal | Awaitable[Principal]]
 """A FastAPI dependency that returns the caller or raises. It may have its own dependencies."""
 
 _COUNTED_KEY: Final = "uploadsvc.counted"
-"""Key of the scope for the outcome of counting a request. What the hot path cannot serve comes twice."""
+"""Scope key for the result of counting a request. Requests that the hot path cannot serve come here twice."""
 
 
 class RequestRates:
-    """Counts each request once: for its caller or, if it has no valid credential, for its address.
+    """Counts each request once: for its caller, or for its address if it has no valid credential.
 
     Args:
         rates: The limits.
-        addresses: Tells clients from proxies.
+        addresses: Finds client addresses behind proxies.
     """
 
     def __init__(self, rates: "RateLimits", addresses: ClientAddresses) -> None:
@@ -67,7 +67,7 @@ class RequestRates:
 
 
 def _counted(scope: Scope) -> bool:
-    """Tell whether a request was counted before, and repeat its refusal.
+    """Return whether a request was counted before; raise its refusal again.
 
     Raises:
         RateLimited: It was refused.
@@ -80,12 +80,12 @@ def _counted(scope: Scope) -> bool:
 
 
 class Authentication:
-    """The dependency for credentials in headers and cookies.
+    """Dependency for credentials in headers and cookies.
 
     Args:
         authenticator: Verifies them.
         user_needed: Whether a service must name a user.
-        rates: Counts requests; ``None`` if there is no limit.
+        rates: Rate limits; ``None`` for none.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ def path_authentication(tokens: ServiceTokens, *, rates: RequestRates | None = N
 
     Args:
         tokens: Verifies it.
-        rates: Counts requests; ``None`` if there is no limit.
+        rates: Rate limits; ``None`` for none.
     """
 
     async def authenticate(request: Request, token: Annotated[str, Path()]) -> Principal:
@@ -149,7 +149,7 @@ def path_authentication(tokens: ServiceTokens, *, rates: RequestRates | None = N
 
 
 def counted(authenticate: Authenticate, rates: RequestRates | None) -> Authenticate:
-    """Return a dependency that counts the requests of those whom an app's own dependency lets in."""
+    """Wrap an app's own authentication dependency in one that counts requests."""
     if rates is None:
         return authenticate
     known = rates

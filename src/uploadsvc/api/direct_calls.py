@@ -1,6 +1,6 @@
-"""The hot path: operations that are served without FastAPI's routing and dependency solving.
+"""Hot path: serve some operations without FastAPI's routing and dependency resolution.
 
-FastAPI still declares these operations, and serves all requests whose body is not plain, valid JSON.
+FastAPI still declares these operations, and serves requests whose body is not plain, valid JSON.
 """
 
 import inspect
@@ -21,7 +21,7 @@ from uploadsvc.api.routing import PRINCIPAL_KEY, SMALL_BODY_BYTES, ProblemRoute
 from uploadsvc.domain.errors import UploadsvcError
 
 Key = tuple[str, str]
-"""Method and path of an operation; the path may hold ``{id}``."""
+"""Method and path of an operation; the path may contain ``{id}``."""
 
 _BODY_KEY: Final = "uploadsvc.body"
 _JSON: Final = frozenset(
@@ -37,9 +37,9 @@ class DirectCall:
     Args:
         route: The route that declares the operation.
         authenticate: Authenticates its callers.
-        takes_id: Whether its path holds ``{id}``.
-        model: Model of its body; ``None`` if it takes no body.
-        optional: Whether the body may be left out.
+        takes_id: Whether its path contains ``{id}``.
+        model: Model of its body; ``None`` without one.
+        optional: Whether the body is optional.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class DirectCall:
         self._optional = optional
 
     async def read(self, scope: Scope, receive: Receive, received: list[Message]) -> bool:
-        """Read a request, and tell whether it is plain and valid.
+        """Read a request. Returns whether it is plain and valid.
 
         Args:
-            scope: The request; its body, parsed, and its caller are added.
+            scope: The request; gets its parsed body and its caller.
             receive: Receives its messages.
-            received: Collects those that were received.
+            received: Collects the received messages.
         """
         content = b""
         if self._model is not None:
@@ -76,7 +76,7 @@ class DirectCall:
             if more or len(content) > SMALL_BODY_BYTES or received[-1]["type"] != "http.request":
                 return False
         try:
-            # Before the body is parsed, which takes longer.
+            # Authenticate before parsing the body, which takes longer.
             await self._authenticate.caller(scope)
             return self._model is None or self._parse(scope, content)
         except Exception:  # noqa: BLE001 - FastAPI repeats it, and answers it as it does for all routes
@@ -86,7 +86,7 @@ class DirectCall:
         if not content:
             scope[_BODY_KEY] = None
             return self._optional
-        # Like FastAPI, by the first header of this name.
+        # Like FastAPI, use the first header of this name.
         types = (value.lower() for name, value in scope["headers"] if name == b"content-type")
         if self._model is None or next(types, b"") not in _JSON:
             return False
@@ -94,7 +94,7 @@ class DirectCall:
         return True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request that was read."""
+        """Respond to a request that was read."""
         scope["route"] = self._route
         arguments = [scope[PRINCIPAL_KEY]]
         if self._takes_id:
@@ -109,14 +109,15 @@ class DirectCall:
 
 
 class HotPath:
-    """Passes plain, valid requests to direct calls, and all others to the app.
+    """Routes plain, valid requests to direct calls, and all others to the app.
 
     Args:
         app: The app.
         calls: Direct calls by operation.
         around: Wraps a direct call in the middleware of every request.
-        enabled: Tells whether direct calls may serve.
-        access_log: Begins requests: what is logged while one is read belongs to it. The middleware ends them.
+        enabled: Returns whether direct calls are enabled.
+        access_log: Starts the entry of a request, so that lines logged while reading it have its id. The
+            middleware ends it.
     """
 
     def __init__(
@@ -163,7 +164,7 @@ class HotPath:
 def direct_calls(routes: Iterable[BaseRoute]) -> dict[Key, DirectCall]:
     """Return direct calls for handlers that take only a caller, an id and a JSON body, and return a response.
 
-    The service must authenticate the caller itself: an app that mounts the router may use other dependencies.
+    Only for the service's own authentication: an app that mounts the router may use other dependencies.
     """
     calls: dict[Key, DirectCall] = {}
     for route in routes:

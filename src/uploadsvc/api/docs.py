@@ -1,4 +1,4 @@
-"""The API's documentation at ``/docs``, by Swagger UI from an installed package, and the page at ``/``."""
+"""API reference at ``/docs``, with Swagger UI from an installed package, and the page at ``/``."""
 
 from typing import Final
 
@@ -6,11 +6,12 @@ from fastapi import APIRouter, Request, Response
 
 from uploadsvc.api.static import READ, StaticFile, file_router, read_file, static_file
 
-# Holds the files of swagger-ui-dist. Its own routes are not used: their page has an inline script.
+# Contains the files of swagger-ui-dist. Its own routes are not used: their page has an inline script.
 _PACKAGE: Final = "fastapi_swagger.resources"
 _SWAGGER_UI: Final = ("swagger-ui-bundle.js", "swagger-ui.css")
 
-# Callers may be signed in by cookie or proxy, so a foreign script here could upload and delete in their name.
+# Callers may be authenticated by cookie or proxy, so a third-party script could upload and delete in their
+# name.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
@@ -18,7 +19,7 @@ _POLICY: Final = (
 
 
 def docs_router(*, start: bool) -> APIRouter:
-    """Return the routes of the documentation. All addresses in the pages are relative to them.
+    """Return the routes. All links in the pages are relative.
 
     Args:
         start: Also serve a page at ``/``.

@@ -1,4 +1,4 @@
-"""``POST /events/s3``: stores push their notifications here."""
+"""``POST /events/s3``: notifications that stores push."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -7,7 +7,7 @@ from uploadsvc.events.push import Push
 
 
 def push_router(push: Push) -> APIRouter:
-    """Return the route. It is no part of the API: only stores call it."""
+    """Return the route. It is not in the OpenAPI document, because only stores call it."""
     router = APIRouter(route_class=ProblemRoute, include_in_schema=False)
 
     @router.post("/events/s3", status_code=204)
@@ -18,7 +18,7 @@ def push_router(push: Push) -> APIRouter:
 
     @router.head("/events/s3")
     async def ping() -> Response:
-        # MinIO asks whether anyone is there before it accepts the settings.
+        # MinIO sends a HEAD before it accepts the settings.
         return Response()
 
     return router

@@ -1,4 +1,4 @@
-"""Responses whose JSON is written by the handler."""
+"""Responses with pre-encoded JSON."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -11,16 +11,16 @@ from starlette.types import Receive, Scope, Send
 from uploadsvc.api.routing import SECURITY_HEADERS
 
 _AT_ONCE: Final = 64 * 1024
-"""Bytes to copy and send before other requests get their turn."""
+"""Bytes to copy and send between two yields to the event loop."""
 
 _MADE_AT_ONCE: Final = 16 * 1024
-"""Bytes to make before other requests get their turn."""
+"""Bytes to encode between two yields to the event loop."""
 
 _HEADERS: Final = ((b"content-type", b"application/json"), *SECURITY_HEADERS)
 
 
 class JsonResponse(Response):
-    """A JSON body with all its headers, security headers included.
+    """A JSON body with all headers, including security headers.
 
     Args:
         body: The body.
@@ -40,7 +40,7 @@ class JsonResponse(Response):
 
 
 class PiecewiseJson(Response):
-    """A large JSON body, sent in pieces, because copying it whole would hold up all other requests.
+    """A large JSON body, sent in pieces, because copying it whole would block all other requests.
 
     Args:
         pieces: Bytes of the body, in order.
@@ -55,7 +55,7 @@ class PiecewiseJson(Response):
 
     @classmethod
     async def of(cls, pieces: Iterable[bytes]) -> Self:
-        """Return a response from pieces that take time to make, and let other requests run in between."""
+        """Build a response from pieces that take time to encode, and yield to other requests in between."""
         made, new = [], 0
         for piece in pieces:
             made.append(piece)
@@ -66,7 +66,7 @@ class PiecewiseJson(Response):
         return cls(made)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's
-        """Send the response, and wait for slow clients between the pieces."""
+        """Send the response, with flow control between the pieces."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         waiting = bytearray()
         for piece in self._pieces:

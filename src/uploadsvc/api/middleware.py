@@ -1,6 +1,6 @@
-"""Middleware around every request: request id, access log, security headers, CORS.
+"""Middleware for every request: request id, access log, security headers, CORS.
 
-Plain ASGI, without extra tasks.
+Plain ASGI, without additional tasks.
 """
 
 import traceback
@@ -24,7 +24,7 @@ _log = structlog.get_logger("uploadsvc.access")
 
 
 class RequestMiddleware:
-    """Wraps the app. Unexpected exceptions are logged and answered with a problem, without a trace.
+    """Wraps the app. Logs unexpected exceptions, and responds with a problem without a traceback.
 
     Args:
         app: The app.
@@ -47,7 +47,7 @@ class RequestMiddleware:
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                # Starlette passes the handler's value on, such as an HTTPStatus.
+                # Starlette passes on the handler's value, such as an HTTPStatus.
                 status = int(message["status"])
                 headers = message["headers"] = list(message.get("headers", ()))
                 headers.append((b"x-request-id", entry.sent_id))
@@ -58,12 +58,12 @@ class RequestMiddleware:
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception:
-            # As text: structlog's own traces show local variables unless the mounting app configures it.
+            # As text: structlog's own tracebacks show local variables unless the mounting app configures it.
             _log.error("unexpected_error", exception=traceback.format_exc(), **entry.ids())
             entry.code = "internal_error"
             if status:
                 raise
-            detail = f"Something went wrong here; request {entry.request_id}."
+            detail = f"An unexpected error occurred; request {entry.request_id}."
             await Problem("internal_error", detail).response()(scope, receive, send_with_headers)
         finally:
             self._access_log.end(scope, entry, status)
@@ -83,20 +83,20 @@ class RequestMiddleware:
 
 
 async def overloaded(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request that the service has no room for, before anything else is done for it."""
+    """Respond to a request above the limit, before doing anything else for it."""
     error = Overloaded("Too many requests are in progress; try again.", retry_after=1)
     note_problem(error.code)
     await domain_problem(error).response()(scope, receive, send)
 
 
 class Cors(CORSMiddleware):
-    """CORS whose preflights are logged. They are answered here, outside of the other middleware.
+    """CORS middleware that logs preflights. It answers them itself, outside of the other middleware.
 
     Args:
         app: The app.
         access_log: Logs requests.
         metrics: Counts requests.
-        **options: Of Starlette's middleware.
+        **options: Options of Starlette's middleware.
     """
 
     def __init__(self, app: ASGIApp, *, access_log: AccessLog, metrics: Metrics, **options: Any) -> None:  # noqa: ANN401 - Starlette's
@@ -113,7 +113,7 @@ class Cors(CORSMiddleware):
         await (self._logged if preflight else super().__call__)(scope, receive, send)
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """Answer a preflight, and note what it may not do."""
+        """Answer a preflight, and note the reason of a refusal."""
         response = super().preflight_response(request_headers)
         record = current()
         if record is not None and response.status_code == HTTPStatus.BAD_REQUEST:

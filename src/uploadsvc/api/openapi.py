@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI derives, with security schemes, problems and response examples."""
+"""OpenAPI document: FastAPI's own, plus security schemes, problems and response examples."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -67,8 +67,8 @@ def set_document(app: FastAPI, *, public_url: str | None) -> None:
 
     Args:
         app: The app.
-        public_url: The document's server. If it is ``None``, that is the path under which the app is mounted,
-            or which a proxy has stripped.
+        public_url: The document's server; ``None`` for the path of the mount or the prefix that a proxy
+            strips.
     """
     app.openapi = lambda: build_document(app)  # type: ignore[method-assign] # FastAPI's documented way
     if app.openapi_url is None:
@@ -76,11 +76,11 @@ def set_document(app: FastAPI, *, public_url: str | None) -> None:
 
     async def serve(request: Request) -> Response:
         path = request.scope.get("root_path", "").rstrip("/")
-        # In a thread: the first call builds it, which takes 0.1 s.
+        # In a thread, because the first call builds it, which takes 0.1 s.
         document = await run_in_threadpool(app.openapi)
         return JSONResponse({**document, "servers": [{"url": public_url or path or "/"}]})
 
-    # Before FastAPI's own route, which would list the root beside the path.
+    # Before FastAPI's own route, which would also list the root as a server.
     app.router.routes.insert(0, Route(app.openapi_url, serve, include_in_schema=False))
 
 
@@ -107,9 +107,9 @@ def build_document(app: FastAPI) -> dict[str, Any]:
 
 
 def _name_problem(document: dict[str, Any]) -> None:
-    """Name the schema of problems `Problem`, and drop FastAPI's own errors.
+    """Rename the schema of problems to `Problem`, and drop FastAPI's own errors.
 
-    Its class has a longer name only for apps that mount the routes and may have a `Problem` themselves.
+    The class has a longer name because apps that mount the routes may have their own `Problem`.
     """
     schemas = document["components"]["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):
@@ -131,16 +131,16 @@ def _add_security(document: dict[str, Any]) -> None:
     for path, operations in document["paths"].items():
         for operation in operations.values():
             if path in _PUBLIC:
-                # Explicit, so that it does not look forgotten.
+                # Explicit, so that it does not look like an omission.
                 operation["security"] = []
                 continue
             if operation["operationId"] == "claimObject":
-                # A receipt can name the user in place of the header.
+                # A receipt can name the user instead of the header.
                 operation["security"] = [{"apiKey": [], "onBehalfOf": []}, {"apiKey": []}]
                 continue
             operation["security"] = [{"bearer": []}, {"apiKey": [], "onBehalfOf": []}, {"cookie": []}]
             if operation["operationId"] == "createToken":
-                # Its body can name the user in place of the header.
+                # Its body can name the user instead of the header.
                 operation["security"].append({"apiKey": []})
     for operations in document["webhooks"].values():
         # Its signature is the credential.
@@ -148,7 +148,7 @@ def _add_security(document: dict[str, Any]) -> None:
 
 
 def _add_response_examples(document: dict[str, Any]) -> None:
-    """Give every successful response an example, put together from its fields' examples."""
+    """Give every successful response an example, composed of its fields' examples."""
     schemas = document["components"]["schemas"]
     for operation in _operations(document):
         for status, response in operation["responses"].items():
@@ -161,11 +161,11 @@ def _add_response_examples(document: dict[str, Any]) -> None:
 
 
 def _simplified(node: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Return a part of the document in terms that client generators of many languages know.
+    """Simplify a part of the document to what client generators of many languages support.
 
-    A constant is an enum of one too. Bounds of integers are integers. Fields have no title: it would repeat
-    the name. Unions have no discriminator: constants tell the variants apart, and Rust's generator takes the
-    discriminator out of the variants, which need it.
+    A constant is also an enum of one value. Bounds of integers are integers. Fields have no title, which
+    would repeat the name. Unions have no discriminator: constants distinguish the variants, and Rust's
+    generator removes the discriminator from the variants, which need it.
     """
     if isinstance(node, list):
         return [_simplified(one) for one in node]
@@ -207,7 +207,7 @@ def _example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:  # n
     if "enum" in schema:
         return schema["enum"][0]
     for union in ("oneOf", "anyOf"):
-        # The first variant: null is always the last.
+        # The first variant, because null is always the last.
         if union in schema:
             return _example(schema[union][0], schemas)
     if "properties" in schema:

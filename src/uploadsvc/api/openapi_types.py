@@ -1,4 +1,4 @@
-"""Types with JSON schemas that client generators understand. They accept the same values as without."""
+"""Types with JSON schemas for client generators. They accept the same values as without."""
 
 from typing import Annotated, Any, Final
 
@@ -10,11 +10,11 @@ from uploadsvc.domain.policy import MAX_EXPIRES_IN
 
 MAX_BYTES: Final = 2**63 - 1
 
-# Without a format, Java, Kotlin, Go, Rust and C# take 32 bits, which end at 2 GiB.
+# Without a format, Java, Kotlin, Go, Rust and C# use 32 bits, which end at 2 GiB.
 INT32: Final = Field(json_schema_extra={"format": "int32"})
 Int32 = Annotated[int, INT32]
 Bytes = Annotated[int, Field(json_schema_extra={"format": "int64"})]
-# The format implies the maximum. As a number, most JSON parsers would round it up.
+# The format implies the maximum, which most JSON parsers would round up as a number.
 SIZE: Final = WithJsonSchema({"type": "integer", "format": "int64", "minimum": 0})
 RequestedBytes = Annotated[StrictInt, Field(ge=0, le=MAX_BYTES), SIZE]
 RequestedSeconds = Annotated[StrictInt, Field(ge=1, le=MAX_EXPIRES_IN), INT32]
@@ -22,7 +22,7 @@ RequestedPartNumber = Annotated[StrictInt, Field(ge=1, le=MAX_PARTS), INT32]
 
 
 class WithoutNull:
-    """Documents an optional parameter or body as one that is left out, never null."""
+    """Documents an optional parameter or body as absent, never null."""
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -33,10 +33,10 @@ class WithoutNull:
 
 
 def omit_nulls(schema: dict[str, Any]) -> None:
-    """Document the optional fields of a request as left out, never null.
+    """Document the optional fields of a request as absent, never null.
 
-    The service also accepts null. Clients need not know: Rust's generator would make ``Option<Option<T>>`` of
-    them, and some clients would send null for every field that is not set.
+    The service also accepts null, but this is not documented: Rust's generator would produce
+    ``Option<Option<T>>``, and some clients would send null for every field that is not set.
     """
     for field in schema["properties"].values():
         _drop_null(field)

@@ -1,4 +1,4 @@
-"""Problem details (RFC 9457): the one table that maps domain errors to HTTP."""
+"""Problem details (RFC 9457), and the table that maps domain errors to HTTP."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -71,10 +71,10 @@ CALLER: Final = (*IDENTITY, "forbidden")
 """Codes of every authenticated operation that writes, or works under the caller's prefix."""
 
 STORAGE: Final = ("storage_denied", "storage_misconfigured", "storage_unavailable")
-"""Codes of every operation that calls S3, or signs with credentials that have to be fetched."""
+"""Codes of every operation that calls S3 or signs with fetched credentials."""
 
 MAX_FIELD_ERRORS: Final = 20
-"""Most fields that a problem lists: a body can have tens of thousands of errors."""
+"""Maximum number of fields in a problem: a body can have tens of thousands of errors."""
 
 MAX_FIELD_CHARACTERS: Final = 200
 
@@ -143,7 +143,7 @@ class ExceededQuota(BaseModel):
 
 
 def _without_quota(schema: dict[str, Any]) -> None:
-    """Document the quota as left out, never null, and show a problem without one."""
+    """Document the quota as absent, never null, and show a problem without one."""
     omit_nulls(schema)
     del schema["properties"]["quota"]["default"]
     shown = {
@@ -175,13 +175,13 @@ class UploadsvcProblem(BaseModel, title="Problem"):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An error, not yet rendered in a client's format.
+    """An error, before it is rendered in a client's format.
 
     Attributes:
-        code: A key of `STATUS_TITLES`.
+        code: Problem code, a key of `STATUS_TITLES`.
         detail: One sentence for people.
         errors: Fields at fault, each with its ``field`` and ``detail``.
-        headers: Headers of the response, besides the media type.
+        headers: Headers of the response, except the media type.
         members: Further members of the body.
     """
 
@@ -209,14 +209,14 @@ class Problem:
         }
 
     def response(self) -> Response:
-        """Return the response as RFC 9457 defines it."""
-        # ASCII: field names come from the request and may hold lone surrogates.
+        """Return the response in the format of RFC 9457."""
+        # ASCII, because field names come from the request and may contain lone surrogates.
         body = json.dumps(self.content())
         return Response(body, self.status, media_type=MEDIA_TYPE, headers=dict(self.headers))
 
 
 def domain_problem(error: UploadsvcError) -> Problem:
-    """Return the problem that reports a domain error."""
+    """Return the problem for a domain error."""
     headers = {}
     if error.code == "unauthenticated":
         headers["WWW-Authenticate"] = "Bearer"
@@ -241,7 +241,7 @@ def _quota(error: QuotaExceeded) -> dict[str, Any]:
 def rate_headers(standing: Standing) -> dict[str, str]:
     """Return the headers of a limit that was reached.
 
-    The last two are those of draft-ietf-httpapi-ratelimit-headers-11: lists of structured fields (RFC 9651).
+    The last two follow draft-ietf-httpapi-ratelimit-headers-11: lists of structured fields (RFC 9651).
     """
     name, rate, free, wait = standing
     return {
@@ -252,14 +252,14 @@ def rate_headers(standing: Standing) -> dict[str, str]:
 
 
 def validation_problem(error: RequestValidationError) -> Problem:
-    """Return the problem that lists a request's malformed fields."""
-    # Places and reasons only: the input may hold secrets.
+    """Return the problem for malformed fields of a request."""
+    # Paths and reasons only, because the input may contain secrets.
     cause = error.__cause__
     if isinstance(cause, json.JSONDecodeError):
         detail = f"It is not JSON: {cause.msg.lower()} at line {cause.lineno}, column {cause.colno}."
         return Problem("validation_error", f"body: {detail}", [{"field": "body", "detail": detail}])
     if isinstance(error.body, bytes):
-        # FastAPI parses the body only if the header says what it is.
+        # FastAPI parses the body only if the header declares its type.
         detail = "It must be application/json."
         headers = [{"field": "Content-Type", "detail": detail}]
         return Problem("validation_error", f"Content-Type: {detail}", headers)
@@ -275,7 +275,7 @@ def validation_problem(error: RequestValidationError) -> Problem:
 
 
 def body_problem(error: HTTPException) -> Problem:
-    """Return the problem of a body that is too long, or is not JSON in UTF-8."""
+    """Return the problem for a body that is too long or not JSON in UTF-8."""
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return Problem("body_too_large", str(error.detail), headers=headers)
@@ -283,7 +283,7 @@ def body_problem(error: HTTPException) -> Problem:
 
 
 def problem_responses(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI responses of an operation that can fail with these codes."""
+    """Return the OpenAPI responses for these codes."""
     by_status: dict[int, list[str]] = {}
     for code in dict.fromkeys(codes):
         by_status.setdefault(STATUS_TITLES[code][0].value, []).append(code)
@@ -303,7 +303,7 @@ def problem_responses(*codes: str) -> dict[int | str, dict[str, Any]]:
 
 
 def register_problems(app: FastAPI) -> None:
-    """Report unknown addresses and methods as problems."""
+    """Return the problem for an unknown path or method."""
     app.add_exception_handler(HTTPException, _http_error)
 
 
@@ -324,7 +324,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> list[str]:
-    # RFC 9110 section 15.5.6: all methods of the address. The router names only the first route's.
+    # RFC 9110 section 15.5.6: all methods of the path. The router has only those of the first route.
     routes = request.app.routes
     return [
         method
@@ -334,7 +334,7 @@ def _allowed(request: Request) -> list[str]:
 
 
 def _field_name(location: tuple[int | str, ...]) -> str:
-    # The caller chooses the name of an unknown field, so it can have any length and characters.
+    # The name of an unknown field comes from the caller, with any length and characters.
     name = ".".join(str(part) for part in location[1:])[:MAX_FIELD_CHARACTERS] or "body"
     return name if name.isprintable() else ascii(name)[1:-1]
 

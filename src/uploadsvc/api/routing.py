@@ -1,4 +1,4 @@
-"""Routes with their own problems, body limit and security headers, whatever app includes them."""
+"""Routes with their own problems, body limit and security headers, in any app."""
 
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
@@ -17,21 +17,21 @@ from uploadsvc.telemetry.records import note_problem
 MAX_BODY_BYTES: Final = 1024 * 1024
 TOO_LARGE: Final = f"A request's body may have {MAX_BODY_BYTES} bytes; files go straight to S3."
 PRINCIPAL_KEY: Final = "uploadsvc.principal"
-"""Key of the scope under which authentication leaves the caller, for the access log."""
+"""Scope key for the authenticated caller, for the access log."""
 
 MAX_SEPARATORS: Final = 100_000
-"""Commas and colons in a body. Parsing blocks the event loop, longer for more values."""
+"""Maximum number of commas and colons in a body. Parsing blocks the event loop, longer for more values."""
 
 SMALL_BODY_BYTES: Final = 64 * 1024
-"""Largest body in bytes whose commas and colons are not counted."""
+"""Maximum size in bytes of a body whose commas and colons are not counted."""
 
 REFUSAL_KEY: Final = "uploadsvc.refusal"
-"""Key of the scope under which a route leaves why a credential is not valid, for the access log."""
+"""Scope key for the reason why a credential is not valid, for the access log."""
 
 SECURITY_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
-    # Most responses carry a credential or name a user's objects.
+    # Most responses contain a credential or names of a user's objects.
     (b"cache-control", b"no-store"),
 )
 
@@ -42,7 +42,7 @@ _UNREADABLE: Final = "There was an error parsing the body"
 class BodyTooLargeError(HTTPException):
     """A body above `MAX_BODY_BYTES` or `MAX_SEPARATORS`.
 
-    An HTTPException, because FastAPI turns any other exception into its own 400.
+    An HTTPException, because FastAPI turns other exceptions into its own 400.
     """
 
     def __init__(self, detail: str = TOO_LARGE) -> None:
@@ -50,17 +50,17 @@ class BodyTooLargeError(HTTPException):
 
 
 class ProblemRoute(APIRoute):
-    """A route that answers errors with problems (RFC 9457), even in an app that does not.
+    """A route that reports errors as problems (RFC 9457), even in an app that does not.
 
-    Exceptions of that app's own dependencies, such as its authentication, are left to the app.
+    Exceptions of that app's own dependencies, such as authentication, are left to the app.
     """
 
     def render(self, problem: Problem) -> Response:
-        """Return the response for a problem. Override it for clients that expect another format."""
+        """Render a problem. Override it for clients with another format."""
         return problem.response()
 
     def refuse(self, error: UploadsvcError, scope: Scope) -> Response:
-        """Return the response for a domain error, and note the reason of a 401 for the access log."""
+        """Render a domain error, and note the reason of a 401 for the access log."""
         if isinstance(error, Unauthenticated):
             scope[REFUSAL_KEY] = error.reason
         return self._answer(domain_problem(error))
@@ -91,12 +91,12 @@ class ProblemRoute(APIRoute):
 
 
 def problem_router(*, prefix: str = "", tag: str) -> APIRouter:
-    """Return a router whose routes are `ProblemRoute`."""
+    """Return a router with `ProblemRoute` as its route class."""
     return APIRouter(prefix=prefix, tags=[tag], route_class=ProblemRoute)
 
 
 def add_security_headers(raw_headers: list[tuple[bytes, bytes]]) -> None:
-    """Forbid sniffing, referrers and caching, unless the response has its own rules."""
+    """Add headers against sniffing, referrers and caching, unless the response sets them."""
     sent = dict(raw_headers)
     for name, value in SECURITY_HEADERS:
         if name not in sent:
@@ -104,7 +104,7 @@ def add_security_headers(raw_headers: list[tuple[bytes, bytes]]) -> None:
 
 
 def _is_unreadable(error: HTTPException) -> bool:
-    # FastAPI's own 400 for a body that it could not decode, such as one in bad UTF-8.
+    # FastAPI's own 400 for a body that it cannot decode, such as invalid UTF-8.
     return (
         error.status_code == HTTPStatus.BAD_REQUEST
         and error.detail == _UNREADABLE

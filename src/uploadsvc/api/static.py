@@ -1,4 +1,4 @@
-"""Static files, with their content's hash as ETag, and the browser module."""
+"""Static files, with the hash of their content as ETag, and the browser module."""
 
 import gzip
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
-"""For URLs that name their content's hash: a year, never revalidated (RFC 8246)."""
+"""For URLs with the hash of the content: a year, without revalidation (RFC 8246)."""
 
 READ: Final = ["GET", "HEAD"]
 """Methods of the routes of files."""
@@ -25,7 +25,7 @@ _HASH_CHARACTERS: Final = 16
 
 @dataclass(frozen=True, kw_only=True)
 class StaticFile:
-    """A file, read once, and compressed on first use.
+    """A file, read once and compressed on first use.
 
     Attributes:
         content: Its bytes.
@@ -45,12 +45,12 @@ class StaticFile:
     def response(
         self, request: Request, *, version: str = "", headers: Mapping[str, str] | None = None
     ) -> Response:
-        """Answer a GET or HEAD. The ETag is the content's hash and, if the content is compressed, the coding.
+        """Respond to a GET or HEAD. The ETag is the hash of the content, plus the coding if compressed.
 
         Args:
             request: The request.
-            version: Hash that the caller asks for. If it is outdated, because the page was loaded before an
-                upgrade, the current content is served, and caches must revalidate it.
+            version: Requested hash. If it is outdated, because the page was loaded before an upgrade, the
+                current content is served, and caches must revalidate it.
             headers: Additional headers.
         """
         coding = "gzip" if _takes_gzip(request.headers.get("accept-encoding", "")) else ""
@@ -61,7 +61,8 @@ class StaticFile:
             "Vary": "Accept-Encoding",
             **(headers or {}),
         }
-        # RFC 9110 section 13.1.2. Compressing proxies weaken the tag; weak and strong tags compare as equal.
+        # RFC 9110 section 13.1.2. Compressing proxies weaken the tag, so weak and strong tags compare as
+        # equal.
         known = request.headers.get("if-none-match", "").split(",")
         if etag in [tag.strip().removeprefix("W/") for tag in known]:
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=all_headers)
@@ -75,12 +76,12 @@ class StaticFile:
 
 
 def static_file(name: str, content: bytes | None = None, *, package: str = "uploadsvc.web") -> StaticFile:
-    """Return a file of a package.
+    """Load a file of a package.
 
     Args:
         name: Its name.
-        content: Its content, if it differs from the package's.
-        package: The package that holds it.
+        content: Content to use instead of the package's.
+        package: The package.
     """
     if content is None:
         content = read_file(name, package=package)
@@ -92,19 +93,19 @@ def static_file(name: str, content: bytes | None = None, *, package: str = "uplo
 
 
 def read_file(name: str, *, package: str = "uploadsvc.web") -> bytes:
-    """Return the content of a package's file."""
+    """Read a file of a package."""
     root, *folders = package.split(".")
     return files(root).joinpath(*folders, name).read_bytes()
 
 
 def file_router(prefix: str, served: Mapping[str, StaticFile]) -> APIRouter:
-    """Return the routes of static files by name. They are not part of the documented API.
+    """Return routes for static files, by name. They are not in the OpenAPI document.
 
-    With a file's hash in ``?v=``, caches may keep it forever.
+    With its hash in ``?v=``, caches can keep a file for good.
     """
     router = APIRouter(include_in_schema=False)
 
-    # In a thread: compressing Swagger UI takes as long as signing hundreds of uploads.
+    # In a thread, because compressing Swagger UI takes as long as signing hundreds of uploads.
     @router.api_route(f"{prefix}/{{name}}", methods=READ)
     def file(request: Request, name: str, v: str = "") -> Response:
         if name not in served:
@@ -115,7 +116,7 @@ def file_router(prefix: str, served: Mapping[str, StaticFile]) -> APIRouter:
 
 
 def web_router(*names: str) -> APIRouter:
-    """Return the route of the browser modules, and of other files in ``web/``."""
+    """Return the routes of the browser module and other files in ``web/``."""
     return file_router("/web", {name: static_file(name) for name in (*_MODULES, *names)})
 
 

@@ -1,1 +1,1 @@
-"""Authentication: turns a credential into a `Principal`. Knows headers, not FastAPI."""
+"""Authentication: from a credential to a `Principal`, without FastAPI."""

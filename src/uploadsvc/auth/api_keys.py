@@ -1,4 +1,4 @@
-"""API keys of other services, which name the user that they call for."""
+"""API keys of other services, which name the user that they act for."""
 
 import hmac
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class ApiKey:
 def api_key_principal(
     keys: Sequence[ApiKey], presented: str, on_behalf_of: str | None, *, user_needed: bool = True
 ) -> Principal:
-    """Return the caller that an API key and a user id name.
+    """Return the caller for an API key and a user id.
 
     Args:
         keys: The configured keys.

@@ -1,4 +1,4 @@
-"""Authenticate a request by its first credential; a bad one never falls through to the next."""
+"""Authenticate a request by its first credential. An invalid one is an error, even if there is another."""
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ class JwtVerifier(Protocol):
     """Verifies the JWTs of an identity provider."""
 
     def known(self, token: str) -> Principal | None:
-        """Return the caller of a token that was verified before, or ``None``: then call `verify`."""
+        """Return the caller of a cached token, or ``None``, to call `verify` then."""
 
     async def verify(self, token: str) -> Principal:
-        """Return the caller that a token names.
+        """Verify a token and return its caller.
 
         Raises:
             Unauthenticated: The token is not valid.
-            IdentityProviderUnavailable: There are no keys that could verify it.
+            IdentityProviderUnavailable: No keys are available to verify it.
         """
 
 
@@ -42,7 +42,7 @@ class Authenticator:
         api_keys: The API keys of other services.
         cookie: The name of the JWT cookie; ``None`` if off.
         trusted_header: The user header of a proxy; ``None`` if off.
-        allowed_origins: Sites that may write with a cookie or through the proxy, whatever host they call.
+        allowed_origins: Origins that may write with a cookie or through the proxy, on any host.
     """
 
     jwts: JwtVerifier | None
@@ -62,7 +62,7 @@ class Authenticator:
 
         Raises:
             Unauthenticated: There is no credential, or the first one is not valid.
-            Forbidden: Another site made a browser send a write.
+            Forbidden: A browser sent a write for another site.
             ValidationFailed: The API key is valid, but ``X-On-Behalf-Of`` is not.
             IdentityProviderUnavailable: The keys that would verify a token cannot be fetched.
         """
@@ -127,10 +127,10 @@ def limited(token: str) -> str:
 
 
 class FixedKeyVerifier:
-    """Verifies tokens with a key that does not change while the service runs.
+    """Verifies tokens with a fixed key, and caches them.
 
     Args:
-        verifier: Verifies tokens that are not known yet.
+        verifier: Verifies tokens that are not cached.
         clock: Returns the current time, aware.
     """
 
@@ -139,15 +139,15 @@ class FixedKeyVerifier:
         self._known = KnownTokens[Principal](clock)
 
     def known_count(self) -> int:
-        """Return the number of verified tokens that are remembered."""
+        """Return the number of cached tokens."""
         return len(self._known)
 
     def known(self, token: str) -> Principal | None:
-        """Return the caller of a token that was verified before."""
+        """Return the caller of a cached token, or ``None``."""
         return self._known.get(token)
 
     async def verify(self, token: str) -> Principal:
-        """Return the caller that a token names.
+        """Verify a token and return its caller.
 
         Raises:
             Unauthenticated: The token is not valid.

@@ -1,4 +1,4 @@
-"""The claims of an identity provider's token (RFC 7519 section 4), checked as the settings say."""
+"""Check the claims of an identity provider's token (RFC 7519 section 4)."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -15,17 +15,17 @@ from uploadsvc.domain.quotas import QuotaChange, parse_changes
 class ClaimRules:
     """Rules for the claims of a token.
 
-    ``iat`` and ``jti`` are not checked: in RFC 7519, neither decides whether a token is valid.
+    ``iat`` and ``jti`` are not checked: by RFC 7519, they do not affect the validity of a token.
 
     Attributes:
-        clock: The time now, aware.
+        clock: Returns the current time, aware.
         audiences: The claim must name one of these; if there are none, ``aud`` must be absent or empty.
         audience_claim: The claim that names the audience. If a token also has ``aud``, it must match too.
         issuer: Required value of ``iss``, compared exactly; ``None`` to accept any.
         user_claim: The claim that names the user.
         integer_user: Whether the user may be an integer. 17 and ``"17"`` are then the same user.
-        leeway: Seconds by which the provider's clock and the service's may differ.
-        quotas_claim: The claim that gives the user other quotas than the policies'; ``None`` for none.
+        leeway: Allowed difference in seconds between the clocks of provider and service.
+        quotas_claim: The claim with the user's own quotas; ``None`` for none.
     """
 
     clock: Callable[[], datetime]
@@ -38,7 +38,7 @@ class ClaimRules:
     quotas_claim: str | None = None
 
     def principal(self, claims: Mapping[str, Any]) -> Principal:
-        """Return the caller that the claims of a verified token name.
+        """Return the caller for the claims of a verified token.
 
         Raises:
             Unauthenticated: A claim is missing, malformed or wrong. The detail says which.
@@ -53,7 +53,7 @@ class ClaimRules:
         return Principal(user=user, expires_at=expires_at, quotas=self._quotas(claims))
 
     def _end(self, claims: Mapping[str, Any]) -> datetime:
-        """Check ``nbf`` and ``exp`` (RFC 7519 sections 4.1.4 and 4.1.5), and return the end."""
+        """Check ``nbf`` and ``exp`` (RFC 7519 sections 4.1.4 and 4.1.5), and return the expiry time."""
         now = self.clock().timestamp()
         starts = claims.get("nbf")
         if starts is not None and _seconds("nbf", starts) > now + self.leeway:
@@ -84,13 +84,13 @@ class ClaimRules:
             return
         if not claims.get(self.audience_claim):
             _refuse_without(self.audience_claim)
-        # RFC 7519 section 4.1.3: a service that aud does not name must refuse the token.
+        # RFC 7519 section 4.1.3: a service must reject a token whose aud does not name it.
         for name in dict.fromkeys((self.audience_claim, "aud")):
             if claims.get(name) and not self._names_us(claims[name]):
                 _refuse_audience(name)
 
     def _names_us(self, named: object) -> bool:
-        """Tell whether a claim is one of the audiences, or a list of strings with one of them."""
+        """Return whether a claim is one of the audiences, or a list of strings with one of them."""
         names = [named] if isinstance(named, str) else named
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             return False
@@ -125,7 +125,7 @@ def _seconds(name: str, value: object) -> float:
 
 
 def _is_finite(value: float) -> bool:
-    # isfinite raises for integers that no float can hold.
+    # isfinite raises for integers that are too large for a float.
     return isinstance(value, int) or math.isfinite(value)
 
 

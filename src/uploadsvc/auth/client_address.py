@@ -1,4 +1,4 @@
-"""The address of a client behind proxies."""
+"""Find the address of a client behind proxies."""
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -8,7 +8,7 @@ from typing import Final
 from uploadsvc.auth.trusted_header import Network
 
 MAX_FORWARDED: Final = 1000
-"""Characters at the end of ``X-Forwarded-For`` that are read. The proxies add theirs there."""
+"""Maximum number of characters to read, from the end of ``X-Forwarded-For``, where proxies append."""
 
 ADDRESSES_ATTRIBUTE: Final = "client_addresses"
 """Attribute of an app's state that holds its `ClientAddresses`, for the server below it."""
@@ -17,7 +17,7 @@ _Address = IPv4Address | IPv6Address
 
 
 class ClientAddresses:
-    """Tells clients from proxies.
+    """Finds client addresses behind proxies.
 
     Args:
         proxies: Networks of the proxies. From elsewhere ``X-Forwarded-For`` is ignored: anyone can send it.
@@ -31,8 +31,8 @@ class ClientAddresses:
     def of(self, peer: str | None, forwarded: str = "") -> str | None:
         """Return the client's address, or ``None`` if the connection has none, as on a Unix socket.
 
-        Each proxy appends the address that it was called from. So the client is the last one that is no
-        proxy; what stands before it may be made up.
+        Each proxy appends the address of its peer. So the client is the last address that is not a proxy;
+        those before it can be forged.
 
         Args:
             peer: Address of the other end of the connection.
@@ -69,7 +69,7 @@ def _parsed(text: str) -> _Address | None:
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:
-        # The name of an interface (RFC 4007) could be any text.
+        # A zone (RFC 4007) could be any text.
         address = ip_address(text.partition("%")[0])
     except ValueError:
         return None

@@ -1,4 +1,4 @@
-"""The JWT cookie, and protection against writes that another site makes a browser send (CSRF)."""
+"""The JWT cookie, and protection against cross-site request forgery (CSRF)."""
 
 from collections.abc import Container, Sequence
 from typing import Final
@@ -18,7 +18,7 @@ def cookie_value(headers: Sequence[str], name: str) -> str | None:
         name: The cookie's name.
 
     Raises:
-        Unauthenticated: Two of them differ. A sibling domain can set one beside ours.
+        Unauthenticated: There are two different values. A sibling domain can set a second one.
     """
     values = set()
     for pair in (pair for header in headers for pair in header.split(";")):
@@ -34,12 +34,12 @@ def cookie_value(headers: Sequence[str], name: str) -> str | None:
 def check_cookie_write(request: AuthRequest, allowed_origins: Container[str]) -> None:
     """Check that a write with the cookie comes from this site or an allowed origin.
 
-    A page can set neither header: https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header,
-    https://fetch.spec.whatwg.org/#origin-header. Browsers leave out ``Sec-Fetch-Site`` where they speak plain
-    HTTP, except to this machine; there, a page of the called host may write.
+    Pages cannot set these headers: https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header,
+    https://fetch.spec.whatwg.org/#origin-header. Over plain HTTP, except to this machine, browsers send no
+    ``Sec-Fetch-Site``; then pages of the called host may write.
 
     Raises:
-        Forbidden: Another site made the browser send it, or the browser does not name the site.
+        Forbidden: It comes from another site, or the browser does not name the site.
     """
     site = request.headers.get("sec-fetch-site")
     if request.method in _SAFE or site == "same-origin":
@@ -50,14 +50,14 @@ def check_cookie_write(request: AuthRequest, allowed_origins: Container[str]) ->
 
 
 def check_proxied_write(request: AuthRequest, allowed_origins: Container[str]) -> None:
-    """Check that no other site made a browser send a write that is signed in by a proxy.
+    """Check that a write authenticated by a proxy does not come from another site.
 
-    A proxy also signs programs in, for example by client certificate; they send neither header. The host does
-    not count here: a site can point its own name at this service (DNS rebinding), and a proxy that signs in
-    by address or certificate would sign that in too.
+    A proxy also authenticates programs, for example by client certificate, which send neither header. The
+    host is not trusted here: a site can point its own name to this service (DNS rebinding), and a proxy that
+    authenticates by address or certificate would accept that too.
 
     Raises:
-        Forbidden: Another site made the browser send it.
+        Forbidden: It comes from another site.
     """
     site = request.headers.get("sec-fetch-site")
     if request.method in _SAFE or site in {"same-origin", "none"}:
@@ -67,11 +67,11 @@ def check_proxied_write(request: AuthRequest, allowed_origins: Container[str]) -
 
 
 def _is_of_this_host(request: AuthRequest, allowed_origins: Container[str]) -> bool:
-    """Tell whether ``Origin`` is that of the host that was called (``Host``), by http or https.
+    """Return whether ``Origin`` is the called host (``Host``), with http or https.
 
-    A site that points its own name here (DNS rebinding) passes, and gains nothing: a browser sends our cookie
-    only to the host that set it. The scheme is unknown behind a proxy. Where the host is known to be https, a
-    page by http is one that somebody on the network put there.
+    A site that points its own name here (DNS rebinding) passes but gains nothing, because browsers send our
+    cookie only to the host that set it. Behind a proxy, the scheme is unknown. If the host is known to use
+    https, a page with http was injected by someone on the network.
     """
     host, origin = (request.single("host") or "").lower(), request.single("origin")
     if not host:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import httpx
 
 MAX_ANSWER_BYTES: Final = 512 * 1024
-"""Larger than a set of a hundred keys with certificates."""
+"""Enough for a hundred keys with certificates."""
 
 _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 
@@ -23,7 +23,7 @@ ReadJson = Callable[[httpx.URL], Awaitable[dict[str, Any]]]
 
 
 class UnusableAnswerError(ValueError):
-    """The provider's response holds no usable keys; the message may be logged."""
+    """The provider's response contains no usable keys. The message may be logged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class JwksUrl:
         url: Absolute, http or https.
 
     Raises:
-        ValueError: It is not such a URL.
+        ValueError: The URL has another form.
     """
 
     url: str
@@ -53,14 +53,14 @@ class JwksUrl:
 
 @dataclass(frozen=True, slots=True)
 class OidcIssuer:
-    """An OpenID provider, whose metadata name the URL of its keys.
+    """An OpenID provider, with the URL of its keys in its metadata.
 
     Attributes:
-        issuer: The issuer as its tokens name it: absolute, http or https, without query and fragment (OpenID
+        issuer: The issuer as in its tokens: absolute, http or https, without query and fragment (OpenID
             Connect Discovery 1.0 section 3).
 
     Raises:
-        ValueError: It is not such a URL.
+        ValueError: The URL has another form.
     """
 
     issuer: str
@@ -68,7 +68,7 @@ class OidcIssuer:
     def __post_init__(self) -> None:
         http_url(self.issuer)
         if "?" in self.issuer:
-            message = "an issuer has no query"
+            message = "an issuer must not have a query"
             raise ValueError(message)
 
     async def jwk_set(self, read: ReadJson) -> dict[str, Any]:
@@ -80,25 +80,25 @@ class OidcIssuer:
         Raises:
             UnusableAnswerError: The metadata are another issuer's, or have no usable ``jwks_uri``.
         """
-        # Section 4.1: the slash at the end of the issuer is removed first.
+        # Section 4.1: a trailing slash of the issuer is removed first.
         metadata = await read(http_url(self.issuer.removesuffix("/") + _WELL_KNOWN))
-        # Section 4.3: identical, so that no provider can impersonate another.
+        # Section 4.3: must be identical, so that no provider can impersonate another.
         if metadata.get("issuer") != self.issuer:
-            reason = "the metadata are of another issuer"
+            reason = "the metadata is that of another issuer"
             raise UnusableAnswerError(reason)
         try:
             url = http_url(metadata.get("jwks_uri"))
         except ValueError:
-            reason = "the metadata have no good jwks_uri"
+            reason = "the metadata has no usable jwks_uri"
             raise UnusableAnswerError(reason) from None
         if url.scheme != "https" and http_url(self.issuer).scheme == "https":
-            reason = "jwks_uri is not https as the issuer is"
+            reason = "jwks_uri must use https, like the issuer"
             raise UnusableAnswerError(reason)
         return await read(url)
 
 
 def http_url(text: object) -> httpx.URL:
-    """Parse a URL that keys can be fetched from.
+    """Parse a URL to fetch keys from.
 
     Raises:
         ValueError: It is not an absolute http or https URL, or has a user, a password or a fragment.
@@ -133,7 +133,7 @@ async def read_json(client: httpx.AsyncClient, url: httpx.URL) -> dict[str, Any]
         UnusableAnswerError: The status is not 200, the body is too large, or not a JSON object.
         httpx.HTTPError: There was no answer.
     """
-    # A small compressed answer could become a large one within one read.
+    # A small compressed response could expand to a large one within one read.
     headers = {"Accept": "application/json, application/jwk-set+json", "Accept-Encoding": "identity"}
     body = bytearray()
     async with client.stream("GET", url, headers=headers) as answer:
@@ -141,7 +141,7 @@ async def read_json(client: httpx.AsyncClient, url: httpx.URL) -> dict[str, Any]
             reason = f"status {answer.status_code}"
             raise UnusableAnswerError(reason)
         if answer.headers.get("content-encoding", "identity").lower() != "identity":
-            reason = "packed though it was not to be"
+            reason = "compressed, although the request did not allow that"
             raise UnusableAnswerError(reason)
         async for chunk in answer.aiter_bytes():
             body += chunk

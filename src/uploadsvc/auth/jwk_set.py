@@ -1,4 +1,4 @@
-"""The usable keys of a JWK Set (RFC 7517)."""
+"""Usable keys of a JWK Set (RFC 7517)."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
@@ -11,9 +11,9 @@ from uploadsvc.auth.jwt import TokenVerifier
 from uploadsvc.auth.public_keys import PublicKey, same_algorithm, usable_key
 
 MAX_KEYS: Final = 100
-"""Entries beyond this number are ignored. Providers publish a handful."""
+"""Further entries are ignored. Providers publish a handful."""
 
-# By `kty` (RFC 7518 section 6.1, RFC 8037 section 2). Not `oct`: a published secret is not secret.
+# By `kty` (RFC 7518 section 6.1, RFC 8037 section 2). Not `oct`, because a published secret is not secret.
 _READERS: Final[dict[str, Callable[[dict[str, Any]], Any]]] = {
     "RSA": RSAAlgorithm.from_jwk,
     "EC": ECAlgorithm.from_jwk,
@@ -53,7 +53,7 @@ class JwkSet:
             for name, one in made.items():
                 self._fitting.setdefault(name, []).append(one)
                 if "kid" in entry:
-                    # RFC 7517 section 4.5: keys should have distinct names. If not, the first counts.
+                    # RFC 7517 section 4.5: keys should have distinct names. Otherwise the first one counts.
                     self._named.setdefault((entry["kid"], name), one)
         self.skipped = len(read) - self._count
 
@@ -65,7 +65,7 @@ class JwkSet:
         """Return the verifier of a token, or ``None`` if the set has no key for it.
 
         Args:
-            kid: The key that the token names. If it names none, exactly one key must fit.
+            kid: The token's ``kid``. Without one, exactly one key must fit.
             algorithm: The token's ``alg``.
         """
         if kid is not None:
@@ -75,10 +75,9 @@ class JwkSet:
 
 
 def _stated(entry: object) -> dict[str, Any]:
-    """Return the members of an entry that have a value; none if it is not a JSON object.
+    """Return the members of an entry that have a value, or none if it is not a JSON object.
 
-    Some providers write every member that they know, with null or an empty value in those that are not set.
-    So an empty ``key_ops`` does not limit the key.
+    Some providers write unset members as null or empty. So an empty ``key_ops`` does not restrict the key.
     """
     if not isinstance(entry, dict):
         return {}

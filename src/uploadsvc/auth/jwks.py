@@ -1,4 +1,4 @@
-"""Verify tokens with the keys that an identity provider publishes."""
+"""Verify tokens with an identity provider's published keys."""
 
 import asyncio
 import math
@@ -24,16 +24,16 @@ from uploadsvc.tokens.jwts import SERVICE_TYPS
 from uploadsvc.tokens.known_tokens import KnownTokens
 
 DEADLINE: Final = 5.0
-"""Maximum seconds of one fetch, including discovery."""
+"""Seconds for a fetch, including discovery."""
 
 COOLDOWN: Final = 30.0
 """Minimum seconds between the starts of two fetches, even after a success."""
 
 MAX_AGE: Final = 600.0
-"""Seconds after which keys are fetched again. Until then, and during the fetch, the old ones are used."""
+"""Seconds between fetches of keys. During a fetch, the old keys are used."""
 
 MIN_KEYS_MAX_AGE: Final = 1200
-"""Minimum of ``keys_max_age`` in seconds, so that a failed fetch can be repeated in time."""
+"""Minimum of ``keys_max_age`` in seconds, so that there is time to repeat a failed fetch."""
 
 _log = structlog.get_logger("uploadsvc.auth")
 
@@ -42,19 +42,19 @@ class JwksVerifier:
     """Verifies the tokens of one identity provider. Enter it to open its client and fetch the keys.
 
     Args:
-        source: Publishes the keys.
+        source: Source of the keys.
         algorithms: The allowed algorithms; empty for all with public keys.
-        rules: Rules for the claims. They need an audience: a provider signs for many services. Their
+        rules: Rules for the claims. An audience is required, because a provider signs for many services. The
             issuer is by default the source, if that is an issuer.
-        keys_max_age: Seconds after which keys are no longer used unless a fetch has brought them again. A
-            withdrawn key must not be trusted for as long as the provider cannot be reached.
+        keys_max_age: Seconds to keep using keys without a successful fetch, so that a withdrawn key is not
+            trusted for as long as the provider is down.
         timer: Monotonic seconds, for the age of the keys.
         metrics: Counts fetches.
-        transport: Carries requests, in tests.
+        transport: Transport for requests, in tests.
         tracing: Makes spans.
 
     Raises:
-        ValueError: An algorithm has no public keys, or the issuer is not the source.
+        ValueError: An algorithm has no public keys, or the issuer differs from the source.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class JwksVerifier:
         if self._fetch is not None:
             self._fetch.cancel()
             await asyncio.wait([self._fetch])
-            # The next start may run in another event loop, and must not wait for the cooldown.
+            # The next start may use another event loop, and must not wait for the cooldown.
             self._fetch = None
             self._fetch_started_at = -math.inf
         if self._client is not None:
@@ -123,18 +123,18 @@ class JwksVerifier:
             self._client = None
 
     def take_over(self, other: "JwksVerifier") -> None:
-        """Use the keys of another verifier with the same settings, as old as they are."""
+        """Take over the keys of another verifier with the same settings, and their age."""
         for name in ("_keys", "_keys_fetched_at", "_fetch_started_at", "_fetched"):
             setattr(self, name, getattr(other, name))
 
     def known(self, token: str) -> Principal | None:
-        """Return the caller of a token that the current keys have verified before."""
-        # Even if all tokens are known, the keys must be fetched again when they are due.
+        """Return the caller of a token cached since the last fetch of keys, or ``None``."""
+        # The keys must be fetched again when due, even if all tokens are cached.
         self._keep_fresh()
         return self._known.get(token)
 
     async def verify(self, token: str) -> Principal:
-        """Return the caller that a token names. Waits only for a fetch that may bring an unknown key.
+        """Verify a token and return its caller. Waits only for a fetch that may add an unknown key.
 
         Raises:
             Unauthenticated: The token is not valid. The detail says why, without quoting it.
@@ -160,7 +160,7 @@ class JwksVerifier:
         return principal
 
     def _keep_fresh(self) -> None:
-        """Fetch the keys again when they are due, and forget those that are too old."""
+        """Fetch the keys again when due, and drop those that are too old."""
         now = self._timer()
         if self._keys_fetched_at is not None and now - self._keys_fetched_at >= MAX_AGE:
             if now - self._keys_fetched_at >= self._keys_max_age:
@@ -184,7 +184,7 @@ class JwksVerifier:
         raise Unauthenticated(detail, reason="unknown_key")
 
     def _forget_keys(self) -> None:
-        # If the last fetch succeeded, nobody has called since: no reason to warn.
+        # If the last fetch succeeded, there were no calls since, so there is nothing to warn about.
         log = _log.info if self._fetched else _log.warning
         log("jwks_expired", max_age=self._keys_max_age)
         self._use(self._jwk_set({}))
@@ -235,14 +235,14 @@ class JwksVerifier:
 
     def _use(self, keys: JwkSet) -> None:
         self._keys = keys
-        # A token may have been verified by a key that is withdrawn now.
+        # A cached token may have been verified by a key that is withdrawn now.
         self._known.clear()
 
     def _keys_age(self) -> float | None:
         return None if self._keys_fetched_at is None else self._timer() - self._keys_fetched_at
 
     def _seconds_left(self) -> dict[str, int]:
-        """Return for how long the keys are still used, if there are any."""
+        """Return the remaining seconds of use of the keys, if there are any."""
         if not self._keys or self._keys_fetched_at is None:
             return {}
         left = self._keys_fetched_at + self._keys_max_age - self._timer()

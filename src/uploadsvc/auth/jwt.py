@@ -1,4 +1,4 @@
-"""JWTs (RFC 7519) of an identity provider, verified with a fixed key and fixed algorithms (RFC 8725)."""
+"""Verify an identity provider's JWTs (RFC 7519), with a fixed key and fixed algorithms (RFC 8725)."""
 
 import json
 from base64 import urlsafe_b64decode
@@ -25,7 +25,7 @@ _HMAC_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 
 def _signatures() -> jwt.PyJWS:
     jws = jwt.PyJWS()
-    # PyJWT 2.15 knows only the older name of this algorithm.
+    # PyJWT 2.15 supports only the older name of this algorithm.
     if "Ed25519" not in jws.get_algorithms():
         jws.register_algorithm("Ed25519", OKPAlgorithm())
     return jws
@@ -49,7 +49,7 @@ class TokenVerifier:
     rules: ClaimRules
 
     def verify(self, token: str) -> Principal:
-        """Return the caller that a token names.
+        """Verify a token and return its caller.
 
         Raises:
             Unauthenticated: The token is not valid. The detail says why, without quoting it.
@@ -58,7 +58,7 @@ class TokenVerifier:
             decoded = _JWS.decode_complete(token, self.key, algorithms=self.algorithms)
             claims = _claims(decoded["payload"])
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
-            # PyJWT lets a ValueError of json or base64 through.
+            # PyJWT passes on a ValueError from json or base64.
             reason = _reason(error, token)
             detail = "The token is malformed, or its signature is wrong."
             if reason == "algorithm":
@@ -89,7 +89,7 @@ def token_typ(token: str) -> str | None:
 
 
 def check_form(token: str) -> None:
-    """Refuse a token that no key could verify, before its key is looked up.
+    """Reject a token that no key could verify, before its key is looked up.
 
     Raises:
         Unauthenticated: A part is malformed, or a critical extension (RFC 7515 section 4.1.11) unknown.
@@ -142,7 +142,7 @@ def public_key_verifier(pem: str, *, algorithms: tuple[str, ...], rules: ClaimRu
 
 
 def refuse_service_token() -> NoReturn:
-    """Refuse a token that the service issued itself, where an identity provider's is expected.
+    """Reject a token issued by the service itself instead of the identity provider.
 
     Raises:
         Unauthenticated: Always.

@@ -1,4 +1,4 @@
-"""Public keys that can verify tokens, and their algorithms (RFC 7518, RFC 8037)."""
+"""Public keys for verifying tokens, and their algorithms (RFC 7518, RFC 8037)."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -23,12 +23,12 @@ PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 
 
 def same_algorithm(one: object, other: object) -> bool:
-    """Tell whether two names are of one algorithm. Anything but a name is equal only to itself."""
+    """Return whether two names are of the same algorithm. Other values are equal only to themselves."""
     return one == other or (one in _ED25519 and other in _ED25519)
 
 
 def with_other_names(algorithms: Iterable[str]) -> tuple[str, ...]:
-    """Return the algorithms, and both names of Ed25519 if it has one of them."""
+    """Return the algorithms, with both names of Ed25519 if either is included."""
     named = tuple(algorithms)
     return named + tuple(
         name for name in _ED25519 if name not in named and not set(_ED25519).isdisjoint(named)
@@ -36,7 +36,7 @@ def with_other_names(algorithms: Iterable[str]) -> tuple[str, ...]:
 
 
 def usable_key(key: PublicKeyTypes) -> tuple[PublicKey, tuple[str, ...]]:
-    """Return a key that can verify tokens, and its algorithms.
+    """Check that a key can verify tokens, and return it with its algorithms.
 
     Raises:
         ValueError: The key is not RSA (2048 bits or more), EC or Ed25519.

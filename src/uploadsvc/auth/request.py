@@ -18,7 +18,7 @@ class Headers(Protocol):
 
 
 class RawHeaders:
-    """Headers of an ASGI request, decoded when they are looked up.
+    """Headers of an ASGI request, decoded on access.
 
     Args:
         raw: Pairs of lower-case name and value.
@@ -49,7 +49,7 @@ class RawHeaders:
 # Not frozen: freezing would double the time to create one in every request.
 @dataclass(slots=True, kw_only=True)
 class AuthRequest:
-    """The parts of a request that can tell its caller.
+    """The parts of a request that can identify the caller.
 
     Attributes:
         method: The HTTP method.
@@ -62,10 +62,10 @@ class AuthRequest:
     peer: str | None
 
     def single(self, name: str) -> str | None:
-        """Return a header that may be sent only once, or ``None``.
+        """Return a header that may occur only once, or ``None``.
 
         Raises:
-            Unauthenticated: It was sent more than once. A proxy may have checked another one than ours.
+            Unauthenticated: It occurs more than once. A proxy may have checked a different one.
         """
         values = self.headers.getlist(name)
         if len(values) > 1:

@@ -12,11 +12,11 @@ Network = IPv4Network | IPv6Network
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedHeader:
-    """The header that a trusted proxy sets.
+    """The user header of a trusted proxy.
 
     Attributes:
         name: Its name in lower case.
-        proxies: The networks of the proxies; from elsewhere the header is ignored.
+        proxies: The networks of the proxies; the header of other peers is ignored.
     """
 
     name: str
@@ -52,10 +52,11 @@ class TrustedHeader:
 
 
 def trusted_networks(cidrs: Iterable[str]) -> tuple[Network, ...]:
-    """Return networks, parsed and merged.
+    """Parse and merge networks.
 
     Raises:
-        ValueError: One is not a CIDR, holds IPv4 addresses in IPv6, or together they cover every address.
+        ValueError: One is not a CIDR or contains IPv4 addresses in IPv6, or together they cover all
+            addresses.
     """
     networks = [_network(cidr) for cidr in cidrs]
     merged: tuple[Network, ...] = (

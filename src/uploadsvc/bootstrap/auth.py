@@ -20,7 +20,7 @@ from uploadsvc.telemetry.tracing import Tracing
 
 
 def build_authenticator(settings: Settings, services: Services, jwts: JwtVerifier | None) -> Authenticator:
-    """Return the authenticator, which uses a verifier from `build_jwt_verifier`."""
+    """Build the authenticator. Its verifier comes from `build_jwt_verifier`."""
     return Authenticator(
         jwts=jwts,
         demo_tokens=services.demo_tokens,
@@ -40,13 +40,13 @@ def build_jwt_verifier(
     metrics: Metrics | None = None,
     tracing: Tracing | None = None,
 ) -> tuple[JwtVerifier | None, AbstractAsyncContextManager[object]]:
-    """Return the verifier of JWTs, ``None`` if they are off, and a context to enter before it verifies.
+    """Build the verifier of JWTs, ``None`` if they are off, and a context to enter before using it.
 
     Args:
         auth: The settings.
         clock: Returns the current time, aware.
-        required: Whether some way to authenticate must be configured.
-        metrics: Counts fetches of keys, and remembered tokens; ``None`` if nobody asks.
+        required: Whether a way to authenticate must be configured.
+        metrics: Counts fetches of keys and cached tokens; ``None`` if not needed.
         tracing: Makes spans.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Requirements on the bucket and its IAM rights; the demo bucket."""
+"""Requirements on the bucket, IAM permissions, and the demo bucket."""
 
 import math
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -42,7 +42,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-ownership-error-res
 
 
 def bucket_requirements(settings: Settings) -> BucketRequirements:
-    """Return the requirements of the policies on their bucket."""
+    """Return the requirements on the bucket."""
     made = build_planners(settings).values()
     acls = {planner.policy.acl for planner in made}
     endpoints = (settings.s3.endpoint_url, settings.s3.public_endpoint_url)
@@ -68,7 +68,7 @@ def event_queue(settings: Settings) -> Queue | None:
     """Return the queue of events, or ``None`` if there is none.
 
     Raises:
-        SettingsError: Its URL is not one of a queue.
+        SettingsError: The URL is not that of a queue.
     """
     if settings.events.queue_url is None:
         return None
@@ -87,10 +87,10 @@ def _queue_at(url: str, settings: Settings) -> Queue:
 
 
 def cors_methods(made: Iterable[Planner], *, by_browsers_themselves: bool) -> frozenset[str]:
-    """Return the HTTP methods that pages use at the bucket: for downloads, and for uploads by the policies.
+    """Return the HTTP methods that pages send to the bucket, for downloads and uploads.
 
     Args:
-        made: Planners of the policies.
+        made: The planners.
         by_browsers_themselves: Whether browsers sign their own requests with temporary credentials.
     """
     methods = {"GET", "HEAD"}
@@ -98,7 +98,7 @@ def cors_methods(made: Iterable[Planner], *, by_browsers_themselves: bool) -> fr
     for planner in made:
         methods.update(upload[method] for method in planner.methods)
         if planner.policy.unsized_multipart:
-            # With single signed requests, the page itself creates, completes and aborts multipart uploads.
+            # With signed single requests, the page itself creates, completes and aborts multipart uploads.
             methods |= _WHOLE_PROTOCOL
     return frozenset(methods | (_WHOLE_PROTOCOL if by_browsers_themselves else set()))
 
@@ -109,7 +109,7 @@ def _cors_headers(made: Iterable[Planner], *, by_browsers_themselves: bool) -> f
 
 
 def access_requirements(settings: Settings) -> AccessRequirements:
-    """Return the IAM rights that the service needs.
+    """Return the IAM permissions that the service needs.
 
     Raises:
         SettingsError: The store has no IAM policies.
@@ -151,7 +151,7 @@ def access_requirements(settings: Settings) -> AccessRequirements:
 
 @asynccontextmanager
 async def bucket_client(settings: Settings) -> "AsyncIterator[S3Client]":
-    """Open a client of the bucket with the service's own credentials.
+    """Open a client for the bucket, with the service's own credentials.
 
     Raises:
         ProvisioningError: There are no credentials.
@@ -165,7 +165,7 @@ async def bucket_client(settings: Settings) -> "AsyncIterator[S3Client]":
 async def provisioning_clients(
     settings: Settings,
 ) -> "AsyncIterator[tuple[S3Client, QueueClients | None]]":
-    """Open clients of the bucket and of its queue, if it has one, with the service's own credentials.
+    """Open clients for the bucket and its queue, if any, with the service's own credentials.
 
     Raises:
         ProvisioningError: There are no credentials.
@@ -182,7 +182,7 @@ async def provisioning_clients(
 
 @asynccontextmanager
 async def queue_clients(settings: Settings, storage: Storage) -> AsyncIterator[QueueClients | None]:
-    """Open clients for the queue of events, with the credentials of the bucket; none without a queue."""
+    """Open clients for the queue of events, if any, with the credentials of the bucket."""
     queue = event_queue(settings)
     if queue is None:
         yield None
@@ -197,7 +197,7 @@ async def queue_clients(settings: Settings, storage: Storage) -> AsyncIterator[Q
 
 
 async def prepare_bucket(settings: Settings, *, origins: Sequence[str]) -> None:
-    """Create the demo bucket, if needed, and allow pages of these origins to use it.
+    """Create the demo bucket if needed, and allow CORS requests from these origins.
 
     Args:
         settings: The settings.
@@ -216,12 +216,12 @@ async def prepare_bucket(settings: Settings, *, origins: Sequence[str]) -> None:
 
 
 def _abort_days(made: Iterable[Planner]) -> int | None:
-    # S3 rounds up to the next midnight, so these days contain the last second that the service allows.
+    # S3 rounds up to the next midnight, so this number of days covers the whole lifetime.
     lives = [planner.policy.multipart_expires_in for planner in made if "multipart" in planner.methods]
     return math.ceil(max(lives) / _DAY) if lives else None
 
 
 def _unclaimed_days(made: Iterable[Planner]) -> int | None:
-    # The same for all that set it (`check_unclaimed_days`).
+    # The same in all policies (`check_unclaimed_days`).
     lives = [planner.policy.unclaimed_expires_in for planner in made]
     return next((days_of(seconds) for seconds in lives if seconds is not None), None)

@@ -22,17 +22,17 @@ from uploadsvc.settings import Settings, SettingsError
 
 
 def doctor_target(settings: Settings, *, deliver: bool = False) -> Target:
-    """Return the target of the checks, built like the service; its storage is not open yet.
+    """Build the target of the checks like the service. Its storage is not open yet.
 
-    A missing secret key does not stop the doctor, which signs nothing with it. Missing authentication is a
+    A missing secret key is no error, because the doctor does not sign with it. Missing authentication is a
     finding.
 
     Args:
         settings: The settings.
-        deliver: Whether receivers of events are sent a sample.
+        deliver: Whether to send receivers a sample event.
 
     Raises:
-        SettingsError: Another setting stops the service.
+        SettingsError: Another setting is invalid.
     """
     if not settings.secrets:
         settings = settings.model_copy(update={"secret_key": SecretStr(token_urlsafe(32))})
@@ -88,7 +88,7 @@ def _address(url: str) -> BucketEndpoint:
 
 
 def _callers(settings: Settings) -> Mapping[str, str]:
-    """Return the callers of each policy in words, leaving out policies without callers."""
+    """Describe the callers of each policy. Policies without callers are left out."""
     auth = settings.auth
     if auth.jwt.key_kind or auth.trusted_header or settings.demo:
         return dict.fromkeys(settings.policies, "all callers")

@@ -1,4 +1,4 @@
-"""The receivers of events, from the settings."""
+"""Receivers of events."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -27,12 +27,12 @@ _Resource = Callable[[], AbstractAsyncContextManager[object]]
 
 
 def build_receivers(settings: Settings, services: Services, *, others: Iterable[Receiver] = ()) -> Receivers:
-    """Return the receivers in the settings. Open them (`Receivers.open`) after `Services.open`.
+    """Build the receivers. Open them (`Receivers.open`) after `Services.open`.
 
     Args:
         settings: The settings.
         services: The services.
-        others: More receivers, which nobody has to open.
+        others: More receivers, which need no opening.
 
     Raises:
         SettingsError: The URL of a webhook is malformed, or a key cannot be read.
@@ -73,7 +73,7 @@ def build_receivers(settings: Settings, services: Services, *, others: Iterable[
 
 
 def _name(webhook: WebhookSettings) -> str:
-    """Return a name that stays the same, and shows neither path nor query, which may be secret."""
+    """Return a stable id that reveals neither path nor query, which may be secret."""
     target = webhook.url or webhook.queue_url or webhook.topic_arn or ""
     digest = sha256(target.encode()).hexdigest()[:_DIGITS]
     visible = urlsplit(webhook.url).hostname if webhook.url else target.replace(":", "/").rpartition("/")[2]
@@ -98,13 +98,13 @@ async def open_aws_client(
 ) -> AsyncIterator[Any]:
     """Open a client of SQS or SNS, and close it at the end. Enter it after `Services.open`.
 
-    The fixed access key of another store than AWS's is not for AWS, which needs the AWS chain's credentials.
+    The fixed access key of a store that is not AWS does not work here; the AWS chain's credentials do.
 
     Args:
         settings: The settings.
         services: The services, open.
         service: ``sqs`` or ``sns``.
-        region: Its region; ``None`` for that of the bucket.
+        region: Region; ``None`` for that of the bucket.
 
     Raises:
         SettingsError: AWS's own configuration is broken.

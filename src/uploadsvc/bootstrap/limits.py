@@ -1,4 +1,4 @@
-"""Limits: the shared store and the rates. Settings without limits build, import and cost nothing."""
+"""The shared store and the rate limits. Without limits in the settings, nothing is built or imported."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def build_store(settings: Settings, *, metrics: Metrics) -> SharedStore | None:
-    """Return the store in which processes count together, not open yet; ``None`` without one."""
+    """Build the shared store, not open yet; ``None`` without one."""
     address = settings.limits.store
     if address is None:
         return None
@@ -21,19 +21,19 @@ def build_store(settings: Settings, *, metrics: Metrics) -> SharedStore | None:
 
 
 def build_keys(settings: Settings) -> StoreKeys:
-    """Return the names of what is counted. Those of users cannot be told from them."""
-    # The first key: with others, the same user would have other counters.
+    """Return the maker of key names. They do not reveal users."""
+    # The first key only, so that all processes use the same counters for a user.
     return StoreKeys(derive_key(settings.secrets[0], "limits"))
 
 
 def build_rates(settings: Settings, *, store: SharedStore | None, metrics: Metrics) -> "RateLimits | None":
-    """Return the rates, or ``None`` if the settings have none."""
+    """Build the rate limits; ``None`` without any."""
     limits = settings.limits
     policies = {name: limits.rate(policy.rate) for name, policy in settings.policies.items()}
     rates = {name: rate for name, rate in policies.items() if rate is not None}
     if not (limits.user or limits.service or limits.address or rates):
         return None
-    # Imports take a tenth of a second.
+    # Imported here, because that takes a tenth of a second.
     from uploadsvc.limiting.rates import RateLimits  # noqa: PLC0415
 
     return RateLimits(

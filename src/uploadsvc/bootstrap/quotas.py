@@ -1,4 +1,4 @@
-"""Quotas, from the settings. Settings without quotas build nothing."""
+"""Quotas. Without any in the settings, nothing is built."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -17,7 +17,7 @@ _PREFIX: Final = "uploadsvc:quota"
 
 
 def has_quotas(settings: Settings) -> bool:
-    """Tell whether any user can have a quota."""
+    """Return whether any user can have a quota."""
     policies = settings.policies.values()
     limited = any(policy.quota is not None or policy.max_unfinished is not None for policy in policies)
     return limited or settings.auth.jwt.quotas_claim is not None
@@ -31,12 +31,12 @@ def build_quotas(
     metrics: Metrics,
     clock: Callable[[], datetime],
 ) -> Quotas | None:
-    """Return the quotas; ``None`` if no user can have one.
+    """Build the quotas; ``None`` if no user can have one.
 
     Args:
         settings: The settings.
-        store: The store of limits; ``None`` to count in memory.
-        keys: Returns the names of what it holds.
+        store: The shared store; ``None`` to count in memory.
+        keys: Makes its key names.
         metrics: Counts refusals.
         clock: Returns the current time, aware.
     """
@@ -47,7 +47,7 @@ def build_quotas(
         policies=quotas_of(section.policy(name) for name, section in settings.policies.items()),
         changeable=settings.auth.jwt.quotas_claim is not None,
         ledger=_ledger(store),
-        # With the place, because another service may count in the same store.
+        # With bucket and prefix, because another service may use the same store.
         account=lambda policy, user: names.name("quota", *place, policy, user),
         on_refusal=metrics.limits_hit.inc,
         clock=clock,
@@ -57,7 +57,7 @@ def build_quotas(
 def _ledger(store: "SharedStore | None") -> "Ledger":
     if store is None:
         return LocalLedger()
-    # Imports take a tenth of a second.
+    # Imported here, because that takes a tenth of a second.
     from uploadsvc.limiting.quotas import SharedLedger  # noqa: PLC0415
 
     return SharedLedger(store, prefix=_PREFIX)

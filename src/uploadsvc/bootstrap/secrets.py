@@ -29,10 +29,10 @@ def secret_keys(settings: Settings) -> list[bytes]:
 
 
 def build_receipts(settings: Settings, secrets: Sequence[bytes]) -> Receipts:
-    """Return the signer of receipts: with the private key, the secret, or a key derived from the secret key.
+    """Build the signer of receipts, with the private key, the secret, or a key derived from the secret key.
 
     Raises:
-        SettingsError: A key cannot be read, or is of a kind that is not allowed.
+        SettingsError: A key cannot be read, or its type is not allowed.
     """
     section = settings.receipts
     key: ReceiptPrivateKey | SharedKey
@@ -57,7 +57,7 @@ def event_signing_key(settings: Settings) -> Ed25519PrivateKey | None:
     """Return the receipts' private key if it can sign events too: only Ed25519 can.
 
     Raises:
-        SettingsError: The key cannot be read, or is of a kind that is not allowed.
+        SettingsError: The key cannot be read, or its type is not allowed.
     """
     if settings.receipts.private_key is None:
         return None

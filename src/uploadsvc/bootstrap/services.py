@@ -1,4 +1,4 @@
-"""The composition root: settings → the objects of the service, each built once."""
+"""Composition root: builds each object of the service once, from the settings."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
@@ -63,10 +63,10 @@ def utc_now() -> datetime:
 
 
 def build_both(first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
-    """Return the results of both, and report the wrong settings of both at once.
+    """Return both results, or report the errors of both at once.
 
     Raises:
-        SettingsError: The errors of one or both.
+        SettingsError: Settings of one or both are wrong.
     """
     errors = []
     try:
@@ -87,8 +87,8 @@ class Services:
     """The objects of one service.
 
     Attributes:
-        clock: The service's only clock: returns the current time, aware.
-        policies: Policies of the service.
+        clock: Returns the current time, aware. The service has no other clock.
+        policies: Policies and their planners.
         creator: Creates uploads.
         uploads: Existing uploads.
         objects: Stored objects.
@@ -96,21 +96,21 @@ class Services:
         token_issuer: Issues upload tokens for callers.
         upload_tokens: Verifies upload tokens.
         demo_tokens: Tokens of the demo users; ``None`` outside demo mode.
-        action_tokens: Tokens in URLs at which Better Upload sends no credential.
+        action_tokens: Tokens in URLs that Better Upload calls without a credential.
         receipts: Signs receipts.
         request_signer: Signs single S3 requests.
         credential_issuer: Issues S3 credentials.
         sts: Token service behind the credential issuer; ``None`` if it is off.
         storage: The bucket.
-        presigner: Signs for the bucket's public address.
-        readiness: Tells whether the service is ready.
-        resolver: Makes events of what S3 notifies.
-        metrics: Counts everything.
+        presigner: Signs URLs for the bucket's public address.
+        readiness: Readiness of the service.
+        resolver: Turns S3's notifications into events.
+        metrics: Metrics of the process.
         tracing: Makes spans.
-        limits_store: Store in which processes count together; ``None`` without one.
+        limits_store: Shared store of limits; ``None`` without one.
         rates: Limits requests and uploads; ``None`` if there is no limit.
         quotas: Quotas of users; ``None`` if there is none.
-        quotas_by_process: Whether there are quotas that each process counts alone.
+        quotas_by_process: Whether each process counts quotas alone.
     """
 
     clock: Clock
@@ -140,7 +140,7 @@ class Services:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Open the clients of S3, of the token service and of the store of limits."""
+        """Open the clients of S3, the token service and the store of limits."""
         self.tracing.begin()
         if self.quotas_by_process:
             _log.info("quotas_by_process", meaning="with several processes, users can exceed their quotas")
@@ -155,13 +155,13 @@ def build_services(
     metrics: Metrics | None = None,
     tracing: Tracing | None = None,
 ) -> Services:
-    """Build the objects of the service. Nothing is opened yet.
+    """Build the objects of the service, without opening any.
 
     Args:
         settings: The settings.
-        clock: Returns the current time, aware. Tests move it.
-        metrics: Counts everything; ``None`` if nobody asks.
-        tracing: Makes spans; by OpenTelemetry's global provider if not given.
+        clock: Returns the current time, aware. Tests control it.
+        metrics: Metrics to count in; ``None`` for none.
+        tracing: Makes spans; by default with OpenTelemetry's global provider.
 
     Raises:
         SettingsError: A secret key is missing, a key cannot be read, or AWS's own configuration is broken.
@@ -227,7 +227,7 @@ def build_services(
         claimer=claimer,
         keys_are_paths=store.keys_are_paths,
         may_delete=may_delete,
-        # Those that read S3's notifications report a refused object before they delete it.
+        # Where S3's notifications are read, their reader reports a refused object before deleting it.
         may_remove=not (settings.events.queue_url or settings.events.push_secret),
         quotas=quotas,
         clock=clock,

@@ -21,17 +21,17 @@ _log = structlog.get_logger("uploadsvc.events")
 
 
 class EventSources:
-    """The sources. Open them after `Services.open`.
+    """Sources of events. Open them after `Services.open`.
 
     Attributes:
-        push: Takes what stores push; ``None`` if that is off.
+        push: Takes pushed notifications; ``None`` if that is off.
 
     Args:
-        push: Takes what stores push.
-        queue: The queue into which it puts notifications.
-        receivers: Receivers of events that do not go through a queue.
+        push: Takes pushed notifications.
+        queue: The queue that it writes to.
+        receivers: Receivers of events without a queue.
         completions: Sends the events of completed uploads.
-        only_completions: Whether webhooks get no other events, which the operator must know.
+        only_completions: Whether webhooks get no other events, which is logged as a warning.
     """
 
     def __init__(
@@ -50,13 +50,13 @@ class EventSources:
         self._only_completions = only_completions
 
     async def finish(self) -> None:
-        """Wait until all events that wait are sent or given up."""
+        """Wait until all pending events are sent or given up."""
         if self._completions is not None:
             await self._completions.finish()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Open what the sources need; at the end, send what waits."""
+        """Open the sources. At the end, send the pending events."""
         async with AsyncExitStack() as stack:
             if self._queue is not None:
                 await stack.enter_async_context(self._queue)
@@ -67,17 +67,17 @@ class EventSources:
                 if self._only_completions:
                     _log.warning(
                         "events_without_queue",
-                        meaning="only completed uploads have events, and what waits ends with the process",
+                        meaning="only completed uploads have events, and pending ones are lost at exit",
                     )
             yield
 
 
 def build_sources(settings: Settings, services: Services, *, others: Iterable[Receiver] = ()) -> EventSources:
-    """Return the sources, and let completed uploads tell them.
+    """Build the sources, and subscribe them to completed uploads.
 
-    With a queue, S3 or `Push` fills it, and the worker delivers. Without one, this process delivers: what
-    stores push, and what is completed. Both, because not every store pushes again what could not be
-    delivered; the event has the same id from both, so receivers count it once.
+    With a queue, S3 or `Push` fills it, and the worker delivers. Without one, this process delivers events of
+    pushed notifications and of completed uploads. It does both, because not every store repeats a
+    notification that was not delivered. Both events have the same id, so receivers can drop one.
 
     Args:
         settings: The settings.

@@ -19,7 +19,7 @@ from uploadsvc.telemetry.tracing import Tracing
 def build_storage(
     s3: S3Settings, *, clock: Callable[[], datetime], metrics: Metrics, tracing: Tracing | None = None
 ) -> Storage:
-    """Return the bucket as the service reaches it, not open yet.
+    """Build the storage, at the service's own address, not open yet.
 
     Raises:
         SettingsError: AWS's own configuration is broken.
@@ -40,7 +40,7 @@ def build_storage(
 
 
 def build_presigner(s3: S3Settings, *, storage: Storage, clock: Callable[[], datetime]) -> Presigner:
-    """Return the presigner for the bucket's public address."""
+    """Build the presigner for the bucket's public address."""
     return Presigner(
         endpoint=s3.public_endpoint,
         bucket=s3.bucket,
@@ -51,7 +51,7 @@ def build_presigner(s3: S3Settings, *, storage: Storage, clock: Callable[[], dat
 
 
 def build_planners(settings: Settings) -> dict[str, Planner]:
-    """Return a planner for each policy, by name."""
+    """Build a planner for each policy, by name."""
     policies = {name: section.policy(name) for name, section in settings.policies.items()}
     return {
         name: Planner(
@@ -73,7 +73,7 @@ def build_credential_issuer(
     quotas: Quotas | None = None,
     clock: Callable[[], datetime],
 ) -> tuple[CredentialIssuer, Sts | None]:
-    """Return the issuer of S3 credentials, and the token service to enter; ``None`` if it is off."""
+    """Build the issuer of S3 credentials, and its token service to enter; ``None`` if it is off."""
     section, sts = settings.uppy, None
     if section.credentials:
         sts = Sts(

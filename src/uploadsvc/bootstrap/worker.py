@@ -1,4 +1,4 @@
-"""The queue, and the worker that reads it."""
+"""The queue and its worker."""
 
 import random
 from collections.abc import AsyncIterator
@@ -52,14 +52,14 @@ async def open_queue(settings: Settings, services: Services) -> AsyncIterator[Sq
 def build_worker(
     settings: Settings, services: Services, *, queue: SqsQueue, receivers: Receivers, unit: float = 1
 ) -> Worker:
-    """Return the worker.
+    """Build the worker.
 
     Args:
         settings: The settings.
         services: The services, open.
         queue: The queue, open.
         receivers: The receivers, open.
-        unit: Length of the schedule's seconds. Only tests shorten it.
+        unit: Length of a second of the schedule. Only tests shorten it.
     """
     return Worker(
         queue=queue,

@@ -1,4 +1,4 @@
-"""Entry point of the command line. It sets signal handlers first, and imports commands only when needed."""
+"""Entry point of the command line. Sets signal handlers first, and imports commands only when needed."""
 
 import os
 import signal
@@ -9,14 +9,14 @@ from types import FrameType
 def main() -> None:
     """Run ``uploadsvc``."""
     if os.getpid() == 1:
-        # Process 1 of a container receives only signals that it has handlers for: pid_namespaces(7).
+        # Process 1 of a container gets only signals that it has handlers for: pid_namespaces(7).
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _end)
     else:
         # Python's own handler would print a trace while commands are imported. The event loop sets its own.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.argv[1:2] == ["upload"]:
-        # Do not import the service: that takes longer than a small upload.
+        # Do not import the service here: that takes longer than a small upload.
         from uploadsvc.client.command import run as upload  # noqa: PLC0415 - see above
 
         upload(sys.argv[2:])

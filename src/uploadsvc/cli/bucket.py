@@ -29,7 +29,7 @@ _STYLES: Final[dict[State, str]] = {
     "unsupported": "dim",
 }
 _WIDTH: Final = 160
-"""Columns of the output, if it is not a terminal."""
+"""Width of the output if it is not a terminal."""
 
 
 def _agree(_: Step) -> bool:
@@ -62,7 +62,7 @@ def show_plan(skip: Collection[str], *, as_json: bool) -> None:
 
 
 def apply_plan(skip: Collection[str], *, as_json: bool, yes: bool) -> None:
-    """Apply the changes, and ask before those that take something away, unless the answer is yes.
+    """Apply the changes. Asks before those that remove something, unless confirmed in advance.
 
     Raises:
         SettingsError: A setting is wrong.
@@ -83,7 +83,7 @@ def print_iam_policy(holder: Holder) -> None:
         SettingsError: A setting is wrong, or no such policy is needed.
     """
     settings = load_settings()
-    # Needed in any case: it refuses stores without IAM policies.
+    # Called in any case: it rejects stores without IAM policies.
     access = access_requirements(settings)
     if holder is Holder.SERVICE:
         document = iam.service_policy(access)

@@ -1,6 +1,6 @@
 """The commands of ``uploadsvc`` and their options.
 
-Each command imports what it does only when it runs: the help is shown without loading the service.
+Each command does its imports when it runs, so that the help is shown without loading the service.
 """
 # ruff: noqa: PLC0415 - see above
 
@@ -28,7 +28,7 @@ _RULES: Final[tuple[Rule, ...]] = get_args(Rule)
 
 def _check_root_path(path: str) -> str:
     if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", path):
-        message = "must be a path such as /files, without a slash at its end"
+        message = "must be a path such as /files, without a trailing slash"
         raise typer.BadParameter(message)
     return path
 
@@ -59,7 +59,7 @@ _RootPath = Annotated[
     str,
     typer.Option(metavar="PATH", callback=_check_root_path, help="Path that a proxy strips, such as /files."),
 ]
-_S3Endpoint = Annotated[str | None, typer.Option(help="Use this running S3 in place of the embedded one.")]
+_S3Endpoint = Annotated[str | None, typer.Option(help="Use this running S3 instead of the embedded one.")]
 _Directory = Annotated[Path, typer.Option(help="Directory for keys and objects.")]
 _Pem = Annotated[bool, typer.Option("--pem", help="Print public keys as PEM, not as a JWK Set.")]
 _User = Annotated[str, typer.Argument(metavar="USER", help="User id, which is in the key prefix.")]
@@ -118,9 +118,9 @@ def doctor(
     store: _Store = True,
     deliver: _Deliver = False,
 ) -> None:
-    """Check bucket, endpoints, CORS and policies with the UPLOADSVC_... settings; leave nothing behind.
+    """Check bucket, endpoints, CORS and policies with the UPLOADSVC_... settings. Leaves nothing behind.
 
-    Exit status: 0 nothing failed, 1 a check failed, 2 invalid settings or options.
+    Exit status: 0 no failures, 1 a check failed, 2 invalid settings or options.
     """
     from uploadsvc.cli.doctor import examine
 
@@ -166,7 +166,7 @@ def upload(context: typer.Context) -> None:
 
 @app.command()
 def openapi() -> None:
-    """Print the OpenAPI document, which does not depend on the settings."""
+    """Print the OpenAPI document. It does not depend on the settings."""
     from uploadsvc.cli.documents import print_openapi
 
     print_openapi()
@@ -174,7 +174,7 @@ def openapi() -> None:
 
 @app.command()
 def receipt_key(*, pem: _Pem = False) -> None:
-    """Print the keys with which backends verify receipts. Without a private key they are secret."""
+    """Print the keys that backends verify receipts with. They are secret unless a private key is set."""
     from uploadsvc.cli.documents import print_receipt_keys
 
     print_receipt_keys(pem=pem)
@@ -193,9 +193,9 @@ def token(user: _User, *, policy: _Policies = None, expires_in: _ExpiresIn = 360
 
 @_bucket.command("plan")
 def bucket_plan(*, as_json: _Json = False, skip: _SkipRules = []) -> None:  # noqa: B006 - typer's way; never changed
-    """Show the bucket's configuration and the changes that it needs; change nothing.
+    """Show the bucket's configuration and the required changes, without making them.
 
-    Exit status: 0 all is in place, 2 changes are needed, 1 a rule cannot be read or conflicts.
+    Exit status: 0 up to date, 2 changes required, 1 a rule cannot be read or conflicts.
     """
     from uploadsvc.cli.bucket import show_plan
 
@@ -209,9 +209,9 @@ def bucket_apply(
     skip: _SkipRules = [],  # noqa: B006 - typer's way; never changed
     yes: _Yes = False,
 ) -> None:
-    """Apply the changes that `bucket plan` shows. Rules that others have set are kept.
+    """Apply the changes that `bucket plan` shows. Other rules of the bucket are kept.
 
-    Exit status: 0 all is in place, 1 a change failed or was not confirmed.
+    Exit status: 0 up to date, 1 a change failed or was not confirmed.
     """
     from uploadsvc.cli.bucket import apply_plan
 
@@ -220,7 +220,7 @@ def bucket_apply(
 
 @_events.callback()
 def events(context: typer.Context) -> None:
-    """Deliver the events of the queue that S3 notifies, until SIGTERM or Ctrl-C."""
+    """Deliver events from the queue that S3 notifies, until SIGTERM or Ctrl-C."""
     if context.invoked_subcommand is None:
         from uploadsvc.cli.events import run_worker
 
@@ -229,7 +229,7 @@ def events(context: typer.Context) -> None:
 
 @_events.command("redrive")
 def events_redrive() -> None:
-    """Move the messages of the dead-letter queue back, so that their deliveries start again."""
+    """Move messages from the dead-letter queue back to the queue, to deliver them again."""
     from uploadsvc.cli.events import move_dead_letters
 
     move_dead_letters()
@@ -237,9 +237,9 @@ def events_redrive() -> None:
 
 @_events.command("test")
 def events_test() -> None:
-    """Send a sample event to every receiver, and show the outcomes.
+    """Send a sample event to every receiver, and show the results.
 
-    Exit status: 0 all took it, 1 one did not.
+    Exit status: 0 all accepted it, 1 one did not.
     """
     from uploadsvc.cli.events import test_receivers
 
@@ -247,10 +247,10 @@ def events_test() -> None:
 
 
 def run() -> None:
-    """Run a command. Each mistake in the settings is reported in one line.
+    """Run a command. Reports each mistake in the settings in one line.
 
     Raises:
-        SystemExit: Always, with the command's status or these lines.
+        SystemExit: Always, with the command's exit status or these lines.
     """
     try:
         app()

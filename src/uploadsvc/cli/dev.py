@@ -29,12 +29,12 @@ LOCALSTACK = Credentials(access_key_id="test", secret_access_key="test")  # noqa
 
 
 def run_demo(*, host: str, port: int, s3_endpoint: str | None, directory: Path) -> None:
-    """Run the service with its embedded S3 until SIGINT or SIGTERM. The arguments are those of `develop`.
+    """Run the service with its embedded S3 until SIGINT or SIGTERM. Same arguments as `develop`.
 
     Raises:
         SettingsError: The environment has invalid settings.
         BindError: The address is in use.
-        SystemExit: The S3 does not start, exits, or cannot be set up.
+        SystemExit: The embedded S3 does not start, exits, or cannot be set up.
     """
     configure_logs(terminal=True)
     try:
@@ -52,7 +52,7 @@ async def develop(*, host: str, port: int, s3_endpoint: str | None, directory: P
     Args:
         host: Address to listen on.
         port: Port to listen on.
-        s3_endpoint: Running S3 to use in place of the embedded one.
+        s3_endpoint: Running S3 to use instead of the embedded one.
         directory: Directory for keys and objects.
 
     Raises:
@@ -67,7 +67,7 @@ async def develop(*, host: str, port: int, s3_endpoint: str | None, directory: P
     listener = bind(host, port)
     try:
         secret_key, credentials = load_keys(directory)
-        # Before anything is started, so the endpoint of an embedded S3 is not known yet.
+        # Nothing is started yet, so the endpoint of an embedded S3 is unknown.
         provider = "seaweedfs" if s3_endpoint is None else "generic"
         known = _settings(s3_endpoint or "http://127.0.0.1", secret_key, credentials, provider=provider)
         known.check_demo_address(host)
@@ -92,7 +92,7 @@ async def develop(*, host: str, port: int, s3_endpoint: str | None, directory: P
 
 
 def _reachable(host: str, own: str) -> str:
-    """Return the host, or ``own`` if it stands for all addresses, which nobody can open."""
+    """Return the host, or ``own`` if it stands for all addresses, which browsers cannot open."""
     return own if host in {"0.0.0.0", "::"} else host  # noqa: S104 - nothing listens here
 
 
@@ -144,7 +144,7 @@ def page_origin(host: str, port: int) -> str:
 
 @asynccontextmanager
 async def _watched(weed: SeaweedFS) -> AsyncIterator[None]:
-    """Stop the run if the embedded S3 exits.
+    """Stop the service if the embedded S3 exits.
 
     Raises:
         SeaweedFSError: It has exited.
@@ -154,7 +154,7 @@ async def _watched(weed: SeaweedFS) -> AsyncIterator[None]:
     async def watch() -> None:
         nonlocal status
         status = await weed.wait()
-        # The way a person would stop the service: running requests end, and so does its lifespan.
+        # As Ctrl-C would: running requests and the lifespan end properly.
         signal.raise_signal(signal.SIGTERM)
 
     watcher = asyncio.create_task(watch())

@@ -28,11 +28,11 @@ UNUSABLE: Final = 2
 
 _REQUEST_TIMEOUT: Final = 10.0
 _WIDTH: Final = 160
-"""Columns of the output, if it is not a terminal."""
+"""Width of the output if it is not a terminal."""
 
 _STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 
-# A symbol and a word, so that colour is never the only difference.
+# A symbol and a word, so that the meaning does not depend on colour.
 _SIGNS: Final[Mapping[Status, tuple[str, str]]] = {
     "ok": ("✓", "green"),
     "warning": ("!", "yellow"),
@@ -44,15 +44,15 @@ _SIGNS: Final[Mapping[Status, tuple[str, str]]] = {
 def examine(
     *, as_json: bool, only: Sequence[str], skip: Sequence[str], strict: bool, store: bool, deliver: bool
 ) -> None:
-    """Run the checks, and print what they find.
+    """Run the checks and print the findings.
 
     Args:
-        as_json: Print one JSON document, not a table.
+        as_json: Print one JSON document instead of a table.
         only: Checks or kinds of checks to show; empty for all.
         skip: Checks or kinds of checks to leave out.
-        strict: Warnings count as failures.
-        store: Store canaries for a moment.
-        deliver: Send a sample event to each receiver.
+        strict: Whether warnings count as failures.
+        store: Whether to store canaries for a moment.
+        deliver: Whether to send each receiver a sample event.
 
     Raises:
         Exit: Always, with the status.
@@ -127,7 +127,7 @@ async def _run_checks(target: Target, only: Sequence[str], *, store: bool) -> li
 
 
 def browser(target: Target) -> httpx.AsyncClient:
-    """Return a client that sends requests as a browser does, follows no redirects, and has a timeout."""
+    """Return a client that sends requests like a browser, follows no redirects, and has a timeout."""
     return httpx.AsyncClient(
         verify=target.trust,
         timeout=_REQUEST_TIMEOUT,

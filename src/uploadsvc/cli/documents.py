@@ -1,4 +1,4 @@
-"""``uploadsvc openapi``, ``receipt-key`` and ``token``: what callers and backends need."""
+"""``uploadsvc openapi``, ``receipt-key`` and ``token``."""
 
 import json
 import sys
@@ -33,7 +33,7 @@ def print_receipt_keys(*, pem: bool) -> None:
         SystemExit: There is no public key to print as PEM.
     """
     settings = load_settings()
-    # With its own receipt key, the command needs no secret key.
+    # If there is a receipt key, no secret key is needed.
     own = settings.receipts.private_key or settings.receipts.secret
     receipts = build_receipts(settings, settings.secrets if own else secret_keys(settings))
     public = receipts.public_keys
@@ -49,7 +49,7 @@ def print_receipt_keys(*, pem: bool) -> None:
 
 
 def print_token(user: str, *, policies: Sequence[str], expires_in: int) -> None:
-    """Print an upload token, as ``POST /v1/tokens`` would issue to an API key.
+    """Print an upload token, as ``POST /v1/tokens`` issues it to an API key.
 
     Raises:
         SettingsError: A setting is wrong.

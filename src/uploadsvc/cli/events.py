@@ -45,7 +45,7 @@ def run_worker() -> None:
         TracingError: Traces cannot be exported as the environment says.
     """
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        # As `serve`: until it works, there is nothing to reload, and logs go to standard error.
+        # As in `serve`: nothing can be reloaded yet, and logs go to standard error.
         signal.signal(number, signal.SIG_IGN)
     settings, metrics = load_settings(), Metrics()
     logs = configure_logs(terminal=settings.log.format == "plain", waits=False, level=settings.log.level)
@@ -66,7 +66,7 @@ def _receivers(settings: Settings, services: Services) -> Receivers:
 
 
 class _Shift:
-    """The worker with one state of the settings.
+    """A worker with one version of the settings.
 
     Args:
         settings: The settings.
@@ -87,11 +87,11 @@ class _Shift:
             self._receivers = _receivers(settings, self._services)
 
     async def run(self, *, scraped: bool, check: bool = False) -> None:
-        """Work until it is told to stop.
+        """Deliver events until stopped.
 
         Args:
-            scraped: Whether somebody asks for the depths of the queue.
-            check: Ask for the queue before it counts as ready.
+            scraped: Whether to measure the queue depths.
+            check: Whether to check the queue before reporting ready.
 
         Raises:
             SettingsError: The queue does not exist or may not be used.
@@ -122,14 +122,14 @@ async def _check_rights(queue: SqsQueue) -> None:
     except QueueRefusedError:
         raise
     except QueueError:
-        # The worker waits for it.
+        # The worker waits for this task.
         return
 
 
 async def _work(
     shift: _Shift, metrics: Metrics, scrapes: socket.socket | None, *, on_end: Callable[[], None]
 ) -> None:
-    """Work with the settings of the start, and with others after each SIGHUP."""
+    """Deliver events with the initial settings, and with new ones after each SIGHUP."""
     loop, told, scraped = asyncio.get_running_loop(), asyncio.Event(), scrapes is not None
     started_with, shifts = shift.settings, {asyncio.create_task(shift.run(scraped=scraped)): shift}
 
@@ -159,7 +159,7 @@ async def _work(
 async def _replace(
     shifts: "dict[asyncio.Task[None], _Shift]", started_with: Settings, metrics: Metrics, *, scraped: bool
 ) -> None:
-    """Begin a shift with the settings as they are now, and end the others once it is ready."""
+    """Start a worker with the current settings, and stop the others once it is ready."""
     others = [other for other in shifts.values() if not other.stopping.is_set()]
     if not others:
         return
@@ -185,7 +185,7 @@ async def _replace(
 
 
 def move_dead_letters() -> None:
-    """Move the messages of the dead-letter queue back, and say how many they were.
+    """Move messages from the dead-letter queue back to the queue, and print their number.
 
     Raises:
         SettingsError: A setting is wrong, or the queue does not exist or may not be used.

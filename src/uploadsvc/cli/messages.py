@@ -1,4 +1,4 @@
-"""Lines of the commands on standard error, each with the program's name."""
+"""Messages of the commands on standard error, prefixed with the program's name."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ def say(message: str) -> None:
 
 
 def stop(message: str) -> SystemExit:
-    """Return the exit, with status 1, that prints a message."""
+    """Return the `SystemExit` that prints a message and has status 1."""
     return SystemExit("\n".join(_lines(message)))
 
 

@@ -1,4 +1,4 @@
-"""The ``/metrics`` listener of ``serve`` and ``events``."""
+"""Listener for ``/metrics`` in ``serve`` and ``events``."""
 
 import socket
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -14,7 +14,7 @@ _ADDRESS: Final = ("metrics", "address")
 
 
 def bind_metrics(settings: Settings, *, service_port: int | None = None) -> socket.socket | None:
-    """Return a socket bound to the address of the metrics; ``None`` if they are off.
+    """Bind a socket for metrics. Returns ``None`` if they are off.
 
     Args:
         settings: The settings.
@@ -22,18 +22,18 @@ def bind_metrics(settings: Settings, *, service_port: int | None = None) -> sock
 
     Raises:
         BindError: The address is in use, not permitted or not one of this machine.
-        SettingsError: It has the port of the service.
+        SettingsError: The port is that of the service.
     """
     if settings.metrics.listen is None:
         return None
     host, port = settings.metrics.listen
     if port == service_port:
-        # Two sockets can be bound to one address as long as neither listens: socket(7), SO_REUSEADDR.
-        message = f"needs a port of its own; {port} is that of the service"
+        # Two sockets can be bound to one address until one of them listens: socket(7), SO_REUSEADDR.
+        message = f"needs a separate port; {port} is that of the service"
         raise SettingsError(_ADDRESS, message)
     return bind(host, port, advice=f"set another address in {variable(*_ADDRESS)}")
 
 
 def answered(metrics: Metrics, listener: socket.socket | None) -> AbstractAsyncContextManager[None]:
-    """Return a context in which a process without workers answers scrapes, if there is a socket for them."""
+    """Return a context in which a process without workers serves scrapes, if there is a socket."""
     return nullcontext() if listener is None else Exporter(metrics, name="1").open(listener)

@@ -1,4 +1,4 @@
-"""Settings that a running process reads again on SIGHUP."""
+"""Reload the settings on SIGHUP."""
 
 import structlog
 
@@ -11,7 +11,7 @@ _log = structlog.get_logger("uploadsvc")
 
 
 def read_again(started_with: Settings) -> Settings:
-    """Read the settings again, and log which changes have no effect until the restart.
+    """Reload the settings, and log the changes that need a restart.
 
     Args:
         started_with: The settings of the start.

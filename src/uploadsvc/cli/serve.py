@@ -1,6 +1,6 @@
 """``uploadsvc serve``, and the app of its worker processes.
 
-The parent of the workers never loads the service, so it starts them at once and stays small.
+The parent of the workers never imports the service, so it starts fast and stays small.
 """
 # ruff: noqa: PLC0415 - see above
 
@@ -38,19 +38,20 @@ def run_service(*, host: str, port: int, workers: int, root_path: str) -> None:
     Args:
         host: Address to listen on.
         port: Port to listen on.
-        workers: Number of processes.
-        root_path: Path that a proxy strips.
+        workers: Number of worker processes.
+        root_path: Path prefix that a proxy strips.
 
     Raises:
         SettingsError: A setting is wrong.
         TracingError: Traces cannot be exported as the environment says.
-        CannotStartError: A worker found a wrong setting.
+        CannotStartError: A worker found an invalid setting.
         BindError: The address is in use, or that of the metrics.
         ProvisioningError: The demo's bucket cannot be set up.
         SystemExit: The service cannot start.
     """
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-        # Until it serves, SIGHUP has nothing to reload. Other services reopen their logs by the others.
+        # Ignored until it serves: there is nothing to reload. The other signals make other services reopen
+        # logs.
         signal.signal(number, signal.SIG_IGN)
     raise_limit()
     settings, metrics = load_settings(), Metrics()
@@ -128,7 +129,7 @@ def _listener(settings: Settings, host: str, port: int) -> socket.socket:
 
 
 def worker_app(settings: Settings, metrics: Metrics) -> "FastAPI":
-    """Return the app of a worker process. All workers have the same settings, whenever they start.
+    """Build the app of a worker process. All workers get the same settings, whenever they start.
 
     Args:
         settings: The settings.
@@ -138,7 +139,7 @@ def worker_app(settings: Settings, metrics: Metrics) -> "FastAPI":
         CannotStartError: A setting is wrong.
     """
     if not structlog.is_configured():
-        # Not again when the settings are reloaded.
+        # Only at the start, not after a reload.
         _configure_logs(settings, metrics)
     try:
         return _app(settings, metrics)

@@ -1,6 +1,6 @@
-"""Client library of uploadsvc, and the terminal client ``uploadsvc upload``. Both use only its HTTP API.
+"""Client library, and the terminal client ``uploadsvc upload``. Both use only the service's HTTP API.
 
-docs/python.md is the guide.
+Guide: docs/python.md.
 """
 
 from uploadsvc.client.aio import AsyncClient

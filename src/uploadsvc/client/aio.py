@@ -1,4 +1,4 @@
-"""`AsyncClient`: the service's calls, and whole uploads, for programs that use asyncio."""
+"""`AsyncClient`: uploads and API calls for asyncio programs."""
 
 import logging
 import os
@@ -25,16 +25,18 @@ from uploadsvc.client.source import Source, opened
 from uploadsvc.client.upload import Context, Upload
 
 OnProgress = Callable[[int, int], object]
-"""Called with the number of bytes sent so far and the size. The first can fall: some bytes are sent again."""
+"""Called with the number of bytes sent so far, and the total. The first can decrease when bytes are sent
+again.
+"""
 
 _LOG: Final = logging.getLogger("uploadsvc.client")
 GOODBYE: Final = 5.0
-"""Seconds that a failed or cancelled upload may take to abort."""
+"""Seconds for aborting a failed or cancelled upload."""
 
 
 @dataclass(slots=True)
 class _Progress:
-    """Progress of one upload, for a callback."""
+    """Reports the progress of an upload to a callback."""
 
     total: int
     callback: OnProgress | None
@@ -57,26 +59,27 @@ class _Progress:
 
 
 class AsyncClient:
-    """Client of one uploadsvc service.
+    """Asynchronous client of uploadsvc.
 
-    Give either a token or an API key. Use it as ``async with AsyncClient(…) as client``, or call `aclose`.
-    Many tasks can share one client.
+    Pass either a token or an API key. Use it as ``async with AsyncClient(…) as client``, or call `aclose`.
+    Tasks can share a client.
 
     Args:
         url: URL of the service, such as ``https://uploads.example.com``.
-        token: Bearer token of a user, or a function, async or not, that returns one. It is called again when
-            the service rejects the last token.
-        api_key: API key of a backend; a function likewise.
+        token: Bearer token of a user, or a function, async or not, that returns one. It is called again if
+            the service rejects the token.
+        api_key: API key of a backend, or a function that returns one.
         on_behalf_of: User that a backend acts for.
-        timeout: Seconds to wait for a connection or for the next bytes; or an `httpx.Timeout`.
-        retries: Retries of each request after a problem that may pass, with growing random waits.
-        parallel: Maximum of concurrent requests to S3, for all uploads of this client.
-        state_dir: Directory in which uploads of paths are remembered, so that a later run resumes them.
-        http: HTTP client to use in place of own ones: for a proxy, or certificates. It must not add
-            credentials to requests, has its own timeouts, and is not closed.
+        timeout: Seconds to wait for a connection or for more bytes, or an `httpx.Timeout`.
+        retries: Maximum number of retries of each request after a transient problem, with exponential
+            backoff.
+        parallel: Maximum number of concurrent requests to S3, over all uploads of this client.
+        state_dir: Directory for the state of uploads of paths, so that a later run can resume them.
+        http: HTTP client to use instead, for example with a proxy or certificates. It must not add
+            credentials to requests, keeps its own timeouts, and is not closed.
 
     Raises:
-        ValueError: The URL or the combination of credentials is wrong.
+        ValueError: The URL is malformed, or the combination of credentials is wrong.
     """
 
     def __init__(
@@ -110,7 +113,7 @@ class AsyncClient:
         self._resume = ResumeStore(None if state_dir is None else Path(state_dir))
         self._saves = state_dir is not None
         self.objects = AsyncObjects(self._session)
-        """Stored objects of the user."""
+        """The user's stored objects."""
         self.tokens = AsyncTokens(self._session)
         """Upload tokens."""
 
@@ -131,29 +134,29 @@ class AsyncClient:
         on_progress: OnProgress | None = None,
         parallel: int | None = None,
     ) -> Stored:
-        """Upload a file, in one request or in parts as the service says, and complete it.
+        """Upload a file in one request or in parts, as the service decides, and complete the upload.
 
-        Dropped connections, busy servers and expired URLs are retried. An upload that fails or is cancelled
-        is aborted, unless ``state_dir`` remembers it: then the same call, also in another process, sends
-        only the parts that are missing.
+        Retries after dropped connections, server errors and expired URLs. An upload that fails or is
+        cancelled is aborted, unless its state is in ``state_dir``: then the same call, in any process, sends
+        only the missing parts.
 
         Args:
-            source: Bytes; a path (a ``str`` is a path); a binary file, from its position to its end; or an
-                iterator of bytes, async or not. S3 has to know the size first, so an iterator is read to its
-                end before the upload: up to 8 MiB into memory, more into a temporary file.
-            filename: File name; by default that of the path or the file.
-            content_type: Media type; by default the one of the file name's extension.
+            source: Bytes; a path (a ``str`` is a path); a binary file, read from its current position; or an
+                iterator of bytes, async or not. S3 needs the size in advance, so an iterator is first read to
+                its end: up to 8 MiB into memory, more into a temporary file.
+            filename: File name; by default that of the path or file.
+            content_type: Media type; by default derived from the extension of the file name.
             policy: Name of the policy; by default ``default``.
             metadata: Metadata that the policy allows.
             key: Key below the user's prefix, if the policy has ``client_keys``.
-            overwrite: Replace an existing object or not; by default as the policy says.
-            checksum: Let S3 verify a checksum. The bytes are read once more to compute it.
-            on_progress: Called with the bytes sent so far and the size.
-            parallel: Parts to send at once, if fewer than the client's ``parallel``.
+            overwrite: Whether to replace an existing object; by default the policy decides.
+            checksum: Whether S3 verifies a checksum. Computing it reads the bytes once more.
+            on_progress: Called with the bytes sent so far, and the total.
+            parallel: Maximum number of concurrent parts, if less than the client's ``parallel``.
 
         Raises:
             UploadsvcError: The file is not stored.
-            TypeError: The source is of no kind that can be uploaded.
+            TypeError: The source has an unsupported type.
         """
         options = UploadOptions(
             policy=policy,
@@ -201,17 +204,17 @@ class AsyncClient:
         method: Literal["auto", "put", "post", "multipart"] | None = None,
         expires_in: int | None = None,
     ) -> Grant:
-        """Create an upload whose bytes another program sends, such as a browser.
+        """Create an upload for another program to send, such as a browser.
 
         Args:
             filename: File name.
-            size: Size in bytes; without it the service answers with a form.
-            content_type: Media type; by default the one of the file name's extension.
+            size: Size in bytes; without it, the service returns a form.
+            content_type: Media type; by default derived from the extension of the file name.
             policy: Name of the policy; by default ``default``.
             metadata: Metadata that the policy allows.
             key: Key below the user's prefix, if the policy has ``client_keys``.
-            overwrite: Replace an existing object or not; by default as the policy says.
-            method: How the bytes are sent; by default the service chooses.
+            overwrite: Whether to replace an existing object; by default the policy decides.
+            method: Upload method; by default the service chooses.
             expires_in: Lifetime of the URLs in seconds.
 
         Raises:
@@ -233,7 +236,7 @@ class AsyncClient:
     async def sign_parts(
         self, upload_id: str, numbers: Sequence[int], *, checksums: Sequence[str] | None = None
     ) -> dict[int, SignedPart]:
-        """Return presigned URLs for parts of a multipart upload, by part number.
+        """Get presigned URLs for parts of a multipart upload, by part number.
 
         Args:
             upload_id: Id of the upload.
@@ -246,7 +249,7 @@ class AsyncClient:
         return await self._api.sign(_segment(upload_id), numbers, checksums)
 
     async def get(self, upload_id: str) -> UploadState:
-        """Return what S3 has of an upload.
+        """Get the status of an upload in S3.
 
         Raises:
             UploadsvcError: The service refuses or cannot be reached.
@@ -258,15 +261,15 @@ class AsyncClient:
             raise unexpected_answer(error) from None
 
     async def complete(self, upload_id: str) -> Stored:
-        """Assemble and verify an upload, and return the object and a receipt. Safe to repeat.
+        """Complete an upload: assemble and verify it, and return the object with a receipt. Idempotent.
 
         Raises:
-            UploadsvcError: As for `get`, or what arrived is not what was promised.
+            UploadsvcError: As for `get`, or the stored bytes are incomplete or wrong.
         """
         return await self._api.complete(_segment(upload_id))
 
     async def abort(self, upload_id: str) -> None:
-        """Abort an upload, or reject a stored one: its object is deleted, if the service allows that.
+        """Abort an upload. If it is stored, delete its object, if the service allows that.
 
         Raises:
             UploadsvcError: The service refuses or cannot be reached.
@@ -286,7 +289,7 @@ class AsyncClient:
         await self.aclose()
 
     def _state_name(self, path: str, options: UploadOptions) -> str:
-        # As the terminal client has it, so that one resumes the uploads of the other.
+        # The terminal client's format, so that each can resume uploads of the other.
         asked = {**options.fields(), "checksum": options.checksum, "on_behalf_of": self._on_behalf_of}
         return state_name(self._session.url, path, asked)
 
@@ -295,5 +298,5 @@ def _segment(upload_id: str) -> str:
     try:
         return answers.path_segment(upload_id)
     except ValueError:
-        message = "an upload id is what create returned"
+        message = "upload_id must be an id from create"
         raise ValueError(message) from None

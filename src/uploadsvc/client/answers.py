@@ -1,4 +1,4 @@
-"""Read and check fields of the service's responses: any server may answer at a given address."""
+"""Parse and check responses: any server may answer at the given address."""
 
 import re
 from typing import Any, Final
@@ -12,7 +12,7 @@ _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
 
 
 def json_object(answer: httpx.Response) -> dict[str, Any]:
-    """Return the JSON object in a response.
+    """Parse the JSON object in a response.
 
     Raises:
         ValueError: The body is anything else.

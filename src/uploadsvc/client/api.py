@@ -1,4 +1,4 @@
-"""Calls of the service: create an upload, get its state, sign parts, complete, abort."""
+"""Calls of the API: create an upload, get its state, sign parts, complete, abort."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from uploadsvc.client.models import Stored
 from uploadsvc.client.text import text_type
 
 _COMPLETE_RETRIES: Final = 60
-"""S3 may take minutes to assemble parts; the service answers 503 every few seconds meanwhile."""
+"""S3 may take minutes to assemble parts. Meanwhile, the service responds with 503 every few seconds."""
 
 _METHODS: Final = {method: method for method in ("put", "post", "multipart")}
 
@@ -32,14 +32,14 @@ _MAX_PARTS: Final = 10_000
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
 
 UNUSABLE: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
-"""Errors in reading a response that does not come from an uploadsvc."""
+"""Errors of parsing a response that does not come from uploadsvc."""
 
 _USABLE_SHARE: Final = 0.95
-"""Share of a URL's lifetime that is used: a request needs time to arrive."""
+"""Share of a URL's lifetime in which to use it, because a request needs time to arrive."""
 
 
 def given(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    """Return the fields of a request that have a value; the service has defaults for the others."""
+    """Return the fields that have a value; the service has defaults for the others."""
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -48,7 +48,7 @@ class SignedPart:
     """A presigned PUT of one part.
 
     Attributes:
-        url: Presigned URL. Whoever has it can upload, so do not log it.
+        url: Presigned URL. It is a credential, so do not log it.
         headers: Headers to send with it.
         usable_until: Time on the event loop's clock (`time.monotonic`), in seconds.
     """
@@ -81,7 +81,7 @@ class Layout:
         return min(self.part_size, self.size - self.start_of(number))
 
     def missing(self, arrived: Mapping[int, int]) -> list[int]:
-        """Return the part numbers that have not fully arrived."""
+        """Return the numbers of parts that are missing or incomplete."""
         numbers = range(1, self.part_count + 1)
         return [number for number in numbers if arrived.get(number) != self.size_of(number)]
 
@@ -98,7 +98,7 @@ class Grant:
         fields: Fields of a form.
         layout: Parts of a multipart upload.
         parts: The first parts, signed, by part number.
-        key: Key that the object will have.
+        key: Key of the object.
     """
 
     id: str = field(repr=False)
@@ -127,7 +127,7 @@ class State:
 
 
 class UploadsApi:
-    """Upload calls of the service.
+    """Upload calls.
 
     Args:
         http: HTTP client.
@@ -176,7 +176,7 @@ class UploadsApi:
             raise unexpected_answer(error) from None
 
     async def state(self, upload_id: str, size: int) -> State:
-        """Return what S3 has of an upload of a file of ``size`` bytes.
+        """Return the state in S3 of an upload of ``size`` bytes.
 
         Raises:
             UploadsvcError: As for `create`.
@@ -208,7 +208,7 @@ class UploadsApi:
             raise unexpected_answer(error) from None
 
     async def complete(self, upload_id: str) -> Stored:
-        """Assemble and verify an upload. Safe to repeat.
+        """Assemble and verify an upload. Idempotent.
 
         Raises:
             UploadsvcError: As for `create`, or parts are missing or wrong.
@@ -222,7 +222,7 @@ class UploadsApi:
             raise unexpected_answer(error) from None
 
     async def folder_field(self, policy: str | None) -> Literal["relative_key", "filename"] | None:
-        """Return the request field with which a policy keeps folders; ``None`` if it keeps none.
+        """Return the request field for folders under a policy; ``None`` if it drops them.
 
         Args:
             policy: Name of the policy; ``None`` for the default policy.
@@ -258,7 +258,7 @@ class UploadsApi:
         query: Mapping[str, str | int] | None = None,
         retries: Retries | None = None,
     ) -> httpx.Response:
-        """Make a call, again after problems that may pass, and return the successful response.
+        """Make a call, with retries after transient problems, and return the successful response.
 
         Raises:
             UploadsvcError: The service refuses or cannot be reached.
@@ -310,7 +310,7 @@ def _layout(body: Mapping[str, Any], size: int | None, *, new: bool = False) -> 
 
 def _parts(body: Mapping[str, Any], answer: httpx.Response) -> dict[int, SignedPart]:
     listed = body.get("parts") or ()
-    # By the service's clock: the local one may be wrong.
+    # Measured with the service's clock, because the local one may be wrong.
     date = answer.headers.get("date")
     now = parsedate_to_datetime(date) if date else datetime.now(UTC)
     life = (datetime.fromisoformat(body["expires_at"]) - now).total_seconds()
@@ -326,12 +326,12 @@ def _parts(body: Mapping[str, Any], answer: httpx.Response) -> dict[int, SignedP
 
 
 _MULTIPART_FIRST: Final = 64 * 1024**2
-"""Above this size multipart is tried first for a SHA-256: the policy's threshold is unknown here."""
+"""Above this size, try multipart first for a SHA-256. The policy's threshold is unknown here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadOptions:
-    """Options of the command line, for each file.
+    """Options for each file, from the command line.
 
     Attributes:
         policy: Policy name; ``None`` for the default policy.
@@ -359,13 +359,14 @@ class UploadOptions:
             "metadata": dict(self.metadata) or None,
             "relative_key": self.relative_key,
             "overwrite": self.overwrite,
-            # Left out if not set: the fields name the state file, and earlier uploads must find theirs.
+            # Left out if not set: the name of the state file depends on the fields, and must match that of
+            # earlier versions.
             **({} if self.filename is None else {"filename": self.filename}),
         }
 
 
 async def create_upload(api: UploadsApi, options: UploadOptions, file: Content) -> Grant:
-    """Create an upload; with a checksum, by the first method that can check it.
+    """Create an upload; with a checksum, using the first method that can check it.
 
     Raises:
         UploadsvcError: The service refuses or cannot be reached, or the file cannot be read.

@@ -1,4 +1,4 @@
-"""Credentials of the terminal client. Secrets are not options: other users can read command lines."""
+"""Credentials. Secrets are not command line options, because other users can read those."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ class Caller:
     """Authentication headers.
 
     Args:
-        read: Reads the secret; called again when the service rejects the last one.
+        read: Reads the secret; called again if the service rejects it.
         header: Returns the headers for a secret.
     """
 
@@ -64,7 +64,7 @@ Secret = str | Callable[[], str | Awaitable[str]]
 def caller_for(
     *, token: Secret | None = None, api_key: Secret | None = None, on_behalf_of: str | None = None
 ) -> Caller:
-    """Return credentials that a program passes.
+    """Return the credentials for a program's arguments.
 
     Raises:
         ValueError: There is no credential or more than one, or a user without an API key.
@@ -90,7 +90,7 @@ def _from(secret: Secret) -> Read:
     give = secret
 
     async def read() -> str:
-        # In a thread, because a function that is not async may ask another server.
+        # In a thread, because a synchronous function may call another server.
         given = give() if iscoroutinefunction(give) else await asyncio.to_thread(give)
         return await given if isawaitable(given) else given
 
@@ -104,11 +104,11 @@ def caller_from(
     token_command: str | None,
     on_behalf_of: str | None,
 ) -> Caller:
-    """Return the credentials that options and environment name.
+    """Return the credentials from options and environment.
 
     Args:
-        environment: Environment variables: the token or the API key.
-        token_file: File that holds a token.
+        environment: Environment variables, which may contain the token or the API key.
+        token_file: File with a token.
         token_command: Command that prints a token.
         on_behalf_of: User that an API key acts for.
 
@@ -187,7 +187,7 @@ def _from_command(command: str) -> Read:
 
 def _checked(text: str) -> str:
     secret = text.strip()
-    # Otherwise the HTTP library rejects the header and shows it in its error (RFC 9110, section 5.5).
+    # Otherwise the HTTP library would reject the header and quote it in the error (RFC 9110, section 5.5).
     if not secret or not secret.isascii() or not secret.isprintable():
         detail = "The token or key is empty, or holds characters that no token has."
         raise NoCredential(detail)

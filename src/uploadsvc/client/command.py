@@ -1,4 +1,4 @@
-"""The command ``uploadsvc upload``. It starts without loading the service."""
+"""The command ``uploadsvc upload``. It does not import the service."""
 
 import io
 import os
@@ -83,7 +83,7 @@ def upload(
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # File names print on a terminal of any encoding.
+            # Print any file name, whatever the encoding of the terminal.
             stream.reconfigure(errors="backslashreplace")
     try:
         for text in (policy, content_type, relative_key, on_behalf_of, *(metadata or ())):

@@ -1,4 +1,4 @@
-"""Notice if the service or S3 cannot be reached, and tell the user."""
+"""Detect that the service or S3 cannot be reached, and tell the user."""
 
 import asyncio
 import os
@@ -14,10 +14,10 @@ import httpx
 from uploadsvc.client.errors import Lost, UploadsvcError
 
 FIRST_CONTACT: Final = 30.0
-"""Seconds to keep trying a server that was never reached, since its address is probably wrong."""
+"""Seconds to keep trying a server that was never reached: its address is probably wrong."""
 
 PATIENCE: Final = 3.0
-"""Seconds without a connection after which the user is told."""
+"""Seconds without a connection before the user is told."""
 
 _UNCONNECTED: Final = (httpx.ConnectError, httpx.ConnectTimeout)
 
@@ -47,7 +47,7 @@ class Contact:
 
     @contextmanager
     def attempt(self, url: str) -> Iterator[None]:
-        """Watch one request. Tell the user if no connection is made, once until the server is reached.
+        """Watch a request. Tells the user, once per outage, if no connection is made.
 
         Raises:
             Lost: The connection failed.
@@ -56,7 +56,7 @@ class Contact:
         if self._first_try is None:
             self._first_try = self._clock()
         parsed = httpx.URL(url)
-        # Without path and query, which may hold a signature.
+        # Without path and query, which may contain a signature.
         whom = f"{self._name} at {parsed.scheme}://{parsed.netloc.decode()}"
         timer = asyncio.get_running_loop().call_later(PATIENCE, self._say_unless_reached, whom)
         try:
@@ -85,7 +85,7 @@ class Contact:
 
 
 def _reason(error: httpx.TransportError) -> str:
-    """Return the system's own words, from the end of the chain of errors; httpx may have none."""
+    """Return the operating system's message, from the end of the exception chain; httpx's may be empty."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, BaseExceptionGroup):

@@ -35,7 +35,7 @@ class Display(AbstractContextManager["Display"], Protocol):
     """Progress and results of a run."""
 
     def expect(self, sizes: Iterable[int]) -> None:
-        """Announce the files to come, by size in bytes."""
+        """Announce the sizes of all files, in bytes."""
 
     def file(self, name: str, size: int) -> FileDisplay:
         """Start showing a file of ``size`` bytes."""
@@ -66,7 +66,7 @@ class Lines(Display):
         return None
 
     def expect(self, sizes: Iterable[int]) -> None:
-        """Ignore the sizes: lines show no total."""
+        """Ignore the sizes; there is no total."""
 
     def file(self, name: str, size: int) -> FileDisplay:  # noqa: ARG002 - bars need it
         """Print events of a file, without progress."""
@@ -119,17 +119,17 @@ class FileLines:
         self._name = name
 
     def reset(self, done: int) -> None:
-        """Ignored: lines show no progress."""
+        """Do nothing; there is no progress."""
 
     def advance(self, count: int) -> None:
-        """Ignored: lines show no progress."""
+        """Do nothing; there is no progress."""
 
     def say(self, text: str) -> None:
         """Print a line that starts with the file's name."""
         self._lines.err(f"uploadsvc: {plain(self._name)}: {plain(text)}")
 
     def end(self) -> None:
-        """Ignored: lines show no progress."""
+        """Do nothing; there is no progress."""
 
 
 class Bars(Lines):
@@ -153,7 +153,7 @@ class Bars(Lines):
             progress.TimeRemainingColumn(),
             console=console,
             transient=True,
-            # Results go to standard output unchanged: it may be a pipe.
+            # Results go to standard output unchanged, because it may be a pipe.
             redirect_stdout=False,
             redirect_stderr=False,
         )
@@ -184,7 +184,7 @@ class Bars(Lines):
         self._console.print(line, markup=False, emoji=False, soft_wrap=True)
 
     def out(self, line: str) -> None:
-        """Print a result: above the bars on a terminal, else to standard output."""
+        """Print a result: on a terminal above the bars, otherwise to standard output."""
         if sys.stdout.isatty():
             self.err(line)
         else:
@@ -192,7 +192,7 @@ class Bars(Lines):
 
 
 def _speed_column() -> "ProgressColumn":
-    """Return a column for the rate in binary units, as the sizes beside it; Rich's own is decimal."""
+    """Return a column with the rate in binary units, like the sizes; Rich's own is decimal."""
     from rich import filesize, progress, text  # noqa: PLC0415 - scripts start without Rich
 
     class Speed(progress.ProgressColumn):
@@ -218,7 +218,7 @@ class _FileBar(FileLines):
         self._done = 0
 
     def reset(self, done: int) -> None:
-        # Bytes sent earlier must not count towards the rate.
+        # Bytes of an earlier run must not count towards the rate.
         self._progress.reset(self._task, completed=done)
         if self._whole is not None:
             self._progress.update(self._whole, advance=done - self._done)
@@ -235,7 +235,7 @@ class _FileBar(FileLines):
 
 
 def plain(text: str) -> str:
-    """Return text with control characters and other unprintable ones escaped."""
+    """Escape unprintable characters."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -1,4 +1,4 @@
-"""Upload problems, and retries of transient ones."""
+"""Problems and retries."""
 
 import asyncio
 import random
@@ -15,23 +15,23 @@ _S3_CODE: Final = re.compile(r"<Code>([A-Za-z0-9._-]{1,100})</Code>")
 _S3_MESSAGE: Final = re.compile(r"<Message>([^<]{1,500})</Message>")
 _SIGNED: Final = re.compile(r"X-Amz-[A-Za-z0-9-]+(?:=|%3d)[^&\s]*", re.IGNORECASE)
 
-# A busy or restarting server, or two calls in conflict: the request itself is fine.
+# The server is busy or restarting, or two calls conflict; the request itself is fine.
 _TRANSIENT_STATUSES: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
-# S3 errors with status 400 that are caused by the network:
+# S3 errors with status 400 caused by the network:
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 _TRANSIENT_S3_CODES: Final = frozenset({"RequestTimeout", "BadDigest", "IncompleteBody", "InternalError"})
-# Problems of the service that waiting does not fix.
+# Problems of the service that a retry does not fix.
 _LASTING_CODES: Final = frozenset({"storage_denied", "storage_misconfigured"})
 
 
 class UploadsvcError(Exception):
-    """A call failed, or a file is not stored.
+    """A call failed, or a file was not stored.
 
     Args:
-        code: Code of the service, or one of the client's own, such as ``network_error``.
+        code: Problem code of the service, or one of the client, such as ``network_error``.
         detail: One sentence for people, without secrets.
         status: HTTP status, if there was a response.
-        request_id: The response's ``X-Request-Id``, to find the call in the service's logs.
+        request_id: ``X-Request-Id`` of the response, to find the call in the service's logs.
     """
 
     def __init__(
@@ -45,18 +45,18 @@ class UploadsvcError(Exception):
 
 
 class UsageProblem(Exception):
-    """The command line or the environment is wrong or incomplete; nothing was sent."""
+    """Invalid or incomplete command line or environment. Nothing was sent."""
 
 
 class Transient(UploadsvcError):
-    """A problem that may pass; the request can be retried.
+    """A transient problem. The request can be retried.
 
     Args:
         code: Problem code.
         detail: One sentence for people.
-        retry_after: Seconds that the server asks the client to wait.
+        retry_after: Seconds to wait, from the server.
         status: HTTP status, if there was a response.
-        request_id: The response's ``X-Request-Id``.
+        request_id: ``X-Request-Id`` of the response.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Lost(Transient):
 
 
 def service_problem(answer: httpx.Response) -> UploadsvcError:
-    """Return the problem (RFC 9457) in a response of the service, or one made from its status."""
+    """Return the problem (RFC 9457) in a response, or one made from its status."""
     try:
         body = json_object(answer)
         code, detail = str(body["code"]), str(body["detail"])
@@ -140,7 +140,7 @@ def _foreign(answer: httpx.Response) -> str:
 def s3_problem(answer: httpx.Response) -> UploadsvcError:
     """Return the problem for an error response of S3.
 
-    It leaves out the URL, which is a credential, and redacts parts of it in the store's message.
+    The URL is a credential, so it is left out, and parts of it are redacted in the store's message.
     """
     code, message = _S3_CODE.search(answer.text), _S3_MESSAGE.search(answer.text)
     named = f" {code[1]}" if code else ""
@@ -153,7 +153,7 @@ def s3_problem(answer: httpx.Response) -> UploadsvcError:
 
 
 def unexpected_answer(error: Exception) -> UploadsvcError:
-    """Return the problem for a response that does not come from an uploadsvc."""
+    """Return the problem for a response that does not come from uploadsvc."""
     detail = f"The server is not an uploadsvc, or has another version ({type(error).__name__})."
     return UploadsvcError("unexpected_answer", detail)
 
@@ -165,7 +165,7 @@ def _retry_after(headers: Mapping[str, Any]) -> float:
 
 
 _MAX_RETRY_AFTER: Final = 120.0
-"""Longest Retry-After that is honoured, in seconds."""
+"""Maximum Retry-After, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +175,7 @@ class Retries:
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 
     Attributes:
-        limit: Retries of one request.
+        limit: Maximum number of retries of a request.
         first_delay: Upper bound of the wait before the first retry, in seconds; it doubles each time.
         max_delay: Upper bound of every wait, in seconds.
     """
@@ -189,14 +189,14 @@ class Retries:
 
         Args:
             tried: Number of failures so far, from 1.
-            retry_after: Seconds that the server asked for; the wait is at least that.
+            retry_after: Minimum seconds, from the server.
         """
         bound = min(self.max_delay, self.first_delay * 2.0 ** (tried - 1))
         wait = random.uniform(0, bound)  # noqa: S311 - spreads clients over time; not a secret
         return min(retry_after, _MAX_RETRY_AFTER) + wait
 
     def start(self) -> "Attempts":
-        """Return a counter for the attempts of one request."""
+        """Start counting the attempts of a request."""
         return Attempts(self)
 
 

@@ -1,4 +1,4 @@
-"""Local files: opened once, read in chunks at any offset, recognized by a fingerprint."""
+"""Local files: opened once, read in chunks at any offset, identified by a fingerprint."""
 
 import asyncio
 import base64
@@ -17,7 +17,7 @@ from typing import Final
 from uploadsvc.client.errors import UploadsvcError
 
 CHUNK: Final = 256 * 1024
-"""Bytes that each request reads, and holds in memory, at a time."""
+"""Chunk size in bytes. Each request keeps one chunk in memory."""
 
 
 class Algorithm(StrEnum):
@@ -29,7 +29,7 @@ class Algorithm(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
-    """Identity and state of a file, without reading it.
+    """Identity and state of a file, found without reading it.
 
     Attributes:
         path: Absolute path.
@@ -47,7 +47,7 @@ class Fingerprint:
 
 
 class Content(ABC):
-    """Bytes to upload, of a known size, that can be read at any offset and more than once."""
+    """Bytes of known size, readable at any offset and repeatedly."""
 
     @property
     @abstractmethod
@@ -72,12 +72,12 @@ class Content(ABC):
         """Check that the bytes have not changed since the upload began.
 
         Raises:
-            UploadsvcError: They have.
+            UploadsvcError: They have changed.
         """
 
     @property
     def fingerprint(self) -> "Fingerprint | None":
-        """What recognizes a file in a later run; ``None`` if nothing does."""
+        """Identifies a file in a later run; ``None`` if it cannot be identified."""
         return None
 
     async def checksum(self, algorithm: Algorithm, start: int, size: int) -> str:
@@ -98,7 +98,7 @@ class LocalFile(Content):
 
     Args:
         fingerprint: Fingerprint taken when the file was opened.
-        name: File name as Unicode; bytes that are not UTF-8 are replaced.
+        name: File name as Unicode, with bytes that are not UTF-8 replaced.
         descriptor: Descriptor of the open file.
     """
 
@@ -142,7 +142,7 @@ class LocalFile(Content):
         """Check that the file has not changed since it was opened, and ends at its size.
 
         Raises:
-            UploadsvcError: ``file_changed`` if it was written to in the meantime, ``not_a_file`` if its size
+            UploadsvcError: ``file_changed`` if it was changed in the meantime, ``not_a_file`` if its size
                 is wrong, ``file_unreadable`` if reading fails.
         """
         beyond = _read(self._descriptor, 1, self.size)
@@ -154,13 +154,13 @@ class LocalFile(Content):
 
 @contextmanager
 def open_file(path: Path) -> Iterator[LocalFile]:
-    """Open a regular file for reading; closes it at the end of the block.
+    """Open a regular file for reading, and close it at the end of the block.
 
     Raises:
         UploadsvcError: ``file_not_found``, ``not_a_file`` or ``file_unreadable``.
     """
     try:
-        # Without O_NONBLOCK, opening a pipe without a writer would block.
+        # Without O_NONBLOCK, opening a pipe that has no writer would block.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
         code, detail = "file_not_found", "There is no such file."
@@ -206,7 +206,7 @@ def _changed() -> UploadsvcError:
 
 
 def _not_its_size() -> UploadsvcError:
-    # Files of /proc and /sys are made when they are read; /proc says that they are empty.
+    # Files in /proc and /sys are generated on reading; in /proc, their size is 0.
     detail = "The file does not have the size that the system gives for it; upload a copy of it."
     return UploadsvcError("not_a_file", detail)
 

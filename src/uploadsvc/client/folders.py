@@ -1,4 +1,4 @@
-"""Find the files to upload: named files, and all files in named folders."""
+"""Find the files to upload: given files, and all files in given folders."""
 
 import os
 import unicodedata
@@ -13,8 +13,8 @@ class Source:
 
     Attributes:
         path: Path of the file.
-        relative_key: Key that keeps its place in a named folder; ``None`` for a file that was named itself.
-        filename: Filename with its folders, if the policy takes no key but keeps folders.
+        relative_key: Key that preserves the path within a given folder; ``None`` for a given file.
+        filename: Filename with its folders, if the policy accepts no key but preserves folders.
     """
 
     path: Path
@@ -23,17 +23,17 @@ class Source:
 
 
 def sources(paths: Iterable[Path], *, prefix: str | None) -> list[Source]:
-    """Return the named files, and all files below named folders. Links to folders are not followed.
+    """Return the given files, and all files below given folders. Does not follow links to folders.
 
     Args:
         paths: Files and folders.
-        prefix: Start of the keys of a folder's files; by default the folder's name.
+        prefix: Prefix for the keys of a folder's files; by default the folder's name.
     """
     found: dict[str, Source] = {}
     for path in paths:
         listed = _files_below(path, prefix) if path.is_dir() else [Source(path=path)]
         for source in listed:
-            # A file named twice is uploaded once: two uploads would share one state file.
+            # A file given twice is uploaded once: two uploads would share a state file.
             found.setdefault(absolute(source.path), source)
     return list(found.values())
 
@@ -52,11 +52,11 @@ def _files_below(folder: Path, prefix: str | None) -> Iterator[Source]:
             path = Path(root, name)
             inside = map(_segment, path.relative_to(folder).parts)
             yield Source(path=path, relative_key="/".join(filter(None, (start, *inside))))
-    # Opening it fails again, so it is reported.
+    # Opening it will fail again and report the error.
     yield from (Source(path=Path(error.filename)) for error in unreadable)
 
 
 def _segment(name: str) -> str:
-    """Return a name as a part of a key: in NFC, without characters that keys must not have."""
+    """Convert a name to a key segment: in NFC, without characters that keys must not contain."""
     text = unicodedata.normalize("NFC", os.fsencode(name).decode(errors="replace"))
     return "".join("_" if c in "\\\ufffe\uffff" or unicodedata.category(c) == "Cc" else c for c in text)

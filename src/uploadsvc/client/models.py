@@ -1,4 +1,4 @@
-"""What calls return. Values that let anyone upload, download or call the service are left out of ``repr``."""
+"""Return values of calls. ``repr`` leaves out credentials and presigned URLs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class Checksum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:
-    """What S3 says about an object.
+    """Properties of an object in S3.
 
     Attributes:
         key: Full key.
@@ -33,7 +33,7 @@ class StoredObject:
         bucket: Name of the bucket.
         version_id: Version, in a versioned bucket.
         checksum: Checksum, if S3 has one.
-        last_modified: When it was stored.
+        last_modified: Time of storage.
         metadata: Metadata by name.
     """
 
@@ -49,10 +49,10 @@ class StoredObject:
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> "StoredObject":
-        """Return the object in a response.
+        """Parse the object in a response.
 
         Raises:
-            ValueError, KeyError, TypeError, AttributeError: It is not one.
+            ValueError, KeyError, TypeError, AttributeError: The response is malformed.
         """
         version, checksum = body.get("version_id"), body.get("checksum")
         return cls(
@@ -77,9 +77,10 @@ class Stored:
     """A stored file.
 
     Attributes:
-        object: What S3 says about it.
-        receipt: JWT that says the same, for a backend to verify.
-        replaceable_until: Until when its owner can replace the bytes; ``None`` if nobody can.
+        object: Its properties in S3.
+        receipt: Signed JWT with these properties, for a backend to verify.
+        replaceable_until: Time until which its owner can replace the bytes; ``None`` if they cannot be
+            replaced.
     """
 
     object: StoredObject
@@ -103,10 +104,10 @@ class Stored:
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> "Stored":
-        """Return the stored file in a response.
+        """Parse the stored file in a response.
 
         Raises:
-            ValueError, KeyError, TypeError, AttributeError: It is none.
+            ValueError, KeyError, TypeError, AttributeError: The response is malformed.
         """
         return cls(
             object=StoredObject.read(body["object"]),
@@ -121,13 +122,13 @@ class UploadState:
 
     Attributes:
         id: Upload id.
-        key: Key that the object has or will have.
+        key: Key of the object.
         method: ``put``, ``post`` or ``multipart``.
         status: ``pending``, ``uploading``, ``stored`` or ``aborted``.
         part_size: Size of every part but the last, in bytes, if it has parts.
         part_count: Number of parts, if it has parts.
         parts: Size of each part that has arrived, by part number.
-        object: The object, once it is stored.
+        object: The object, once stored.
     """
 
     id: str = field(repr=False)
@@ -141,10 +142,10 @@ class UploadState:
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> "UploadState":
-        """Return the state in a response.
+        """Parse the state in a response.
 
         Raises:
-            ValueError, KeyError, TypeError, AttributeError: It is none.
+            ValueError, KeyError, TypeError, AttributeError: The response is malformed.
         """
         found, size, count = body["object"], body["part_size"], body["part_count"]
         return cls(
@@ -164,7 +165,7 @@ class UploadState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedObject:
-    """An object in a listing: key, size in bytes, ETag, and when it was stored."""
+    """An object in a listing: key, size in bytes, ETag and time of storage."""
 
     key: str
     size: int
@@ -173,10 +174,10 @@ class ListedObject:
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> "ListedObject":
-        """Return the object in a page.
+        """Parse the object in a page.
 
         Raises:
-            ValueError, KeyError, TypeError: It is none.
+            ValueError, KeyError, TypeError: The response is malformed.
         """
         return cls(
             key=answers.text(body["key"]),
@@ -188,17 +189,17 @@ class ListedObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """An upload token for a browser or a device, and when it expires."""
+    """An upload token for a browser or a device, and its expiry time."""
 
     token: str = field(repr=False)
     expires_at: datetime
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> "Token":
-        """Return the token in a response.
+        """Parse the token in a response.
 
         Raises:
-            ValueError, KeyError, TypeError: It is none.
+            ValueError, KeyError, TypeError: The response is malformed.
         """
         return cls(token=answers.text(body["token"]), expires_at=datetime.fromisoformat(body["expires_at"]))
 

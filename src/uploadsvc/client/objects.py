@@ -1,4 +1,4 @@
-"""Calls for stored objects and for upload tokens."""
+"""Calls for stored objects and upload tokens."""
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -21,17 +21,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectPage:
-    """A page of a listing, and the cursor of the next one; ``None`` on the last."""
+    """A page of a listing, and the cursor of the next page; ``None`` on the last one."""
 
     objects: Sequence[ListedObject]
     cursor: str | None
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> "ObjectPage":
-        """Return the page in a response.
+        """Parse the page in a response.
 
         Raises:
-            ValueError, KeyError, TypeError: It is none.
+            ValueError, KeyError, TypeError: The response is malformed.
         """
         cursor = body["cursor"]
         return cls(
@@ -41,7 +41,7 @@ class ObjectPage:
 
 
 class AsyncObjects:
-    """Stored objects of the user; reached as ``client.objects``."""
+    """The user's stored objects, as ``client.objects``."""
 
     def __init__(self, session: Session) -> None:
         self._api = session.api
@@ -50,12 +50,12 @@ class AsyncObjects:
     async def page(
         self, *, prefix: str | None = None, cursor: str | None = None, limit: int | None = None
     ) -> ObjectPage:
-        """Return one page of objects.
+        """Get a page of objects.
 
         Args:
-            prefix: Start of the keys, below the user's prefix.
-            cursor: Cursor of the page before.
-            limit: Maximum of objects on the page.
+            prefix: Prefix of the keys, below the user's own prefix.
+            cursor: Cursor of the previous page.
+            limit: Maximum number of objects.
 
         Raises:
             UploadsvcError: The service refuses or cannot be reached.
@@ -67,7 +67,7 @@ class AsyncObjects:
         """Iterate over all objects, page by page.
 
         Args:
-            prefix: Start of the keys, below the user's prefix.
+            prefix: Prefix of the keys, below the user's own prefix.
 
         Raises:
             UploadsvcError: The service refuses or cannot be reached.
@@ -82,7 +82,7 @@ class AsyncObjects:
                 return
 
     async def get(self, key: str) -> StoredObject:
-        """Return what S3 says about an object.
+        """Get the properties of an object.
 
         Args:
             key: Full key.
@@ -111,12 +111,13 @@ class AsyncObjects:
         disposition: Literal["attachment", "inline"] | None = None,
         expires_in: int | None = None,
     ) -> str:
-        """Return a presigned URL of an object. Whoever has it can download, so do not log it.
+        """Get a presigned download URL. It is a credential, so do not log it.
 
         Args:
             key: Full key.
-            filename: Name for the saved file; by default the last segment of the key.
-            disposition: Whether browsers save the file or may show it; by default ``attachment``.
+            filename: Name of the saved file; by default the last segment of the key.
+            disposition: ``attachment``, the default, to save the file, or ``inline`` to show it in the
+                browser.
             expires_in: Lifetime of the URL in seconds.
 
         Raises:
@@ -131,7 +132,7 @@ class AsyncObjects:
 
         Args:
             key: Full key.
-            to: Path, which is replaced once the whole object has arrived; or a seekable binary file.
+            to: Path, replaced once the whole object has arrived, or a seekable binary file.
 
         Raises:
             UploadsvcError: The object cannot be downloaded.
@@ -152,7 +153,7 @@ class AsyncObjects:
 
 
 class AsyncTokens:
-    """Upload tokens; reached as ``client.tokens``."""
+    """Upload tokens, as ``client.tokens``."""
 
     def __init__(self, session: Session) -> None:
         self._api = session.api
@@ -164,11 +165,11 @@ class AsyncTokens:
         policies: Sequence[str] | None = None,
         expires_in: int | None = None,
     ) -> Token:
-        """Create a token with which a browser or a device can upload.
+        """Create a token for uploads from a browser or a device.
 
         Args:
-            user: User that the token is for; only API keys can name another user.
-            policies: Policies that the token can use; by default all of yours.
+            user: User of the token; only API keys can name another user.
+            policies: Policies that the token can use; by default all of the caller's.
             expires_in: Lifetime in seconds.
 
         Raises:
@@ -192,7 +193,7 @@ def _target(to: str | os.PathLike[str] | IO[bytes]) -> Iterator[IO[bytes]]:
         yield to
         return
     path = Path(to)
-    # Beside the target, so that it can be renamed; opened as usual, so that it has the usual rights.
+    # In the same directory, so that it can be renamed; opened normally, so that it has the usual permissions.
     partial = path.with_name(f".download-{uuid4().hex}")
     try:
         with partial.open("xb") as file:

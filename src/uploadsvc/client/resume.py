@@ -1,4 +1,4 @@
-"""State of unfinished uploads, kept between runs in one small private file each."""
+"""State of unfinished uploads, one small private file each."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ from uploadsvc.client.file import Fingerprint
 
 _VERSION: Final = 2
 _KEPT_SECONDS: Final = 40 * 86_400
-"""Longer than any upload id is valid, so older files are of no use."""
+"""Longer than the lifetime of any upload id, so older files are useless."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class ResumeStore:
                 (self._directory / name).unlink(missing_ok=True)
 
     def tidy(self) -> None:
-        """Delete state files that are too old to be of use."""
+        """Delete state files that are too old to be useful."""
         if self._directory is None:
             return
         with contextlib.suppress(OSError):
@@ -91,7 +91,7 @@ class ResumeStore:
 
 
 def state_name(url: str, path: str, request: Mapping[str, object]) -> str:
-    """Return the file name for an upload; the same service, file and options give the same name."""
+    """Return the name of the state file: the same for the same service, file and options."""
     same = json.dumps([url, path, request], sort_keys=True)
     return f"{sha256(same.encode()).hexdigest()[:32]}.json"
 

@@ -1,4 +1,4 @@
-"""A run: uploads of all files of one command, several at a time. Ctrl-C pauses it."""
+"""Run of a command: uploads all its files, several at a time. Ctrl-C pauses it."""
 
 import asyncio
 import signal
@@ -27,15 +27,15 @@ _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """Everything that a run needs.
+    """Parameters of a run.
 
     Attributes:
         url: URL of the service.
         caller: Credentials.
         on_behalf_of: User that a service uploads for.
         options: Options for each file.
-        parallel: Maximum of concurrent transfers.
-        retries: Retries of each request.
+        parallel: Maximum number of concurrent transfers.
+        retries: Maximum number of retries of each request.
         resume: Saved uploads of earlier runs.
     """
 
@@ -83,13 +83,13 @@ class Run:
                 await asyncio.gather(*tasks, return_exceptions=True)
         if not all(results):
             return SOME_FAILED
-        # Only after all files: until then, the same command must find the uploads it finished.
+        # Only after all files: until then, a repeated command must find its finished uploads.
         for source in named:
             self.resume.forget(self._state_name(source))
         return ALL_STORED
 
     async def _keyed(self, named: list[Source], context: Context, display: Display) -> list[Source]:
-        """Name the folders of files in the field that the policy takes, or leave them out."""
+        """Put the folders of files into the field that the policy accepts, or leave them out."""
         if all(source.relative_key is None for source in named):
             return named
         field = await context.api.folder_field(self.options.policy)

@@ -1,4 +1,4 @@
-"""Connections to one service and to its S3, which all uploads of a client share."""
+"""Connections to a service and its S3, shared by all uploads of a client."""
 
 from collections.abc import Callable
 from types import TracebackType
@@ -12,7 +12,7 @@ from uploadsvc.client.contact import Contact
 from uploadsvc.client.errors import Retries
 from uploadsvc.client.transfer import Transfer
 
-# A whole part may still be in buffers when its last byte is "sent"; S3 answers when it has all of it.
+# When the last byte of a part is "sent", the whole part may still be in buffers.
 TIMEOUT: Final = httpx.Timeout(60.0, connect=15.0, pool=None)
 
 
@@ -24,9 +24,9 @@ class Session:
         caller: Credentials.
         retries: Retries of each request.
         parallel: Maximum of concurrent requests to S3.
-        tell: Takes a line for the user.
+        tell: Prints a line for the user.
         timeout: Timeouts of connections.
-        http: HTTP client to use instead of own ones. It is not closed.
+        http: HTTP client to use instead. It is not closed.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Session:
         self.transfer = Transfer(s3, parallel, Contact("S3", tell))
 
     async def close(self) -> None:
-        """Close own connections."""
+        """Close the connections."""
         for client in self._own:
             await client.aclose()
 
@@ -63,20 +63,20 @@ class Session:
 
 
 def service_url(url: str) -> str:
-    """Return the URL of a service without a slash at its end.
+    """Check the URL of a service, and remove a trailing slash.
 
     Raises:
-        ValueError: It is no such URL. The message does not quote it.
+        ValueError: The URL is malformed. The message does not quote it.
     """
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:
         parsed = httpx.URL("")
     if parsed.scheme not in {"http", "https"} or not parsed.host or parsed.query or parsed.fragment:
-        message = "write the URL of the service like https://uploads.example.com"
+        message = "the URL of the service must look like https://uploads.example.com"
         raise ValueError(message)
     if parsed.userinfo:
         # They would replace the token, and be saved in the state file.
-        message = "leave user and password out of the URL of the service"
+        message = "the URL of the service must not contain user and password"
         raise ValueError(message)
     return str(parsed).rstrip("/")

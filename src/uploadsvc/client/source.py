@@ -1,4 +1,4 @@
-"""What can be uploaded: bytes, paths, binary files, iterators of bytes."""
+"""Upload sources: bytes, paths, binary files and iterators of bytes."""
 
 import io
 import os
@@ -16,7 +16,7 @@ from uploadsvc.client.file import CHUNK, Content, open_file
 
 
 class Reader(Protocol):
-    """A binary file, or what reads like one."""
+    """A binary file, or an object with its methods."""
 
     def read(self, size: int, /) -> bytes | Awaitable[bytes]:
         """Return at most ``size`` bytes; none at the end."""
@@ -33,10 +33,10 @@ Source = (
     | Iterable[bytes]
     | AsyncIterable[bytes]
 )
-"""What `upload` takes. A ``str`` is a path."""
+"""Source of an upload. A ``str`` is a path."""
 
 IN_MEMORY: Final = 8 * 1024**2
-"""Bytes of an iterator that are kept in memory; more go to a temporary file."""
+"""Maximum bytes of an iterator to keep in memory; more go to a temporary file."""
 
 
 class MemoryContent(Content):
@@ -61,11 +61,11 @@ class MemoryContent(Content):
             yield bytes(self._data[at : min(at + CHUNK, start + size)])
 
     def check_unchanged(self) -> None:
-        """Nothing to check: a buffer that is exported cannot be resized."""
+        """Nothing to check: an exported buffer cannot be resized."""
 
 
 class FileContent(Content):
-    """A seekable binary file, from where it is to its end.
+    """A seekable binary file, from its current position.
 
     Args:
         file: The file. It is not closed.
@@ -105,7 +105,7 @@ class FileContent(Content):
             yield chunk
 
     def check_unchanged(self) -> None:
-        """Check that the file has the size it had.
+        """Check that the size of the file has not changed.
 
         Raises:
             UploadsvcError: ``file_changed`` or ``file_unreadable``.
@@ -126,14 +126,14 @@ class FileContent(Content):
 
 @asynccontextmanager
 async def opened(source: Source) -> AsyncIterator[Content]:
-    """Open a source for the time of an upload.
+    """Open a source for an upload.
 
-    S3 has to know the size of what it is sent, and may have to be sent it again. So an iterator is read to
-    its end first, into memory or, above `IN_MEMORY`, into a temporary file without a name.
+    S3 needs the size in advance, and a retry sends bytes again. So an iterator is read to its end first, into
+    memory or, above `IN_MEMORY`, into an anonymous temporary file.
 
     Raises:
         UploadsvcError: A file cannot be opened or read.
-        TypeError: The source is of no kind that can be uploaded.
+        TypeError: The source has an unsupported type.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         yield MemoryContent(source)

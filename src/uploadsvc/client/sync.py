@@ -1,4 +1,4 @@
-"""`Client`: what `AsyncClient` does, for programs that do not use asyncio."""
+"""`Client`: uploads and API calls for programs without asyncio."""
 
 import os
 import threading
@@ -30,20 +30,20 @@ _CLEANUP: Final = GOODBYE + 1.0
 
 
 class _Worker:
-    """A thread with an event loop. It starts with the first call."""
+    """A thread with an event loop, started by the first call."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stack = ExitStack()
         self._portal: BlockingPortal | None = None
         self._closed = False
-        # At the end of the program too: it would wait for a thread that no longer runs.
+        # Also at the exit of the program, which would wait for a thread that no longer runs.
         weakref.finalize(self, _abandon, self._stack)
 
     def call(self, function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call an async function in the thread and wait for its result.
+        """Run an async function in the thread, and wait for its result.
 
-        If the wait ends early, by Ctrl-C, the function is cancelled, and has a moment to clean up.
+        Ctrl-C cancels the function, which gets a moment to clean up.
 
         Raises:
             RuntimeError: The client is closed, or the call comes from its own thread (a callback).
@@ -65,7 +65,7 @@ class _Worker:
             raise
 
     def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Call a last function and end the thread, once what was cancelled has ended."""
+        """Run a last function, wait for cancelled ones, and end the thread."""
         with self._lock:
             if self._portal is not None:
                 self._portal.start_task_soon(last).result()
@@ -83,13 +83,13 @@ class _Worker:
 
 
 def _abandon(stack: ExitStack) -> None:
-    """End the thread of a client that was not closed, and cancel what it does."""
+    """End the thread of a client that was not closed, and cancel its calls."""
     with suppress(SystemExit, RuntimeError):
         stack.__exit__(SystemExit, SystemExit(), None)
 
 
 class Objects:
-    """Stored objects of the user; reached as ``client.objects``. `AsyncObjects` describes the methods."""
+    """The user's stored objects, as ``client.objects``. `AsyncObjects` documents the methods."""
 
     def __init__(self, worker: _Worker, objects: AsyncObjects) -> None:
         self._call = worker.call
@@ -98,7 +98,7 @@ class Objects:
     def page(
         self, *, prefix: str | None = None, cursor: str | None = None, limit: int | None = None
     ) -> ObjectPage:
-        """Return one page of objects."""
+        """Get a page of objects."""
         return self._call(self._objects.page, prefix=prefix, cursor=cursor, limit=limit)
 
     def list(self, *, prefix: str | None = None) -> Iterator[ListedObject]:
@@ -112,7 +112,7 @@ class Objects:
                 return
 
     def get(self, key: str) -> StoredObject:
-        """Return what S3 says about an object."""
+        """Get the properties of an object."""
         return self._call(self._objects.get, key)
 
     def delete(self, key: str) -> None:
@@ -127,7 +127,7 @@ class Objects:
         disposition: Literal["attachment", "inline"] | None = None,
         expires_in: int | None = None,
     ) -> str:
-        """Return a presigned URL of an object."""
+        """Get a presigned download URL."""
         return self._call(
             self._objects.download_url,
             key,
@@ -142,7 +142,7 @@ class Objects:
 
 
 class Tokens:
-    """Upload tokens; reached as ``client.tokens``. `AsyncTokens` describes the method."""
+    """Upload tokens, as ``client.tokens``. `AsyncTokens` documents the method."""
 
     def __init__(self, worker: _Worker, tokens: AsyncTokens) -> None:
         self._call = worker.call
@@ -155,17 +155,16 @@ class Tokens:
         policies: Sequence[str] | None = None,
         expires_in: int | None = None,
     ) -> Token:
-        """Create a token with which a browser or a device can upload."""
+        """Create a token for uploads from a browser or a device."""
         return self._call(self._tokens.create, user=user, policies=policies, expires_in=expires_in)
 
 
 class Client:
-    """Client of one uploadsvc service, for programs that do not use asyncio.
+    """Synchronous client of uploadsvc.
 
-    It has the methods and arguments of `AsyncClient`, which describes them, and runs that client in a
-    thread of its own. Threads can share it, and it can be used where an event loop runs, although it
-    blocks that loop. ``on_progress`` is called in the client's thread, and must not call the client.
-    After a fork, use a new client.
+    Methods and arguments are those of `AsyncClient`, which runs in a background thread. Threads can share a
+    client. Used in a running event loop, it blocks that loop. ``on_progress`` is called in the background
+    thread, and must not call the client. After a fork, create a new client.
 
     Use it as ``with Client(…) as client``, or call `close`.
     """
@@ -196,7 +195,7 @@ class Client:
         )
         self._worker = _Worker()
         self.objects = Objects(self._worker, self._client.objects)
-        """Stored objects of the user."""
+        """The user's stored objects."""
         self.tokens = Tokens(self._worker, self._client.tokens)
         """Upload tokens."""
 
@@ -217,7 +216,7 @@ class Client:
         on_progress: OnProgress | None = None,
         parallel: int | None = None,
     ) -> Stored:
-        """Upload a file, in one request or in parts as the service says, and complete it."""
+        """Upload a file in one request or in parts, as the service decides, and complete the upload."""
         return self._worker.call(
             self._client.upload,
             source,
@@ -245,7 +244,7 @@ class Client:
         method: Literal["auto", "put", "post", "multipart"] | None = None,
         expires_in: int | None = None,
     ) -> Grant:
-        """Create an upload whose bytes another program sends, such as a browser."""
+        """Create an upload for another program to send, such as a browser."""
         return self._worker.call(
             self._client.create,
             filename=filename,
@@ -262,19 +261,19 @@ class Client:
     def sign_parts(
         self, upload_id: str, numbers: Sequence[int], *, checksums: Sequence[str] | None = None
     ) -> dict[int, SignedPart]:
-        """Return presigned URLs for parts of a multipart upload, by part number."""
+        """Get presigned URLs for parts of a multipart upload, by part number."""
         return self._worker.call(self._client.sign_parts, upload_id, numbers, checksums=checksums)
 
     def get(self, upload_id: str) -> UploadState:
-        """Return what S3 has of an upload."""
+        """Get the status of an upload in S3."""
         return self._worker.call(self._client.get, upload_id)
 
     def complete(self, upload_id: str) -> Stored:
-        """Assemble and verify an upload, and return the object and a receipt. Safe to repeat."""
+        """Complete an upload: assemble and verify it, and return the object with a receipt. Idempotent."""
         return self._worker.call(self._client.complete, upload_id)
 
     def abort(self, upload_id: str) -> None:
-        """Abort an upload, or reject a stored one."""
+        """Abort an upload. If it is stored, delete its object."""
         self._worker.call(self._client.abort, upload_id)
 
     def close(self) -> None:

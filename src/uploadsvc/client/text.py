@@ -7,7 +7,7 @@ from typing import Final
 from uploadsvc.client.file import Content
 
 _MAX_SIZE: Final = 8 * 1024**2
-"""Largest file that is read to find its encoding, in bytes."""
+"""Maximum size in bytes of a file to read for its encoding."""
 
 _TYPES: Final = {
     ".csv": "text/csv",
@@ -20,9 +20,9 @@ _TYPES: Final = {
 
 
 async def text_type(file: Content) -> str | None:
-    """Return the content type of a text file that is UTF-8, or ``None`` to leave the type to the service.
+    """Return the content type of a UTF-8 text file, or ``None`` to leave the type to the service.
 
-    ASCII needs no charset, and other text is left as it is.
+    ASCII needs no charset. Other encodings are left alone.
 
     Raises:
         UploadsvcError: The file cannot be read.

@@ -1,4 +1,4 @@
-"""Transfers to and from S3: whole files and parts, streamed from and to disk."""
+"""Transfers of files and parts to and from S3, streamed from and to disk."""
 
 import asyncio
 from collections import deque
@@ -15,7 +15,7 @@ from uploadsvc.client.errors import Refused, Transient, s3_problem, unexpected_a
 from uploadsvc.client.file import Algorithm, Content
 
 Advance = Callable[[int], None]
-"""Called with the number of bytes just sent; negative if some have to be sent again."""
+"""Called with the number of bytes just sent; negative if some are to be sent again."""
 
 _FILE_NAMES: Final = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
 """https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data"""
@@ -26,7 +26,7 @@ class Transfer:
 
     Args:
         http: HTTP client for S3.
-        parallel: Maximum of concurrent requests, for all files together.
+        parallel: Maximum number of concurrent requests, over all files.
         contact: Contact with S3.
     """
 
@@ -88,7 +88,7 @@ class Transfer:
                 if not answer.is_success:
                     await answer.aread()
                     raise s3_problem(answer)
-                # As it is stored: an object may have a Content-Encoding of its own.
+                # The stored bytes: an object may have a Content-Encoding.
                 async for chunk in answer.aiter_raw():
                     await asyncio.to_thread(file.write, chunk)
                     size += len(chunk)
@@ -109,7 +109,7 @@ class Transfer:
         async def counted() -> AsyncIterator[bytes]:
             nonlocal sent
             async for chunk in body:
-                self._contact.reached()  # the body is only read once there is a connection
+                self._contact.reached()  # the body is read only once there is a connection
                 yield chunk
                 sent += len(chunk)
                 advance(len(chunk))
@@ -149,26 +149,26 @@ def _form(boundary: str, fields: Mapping[str, str], filename: str) -> tuple[byte
 
 
 _AHEAD: Final = 100
-"""URLs requested at a time. They expire, so a long upload cannot request all of them at its start."""
+"""URLs to request at a time. They expire, so a long upload cannot request all of them at the start."""
 
 _AHEAD_WITH_CHECKSUMS: Final = 8
-"""With checksums each part has to be read before its URL can be signed, so fewer at a time."""
+"""Fewer with checksums, because each part has to be read before its URL can be signed."""
 
 _MAX_REFUSALS: Final = 3
-"""After that many refusals of one part, an expired URL is not the cause."""
+"""Refusals of a part after which an expired URL is ruled out as the cause."""
 
 
 class PartSender:
-    """Sends the parts of one upload, several at a time, and requests their URLs ahead.
+    """Sends the parts of an upload, several at a time, and requests their URLs in advance.
 
     Args:
         api: Signs parts.
         transfer: Sends parts.
         file: The file.
         upload_id: Upload id.
-        layout: Sizes and number of the parts.
+        layout: Sizes and number of parts.
         signed: Parts that are signed already.
-        checksum: Algorithm of the checksum that each part is signed with, if any.
+        checksum: Checksum algorithm of the parts, if any.
         advance: Progress callback.
     """
 
@@ -200,7 +200,7 @@ class PartSender:
 
         Args:
             numbers: Part numbers, from 1.
-            parallel: Maximum of concurrent parts.
+            parallel: Maximum number of concurrent parts.
 
         Raises:
             UploadsvcError: A part could not be sent; the others are cancelled.
@@ -237,7 +237,7 @@ class PartSender:
             except Transient as problem:
                 await attempts.failed(problem)
             except Refused as problem:
-                # Stores report expired URLs differently; a fresh URL shows whether that was the cause.
+                # Stores report expired URLs differently; a new URL shows whether that was the cause.
                 refusals += 1
                 if problem.status != httpx.codes.FORBIDDEN or refusals >= _MAX_REFUSALS:
                     raise

@@ -1,4 +1,4 @@
-"""Upload of one file, from the start or from where an earlier run stopped."""
+"""Upload of one file, from the start or resumed."""
 
 import contextlib
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ from uploadsvc.client.transfer import PartSender, Transfer
 _MAX_STARTS: Final = 3
 _MAX_ROUNDS: Final = 3
 _NO_MORE: Final = frozenset({"not_found", "upload_expired", "upload_aborted"})
-"""Problem codes for an upload id that is no longer valid."""
+"""Problem codes of an upload id that is no longer valid."""
 
 _LOST: Final = frozenset({"file_changed", "verification_failed", "content_mismatch"})
-"""Problem codes after which an upload can never be completed, because of its bytes."""
+"""Problem codes after which an upload can never be completed, because its bytes are wrong."""
 
 
 class Progress(Protocol):
@@ -38,7 +38,7 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """Shared by all uploads of a run.
+    """Objects shared by all uploads of a run.
 
     Attributes:
         url: URL of the service.
@@ -46,7 +46,7 @@ class Context:
         transfer: Transfers to S3.
         resume: Saved uploads.
         options: Options of the command line.
-        parallel: Maximum of concurrent parts of one file.
+        parallel: Maximum number of concurrent parts of a file.
     """
 
     url: str
@@ -65,7 +65,7 @@ class Upload:
     """Uploads one file.
 
     Args:
-        context: Shared by all uploads.
+        context: Shared objects.
         file: The file.
         progress: Progress of the file.
         name: Name of the state file.
@@ -80,7 +80,7 @@ class Upload:
         self._started: Grant | None = None
 
     async def run(self) -> Stored:
-        """Send the bytes that S3 does not have yet, then complete the upload.
+        """Send the bytes that S3 does not have, then complete the upload.
 
         Raises:
             UploadsvcError: The file is not stored.
@@ -103,7 +103,7 @@ class Upload:
         raise AssertionError  # the last iteration returns or raises
 
     async def _resume_upload(self) -> Stored | None:
-        """Resume the upload that an earlier run, or an earlier attempt of this one, started."""
+        """Resume the upload of an earlier run, or of an earlier attempt in this one."""
         saved = self._context.resume.find(self._name)
         if saved is None or saved.url != self._context.url:
             return None
@@ -125,7 +125,7 @@ class Upload:
             code, detail = "upload_aborted", "The earlier upload was aborted."
             raise Gone(code, detail)
         if state.layout is None:
-            return None  # a single request that never arrived; its URL cannot be signed again
+            return None  # a single request that never arrived; its URL cannot be renewed
         missing = state.layout.missing(state.arrived)
         arrived = state.layout.part_count - len(missing)
         self._progress.say(f"resuming: {arrived} of {state.layout.part_count} parts have arrived")
@@ -148,7 +148,7 @@ class Upload:
             self._progress.say(f"cannot be resumed later: the state file was not saved ({error.strerror})")
 
     async def discard(self) -> None:
-        """Abort the multipart upload that was started, if S3 still has its parts: they cost money."""
+        """Abort a started multipart upload, if S3 still has parts, which cost money."""
         if self._started is None or self._started.layout is None:
             return
         with contextlib.suppress(UploadsvcError):
@@ -167,7 +167,8 @@ class Upload:
                 await attempts.failed(problem)
             except Refused as problem:
                 if problem.status == httpx.codes.PRECONDITION_FAILED:
-                    # The key is taken, by these bytes if a response was lost. Completion shows which.
+                    # The key is taken, possibly by these bytes if a response was lost. Completion shows
+                    # which.
                     existed = True
                     self._progress.advance(self._file.size)
                     break
@@ -183,7 +184,7 @@ class Upload:
             return await self._complete(grant.id)
         except UploadsvcError as problem:
             if problem.code == "file_changed" and not existed and not await self._abort_upload(grant.id):
-                # The stored bytes match no state of the file.
+                # The stored bytes match no version of the file.
                 detail = f"{problem.detail} What was sent may stay in the storage, without a receipt."
                 raise UploadsvcError(problem.code, detail) from None
             if existed and problem.code == "upload_incomplete":
@@ -241,7 +242,7 @@ class Upload:
             raise
 
     async def _abort(self) -> None:
-        """Abort the saved upload, since stored parts cost money. A stored object stays."""
+        """Abort the saved upload, because its parts cost money. A stored object stays."""
         saved = self._context.resume.find(self._name)
         self._context.resume.forget(self._name)
         if saved is None or saved.url != self._context.url:
@@ -252,7 +253,7 @@ class Upload:
                 await self._abort_upload(saved.id)
 
     async def _abort_upload(self, upload_id: str) -> bool:
-        # A failure here does no harm, and a worse problem is reported already.
+        # A failure here is harmless, and another problem is already reported.
         with contextlib.suppress(UploadsvcError):
             await self._api.abort(upload_id)
             return True

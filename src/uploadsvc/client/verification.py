@@ -1,4 +1,4 @@
-"""Verify webhooks and receipts in a backend, without asking anyone."""
+"""Verify webhooks and receipts offline, in a backend."""
 
 import base64
 import binascii
@@ -15,7 +15,9 @@ from uploadsvc.client import answers
 from uploadsvc.client.errors import UploadsvcError
 
 _TOLERANCE: Final = 300
-"""Seconds that a webhook's timestamp may differ from the clock, as in the Standard Webhooks libraries."""
+"""Allowed difference in seconds between a webhook's timestamp and the clock, as in the Standard Webhooks
+libraries.
+"""
 
 _ALGORITHMS: Final = ("EdDSA", "ES256", "RS256", "HS256")
 _TYPE: Final = "uploadsvc-receipt+jwt"
@@ -24,7 +26,7 @@ _UNUSABLE: Final = (ValueError, TypeError, KeyError, AttributeError, RecursionEr
 
 
 class VerificationError(UploadsvcError):
-    """A webhook or a receipt is not what it claims to be: ``invalid_webhook`` or ``invalid_receipt``."""
+    """Verification failed: ``invalid_webhook`` or ``invalid_receipt``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +34,10 @@ class Event:
     """A verified webhook.
 
     Attributes:
-        id: Identifies the event; the same each time that it is sent.
-        type: Such as ``upload.completed``.
-        timestamp: When it happened.
-        data: What happened. `docs/events.md` lists the fields.
+        id: Id of the event; the same in every delivery.
+        type: Event type, such as ``upload.completed``.
+        timestamp: Time of the event.
+        data: Data of the event. `docs/events.md` lists the fields.
     """
 
     id: str
@@ -49,15 +51,16 @@ class Receipt:
     """A verified receipt.
 
     Attributes:
-        id: The same for all receipts for the same bytes of one upload. Store it: a receipt can be sent twice.
-        user: Who uploaded; compare it with the user of your session.
-        policy: Policy of the upload; compare it with the one that you expect.
+        id: Id, the same in all receipts for the same bytes of an upload. Store it, because a receipt can be
+            sent twice.
+        user: Owner of the upload. Compare it with the user of your session.
+        policy: Policy of the upload. Compare it with the one you expect.
         key: Key of the object.
         bucket: Name of the bucket.
         size: Size in bytes.
         content_type: Media type.
         etag: ETag without quotes.
-        expires_at: When the receipt expires.
+        expires_at: Expiry time of the receipt.
         claims: All claims. `docs/receipts.md` lists them.
     """
 
@@ -83,14 +86,14 @@ def verify_webhook(
     """Verify a webhook (https://www.standardwebhooks.com) and return its event.
 
     Args:
-        body: The raw body, before anything parses it.
-        headers: Headers of the request; upper and lower case are the same.
+        body: The raw request body, not parsed.
+        headers: Headers of the request, in any case.
         secret: The receiver's secret (``whsec_…``), the service's public key (``whpk_…``), or several of
             them while one is being replaced.
-        tolerance: Seconds that the request's timestamp may differ from the clock.
+        tolerance: Allowed difference in seconds between the request's timestamp and the clock.
 
     Raises:
-        VerificationError: ``invalid_webhook``: answer with 401.
+        VerificationError: ``invalid_webhook``; respond with 401.
         ValueError: The secret is malformed.
     """
     keys = [_webhook_key(one) for one in ([secret] if isinstance(secret, str) else secret)]
@@ -100,7 +103,7 @@ def verify_webhook(
     if not event_id or not re.fullmatch(r"[0-9]{1,12}", sent_at):
         _reject_webhook("It lacks webhook-id or webhook-timestamp.")
     if abs(time.time() - int(sent_at)) > tolerance:
-        _reject_webhook("It is too old, or from the future.")
+        _reject_webhook("Its timestamp is too old or in the future.")
     signed = f"{event_id}.{sent_at}.".encode(errors="surrogateescape") + raw
     signatures = named.get("webhook-signature", "").split()
     if not any(_signs(key, signature, signed) for key in keys for signature in signatures):
@@ -127,15 +130,14 @@ def verify_receipt(
     issuer: str = "uploadsvc",
     audience: str = "uploadsvc-receipts",
 ) -> Receipt:
-    """Verify a receipt and return what it says.
+    """Verify a receipt and return its content.
 
     Args:
         receipt: The JWT that `complete` returned.
         secret: The service's ``UPLOADSVC_RECEIPTS__SECRET``.
-        jwks: The JWK Set that ``uploadsvc receipt-key`` prints, or that the service has at
-            ``/.well-known/jwks.json``: JSON or what was parsed from it.
-        user: User who must have uploaded. Take it from your session, not from the request.
-        policy: Policy that must have been used.
+        jwks: The JWK Set from ``uploadsvc receipt-key`` or ``/.well-known/jwks.json``, as JSON or parsed.
+        user: Required owner of the upload. Take it from your session, not from the request.
+        policy: Required policy of the upload.
         issuer: The service's ``UPLOADSVC_RECEIPTS__ISSUER``.
         audience: The service's ``UPLOADSVC_RECEIPTS__AUDIENCE``.
 
@@ -170,7 +172,7 @@ def verify_receipt(
     except KeyError:
         _reject_receipt("It is signed with another key, or lacks a claim.")
     except jwt.PyJWTError as error:
-        # PyJWT's messages do not repeat the token.
+        # PyJWT's messages do not quote the token.
         _reject_receipt(f"{error}.")
     except _UNUSABLE:
         _reject_receipt("A claim is malformed.")
@@ -214,7 +216,7 @@ def _webhook_key(secret: str) -> tuple[str, bytes]:
     except (binascii.Error, ValueError):
         key = b""
     if not key or kind not in {"", "whsec", "whpk"}:
-        message = "a secret is whsec_ and base64, as it is in the service's settings"
+        message = "a secret must be whsec_ and base64, as in the service's settings"
         raise ValueError(message)
     return ("v1a" if kind == "whpk" else "v1"), key
 

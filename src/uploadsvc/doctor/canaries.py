@@ -29,10 +29,10 @@ from uploadsvc.s3.presigner import Presigner
 EXPIRES_IN: Final = 300
 
 BODY: Final = b"uploadsvc doctor"
-"""Bytes of a canary."""
+"""Content of a canary."""
 
 NOT_SENT: Final = "not sent: the store keeps what it should refuse"
-"""Response of canaries that are left out after the store has kept one."""
+"""Response of canaries that are skipped after the store has kept one."""
 
 _OTHER_BODY: Final = b"not the bytes that are sent"
 _COMPUTED: Final[tuple[Algorithm, ...]] = ("sha256", "crc32")
@@ -58,9 +58,10 @@ class Outcome:
         headers: Headers of the answer.
         passed: S3 accepted the canary, or refused only the bytes that it was meant to refuse.
         stored: S3 stored the canary.
-        url: The URL of a PUT, to send it again; never shown.
-        misplaced: Where it was stored, in words, if that is not where the service looks.
-        bucket_in_key: Its key began with the bucket's name, because the address already leads to the bucket.
+        url: URL of a PUT, to send it again; never shown.
+        misplaced: Description of where it was stored, if the service does not look there.
+        bucket_in_key: The key started with the bucket's name, because the address already includes the
+            bucket.
     """
 
     response: S3Response
@@ -98,7 +99,7 @@ class Canaries:
         self._cleanup = cleanup
         self._numbers = count(1)
         self._one_by_one = asyncio.Lock()
-        # Set once the store kept a canary that it should have refused; then no more are sent.
+        # Set once the store kept a canary that it should have refused. No more are sent then.
         self._breached = False
         self.permissions = permissions
 
@@ -119,7 +120,7 @@ class Canaries:
             checksum=value,
             checksum_algorithm=algorithm,
         )
-        # Each has its own prefix: a key template without {uuid} gives the same key every time.
+        # Each has its own prefix, because a key template without {uuid} gives the same key every time.
         owner = f"{self._cleanup.run}-{next(self._numbers)}"
         today = self._target.clock().date()
         return planner.plan(request, user=owner, upload_uuid=uuid4().hex, unique=str(uuid4()), today=today)
@@ -205,11 +206,11 @@ class Canaries:
         return outcome
 
     async def locate(self) -> Outcome:
-        """Store a canary, to check that its address leads where the service looks."""
+        """Store a canary, to check that its address leads to the service's bucket."""
         return await self.put_as(self._cleanup.key("location"), {"Content-Length": str(len(BODY))})
 
     async def _located(self, key: str, outcome: Outcome) -> Outcome:
-        """Look for a stored canary as the service does; if it is elsewhere, remove it there."""
+        """Look for a stored canary like the service. If it is elsewhere, remove it there."""
         if not await self._cleanup.is_missing(key):
             return outcome
         bound = f"{self._target.bucket}/{key}"
@@ -230,7 +231,7 @@ class Canaries:
         try:
             answer = await self._http.send(request)
         except httpx.HTTPError as error:
-            # Leave its message out: it may quote the URL.
+            # Its message is left out, because it may quote the URL.
             return _unsent(type(error).__name__)
         response = S3Response.of_response(answer)
         refused = response.code in _REFUSED_BYTES | _REFUSED_SIZE
@@ -244,7 +245,7 @@ def _unsent(why: str) -> Outcome:
 
 
 def canary_planner(policy: Policy, provider: Provider, folder: str) -> Planner:
-    """Return a policy's planner for canaries: with their own folder, and limits that allow their size.
+    """Return a policy's planner for canaries, with their own folder and limits that allow their size.
 
     S3 sees only the signed size, not the policy's limits.
     """
@@ -280,7 +281,7 @@ def wrong_digest(algorithm: Algorithm) -> str:
 
 
 def spoiled(present: Mapping[str, str], known: AbstractSet[str]) -> dict[str, str]:
-    """Return headers that make S3 refuse a canary's bytes after it has checked everything else.
+    """Return headers that make S3 refuse a canary's bytes after all other checks.
 
     Args:
         present: The canary's headers; a checksum among them is replaced, since S3 accepts only one.

@@ -1,4 +1,4 @@
-"""Track everything that the doctor sends, and remove it again."""
+"""Track everything that the doctor sends, and remove it."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -14,13 +14,13 @@ from uploadsvc.doctor.target import Target
 T = TypeVar("T")
 
 _ROUNDS: Final = 4
-"""Rounds of looking for leftovers: a request that was cancelled in transit may still arrive."""
+"""Rounds of searches for leftovers, because a cancelled request may still arrive."""
 
 _PAUSE: Final = 0.5
 """Seconds between the first two rounds; each later pause is twice as long."""
 
 _GRACE: Final = 3.0
-"""Seconds that requests in progress get to finish."""
+"""Seconds for requests in progress to finish."""
 
 _MISSING: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED})
 
@@ -46,7 +46,7 @@ class Cleanup:
         """Keys for which S3 has not said yet whether it stored an object."""
         self._lost_upload = False
         self._unreachable: list[str] = []
-        """Objects that the service's own address does not lead to, in words."""
+        """Descriptions of objects that cannot be reached at the service's own address."""
         self.stored = 0
         """Number of canaries that were stored for a moment."""
 
@@ -79,7 +79,7 @@ class Cleanup:
         return f"{self._target.folder}/{self.run}-{name}"
 
     async def is_missing(self, key: str) -> bool:
-        """Return whether S3 says, at the service's own address, that there is no such object."""
+        """Return whether S3 reports, at the service's own address, that there is no such object."""
         found = await self._head(key)
         return isinstance(found, S3Response) and found.status == HTTPStatus.NOT_FOUND
 
@@ -119,7 +119,7 @@ class Cleanup:
         for key in self._unanswered:
             self._stored.setdefault(key, set())
             if self._target.has_own_public_address:
-                # There a public endpoint that is bound to the bucket would have stored it.
+                # A public endpoint that includes the bucket would have stored it there.
                 self._stored.setdefault(f"{self._target.bucket}/{key}", set())
         for number in range(_ROUNDS):
             if number:
@@ -149,7 +149,7 @@ class Cleanup:
         return [f"{key} ({problem})" for key, problem in zip(stored, problems, strict=True) if problem]
 
     async def _delete(self, key: str, versions: set[str]) -> str | None:
-        """Delete all versions of an object; return why something is left, if it is."""
+        """Delete all versions of an object. Returns the reason if anything is left."""
         for _ in range(_ROUNDS):
             found = await self._head(key)
             if isinstance(found, S3Response) and found.status in _MISSING:

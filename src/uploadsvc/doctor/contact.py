@@ -1,4 +1,4 @@
-"""First contact with the store: can it be reached, and does it know credentials, region and bucket?"""
+"""First contact with the store: connection, credentials, region and bucket."""
 
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
@@ -37,9 +37,9 @@ class Contact:
     """Result of the first contact.
 
     Attributes:
-        credentials: The credentials that sign, if there are any.
+        credentials: The signing credentials, if any.
         problem: Why there are no credentials.
-        obstacle: Why the store cannot be reached, if it cannot.
+        obstacle: Reason why the store cannot be reached, if so.
         response: S3's answer to a request for the bucket.
         skew: How far the store's clock is ahead of ours; ``None`` if the store does not say.
     """
@@ -51,7 +51,7 @@ class Contact:
     skew: timedelta | None = None
 
     def cause(self, target: Target) -> str | None:
-        """Return the check that has to be fixed before signed requests can work; ``None`` if they can."""
+        """Return the check to fix before signed requests can work; ``None`` if they can."""
         if self.obstacle is not None:
             return "endpoint"
         if self.credentials is None:
@@ -76,7 +76,7 @@ class Contact:
 
 
 async def first_contact(target: Target) -> Contact:
-    """Ask for the bucket, as the service does."""
+    """Send HeadBucket, like the service."""
     try:
         credentials = await _credentials(target)
     except UploadsvcError as error:
@@ -125,7 +125,7 @@ def _broken(target: Target, error: Exception) -> Obstacle:
 class _Answer:
     response: S3Response
     s3: bool
-    """Whether it is recognizably S3's own."""
+    """Return whether the response is recognizably from S3."""
     date: str | None
 
 
@@ -150,7 +150,7 @@ async def _credentials(target: Target) -> Credentials:
     try:
         return await target.storage.credentials()
     except StorageUnavailable:
-        # A metadata service, or a person's single sign-on, may take a while.
+        # A metadata service, or a single sign-on, may take a while.
         return await target.storage.credentials()
 
 

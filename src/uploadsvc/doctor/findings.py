@@ -1,4 +1,4 @@
-"""Findings of the checks, each with a fix."""
+"""Findings of checks, with fixes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ def skipped(check: str, found: str, fix: str = "") -> Finding:
 
 def blocked(check: str, cause: str) -> Finding:
     """Report a check that did not run because another one failed."""
-    return Finding(check=check, status="skipped", found=f"not looked at: {cause} failed", because=cause)
+    return Finding(check=check, status="skipped", found=f"not checked: {cause} failed", because=cause)
 
 
 def one_line(text: str) -> str:

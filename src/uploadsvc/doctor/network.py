@@ -1,4 +1,4 @@
-"""Find out why an address cannot be reached: its name, the connection or TLS."""
+"""Find out why an address cannot be reached: DNS, connection or TLS."""
 
 import asyncio
 import os
@@ -23,8 +23,8 @@ class Obstacle:
     """Why an address cannot be reached.
 
     Attributes:
-        found: The reason, in words.
-        fix: What to do about it.
+        found: The reason in words.
+        fix: The fix.
     """
 
     found: str
@@ -44,9 +44,9 @@ async def obstacle(
     Args:
         endpoint: The address.
         trust: Verifies its certificate.
-        setting: The setting that names the address.
-        server: What listens there.
-        bundle: The variable that names a file with more authorities.
+        setting: The setting with the address.
+        server: Description of the server.
+        bundle: The variable for a file with more certificate authorities.
     """
     host, port = address(endpoint)
     where = f"{host}:{port}"
@@ -70,14 +70,14 @@ async def obstacle(
         async with asyncio.timeout(STEP_TIMEOUT):
             _, writer = await asyncio.open_connection(host, port, ssl=trust, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
-        found = f"{where} does not speak TLS that we trust ({_reason(error)})"
+        found = f"{where} has no trusted TLS certificate ({_reason(error)})"
         fix = (
             f"set {setting} to a name that the certificate has, and renew it if it expired; if an authority "
             f"of your own signed it, set {bundle} to a file with that authority's certificate"
         )
         return Obstacle(found=found, fix=fix)
     except (TimeoutError, OSError) as error:
-        found = f"{where} does not speak TLS that we trust ({_reason(error)})"
+        found = f"{where} has no trusted TLS certificate ({_reason(error)})"
         fix = f"set {setting} to the port where {server} speaks TLS, or to http:// if it speaks none"
         return Obstacle(found=found, fix=fix)
     writer.close()

@@ -32,7 +32,7 @@ class Permissions:
 
 
 async def canary_permissions(target: Target) -> Permissions:
-    """Find out by requests for an object that does not exist; none of them leaves anything."""
+    """Find out, with requests for an object that does not exist."""
     key = f"{target.folder}/{uuid4().hex}"
     client, bucket = target.storage.client, target.bucket
     abort = await refusal_of(client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=uuid4().hex))
@@ -45,14 +45,14 @@ async def _why_not_store(target: Target, key: str) -> str:
     client, bucket = target.storage.client, target.bucket
     versioned = await _versioned(target)
     if versioned is not False:
-        # A delete that names no version only hides the object behind a marker, which stays.
+        # A delete without a version only hides the object behind a marker, which stays.
         refusal = await refusal_of(client.delete_object(Bucket=bucket, Key=key, VersionId="null"))
         if refusal is not None and refusal.status not in _MISSING:
             state = "is versioned" if versioned else "may be versioned"
             told = "may not delete" if refusal.status == HTTPStatus.FORBIDDEN else "perhaps may not delete"
             return f"the bucket {state}, and these credentials {told} versions ({refusal})"
         return await _locked(target)
-    # S3 says that nothing matches only to credentials that may delete:
+    # S3 reports a failed condition only to credentials that may delete:
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
     refusal = await refusal_of(client.delete_object(Bucket=bucket, Key=key, IfMatch="*"))
     if refusal is not None and refusal.status in _UNSUPPORTED | {HTTPStatus.BAD_REQUEST}:
@@ -68,7 +68,7 @@ async def _versioned(target: Target) -> bool | None:
         async with asyncio.timeout(REQUEST_TIMEOUT):
             answer: Any = await target.storage.client.get_bucket_versioning(Bucket=target.bucket)
     except ClientError as error:
-        # A store without versions does not know the request.
+        # A store without versioning does not support the request.
         return False if S3Response.of_error(error).status in _UNSUPPORTED else None
     except UNANSWERED:
         return None

@@ -1,4 +1,4 @@
-"""Probes: each policy's uploads by each method, one canary for all that look the same to S3."""
+"""Try the uploads of each policy by each method, with one canary for all that are the same to S3."""
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
@@ -53,8 +53,8 @@ class Probe:
         method: The method.
         outcomes: The canaries; of a multipart upload, its part, sent once for each origin.
         problem: Why it failed; empty if it did not.
-        policy_refused: S3 refuses the policy's own options; without them the upload works.
-        response: S3's answer to what failed.
+        policy_refused: S3 refuses the policy's options; without them, the upload works.
+        response: S3's response to the failed request.
         missing: What the store lacks, if the upload works without it.
     """
 
@@ -68,7 +68,7 @@ class Probe:
 
     @property
     def kept(self) -> bool:
-        """Whether the store kept a canary that it was meant to refuse."""
+        """Whether the store kept a canary that it should have refused."""
         return any(outcome.stored and not outcome.passed for outcome in self.outcomes)
 
 
@@ -88,7 +88,7 @@ class Prober:
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def probe_all(self) -> list[Probe]:
-        """Try every policy by each of its methods; uploads that look the same to S3 are tried once."""
+        """Try every policy by each of its methods. Uploads that are the same to S3 are tried once."""
         groups: dict[tuple[Method, object], list[str]] = {}
         for name, planner in self._target.planners.items():
             for method in planner.methods:
@@ -224,7 +224,7 @@ def _problem(outcome: Outcome) -> str:
 
 
 def _seen_by_s3(policy: Policy) -> object:
-    """Return everything that distinguishes a policy's uploads for S3, besides type and size."""
+    """Return everything that distinguishes a policy's uploads to S3, except type and size."""
     return (
         policy.acl,
         policy.storage_class,

@@ -1,4 +1,4 @@
-"""S3's answers, reduced to what an operator needs."""
+"""S3's responses, reduced to what an operator needs."""
 
 import asyncio
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.s3.errors import NO_ANSWER, S3Failure
 
 UNANSWERED: Final = (*NO_ANSWER, UploadsvcError)
-"""Raised by a call that gets no answer from S3; by the service itself when the credentials have expired."""
+"""Raised if S3 does not respond, or by the service if the credentials have expired."""
 
 REQUEST_TIMEOUT: Final = 5.0
-"""Seconds that one request may take."""
+"""Seconds for a request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Response:
-    """S3's answer to one request.
+    """S3's response to a request.
 
     Attributes:
         status: The HTTP status; 0 if there was no answer.
@@ -55,12 +55,12 @@ class S3Response:
 
     @classmethod
     def none(cls, error: Exception) -> Self:
-        """Represent a missing answer. The error's message is left out: it may quote the URL."""
+        """Represent a missing response. The error's message is left out, because it may quote the URL."""
         return cls(status=0, code=type(error).__name__)
 
     @property
     def accepted(self) -> bool:
-        """Whether S3 did what it was asked to do."""
+        """Whether S3 accepted the request."""
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
     def __str__(self) -> str:

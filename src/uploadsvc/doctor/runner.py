@@ -34,13 +34,13 @@ from uploadsvc.s3.presigner import Presigner
 CLEANUP: Final = "cleanup"
 
 DEADLINE: Final = 30.0
-"""Seconds that a group of checks may take; each request has less."""
+"""Seconds for a group of checks; each request has less."""
 
 CLEANUP_DEADLINE: Final = 20.0
-"""Seconds that the cleanup may take."""
+"""Seconds for the cleanup."""
 
 _NO_PREFLIGHT: Final = frozenset({"endpoint", "region", "bucket"})
-"""Failures after which not even an unsigned preflight gets an answer."""
+"""Failures after which not even an unsigned preflight can get a response."""
 
 _LATE: Final = f"no answer within {DEADLINE:.0f} seconds"
 

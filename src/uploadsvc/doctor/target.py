@@ -1,4 +1,4 @@
-"""Target of a run: the service's parts, and the settings that the checks need."""
+"""Target of a run: parts of the service, and settings that the checks need."""
 
 import ssl
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ Not ``.uploads…``: SeaweedFS keeps parts in such a folder, and lists no versio
 """
 
 ANY_ORIGIN = "https://any-origin.uploadsvc-doctor.invalid"
-"""An origin that is allowed only if all origins are."""
+"""An origin that only ``*`` allows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +32,10 @@ class Target:
     """One service's bucket.
 
     Attributes:
-        storage: The bucket as the service reaches it, open.
+        storage: The bucket at the service's own address, open.
         presigner: Signs for the bucket's public address, as for callers.
-        inner: The bucket's address as the service reaches it.
-        provider: What the store is expected to do.
+        inner: The bucket's address for the service.
+        provider: The expected capabilities of the store.
         lacks: Capabilities that the settings have removed from its profile.
         region: The region of the settings, or its default.
         planners: The policies' planners for canaries, by name: their keys are in `folder`, and they may be
@@ -48,7 +48,7 @@ class Target:
         sts: Starts their sessions, not entered yet; ``None`` if callers get no credentials.
         own_credentials: Whether the access key is in the settings, not found by the AWS chain.
         trust: Verifies TLS certificates.
-        clock: The time now, aware.
+        clock: Returns the current time, aware.
         queue_clients: Opens clients of the queue of events, while the storage is open; ``None`` without one.
         webhooks: Addresses of the webhooks that receive events.
         webhook_trust: Verifies their certificates.

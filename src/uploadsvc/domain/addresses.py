@@ -1,6 +1,6 @@
-"""Addresses to which the service may connect on behalf of a setting (SSRF).
+"""Addresses that the service may connect to for webhooks (SSRF).
 
-The lists are complete here, because those of Python's `ipaddress` differ between its releases.
+The lists are complete, because those of Python's `ipaddress` differ between releases.
 """
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -15,7 +15,7 @@ _NEVER_4: Final = tuple(
         IPv4Network,
         (
             "0.0.0.0/8",
-            # Link-local: the metadata services of clouds.
+            # Link-local addresses, including cloud metadata services.
             "169.254.0.0/16",
             "192.0.0.0/24",
             "192.0.2.0/24",
@@ -31,7 +31,7 @@ _NEVER_4: Final = tuple(
     )
 )
 _PRIVATE_6: Final = (IPv6Network("::1/128"), IPv6Network("fc00::/7"))
-# AWS's metadata service has an address among the private ones:
+# The IPv6 address of AWS's metadata service, in a private range:
 # https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html
 _METADATA_6: Final = IPv6Network("fd00:ec2::/32")
 # https://www.iana.org/assignments/ipv6-unicast-address-assignments, without tunnels and documentation.
@@ -40,16 +40,16 @@ _NEVER_6: Final = tuple(
     map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3ffe::/16", "3fff::/20"))
 )
 _NAT64: Final = IPv6Network("64:ff9b::/96")
-"""RFC 6052 section 2.1: DNS64 makes such addresses of IPv4 addresses."""
+"""Prefix with which DNS64 embeds IPv4 addresses: RFC 6052 section 2.1."""
 
 
 def may_connect(address: str, *, private: bool) -> bool:
-    """Tell whether an address is a public one.
+    """Return whether an address is allowed.
 
     Args:
         address: The address, as `socket.getaddrinfo` returns it.
-        private: Allow those of private networks (RFC 1918, RFC 6598, RFC 4193) and of this machine too.
-            Link-local addresses, among them the metadata services of clouds, are never allowed.
+        private: Also allow private networks (RFC 1918, RFC 6598, RFC 4193) and this machine. Link-local
+            addresses, including cloud metadata services, are never allowed.
     """
     try:
         parsed = ip_address(address)

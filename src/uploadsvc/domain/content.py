@@ -1,7 +1,7 @@
 """Compare a file's format with its media type.
 
-A comparison of first bytes finds files that are something else: a program named as a picture, a page named
-as a document. It does not prove that a file is well-formed or harmless, and a file can have two formats.
+A comparison of the first bytes finds mislabelled files, such as a program with the type of a picture. It does
+not prove that a file is well-formed or harmless, and a file can have two formats.
 """
 
 from typing import Final
@@ -49,7 +49,7 @@ _EXCEL: Final = frozenset({EXCEL, ZIP, OLE})
 _POWERPOINT: Final = frozenset({POWERPOINT, ZIP, OLE})
 
 _ACCEPTED: Final[dict[str, frozenset[str]]] = {
-    # Tags of ID3 may stand before other audio too.
+    # ID3 tags may precede other audio formats too.
     "audio/aac": frozenset({"audio/aac", "audio/mpeg"}),
     "audio/flac": frozenset({"audio/flac", "audio/mpeg", "audio/ogg"}),
     "audio/mpeg": frozenset({"audio/mpeg", "audio/aac"}),
@@ -111,9 +111,9 @@ _ACCEPTED: Final[dict[str, frozenset[str]]] = {
     "application/vnd.comicbook-rar": frozenset({"application/vnd.rar"}),
     "application/x-cbr": frozenset({"application/vnd.rar"}),
     "application/x-gtar": frozenset({"application/x-tar"}),
-    # Illustrator's files have the type of PostScript on some systems, and hold PDF.
+    # Illustrator files have the type of PostScript on some systems, and contain PDF.
     "application/postscript": frozenset({POSTSCRIPT, PDF}),
-    # Windows has one name for several.
+    # Windows uses one name for several formats.
     "application/x-compressed": frozenset(
         {ZIP, "application/gzip", "application/x-7z-compressed", "application/vnd.rar", "application/x-bzip2"}
     ),
@@ -129,7 +129,7 @@ _ACCEPTED: Final[dict[str, frozenset[str]]] = {
     "application/x-sharedlib": _PROGRAMS,
     "application/x-sqlite3": frozenset({"application/vnd.sqlite3"}),
     "application/x-compressed-tar": frozenset({"application/gzip"}),
-    # No browser runs plain text, whatever is written in it.
+    # Browsers never run plain text, whatever its content.
     "text/plain": _ANY_TEXT,
     # Markdown may begin with HTML.
     "text/markdown": _ANY_TEXT,
@@ -143,7 +143,7 @@ _ACCEPTED: Final[dict[str, frozenset[str]]] = {
     "application/yaml": _PLAIN,
     "application/javascript": _PLAIN | {SCRIPT},
 }
-"""What each media type may be found to be. A type that is not listed may be itself only."""
+"""Accepted formats for each media type. An unlisted type accepts only itself."""
 
 _BY_START: Final = (
     ("application/vnd.openxmlformats-officedocument.wordprocessingml.", _WORD),
@@ -167,20 +167,20 @@ _ITSELF: Final = frozenset(
         *("video/mp2t", "video/mpeg", "video/x-flv", "video/x-msvideo"),
     }
 )
-"""Formats that are always recognized, and never pass for another one of these."""
+"""Formats that are always recognized, and not accepted as each other."""
 
 _MEDIA: Final = ("image", "audio", "video", "font")
 _RAW_MATERIAL: Final = frozenset({OLE, XML, SCRIPT, "application/gzip", "application/vnd.sqlite3", *_PLAIN})
-"""What formats of applications are made of, besides ZIP."""
+"""Containers of application formats, besides ZIP."""
 
 _TOO_SHORT: Final = frozenset({"audio/mpeg", "audio/aac", "image/jxl"})
-"""Formats that one in a few thousand files of random bytes seems to have."""
+"""Formats with short signatures, which one in a few thousand random files has."""
 
 _SIGNED_CODINGS: Final = {"gzip": b"\x1f\x8b", "x-gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 
 
 def check_content(claimed: str, found: str | None, *, empty: bool) -> None:
-    """Check that a file is what its media type says.
+    """Check that a file has the format of its media type.
 
     Args:
         claimed: Media type of the object.
@@ -188,7 +188,7 @@ def check_content(claimed: str, found: str | None, *, empty: bool) -> None:
         empty: Whether the file has no bytes.
 
     Raises:
-        ContentMismatch: It is something else.
+        ContentMismatch: It has another format.
     """
     name = media_types.registered(claimed)
     if _is_open(name):
@@ -206,18 +206,18 @@ def check_content(claimed: str, found: str | None, *, empty: bool) -> None:
 
 
 def check_rare_content(claimed: str, found: str, *, known: bool) -> None:
-    """Check a file that is of none of the formats of `formats`, but of one in another list of signatures.
+    """Check a file that `formats` does not recognize, but another list of signatures does.
 
-    Types of rare formats have many names, so only two are told apart: the list has both, or one is of a
-    picture, sound, movie or font and the other is not.
+    Rare formats have many type names, so two types count as different only if the list has both, or if one is
+    a picture, sound, movie or font and the other is not.
 
     Args:
         claimed: Media type of the object.
-        found: What was found.
-        known: Whether that list has the claimed type too, so it should have found that.
+        found: The recognized type.
+        known: Whether that list also has the claimed type.
 
     Raises:
-        ContentMismatch: It is something else.
+        ContentMismatch: It has another format.
     """
     name = media_types.registered(claimed)
     kind, other = name.partition("/")[0], found.partition("/")[0]
@@ -229,10 +229,10 @@ def check_rare_content(claimed: str, found: str, *, known: bool) -> None:
 
 
 def check_coding(coding: str, head: bytes) -> None:
-    """Check that compressed bytes begin as their ``Content-Encoding`` says. What they hold is not looked at.
+    """Check that compressed bytes match their ``Content-Encoding``. Their content is not checked.
 
     Raises:
-        ContentMismatch: They do not.
+        ContentMismatch: They do not match.
     """
     magic = _SIGNED_CODINGS.get(coding.lower())
     if magic is not None and not head.startswith(magic):
@@ -249,7 +249,7 @@ def _is_any_zip(name: str) -> bool:
 
 
 def _accepted(name: str) -> frozenset[str] | None:
-    """Return what a type may be found to be; ``None`` if nothing is known about it."""
+    """Return the accepted formats for a type; ``None`` if nothing is known about it."""
     if name in _ACCEPTED:
         return _ACCEPTED[name]
     if name in _ITSELF:
@@ -257,7 +257,7 @@ def _accepted(name: str) -> frozenset[str] | None:
     for start, accepted in _BY_START:
         if name.startswith(start):
             return accepted
-    # The flat forms of OpenDocument are XML.
+    # Flat OpenDocument files are XML.
     return frozenset({name, ZIP, XML}) if name.startswith(OPENDOCUMENT) else _accepted_text(name)
 
 
@@ -273,16 +273,16 @@ def _accepted_text(name: str) -> frozenset[str] | None:
 
 
 def is_zip(found: str) -> bool:
-    """Tell whether a recognized format is made of ZIP."""
+    """Return whether a format is based on ZIP."""
     other = found.startswith((OOXML, OPENDOCUMENT)) or found.endswith("+zip")
     return other or found in {ZIP, "application/java-archive", "application/vnd.android.package-archive"}
 
 
 def _may_be_made_of(name: str, found: str) -> bool:
-    """Tell whether a format that nothing is known about may be made of the one that was found."""
+    """Return whether an unknown format may be based on the one that was found."""
     kind = name.partition("/")[0]
     if kind in _MEDIA:
-        # Playlists and some pictures are text; cameras write TIFF under many names.
+        # Playlists and some pictures are text, and cameras write TIFF with many type names.
         return found == TEXT or (kind == "image" and found in _TIFF)
     return found in _RAW_MATERIAL or is_zip(found)
 

@@ -1,4 +1,4 @@
-"""Headers that pages need besides those of uploads."""
+"""Headers that pages need in addition to those of uploads."""
 
 from typing import Final
 
@@ -19,11 +19,11 @@ TRACING_HEADERS: Final = frozenset(
 )
 """Headers that tracing libraries add to every request of a page, in lower case.
 
-A page cannot leave them out, so a preflight that refuses one of them fails the upload.
+A page cannot leave them out, so the upload fails if a preflight refuses one of them.
 """
 
 RANGE_HEADERS: Final = frozenset({"if-range", "range"})
-"""Headers of requests for a part of an object, by video players and PDF viewers (RFC 9110 section 14)."""
+"""Request headers of video players and PDF viewers for ranges of an object (RFC 9110 section 14)."""
 
 DOWNLOAD_HEADERS: Final = ("Accept-Ranges", "Content-Length", "Content-Range", "ETag")
-"""Headers of responses that those readers need."""
+"""Response headers that these players and viewers need."""

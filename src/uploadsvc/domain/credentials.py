@@ -14,9 +14,9 @@ class Credentials:
 
     Attributes:
         access_key_id: Public part, visible in every signed URL.
-        secret_access_key: Secret part. It never leaves the process.
+        secret_access_key: Secret part. Never leaves the process.
         session_token: Set for temporary (STS) credentials.
-        expires_at: End of temporary credentials (aware, UTC); ``None`` for long-lived ones.
+        expires_at: Expiry time of temporary credentials (aware, UTC); ``None`` for long-lived ones.
     """
 
     access_key_id: str

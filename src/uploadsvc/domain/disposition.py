@@ -1,4 +1,4 @@
-"""``Content-Disposition`` by RFC 6266, with ``filename*`` by RFC 8187."""
+"""``Content-Disposition`` (RFC 6266) with ``filename*`` (RFC 8187)."""
 
 import re
 import unicodedata
@@ -28,13 +28,13 @@ def content_disposition(kind: str, filename: str | None) -> str:
     flat = unicodedata.normalize("NFKD", name).encode("ascii", errors="ignore").decode()
     flat = "".join(c if _QUOTABLE.fullmatch(c) else "_" for c in flat).strip()
     if not flat.rstrip(".") or (flat.startswith(".") and not name.startswith(".")):
-        # Nothing but the extension is left, which would hide the file.
+        # Only the extension is left, which would hide the file.
         flat = f"file{flat.rstrip('.')}"
     return f"{kind}; filename=\"{flat}\"; filename*=UTF-8''{quote(name, safe=_ATTR_CHARS)}"
 
 
 def _displayable(filename: str) -> str:
-    # Cut before normalizing, which takes quadratic time on a long run of combining marks.
+    # Cut before normalizing, which takes quadratic time for a long run of combining marks.
     name = filename[:_CONSIDERED_CHARACTERS].encode(errors="replace").decode()
     # Drop paths, control characters and formatting characters, which can reverse the displayed name.
     name = "".join("_" if c in "/\\" else c for c in name if not is_unsafe(c))

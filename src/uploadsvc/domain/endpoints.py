@@ -10,10 +10,10 @@ AddressingStyle: TypeAlias = Literal["path", "virtual", "bucket_endpoint"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
-# A base path goes into the canonical request as it stands, so it must be percent-encoded already.
+# A base path is copied into the canonical request, so it must already be percent-encoded.
 _BASE_PATH = re.compile(r"(/([A-Za-z0-9._~-]|%[0-9A-F]{2})+)*/?")
 _REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-# What SDKs send: wider than AWS allows for new buckets, for the old ones and for other stores.
+# What SDKs accept: more than AWS allows for new buckets, for old buckets and other stores.
 _BUCKET = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,255}")
 _ACCELERATED = frozenset({"s3-accelerate.amazonaws.com", "s3-accelerate.dualstack.amazonaws.com"})
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/transfer-acceleration-getting-started.html"""
@@ -29,9 +29,9 @@ class BucketEndpoint:
 
     Attributes:
         scheme: ``http`` or ``https``.
-        host: As a client sends it in ``Host``: lower case, with the port unless it is the scheme's default.
-        path: Everything before an object's key, percent-encoded, without a trailing slash: ``/bucket`` in
-            path style, otherwise empty; either after the base path of the endpoint URL.
+        host: As sent in ``Host``: lower case, with the port unless it is the scheme's default.
+        path: Path before an object's key, percent-encoded, without a trailing slash: the base path of the
+            endpoint URL, then ``/bucket`` in path style.
     """
 
     scheme: str
@@ -55,8 +55,8 @@ def bucket_endpoint(*, endpoint_url: str, bucket: str, style: AddressingStyle) -
             leaves it out: the URL already leads to the bucket, as a custom domain does.
 
     Raises:
-        ValueError: The URL or the bucket's name is not of the allowed form, or the bucket cannot be
-            part of the host name.
+        ValueError: The URL or the bucket's name is not of the allowed form, or the bucket cannot be part of
+            the host name.
     """
     if not _BUCKET.fullmatch(bucket):
         message = f"bucket {bucket!r} must be 1 to 255 of A-Z a-z 0-9 . - _"
@@ -128,8 +128,8 @@ def addressing_style(
     """Return the addressing style. ``auto`` is ``virtual`` on AWS where TLS allows it, else ``path``.
 
     Args:
-        configured: The operator's setting; anything but ``auto`` is kept.
-        endpoint_url: The operator's own endpoint, ``None`` for AWS.
+        configured: The setting; anything but ``auto`` is returned unchanged.
+        endpoint_url: The configured endpoint; ``None`` for AWS.
         bucket: The bucket's name.
     """
     if configured != "auto":
@@ -149,18 +149,18 @@ def public_addressing_style(
 ) -> AddressingStyle:
     """Return the addressing style of the public endpoint.
 
-    ``auto`` reads it from a host of AWS: one that begins with the bucket is ``bucket_endpoint``, and
-    Transfer Acceleration knows no paths. At any other host it is that of the service's own endpoint: a host
-    that begins with the bucket's name need not lead to the bucket.
+    For AWS hosts, ``auto`` detects it: a host that starts with the bucket is ``bucket_endpoint``, and
+    Transfer Acceleration does not support paths. For other hosts, it is that of the service's own endpoint,
+    because a host that starts with the bucket's name need not lead to the bucket.
 
     Args:
-        configured: The operator's setting; anything but ``auto`` is kept.
+        configured: The setting; anything but ``auto`` is returned unchanged.
         endpoint_url: The public endpoint.
         bucket: The bucket's name.
         inner: Addressing style of the service's own endpoint.
 
     Raises:
-        ValueError: The URL is not of the allowed form.
+        ValueError: The URL does not have the allowed form.
     """
     if configured != "auto":
         return configured
@@ -174,8 +174,8 @@ def public_addressing_style(
 def _split(
     endpoint_url: str, *, name: str = "endpoint URL", example: str = "https://s3.example.com:9000"
 ) -> SplitResult:
-    """Split a URL, or say what is allowed."""
-    # urlsplit drops some of these silently, and ignores a "?" or "#" with nothing after it.
+    """Split a URL, or raise an error that describes the allowed form."""
+    # urlsplit silently drops some of these, and ignores a "?" or "#" at the end.
     if endpoint_url.isprintable() and not any(mark in endpoint_url for mark in " ?#@\\"):
         try:
             url = urlsplit(endpoint_url)
@@ -190,7 +190,7 @@ def _split(
             and _BASE_PATH.fullmatch(url.path)
         ):
             return url
-    # A user part would hold a password, which no message may repeat.
+    # A user part contains a password, which no message may quote.
     shown = "(with a user)" if "@" in endpoint_url else repr(endpoint_url)
     message = (
         f"{name} {shown} must be http:// or https://, a host, and at most a port and a base"

@@ -1,4 +1,4 @@
-"""Errors of uploads.
+"""Domain errors.
 
 They carry no HTTP status; ``api/problems.py`` maps them.
 """
@@ -14,7 +14,7 @@ MAX_SHOWN: Final = 200
 
 
 def shown(name: str) -> str:
-    """Return a name that the caller chose, shortened to one line for an error."""
+    """Shorten a name from the caller to one line, for an error."""
     name = name[:MAX_SHOWN]
     return name if name.isprintable() else ascii(name)[1:-1]
 
@@ -41,15 +41,15 @@ Refusal = Literal[
     "push_secret",
     "service_token",
 ]
-"""Why a credential is not valid, for the access log. More specific than the response."""
+"""Reasons for an invalid credential, for the access log. More specific than the response."""
 
 
 class UploadsvcError(Exception):
-    """A refusal or failure that is reported to the caller.
+    """A refusal or failure, reported to the caller.
 
     Args:
-        detail: One sentence for people. It never contains a credential or a signed URL.
-        field: Request field, header or parameter at fault, as the caller wrote it.
+        detail: One sentence for people, without credentials and signed URLs.
+        field: Request field, header or parameter at fault, as the caller spelled it.
     """
 
     code: ClassVar[str]
@@ -60,7 +60,7 @@ class UploadsvcError(Exception):
         self.field = field
 
     def about(self, name: str) -> "UploadsvcError":
-        """Return the same error, with a name before its detail."""
+        """Return a copy with a name before the detail."""
         return type(self)(f"{name}: {self.detail}", field=self.field)
 
 
@@ -69,7 +69,7 @@ class Unauthenticated(UploadsvcError):
 
     Args:
         detail: One sentence for people.
-        reason: Why, for the log.
+        reason: Reason, for the log.
     """
 
     code = "unauthenticated"
@@ -80,19 +80,19 @@ class Unauthenticated(UploadsvcError):
 
 
 class Forbidden(UploadsvcError):
-    """The caller is known but not allowed to do this."""
+    """The caller is authenticated but not allowed to do this."""
 
     code = "forbidden"
 
 
 class QuotaExceeded(UploadsvcError):
-    """The upload does not fit into what the caller may upload.
+    """The upload does not fit into the caller's quota.
 
     Args:
         detail: One sentence for people.
         quota: Name of the quota.
-        limit: Its limit, in bytes or uploads.
-        left: What is left of it.
+        limit: Its limit in bytes or uploads.
+        left: Remaining bytes or uploads.
         frees_at: Time at which this upload would fit, aware; ``None`` for never.
     """
 
@@ -108,7 +108,7 @@ class QuotaExceeded(UploadsvcError):
         self.frees_at = frees_at
 
     def about(self, name: str) -> "QuotaExceeded":
-        """Return the same error, with a name before its detail."""
+        """Return a copy with a name before the detail."""
         return QuotaExceeded(
             f"{name}: {self.detail}",
             quota=self.quota,
@@ -119,7 +119,7 @@ class QuotaExceeded(UploadsvcError):
 
 
 class NotFound(UploadsvcError):
-    """It does not exist, or belongs to another user; both look the same on purpose."""
+    """It does not exist or belongs to another user. Both look the same on purpose."""
 
     code = "not_found"
 
@@ -149,11 +149,11 @@ class ObjectExists(UploadsvcError):
 
 
 class ObjectUnavailable(UploadsvcError):
-    """The object may not be downloaded: it lacks the tag that its policy waits for.
+    """The object cannot be downloaded: it lacks the tag that its policy requires.
 
     Args:
         detail: One sentence for people.
-        retry_after: Seconds after which the caller should retry; ``None`` if a scanner has refused it.
+        retry_after: Seconds after which to retry; ``None`` if a scanner has rejected the object.
     """
 
     code = "object_unavailable"
@@ -164,7 +164,7 @@ class ObjectUnavailable(UploadsvcError):
 
 
 class UploadExpired(UploadsvcError):
-    """The upload's id has expired."""
+    """The upload id has expired."""
 
     code = "upload_expired"
 
@@ -188,7 +188,7 @@ class ContentTypeNotAllowed(UploadsvcError):
 
 
 class SizeRequired(UploadsvcError):
-    """A PUT URL cannot carry a size range, so it needs the exact size."""
+    """A PUT URL cannot enforce a size range, so the exact size is required."""
 
     code = "size_required"
 
@@ -230,13 +230,13 @@ class ValidationFailed(UploadsvcError):
 
 
 class VerificationFailed(UploadsvcError):
-    """The object in S3 differs from the upload's promise."""
+    """The object in S3 differs from the upload request."""
 
     code = "verification_failed"
 
 
 class ContentMismatch(VerificationFailed):
-    """The file's format is not the one that its content type names."""
+    """The file's format does not match its content type."""
 
     code = "content_mismatch"
 
@@ -260,7 +260,7 @@ class RateLimited(UploadsvcError):
 
     @property
     def retry_after(self) -> int:
-        """Seconds after which the caller should retry."""
+        """Seconds after which to retry."""
         return self.standing.wait
 
 
@@ -277,14 +277,14 @@ class StorageMisconfigured(UploadsvcError):
 
 
 class Unavailable(UploadsvcError):
-    """A service that uploads depend on does not answer.
+    """A service that uploads depend on does not respond.
 
     Args:
         detail: One sentence for people.
-        retry_after: Seconds after which the caller should retry.
+        retry_after: Seconds after which to retry.
     """
 
-    # The contract has one code for "retry later", whichever service does not answer.
+    # The contract has one code for "retry later", whichever service does not respond.
     code = "storage_unavailable"
 
     def __init__(self, detail: str, *, retry_after: int = 2) -> None:
@@ -293,7 +293,7 @@ class Unavailable(UploadsvcError):
 
 
 class StorageUnavailable(Unavailable):
-    """S3 does not answer or is overloaded."""
+    """S3 does not respond or is overloaded."""
 
 
 class StillAssembling(StorageUnavailable):

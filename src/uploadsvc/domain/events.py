@@ -1,4 +1,4 @@
-"""Events about uploads, as receivers get them."""
+"""Events about uploads."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
 
 
 def matches(event_type: str, pattern: str) -> bool:
-    """Tell whether a pattern matches a type: its name, a group such as ``upload.*``, or ``*``."""
+    """Return whether a pattern matches a type: a name, a group such as ``upload.*``, or ``*``."""
     return pattern in {event_type, "*", f"{event_type.partition('.')[0]}.*"}
 
 
@@ -21,10 +21,9 @@ class Event:
     """An event.
 
     Attributes:
-        id: ``webhook-id`` of Standard Webhooks: the same for the same upload, version and type, however
-            often it is sent.
-        type: Type.
-        timestamp: Time of what happened, aware.
+        id: ``webhook-id`` of Standard Webhooks, the same for the same upload, version and type.
+        type: Event type.
+        timestamp: Time of the event, aware.
         policy: Policy of the upload; ``None`` if unknown.
         data: ``data`` of the body.
     """
@@ -36,21 +35,21 @@ class Event:
     data: Mapping[str, Any]
 
     def body(self) -> bytes:
-        """Return the JSON that is signed and sent."""
+        """Return the JSON to sign and send."""
         timestamp = self.timestamp.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         whole = {"type": self.type, "timestamp": timestamp, "data": self.data}
         return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
 
     def is_for(self, *, types: Sequence[str], policies: Sequence[str]) -> bool:
-        """Tell whether a receiver of these types and policies wants the event.
+        """Return whether the event is for a receiver of these types and policies.
 
-        A receiver of some policies does not get events of objects whose policy is unknown.
+        A receiver of specific policies gets no events of objects with an unknown policy.
         """
         wanted = any(matches(self.type, pattern) for pattern in types)
         return wanted and ("*" in policies or self.policy in policies)
 
 
 def event_id(event_type: EventType, *facts: str) -> str:
-    """Return an event's id: the same for the same facts."""
+    """Return an event id, derived from the facts."""
     digest = sha256("\n".join((event_type, *facts)).encode()).hexdigest()
     return f"evt_{digest[:32]}"

@@ -1,4 +1,4 @@
-"""Make filenames and their folders safe for object keys."""
+"""Sanitize filenames and their folders for object keys."""
 
 import re
 import unicodedata
@@ -11,7 +11,7 @@ MAX_FILENAME_BYTES = 200
 
 MAX_FOLDERS = 32
 MAX_FOLDERS_BYTES = 400
-"""Folders of a filename with their slashes. Leaves room like `MAX_FILENAME_BYTES`."""
+"""Maximum bytes of a filename's folders with their slashes. Leaves room like `MAX_FILENAME_BYTES`."""
 
 _CONSIDERED_CHARACTERS = 1024
 _PLAIN_FILENAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.() -]{0,198}(?<![. ])")
@@ -25,12 +25,12 @@ _NO_FOLDERS = frozenset({"", ".", ".."})
 def safe_filename(filename: str) -> str:
     """Return a valid key segment for any filename.
 
-    It is the last part of a path, in NFC, without control characters and characters that S3 advises against,
-    and has at most 200 UTF-8 bytes including its extension. An empty result becomes ``file``.
+    It is the last part of a path, in NFC, without control characters and those that S3 advises against, and
+    with at most 200 UTF-8 bytes including the extension. If nothing is left, it is ``file``.
     """
     if _PLAIN_FILENAME.fullmatch(filename):
         return filename
-    # Cut before normalizing, which takes quadratic time on a long run of combining marks.
+    # Cut before normalizing, which takes quadratic time for a long run of combining marks.
     name = last_part(filename)[-_CONSIDERED_CHARACTERS:]
     name = unicodedata.normalize("NFC", name.encode(errors="replace").decode())
     name = "".join("_" if c in _REPLACED_IN_FILENAMES or is_unsafe(c) else c for c in name)
@@ -41,19 +41,19 @@ def safe_filename(filename: str) -> str:
         extension = file_extension(name)
         room = MAX_FILENAME_BYTES - len(extension)
         stem = name.removesuffix(extension).encode()[:room].decode(errors="ignore").rstrip(". ")
-        # The cut can remove the mark of a base letter; the rest is still NFC.
+        # The cut can separate a mark from its base letter; the rest is still NFC.
         name = STRAY_JOINER.sub("_", stem + extension)
     return name or "file"
 
 
 def safe_folders(filename: str) -> str:
-    r"""Return the folders of a filename such as ``photos/2026/a.jpg``, each with a slash at its end.
+    r"""Return the folders of a filename such as ``photos/2026/a.jpg``, each with a trailing slash.
 
-    Backslashes separate too. Empty, ``.`` and ``..`` folders are left out, and the others are made safe as in
+    Backslashes are separators too. Empty, ``.`` and ``..`` folders are left out; others are sanitized like in
     `safe_filename`.
 
     Raises:
-        InvalidKey: There are more than 32, or more than 400 UTF-8 bytes of them once made safe.
+        InvalidKey: There are more than 32, or more than 400 UTF-8 bytes after sanitizing.
     """
     name = last_part(filename)
     path = filename.rstrip("/\\").removesuffix(name).replace("\\", "/")

@@ -1,7 +1,7 @@
 """Recognize a file's format by its first bytes.
 
-Every check takes time in proportion to the bytes, whatever they are. The signatures are those of
-https://mimesniff.spec.whatwg.org/ and of the registrations at https://www.iana.org/assignments/media-types/.
+Every check takes linear time. The signatures come from
+https://mimesniff.spec.whatwg.org/ and the registrations at https://www.iana.org/assignments/media-types/.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 HEAD_BYTES: Final = 4096
-"""Bytes of a file that are looked at."""
+"""Number of bytes to inspect."""
 
 TEXT: Final = "text/plain"
 HTML: Final = "text/html"
@@ -33,7 +33,7 @@ OPENDOCUMENT: Final = "application/vnd.oasis.opendocument."
 
 
 class _Signature(NamedTuple):
-    """Bytes at an offset that tell a format."""
+    """A signature: bytes at an offset."""
 
     type: str
     magic: bytes
@@ -101,7 +101,7 @@ _SIGNATURES: Final = (
     _Signature("application/x-shockwave-flash", b"ZWS"),
     _Signature(PROGRAM, b"\x7fELF"),
     _Signature(PROGRAM, b"MZ"),
-    # Java's classes and programs of several processors begin alike.
+    # Java classes and universal binaries start with the same bytes.
     _Signature(PROGRAM, b"\xca\xfe\xba\xbe"),
     _Signature(PROGRAM, b"\xfe\xed\xfa\xce"),
     _Signature(PROGRAM, b"\xfe\xed\xfa\xcf"),
@@ -110,7 +110,7 @@ _SIGNATURES: Final = (
 )
 _RIFF: Final = frozenset({"image/webp", "audio/wav", "video/x-msvideo"})
 _TEXT_SIGNATURES: Final = frozenset({PDF, POSTSCRIPT, RTF, "audio/amr"})
-"""Formats that may hold nothing but text. Text may begin with the signatures of others: BMW, MZ, CWS."""
+"""Formats that may consist of text alone. Text may start with the signatures of others: BMW, MZ, CWS."""
 
 _BRANDS: Final = (
     (frozenset({b"avif", b"avis"}), "image/avif"),
@@ -139,7 +139,7 @@ _HTML: Final = re.compile(
 )
 _ROOT: Final = re.compile(r"<(?:[\w.-]{1,100}:)?([A-Za-z_][\w.-]{0,100})")
 _XHTML_NAMESPACE: Final = "http://www.w3.org/1999/xhtml"
-# Other formats say their own type, too; as ZIP they fit all that is made of it.
+# Other formats contain their own type too; as ZIP, they match everything based on it.
 _TYPE_IN_ZIP: Final = re.compile(r"application/(?:vnd\.oasis\.opendocument\.[a-z0-9.-]+|[a-z0-9.-]+\+zip)")
 _PHP: Final = re.compile(r"<\?(?:php\b|=)", re.IGNORECASE)
 
@@ -147,8 +147,8 @@ _PHP: Final = re.compile(r"<\?(?:php\b|=)", re.IGNORECASE)
 def recognize(head: bytes) -> str | None:
     """Return the media type of a file, or ``None``.
 
-    Text of any kind is ``text/plain``, unless it is HTML, XML, JSON, a script or another format of its own.
-    Programs are `PROGRAM`, the old formats of Microsoft Office `OLE`.
+    Text is ``text/plain``, unless it is HTML, XML, JSON, a script or another known format. Programs are
+    `PROGRAM`, old Microsoft Office formats `OLE`.
 
     Args:
         head: The first `HEAD_BYTES` of the file, or the whole of a shorter one.
@@ -163,9 +163,9 @@ def recognize(head: bytes) -> str | None:
 
 
 def decoded(head: bytes) -> str | None:
-    """Return the text, or ``None`` if the bytes are not text to a browser.
+    """Decode text, or return ``None`` if browsers would not treat the bytes as text.
 
-    Without a byte order mark, text may have any encoding that extends ASCII. UTF-16 needs the mark.
+    Without a byte order mark, text may have any encoding that extends ASCII. UTF-16 requires the mark.
     """
     for mark, encoding in _BOMS:
         if head.startswith(mark):
@@ -203,7 +203,7 @@ def _kind_of_text(text: str) -> str:
 
 
 def _kind_of_markup(text: str) -> str:
-    """Return what the first element says."""
+    """Return the format of the first element."""
     declared = text.startswith("<?xml")
     rest = _after_prolog(text)
     root = _ROOT.match(rest)
@@ -216,14 +216,14 @@ def _kind_of_markup(text: str) -> str:
         return HTML
     if declared or root:
         return XML
-    # A browser takes a page that begins with a comment for HTML.
+    # Browsers treat a page that starts with a comment as HTML.
     return HTML if text.startswith("<!--") else TEXT
 
 
 def _after_prolog(text: str) -> str:
-    """Return a document without its declaration, comments and instructions, as far as they end.
+    """Return a document without its declaration, comments and processing instructions, if they end.
 
-    A document type is skipped too, unless it is HTML's, up to its first ``[`` or ``>``.
+    Also skips a document type other than HTML's, up to the first ``[`` or ``>``.
     """
     position = 0
     while True:
@@ -269,7 +269,7 @@ def _kind_of_zip(head: bytes) -> str:
         start = 30 + len("mimetype") + int.from_bytes(head[28:30], "little")
         size = int.from_bytes(head[18:22], "little")
         declared = head[start : start + min(size, 100)].decode("ascii", errors="replace").strip().lower()
-        # Anything can be written there, such as the type of a format that is no ZIP.
+        # It can be any text, such as the type of a format that is not based on ZIP.
         if _TYPE_IN_ZIP.fullmatch(declared):
             return declared
     for name in names:
@@ -285,7 +285,7 @@ def _kind_of_zip(head: bytes) -> str:
 
 
 def _zip_names(head: bytes) -> list[str]:
-    """Return the names of entries whose headers lie in the head."""
+    """Return the names of entries with headers in the head."""
     names, position = [], head.find(b"PK\x03\x04")
     while position >= 0:
         length = int.from_bytes(head[position + 26 : position + 28], "little")
@@ -298,7 +298,7 @@ def _kind_of_movie(head: bytes) -> str:
     size = int.from_bytes(head[:4], "big")
     brands = head[8:12], *_fours(head[16 : max(16, min(size, 256))])
     for known, kind in _BRANDS:
-        # QuickTime's and M4A's are also listed by movies that are merely compatible.
+        # QuickTime's and M4A's are also listed by other, compatible movies.
         counted = brands if kind.startswith("image/") else brands[:1]
         if not known.isdisjoint(counted):
             return kind
@@ -310,7 +310,7 @@ def _fours(data: bytes) -> Sequence[bytes]:
 
 
 def _by_structure(head: bytes) -> str | None:
-    """Recognize formats whose signature is too short to tell by itself."""
+    """Recognize formats whose signature alone is too short."""
     if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
         return "image/bmp"
     sound = _kind_of_frames(head.lstrip(b"\0"))
@@ -340,7 +340,7 @@ def _kind_of_frames(head: bytes) -> str | None:
 
 
 def _is_tar(head: bytes) -> bool:
-    """Check the header's checksum, since old archives have no other signature."""
+    """Check the checksum of the header, because old archives have no other signature."""
     block = head[:512]
     if len(block) < 512 or not block[0]:  # noqa: PLR2004
         return False

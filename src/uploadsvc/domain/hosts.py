@@ -1,7 +1,7 @@
 """Parse ``Host`` headers, and recognize those of this machine.
 
-Anyone can point their own name at 127.0.0.1 (DNS rebinding), so a page of theirs can reach this machine. Only
-``Host`` shows that a request was meant for it.
+Anyone can point their own name to 127.0.0.1 (DNS rebinding), so their pages can reach this machine. Only
+``Host`` shows the difference.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Read JSON from other programs. Every field is checked, and no error repeats a value."""
+"""Read JSON from other programs. Every field is checked, and no error quotes a value."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 from uploadsvc.domain.metadata import is_text
 
 MAX_BYTES: Final = 1024 * 1024
-"""Largest document, and SQS's largest message:
+"""Maximum size of a document, which is that of an SQS message:
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html"""
 
 
@@ -28,7 +28,7 @@ class Fields:
 
     Args:
         values: The object.
-        path: Where it is in the document, for messages; empty for the document itself.
+        path: Path of the object in the document, for messages; empty for the document itself.
     """
 
     values: Mapping[str, object]
@@ -38,7 +38,7 @@ class Fields:
         return self.values.get(name) is not None
 
     def wrong(self, name: str, allowed: str) -> NoReturn:
-        """Refuse a field.
+        """Reject a field.
 
         Raises:
             WrongJSONError: Always.
@@ -47,21 +47,21 @@ class Fields:
         raise WrongJSONError(message)
 
     def text(self, name: str) -> str:
-        """Return text that is not empty.
+        """Return a non-empty string.
 
         Raises:
-            WrongJSONError: The field is missing or something else.
+            WrongJSONError: The field is missing or has another type.
         """
         found = self.optional_text(name)
         if found is None:
-            self.wrong(name, "text that is not empty")
+            self.wrong(name, "non-empty text")
         return found
 
     def optional_text(self, name: str) -> str | None:
-        """Return text; ``None`` if it is missing or empty.
+        """Return a string; ``None`` if it is missing or empty.
 
         Raises:
-            WrongJSONError: The field is something else, or contains a lone surrogate.
+            WrongJSONError: The field has another type, or contains a lone surrogate.
         """
         found = self.values.get(name)
         if found is None or found == "":
@@ -71,10 +71,10 @@ class Fields:
         return found
 
     def optional_integer(self, name: str) -> int | None:
-        """Return an integer, which may be written as text; ``None`` if it is missing.
+        """Return an integer, possibly written as a string; ``None`` if it is missing.
 
         Raises:
-            WrongJSONError: The field is something else.
+            WrongJSONError: The field has another type.
         """
         found = self.values.get(name)
         if found is None:
@@ -90,7 +90,7 @@ class Fields:
         """Return a flag; false if it is missing.
 
         Raises:
-            WrongJSONError: The field is something else.
+            WrongJSONError: The field has another type.
         """
         found = self.values.get(name)
         if not isinstance(found, bool | None):
@@ -101,7 +101,7 @@ class Fields:
         """Return the fields of an object.
 
         Raises:
-            WrongJSONError: The field is missing or something else.
+            WrongJSONError: The field is missing or has another type.
         """
         return self._child(self.values.get(name), name)
 
@@ -109,7 +109,7 @@ class Fields:
         """Yield the fields of each object in a list.
 
         Raises:
-            WrongJSONError: The field is missing or something else.
+            WrongJSONError: The field is missing or has another type.
         """
         found = self.values.get(name)
         if not isinstance(found, list):
@@ -127,9 +127,9 @@ class Fields:
 
 
 def read_object(document: bytes | str) -> Fields:
-    """Return the fields of a JSON object in UTF-8, of at most `MAX_BYTES`.
+    """Parse a JSON object in UTF-8, of at most `MAX_BYTES`.
 
-    Stricter than Python's parser: no ``NaN`` and no ``Infinity`` (RFC 8259), and no name twice (RFC 7493).
+    Stricter than Python's parser: no ``NaN``, no ``Infinity`` (RFC 8259), no duplicate names (RFC 7493).
 
     Raises:
         WrongJSONError: It is anything else, or nested too deeply.
@@ -140,7 +140,7 @@ def read_object(document: bytes | str) -> Fields:
     except WrongJSONError:
         raise
     except (ValueError, RecursionError):
-        # Without the cause, whose message or traceback may contain the document.
+        # Without the cause: its message or traceback may contain the document.
         message = "must be JSON"
         raise WrongJSONError(message) from None
     if not isinstance(found, dict):
@@ -151,7 +151,7 @@ def read_object(document: bytes | str) -> Fields:
 
 def _decode(document: bytes | str) -> str:
     try:
-        # Characters are counted first, so that huge text is not encoded.
+        # Count characters first, so that huge text is not encoded.
         encoded = document.encode() if isinstance(document, str) and len(document) <= MAX_BYTES else document
         if len(encoded) > MAX_BYTES:
             message = f"must be at most {MAX_BYTES} bytes"

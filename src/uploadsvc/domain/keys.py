@@ -36,9 +36,9 @@ _SEPARATOR = re.compile(r"[/\\]")
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 PLACEHOLDERS = ("uuid", "path", "filename", "ext", "date", "policy")
-# Only once, so that all other segments can be counted from the start or the end of a key.
+# Only once, so that other segments can be counted from the start or the end of a key.
 _WELL_PLACED_PATH = re.compile(r"(?:(?!\{path\}).)*(?<![^/])\{path\}(?!/)(?:(?!\{path\}).)+", re.DOTALL)
-# What each placeholder can become.
+# Pattern of each placeholder's values.
 _FORMS = {
     "uuid": "([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})",
     "path": "(?:[^/]+/)*",
@@ -106,7 +106,7 @@ def check_key(key: str, *, field: str) -> str:
 
 
 def check_segments(key: str, most: int, *, field: str) -> str:
-    """Return ``key`` if no segment of it is longer than ``most`` bytes in UTF-8.
+    """Return ``key`` if none of its segments has more than ``most`` UTF-8 bytes.
 
     Raises:
         InvalidKey: One is longer.
@@ -123,10 +123,11 @@ def longest_segment(key: str) -> int:
 
 
 def check_stored_key(key: str, *, field: str) -> str:
-    r"""Return ``key`` if an object of any program may have it.
+    r"""Return ``key`` if a stored object, from any program, can have it.
 
-    S3 takes nearly every text as a key. ``.`` and ``..`` segments are refused, also between backslashes:
-    browsers, proxies, and stores that keep keys as paths resolve them, and could reach another user's object.
+    S3 accepts nearly any text as a key. ``.`` and ``..`` segments are rejected, also between backslashes:
+    browsers, proxies, and stores that keep keys as paths resolve them, which could lead to another user's
+    object.
 
     Raises:
         InvalidKey: The key is not valid; the message says why.
@@ -144,9 +145,9 @@ def check_stored_key(key: str, *, field: str) -> str:
 
 
 def newest_first_uuid(now: datetime, random: str) -> str:
-    """Return a UUID for a new key that sorts before those of earlier milliseconds.
+    """Return a UUID that sorts before those of earlier milliseconds.
 
-    S3 lists objects in the order of their keys, so a listing begins with the newest. It is a version 8 UUID
+    S3 lists objects in the order of keys, so listings start with the newest. It is a version 8 UUID
     (RFC 9562 section 5.8): 48 bits hold the milliseconds left until 2100, and 74 bits are random.
 
     Args:
@@ -159,7 +160,7 @@ def newest_first_uuid(now: datetime, random: str) -> str:
 
 
 def decode_user(segment: str) -> str | None:
-    """Reverse `encode_user`; return ``None`` for a segment that it never returns."""
+    """Reverse `encode_user`. Returns ``None`` for a segment that it never returns."""
     try:
         user = unquote_to_bytes(segment.replace("%", "%25").replace("=", "%")).decode()
         return user if encode_user(user) == segment else None
@@ -186,7 +187,7 @@ class Namespace:
         return f"{self.key_prefix}/{encode_user(user)}/"
 
     def user_of(self, key: str) -> str | None:
-        """Return the user whose prefix contains this key, or ``None`` if it is below no user's prefix."""
+        """Return the owner of a key, or ``None`` if it is not below a user's prefix."""
         segment, slash, rest = key.removeprefix(f"{self.key_prefix}/").partition("/")
         if not (slash and rest and key.startswith(f"{self.key_prefix}/")):
             return None
@@ -198,7 +199,7 @@ class Namespace:
         Args:
             user: The user id.
             relative_key: The key, below ``folder``.
-            folder: A folder below the user's prefix, with a slash at its end.
+            folder: A folder below the user's prefix, with a trailing slash.
 
         Raises:
             InvalidKey: The key is not valid, or not in Unicode NFC.
@@ -208,7 +209,7 @@ class Namespace:
                 "The key is not in Unicode normal form C; normalise it (JavaScript: key.normalize('NFC'))."
             )
             raise InvalidKey(detail, field="relative_key")
-        # Both must be valid: the key as given, and the whole.
+        # Both must be valid: the given key and the whole key.
         check_key(relative_key, field="relative_key")
         return check_key(self.user_prefix(user) + folder + relative_key, field="relative_key")
 
@@ -217,16 +218,16 @@ class Namespace:
 
         Raises:
             InvalidKey: The key is not valid.
-            NotFound: The key belongs to another user, which the caller must not learn.
+            NotFound: The key belongs to another user, which is not disclosed.
         """
         return self._owned(user, check_key(key, field="key"))
 
     def stored_key(self, user: str, key: str) -> str:
-        """Return ``key`` if it is below the user's prefix: that of any object that a listing can show.
+        """Return ``key`` if it is below the user's prefix, for any object that can be listed.
 
         Raises:
             InvalidKey: The key is not valid (see `check_stored_key`).
-            NotFound: The key belongs to another user, which the caller must not learn.
+            NotFound: The key belongs to another user, which is not disclosed.
         """
         return self._owned(user, check_stored_key(key, field="key"))
 
@@ -237,14 +238,14 @@ class Namespace:
         return key
 
     def listing_prefix(self, user: str, prefix: str) -> str:
-        """Return the whole prefix for a relative one, which may end anywhere in a key.
+        """Return the whole prefix for a relative one, which may end within a name.
 
         Raises:
             InvalidKey: No stored key starts with it.
         """
         whole = self.user_prefix(user)
         if prefix:
-            # A prefix may end with a slash or within a name; with one more letter it is a key.
+            # A prefix may end with a slash or within a name; with one more letter, it is a valid key.
             check_stored_key(whole + prefix + "x", field="prefix")
         return whole + prefix
 
@@ -258,7 +259,7 @@ class KeyTemplate:
             ``{policy}``. ``{path}`` stands for the folders of the filename, with a slash at the end.
 
     Raises:
-        ValueError: Unknown placeholder, misplaced ``{path}``, or no valid key can result.
+        ValueError: There is an unknown placeholder, ``{path}`` is misplaced, or no key can be valid.
     """
 
     text: str
@@ -276,12 +277,12 @@ class KeyTemplate:
             message = "write {path} once, at the start of a segment, with text or another placeholder right "
             message += "after it, as in {uuid}/{path}{filename}"
             raise ValueError(message)
-        # The shortest expansion: a file may have no folders and no extension.
+        # The shortest expansion, of a file without folders and extension.
         shortest = {"uuid": "u", "path": "", "filename": "f", "ext": "", "date": "2026/11/23", "policy": "p"}
         try:
             check_key(self.expand(shortest), field="key")
         except InvalidKey as error:
-            message = f"it cannot give good keys: {error.detail}"
+            message = f"it cannot produce valid keys: {error.detail}"
             raise ValueError(message) from None
 
     @property
@@ -291,20 +292,20 @@ class KeyTemplate:
 
     @property
     def keeps_folders(self) -> bool:
-        """Whether the keys hold the folders of filenames."""
+        """Whether keys contain the folders of filenames."""
         return "{path}" in self.text
 
     @property
     def shares_folders(self) -> bool:
-        """Whether callers choose folders that can hold other keys too, because no ``{uuid}`` comes first."""
+        """Whether callers choose folders that may contain other keys, because no ``{uuid}`` comes first."""
         return self.keeps_folders and "{uuid}" not in self.text.partition("{path}")[0]
 
     def pattern(self, policy: str) -> re.Pattern[str]:
-        """Return a pattern of all keys below a user's prefix that this template can make for a policy."""
+        """Return a pattern for all keys below a user's prefix that this template can produce for a policy."""
         return re.compile(_pattern(self.text, policy))
 
     def unique_name(self, rest: str, *, policy: str) -> str | None:
-        """Return the ``{uuid}`` part of a key that this template may have made, or ``None``.
+        """Return the ``{uuid}`` of a key that this template may have produced, or ``None``.
 
         Args:
             rest: Key below the user's prefix.
@@ -315,11 +316,11 @@ class KeyTemplate:
 
     def expand(self, values: Mapping[str, str]) -> str:
         """Return the text with each placeholder replaced by its value."""
-        # All its braces are placeholders, as `__post_init__` has checked.
+        # All braces are placeholders, as `__post_init__` has checked.
         return self.text.format_map(values)
 
     def longest(self, policy: str) -> str:
-        """Return an expansion of the maximum size, as a whole and of each part between slashes."""
+        """Return an expansion of maximum size, both in total and in each segment."""
         values = {
             "uuid": "u" * 36,
             "path": f"{'p' * MAX_FILENAME_BYTES}/".ljust(MAX_FOLDERS_BYTES - 1, "p") + "/",
@@ -331,7 +332,7 @@ class KeyTemplate:
         return self.expand(values)
 
     def area(self, policy: str) -> "KeyArea":
-        """Return the keys that this template can make for a policy."""
+        """Return the keys that this template can produce for a policy."""
         text = self.text.replace("{policy}", policy).replace("{date}", "{year}/{month}/{day}")
         start, path, end = text.partition("{path}")
         if not path:
@@ -344,8 +345,8 @@ class KeyArea:
     """Keys below a user's prefix that one policy can write.
 
     Args:
-        segments: The segments of the keys; they may hold placeholders.
-        end: The last segments, if any number of others may come before them; ``None`` if not.
+        segments: The segments of the keys, which may contain placeholders.
+        end: The last segments, if any number of others may come before; otherwise ``None``.
     """
 
     segments: tuple[str, ...]
@@ -357,12 +358,12 @@ class KeyArea:
         return cls(tuple(folder.split("/")) if folder else (), end=("{filename}",))
 
     def meets(self, other: "KeyArea") -> bool:
-        """Return whether a key may be in both areas; ``True`` if that is unclear."""
+        """Return whether a key may be in both areas; ``True`` if unclear."""
         if other.end is None and self.least > len(other.segments):
             return False
         if self.end is None and other.least > len(self.segments):
             return False
-        # Between start and end of both, any number of segments has room.
+        # Any number of segments fits between start and end of both.
         starts = zip(self.segments, other.segments, strict=False)
         ends = zip(reversed(self.last), reversed(other.last), strict=False)
         return all(_segments_meet(*pair) for pair in chain(starts, ends))
@@ -382,7 +383,7 @@ def _segments_meet(one: str, other: str) -> bool:
     for text, pattern in ((one, other), (other, one)):
         if "{" not in text:
             return re.fullmatch(_pattern(pattern, ""), text) is not None
-    # Two texts with placeholders differ for certain only if their beginnings or ends do.
+    # Two texts with placeholders are certain to differ only if their beginnings or ends do.
     heads = sorted((text.partition("{")[0] for text in (one, other)), key=len)
     tails = sorted((text.rpartition("}")[2] for text in (one, other)), key=len)
     return heads[1].startswith(heads[0]) and tails[1].endswith(tails[0])

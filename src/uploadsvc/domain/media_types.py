@@ -14,12 +14,12 @@ MAX_LENGTH = 255
 _NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 # Only policies use wildcards.
 _TYPE = re.compile(rf"(?!\*)({_NAME})/(?!\*)({_NAME})")
-# Recorders write unquoted lists: "video/webm;codecs=vp8,opus". Each item is a token, so no item can pass for
+# Recorders write unquoted lists: "video/webm;codecs=vp8,opus". Each item is a token, so that none looks like
 # a second type if a browser splits the header at commas.
 _PARAMETER = re.compile(
     rf'[ \t]*;[ \t]*({_NAME})=({_NAME}(?:,{_NAME})*|"(?:[\t \x21\x23-\x5b\x5d-\x7e]|\\[\t \x21-\x7e])*")'
 )
-# A star is a token character, but "image/p*" would only be a wildcard that matches nothing.
+# A star is a token character, but "image/p*" would be a wildcard that matches nothing.
 _PATTERN_NAME = _NAME.replace("*", "", 1)
 _PATTERN = re.compile(rf"\*/\*|{_PATTERN_NAME}/(?:\*|{_PATTERN_NAME})")
 
@@ -60,7 +60,7 @@ _ACTIVE = frozenset(
     }
 )
 
-# Extensions of active types in Debian's and freedesktop.org's tables, which stores guess by.
+# Extensions of active types in Debian's and freedesktop.org's tables, which stores use to guess.
 _ACTIVE_EXTENSIONS = frozenset(
     {
         *("atom", "atomcat", "atomsrv", "atomsvc", "bmml", "ccxml", "cjs", "cml", "csl", "dae"),
@@ -75,7 +75,7 @@ _ACTIVE_EXTENSIONS = frozenset(
     }
 )
 
-# Names of one format that browsers and systems send, the registered name first. None is active.
+# Names of the same format that browsers and systems send, the registered name first. None is active.
 _SYNONYMS = (
     ("application/gzip", "application/x-gzip"),
     ("application/msword", "application/doc", "application/x-msword", "application/vnd.msword"),
@@ -120,7 +120,7 @@ _SYNONYMS = (
 _OTHER_NAMES = {name: frozenset(group) for group in _SYNONYMS for name in group}
 _REGISTERED_NAMES = {name: group[0] for group in _SYNONYMS for name in group}
 
-# Windows with Excel gives CSV files this type. Other files with it are not CSV.
+# Windows with Excel gives this type to CSV files. Other files with it are not CSV.
 _SYNONYMS_FOR_EXTENSION = {("application/vnd.ms-excel", ".csv"): _OTHER_NAMES["text/csv"]}
 
 # A fixed table: the system's differs between machines.
@@ -241,7 +241,7 @@ _BY_EXTENSION = {
 # Clients send the same few types again and again.
 @lru_cache(maxsize=256)
 def parse(value: str) -> str:
-    """Return a media type as it is signed: type and subtype in lower case, then ``; name=value``.
+    """Normalize a media type for signing: type and subtype in lower case, then ``; name=value``.
 
     Raises:
         ValueError: Not a media type by RFC 9110, a wildcard, longer than `MAX_LENGTH`, or with a ``${``.
@@ -275,7 +275,7 @@ def parse(value: str) -> str:
 
 
 def parse_pattern(value: str) -> str:
-    """Return a policy's pattern in lower case: ``image/png``, ``image/*`` or ``*/*``.
+    """Normalize a policy's pattern to lower case: ``image/png``, ``image/*`` or ``*/*``.
 
     Raises:
         ValueError: It has another form.
@@ -303,21 +303,21 @@ def registered(value: str) -> str:
 
 
 def is_active(media_type: str) -> bool:
-    """Return whether a browser would run code in such a file."""
+    """Return whether browsers run code in such a file."""
     name = essence(media_type)
     return name in _ACTIVE or name.endswith("+xml")
 
 
 def extension_is_active(filename: str) -> bool:
-    """Return whether a store that guesses types by the extension may serve code under this name."""
+    """Return whether a store that guesses types by extension may serve this file as code."""
     return file_extension(filename)[1:].lower() in _ACTIVE_EXTENSIONS
 
 
 def allowed(media_type: str, patterns: frozenset[str], *, filename: str = "") -> bool:
     """Return whether a parsed media type, or another name of the same format, matches a policy's patterns.
 
-    HTML, SVG, XML and JavaScript match only patterns that name them exactly: an operator who writes ``*/*``
-    or ``image/*`` means files, not pages that run on the bucket's domain.
+    HTML, SVG, XML and JavaScript match only their exact names: an operator who writes ``*/*`` or ``image/*``
+    means files, not pages that run on the bucket's domain.
     """
     name = essence(media_type)
     if name in patterns:

@@ -5,17 +5,19 @@ from collections.abc import Mapping
 from urllib.parse import quote, unquote
 
 MAX_METADATA_BYTES = 2048
-"""Maximum size of all names and values together: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html"""
+"""Maximum size of all names and values together:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
+"""
 
 RESERVED = "uploadsvc-"
 UPLOAD_MARK = "uploadsvc-upload"
-"""Metadata name for the UUID of the upload that stored an object, used if the key alone does not tell."""
+"""Metadata name for the UUID of the upload that stored an object, if the key does not contain it."""
 
 UPLOAD_CLAIMS = "uploadsvc-claims"
-"""Metadata name for the signed claims of an upload, with which the object alone tells what was promised."""
+"""Metadata name for the signed claims of the upload that stored an object."""
 
 MAX_CLAIMS_BYTES = 768
-"""Room for `UPLOAD_CLAIMS` and its value."""
+"""Bytes reserved for `UPLOAD_CLAIMS` and its value."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
@@ -30,7 +32,7 @@ def is_metadata_name(name: str) -> bool:
 
 
 def is_text(value: str) -> bool:
-    """Return whether a value can be encoded: JSON can contain lone surrogates, UTF-8 cannot."""
+    """Return whether a value can be encoded. JSON can contain lone surrogates, UTF-8 cannot."""
     return not _SURROGATES.search(value)
 
 
@@ -40,7 +42,7 @@ def encode(value: str) -> str:
 
 
 def decode(value: str) -> str:
-    """Reverse `encode`; return a value in another encoding unchanged."""
+    """Reverse `encode`. Returns a value in another encoding unchanged."""
     try:
         return unquote(value, errors="strict")
     except UnicodeDecodeError:
@@ -48,5 +50,5 @@ def decode(value: str) -> str:
 
 
 def encoded_size(metadata: Mapping[str, str]) -> int:
-    """Return the size that S3 counts: names and encoded values, in bytes."""
+    """Return the size by S3's rules: names and encoded values, in bytes."""
     return sum(len(name) + len(encode(value)) for name, value in metadata.items())

@@ -17,7 +17,7 @@ class Methods:
 
     @property
     def for_made_keys(self) -> frozenset[Method]:
-        """Methods for uploads whose key the policy chooses."""
+        """Methods for uploads with a key from the template."""
         return self._usable[self._policy.key.unique or self._policy.overwrite]
 
     def choose(self, request: UploadRequest, *, may_replace: bool) -> Method:
@@ -25,7 +25,7 @@ class Methods:
 
         Args:
             request: The request.
-            may_replace: Whether a write to the key loses nothing: the key is new, or overwriting is allowed.
+            may_replace: Whether overwriting is harmless: the key is new, or overwriting is allowed.
 
         Raises:
             MethodNotAvailable: The method cannot enforce the policy here.
@@ -75,7 +75,7 @@ class Methods:
         return next((method for method in preferred if method in usable), "put")
 
     def _without_checksum(self, request: UploadRequest, algorithm: Algorithm) -> set[Method]:
-        """Return the methods that would not check the requested checksum."""
+        """Return the methods that cannot check the requested checksum."""
         lacking = set[Method]()
         if algorithm not in self._provider.part_checksums:
             lacking.add("multipart")
@@ -87,7 +87,7 @@ class Methods:
 
 
 def check_one_request(size: int) -> None:
-    """Check that one request can carry this many bytes.
+    """Check that this many bytes fit into one request.
 
     Raises:
         MethodNotAvailable: It needs a multipart upload.

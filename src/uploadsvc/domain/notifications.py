@@ -1,7 +1,7 @@
-"""Notifications of stores about objects, in the formats that reach a queue or a webhook.
+"""Parse notifications of stores about objects, from a queue or a webhook.
 
-A notification is a hint, since whoever can write to the queue can forge one: ask the store about the object.
-It may come twice, late, or in another order.
+A notification is only a hint, because anyone who can write to the queue can forge one: look up the object in
+the store. Notifications may be repeated, late or out of order.
 """
 
 import re
@@ -15,7 +15,7 @@ from uploadsvc.domain.json_fields import Fields, WrongJSONError, read_object
 from uploadsvc.domain.seaweedfs_events import read_change
 
 Kind = Literal["created", "deleted", "tagged", "scanned"]
-"""What happened to an object. Hiding it with a delete marker counts as deleting it."""
+"""Kind of change to an object. Hiding it with a delete marker counts as deletion."""
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html
 _FAMILIES: Final[tuple[tuple[str, Kind], ...]] = (
@@ -28,7 +28,7 @@ _FAMILIES: Final[tuple[tuple[str, Kind], ...]] = (
     # https://min.io/docs/minio/linux/administration/monitoring/bucket-notifications.html
     ("LifecycleDelMarkerExpiration:", "deleted"),
 )
-# MinIO, RustFS and Ceph have names in these families for what neither creates nor deletes an object.
+# Events of MinIO, RustFS and Ceph in these families that neither create nor delete an object.
 _EXCEPTIONS: Final[dict[str, Kind | None]] = {
     "ObjectCreated:PutTagging": "tagged",
     "ObjectCreated:DeleteTagging": "tagged",
@@ -65,15 +65,15 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class MalformedNotificationError(ValueError):
-    """A message is not a notification; the error says why, without repeating the message."""
+    """The message is not a notification. The error has the reason, without quoting the message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """What a store says about one object.
+    """A notification about one object.
 
     Attributes:
-        kind: What happened.
+        kind: Kind of change.
         bucket: Bucket.
         key: Object key, decoded.
         version_id: Version, or that of the delete marker; ``None`` without versioning.
@@ -81,8 +81,8 @@ class Notification:
         size: Bytes.
         sequencer: Orders the notifications of one key:
             https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
-        time: When it happened, in UTC.
-        verdict: What the scanner found; only if the kind is ``scanned``. GuardDuty's ``scanResultStatus``:
+        time: Time of the change, in UTC.
+        verdict: Result of the scan, only if the kind is ``scanned``. GuardDuty's ``scanResultStatus``:
             https://docs.aws.amazon.com/guardduty/latest/ug/monitoring-malware-protection-s3-scans-gdu.html
     """
 
@@ -98,12 +98,12 @@ class Notification:
 
 
 def parse_notifications(body: bytes | str) -> list[Notification]:
-    """Return the notifications in a message of a queue, or in the body of a store's webhook.
+    """Parse a message of a queue, or the body of a store's webhook.
 
-    Understood are the records of S3, Ceph, MinIO and RustFS, EventBridge's events of S3 and GuardDuty, all of
-    these in a message of SNS, and the events of SeaweedFS, R2 and B2.
+    Supports records of S3, Ceph, MinIO and RustFS, EventBridge events of S3 and GuardDuty, any of these in an
+    SNS message, and events of SeaweedFS, R2 and B2.
 
-    The list is empty for test messages, and for events that change no object, such as replication.
+    The list is empty for test messages, and for events without a change, such as replication.
 
     Raises:
         MalformedNotificationError: The message is anything else.
@@ -114,7 +114,7 @@ def parse_notifications(body: bytes | str) -> list[Notification]:
             message = _in_sns(message)
         return list(_notifications(message))
     except WrongJSONError as error:
-        # Without the cause, whose traceback may contain the message.
+        # Without the cause: its traceback may contain the message.
         raise MalformedNotificationError(str(error)) from None
 
 
@@ -137,7 +137,7 @@ def _notifications(message: Fields) -> Iterator[Notification]:
 def _in_sns(envelope: Fields) -> Fields:
     """https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html."""
     if envelope.text("Type") != "Notification":
-        # Left to the dead-letter queue, where the operator finds the URL that confirms the subscription.
+        # Left to the dead-letter queue, where the operator can find the URL to confirm the subscription.
         envelope.wrong("Type", "Notification; confirm the subscription of SNS first")
     return read_object(envelope.text("Message"))
 
@@ -165,7 +165,7 @@ def _records(message: Fields) -> Iterator[Notification]:
 
 
 def _kind(name: str) -> Kind | None:
-    # MinIO writes the prefix, S3 does not.
+    # MinIO sends the prefix, S3 does not.
     name = name.removeprefix("s3:")
     if name in _EXCEPTIONS:
         return _EXCEPTIONS[name]
@@ -272,7 +272,7 @@ def _decoded_key(found: Fields) -> str:
 
 def _version_id(found: Fields, name: str) -> str | None:
     version_id = found.optional_text(name)
-    # "null" is the version of what was stored before versioning was on.
+    # "null" is the version of objects from before versioning was enabled.
     return None if version_id == "null" else version_id
 
 

@@ -8,7 +8,7 @@ from uploadsvc.domain.policy import Policy
 
 
 def object_headers(policy: Policy) -> dict[str, str]:
-    """Return the headers that a policy gives to all its objects."""
+    """Return the headers for all objects of a policy."""
     headers = {
         "Cache-Control": policy.cache_control,
         "x-amz-acl": policy.acl,
@@ -20,12 +20,12 @@ def object_headers(policy: Policy) -> dict[str, str]:
 
 
 def tagging_header(tags: Mapping[str, str]) -> str:
-    """Return tags as the value of ``x-amz-tagging``; empty if there are none."""
+    """Format tags for the header ``x-amz-tagging``; empty if there are none."""
     return urlencode(tags, quote_via=quote)
 
 
 def tagging_field(tags: Mapping[str, str]) -> str:
-    """Return tags as the field ``tagging`` of a form; empty if there are none.
+    """Format tags for the form field ``tagging``; empty if there are none.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
     """
@@ -36,7 +36,7 @@ def tagging_field(tags: Mapping[str, str]) -> str:
 def put_headers(
     headers: dict[str, str], *, size: int | None, tagging: str, no_overwrite: bool
 ) -> dict[str, str]:
-    """Return ``headers`` with those of a PUT of the whole file added; ``size`` is in bytes."""
+    """Add the headers of a PUT of the whole file; ``size`` is in bytes."""
     headers["Content-Length"] = str(size)
     if no_overwrite:
         headers["If-None-Match"] = "*"
@@ -46,14 +46,14 @@ def put_headers(
 
 
 def multipart_headers(headers: dict[str, str], *, tagging: str) -> dict[str, str]:
-    """Return ``headers`` with those of the request that starts a multipart upload added."""
+    """Add the headers of the request that starts a multipart upload."""
     if tagging:
         headers["x-amz-tagging"] = tagging
     return headers
 
 
 def form_fields(headers: dict[str, str], *, key: str, tagging: str) -> dict[str, str]:
-    """Return the fields of a form, which has other names for two of the headers.
+    """Return the fields of a form, where two of the headers have other names.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
     """

@@ -1,4 +1,4 @@
-"""Stored objects, as S3 describes them."""
+"""Stored objects."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class ListedObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:
-    """An object, as ``HeadObject`` describes it.
+    """An object from ``HeadObject``.
 
     Attributes:
         key: Whole key.

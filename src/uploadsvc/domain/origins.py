@@ -15,7 +15,7 @@ ANY: Final = "*"
 
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 
-# Browsers send "null" for the pages of these, or their origin has another scheme.
+# Pages with these schemes have the origin "null" or one with another scheme.
 _NO_ORIGIN: Final = frozenset({"about", "blob", "data", "file", "ftp", "javascript", "ws", "wss"})
 
 _PARTS: Final = re.compile(
@@ -47,8 +47,7 @@ def check_origin(text: str) -> None:
     """Check an allowed origin: one that browsers send, a pattern with ``*`` in the first label, or ``*``.
 
     Raises:
-        ValueError: It never matches a page, or it matches other people's pages. The message says what to
-            write.
+        ValueError: It never matches a page, or matches other people's pages. The message suggests a fix.
     """
     if text == ANY:
         return
@@ -72,14 +71,14 @@ def check_origin(text: str) -> None:
 
 
 def shared_domain(pattern: str) -> str | None:
-    """Return the domain of a pattern if anyone can have pages below it, such as ``vercel.app``."""
+    """Return the domain of a pattern if anyone can register below it, such as ``vercel.app``."""
     _, _, host = pattern.partition("://*.")
     domain = host.partition(":")[0]
     return domain if domain in _SHARED else None
 
 
 def example_of(origin: str) -> str:
-    """Return an origin that a pattern matches; any other origin is returned as it is."""
+    """Return an example of a pattern; other origins are returned unchanged."""
     return origin if origin == ANY else origin.replace(ANY, "uploadsvc-doctor")
 
 
@@ -88,8 +87,8 @@ class Origins:
     """A set of allowed origins.
 
     Attributes:
-        exact: Origins that are compared as a whole. ``*`` has no meaning here.
-        patterns: Regular expression for whole origins that a pattern matches; ``None`` without patterns.
+        exact: Origins to compare as a whole. ``*`` has no special meaning.
+        patterns: Regular expression for whole origins; ``None`` without patterns.
     """
 
     exact: frozenset[str]

@@ -1,4 +1,4 @@
-"""Parts of a multipart upload: sizes, and checks of the parts that have arrived.
+"""Parts of a multipart upload: their sizes, and checks of the parts in S3.
 
 Limits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 """
@@ -19,7 +19,7 @@ MIN_PART_SIZE: Final = 5 * MIB
 MAX_PART_SIZE: Final = 5 * 1024 * MIB
 
 _CODING: Final = re.compile(r"(?:--?|;)(?:gzip|x-gzip|br|zstd|deflate)$", re.IGNORECASE)
-"""Suffixes that web servers append to the ETag of a compressed answer."""
+"""Suffixes that web servers append to the ETag of a compressed response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Parts:
         return max(1, -(-self.size // self.part_size))
 
     def size_of(self, part_number: int) -> int:
-        """Return the size of a part in bytes; parts count from 1."""
+        """Return the size of a part in bytes; part numbers start at 1."""
         return min(self.part_size, self.size - (part_number - 1) * self.part_size)
 
 
@@ -62,7 +62,7 @@ class UploadedPart:
 
 
 def cut(size: int, *, least_part_size: int) -> Parts:
-    """Cut a file into at most 10,000 parts. The part size is doubled as often as needed.
+    """Split a file into at most 10,000 parts, doubling the part size as often as needed.
 
     Args:
         size: Size of the file in bytes; at most `MAX_PARTS` times `MAX_PART_SIZE`.
@@ -75,7 +75,7 @@ def cut(size: int, *, least_part_size: int) -> Parts:
 
 
 def common_part_size(sizes: Iterable[int], *, least_part_size: int) -> int | None:
-    """Find one part size by which several files have at most 10,000 parts together.
+    """Find a part size with which several files have at most 10,000 parts in total.
 
     Args:
         sizes: Sizes of the files in bytes.
@@ -93,7 +93,7 @@ def common_part_size(sizes: Iterable[int], *, least_part_size: int) -> int | Non
 
 
 def ranges(numbers: list[int], *, most: int = 10) -> str:
-    """Return part numbers as text, such as ``1, 3-5, 9``, with at most ``most`` ranges."""
+    """Format part numbers, such as ``1, 3-5, 9``, with at most ``most`` ranges."""
     found: list[list[int]] = []
     for number in sorted(numbers):
         if found and number == found[-1][1] + 1:
@@ -135,10 +135,10 @@ def part_headers(algorithm: Algorithm | None, number: int, value: str | None) ->
 
 
 def same_etag(one: str, other: str) -> bool:
-    """Return whether two ETags name the same bytes.
+    """Return whether two ETags are equal.
 
-    Proxies change an ETag on its way to a browser: they weaken it (RFC 9110 section 8.8.3), append
-    their compression to it, or change its case.
+    Proxies may have changed one: they weaken ETags (RFC 9110 section 8.8.3), append a compression, or change
+    their case.
     """
     return one == other or _bare_etag(one) == _bare_etag(other)
 
@@ -156,7 +156,7 @@ def planned_parts(
     """Return all parts of a file of known size, in order.
 
     Args:
-        parts: The parts that there must be.
+        parts: The expected parts.
         arrived: The parts that S3 has.
         etags: ETags that the caller received, by part number; ``None`` to accept what S3 has.
 
@@ -187,7 +187,7 @@ def planned_parts(
 def sent_parts(
     arrived: Sequence[UploadedPart], etags: Mapping[int, str] | None, *, min_size: int, max_size: int
 ) -> list[UploadedPart]:
-    """Return the parts of an upload of unknown size: exactly those that the caller names.
+    """Return the parts of an upload of unknown size: those that the caller names.
 
     Args:
         arrived: The parts that S3 has.
@@ -197,7 +197,7 @@ def sent_parts(
 
     Raises:
         UploadIncomplete: Parts are missing, or differ from those that the caller names.
-        FileTooLarge: The parts are too large together; likewise `FileTooSmall`.
+        FileTooLarge: The total is too large; likewise `FileTooSmall`.
     """
     parts = sorted(arrived, key=lambda part: part.part_number)
     if not parts:
@@ -231,7 +231,7 @@ def check_total(size: int, *, min_size: int, max_size: int) -> None:
 
 def _check_same(parts: Sequence[UploadedPart], etags: Mapping[int, str]) -> None:
     named = [etags.get(part.part_number, "") for part in parts]
-    # Nearly all of 10,000 ETags are equal. Compare the others leniently: proxies may have changed them.
+    # Nearly all of 10,000 ETags are identical. Compare only the others leniently.
     unequal = [(part, etag) for part, etag in zip(parts, named, strict=True) if part.etag != etag]
     if different := [part.part_number for part, etag in unequal if not same_etag(etag, part.etag)]:
         detail = f"S3 has other parts than those that were named: {ranges(different)}."

@@ -1,4 +1,4 @@
-"""Requests for uploads, and plans: everything that is decided before anything is signed."""
+"""Upload requests, and plans: all decisions about an upload before signing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,16 +11,16 @@ from uploadsvc.domain.policy import Method
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientTraits:
-    """Differences between another uploader's protocol and the service's own.
+    """Differences between another client's protocol and the service's own.
 
     Attributes:
         part_size: Part size that the client uses, in bytes.
         size_open: Allow a multipart upload to start without its size, if the policy does.
-        type_open: The client may send any content type, or none, with a PUT. None is signed then, if the
+        type_open: The client may send any content type, or none, with a PUT. It is not signed then, if the
             policy allows all types.
         type_as_sent: Sign the content type as the client spells it.
-        drop_metadata: Ignore metadata that the policy does not list, instead of refusing it.
-        form_status: HTTP status that S3 answers to a form.
+        drop_metadata: Ignore metadata that the policy does not list, instead of rejecting it.
+        form_status: HTTP status of S3's response to a form.
     """
 
     part_size: int | None = None
@@ -34,9 +34,9 @@ class ClientTraits:
 # Not frozen: freezing would double the time to create one in every request.
 @dataclass(slots=True, kw_only=True)
 class UploadRequest:
-    """A request for an upload, in bytes and seconds; ``None`` leaves a choice to the policy.
+    """An upload request, in bytes and seconds; ``None`` leaves the choice to the policy.
 
-    A ``checksum`` comes with its ``checksum_algorithm``. The algorithm alone is for a multipart upload whose
+    A ``checksum`` comes with its ``checksum_algorithm``. An algorithm alone is for a multipart upload whose
     checksum is not known yet.
     """
 
@@ -57,7 +57,7 @@ class UploadRequest:
 # Not frozen: freezing would double the time to create one in every request.
 @dataclass(slots=True, kw_only=True)
 class Plan:
-    """Everything that is decided about an upload before anything is signed.
+    """All decisions about an upload before signing.
 
     Attributes:
         method: Upload method.
@@ -72,8 +72,8 @@ class Plan:
             the object.
         fields: For a POST, every form field besides those of the signature.
         expires_in: Lifetime of the URLs in seconds.
-        tags_object: Whether the object's metadata names its upload (`UPLOAD_MARK`), because its key may have
-            been used before.
+        tags_object: Whether the object's metadata contains the upload's UUID (`UPLOAD_MARK`), because its key
+            may have been used before.
         no_overwrite: Whether S3 refuses to replace an existing object.
         parts: Parts of the file, for a multipart upload of known size.
         upload_expires_in: Lifetime of the upload in seconds.

@@ -1,4 +1,4 @@
-"""Plan uploads: from a policy and a request to everything that will be signed."""
+"""Plan uploads, from a policy and a request."""
 
 from collections.abc import Collection, Mapping
 from datetime import date
@@ -34,11 +34,11 @@ from uploadsvc.domain.providers import MAX_SINGLE_PUT, Provider
 from uploadsvc.domain.reserved_keys import ReservedKeys
 
 UPLOAD_EXPIRES_IN: Final = 86_400
-"""Lifetime of the id of a PUT or POST upload in seconds, unless its URL lives longer."""
+"""Lifetime of the id of a PUT or POST upload in seconds, unless its URL has a longer one."""
 
 
 class Planner:
-    """Plans uploads by one policy. Everything that does not depend on the request is computed once, here.
+    """Plans uploads under a policy. Everything that does not depend on the request is computed once, here.
 
     Args:
         policy: The policy.
@@ -73,12 +73,12 @@ class Planner:
 
     @property
     def methods(self) -> frozenset[Method]:
-        """Methods for uploads whose key the policy chooses."""
+        """Methods for uploads with a key from the template."""
         return self._methods.for_made_keys
 
     @property
     def max_size(self) -> int:
-        """Largest file that can be uploaded, in bytes."""
+        """Maximum file size in bytes."""
         if "multipart" in self.methods:
             return self.policy.max_size
         return min(self.policy.max_size, MAX_SINGLE_PUT)
@@ -160,7 +160,7 @@ class Planner:
         key_is_new = request.relative_key is None and self._unique_keys
         method = self._methods.choose(request, may_replace=key_is_new or overwrite)
         if type_open and method != "put":
-            # Only the client of a PUT sends its own content type.
+            # Only with a PUT, the client sends its own content type.
             content_type = self._content_type(request)
         content_type = self._kept_type(content_type, request, key)
         # S3 forgets the id of a finished multipart upload, so its object always carries the UUID. In stores
@@ -231,13 +231,13 @@ class Planner:
         expires_in = min(request.expires_in or policy.expires_in, policy.max_expires_in)
         if method != "multipart":
             return expires_in, UPLOAD_EXPIRES_IN
-        # A part is useless once its upload has expired.
+        # A part is useless after its upload has expired.
         return min(expires_in, policy.multipart_expires_in), policy.multipart_expires_in
 
     def plan_bare(
         self, request: UploadRequest, *, user: str, unique: str, today: date
     ) -> tuple[str, dict[str, str]]:
-        """Plan a PUT that carries only the headers that the request names.
+        """Plan a PUT with only the headers that the request names.
 
         Only those are signed, so the request must name everything that the policy restricts.
 
@@ -245,8 +245,8 @@ class Planner:
             The key and the headers to be signed.
 
         Raises:
-            UploadsvcError: The policy restricts what the request leaves open, or sets what a bare URL
-                cannot carry.
+            UploadsvcError: The policy restricts a value that the request does not name, or sets one that
+                needs a header.
         """
         policy = self.policy
         extras = self._headers or policy.metadata_is_fixed or self._tagging or policy.content_disposition
@@ -278,7 +278,7 @@ class Planner:
         Args:
             value: The type.
             field: Name of the request field, for errors.
-            filename: Name of the file; it tells two formats with the same type apart.
+            filename: Filename, to distinguish two formats with the same type.
 
         Raises:
             ValidationFailed: It is not a media type.
@@ -331,7 +331,7 @@ class Planner:
         return coding
 
     def _kept_type(self, content_type: str, request: UploadRequest, key: str) -> str:
-        """Return the type that is signed; some stores replace ``application/octet-stream`` by a guess."""
+        """Return the type to sign. Some stores replace ``application/octet-stream`` by a guess."""
         if content_type != media_types.DEFAULT or self._provider.keeps_octet_stream:
             return content_type
         if not (request.client.type_as_sent and request.content_type):
@@ -391,7 +391,7 @@ class Planner:
             "date": f"{today:%Y/%m/%d}" if "{date}" in template.text else "",
             "policy": self.policy.name,
         }
-        # Template and prefix were checked at start, and user segment, folders and filename are safe.
+        # Template and prefix were checked at the start, and user segment, folders and filename are safe.
         rest = template.expand(values)
         if not self._unique_keys:
             self._reserved.check(rest, field="filename")
@@ -425,7 +425,7 @@ class Planner:
         headers = dict(self._headers)
         if content_type:
             headers["Content-Type"] = _as_sent(request, content_type)
-        # Without a type the object may be a page, which browsers must not open.
+        # Without a type, the object may be a page, which browsers must not show.
         disposition = self.policy.content_disposition or (None if content_type else "attachment")
         if disposition is not None:
             headers["Content-Disposition"] = content_disposition(

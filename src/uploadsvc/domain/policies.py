@@ -1,4 +1,4 @@
-"""Check policies beside each other, once at start."""
+"""Check policies against each other, once at the start."""
 
 from collections.abc import Collection
 from itertools import permutations, product
@@ -33,7 +33,7 @@ def check_unclaimed_days(policies: Collection[Policy]) -> None:
     """Check that one lifecycle rule can delete the unclaimed objects of all policies.
 
     Raises:
-        PolicyError: Two policies name different days. The error's ``policy`` names one of them.
+        PolicyError: Two policies have different values. The error's ``policy`` names one of them.
     """
     lives = [(policy, policy.unclaimed_expires_in) for policy in policies]
     days = [(policy.name, days_of(seconds)) for policy, seconds in lives if seconds is not None]
@@ -49,10 +49,10 @@ def check_unclaimed_days(policies: Collection[Policy]) -> None:
 
 
 def check_tags(policies: Collection[Policy]) -> None:
-    """Check that no policy sets a tag that another policy, or itself, waits for.
+    """Check that no policy sets a tag that it or another policy requires.
 
     Raises:
-        PolicyError: The upload itself would say that it was scanned. The error's ``policy`` names the policy.
+        PolicyError: Uploads could claim to have been scanned. The error's ``policy`` names the policy.
     """
     awaited = {policy.available_when.tag for policy in policies if policy.available_when is not None}
     for policy in policies:

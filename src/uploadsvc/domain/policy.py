@@ -1,4 +1,4 @@
-"""Policies: the operator's rules for uploads, checked once at start."""
+"""Policies: the operator's rules for uploads, checked once at the start."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -52,7 +52,7 @@ _READABLE: Final = frozenset({"public-read", "public-read-write", "authenticated
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _STORAGE_CLASS = re.compile(r"[A-Z0-9_]{1,64}")
-# RFC 9110 section 8.4.1. S3 takes "aws-chunked" for itself, and does not store it.
+# RFC 9110 section 8.4.1. S3 interprets "aws-chunked" itself, and does not store it.
 _CODING = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 # An S3 form would expand "${filename}".
 _HEADER_VALUE = re.compile(r"(?!.*\$\{)[\x21-\x7e](?:[\x20-\x7e]{0,1022}[\x21-\x7e])?")
@@ -62,12 +62,12 @@ _TAG_VALUE = re.compile(r"[\w .:/=+@-]{0,256}")
 
 
 class PolicyError(ValueError):
-    """A policy contradicts itself or its provider.
+    """The policy contradicts itself or its provider.
 
     Args:
         field: The policy's field at fault.
         message: What is wrong, and what is allowed.
-        policy: Name of the policy, if the check was of several.
+        policy: Name of the policy, in checks of several.
     """
 
     def __init__(self, field: str, message: str, *, policy: str = "") -> None:
@@ -78,7 +78,7 @@ class PolicyError(ValueError):
 
 
 class Availability(NamedTuple):
-    """The tag that a scanner sets on objects that may be downloaded."""
+    """Tag that a scanner sets on objects that may be downloaded."""
 
     tag: str
     value: str
@@ -94,17 +94,17 @@ class Policy:
 
     Attributes:
         name: Name in requests.
-        min_size: Smallest file.
-        max_size: Largest file.
+        min_size: Minimum file size.
+        max_size: Maximum file size.
         content_types: Patterns: ``image/png``, ``image/*``, ``*/*``.
         content_encodings: Values of ``Content-Encoding`` that a request may name.
         methods: Allowed upload methods.
-        expires_in: Lifetime of URLs, if a request does not set one.
-        max_expires_in: Longest lifetime that a request may ask for.
+        expires_in: Lifetime of URLs, unless a request sets one.
+        max_expires_in: Maximum lifetime that a request may set.
         key: Template for keys of new objects, below the user's prefix.
         client_keys: Whether callers may choose the key below their prefix.
-        client_keys_prefix: Folder below the user's prefix in which the keys lie that callers choose, without
-            its slashes; empty for the user's prefix itself.
+        client_keys_prefix: Folder of these keys below the user's prefix, without slashes; empty for the
+            prefix itself.
         overwrite: Whether an upload may replace an object.
         metadata: User metadata by name: a fixed value, or ``None`` for one that the caller may give.
         acl: Canned ACL of new objects.
@@ -117,17 +117,17 @@ class Policy:
         checksum: Whether requests may or must give a checksum.
         multipart_threshold: ``auto`` chooses multipart above this size.
         multipart_expires_in: Time within which a multipart upload must be completed.
-        part_size: Minimum part size; it is doubled until 10,000 parts can hold the file.
+        part_size: Minimum part size, doubled until the file fits into 10,000 parts.
         unsized_multipart: Whether a multipart upload may start without its size, for uploaders that do not
-            send one. Its parts can have any size; the total is checked at the end.
-        unclaimed_expires_in: Time after which S3 deletes what nobody has claimed; ``None`` for never.
-        claim: What claims an object.
+            send it. Its parts can have any size; the total is checked at the end.
+        unclaimed_expires_in: Time after which S3 deletes unclaimed objects; ``None`` for never.
+        claim: How an object is claimed.
         verify_content: Whether the first bytes of a stored file are compared with its content type.
-        delete_mismatched: Whether a file is deleted that is something else.
-        available_when: The tag that an object must have to be downloaded; ``None`` if it needs none.
-        quota: Bytes that a user may upload in a day; ``None`` for any number.
-        max_unfinished: Unfinished multipart uploads that a user may have; ``None`` for any number.
-        rate: Uploads that one user can create; ``None`` for any number.
+        delete_mismatched: Whether a file of another format is deleted.
+        available_when: Tag that an object needs before it can be downloaded; ``None`` for none.
+        quota: Bytes that a user may upload per day; ``None`` for no limit.
+        max_unfinished: Unfinished multipart uploads that a user may have; ``None`` for no limit.
+        rate: Uploads that a user can create; ``None`` for no limit.
     """
 
     name: str
@@ -171,7 +171,7 @@ class Policy:
 
     @property
     def signed_tags(self) -> Mapping[str, str]:
-        """All tags of new objects: the policy's own, and that of an unclaimed one."""
+        """All tags of new objects, including that of unclaimed objects."""
         return self.tags if self.unclaimed_expires_in is None else {**self.tags, TAG: UNCLAIMED}
 
     @property
@@ -181,17 +181,17 @@ class Policy:
 
     @property
     def client_folder(self) -> str:
-        """``client_keys_prefix`` with its slash at the end, or an empty string."""
+        """``client_keys_prefix`` with a trailing slash, or an empty string."""
         return f"{self.client_keys_prefix}/" if self.client_keys_prefix else ""
 
     @property
     def own_keys_replaced(self) -> bool:
-        """Whether a caller may replace even the objects whose keys the template made with ``{uuid}``."""
+        """Whether callers may replace even objects with a ``{uuid}`` from the template."""
         return self.client_keys and self.overwrite
 
     @property
     def chosen_keys(self) -> Iterator[tuple[str, KeyArea]]:
-        """Keys that a caller can use again, with the policy's field that lets them."""
+        """Keys that callers can reuse, with the policy's field that allows it."""
         if self.client_keys:
             yield "client_keys", KeyArea.below(self.client_keys_prefix)
         if not self.key.unique:
@@ -373,8 +373,8 @@ class Policy:
 
         Args:
             provider: The store.
-            may_replace: Whether a write to the key loses nothing: the key is new, or overwriting is allowed.
-                Otherwise S3 must be told not to overwrite, which a form cannot do.
+            may_replace: Whether overwriting is harmless: the key is new, or overwriting is allowed. Otherwise
+                S3 must refuse to overwrite, which a form cannot request.
         """
         usable = self.methods
         if not provider.post_policies or not may_replace:

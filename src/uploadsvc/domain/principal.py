@@ -14,15 +14,14 @@ class Principal:
     """An authenticated caller.
 
     Attributes:
-        user: The user id, which determines the prefix; empty if a service names none and the call needs
-            none.
+        user: The user id, which determines the prefix; empty if a service names none and the call needs none.
         policies: The policies that may be used; ``None`` for all.
-        service: The name of the service that acts for the user, for the log.
+        service: Name of the service that acts for the user, for the log.
         kind: ``user`` for people, ``service`` for a service that acts for a user, ``upload_token`` for the
             holder of an upload token.
-        expires_at: End of the credential, aware; ``None`` if it has none.
-        quotas: Quotas that the user has instead of those of the policies, by policy; ``*`` is for policies
-            that are not named. ``None`` for the policies' own.
+        expires_at: Expiry time of the credential, aware; ``None`` without one.
+        quotas: The user's own quotas by policy, with ``*`` for policies that are not named; ``None`` for
+            those of the policies.
     """
 
     user: str
@@ -33,11 +32,11 @@ class Principal:
     quotas: Mapping[str, QuotaChange] | None = None
 
     def usable(self, policies: Iterable[str]) -> list[str]:
-        """Return the names of the policies that the caller may use, sorted."""
+        """Return the names of the policies that the caller can use, sorted."""
         return sorted(name for name in policies if self.policies is None or name in self.policies)
 
     def check_policy(self, policy: str, *, field: str = "policy") -> None:
-        """Raise unless the caller may use the policy.
+        """Raise unless the caller can use the policy.
 
         Args:
             policy: Its name.
@@ -51,7 +50,7 @@ class Principal:
             raise Forbidden(detail, field=field)
 
     def check_objects(self) -> None:
-        """Raise unless the caller may reach stored objects.
+        """Raise unless the caller can access stored objects.
 
         Raises:
             Forbidden: The credential is an upload token, or limited to some policies: an object does not

@@ -1,6 +1,6 @@
 """Profiles of S3-compatible stores.
 
-A missing capability is refused at the start or never chosen, so it does not fail in the browser.
+A missing capability is rejected at the start or never used, so that it does not fail in the browser.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ GIB = 1024**3
 TIB = 1024**4
 
 MAX_SINGLE_PUT = 5 * GIB
-"""Largest body of one PUT or POST, in bytes: https://docs.aws.amazon.com/general/latest/gr/s3.html"""
+"""Maximum body size of one PUT or POST, in bytes: https://docs.aws.amazon.com/general/latest/gr/s3.html"""
 
 
 Capability: TypeAlias = Literal[
@@ -29,23 +29,24 @@ Capability: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """The capabilities of one kind of store.
+    """Capabilities of one kind of store.
 
     Attributes:
         name: As in the setting ``s3.provider``.
-        default_region: The region that requests are signed for, if none is set.
+        default_region: Region for signatures, if none is set.
         post_policies: It accepts browser forms with a signed POST policy.
         conditional_writes: It honours ``If-None-Match: *`` on a PUT.
         form_checksums: It checks an ``x-amz-checksum-*`` field of a form.
         form_tags: It accepts a ``tagging`` field in a form.
-        keeps_octet_stream: It keeps the type ``application/octet-stream``, and guesses no other by the key.
+        keeps_octet_stream: It keeps the type ``application/octet-stream`` instead of guessing one from the
+            key.
         acls: It accepts canned ACLs.
         tagging: It accepts object tags.
         checksum_algorithms: Checksums that it verifies on a PUT.
         part_checksums: Checksums that it verifies on the parts of a multipart upload.
-        session_policies: It has a token service (STS), and holds each session to the session's own policy.
+        session_policies: It has a token service (STS) that enforces session policies.
         max_object_size: Largest object in bytes.
-        max_segment_bytes: Longest part of a key between slashes, in bytes of UTF-8.
+        max_segment_bytes: Maximum length of a key segment, in UTF-8 bytes.
         keys_are_paths: It keeps keys as files and folders, so ``a`` and ``a/b`` exclude each other.
         cors_rules: It accepts CORS rules through the S3 API.
         lifecycle_rules: It accepts S3's lifecycle rules, including `AbortIncompleteMultipartUpload`.
@@ -53,11 +54,12 @@ class Provider:
         blocks_public_acls: Its ``BlockPublicAcls`` refuses only requests that set a public ACL; ``None`` if
             that is not known, and the switch is left as it is.
         ownership_controls: It has S3's Object Ownership.
-        policy_conditions: It knows the conditions ``aws:SecureTransport`` and ``s3:signatureversion`` of a
-            bucket policy as AWS does. Another store may read a denial with them as a denial of everything.
-        kms: Its encryption keys are AWS KMS's, with separate permissions.
+        policy_conditions: It implements the bucket policy conditions ``aws:SecureTransport`` and
+            ``s3:signatureversion`` like AWS. Other stores may treat a denial with them as a denial of
+            everything.
+        kms: It uses AWS KMS keys, with separate permissions.
         queue_notifications: Its buckets can notify a queue of SQS.
-        iam: IAM policies in AWS's policy language give its access keys their rights.
+        iam: Rights of access keys come from IAM policies in AWS's policy language.
     """
 
     name: str
@@ -169,8 +171,8 @@ PROVIDERS = {
             public_access_block=False,
             ownership_controls=False,
         ),
-        # Older gateways treat a PUT of ownership controls as one of the bucket, and report success. With
-        # BlockPublicAcls they refuse every upload.
+        # Older gateways treat a PUT of ownership controls as a PUT of the bucket, and report success. With
+        # BlockPublicAcls, they refuse every upload.
         Provider(
             name="ceph",
             session_policies=True,
@@ -179,7 +181,7 @@ PROVIDERS = {
             blocks_public_acls=False,
             ownership_controls=False,
         ),
-        # It lists no checksums of parts, yet requires all of them for a composite one. It reads a denial by
+        # It lists no checksums of parts, but requires all of them for a composite one. It treats a denial by
         # signature version as a denial of everything, including the removal of the policy.
         Provider(
             name="seaweedfs",

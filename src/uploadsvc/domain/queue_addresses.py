@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from uploadsvc.domain.arns import partition
 
 DEAD_SUFFIX: Final = "-dead"
-"""End of the name of a dead-letter queue."""
+"""Suffix of the name of a dead-letter queue."""
 
 _FIFO: Final = ".fifo"
 _NAME: Final = re.compile(r"(?=.{1,80}$)[A-Za-z0-9_-]+(\.fifo)?")
@@ -42,12 +42,12 @@ class Queue:
 
     @property
     def fifo(self) -> bool:
-        """Whether it is a FIFO queue, which S3 does not notify."""
+        """Whether it is a FIFO queue, which S3 cannot notify."""
         return self.name.endswith(_FIFO)
 
     @property
     def dead_letters(self) -> "Queue":
-        """The queue for messages that cannot be handled, beside it."""
+        """Its dead-letter queue."""
         plain = self.name.removesuffix(_FIFO)
         name = f"{plain}{DEAD_SUFFIX}{_FIFO if self.fifo else ''}"
         url = f"{self.url.rstrip('/').removesuffix(self.name)}{name}"
@@ -55,11 +55,11 @@ class Queue:
 
 
 def queue_at(url: str, *, region: str) -> Queue:
-    """Return the queue with this URL.
+    """Parse the URL of a queue.
 
     Args:
         url: The URL, such as ``https://sqs.eu-central-1.amazonaws.com/123456789012/uploads``.
-        region: The region of a queue whose URL names none.
+        region: Region if the URL names none.
 
     Raises:
         ValueError: The URL does not end with the name of a queue.
@@ -76,7 +76,7 @@ def queue_at(url: str, *, region: str) -> Queue:
 
 
 def queue_region(url: str) -> str | None:
-    """Return the region in a queue's URL: AWS has it in the host, LocalStack there or in the path.
+    """Return the region in a queue's URL: in the host for AWS, in the host or the path for LocalStack.
 
     ``None`` if it names none.
     """

@@ -1,4 +1,4 @@
-"""Quotas: how many bytes a user may upload in a day, and how many multipart uploads may be unfinished."""
+"""Quotas: bytes per user and day, and unfinished multipart uploads."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, NamedTuple
 QuotaName = Literal["bytes_per_day", "unfinished_uploads"]
 
 MAX_DAILY_BYTES: Final = 2**50
-"""Larger quotas could not be counted exactly: Lua's numbers end at 2**53."""
+"""Larger quotas could not be counted exactly, because Lua's integers are exact up to 2**53."""
 
 MAX_UNFINISHED: Final = 10_000
 
@@ -27,10 +27,10 @@ _DAILY_BYTES: Final = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """The quota of one user and one policy. ``None`` for no limit.
+    """Quota of a user under a policy. ``None`` for no limit.
 
     Attributes:
-        daily_bytes: Bytes of the uploads that are created in one day, UTC.
+        daily_bytes: Bytes of the uploads created in one day, UTC.
         max_unfinished: Multipart uploads that are neither completed, aborted nor expired.
     """
 
@@ -44,18 +44,18 @@ class Quota:
 
 
 QuotaChange = Mapping[str, int | None]
-"""Fields of a `Quota` that a user has instead of the policy's."""
+"""Fields of a `Quota` to use instead of the policy's."""
 
 UNLIMITED: Final = Quota()
 
 
 class Wanted(NamedTuple):
-    """What an upload needs of a quota.
+    """Demand of an upload on a quota.
 
     Attributes:
         upload: UUID of the upload.
-        size: Size in bytes, or the largest that can come.
-        ends: End of a multipart upload in Unix seconds; 0 for other uploads.
+        size: Size in bytes, or the maximum.
+        ends: Expiry time of a multipart upload in Unix seconds; 0 for other uploads.
     """
 
     upload: str
@@ -64,11 +64,11 @@ class Wanted(NamedTuple):
 
 
 class Excess(NamedTuple):
-    """Why an upload does not fit.
+    """Reason why an upload does not fit.
 
     Attributes:
         quota: Name of the quota.
-        left: Bytes or multipart uploads that are left.
+        left: Remaining bytes or multipart uploads.
         frees_at: Time at which the upload would fit, in Unix seconds; ``None`` for never.
     """
 
@@ -90,7 +90,7 @@ class Day(NamedTuple):
 
     @classmethod
     def of(cls, now: datetime) -> "Day":
-        """Return the day of a time, aware."""
+        """Return the day of an aware time."""
         return _day(int(now.timestamp()) // _SECONDS)
 
 
@@ -103,7 +103,7 @@ def _day(number: int) -> Day:
 
 
 def parse_daily_bytes(text: str) -> int:
-    """Return the bytes of ``"10GiB/day"``, ``"500 MB/day"`` or ``"1048576/day"``.
+    """Parse ``"10GiB/day"``, ``"500 MB/day"`` or ``"1048576/day"``.
 
     Raises:
         ValueError: It has another form, or is above `MAX_DAILY_BYTES`.
@@ -121,11 +121,11 @@ def parse_daily_bytes(text: str) -> int:
 
 
 def changed(quota: Quota, changes: Mapping[str, QuotaChange] | None, policy: str) -> Quota:
-    """Return the quota that a user has with a policy, in place of the policy's own.
+    """Return the quota of a user under a policy.
 
     Args:
         quota: The policy's quota.
-        changes: What the user has instead, by policy; ``*`` is for policies that are not named.
+        changes: The user's own quotas by policy, with ``*`` for policies that are not named.
         policy: Name of the policy.
     """
     if not changes:
@@ -135,9 +135,9 @@ def changed(quota: Quota, changes: Mapping[str, QuotaChange] | None, policy: str
 
 
 def parse_changes(value: object) -> dict[str, QuotaChange]:
-    """Return the quotas of a user, as a token's claim gives them.
+    """Parse a user's own quotas from a token's claim.
 
-    A field that is missing is the policy's, and null lifts the limit:
+    A missing field has the policy's value, and null means no limit:
     ``{"default": {"quota": "20GiB/day", "max_unfinished": null}}``.
 
     Raises:
@@ -171,7 +171,7 @@ def _parse_change(value: object) -> QuotaChange:
 
 
 def changes_json(changes: Mapping[str, QuotaChange]) -> dict[str, dict[str, Any]]:
-    """Return what `parse_changes` reads."""
+    """Reverse `parse_changes`."""
     return {policy: _change_json(change) for policy, change in changes.items()}
 
 

@@ -1,4 +1,4 @@
-"""Rates: how many requests or uploads one caller may make in a time."""
+"""Rates of requests or uploads."""
 
 import re
 from math import floor
@@ -15,10 +15,10 @@ _RATE: Final = re.compile(r"([0-9]{1,10})\s*/\s*(second|minute|hour|day)")
 
 
 class Rate(NamedTuple):
-    """At most so many in a window of time.
+    """A maximum number per window of time.
 
     Attributes:
-        amount: How many.
+        amount: Maximum number.
         unit: The window: a key of `UNITS`.
     """
 
@@ -32,7 +32,7 @@ class Rate(NamedTuple):
 
 
 def parse_rate(text: str) -> Rate:
-    """Return the rate that ``600/minute`` means.
+    """Parse a rate such as ``600/minute``.
 
     Raises:
         ValueError: The text has another form.
@@ -45,13 +45,13 @@ def parse_rate(text: str) -> Rate:
 
 
 class Counts(NamedTuple):
-    """Counts of a sliding window: those of the window before count by the share that is not yet over.
+    """Counts of a sliding window. The previous window is weighted by the share that is not yet over.
 
-    Windows follow one another, beginning with the first request.
+    The first window starts with the first request.
 
     Attributes:
-        previous: Number in the window before.
-        previous_left: Seconds until the window before no longer counts.
+        previous: Number in the previous window.
+        previous_left: Seconds until the previous window no longer counts.
         current: Number in this window.
         current_left: Seconds until this window ends.
     """
@@ -62,40 +62,40 @@ class Counts(NamedTuple):
     current_left: float
 
     def used(self, rate: Rate) -> int:
-        """Return how many count at present."""
+        """Return the current number."""
         return floor(self.previous * self.previous_left / rate.seconds) + self.current
 
     def free(self, rate: Rate) -> int:
-        """Return how many more are possible at present."""
+        """Return how many more are possible now."""
         return max(0, rate.amount - self.used(rate))
 
     def wait(self, rate: Rate, cost: int) -> int:
-        """Return the seconds until so many more are possible, at least 1, if nobody else makes any.
+        """Return the seconds until this many more are possible, at least 1, without other requests.
 
-        If they are more than the rate allows at once, that is never; then return the whole window.
+        If they are more than the rate allows, return the whole window.
         """
         window, room = rate.seconds, rate.amount - cost
         if room < 0:
             return window
         if room >= self.current:
-            # The window before still counts for too much. What it counts for is rounded down.
+            # The previous window still counts for too much. Its weighted count is rounded down.
             shares = (room - self.current + 1) * window / self.previous if self.previous else window
             seconds = self.previous_left - shares
         else:
-            # In the next window, this one is the one before.
+            # In the next window, this one is the previous one.
             seconds = self.current_left + max(0.0, window - (room + 1) * window / self.current)
-        # A whole second more where it divides evenly: at that very moment it is not yet possible.
+        # One second more if it divides evenly, because at that very moment it is not possible yet.
         return max(1, floor(seconds) + 1)
 
 
 class Standing(NamedTuple):
-    """One limit, as a caller who has reached it sees it.
+    """State of a limit that a caller has reached.
 
     Attributes:
         name: Name of the limit.
-        rate: What it allows.
-        free: How many are left.
-        wait: Seconds after which the caller should try again.
+        rate: The allowed rate.
+        free: Remaining number.
+        wait: Seconds after which to retry.
     """
 
     name: str
@@ -105,5 +105,5 @@ class Standing(NamedTuple):
 
     @classmethod
     def of(cls, name: str, rate: Rate, counts: Counts, cost: int) -> "Standing":
-        """Return the standing of a caller who asked for so many."""
+        """Return the standing for a request of this many."""
         return cls(name, rate, min(counts.free(rate), max(0, cost - 1)), counts.wait(rate, cost))

@@ -1,4 +1,4 @@
-"""Times of further attempts to deliver an event.
+"""Schedule of further attempts to deliver an event.
 
 Standard Webhooks' schedule, within the limits of SQS:
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#deliverability-and-reliability
@@ -9,19 +9,19 @@ import math
 from typing import Final
 
 SCHEDULE: Final = (5, 300, 1800, 7200, 18_000, 36_000, 36_000)
-"""Seconds between an attempt and the next one."""
+"""Seconds between attempts."""
 
 ATTEMPTS: Final = len(SCHEDULE) + 1
 """Attempts to deliver an event. The last one ends more than a day after the first."""
 
 MAX_INVISIBLE: Final = 43_200
-"""Seconds from its receipt in which a message of SQS can be invisible."""
+"""Maximum seconds for which an SQS message can be invisible after its receive."""
 
 MAX_DELAY: Final = 900
-"""Seconds by which SQS can delay a new message."""
+"""Maximum delay of a new SQS message in seconds."""
 
 _SPREAD: Final = 0.1
-"""Part of a pause by which it may be longer, so that what failed together is not tried again together."""
+"""Maximum jitter as a share of a pause, so that deliveries that failed together are not retried together."""
 
 
 def pause(
@@ -32,9 +32,9 @@ def pause(
     Args:
         attempt: Number of the attempt that failed, from 1.
         jitter: From 0 to 1, at random.
-        retry_after: Seconds that the receiver asks to wait at least.
+        retry_after: Minimum seconds to wait, from the receiver.
         age: Seconds since the message was received.
-        unit: Length of the schedule's seconds.
+        unit: Length of a second of the schedule.
     """
     if attempt >= ATTEMPTS:
         return None
@@ -43,14 +43,14 @@ def pause(
 
 
 def postponed(times: int, *, jitter: float, unit: float = 1) -> int:
-    """Return the seconds after which to ask a receiver again that had no room.
+    """Return the seconds before another attempt at a busy receiver.
 
-    They grow up to `MAX_DELAY`: what waits for one receiver must not keep the queue busy.
+    They increase up to `MAX_DELAY`, so that events for one receiver do not keep the queue busy.
 
     Args:
-        times: Number of times that it had no room, from 1.
+        times: Number of times that it was busy, from 1.
         jitter: From 0 to 1, at random.
-        unit: Length of the schedule's seconds.
+        unit: Length of a second of the schedule.
     """
     base = min(SCHEDULE[0] * unit * (1 << min(times - 1, 10)), MAX_DELAY)
     return min(math.ceil(base + base * _SPREAD * jitter), MAX_DELAY)

@@ -1,4 +1,4 @@
-"""Keys that callers cannot choose, so that no policy reaches the objects of another."""
+"""Keys that callers cannot choose, so that no policy can replace objects of another."""
 
 from collections.abc import Collection, Mapping
 
@@ -9,9 +9,9 @@ from uploadsvc.domain.policy import Policy
 class ReservedKeys:
     """Keys that callers cannot choose under a policy.
 
-    These are the keys in other policies' folders (``client_keys_prefix``), and those that a policy may make
-    with ``{uuid}``: the URLs of an upload with a new key may overwrite, so no other upload may have that key.
-    If this policy lets callers replace any of its objects, its own keys are not reserved.
+    These are the keys in other policies' folders (``client_keys_prefix``), and those that a policy can
+    produce with ``{uuid}``: the URLs of an upload with a new key may overwrite, so no other upload may have
+    that key. If this policy lets callers replace any of its objects, its own keys are not reserved.
 
     Args:
         policy: The policy.
@@ -23,9 +23,9 @@ class ReservedKeys:
         self._made = {one.name: one.key.pattern(one.name) for one in makers if one.key.unique}
         mine = policy.client_folder
         folders = {one.name: one.client_folder for one in others}
-        # The deeper folder counts where one lies in another.
+        # For nested folders, the deeper one counts.
         self._folders = {name: one for name, one in folders.items() if one and not mine.startswith(one)}
-        # If the template itself starts in such a folder, the operator chose it, not the caller.
+        # If the template itself starts in such a folder, it was chosen by the operator, not the caller.
         start = policy.key.text.replace("{policy}", policy.name).partition("{")[0]
         self._folders_of_others = {
             name: one for name, one in self._folders.items() if not start.startswith(one)
@@ -36,7 +36,7 @@ class ReservedKeys:
 
         Args:
             rest: The key below the user's prefix.
-            field: The request field that led to it.
+            field: The request field that it comes from.
 
         Raises:
             InvalidKey: It is reserved for another policy.
@@ -48,11 +48,11 @@ class ReservedKeys:
                 raise InvalidKey(detail, field=field)
 
     def check_folder(self, rest: str, *, field: str) -> None:
-        """Check that the caller-chosen folders of a key with ``{uuid}`` are not another policy's.
+        """Check that the caller's folders in a key with ``{uuid}`` do not belong to another policy.
 
         Args:
             rest: The key below the user's prefix.
-            field: The request field that led to it.
+            field: The request field that it comes from.
 
         Raises:
             InvalidKey: The folder is reserved for another policy.

@@ -1,7 +1,7 @@
-"""SeaweedFS's webhook: it tells of changes to the files in which it stores objects.
+"""Parse SeaweedFS's webhook, which reports changes to the files of objects.
 
 https://github.com/seaweedfs/seaweedfs/wiki/Filer-Notification-Webhook. Keys are not encoded, and bytes are
-base64. It sends a message once, without order, and loses those that are not delivered.
+base64. Messages are sent once, in any order, and lost if not delivered.
 """
 
 import base64
@@ -17,7 +17,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What happened to an object; the attributes are those of a notification."""
+    """A change to an object, with the attributes of a notification."""
 
     kind: Literal["created", "deleted", "tagged"]
     bucket: str
@@ -29,10 +29,10 @@ class Change:
 
 
 def read_change(message: Fields) -> Change | None:
-    """Return what happened to an object; ``None`` if nothing did.
+    """Return the change to an object; ``None`` if there is none.
 
-    Nothing happened to one when a folder, a part of a multipart upload or another internal file changed, or
-    when a file was renamed, which S3 has no call for.
+    There is none if a folder, a part of a multipart upload or another internal file changed, or if a file was
+    renamed, which S3 cannot do.
 
     Raises:
         WrongJSONError: A field has the wrong type.
@@ -48,7 +48,7 @@ def read_change(message: Fields) -> Change | None:
     if event == "update":
         return _updated(entries.child("old_entry"), entry, *place)
     if _extended(entry, "Seaweed-X-Amz-Delete-Marker") == "true":
-        # The deletion of a delete marker shows the object again.
+        # Deleting a delete marker restores the object.
         return _change("deleted", entry, *place) if event == "create" else None
     return _created(entry, *place) if event == "create" else _change("deleted", entry, *place)
 
@@ -65,7 +65,7 @@ def _updated(old: Fields, new: Fields, bucket: str, key: str) -> Change | None:
         return _created(new, bucket, key)
     if _tags(old) != _tags(new):
         return _change("tagged", new, bucket, key)
-    # A newer version, for example, is noted in the older one.
+    # For example, the older version refers to a newer one.
     return None
 
 
@@ -82,7 +82,7 @@ def _change(
     time: datetime | None = None,
 ) -> Change:
     version_id = _extended(entry, "Seaweed-X-Amz-Version-Id")
-    # Versions are files of their own, but the one from before versioning.
+    # Versions are separate files, except the one from before versioning.
     file = f".versions/v_{version_id}"
     is_version = version_id is not None and key.endswith(file) and key != file
     return Change(
@@ -97,7 +97,7 @@ def _change(
 
 
 def _content(entry: Fields) -> tuple[object, ...]:
-    """Return what differs between two files that were stored one after the other, even with equal bytes."""
+    """Return fields that differ between two consecutive files, even with equal bytes."""
     chunks = entry.children("chunks") if "chunks" in entry else ()
     written = [chunk.optional_integer("modified_ts_ns") for chunk in chunks]
     return written, entry.optional_text("content"), _modified(entry), _size(entry)

@@ -1,1 +1,1 @@
-"""Verify S3's notifications, and deliver events."""
+"""Events: verify S3's notifications, deliver events to receivers."""

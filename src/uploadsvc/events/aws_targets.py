@@ -17,25 +17,25 @@ from uploadsvc.events.slots import Slots
 from uploadsvc.telemetry.tracing import Tracing
 
 _CALL_SECONDS: Final = 6.0
-"""Seconds that a call may take, retries included."""
+"""Seconds for a call, including retries."""
 
 
 class AwsTarget:
     """A queue or a topic. The body is the message; ``webhook-id`` and ``type`` are its attributes.
 
     Attributes:
-        id: Identifies it.
-        types: Types of events that it wants.
-        policies: Policies whose events it wants, or ``*``.
+        id: Its id.
+        types: Types of the events that it receives.
+        policies: Policies of the events that it receives, or ``*``.
 
     Args:
         target: Its URL or ARN.
         receiver_id: Its id.
-        types: Types of events that it wants.
-        policies: Policies whose events it wants, or ``*``.
+        types: Types of the events that it receives.
+        policies: Policies of the events that it receives, or ``*``.
         client: Returns the context manager of its client.
         timer: Monotonic seconds.
-        tracing: Passes the trace on, as attributes of the message.
+        tracing: Propagates the trace, in message attributes.
     """
 
     _operation: str
@@ -102,7 +102,7 @@ class AwsTarget:
         raise NotImplementedError
 
     def _order(self, event_id: str) -> Mapping[str, str]:
-        """Return what FIFO queues and topics need. Each event is a group: order is not promised."""
+        """Return the parameters of FIFO queues and topics. Each event is a group: no order is promised."""
         if not self._target.endswith(".fifo"):
             return {}
         return {"MessageGroupId": event_id, "MessageDeduplicationId": event_id}

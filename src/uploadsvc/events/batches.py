@@ -1,4 +1,4 @@
-"""Send single values in batches."""
+"""Combine single values into batches."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -7,15 +7,15 @@ from typing import Final, Generic, TypeVar
 T = TypeVar("T")
 
 _GATHER_SECONDS: Final = 0.02
-"""Seconds in which a batch is gathered."""
+"""Seconds to collect a batch."""
 
 
 class Batches(Generic[T]):
-    """Gathers values and sends them in batches.
+    """Collects values and sends them in batches.
 
     Args:
-        send: Sends a batch, and tells for each value whether that was done.
-        limit: Most values of a batch.
+        send: Sends a batch; returns for each value whether it was sent.
+        limit: Maximum size of a batch.
     """
 
     def __init__(self, send: Callable[[Sequence[T]], Awaitable[Sequence[bool]]], *, limit: int) -> None:
@@ -27,7 +27,7 @@ class Batches(Generic[T]):
         self._running: set[asyncio.Task[Sequence[bool]]] = set()
 
     async def add(self, value: T) -> bool:
-        """Send a value with others, and return whether that was done. Raises what ``send`` raises."""
+        """Send a value in a batch. Returns whether it was sent, and raises what ``send`` raises."""
         if self._sending is None:
             self._gathered, self._full = [], asyncio.Event()
             self._sending = asyncio.create_task(self._run(self._gathered, self._full))
@@ -38,7 +38,7 @@ class Batches(Generic[T]):
         if len(self._gathered) == self._limit:
             self._full.set()
             self._sending = None
-        # Others wait for the batch too, if this caller is cancelled.
+        # If this caller is cancelled, others still wait for the batch.
         return (await asyncio.shield(sending))[index]
 
     async def _run(self, values: list[T], full: asyncio.Event) -> Sequence[bool]:
@@ -50,5 +50,5 @@ class Batches(Generic[T]):
         return await self._send(values)
 
     async def drain(self) -> None:
-        """Wait for all batches, whatever becomes of them."""
+        """Wait for all batches, even those that fail."""
         await asyncio.gather(*self._running, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Events of completed uploads, sent by the process that completes them."""
+"""Send the events of completed uploads from the process that completes them."""
 
 import asyncio
 import time
@@ -20,26 +20,26 @@ from uploadsvc.telemetry.metrics import Metrics
 from uploadsvc.tokens.signed_ids import UploadClaims
 
 WAITING: Final = 1000
-"""Events that wait for one receiver."""
+"""Maximum number of pending events per receiver."""
 
 PAUSES: Final = (5, 300, 1800)
 """Seconds between attempts."""
 
 DRAIN_SECONDS: Final = 10.0
-"""Seconds at the end for a last attempt of what waits."""
+"""Seconds at the end for a last attempt with the pending events."""
 
 _BUSY_SECONDS: Final = 5
 _log = structlog.get_logger("uploadsvc.events")
 
 
 class CompletionEvents:
-    """Sends the events of completions in the background, and forgets them when the process ends.
+    """Sends the events of completions in the background. Pending events are lost when the process ends.
 
     Args:
         resolver: Makes events.
         dispatcher: Sends events.
         jitter: Returns a number from 0 to 1, at random.
-        metrics: Learns what waits, and for how long.
+        metrics: Records the number of pending events, and how long they wait.
         sleep: Waits for some seconds.
     """
 
@@ -65,12 +65,12 @@ class CompletionEvents:
         metrics.event_queue_depth.follow(lambda: len(self._under_way), "main")
 
     def _lag(self) -> float:
-        """Return for how many seconds the oldest event has waited."""
+        """Return the age of the oldest pending event in seconds."""
         return time.monotonic() - min(self._under_way.values()) if self._under_way else 0.0
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Send events until the end; then try once more to send those that wait."""
+        """Send events. At the end, try the pending ones once more."""
         self._closing.clear()
         self._lost = 0
         try:
@@ -92,7 +92,7 @@ class CompletionEvents:
         receivers = self._dispatcher.wanting(event)
         body = event.body() if receivers else b""
         for receiver in receivers:
-            # One upload, completed over and over, must not take the room of others.
+            # An upload that is completed repeatedly must not take the place of others.
             if (receiver.id, event.id) in self._under_way:
                 continue
             if self._waiting[receiver.id] >= WAITING:
@@ -128,7 +128,7 @@ class CompletionEvents:
             self._under_way.pop((receiver.id, event.id), None)
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, but not once the process is about to end."""
+        """Wait, unless the process is about to end."""
         closing = asyncio.ensure_future(self._closing.wait())
         over = asyncio.ensure_future(self._sleep(seconds))
         try:
@@ -138,7 +138,7 @@ class CompletionEvents:
             over.cancel()
 
     async def finish(self) -> None:
-        """Wait until nothing waits."""
+        """Wait until no event is pending."""
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 

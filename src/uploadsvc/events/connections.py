@@ -1,4 +1,4 @@
-"""Connections to receivers, to no other addresses than those that were checked (SSRF)."""
+"""Connections to receivers, only to checked addresses (SSRF)."""
 
 import asyncio
 import socket
@@ -14,31 +14,31 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from uploadsvc.domain.addresses import may_connect
 
 _KEEPALIVE_SECONDS: Final = 2.0
-"""Less than receivers keep connections open, which is 5 s in Node.js and uvicorn."""
+"""Less than the keep-alive timeout of receivers: 5 s in Node.js and uvicorn."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Returns the addresses of a name."""
+"""Resolves a name to addresses."""
 
 
 class AddressRefusedError(aiohttp.ClientError):
-    """A name has an address to which webhooks may not connect."""
+    """The name has an address that webhooks may not connect to."""
 
     def __init__(self) -> None:
         super().__init__("its address is not public")
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
-    """Return the addresses of a name, in the order in which to try them."""
+    """Resolve a name to addresses, in the order to try them."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 class Connections:
-    """Connections to receivers, by no proxy. They keep no cookies.
+    """Connections to receivers, without proxies and cookies.
 
     Args:
         private: Allow addresses of private networks and of this machine.
-        resolve: Returns the addresses of a name.
+        resolve: Resolves a name to addresses.
     """
 
     def __init__(self, *, private: bool, resolve: Resolve = resolve) -> None:
@@ -62,7 +62,7 @@ class Connections:
     async def open(self) -> AsyncIterator[None]:
         """Open the session, and close it at the end."""
         connector = aiohttp.TCPConnector(
-            # Certificates of SSL_CERT_FILE, or those of certifi.
+            # Certificate authorities of SSL_CERT_FILE or certifi.
             ssl=httpx.create_ssl_context(),
             limit=0,
             keepalive_timeout=_KEEPALIVE_SECONDS,
@@ -72,7 +72,7 @@ class Connections:
         async with aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            # Each attempt has a deadline of its own.
+            # Each attempt has its own deadline.
             timeout=aiohttp.ClientTimeout(),
             auto_decompress=False,
             skip_auto_headers=("Accept", "Accept-Encoding"),
@@ -84,7 +84,7 @@ class Connections:
                 self._session = None
 
     def check(self, host: str) -> None:
-        """Check a host that is an address, which is not resolved.
+        """Check a host that is an IP address, which is not resolved.
 
         Raises:
             AddressRefusedError: It is not allowed.
@@ -98,7 +98,7 @@ class Connections:
 
 
 class _CheckedResolver(AbstractResolver):
-    """Resolves names to allowed addresses. The connection goes there, and TLS still verifies the name."""
+    """Resolves names to allowed addresses for connections. TLS still verifies the name."""
 
     def __init__(self, *, private: bool, resolve: Resolve) -> None:
         self._private = private
@@ -129,7 +129,7 @@ class _CheckedResolver(AbstractResolver):
             lookup.cancel()
 
     async def _look_up(self, host: str, port: int) -> Sequence[str]:
-        # One at a time for each name: a slow DNS server must not take the threads of all lookups.
+        # One lookup at a time for each name: a slow DNS server must not block the threads of all lookups.
         name = host, port
         lookup = self._lookups.get(name)
         if lookup is None:
@@ -140,5 +140,5 @@ class _CheckedResolver(AbstractResolver):
     def _forget(self, name: tuple[str, int], lookup: "asyncio.Task[Sequence[str]]") -> None:
         del self._lookups[name]
         if not lookup.cancelled():
-            # Everyone who waited may have been cancelled.
+            # All waiting callers may have been cancelled.
             lookup.exception()

@@ -1,4 +1,4 @@
-"""Depths of the queue and of its dead-letter queue, for the metrics."""
+"""Measure the depths of the queue and its dead-letter queue, for the metrics."""
 
 import asyncio
 import math
@@ -10,18 +10,18 @@ from uploadsvc.events.queue import QueueError, QueueRefusedError, SqsQueue
 from uploadsvc.telemetry.metrics import Metrics
 
 PAUSE_SECONDS: Final = 30.0
-"""Seconds between two looks. Each is a request that AWS charges."""
+"""Seconds between two measurements. AWS charges for each request."""
 
 MAIN: Final = "main"
 DEAD_LETTERS: Final = "dead_letters"
 
 
 class QueueDepths:
-    """Looks at the queues now and then. A depth that cannot be read is left out, not zero.
+    """Measures the queues regularly. A depth that cannot be read is left out, not zero.
 
     Args:
         queue: The queue, open.
-        metrics: Learns the depths.
+        metrics: Records the depths.
         sleep: Waits for some seconds.
     """
 
@@ -34,7 +34,7 @@ class QueueDepths:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Look until the end."""
+        """Measure until cancelled."""
         looking = [asyncio.create_task(one) for one in (self._look(MAIN, self._queue), self._look_at_dead())]
         try:
             yield
@@ -48,7 +48,7 @@ class QueueDepths:
             try:
                 depth = float(await queue.depth())
             except QueueError:
-                # The worker complains about the queue itself.
+                # The worker logs problems of the queue itself.
                 depth = math.nan
             self._depth.set(depth, name)
             await self._sleep(PAUSE_SECONDS)
@@ -59,7 +59,7 @@ class QueueDepths:
                 try:
                     dead_letters = await stack.enter_async_context(await self._queue.dead_letters())
                 except QueueRefusedError:
-                    # There is none, or no right to look at it.
+                    # There is none, or no permission to read it.
                     return
                 except QueueError:
                     await self._sleep(PAUSE_SECONDS)

@@ -1,4 +1,4 @@
-"""Sends events to receivers, for the sources without a queue."""
+"""Send events to receivers, for sources without a queue."""
 
 from collections import OrderedDict
 from typing import Final
@@ -10,13 +10,13 @@ from uploadsvc.events.receivers import Outcome, Receiver, Receivers
 from uploadsvc.telemetry.metrics import Metrics
 
 REMEMBERED: Final = 10_000
-"""Deliveries that are remembered, so that an event of two sources is sent once."""
+"""Deliveries to remember, so that an event from two sources is sent once."""
 
 _log = structlog.get_logger("uploadsvc.events")
 
 
 class Dispatcher:
-    """Sends events, and remembers which receivers have them or want none.
+    """Sends events, and remembers which receivers have got them or are gone.
 
     Args:
         receivers: The receivers.
@@ -30,7 +30,7 @@ class Dispatcher:
         self._delivered: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def wanting(self, event: Event) -> list[Receiver]:
-        """Return the receivers that want an event and do not have it."""
+        """Return the receivers of an event that have not got it yet."""
         return [
             receiver
             for receiver in self._receivers.wanting(event)
@@ -66,7 +66,7 @@ class Dispatcher:
         return outcome
 
     def count(self, receiver: Receiver, event: Event, outcome: str) -> None:
-        """Count what became of an event."""
+        """Count the outcome of an event."""
         self._metrics.event_deliveries.inc(self._receivers.label(receiver.id), event.type, outcome)
 
     def _remember(self, receiver_id: str, event_id: str) -> None:
@@ -76,7 +76,7 @@ class Dispatcher:
 
 
 def facts_of(event: Event, receiver: Receiver) -> dict[str, str | None]:
-    """Return what the log says about a delivery."""
+    """Return the log fields of a delivery."""
     return {
         "type": event.type,
         "upload_id": event.data.get("upload_id"),

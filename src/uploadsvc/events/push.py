@@ -1,4 +1,4 @@
-"""Notifications that stores push themselves."""
+"""Receive notifications that stores push."""
 
 import asyncio
 import hmac
@@ -19,7 +19,7 @@ from uploadsvc.events.queue import Queue, QueueError
 from uploadsvc.events.resolver import EventResolver
 
 DEADLINE: Final = 10.0
-"""Seconds for the events of one request. Stores give up soon after."""
+"""Seconds to deliver the events of one request. Stores time out soon after."""
 
 RETRY_AFTER: Final = 10
 _AT_ONCE: Final = 16
@@ -27,27 +27,27 @@ _log = structlog.get_logger("uploadsvc.events")
 
 
 class Target(Protocol):
-    """Takes pushed notifications."""
+    """Target of pushed notifications."""
 
     async def take(self, body: str, notifications: Sequence[Notification]) -> None:
         """Deliver or queue them all.
 
         Args:
             body: The body of the request.
-            notifications: What it says.
+            notifications: The parsed notifications.
 
         Raises:
-            EventsNotDelivered: Not all could be; the store has to send them again.
+            EventsNotDelivered: Not all could be delivered or queued. The store has to send them again.
         """
         ...
 
 
 class Push:
-    """Takes what stores push.
+    """Receives pushed notifications.
 
     Args:
         secret: The secret that stores send.
-        target: Takes notifications.
+        target: Gets the notifications.
     """
 
     def __init__(self, secret: str, target: Target) -> None:
@@ -58,11 +58,11 @@ class Push:
         """Check the credential of a request.
 
         Args:
-            authorization: The headers ``Authorization`` as ASGI decodes them. Older releases of MinIO send
-                the secret alone, without ``Bearer``.
+            authorization: All ``Authorization`` headers, decoded by ASGI. Older releases of MinIO send the
+                secret without ``Bearer``.
 
         Raises:
-            Unauthenticated: There is not one, or it is not the secret.
+            Unauthenticated: There is not exactly one, or the secret is wrong.
         """
         if len(authorization) != 1:
             detail = "Send the secret as 'Authorization: Bearer …', once."
@@ -90,7 +90,7 @@ class Push:
 
 
 class QueueTarget:
-    """Puts notifications into the queue, which a worker reads.
+    """Puts notifications into the queue, for a worker to read.
 
     Args:
         queue: The queue.
@@ -110,10 +110,10 @@ class QueueTarget:
 
 
 class DirectTarget:
-    """Sends the events of notifications to their receivers at once.
+    """Sends the events of notifications to their receivers immediately.
 
     Args:
-        resolver: Makes events of notifications.
+        resolver: Turns notifications into events.
         dispatcher: Sends events.
     """
 

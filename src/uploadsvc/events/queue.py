@@ -21,14 +21,16 @@ VISIBILITY_SECONDS: Final = 60
 """Seconds for which a received message is invisible to other workers."""
 
 AT_ONCE: Final = 10
-"""Messages of one call: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html"""
+"""Maximum number of messages in a call:
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
+"""
 
 _COUNTS: Final = tuple(f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed"))
-"""Attributes that together count all messages. What fails again and again is mostly invisible."""
+"""Attributes that together count all messages. Messages that keep failing are mostly invisible."""
 
 _POLL_SECONDS: Final = 20
 _CALL_SECONDS: Final = 6.0
-"""Seconds that a call may take, retries included."""
+"""Seconds for a call, including retries."""
 
 _DENIED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _DENIED_CODES: Final = frozenset(
@@ -51,11 +53,11 @@ _MISSING_CODES: Final = frozenset(
 
 
 class QueueError(Exception):
-    """The queue fails or does not answer. The message says how, without the URL."""
+    """The queue fails or does not answer. The message gives the reason, without the URL."""
 
 
 class QueueRefusedError(QueueError):
-    """The queue does not exist, or the credentials may not use it. Do not retry."""
+    """The queue does not exist, or the credentials have no access to it. Do not retry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +65,11 @@ class Message:
     """A received message.
 
     Attributes:
-        id: SQS's id of the message.
-        handle: Handle of this receipt.
-        body: Text.
-        receive_count: Number of receipts, with this one.
-        sent_at: Time at which it was sent, in UTC.
+        id: SQS's message id.
+        handle: Receipt handle.
+        body: Body.
+        receive_count: Number of receives, including this one.
+        sent_at: Time of sending, in UTC.
     """
 
     id: str
@@ -78,29 +80,29 @@ class Message:
 
 
 class Queue(Protocol):
-    """What the worker needs of a queue. Every call raises `QueueError`.
+    """Interface of a queue for the worker. All calls can raise `QueueError`.
 
     Attributes:
-        max_receive_count: Receipts after which SQS moves a message to the dead-letter queue; ``None`` without
-            such a queue. Known after `check`.
+        max_receive_count: Receives after which SQS moves a message to the dead-letter queue; ``None`` without
+            such a queue. Set by `check`.
     """
 
     max_receive_count: int | None
 
     async def check(self) -> None:
-        """Ask for the queue's attributes."""
+        """Check access to the queue, and read its attributes."""
 
     async def receive(self) -> Sequence[Message]:
-        """Wait for messages, at most `AT_ONCE`."""
+        """Wait for up to `AT_ONCE` messages."""
 
     async def delete(self, message: Message) -> None:
         """Delete a message."""
 
     async def put_back(self, message: Message, *, seconds: int) -> None:
-        """Make a message visible after some seconds; 0 for at once."""
+        """Make a message visible after some seconds, 0 for immediately."""
 
     async def send(self, body: str, *, seconds: int) -> None:
-        """Send a message that is visible after some seconds, at most `MAX_DELAY`."""
+        """Send a message with a delay in seconds, at most `MAX_DELAY`."""
 
 
 class SqsQueue:
@@ -120,30 +122,30 @@ class SqsQueue:
         self.max_receive_count: int | None = None
 
     async def __aenter__(self) -> Self:
-        """Open the client. Nothing is sent yet."""
+        """Open the client, without sending anything."""
         self._client = await self._stack.enter_async_context(self._open())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Send what is left, and close the client."""
+        """Send pending batches, and close the client."""
         await self._deleted.drain()
         await self._stack.__aexit__(kind, error, trace)
         self._client = None
 
     async def check(self) -> None:
-        """Ask for the queue's attributes.
+        """Check access to the queue, and read its attributes.
 
         Raises:
-            QueueRefusedError: There is no such queue, or no right to use it.
+            QueueRefusedError: The queue does not exist, or access is denied.
             QueueError: It fails or does not answer.
         """
         policy = (await self._attributes(["RedrivePolicy"])).get("RedrivePolicy")
         self.max_receive_count = int(json.loads(policy)["maxReceiveCount"]) if policy else None
 
     async def receive(self, *, seconds: int = _POLL_SECONDS) -> Sequence[Message]:
-        """Wait some seconds for messages, and return at most `AT_ONCE`.
+        """Wait for messages, for some seconds, and return up to `AT_ONCE`.
 
         Raises:
             QueueError: The queue fails or does not answer.
@@ -159,7 +161,7 @@ class SqsQueue:
             return [_message(found) for found in answer.get("Messages", [])]
 
     async def delete(self, message: Message) -> None:
-        """Delete a message, together with others.
+        """Delete a message, in a batch with others.
 
         Raises:
             QueueError: The queue fails or does not answer.
@@ -176,7 +178,7 @@ class SqsQueue:
         return [entry["Id"] in deleted for entry in entries]
 
     async def put_back(self, message: Message, *, seconds: int) -> None:
-        """Make a message visible after some seconds; 0 for at once.
+        """Make a message visible after some seconds, 0 for immediately.
 
         Raises:
             QueueError: The queue fails or does not answer.
@@ -185,12 +187,12 @@ class SqsQueue:
             await self._client.change_message_visibility(
                 QueueUrl=self._url,
                 ReceiptHandle=message.handle,
-                # The time since its receipt counts too, and SQS refuses what is longer together.
+                # SQS also counts the time since the receive, and rejects a longer total.
                 VisibilityTimeout=max(0, min(seconds, MAX_INVISIBLE - VISIBILITY_SECONDS)),
             )
 
     async def send(self, body: str, *, seconds: int) -> None:
-        """Send a message in JSON that is visible after some seconds, at most `MAX_DELAY`.
+        """Send a JSON message with a delay in seconds, at most `MAX_DELAY`.
 
         Raises:
             QueueError: The queue fails or does not answer.
@@ -201,17 +203,17 @@ class SqsQueue:
             )
 
     async def depth(self) -> int:
-        """Return about how many messages there are, with those under way and those to be tried again.
+        """Return the approximate number of messages, including invisible and delayed ones.
 
         Raises:
-            QueueRefusedError: There is no such queue, or no right to use it.
+            QueueRefusedError: The queue does not exist, or access is denied.
             QueueError: It fails or does not answer.
         """
         found = await self._attributes(_COUNTS)
         return sum(int(found.get(name, 0)) for name in _COUNTS)
 
     async def dead_letters(self) -> "SqsQueue":
-        """Return the dead-letter queue, not open.
+        """Return the dead-letter queue, not open yet.
 
         Raises:
             QueueRefusedError: There is none.
@@ -233,9 +235,9 @@ class SqsQueue:
 
 
 def message_of(json_text: str) -> str:
-    """Return the same JSON without the characters that SQS refuses; other programs may write them raw.
+    """Remove the characters from JSON that SQS rejects. Other programs may send them unescaped.
 
-    JSON has the other ones escaped:
+    JSON requires the others to be escaped:
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
     """
     return json_text.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
@@ -254,10 +256,10 @@ def _message(found: dict[str, Any]) -> Message:
 
 @asynccontextmanager
 async def queue_errors(deadline: float = _CALL_SECONDS) -> AsyncIterator[None]:
-    """Limit the time of a call, and raise errors that say what failed without secrets.
+    """Limit the time of a call, and translate its errors to messages without secrets.
 
     Raises:
-        QueueRefusedError: There is no such queue, or no right to use it.
+        QueueRefusedError: The queue does not exist, or access is denied.
         QueueError: The queue fails or does not answer.
     """
     try:
@@ -266,7 +268,7 @@ async def queue_errors(deadline: float = _CALL_SECONDS) -> AsyncIterator[None]:
     except ClientError as error:
         raise _refusal(error) from None
     except UploadsvcError as error:
-        # No credentials.
+        # There are no credentials.
         raise QueueError(error.detail) from None
     except (BotoCoreError, AiohttpError, OSError, LookupError, ValueError) as error:
         message = f"the queue does not answer ({type(error).__name__})"

@@ -1,4 +1,4 @@
-"""Receivers of events, whatever carries the events to them."""
+"""Receivers of events."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -11,13 +11,13 @@ from uploadsvc.telemetry.metrics import UNKNOWN
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """Result of sending an event once.
+    """Outcome of an attempt to send an event.
 
     Attributes:
-        state: ``delivered``; ``failed``, to be sent again later; ``busy``, if nothing was sent because too
-            many deliveries to it are under way; ``gone``, if it wants no events any more.
-        reason: Why it is not ``delivered``, in a few words for the log.
-        retry_after: Seconds that the receiver asks to wait.
+        state: ``delivered``; ``failed``, to be retried; ``busy``, not sent because the receiver has too many
+            deliveries in progress; ``gone``, if the receiver wants no more events.
+        reason: Reason, in a few words for the log, unless ``delivered``.
+        retry_after: Seconds to wait, from the receiver.
     """
 
     state: Literal["delivered", "failed", "busy", "gone"]
@@ -29,9 +29,9 @@ class Receiver(Protocol):
     """A receiver of events.
 
     Attributes:
-        id: Identifies it across restarts and in the log; it contains no secret.
-        types: Types of events that it wants (`domain.events.matches`).
-        policies: Policies whose events it wants, or ``*``.
+        id: Id that is stable across restarts, for the log; contains no secret.
+        types: Types of the events that it receives (`domain.events.matches`).
+        policies: Policies of the events that it receives, or ``*``.
     """
 
     id: str
@@ -39,7 +39,7 @@ class Receiver(Protocol):
     policies: Sequence[str]
 
     async def send(self, event_id: str, body: bytes) -> Outcome:
-        """Send an event once. Never raises because of the receiver.
+        """Send an event once. Failures of the receiver never raise.
 
         Args:
             event_id: ``webhook-id`` (`Event.id`).
@@ -52,8 +52,8 @@ class Receivers:
     """All receivers of the service.
 
     Args:
-        receivers: The receivers, each with an id of its own.
-        resources: What they need open.
+        receivers: The receivers, with distinct ids.
+        resources: Context managers that they need.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Receivers:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Open what the receivers need, and close it at the end."""
+        """Open the resources, and close them at the end."""
         async with AsyncExitStack() as stack:
             for resource in self._resources:
                 await stack.enter_async_context(resource())
@@ -78,7 +78,7 @@ class Receivers:
         return iter(self._by_id.values())
 
     def wanting(self, event: Event) -> list[Receiver]:
-        """Return the receivers that want an event."""
+        """Return the receivers of an event."""
         return [
             receiver
             for receiver in self._by_id.values()
@@ -86,11 +86,11 @@ class Receivers:
         ]
 
     def get(self, receiver_id: str) -> Receiver | None:
-        """Return a receiver, or ``None`` if the settings no longer have it."""
+        """Return a receiver, or ``None`` if it was removed from the settings."""
         return self._by_id.get(receiver_id)
 
     def label(self, receiver_id: str) -> str:
-        """Return a receiver's label in the metrics: its number, in the order of the settings, from 1."""
+        """Return a receiver's label in the metrics: its position in the settings, from 1."""
         return self._labels.get(receiver_id, UNKNOWN)
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""The latest events in memory, for the demo page."""
+"""Keep the latest events in memory, for the demo page."""
 
 import asyncio
 import json
@@ -10,12 +10,12 @@ from typing import Any, Final
 from uploadsvc.events.receivers import Outcome
 
 KEPT: Final = 50
-"""Events that are kept of each user."""
+"""Maximum number of events per user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecentEvent:
-    """An event as it was received.
+    """A received event.
 
     Attributes:
         id: ``webhook-id``.
@@ -30,12 +30,12 @@ class RecentEvents:
     """A receiver that keeps the latest events of some users.
 
     Attributes:
-        id: Identifies it in the log.
+        id: Id in the log.
         types: All types.
         policies: All policies.
 
     Args:
-        users: The users. Events of others are dropped, so that memory stays bounded.
+        users: The users. Events of others are dropped, to bound the memory.
     """
 
     def __init__(self, users: Iterable[str]) -> None:
@@ -47,7 +47,7 @@ class RecentEvents:
         self._closed = False
 
     async def send(self, event_id: str, body: bytes) -> Outcome:
-        """Keep an event, unless it is kept already: any event may come more than once."""
+        """Store an event, unless it is a repeated one."""
         content = json.loads(body)
         kept = self._kept.get(content["data"]["user"])
         if kept is not None and all(one.id != event_id for one in kept):
@@ -56,11 +56,11 @@ class RecentEvents:
         return Outcome(state="delivered")
 
     async def follow(self, user: str, *, after: str | None = None) -> AsyncGenerator[RecentEvent]:
-        """Yield a user's events, oldest first, and then those that come, until `close`.
+        """Yield a user's events, oldest first, and then new ones, until `close`.
 
         Args:
             user: One of the users.
-            after: Id of the event before the first; ``None``, or one that is not kept any more, for all.
+            after: Start after the event with this id; ``None`` or an unknown id for all.
         """
         kept, last = self._kept[user], after
         while True:
@@ -70,14 +70,14 @@ class RecentEvents:
                 last = event.id
                 yield event
             if events:
-                # More may have come while these were sent.
+                # More may have arrived while these were sent.
                 continue
             if self._closed:
                 return
             await changed.wait()
 
     def close(self) -> None:
-        """End every `follow` once it has yielded what is kept."""
+        """End every `follow` once it has yielded the stored events."""
         self._closed = True
         self._wake()
 

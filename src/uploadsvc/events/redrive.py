@@ -1,7 +1,7 @@
-"""Move dead letters back into the queue.
+"""Move messages from the dead-letter queue back to the queue.
 
-SQS's own move tasks are not used: AWS does not say what becomes of a message's count of receipts, and
-LocalStack keeps it, so that the worker would give the message up at once.
+SQS's own move tasks are not used: AWS does not document whether they reset a message's receive count.
+LocalStack keeps it, so the worker would give up the message immediately.
 """
 
 import asyncio
@@ -13,14 +13,14 @@ _WAIT_SECONDS = 1
 
 
 async def redrive(dead_letters: SqsQueue, queue: SqsQueue, *, before: datetime) -> int:
-    """Move all dead letters back into the queue, and return their number.
+    """Move all messages, and return their number.
 
-    A message is deleted after it was sent, so none is lost.
+    A message is deleted only after it was sent, so none is lost.
 
     Args:
         dead_letters: The dead-letter queue, open.
         queue: The queue, open.
-        before: Leaves newer messages, such as one that was moved back and is a dead letter again.
+        before: Skip newer messages, such as one that has already failed again.
 
     Raises:
         QueueError: A queue fails or does not answer.

@@ -1,4 +1,4 @@
-"""Make events of S3's notifications."""
+"""Turn S3's notifications into events."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -19,10 +19,10 @@ from uploadsvc.tokens.signed_ids import UploadClaims
 
 
 class EventResolver:
-    """Asks S3 about what it notified, and makes the event.
+    """Looks up the object of a notification in S3, and creates the event.
 
-    A notification is a hint: anyone who can write to the queue can forge one. What the event says comes from
-    S3 itself, and from claims that only the service can sign.
+    A notification is only a hint, because anyone who can write to the queue can forge one. The content of the
+    event comes from S3 itself, and from claims that only the service can sign.
 
     Args:
         storage: The bucket.
@@ -56,8 +56,8 @@ class EventResolver:
     async def resolve(self, notification: Notification) -> Event | None:
         """Return the event, or ``None`` if there is none.
 
-        There is none for another bucket, for a key below no user's prefix, and for an object that has been
-        replaced or deleted since, of which S3 sends another notification.
+        There is none for another bucket, for a key outside all users' prefixes, and for an object that has
+        since been replaced or deleted, for which S3 sends another notification.
 
         Raises:
             UploadsvcError: S3 denies the call, fails or does not answer.
@@ -75,25 +75,26 @@ class EventResolver:
         return await self._scanned(stored, user=user, notification=notification)
 
     async def stored(self, stored: StoredObject, *, user: str, timestamp: datetime | None = None) -> Event:
-        """Return the event about an object that has been stored.
+        """Return the event for a stored object.
 
         Args:
             stored: The object.
-            user: The user whose prefix contains its key.
+            user: Owner of the prefix that contains its key.
             timestamp: Time of the notification; ``None`` for the time of storage.
 
         Raises:
-            UploadsvcError: As for `Verifier.complete`, but for what makes the upload rejected.
+            UploadsvcError: As for `Verifier.complete`, except for errors that reject the upload.
         """
         claims = self._claims(stored)
         moment = timestamp or stored.last_modified
         if claims is None:
-            # Nothing was promised: a bare URL, temporary credentials, or a program of the operator's.
+            # Nothing was promised: it comes from a bare URL, temporary credentials or a program of the
+            # operator.
             facts = stored.key, stored.etag, stored.version_id or "", stored.last_modified.isoformat()
             data = _data(stored, user=user)
             return _event("upload.completed", moment, None, data, *facts)
         if self._quotas is not None:
-            # Accepted or not, these bytes are stored.
+            # The bytes are stored, accepted or not.
             await self._quotas.brought(user, claims.policy, claims.upload_uuid, stored.size)
         try:
             done = await self._verifier.complete(claims, stored, user=user, now=self._now())
@@ -104,7 +105,7 @@ class EventResolver:
     def completed(
         self, claims: UploadClaims, done: Completion, *, user: str, timestamp: datetime | None = None
     ) -> Event:
-        """Return the event about a verified upload."""
+        """Return the event for a verified upload."""
         data = _data(done.stored, user=user, claims=claims, done=done)
         moment = timestamp or done.stored.last_modified
         return _event("upload.completed", moment, claims, data, done.receipt_id)
@@ -118,15 +119,15 @@ class EventResolver:
         user: str,
         timestamp: datetime | None = None,
     ) -> Event:
-        """Return the event about a rejected upload."""
+        """Return the event for a rejected upload."""
         data = _data(stored, user=user, claims=claims, reason=reason)
         moment = timestamp or stored.last_modified
         return _event("upload.rejected", moment, claims, data, receipt_id(claims, stored))
 
     async def settle(self, event: Event) -> None:
-        """Delete a refused object, if its policy says so. Call it once the event is sent or queued.
+        """Delete a rejected object, if its policy says so. Call it after the event was sent or queued.
 
-        If it were deleted before, a worker that ends in between would leave no trace of the upload.
+        The other way round, a worker that ends in between would leave no trace of the upload.
 
         Raises:
             UploadsvcError: S3 denies a call, fails or does not answer.
@@ -141,11 +142,11 @@ class EventResolver:
         if stored is not None and stored.etag == described["etag"]:
             await self._storage.delete(key, version_id=version_id)
             if self._quotas is not None and event.policy is not None:
-                # If its URL brings the bytes again, another event tells.
+                # If its URL stores the bytes again, there is another event.
                 await self._quotas.brought(event.data["user"], event.policy, event.data["upload_id"], 0)
 
     async def _scanned(self, stored: StoredObject, *, user: str, notification: Notification) -> Event | None:
-        """Return the event about a scanner's tag; other tags make none."""
+        """Return the event for a scanner's tag, or ``None`` for other tags."""
         claims = self._claims(stored)
         scan = await self._inspector.scan(claims, stored) if claims else None
         if claims is None or scan is None:
@@ -153,7 +154,7 @@ class EventResolver:
         rule, value = scan
         if value is None:
             if notification.kind == "scanned" and rule.tag == GUARDDUTY.tag:
-                # GuardDuty may tell before it sets the tag, and other queues get no event of the tag.
+                # GuardDuty may notify before it sets the tag, and not every queue gets notifications of tags.
                 detail = "S3 does not have the tag of this scan yet."
                 raise StorageUnavailable(detail)
             return None
@@ -169,7 +170,7 @@ class EventResolver:
 
     async def _deleted(self, notification: Notification, user: str) -> Event | None:
         if await self._storage.head(notification.key) is not None:
-            # Stored anew since, or only an older version was deleted.
+            # It was stored again since, or only an older version was deleted.
             return None
         data = {
             "upload_id": None,

@@ -1,4 +1,4 @@
-"""A sample event, with which operators test their receivers."""
+"""Sample event, for operators to test their receivers."""
 
 import asyncio
 from datetime import datetime
@@ -8,10 +8,10 @@ from uploadsvc.events.receivers import Outcome, Receiver, Receivers
 
 
 def sample_event(number: str, *, now: datetime) -> Event:
-    """Return an event whose data are obviously made up.
+    """Return an event with obviously made-up data.
 
     Args:
-        number: Makes its id one of its own.
+        number: Makes its id unique.
         now: The current time, aware.
     """
     stored = {
@@ -37,7 +37,7 @@ def sample_event(number: str, *, now: datetime) -> Event:
 
 
 async def send_sample(receivers: Receivers, event: Event) -> list[tuple[Receiver, Outcome]]:
-    """Send an event once to every receiver, whatever types and policies it wants.
+    """Send an event once to every receiver, regardless of its types and policies.
 
     Returns:
         The outcomes, in the order of the settings.

@@ -1,4 +1,4 @@
-"""Places for deliveries to one receiver, so that a dead one holds up no other."""
+"""Limit concurrent deliveries to a receiver, so that one that hangs does not delay the others."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,17 +7,17 @@ from typing import Final
 from uploadsvc.events.receivers import Outcome
 
 AT_ONCE: Final = 32
-"""Deliveries to a receiver at once."""
+"""Maximum number of concurrent deliveries to a receiver."""
 
 WAIT_SECONDS: Final = 1.0
-"""Seconds to wait for a place."""
+"""Seconds to wait for a slot."""
 
 SILENT_SECONDS: Final = 2.0
-"""Seconds without an answer after which nothing waits any more."""
+"""Seconds without a response after which deliveries no longer wait for a slot."""
 
 
 class Slots:
-    """Places for deliveries.
+    """Slots for deliveries to one receiver.
 
     Args:
         timer: Monotonic seconds.
@@ -30,13 +30,13 @@ class Slots:
         self._answered_at = 0.0
 
     async def within(self, attempt: Callable[[], Awaitable[tuple[Outcome, bool]]]) -> Outcome:
-        """Return the outcome of an attempt, or ``busy`` if there is no place for it in time.
+        """Make an attempt and return its outcome, or ``busy`` if no slot becomes free in time.
 
         Args:
-            attempt: Sends an event; returns the outcome, and whether anything came back from the receiver.
+            attempt: Sends an event; returns the outcome, and whether the receiver responded at all.
         """
         if not await self._take():
-            return Outcome(state="busy", reason="too many deliveries to it are under way")
+            return Outcome(state="busy", reason="too many deliveries are in progress")
         answered = False
         try:
             outcome, answered = await attempt()

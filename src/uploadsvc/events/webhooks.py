@@ -1,4 +1,4 @@
-"""HTTP endpoints that receive events."""
+"""Send events to HTTP endpoints."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -20,10 +20,10 @@ from uploadsvc.telemetry.tracing import CallSpan, Tracing
 from uploadsvc.tokens.webhook_signatures import WebhookSigner
 
 ATTEMPT_SECONDS: Final = 15.0
-"""Seconds that an attempt may take, from the name's lookup to the answer."""
+"""Seconds for an attempt, from the DNS lookup to the response."""
 
 MAX_RETRY_AFTER: Final = 12 * 3600
-"""Most seconds that a receiver can ask to wait."""
+"""Maximum ``Retry-After`` of a receiver in seconds."""
 
 _BODY_BYTES: Final = 64 * 1024
 _BODY_SECONDS: Final = 1.0
@@ -31,23 +31,23 @@ _ERRORS: Final = (aiohttp.ClientError, OSError)
 
 
 class Webhook:
-    """An endpoint that gets events as Standard Webhooks.
+    """An endpoint for events as Standard Webhooks.
 
     Attributes:
-        id: Identifies it.
-        types: Types of events that it wants.
-        policies: Policies whose events it wants, or ``*``.
+        id: Its id.
+        types: Types of the events that it receives.
+        policies: Policies of the events that it receives, or ``*``.
 
     Args:
-        url: Its URL. The id and the reasons of outcomes never show it: its path may be secret too.
+        url: Its URL. Never part of the id or of outcomes, because even the path may be secret.
         receiver_id: Its id.
         signer: Signs events.
         connections: Connections to receivers.
-        types: Types of events that it wants.
-        policies: Policies whose events it wants, or ``*``.
+        types: Types of the events that it receives.
+        policies: Policies of the events that it receives, or ``*``.
         clock: Returns the current time, aware.
         timer: Monotonic seconds.
-        tracing: Makes spans, and passes the trace on.
+        tracing: Makes spans, and propagates the trace.
 
     Raises:
         ValueError: The URL is malformed.
@@ -77,7 +77,7 @@ class Webhook:
         try:
             self._url = URL(url)
         except ValueError:
-            # Its message may repeat the URL.
+            # Its message may quote the URL.
             message = "the url of a webhook is malformed"
             raise ValueError(message) from None
         self._headers = {
@@ -95,7 +95,7 @@ class Webhook:
             return await self._post(event_id, body, span)
 
     async def _post(self, event_id: str, body: bytes, span: CallSpan) -> tuple[Outcome, bool]:
-        """Return the outcome, and whether the receiver answered or refused the connection."""
+        """Return the outcome, and whether the receiver responded or refused the connection."""
         now = self._clock()
         headers = {**self._headers, **self._signer.headers(event_id, body, now=now)}
         self._tracing.inject(headers)
@@ -142,7 +142,7 @@ def _retry_after(value: str, now: datetime) -> float | None:
     """Return the seconds to wait (RFC 9110 section 10.2.3)."""
     value = value.strip()
     if value.isascii() and value.isdigit():
-        # Longer numbers are as good as the maximum; Python refuses to parse very long ones.
+        # Longer numbers mean the maximum; Python refuses to parse very long ones.
         return float(min(int(value[:9]), MAX_RETRY_AFTER))
     try:
         time = parsedate_to_datetime(value)
@@ -153,7 +153,7 @@ def _retry_after(value: str, now: datetime) -> float | None:
 
 
 async def _skip_body(response: aiohttp.ClientResponse) -> None:
-    """Read a short body, so that the connection can be used again. Others are cut off."""
+    """Read a short body, so that the connection can be reused. Longer ones are cut off."""
     read = 0
     with suppress(TimeoutError, *_ERRORS):
         async with asyncio.timeout(_BODY_SECONDS):

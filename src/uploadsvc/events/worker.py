@@ -1,4 +1,4 @@
-"""The worker: read the queue, and send events to the receivers."""
+"""The events worker: reads the queue and sends events to receivers."""
 
 import asyncio
 import json
@@ -26,22 +26,24 @@ from uploadsvc.telemetry.tracing import Tracing
 from uploadsvc.tokens.deliveries import Deliveries, Delivery, WrongDeliveryError
 
 ROOM: Final = 64
-"""Messages under way at once, besides those that can wait for a receiver."""
+"""Maximum number of messages in progress, besides those that wait for a receiver."""
 
 ROOM_OF_RECEIVER: Final = 32
-"""Messages that can wait for one receiver; it has no room for more."""
+"""Maximum number of messages that wait for one receiver."""
 
 HANDLING_SECONDS: Final = 30
-"""Seconds that a message may take. It stays invisible to other workers for longer (`VISIBILITY_SECONDS`)."""
+"""Seconds to process a message. It stays invisible to other workers for longer (`VISIBILITY_SECONDS`)."""
 
 DRAIN_SECONDS: Final = 22
-"""Seconds that messages under way have once the worker is told to stop."""
+"""Seconds to finish messages after the signal to stop."""
 
 _LAST_SECONDS: Final = 3
-"""Seconds that remain to make other messages visible."""
+"""Seconds to make the other messages visible again."""
 
 _READ_SECONDS: Final = 30.0
-"""Seconds after which a queue that was not read counts as lagging; an empty one takes 20 to say so."""
+"""Seconds without a successful read after which the queue counts as lagging. A poll of an empty queue takes
+20.
+"""
 
 _LONGEST_BACKOFF: Final = 30
 _COMPLAIN_AGAIN: Final = timedelta(minutes=1)
@@ -49,20 +51,20 @@ _log = structlog.get_logger("uploadsvc.events")
 
 
 class Worker:
-    """Reads the queue, and sends the events of its messages to the receivers.
+    """Reads the queue, and sends the events of its messages to receivers.
 
-    A message is deleted only after all its events are delivered or remembered in messages of their own, so
+    A message is deleted only after each of its events was delivered or queued in a message of its own. So
     each event is delivered at least once. Any number of workers can share a queue.
 
     Args:
         queue: The queue, open.
-        deliveries: Writes and reads the messages that remember deliveries.
-        resolver: Makes events of notifications.
+        deliveries: Writes and reads messages of pending deliveries.
+        resolver: Turns notifications into events.
         receivers: The receivers.
         clock: Returns the current time, aware.
         jitter: Returns a number from 0 to 1, at random.
         metrics: Counts attempts.
-        unit: Length of the schedule's seconds. Only tests shorten it.
+        unit: Length of a second of the schedule. Only tests shorten it.
         sleep: Waits for some seconds.
         tracing: Makes spans.
     """
@@ -101,15 +103,15 @@ class Worker:
         metrics.event_lag.follow(self._lag_seconds)
 
     def _lag_seconds(self) -> float:
-        """Return how long S3's last message waited; longer and longer while the queue is not read."""
+        """Return how long S3's last message waited. Increases while the queue is not read."""
         unread = (self._clock() - self._received_at).total_seconds()
         return self._lag + max(0.0, unread - _READ_SECONDS)
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Work until told to stop; then let the messages under way finish, and make the others visible.
+        """Process messages until stopped. Then finish those in progress, and make the others visible again.
 
         Raises:
-            QueueRefusedError: At the start, the queue does not exist or may not be used.
+            QueueRefusedError: At the start, the queue does not exist or access is denied.
         """
         receiving = asyncio.create_task(self._receive_all())
         stop = asyncio.create_task(stopping.wait())
@@ -222,7 +224,7 @@ class Worker:
             await self._announce(message, notifications)
 
     async def _announce(self, message: Message, notifications: Iterable[Notification]) -> None:
-        """Send the events of S3's message."""
+        """Send the events of a message from S3."""
         if message.receive_count > ATTEMPTS:
             await self._give_up(message)
             return
@@ -271,7 +273,7 @@ class Worker:
         """Send an event to its receiver, and log the outcome."""
         receiver = self._receivers.get(delivery.receiver)
         if receiver is None:
-            # Another worker's settings may have it, during a deployment.
+            # During a deployment, another worker's settings may still have it.
             outcome = Outcome(state="failed", reason="not in the settings of this worker")
         else:
             try:
@@ -297,7 +299,7 @@ class Worker:
     async def _remember(self, delivery: Delivery, outcome: Outcome) -> None:
         """Send a message for the second attempt of an event."""
         seconds = pause(1, jitter=self._jitter(), retry_after=outcome.retry_after, unit=self._unit) or 0
-        # SQS delays no longer. The first receipt then only makes the message invisible again.
+        # The maximum delay of SQS. The first receive then only makes the message invisible again.
         early = seconds > MAX_DELAY
         again = Delivery(
             receiver=delivery.receiver,
@@ -329,7 +331,7 @@ class Worker:
         retry_after: float | None = None,
         reason: str | None = None,
     ) -> None:
-        """Make a message visible when its next attempt is due, or give it up."""
+        """Make a message visible when its next attempt is due, or give up."""
         if reason is not None:
             _log.warning(
                 "message_retried", message_id=message.id, attempt=message.receive_count, reason=reason
@@ -347,9 +349,9 @@ class Worker:
             await self._queue.put_back(message, seconds=seconds)
 
     async def _give_up(self, message: Message) -> None:
-        """Leave a message to the dead-letter queue, to which SQS moves it after its next receipts."""
+        """Leave a message to SQS, which moves it to the dead-letter queue after its next receives."""
         limit = self._queue.max_receive_count
-        # Beyond the limit SQS no longer moves it: the dead-letter queue has been removed since the start.
+        # SQS does not move it beyond the limit: the dead-letter queue was removed since the start.
         moved = limit is not None and message.receive_count <= limit
         await self._queue.put_back(message, seconds=0 if moved else MAX_INVISIBLE)
 

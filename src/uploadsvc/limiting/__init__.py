@@ -1,1 +1,1 @@
-"""Rates and quotas: counted in memory, or in Valkey for several processes and replicas."""
+"""Rate limits and quotas, counted in memory or, for several processes and replicas, in Valkey."""

@@ -1,6 +1,6 @@
-"""Counters of one process, for `limits` (https://limits.readthedocs.io/en/stable/custom-storage.html).
+"""In-memory storage for `limits` (https://limits.readthedocs.io/en/stable/custom-storage.html).
 
-Its own storage in memory looks at every counter with each request, and keeps as many as there are users.
+The library's own scans all counters on each request, and grows with the number of users.
 """
 
 from collections import OrderedDict
@@ -12,7 +12,7 @@ from typing import Final
 from limits.aio.storage import SlidingWindowCounterSupport, Storage
 
 MAX_COUNTERS: Final = 50_000
-"""Counters of one process: about 15 MB. Beyond them, those that were not used for longest start again."""
+"""Maximum number of counters: about 15 MB. Beyond it, the least recently used are dropped."""
 
 
 class _Window:
@@ -26,10 +26,10 @@ class _Window:
 
 
 class LocalCounters(Storage, SlidingWindowCounterSupport):
-    """Sliding windows in memory. They mean what those of `limits` in Valkey mean.
+    """Sliding windows in memory, with the semantics of `limits` in Valkey.
 
     Args:
-        max_counters: Most counters that are kept.
+        max_counters: Maximum number of counters.
         timer: Returns seconds, monotonic.
     """
 
@@ -39,7 +39,7 @@ class LocalCounters(Storage, SlidingWindowCounterSupport):
         super().__init__()
         self._max_counters = max_counters
         self._timer = timer
-        # Those that were not used for longest come first.
+        # Least recently used first.
         self._windows: OrderedDict[str, _Window] = OrderedDict()
 
     def __len__(self) -> int:
@@ -52,7 +52,7 @@ class LocalCounters(Storage, SlidingWindowCounterSupport):
         return ValueError
 
     async def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Count so many, unless the limit does not allow all of them; return whether it does."""
+        """Count ``amount`` if the limit allows all of it; return whether it does."""
         now = self._timer()
         window = self._find(key, now)
         if window is None:
@@ -65,7 +65,7 @@ class LocalCounters(Storage, SlidingWindowCounterSupport):
         return True
 
     async def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
-        """Return previous count and its seconds, current count and the seconds that it is kept."""
+        """Return the previous count and its seconds left, then the current count and its seconds left."""
         now = self._timer()
         window = self._find(key, now)
         if window is None:
@@ -96,7 +96,7 @@ class LocalCounters(Storage, SlidingWindowCounterSupport):
             windows.move_to_end(key)
             return
         windows[key] = window
-        # Two for each new one, so that what is over goes sooner than new ones come.
+        # Two for each new one, so that expired counters go faster than new ones come.
         for _ in range(2):
             oldest_key, oldest = next(iter(windows.items()))
             if now - oldest.began < 2 * oldest.expiry:
@@ -105,7 +105,7 @@ class LocalCounters(Storage, SlidingWindowCounterSupport):
         if len(windows) > self._max_counters:
             windows.popitem(last=False)
 
-    # The rest of the interface serves other strategies.
+    # The rest of the interface is for other strategies.
 
     async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Not used."""
@@ -120,7 +120,7 @@ class LocalCounters(Storage, SlidingWindowCounterSupport):
         raise NotImplementedError
 
     async def check(self) -> bool:
-        """Return that it works."""
+        """Return true: memory is always available."""
         return True
 
     async def reset(self) -> int | None:

@@ -1,4 +1,4 @@
-"""Quotas counted in the memory of one process."""
+"""Count quotas in the memory of one process."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -8,11 +8,11 @@ from typing import Final
 from uploadsvc.domain.quotas import Day, Excess, Quota, Wanted
 
 MAX_ENTRIES: Final = 10_000
-"""Uploads of one account that are remembered one by one. Those of a day beyond are counted, in full."""
+"""Uploads of one account and day that are tracked one by one. Further ones stay as reserved."""
 
 MAX_ACCOUNTS: Final = 40_000
 MAX_REMEMBERED: Final = 150_000
-"""Uploads of all accounts: about 35 MB. Whoever used the service least recently is forgotten first."""
+"""Tracked uploads of all accounts: about 35 MB. The least recently used accounts are dropped first."""
 
 
 @dataclass(slots=True)
@@ -23,14 +23,14 @@ class _Entry:
 
 @dataclass(slots=True)
 class _Account:
-    """What one user has with one policy.
+    """Usage of one user with one policy.
 
     Attributes:
-        day: The day that is counted.
-        total: Its bytes: those of settled uploads, and those that others may still bring.
+        day: The day of the count.
+        total: Bytes of that day: those of settled uploads, and those reserved for others.
         entries: Its uploads by UUID.
-        open: Ends of unfinished multipart uploads by UUID, in Unix seconds.
-        names: Names of unfinished multipart uploads by UUID.
+        open: Expiry times of unfinished multipart uploads by UUID, in Unix seconds.
+        names: Second names of unfinished multipart uploads by UUID.
     """
 
     day: str = ""
@@ -45,12 +45,12 @@ class _Account:
 
 
 class LocalLedger:
-    """Counts in memory. It is exact for one process, and forgets when the process ends.
+    """Counts in memory: exact for one process, lost when it ends.
 
     Args:
-        max_entries: Uploads of one account that are remembered one by one.
-        max_accounts: Accounts that are remembered.
-        max_remembered: Uploads of all accounts that are remembered.
+        max_entries: Uploads of one account that are tracked one by one.
+        max_accounts: Maximum number of accounts.
+        max_remembered: Maximum number of tracked uploads, over all accounts.
     """
 
     def __init__(
@@ -67,20 +67,20 @@ class LocalLedger:
         self._remembered = 0
 
     def __len__(self) -> int:
-        """The number of accounts that are remembered."""
+        """Number of accounts."""
         return len(self._accounts)
 
     async def reserve(
         self, account: str, quota: Quota, wanted: Sequence[Wanted], *, now: datetime
     ) -> list[Excess | None]:
-        """Reserve for several uploads, in this order, each if it fits. Repeating it reserves nothing more."""
+        """Reserve for several uploads in order, each if it fits. Idempotent."""
         with _Change(self, account, now) as one:
             for upload in [upload for upload, ends in one.open.items() if ends <= int(now.timestamp())]:
                 _release(one, upload)
             return [self._reserve(one, quota, each, now) for each in wanted]
 
     async def settle(self, account: str, upload: str, size: int, *, now: datetime) -> None:
-        """Count the bytes that an upload brought, in place of those that were reserved."""
+        """Replace the reserved bytes of an upload by those that were stored."""
         with _Change(self, account, now) as one:
             _close(one, upload)
             entry = one.entries.get(upload)
@@ -91,19 +91,19 @@ class LocalLedger:
     async def release(
         self, account: str, uploads: Iterable[str], *, now: datetime, begun: bool = True
     ) -> None:
-        """Give back what is reserved for uploads that bring nothing."""
+        """Release the reservations of uploads that store nothing."""
         with _Change(self, account, now) as one:
             for upload in uploads:
                 _release(one, upload, begun=begun)
 
     async def name(self, account: str, upload: str, name: str, *, now: datetime) -> None:
-        """Remember another name of an unfinished multipart upload."""
+        """Record a second name of an unfinished multipart upload."""
         with _Change(self, account, now) as one:
             if upload in one.open:
                 one.names[upload] = name
 
     async def close_named(self, account: str, name: str, *, brought_nothing: bool, now: datetime) -> None:
-        """Close a multipart upload of which only the other name is known."""
+        """End a multipart upload that is known only by its second name."""
         with _Change(self, account, now) as one:
             for upload in [upload for upload, each in one.names.items() if each == name]:
                 if brought_nothing:
@@ -129,7 +129,7 @@ class LocalLedger:
         return None
 
     def take(self, account: str, now: datetime) -> _Account:
-        """Return an account as it is now, taken out of those that are remembered."""
+        """Remove an account from memory and return its current state."""
         one = self._accounts.pop(account, None)
         if one is None:
             return _Account(day=Day.of(now).name)
@@ -139,7 +139,7 @@ class LocalLedger:
         return one
 
     def put_back(self, account: str, one: _Account) -> None:
-        """Remember an account as the last that was used; forget others if there are too many."""
+        """Store an account as the most recently used; drop others if there are too many."""
         if not (one.total or one.remembered):
             return
         self._accounts[account] = one
@@ -173,7 +173,7 @@ def _release(one: _Account, upload: str, *, begun: bool = True) -> None:
     entry = one.entries.get(upload)
     if entry is not None and not entry.settled:
         one.total -= entry.size
-        # A request that began before its URL expired can still end: then its bytes count.
+        # A request that started before its URL expired can still finish: then its bytes count.
         entry.size = 0
         if not begun:
             del one.entries[upload]

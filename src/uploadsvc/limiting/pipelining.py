@@ -1,7 +1,7 @@
-"""A client of Valkey that sends the commands of concurrent requests together.
+"""Valkey client that pipelines the commands of concurrent requests.
 
-valkey-py's own takes a connection for each command, and ten times the CPU time: a hundred requests at once
-would wait longer for the client than for the server.
+valkey-py's own client uses one connection per command and ten times the CPU time: a hundred concurrent
+requests would wait longer for the client than for the server.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from valkey.exceptions import ConnectionError as LostError
 from valkey.exceptions import ResponseError
 
 _MAX_TOGETHER: Final = 500
-"""Commands that are sent together. Reading their answers takes some milliseconds."""
+"""Maximum number of commands in a pipeline. Reading their responses takes a few milliseconds."""
 
 
 class _Command(NamedTuple):
@@ -23,9 +23,9 @@ class _Command(NamedTuple):
 
 
 class PipeliningValkey(Valkey):
-    """Sends what has come since the last answers arrived, over one connection.
+    """Sends, over one connection, the commands that have queued up since the last responses.
 
-    Commands that are sent together are not a transaction. Cancelling one does not disturb the others.
+    A pipeline is not a transaction. Cancelling one command does not affect the others.
 
     Args:
         pool: Makes connections.
@@ -34,13 +34,13 @@ class PipeliningValkey(Valkey):
     def __init__(self, pool: ConnectionPool) -> None:
         super().__init__(connection_pool=pool)
         self._pool = pool
-        # It has no types.
+        # The package has no types.
         self._connect: Callable[[], Awaitable[Connection]] = partial(pool.get_connection, "")
         self._waiting: list[_Command] = []
         self._sender: asyncio.Task[None] | None = None
 
     async def execute_command(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - as in the base class
-        """Send a command, and return its answer.
+        """Send a command and return the response.
 
         Raises:
             ValkeyError: The server refused it, or the connection was lost.
@@ -57,7 +57,7 @@ class PipeliningValkey(Valkey):
         return found if callback is None else callback(found, **options)
 
     def abandon(self) -> None:
-        """Stop waiting for answers, and close the connection that they would come from."""
+        """Stop waiting for responses, and close the connection."""
         if self._sender is not None:
             self._sender.cancel()
 

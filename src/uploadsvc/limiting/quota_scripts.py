@@ -1,13 +1,13 @@
-"""The steps of quotas, as scripts that the store runs one at a time.
+"""Lua scripts that count quotas atomically in the store.
 
-The keys of an account are in all of them:
+Each gets the keys of one account:
 
-1. a hash for the day: ``total`` are its bytes; each upload's UUID has its bytes, with ``=`` before them once
-   they are settled;
-2. a sorted set of unfinished multipart uploads, by their ends;
-3. a hash of their other names.
+1. a hash for the day: ``total`` holds the bytes of the day, and each upload's UUID its own, after a ``=``
+   once they are settled;
+2. a sorted set of unfinished multipart uploads, by expiry time;
+3. a hash of their second names.
 
-Numbers are written by the store's own integers, because Lua would write large ones with an exponent.
+The store's own commands do the arithmetic, because Lua would write large numbers with an exponent.
 """
 
 from typing import Final

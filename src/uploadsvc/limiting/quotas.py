@@ -1,4 +1,4 @@
-"""Quotas counted in a store that several processes share."""
+"""Count quotas in a store that several processes share."""
 
 import asyncio
 from collections import deque
@@ -12,24 +12,24 @@ from uploadsvc.limiting.quota_scripts import CLOSE_NAMED, NAME, RELEASE, RESERVE
 from uploadsvc.limiting.store import Script, SharedStore, StoreDownError
 
 KEPT_SECONDS: Final = 3600
-"""Seconds for which a day is kept after its end, because clocks of processes differ."""
+"""Seconds to keep a day after its end, because the clocks of processes differ."""
 
 MAX_MISSED: Final = 10_000
-"""Steps that wait for a store that is down."""
+"""Maximum number of calls to repeat once the store is back."""
 
 _FITS: Final = 0
 _BYTES: Final = 1
 
 
 class SharedLedger:
-    """Counts in the store: exact for all processes that share it. While it is down, each counts alone.
+    """Counts in the store, exactly for all processes that share it. While it is down, each counts alone.
 
-    Steps that finish uploads are repeated once the store is back; each has an effect only once.
+    Calls that finish uploads are repeated once the store is back. They are idempotent.
 
     Args:
         store: The store.
-        prefix: Begins the names of all keys.
-        max_entries: Uploads of one account that are remembered one by one.
+        prefix: Prefix of all keys.
+        max_entries: Uploads of one account that are tracked one by one.
     """
 
     def __init__(self, store: SharedStore, *, prefix: str, max_entries: int = MAX_ENTRIES) -> None:
@@ -43,7 +43,7 @@ class SharedLedger:
     async def reserve(
         self, account: str, quota: Quota, wanted: Sequence[Wanted], *, now: datetime
     ) -> list[Excess | None]:
-        """Reserve for several uploads, in this order, each if it fits."""
+        """Reserve for several uploads in order, each if it fits."""
         day = Day.of(now)
         arguments: list[str | int] = [
             int(now.timestamp()),
@@ -64,25 +64,25 @@ class SharedLedger:
         return [_excess(verdict, used, quota, one, day) for verdict, used, one in verdicts]
 
     async def settle(self, account: str, upload: str, size: int, *, now: datetime) -> None:
-        """Count the bytes that an upload brought, in place of those that were reserved."""
+        """Replace the reserved bytes of an upload by those that were stored."""
         await self._local.settle(account, upload, size, now=now)
         await self._finish(lambda: self._run(SETTLE, account, now, [upload, size]))
 
     async def release(
         self, account: str, uploads: Iterable[str], *, now: datetime, begun: bool = True
     ) -> None:
-        """Give back what is reserved for uploads that bring nothing."""
+        """Release the reservations of uploads that store nothing."""
         listed = list(uploads)
         await self._local.release(account, listed, now=now, begun=begun)
         await self._finish(lambda: self._run(RELEASE, account, now, [int(begun), *listed]))
 
     async def name(self, account: str, upload: str, name: str, *, now: datetime) -> None:
-        """Remember another name of an unfinished multipart upload."""
+        """Record a second name of an unfinished multipart upload."""
         await self._local.name(account, upload, name, now=now)
         await self._finish(lambda: self._run(NAME, account, now, [upload, name]))
 
     async def close_named(self, account: str, name: str, *, brought_nothing: bool, now: datetime) -> None:
-        """Close a multipart upload of which only the other name is known."""
+        """End a multipart upload that is known only by its second name."""
         await self._local.close_named(account, name, brought_nothing=brought_nothing, now=now)
         await self._finish(lambda: self._run(CLOSE_NAMED, account, now, [name, int(brought_nothing)]))
 
@@ -109,7 +109,7 @@ class SharedLedger:
             self._catching_up = asyncio.get_running_loop().create_task(self._repeat_missed())
 
     async def settle_missed(self) -> None:
-        """Wait for the steps that are repeated now, if any."""
+        """Wait for the calls that are being repeated, if any."""
         if self._catching_up is not None:
             await self._catching_up
 

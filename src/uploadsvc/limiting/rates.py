@@ -1,7 +1,7 @@
-"""Limit rates: requests by user and by service, uploads by policy, failed authentication by address.
+"""Rate limits: requests by user and by service, uploads by policy, failed authentication by address.
 
-Windows slide, by the sliding window counter of `limits`: what was counted in the window before counts by the
-share of it that is not yet over, and together with this window's count stays within the rate.
+They use the sliding window counter of `limits`: the count of the previous window, weighted by the share of it
+that is not yet over, plus the count of the current one must stay within the rate.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -35,23 +35,23 @@ _ITEMS: Final[Mapping[str, type[RateLimitItem]]] = {
 T = TypeVar("T")
 
 _IPV6_BITS: Final = 64
-"""The smallest network that one customer has (RFC 6177)."""
+"""Prefix length of the smallest IPv6 network of one customer (RFC 6177)."""
 
 _MAX_ADDRESSES: Final = 10_000
 
 _GENUINE: Final = frozenset({"expired", "not_yet_valid"})
-"""Reasons for a 401 that are found after the signature was verified: nobody guesses there."""
+"""Reasons for a 401 found after the signature was verified: those are not guesses."""
 
 
 class Limit(NamedTuple):
-    """A limit of the settings.
+    """A limit from the settings.
 
     Attributes:
-        name: Name in the header fields.
-        kind: Label of the metric.
-        policy: Label of the metric.
-        rate: What it allows.
-        item: The same for `limits`.
+        name: Name in the response headers.
+        kind: Label of the metrics.
+        policy: Label of the metrics.
+        rate: The allowed rate.
+        item: The rate, as a value of `limits`.
     """
 
     name: str
@@ -62,19 +62,19 @@ class Limit(NamedTuple):
 
     @classmethod
     def of(cls, kind: str, rate: Rate, policy: str | None = None) -> "Limit":
-        """Return a limit of requests, or of the uploads by a policy."""
+        """Return a limit on requests, or on the uploads of a policy."""
         name = kind if policy is None else f"policy-{policy}"
         item = _ITEMS[rate.unit](rate.amount, namespace=name)
         return cls(name, kind, policy or NO_POLICY, rate, item)
 
 
 class Charge(NamedTuple):
-    """What a request costs under one limit.
+    """Cost of a request under one limit.
 
     Attributes:
         limit: The limit.
-        whom: Whose counter it is.
-        cost: How many are counted.
+        whom: Name of the counter.
+        cost: Number to count.
     """
 
     limit: Limit
@@ -83,7 +83,7 @@ class Charge(NamedTuple):
 
 
 class _Counters:
-    """A strategy of `limits`, and the storage behind it."""
+    """A strategy of `limits` and its storage."""
 
     def __init__(self, storage: Storage) -> None:
         assert isinstance(storage, SlidingWindowCounterSupport)  # noqa: S101 - for mypy
@@ -91,9 +91,9 @@ class _Counters:
         self._limiter = SlidingWindowCounterRateLimiter(storage)
 
     async def take(self, charges: Sequence[Charge]) -> tuple[Charge, Standing] | None:
-        """Count all charges, or return the first that does not fit; then only those before it are counted."""
+        """Count the charges in order. Stop at the first that does not fit, and return it."""
         if len(charges) > 1 and any(charge.cost > 1 for charge in charges):
-            # A request of many uploads that does not fit would otherwise use up what others could have.
+            # Otherwise a request for many uploads would use up the rate without creating any.
             for limit, whom, cost in charges:
                 if not await self._limiter.test(limit.item, whom, cost=cost):
                     return await self._short(Charge(limit, whom, cost))
@@ -103,14 +103,14 @@ class _Counters:
         return None
 
     async def take_some(self, charge: Charge) -> tuple[int, Standing]:
-        """Count as many as fit; return their number, and how it stands with one more."""
+        """Count as many as fit. Return their number, and the standing for one more."""
         limit, whom, cost = charge
         taken = 0
         if await self._limiter.hit(limit.item, whom, cost=cost):
             taken = cost
         else:
             fitting = min((await self._counts(limit, whom)).free(limit.rate), cost - 1)
-            # Unless another request was faster.
+            # It may not fit if another request was faster.
             if fitting and await self._limiter.hit(limit.item, whom, cost=fitting):
                 taken = fitting
         _, standing = await self._short(Charge(limit, whom, 1))
@@ -129,20 +129,20 @@ class _Counters:
 
 
 class RateLimits:
-    """The limits of the settings, counted in a shared store or, without one, in this process.
+    """All rate limits, counted in a shared store or, without one, in this process.
 
-    While the store is down, each process counts alone, beginning with nothing.
+    While the store is down, each process counts alone, from zero.
 
     Args:
-        user: Requests of one user; ``None`` for any number.
+        user: Requests of one user; ``None`` for no limit.
         service: Requests of one service.
-        address: Failed authentications from one address. A valid credential always passes, because many
-            people can share an address.
+        address: Failed authentications from one address. Valid credentials always pass, because many people
+            can share an address.
         policies: Uploads of one user by policy.
-        keys: Names of the counters.
+        keys: Makes the names of the counters.
         store: The shared store; ``None`` without one.
-        metrics: Counts what is refused.
-        local: Returns the counters of this process.
+        metrics: Counts refusals.
+        local: Makes the counters of this process.
     """
 
     def __init__(
@@ -165,12 +165,12 @@ class RateLimits:
         self._store = store
         self._metrics = metrics
         self._local = _Counters(local())
-        # Apart, so that whoever has many addresses cannot push out the counters of users.
+        # A separate storage, so that a client with many addresses cannot evict the counters of users.
         self._local_addresses = _Counters(local(max_counters=_MAX_ADDRESSES))
         self._shared = None if store is None else _Counters(_shared_storage(store))
 
     def take_over(self, other: "RateLimits") -> None:
-        """Go on with what others have counted in memory. A shared store keeps its counts by itself."""
+        """Take over the counts of another instance in memory. A shared store keeps its own."""
         self._local = other._local  # noqa: SLF001 - of its kind
         self._local_addresses = other._local_addresses  # noqa: SLF001 - of its kind
 
@@ -180,10 +180,10 @@ class RateLimits:
         return bool(self._user or self._service or self._address)
 
     async def request(self, caller: Principal) -> None:
-        """Count a request of its user and of its service.
+        """Count a request for its user and its service.
 
         Raises:
-            RateLimited: One of them has made too many.
+            RateLimited: One of them has sent too many.
         """
         charges = self._charges(caller, 1)
         if charges:
@@ -197,7 +197,7 @@ class RateLimits:
             error: Why it failed.
 
         Returns:
-            The error that replaces it, if too many came from the address.
+            The error to respond with instead, if too many came from the address.
         """
         if self._address is None or address is None or error.reason in _GENUINE:
             return None
@@ -206,12 +206,12 @@ class RateLimits:
         return short and self._refusal(*short)
 
     async def uploads(self, caller: Principal, policy: str, count: int = 1) -> None:
-        """Count the uploads that a request creates together: all of them, or none.
+        """Count the uploads that one request creates: all of them, or none.
 
-        The request itself has counted as one request. Each further upload counts as one more.
+        The request itself was counted as one request. Each upload after the first counts as one more.
 
         Raises:
-            RateLimited: They are too many.
+            RateLimited: There are too many.
         """
         charges = self._charges(caller, count - 1) if count > 1 else []
         if (limit := self._policies.get(policy)) is not None:
@@ -220,11 +220,11 @@ class RateLimits:
             await self._take(charges, caller)
 
     async def each_upload(self, caller: Principal, policies: Sequence[str]) -> list[RateLimited | None]:
-        """Count the uploads of a batch, as many as the limits allow.
+        """Count as many uploads of a batch as the limits allow.
 
         Args:
             caller: The caller.
-            policies: The policy of each upload; one that does not exist has no rate.
+            policies: Policy of each upload; an unknown policy has no rate.
 
         Returns:
             For each upload the error that refuses it, or ``None``.
@@ -270,7 +270,7 @@ class RateLimits:
         return await self._ask(local, lambda counters: counters.take(charges))
 
     async def _ask(self, local: _Counters, question: Callable[[_Counters], Awaitable[T]]) -> T:
-        """Ask the shared counters, or those of this process."""
+        """Use the shared counters, or those of this process."""
         if (shared := self._shared) is not None and (store := self._store) is not None:
             try:
                 return await store.ask(lambda: question(shared))
@@ -286,14 +286,14 @@ class RateLimits:
 
 def _shared_storage(store: SharedStore) -> RedisStorage:
     storage = RedisStorage("async+valkey://", key_prefix="uploadsvc:rate")
-    # It would have connections of its own.
+    # The library would open its own connections.
     storage.bridge.storage = store.client  # type: ignore[attr-defined] # of the bridge for valkey-py
     storage.bridge.register_scripts()
     return storage
 
 
 def network_of(address: str) -> str:
-    """Return the address, or of an IPv6 address its network of 64 bits, which one client has to itself."""
+    """Return the IPv4 address, or the /64 network of an IPv6 address, which belongs to one client."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,7 +1,7 @@
-"""The store in which several processes share their counters: Valkey, or Redis, which has the same protocol.
+"""Shared store of counters: Valkey, or Redis, which speaks the same protocol.
 
-It is asked during requests, so it has `DEADLINE` seconds to answer. After a failure nobody asks it until it
-has answered a probe in the background: meanwhile, all requests are decided at once and without it.
+Requests wait for it, `DEADLINE` seconds at most. After a failure, requests are decided without it until it
+answers a probe in the background.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ from valkey.exceptions import AuthenticationError, NoScriptError, ResponseError,
 from uploadsvc.limiting.pipelining import PipeliningValkey
 
 DEADLINE: Final = 0.05
-"""Seconds within which a request is decided, with the store or without it, while this process is not busy."""
+"""Seconds to wait for the store, in a process that is not busy."""
 
 _TICKS: Final = 10
-"""Into so many ticks it is divided."""
+"""Number of ticks in the deadline."""
 
 SCHEMES: Final = ("valkey", "valkeys", "redis", "rediss")
-"""Schemes of its URL: ``valkeys`` and ``rediss`` use TLS."""
+"""URL schemes; ``valkeys`` and ``rediss`` use TLS."""
 
 _DEFAULT_PORT: Final = 6379
 _MAX_DATABASE: Final = 65_535
@@ -36,7 +36,7 @@ _FIRST_PROBE_SECONDS: Final = 0.1
 _MAX_PROBE_SECONDS: Final = 2.0
 _STABLE_SECONDS: Final = 30.0
 _PREFIX: Final = "uploadsvc"
-# A replica, a full store or a missing right would answer a PING, and refuse this.
+# A replica, a full store, or a user without permission would answer a PING but refuse this.
 _PROBE: Final = "return redis.call('set', KEYS[1], '1', 'PX', 1000)"
 
 _log = structlog.get_logger("uploadsvc.limits")
@@ -45,19 +45,20 @@ T = TypeVar("T")
 
 
 class StoreDownError(Exception):
-    """The store did not answer in time, or is known to be down. Decide without it."""
+    """The store did not answer in time, or is known to be down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreAddress:
-    """Where the store is.
+    """Address of the store.
 
     Attributes:
         host: Name or address.
         port: Port.
         database: Number of the database.
-        tls: Whether to use TLS. The certificate must be trusted by the system, and be for this host.
-        username: User; ``None`` for the default one.
+        tls: Whether to use TLS. The certificate must be for this host, from an authority that the system
+            trusts.
+        username: User; ``None`` for the default user.
         password: Password; ``None`` if there is none.
     """
 
@@ -75,10 +76,10 @@ class StoreAddress:
 
 
 def parse_store_url(url: str) -> StoreAddress:
-    """Return the address in a URL such as ``valkeys://user:password@valkey.internal:6379/0``.
+    """Parse a URL such as ``valkeys://user:password@valkey.internal:6379/0``.
 
     Raises:
-        ValueError: It is not one. The message does not show it, because it can hold a password.
+        ValueError: The URL is malformed. The message does not quote it: it can contain a password.
     """
     try:
         parts = urlsplit(url)
@@ -120,10 +121,10 @@ def _is_database(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class StoreKeys:
-    """Names of what the store holds.
+    """Makes the names of keys in the store.
 
-    Whatever a user id contains, its name has a fixed length and no special characters. Without the secret
-    nobody can tell whose it is, even by trying ids.
+    A name has a fixed length and no special characters, whatever the user id. It is a keyed hash, so the user
+    cannot be found without the secret, not even by trying ids.
 
     Attributes:
         secret: Key of the hash, the same on every replica; 16 to 64 bytes.
@@ -132,7 +133,7 @@ class StoreKeys:
     secret: bytes = field(repr=False)
 
     def name(self, *parts: str) -> str:
-        """Return the name for these parts, 32 hexadecimal digits. Other parts have another name."""
+        """Return the name for these parts: 32 hexadecimal digits."""
         digest = blake2b(key=self.secret, digest_size=16)
         for part in parts:
             text = part.encode("utf-8", "surrogatepass")
@@ -141,27 +142,27 @@ class StoreKeys:
 
 
 class Script:
-    """A Lua script that the store runs as one step.
+    """A Lua script that the store runs atomically.
 
     Args:
-        source: The script. All of its keys must be passed as ``KEYS``.
+        source: The source. It must get all its keys as ``KEYS``.
     """
 
     def __init__(self, source: str) -> None:
         self.source = source
-        # The server's name for it: https://valkey.io/commands/evalsha/
+        # The server's id of the script: https://valkey.io/commands/evalsha/
         self.sha = sha1(source.encode(), usedforsecurity=False).hexdigest()
 
 
 class SharedStore:
-    """Asks the store, and knows whether it is up.
+    """Connection to the store, and its state: up or down.
 
     Enter it before use, and leave it to close its connections.
 
     Args:
-        address: Where it is. Clusters are not supported; a primary with replicas is.
-        on_failure: Called for each question that was not answered.
-        on_change: Called with whether the store is up, when that changes.
+        address: Address of the store: a single server or a primary with replicas, not a cluster.
+        on_failure: Called for each call that gets no answer.
+        on_change: Called with the new state, true for up, when it changes.
         timer: Returns seconds, monotonic.
     """
 
@@ -186,11 +187,11 @@ class SharedStore:
 
     @property
     def up(self) -> bool:
-        """Whether the store is asked at present."""
+        """Whether the store is up."""
         return self._up
 
     async def __aenter__(self) -> Self:
-        """Open it. The service starts with a store that is down, too."""
+        """Open it. This works even if the store is down."""
         self._up, self._up_since = True, self._timer()
         self._on_change(True)  # noqa: FBT003 - the only argument
         with suppress(StoreDownError):
@@ -208,13 +209,13 @@ class SharedStore:
             await self.client.aclose(close_connection_pool=True)
 
     async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
-        """Return the answer to a question.
+        """Await calls to the store, within the deadline.
 
         Args:
-            question: Uses `client` once or several times. All of it has `DEADLINE` seconds.
+            question: Makes one or several calls with `client`, within `DEADLINE` seconds in all.
 
         Raises:
-            StoreDownError: There is no answer, or the store is known to be down.
+            StoreDownError: It does not answer, or is known to be down.
         """
         if not self._up:
             raise StoreDownError
@@ -225,17 +226,17 @@ class SharedStore:
             raise StoreDownError from None
 
     async def run(self, script: Script, *, keys: list[str], args: list[str | int | float]) -> Any:  # noqa: ANN401 - what the script returns
-        """Run a script as one question, and return what it returns.
+        """Run a script, and return its result.
 
         Raises:
-            StoreDownError: There is no answer, or the store is known to be down.
+            StoreDownError: It does not answer, or is known to be down.
         """
 
         async def question() -> Any:  # noqa: ANN401 - what the script returns
             try:
                 return await self.client.execute_command("EVALSHA", script.sha, len(keys), *keys, *args)
             except NoScriptError:
-                # The store was restarted, or has never seen it.
+                # The store was restarted, or does not have the script yet.
                 return await self.client.execute_command("EVAL", script.source, len(keys), *keys, *args)
 
         return await self.ask(question)
@@ -261,15 +262,15 @@ class SharedStore:
     async def _probe(self) -> None:
         while not self._up:
             await asyncio.sleep(self._delay)
-            # Kept for a while after it is back, so that a store that comes and goes is asked less often.
+            # Reset only after a while, so that a flapping store is tried less often.
             self._delay = min(2 * self._delay, _MAX_PROBE_SECONDS)
             try:
                 async with asyncio.timeout(_CONNECT_SECONDS):
-                    # Connects, which may take longer than a question.
+                    # Connecting may take longer than a call.
                     await self.client.execute_command("PING")
                 await _in_time(self._write)
             except (ValkeyError, OSError):
-                # The next probe connects anew: this connection may lead to a server that is gone for good.
+                # The next probe reconnects: this connection may lead to a server that is gone.
                 self.client.abandon()
                 continue
             now = self._timer()
@@ -282,7 +283,7 @@ class SharedStore:
         await self.client.execute_command("EVAL", _PROBE, 1, f"{_PREFIX}:probe")
 
     async def _check(self) -> None:
-        """Connect, so that the first request need not."""
+        """Connect in advance, so that the first request does not have to."""
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 await self._write()
@@ -291,13 +292,13 @@ class SharedStore:
 
 
 async def _in_time(question: Callable[[], Awaitable[T]]) -> T:
-    """Return the answer to a question.
+    """Await calls to the store, within the deadline.
 
-    The deadline is counted in ticks of the event loop, and a late one counts once: a process that was busy
-    for longer finds the answer that has arrived meanwhile, and must not take the store for down.
+    The deadline is counted in ticks of the event loop, and a late tick counts once: after a long busy period,
+    the process reads the answer that has arrived instead of declaring the store down.
 
     Raises:
-        TimeoutError: There is none after `DEADLINE` seconds.
+        TimeoutError: It takes more than `DEADLINE` seconds.
     """
     loop, tick, left = asyncio.get_running_loop(), DEADLINE / _TICKS, _TICKS
     timer: asyncio.TimerHandle
@@ -327,11 +328,11 @@ def _pool(address: StoreAddress) -> ConnectionPool:
         db=address.database,
         username=address.username,
         password=address.password,
-        # Questions have their own deadline.
+        # Calls have their own deadline.
         socket_timeout=None,
         socket_connect_timeout=_CONNECT_SECONDS,
         socket_keepalive=True,
-        # Two questions fewer for each connection.
+        # Saves two round trips per connection.
         lib_name=None,
         lib_version=None,
         **options,
@@ -339,9 +340,9 @@ def _pool(address: StoreAddress) -> ConnectionPool:
 
 
 class _TlsConnection(Connection):
-    """A connection that verifies the host's certificate, which valkey-py's own does only in part.
+    """A connection that verifies the host's certificate in full, unlike valkey-py's own.
 
-    All connections share one context: creating it reads the trusted certificates, which blocks for 20 ms.
+    All connections share one context, because loading the trusted certificates blocks for 20 ms.
     """
 
     def __init__(self, *, context: ssl.SSLContext, **options: Any) -> None:  # noqa: ANN401 - valkey-py's own
@@ -353,7 +354,7 @@ class _TlsConnection(Connection):
 
 
 def _reason(error: Exception) -> str:
-    """Return why the store did not answer, in one word that holds nothing of the settings."""
+    """Return the reason of a failure in one word, without anything from the settings."""
     if isinstance(error, TimeoutError):
         return "timeout"
     if isinstance(error, AuthenticationError):

@@ -1,1 +1,1 @@
-"""Set up the bucket and the rights on it."""
+"""Set up the bucket and the permissions for it."""

@@ -1,4 +1,4 @@
-"""Policy documents, as AWS returns them.
+"""Policy documents from AWS.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 """
@@ -8,12 +8,12 @@ from typing import Any
 
 
 def listed(value: Any) -> list[Any]:  # noqa: ANN401 - JSON
-    """Return a list: AWS unwraps single values."""
+    """Return a list. AWS unwraps single values."""
     return value if isinstance(value, list) else [value]
 
 
 def comparable(value: Any) -> object:  # noqa: ANN401 - JSON
-    """Return the same value for all spellings of a policy: AWS reorders lists, and unwraps single values."""
+    """Normalize a policy for comparison: AWS reorders lists and unwraps single values."""
     if isinstance(value, Mapping):
         return sorted((key, comparable(inner)) for key, inner in value.items())
     if isinstance(value, list):
@@ -23,7 +23,7 @@ def comparable(value: Any) -> object:  # noqa: ANN401 - JSON
 
 
 def described(own: Sequence[Mapping[str, Any]], others: Sequence[object]) -> str:
-    """Describe a policy by the ids of our statements and the number of the others; one line."""
+    """Describe a policy in one line: the ids of our statements and the number of others."""
     sids = [str(statement["Sid"]) for statement in own]
     kept = f"{len(others)} other statement{'s' if len(others) > 1 else ''}" if others else ""
     return "; ".join(filter(None, [", ".join(sids), kept])) or "no policy"

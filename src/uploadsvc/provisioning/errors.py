@@ -1,4 +1,4 @@
-"""S3's failures, as states of a rule."""
+"""Convert failures of S3 and SQS to states of a rule."""
 
 from http import HTTPStatus
 from typing import Final
@@ -9,18 +9,18 @@ from uploadsvc.provisioning.models import RuleState
 from uploadsvc.s3.errors import NOT_S3, S3Failure
 
 UNREADABLE: Final = (*NOT_S3, ValueError, TypeError, AttributeError)
-"""Raised when an answer, or the JSON in it, is not what S3 sends."""
+"""Raised if a response, or the JSON in it, does not come from S3."""
 
 _UNSUPPORTED: Final = frozenset({"NotImplemented", "MethodNotAllowed"})
 _UNSUPPORTED_STATUSES: Final = frozenset({HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException"})
-"""SQS's; its status for them may be 400."""
+"""Error codes of SQS, whose status may be 400."""
 
 _DENIED_STATUSES: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 def code_of(error: ClientError) -> str:
-    """Return S3's code; botocore puts the status here when an answer has no body."""
+    """Return S3's code. For a response without a body, botocore puts the status here."""
     return S3Failure.of_error(error).code
 
 
@@ -36,6 +36,6 @@ def refused(error: ClientError, service: str = "S3") -> RuleState:
 
 
 def unreadable(error: Exception) -> RuleState:
-    """Return the state for an answer that is not S3's, without the error's message, which may quote it."""
-    found = f"the answer is not S3's, or not to this request ({type(error).__name__})"
+    """Return the state for a response that is not S3's, without the error's message, which may quote it."""
+    found = f"the response is not from S3, or not for this request ({type(error).__name__})"
     return RuleState(state="failed", found=found)

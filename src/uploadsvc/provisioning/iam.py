@@ -1,4 +1,4 @@
-"""IAM policies with the least rights that the service, its role, `uploadsvc bucket` and `events` need.
+"""Least-privilege IAM policies for the service, its role, `uploadsvc bucket` and `uploadsvc events`.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
 """
@@ -16,7 +16,7 @@ _VERSION: Final = "2012-10-17"
 _CLAIMING: Final = (
     "s3:GetObjectTagging",
     "s3:DeleteObjectTagging",
-    # Where the bucket keeps versions, a claim is for one of them.
+    # In a versioned bucket, a claim is for one version.
     "s3:GetObjectVersion",
     "s3:GetObjectVersionTagging",
     "s3:PutObjectVersionTagging",
@@ -28,12 +28,12 @@ _ALIAS: Final = re.compile(r"(?:arn:[^:]+:kms:[^:]+:(?P<account>[^:]*):)?(?P<ali
 def service_policy(access: AccessRequirements) -> dict[str, Any]:
     """Return the policy of the service's own user or role.
 
-    It also bounds presigned URLs and forms, which carry the service's signature.
+    It also limits presigned URLs and forms, which the service signs.
     """
     arn = bucket_arn(access.bucket, region=access.region)
     objects = objects_arn(access.bucket, region=access.region, prefix=f"{access.key_prefix}/")
     on_objects = ["s3:PutObject", "s3:GetObject"]
-    # A federated session has no right that the service lacks.
+    # A federated session has no rights that the service lacks.
     federated = access.sessions and access.role_arn is None
     parts = access.multipart or federated
     on_objects += ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"] if parts else []
@@ -41,14 +41,14 @@ def service_policy(access: AccessRequirements) -> dict[str, Any]:
     on_objects += ["s3:PutObjectAcl"] if access.acls else []
     on_objects += ["s3:PutObjectTagging"] if access.tags else []
     on_objects += _CLAIMING if access.claims else []
-    # Of versions too, where the bucket keeps any: what was verified or scanned is one version.
+    # Also for versions, because a verified or scanned object is one version.
     on_objects += ["s3:GetObjectTagging", "s3:GetObjectVersionTagging"] if access.scans else []
-    # A notification that the store pushes names the version too.
+    # Pushed notifications contain the version too.
     on_objects += ["s3:GetObjectVersion"] if access.verifies or access.scans or access.pushed else []
     on_objects += ["s3:DeleteObject"] if access.removes and not access.delete else []
     on_objects += ["s3:DeleteObjectVersion"] if access.removes else []
-    # Without a prefix condition: HeadBucket names no prefix, nor does HeadObject, which answers 403 for a
-    # missing object without this right.
+    # Without a prefix condition: HeadBucket and HeadObject name no prefix, and HeadObject responds with 403
+    # for a missing object without this right.
     on_bucket = ["s3:ListBucket"]
     on_bucket += ["s3:ListBucketMultipartUploads"] if access.multipart else []
     statements = [
@@ -84,9 +84,9 @@ def events_policy(access: AccessRequirements) -> dict[str, Any]:
     on_objects += ["s3:DeleteObject", "s3:DeleteObjectVersion"] if access.removes else []
     statements = [
         _allow("Objects", on_objects, objects),
-        # Without it, S3 answers 403 for a missing object.
+        # Without it, S3 responds with 403 for a missing object.
         _allow("Bucket", ["s3:ListBucket"], bucket_arn(access.bucket, region=access.region)),
-        # HEAD returns checksums of encrypted objects only to callers that may decrypt.
+        # HeadObject returns checksums of encrypted objects only to callers that may decrypt.
         *_keys(access, actions=("kms:Decrypt",)),
         _allow("Queue", [*reads, "sqs:SendMessage"], access.queue.arn),
         _allow("DeadLetters", [*reads, "sqs:GetQueueUrl"], access.queue.dead_letters.arn),
@@ -108,7 +108,7 @@ def role_policy(access: AccessRequirements) -> dict[str, Any]:
 def provisioner_policy(bucket: BucketRequirements) -> dict[str, Any]:
     """Return the policy for running ``uploadsvc bucket``.
 
-    ``bucket plan`` needs only the rights to read.
+    ``bucket plan`` needs only the read permissions.
     """
     actions = ["s3:CreateBucket", "s3:ListBucket"]
     for name in _settable(bucket.provider):
@@ -134,7 +134,7 @@ def _settable(provider: Provider) -> list[str]:
 
 
 def _sending(access: AccessRequirements) -> list[dict[str, Any]]:
-    """Allow what the service itself sends: notifications to the queue, or, without a queue, events."""
+    """Allow sending notifications to the queue or, without a queue, events to receivers."""
     if access.queue is None:
         return _targets(access)
     return [_allow("Queue", ["sqs:SendMessage"], access.queue.arn)] if access.pushed else []
@@ -162,7 +162,7 @@ def _keys(
     statements = [_allow("Keys", actions, *keys)] if keys else []
     aliases = [match for match in matches.values() if match]
     if aliases:
-        # The ARN of an alias grants nothing on its key:
+        # The ARN of an alias grants nothing on the key itself:
         # https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
         accounts = sorted({match["account"] or "*" for match in aliases})
         named = {"kms:ResourceAliases": sorted({match["alias"] for match in aliases})}
@@ -172,7 +172,7 @@ def _keys(
 
 
 def _sessions(access: AccessRequirements) -> list[dict[str, Any]]:
-    """Allow starting sessions. The role's rights bound them; for federation, the service's do."""
+    """Allow starting sessions. They are limited by the role's rights; with federation, by the service's."""
     if not access.sessions:
         return []
     if access.role_arn is not None:

@@ -1,4 +1,4 @@
-"""Requirements of a bucket, and how its rules compare with them."""
+"""Requirements on a bucket, and the state of its rules."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from uploadsvc.domain.queue_addresses import Queue
 
 
 class Holder(StrEnum):
-    """Whom an IAM policy is for."""
+    """Subject of an IAM policy."""
 
     SERVICE = "service"
     BUCKET = "bucket"
@@ -20,24 +20,24 @@ class Holder(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketRequirements:
-    """Requirements of the settings on the bucket.
+    """Requirements on the bucket, from the settings.
 
     Attributes:
         bucket: The bucket's name.
-        region: The region where it is, or will be created.
+        region: Region of the bucket, or for its creation.
         provider: The store's features.
         key_prefix: The prefix of all keys, without a trailing slash.
-        origins: Origins of the pages that upload and download, exactly as browsers send them, or patterns
-            with one ``*``, as S3 has them; or ``*``.
+        origins: Origins of pages that upload and download, exactly as browsers send them, patterns with one
+            ``*`` as in S3, or ``*``.
         cors_methods: HTTP methods that those pages send to the bucket.
         cors_headers: Names of the request headers that their uploads have, in lower case.
-        cors_extra_headers: Names of their other headers: for ranges, for tracing, the operator's.
+        cors_extra_headers: Names of their other headers: for ranges, for tracing, and from the settings.
         abort_days: Days after which an unfinished multipart upload can be aborted; ``None`` if no policy
             uses multipart.
-        unclaimed_days: Days after which S3 deletes what nobody has claimed; ``None`` if no policy wants it.
-        needs_acls: A policy sets an ACL that a bucket with ACLs disabled refuses.
+        unclaimed_days: Days after which S3 deletes unclaimed objects; ``None`` for never.
+        needs_acls: A policy sets an ACL that a bucket with disabled ACLs rejects.
         allows_public_acl: A policy sets an ACL that lets the public read or write.
-        tls: Service and browsers reach the store by HTTPS, so plain HTTP may be denied.
+        tls: Service and browsers use HTTPS, so plain HTTP can be denied.
         queue: The queue that S3 notifies; ``None`` if there is none.
     """
 
@@ -59,7 +59,7 @@ class BucketRequirements:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessRequirements:
-    """Rights that the service needs.
+    """Permissions that the service needs.
 
     Attributes:
         bucket: The bucket's name.
@@ -69,10 +69,10 @@ class AccessRequirements:
         delete: Callers may delete their own objects.
         acls: A policy sets an ACL.
         tags: A policy sets tags.
-        claims: The service claims objects: it reads tags, and removes one.
-        verifies: A policy compares files with their content types.
-        scans: A policy has objects wait for a scanner's tag.
-        removes: Files that are something else than their content type says are deleted.
+        claims: The service claims objects, for which it reads and writes tags.
+        verifies: A policy verifies content.
+        scans: A policy requires a scanner's tag.
+        removes: A policy deletes files whose content does not match their type.
         kms_keys: KMS keys of the policies: id, ARN, alias or alias ARN.
         sessions: Callers get temporary S3 credentials.
         role_arn: The role assumed for those; ``None`` for federation.
@@ -127,10 +127,10 @@ State: TypeAlias = Literal[
     "not allowed",
     "failed",
 ]
-"""``missing`` and ``differs`` can be changed; ``made`` and ``changed`` have been.
+"""``missing`` and ``differs`` can be fixed; ``made`` and ``changed`` were fixed.
 
-``conflict``: another rule of the bucket rules it out. ``not confirmed``: the change would take something
-away, and nobody agreed to it. ``unsupported``: the store lacks the feature.
+``conflict``: another rule of the bucket contradicts it. ``not confirmed``: the change would remove something,
+and was not confirmed. ``unsupported``: the store lacks the feature.
 """
 
 
@@ -153,13 +153,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleState:
-    """State of a rule, with the change that it needs.
+    """State of a rule, and the change that it needs.
 
     Attributes:
         state: The state.
         found: The current rule; one line.
-        change: Makes the change, and no other.
-        narrows: The change takes away something that the bucket has now.
+        change: Makes this change only.
+        narrows: The change removes something that the bucket has now.
     """
 
     state: State
@@ -174,7 +174,7 @@ class QueueClients:
 
     Attributes:
         sqs: Client of SQS, in the queue's region.
-        sts: Client of STS, which tells whose credentials these are; ``None`` if SQS is not AWS's.
+        sts: Client of STS, to identify the credentials; ``None`` if SQS is not AWS's.
     """
 
     sqs: Any
@@ -193,10 +193,11 @@ class Check:
         supported: Whether the store has the feature.
         wanted: Describes the required rule; one line.
         look: Reads the rule.
-        service: The service that has the rule: `look` gets a client of S3, or `QueueClients`.
+        service: Service of the rule: `look` gets an S3 client or `QueueClients`.
         for_events: The rule exists only for settings with a queue.
-        unsettled: Codes of errors that end by themselves a moment after what the rule needs was made.
-        needed: Whether the settings need it; a bucket that does not exist yet lacks no other.
+        unsettled: Codes of errors that end by themselves shortly after the creation of what the rule needs.
+        needed: Whether the settings need it. For a bucket that does not exist yet, only such rules are
+            missing.
     """
 
     rule: Rule
@@ -210,4 +211,4 @@ class Check:
 
 
 class ProvisioningError(Exception):
-    """S3 cannot be reached; the message says why, in one line."""
+    """S3 cannot be reached. The message is one line."""

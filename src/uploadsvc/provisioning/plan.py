@@ -1,4 +1,4 @@
-"""Compare the bucket's rules with the requirements, and change them."""
+"""Compare the bucket's rules with the requirements, and fix them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
@@ -32,19 +32,19 @@ RULES: Final[tuple[Rule, ...]] = tuple(check.rule for check in CHECKS)
 """All rules, in the order in which `apply` makes them."""
 
 CHANGES: Final[frozenset[State]] = frozenset({"missing", "differs"})
-"""The states that `apply` changes."""
+"""States that `apply` fixes."""
 
 PROBLEMS: Final[frozenset[State]] = frozenset({"conflict", "not allowed", "not confirmed", "failed"})
-"""The states that `apply` cannot change; an operator has to."""
+"""States that `apply` cannot fix; the operator has to."""
 
 _PAUSES: Final = (0.0, 0.5, 1.5)
-"""Seconds before each read of a changed rule; S3 may return the old configuration for a moment:
+"""Seconds before each read of a changed rule, because S3 may return the old one for a moment:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel
 """
 
 
 _SETTLING: Final = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
-"""Seconds before each try of a call about a new bucket, which not every part of the store may know yet."""
+"""Seconds before each attempt of a call for a new bucket, which parts of the store may not know yet."""
 
 
 def _agree(_: Step) -> bool:
@@ -58,7 +58,7 @@ async def plan(
     rules: Collection[Rule] = RULES,
     queues: QueueClients | None = None,
 ) -> list[Step]:
-    """Compare the bucket's rules with the requirements, and change nothing.
+    """Compare the bucket's rules with the requirements, without changes.
 
     A rule that cannot be read does not stop the others.
 
@@ -66,7 +66,7 @@ async def plan(
         client: S3 client with the right to read the bucket's rules.
         requirements: Requirements on the bucket.
         rules: The rules to compare.
-        queues: Clients for the rules about the queue; without them, these are left out.
+        queues: Clients for the rules of the queue; ``None`` to leave them out.
 
     Raises:
         ProvisioningError: There are no credentials, or S3 does not answer.
@@ -92,17 +92,18 @@ async def apply(
 ) -> list[Step]:
     """Create the rules that are missing, and change those that differ.
 
-    Each change is read back: a store, or a proxy before it, may accept a change and not keep it.
+    Each change is read back, because a store, or a proxy in front of it, may accept a change without keeping
+    it.
 
     Args:
         client: S3 client with the right to read and write the bucket's rules.
         requirements: Requirements on the bucket.
         rules: The rules to apply.
-        confirm: Asked before a change that takes away something that the bucket has now.
-        queues: Clients for the rules about the queue; without them, these are left out.
+        confirm: Called before a change that removes something from the bucket.
+        queues: Clients for the rules of the queue; ``None`` to leave them out.
 
     Returns:
-        All rules; ``found`` is the rule as it was before.
+        All rules; ``found`` is the previous state.
 
     Raises:
         ProvisioningError: There are no credentials, or S3 does not answer.
@@ -118,7 +119,7 @@ async def apply(
             done = await _change(check, state, fresh=fresh) if state.change else state
             if _is_missing_bucket(check, state):
                 exists = fresh = done.state == "made"
-            # S3 refuses a queue whose policy has not reached every part of SQS yet.
+            # S3 rejects a queue whose policy has not reached all of SQS yet.
             fresh = fresh or (check.service == "SQS" and done.state in {"made", "changed"})
             steps.append(_step(check, requirements, done))
         return await _read_back(look, steps)
@@ -139,7 +140,7 @@ class _Look:
         self._requirements = requirements
 
     def chosen(self, rules: Collection[Rule]) -> list[Check]:
-        """Return the checks of these rules, without those that the settings do not call for."""
+        """Return the checks of these rules that the settings require."""
         with_queue = self._queues is not None and self._requirements.queue is not None
         return [check for check in CHECKS if check.rule in rules and (with_queue or not check.for_events)]
 
@@ -161,7 +162,7 @@ class _Look:
 
 
 async def _settled(call: Callable[[], Awaitable[T]], check: Check, *, fresh: bool) -> T:
-    """Make a call; where the bucket or the queue is new, wait until S3 and SQS know it."""
+    """Make a call. If the bucket or the queue is new, wait until S3 and SQS know it."""
     for pause in _SETTLING if fresh else ():
         await asyncio.sleep(pause)
         try:
@@ -184,7 +185,7 @@ async def _change(check: Check, state: RuleState, *, fresh: bool) -> RuleState:
 
 
 async def _read_back(look: _Look, steps: list[Step]) -> list[Step]:
-    """Return the steps; mark those as failed whose changed rule is not there now."""
+    """Return the steps, with those marked as failed whose change was not kept."""
     checks = {check.rule: check for check in CHECKS}
     unseen = {step.rule: "" for step in steps if step.state in {"made", "changed"}}
     for pause in _PAUSES if unseen else ():
@@ -194,7 +195,7 @@ async def _read_back(look: _Look, steps: list[Step]) -> list[Step]:
         if not unseen:
             break
     return [
-        replace(step, state="failed", found=f"the change was accepted but did not last: {unseen[step.rule]}")
+        replace(step, state="failed", found=f"the change was accepted but not kept: {unseen[step.rule]}")
         if step.rule in unseen
         else step
         for step in steps

@@ -1,1 +1,1 @@
-"""S3: signing, and the one client that talks to it."""
+"""S3: signatures and clients."""

@@ -1,4 +1,4 @@
-"""Recognize S3's answers, and limit their size."""
+"""Check that responses come from S3, and limit their size."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from botocore.model import OperationModel
 
 MAX_BYTES: Final = 8 * 1024 * 1024
-"""Bytes of an answer's body. A page of 1,000 keys, each of 1,024 bytes and escaped, has 7 million."""
+"""Maximum size of a response body in bytes. A page of 1,000 escaped keys of 1,024 bytes has 7 million."""
 
 _ROOTS: Final[Mapping[str, str]] = {
     "ListObjectsV2": "ListBucket",
@@ -26,7 +26,9 @@ _ROOTS: Final[Mapping[str, str]] = {
     "CompleteMultipartUpload": "CompleteMultipartUpload",
     "GetObjectTagging": "Tagging",
 }
-"""Root elements of answers that must have a body, without ``Result``, which some stores spell otherwise."""
+"""Root elements of responses that must have a body, without ``Result``, which some stores spell
+differently.
+"""
 
 _BODILESS: Final = frozenset({"DeleteObject", "AbortMultipartUpload", "DeleteObjectTagging"})
 
@@ -38,11 +40,11 @@ _TRANSIENT: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_R
 
 
 class NotS3Error(ResponseParserError):
-    """An answer that does not come from S3, such as a web page."""
+    """A response that does not come from S3, such as a web page."""
 
 
 class BoundedSession(AIOHTTPSession):
-    """Reads no more than `MAX_BYTES` of an answer."""
+    """Reads at most `MAX_BYTES` of a response."""
 
     async def _get_session(self, proxy_url: str | None) -> ClientSession:
         session: ClientSession = await super()._get_session(proxy_url)  # type: ignore[misc]
@@ -53,7 +55,7 @@ class BoundedSession(AIOHTTPSession):
         """Send a request.
 
         Raises:
-            NotS3Error: The answer has more bytes.
+            NotS3Error: The response is larger.
         """
         try:
             return await super().send(request)
@@ -84,40 +86,40 @@ class _BoundedResponse(ClientResponse):
 
 
 def refuse_other_answers(events: "BaseEventHooks") -> None:
-    """Check each answer of a client with `check_answer`."""
+    """Check every response of a client with `check_answer`."""
     events.register_first("before-parse.s3.*", check_answer)
     for event, handler, *_ in BUILTIN_HANDLERS:
         if event.startswith("before-parse.s3"):
-            # botocore would retry a page with the status 200.
+            # botocore would retry a web page with status 200.
             events.unregister(event, handler)
             events.register_last(event, handler)
 
 
 def check_answer(*, operation_model: "OperationModel", response_dict: dict[str, Any], **_: object) -> None:
-    """Refuse an answer that does not come from S3. A handler of botocore's ``before-parse``.
+    """Reject a response that does not come from S3. A handler of botocore's ``before-parse`` event.
 
-    Stores name themselves in different ways or not at all, so an answer is refused only for what none of
-    them sends. An error counts as S3's own where callers rely on it: a missing object is no failure.
+    Stores identify themselves differently or not at all, so only responses that no store sends are rejected.
+    Errors are checked where callers rely on them, such as for a missing object.
 
     Raises:
-        NotS3Error: It is not S3's.
+        NotS3Error: The response does not come from S3.
     """
     status, body = response_dict["status_code"], response_dict["body"]
     if operation_model.has_streaming_output and status < HTTPStatus.MULTIPLE_CHOICES:
-        # The bytes of an object, not read yet: anything. `Storage` looks for its ETag.
+        # The bytes of an object, not read yet, can be anything. `Storage` checks for an ETag.
         return
     found = _ROOT.match(body) if body else None
     root = found[1].decode() if found else ""
     if operation_model.http["method"] == "HEAD":
-        # Without a body it proves nothing; `Storage` looks for an ETag, or asks again.
+        # Without a body it proves nothing; `Storage` checks for an ETag, or asks again.
         return
     if status == HTTPStatus.NOT_FOUND:
         own = not body or root == "Error"
     elif status >= HTTPStatus.MULTIPLE_CHOICES:
-        # A failure in any case, and a proxy in front of S3 may report it.
+        # A failure in any case; a proxy in front of S3 may report it.
         return
     elif not body:
-        # moto calls an empty answer a page. A deletion must be certain.
+        # moto labels an empty response as HTML. A deletion must be certain.
         page = status != HTTPStatus.NO_CONTENT and _is_page(response_dict["headers"])
         own = operation_model.name not in {*_ROOTS, *(_BODILESS if page else ())}
     elif operation_model.name in _BODILESS:
@@ -138,7 +140,7 @@ def _is_page(headers: Mapping[str, str]) -> bool:
 
 
 def _is_opaque(operation_model: "OperationModel") -> bool:
-    """Return whether the body is passed on as it is, such as a bucket policy."""
+    """Return whether the operation passes the body on unparsed, as for a bucket policy."""
     shape = operation_model.output_shape
     payload = shape.serialization.get("payload") if shape else None
     return (

@@ -1,4 +1,4 @@
-"""Credentials of the AWS chain: environment, profile, role, container, instance."""
+"""Credentials from the AWS chain: environment, profile, role, container, instance."""
 
 import asyncio
 import inspect
@@ -34,18 +34,18 @@ from uploadsvc.s3.observing import observe_calls
 from uploadsvc.telemetry.tracing import Tracing
 
 _REFUSED: Final = frozenset({"AccessDenied", "InvalidClientTokenId", "SignatureDoesNotMatch"})
-"""Errors that a retry does not change: https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html"""
+"""Errors that a retry does not fix: https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html"""
 
 
 class AwsChain:
     """Fetches credentials from the AWS chain, without caching them.
 
-    botocore's own credentials refresh themselves while a caller waits, at every call in their last 15
-    minutes; for a session of 15 minutes, at every call. So they are only read here, and `CredentialSource`
-    decides when to refresh them. The provider that answered first is asked from then on, as botocore does.
+    botocore refreshes its credentials while a caller waits, at every call in their last 15 minutes: with a
+    session of 15 minutes, at every call. So they are only read here, and `CredentialSource` decides when to
+    refresh them. The provider that answered first is used from then on, as in botocore.
 
     Args:
-        region: The region of STS, unless the environment or the profile says otherwise.
+        region: Region of STS, unless the environment or the profile sets another.
         tracing: Makes spans of calls to STS.
     """
 
@@ -54,15 +54,18 @@ class AwsChain:
         self._tracing = tracing or Tracing()
         self._refresh: Callable[[], Any] | None = None
         self.method: str | None = None
-        """Provider that answered, by botocore's name: ``env``, ``iam-role`` …; ``None`` until one did."""
+        """botocore's name of the provider that answered, such as ``env`` or ``iam-role``; ``None`` at
+        first.
+        """
 
     async def __call__(self) -> Credentials:
         """Fetch credentials.
 
         Raises:
-            StorageMisconfigured: There are none, the profile is wrong, or there is whitespace around them.
+            StorageMisconfigured: There are no credentials, the profile is wrong, or they have whitespace
+                around them.
             StorageDenied: STS refuses the role.
-            StorageUnavailable: STS fails otherwise.
+            StorageUnavailable: STS fails in another way.
             Exception: botocore and its providers may raise anything else.
         """
         try:
@@ -71,7 +74,7 @@ class AwsChain:
             detail = "No AWS credentials were found."
             raise StorageMisconfigured(detail) from error
         except (ProfileNotFound, ConfigParseError, InvalidConfigError) as error:
-            detail = "The AWS profile does not say where credentials come from."
+            detail = "The AWS profile has no source of credentials."
             raise StorageMisconfigured(detail) from error
         except ClientError as error:
             code = str(error.response["Error"].get("Code", ""))
@@ -86,8 +89,8 @@ class AwsChain:
         load_less(botocore_session)
         observe_calls(botocore_session, self._tracing)
         resolver = create_credential_resolver(botocore_session, region_name=self._region)
-        # botocore prolongs an instance's session if the metadata service is late with the next one; URLs
-        # signed until that end would die early.
+        # botocore extends an instance's session if the metadata service is late with the next one; URLs
+        # signed until that time would expire early.
         instance: Any = resolver.get_provider("iam-role")
         instance._role_fetcher._evaluate_expiration = lambda _credentials: None  # noqa: SLF001 - has no switch
         process: Any = resolver.get_provider("custom-process")
@@ -112,7 +115,7 @@ class AwsChain:
 
 
 class _Process:
-    """A credential process that ends with its fetch."""
+    """A credential process that ends when its fetch is cancelled."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -135,7 +138,7 @@ async def _start(*arguments: str, **options: Any) -> _Process:  # noqa: ANN401 -
 
 
 class SourcedCredentials(AioCredentials):
-    """Lets a botocore session sign with the credentials of a `CredentialSource`.
+    """Makes a botocore session sign with the credentials of a `CredentialSource`.
 
     Register it as the session's ``credential_provider``.
     """
@@ -145,14 +148,14 @@ class SourcedCredentials(AioCredentials):
         self._source = source
 
     async def load_credentials(self) -> AioCredentials:
-        """Return itself, in place of the chain's credentials."""
+        """Return itself, instead of the chain's credentials."""
         return self
 
     async def get_frozen_credentials(self) -> ReadOnlyCredentials:  # type: ignore[override] # as aiobotocore's own
-        """Return the credentials for one request.
+        """Return the credentials for a request.
 
         Raises:
-            UploadsvcError: As `CredentialSource.current`.
+            UploadsvcError: As for `CredentialSource.current`.
         """
         current = await self._source.current()
         return ReadOnlyCredentials(current.access_key_id, current.secret_access_key, current.session_token)
@@ -163,7 +166,7 @@ async def _renewed(refresh: Callable[[], Any]) -> Credentials:
     if inspect.isawaitable(answer):
         answer = await answer
     if not answer:
-        # The metadata service does not answer, or no longer has a role.
+        # The metadata service does not answer, or has no role any more.
         raise CredentialRetrievalError(provider="chain", error_msg="no answer")
     return _credentials(
         answer["access_key"], answer["secret_key"], answer["token"], parse_timestamp(answer["expiry_time"])
@@ -173,11 +176,11 @@ async def _renewed(refresh: Callable[[], Any]) -> Credentials:
 def _credentials(key: str, secret: str, token: str | None, ends: datetime | None) -> Credentials:
     parts = {"access key id": key, "secret access key": secret, "session token": token or ""}
     for name, value in parts.items():
-        # Otherwise no request could be sent, which would look as if S3 were not reachable.
+        # Otherwise no request could be sent, which would look like an outage of S3.
         if value.split() not in ([], [value]):
             detail = f"The {name} of the AWS chain holds whitespace or a newline, which is not part of it."
             raise StorageMisconfigured(detail)
     if ends is not None:
-        # AWS's times are in UTC, even without a zone.
+        # AWS's times are in UTC, even without a time zone.
         ends = ends.replace(tzinfo=ends.tzinfo or UTC).astimezone(UTC)
     return Credentials(access_key_id=key, secret_access_key=secret, session_token=token, expires_at=ends)

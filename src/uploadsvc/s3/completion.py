@@ -1,4 +1,4 @@
-"""Make the body of CompleteMultipartUpload, for which botocore would block the event loop for 0.1 s."""
+"""Build the body of CompleteMultipartUpload. botocore would block the event loop for 0.1 s."""
 
 import asyncio
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ async def completion_body(parts: Sequence[UploadedPart], *, part_checksum: Algor
     pieces = ['<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">']
     for start in range(0, len(parts), _AT_ONCE):
         pieces += [_part(part, part_checksum) for part in parts[start : start + _AT_ONCE]]
-        # Let other requests run.
+        # Yield to other requests.
         await asyncio.sleep(0)
     return "".join([*pieces, "</CompleteMultipartUpload>"]).encode()
 
@@ -42,7 +42,7 @@ def _part(part: UploadedPart, part_checksum: Algorithm | None) -> str:
 
 
 def send_completion_bodies(events: "BaseEventHooks") -> None:
-    """Let a client send the bytes that CompleteMultipartUpload gets as ``MultipartUpload``."""
+    """Make a client send the bytes passed to CompleteMultipartUpload as ``MultipartUpload``."""
     events.register("before-parameter-build.s3.CompleteMultipartUpload", _take_body)
     events.register("before-call.s3.CompleteMultipartUpload", _set_body)
 

@@ -1,4 +1,4 @@
-"""S3's failures: read once, for the service, the doctor and `uploadsvc bucket`."""
+"""Failures of S3, for the service, the doctor and `uploadsvc bucket`."""
 
 import asyncio
 import time
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
     import httpx
 
 DEADLINE: Final = 4.5
-"""Seconds that one call to S3 may take, retries included; callers get an answer within five."""
+"""Seconds for one call to S3, including retries. Callers get a response within five."""
 
 MISSING: Final = frozenset({"404", "NoSuchKey", "NotFound"})
-"""Codes of a missing object."""
+"""Error codes of a missing object."""
 
 NOT_S3: Final = (ResponseParserError, LookupError)
-"""Raised when an answer is not S3's, such as a proxy's login page."""
+"""Raised if a response does not come from S3, such as a proxy's login page."""
 
 NO_ANSWER: Final = (BotoCoreError, AiohttpError, OSError, *NOT_S3)
-"""Raised when a call to S3 gets no answer from S3; `NOT_S3` among them when something else answers."""
+"""Raised if S3 does not respond; includes `NOT_S3`, for responses from something else."""
 
 _MAX_BODY: Final = 65_536
-"""Bytes of an error's body that are parsed; S3's own have a few thousand at most."""
+"""Maximum size of an error body to parse, in bytes. S3's own have a few thousand at most."""
 
 _MAX_NAME: Final = 100
-"""Characters of a code or a region; anything longer is not one."""
+"""Maximum length of a code or a region."""
 
 _MISCONFIGURED: Final = frozenset(
     {
@@ -71,15 +71,15 @@ _log = structlog.get_logger("uploadsvc.storage")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Failure:
-    """An error that S3 answered with.
+    """An error response from S3.
 
     Attributes:
         status: The HTTP status.
-        code: S3's error code; empty where it gave none, and botocore's, which is the status, for an answer
-            without a body.
-        message: S3's message, `redacted`: the rest of the body may repeat what was signed.
-        region: The bucket's region, where S3 names it.
-        request_id: S3's id of the request, where there is one.
+        code: S3's error code; empty without one. For a response without a body, botocore puts the status
+            here.
+        message: S3's message, `redacted`. The rest of the body, which may quote signed data, is dropped.
+        region: The bucket's region, if S3 names it.
+        request_id: S3's request id, if any.
     """
 
     status: int
@@ -90,7 +90,7 @@ class S3Failure:
 
     @classmethod
     def of_error(cls, error: ClientError) -> Self:
-        """Read botocore's error."""
+        """Create it from botocore's error."""
         said, metadata = error.response.get("Error", {}), error.response["ResponseMetadata"]
         headers = metadata["HTTPHeaders"]
         return cls(
@@ -98,13 +98,13 @@ class S3Failure:
             code=str(said.get("Code") or ""),
             message=redacted(said.get("Message")),
             region=headers.get("x-amz-bucket-region") or str(said.get("Region") or ""),
-            # botocore reads the id only from a body.
+            # botocore reads the id only from the body.
             request_id=metadata.get("RequestId") or headers.get("x-amz-request-id"),
         )
 
     @classmethod
     def of_response(cls, response: "httpx.Response") -> Self:
-        """Read the answer to a presigned request."""
+        """Create it from the response to a presigned request."""
         error = _parsed(response.content)
         return cls(
             status=response.status_code,
@@ -116,16 +116,16 @@ class S3Failure:
 
     @property
     def explained(self) -> bool:
-        """Whether code and message are S3's own, not botocore's for an answer without a body."""
+        """Whether code and message come from S3, not from botocore for a response without a body."""
         return not self.code.isdigit()
 
 
 class RefusedError(Exception):
-    """S3 refused with a code that the caller expects.
+    """S3 refused with a code that the caller handles.
 
     Args:
         code: S3's code.
-        request_id: S3's id of the request, where there is one.
+        request_id: S3's request id, if any.
     """
 
     def __init__(self, code: str, request_id: str | None = None) -> None:
@@ -142,15 +142,15 @@ async def s3_errors(
     deadline: float | None = None,
     durations: Histogram | None = None,
 ) -> AsyncIterator[None]:
-    """Limit the time of a call to S3, and raise the service's own errors for its failures.
+    """Limit the time of a call to S3, and translate its failures to the service's errors.
 
-    Read the answer inside the block: an answer that is not S3's lacks fields.
+    Read the response inside the block: one that does not come from S3 lacks fields.
 
     Args:
-        operation: The call's name, for the log and the metrics.
-        expected: S3's codes that are raised as `RefusedError`.
+        operation: Name of the call, for the log and the metrics.
+        expected: S3's codes to raise as `RefusedError`.
         deadline: Seconds; `DEADLINE` by default.
-        durations: Counts how long it took, by operation and outcome.
+        durations: Records the duration, by operation and outcome.
 
     Raises:
         RefusedError: S3 answered with an expected code.
@@ -162,7 +162,7 @@ async def s3_errors(
             yield
         outcome = "ok"
     except asyncio.CancelledError:
-        # Several calls can share a deadline, such as those of one completion.
+        # Several calls, such as those of one completion, can share a deadline.
         outcome = "timeout"
         raise
     except UploadsvcError as error:
@@ -199,7 +199,7 @@ async def s3_errors(
 
 
 def _outcome(error: UploadsvcError) -> str:
-    """Return the value of the label ``outcome`` for a failed call."""
+    """Return the label ``outcome`` for a failed call."""
     if isinstance(error, StorageDenied):
         return "denied"
     return "unavailable" if isinstance(error, StorageUnavailable) else "refused"
@@ -219,13 +219,13 @@ def _storage_error(failure: S3Failure) -> UploadsvcError:
 
 
 def _parsed(body: bytes) -> "Element | None":
-    """Parse an error's body; ``None`` where it is too long or not XML."""
+    """Parse an error body. Returns ``None`` if it is too long or not XML."""
     if len(body) > _MAX_BODY:
         return None
     try:
         return fromstring(body, forbid_dtd=True)
     except (ParseError, ValueError, LookupError):
-        # An unknown encoding is a LookupError, and forbidden XML a ValueError.
+        # An unknown encoding raises LookupError, forbidden XML ValueError.
         return None
 
 

@@ -1,4 +1,4 @@
-"""Read a page of a listing in slices: botocore would hold the event loop while it decodes a thousand keys."""
+"""Read a page of a listing in slices. botocore would block the event loop while decoding a thousand keys."""
 
 import asyncio
 from datetime import UTC
@@ -11,23 +11,23 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3.type_defs import ListObjectsV2OutputTypeDef
 
 ENCODING: Final = "url"
-"""Asks for percent-encoded keys, which XML can always hold. botocore decodes only what it asked for itself.
-https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+"""Requests percent-encoded keys, which XML can always contain. botocore decodes them only if it has set this
+itself. https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 """
 
 _AT_ONCE: Final = 100
-"""Objects to read before other requests get their turn: half a millisecond."""
+"""Objects to read between two yields to the event loop: half a millisecond."""
 
 
 async def listed_objects(answer: "ListObjectsV2OutputTypeDef", *, after: str) -> list[ListedObject]:
-    """Return the objects of a page that was asked for in `ENCODING`.
+    """Return the objects of a page requested with `ENCODING`.
 
     Args:
-        answer: The answer of S3.
-        after: Leave out keys up to this one, in the order of their bytes; empty to take all.
+        answer: S3's response.
+        after: Skip keys up to this one, in byte order; empty for none.
     """
     entries = answer.get("Contents", [])
-    # Not every store encodes them. Those that do write a space as %20 or as a plus sign.
+    # Not every store encodes keys. Those that do write a space as %20 or as a plus sign.
     encoded = answer.get("EncodingType") == ENCODING
     least = after.encode()
     listed: list[ListedObject] = []

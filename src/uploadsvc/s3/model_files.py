@@ -1,6 +1,6 @@
-"""botocore's data files, without the parts that the service never reads.
+"""Trim botocore's data files to the parts that the service reads.
 
-botocore keeps them in memory for as long as a client lives: whole, they take 11 MB.
+botocore keeps them in memory for the lifetime of a client: in full, they take 11 MB.
 """
 
 import gzip
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from botocore.session import Session
 
 _SERVICES: Final = frozenset({"s3", "sqs", "sns", "sts", "sso", "oidc", "portal.sso", "signin"})
-"""Services whose addresses are looked up: those used, and those from which the AWS chain gets credentials."""
+"""Services whose endpoints are looked up: those in use, and those of the AWS credential chain."""
 
 
 def load_less(session: "Session") -> None:
-    """Let a session load only the parts that the service reads."""
+    """Make a session load only the parts that the service reads."""
     session.get_component("data_loader").file_loader = _SmallFiles()
 
 
@@ -36,7 +36,8 @@ class _SmallFiles(JSONFileLoader):
 
 
 def _without_documentation(found: dict[str, Any]) -> dict[str, Any]:
-    # Emptied, because botocore reads some of them. A field of a service with that name has an object instead.
+    # Emptied instead of removed, because botocore reads some. Where a service has a field of that name, its
+    # value is an object.
     if isinstance(found.get("documentation"), str):
         found["documentation"] = ""
     return found

@@ -21,15 +21,15 @@ from uploadsvc.s3.errors import RefusedError
 from uploadsvc.s3.storage import ASSEMBLIES, Storage
 
 ASSEMBLY_DEADLINE: Final = 300.0
-"""Seconds that S3 may take to assemble the parts. Its documentation mentions minutes.
+"""Seconds for S3 to assemble the parts. Its documentation mentions minutes.
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 """
 
 PATIENCE: Final = 3.0
-"""Seconds that a caller waits for the assembly. That leaves time to list the parts and check the object."""
+"""Seconds that a caller waits for the assembly. This leaves time to list the parts and check the object."""
 
 MAX_ASSEMBLING: Final = 4 * ASSEMBLIES
-"""Assemblies that run or wait for a connection. Each holds the list of its parts, of up to 10,000."""
+"""Maximum number of running and waiting assemblies. Each keeps a list of up to 10,000 parts."""
 
 _RETRY_AFTER: Final = 10
 
@@ -48,7 +48,9 @@ _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _METADATA: Final = "x-amz-meta-"
 _PAGE: Final = 1000
 _NO_SUCH_UPLOAD: Final = frozenset({"NoSuchUpload", "NoSuchKey"})
-"""Codes of an upload that is complete or aborted; Ceph's gateway lists its parts with the second."""
+"""Error codes of an upload that is complete or aborted; Ceph's gateway sends the second for a list of
+parts.
+"""
 
 _REFUSALS: Final[Mapping[str, tuple[type[UploadsvcError], str]]] = {
     "PreconditionFailed": (ObjectExists, "There is an object under this key already."),
@@ -62,7 +64,7 @@ _REFUSALS: Final[Mapping[str, tuple[type[UploadsvcError], str]]] = {
 
 
 class NoSuchUploadError(Exception):
-    """S3 does not know the multipart upload: it is complete, was aborted or never existed."""
+    """S3 does not know the multipart upload: it is complete, aborted or never existed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +86,7 @@ class MultipartStorage:
     """Multipart uploads of one bucket.
 
     Args:
-        storage: The bucket. It must be open when methods are called.
+        storage: The bucket. It must be open before methods are called.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -93,7 +95,7 @@ class MultipartStorage:
         self._connections = asyncio.Semaphore(ASSEMBLIES)
 
     async def create(self, key: str, headers: Mapping[str, str], *, checksum: Algorithm | None) -> str:
-        """Create an upload and return S3's id for it.
+        """Create an upload, and return S3's id of it.
 
         Args:
             key: Key of the object.
@@ -101,7 +103,7 @@ class MultipartStorage:
             checksum: Checksum algorithm of the parts, if any.
 
         Raises:
-            UploadsvcError: S3 denies, fails or does not answer.
+            UploadsvcError: S3 denies the call, fails or does not answer.
         """
         parameters = creation_parameters(headers, checksum=checksum)
         async with self._storage.call("create_multipart_upload"):
@@ -123,9 +125,9 @@ class MultipartStorage:
 
         Raises:
             NoSuchUploadError: S3 does not know the upload.
-            UploadsvcError: S3 denies, fails or does not answer.
+            UploadsvcError: S3 denies the call, fails or does not answer.
         """
-        # A page holds 1,000 parts and can start after any number, so all pages are requested at once.
+        # A page has 1,000 parts and can start after any number, so all pages are requested concurrently.
         starts = range(0, part_count or 1, _PAGE)
         ranges = [(start, min(start + _PAGE, part_count) if part_count else MAX_PARTS) for start in starts]
         answers = await asyncio.gather(
@@ -142,7 +144,7 @@ class MultipartStorage:
     async def _range(
         self, key: str, upload_id: str, checksum: Algorithm | None, start: int, end: int
     ) -> list[UploadedPart]:
-        """Return the parts in S3 with numbers above ``start``, up to ``end``, in order."""
+        """Return the parts with numbers above ``start``, up to ``end``, in order."""
         found: list[tuple[datetime, UploadedPart]] = []
         marker = start
         while True:
@@ -173,24 +175,24 @@ class MultipartStorage:
         checksum: Checksum | None,
         no_overwrite: bool,
     ) -> None:
-        """Assemble the parts in the background, and wait `PATIENCE` seconds for it.
+        """Assemble the parts in the background, and wait `PATIENCE` seconds for the result.
 
         Args:
             key: Key of the object.
             upload_id: S3's upload id.
             parts: All parts, in order.
             part_checksum: Checksum algorithm of the parts, if any.
-            checksum: Checksum of the whole object, if known. S3 compares it where it can.
-            no_overwrite: Whether S3 must refuse if the key has an object.
+            checksum: Checksum of the whole object, if known. S3 compares it if it can.
+            no_overwrite: Whether S3 must refuse if there is an object with this key.
 
         Raises:
             NoSuchUploadError: S3 does not know the upload.
-            ObjectExists: The key has an object, and ``no_overwrite`` is set.
-            UploadIncomplete: S3 no longer has one of the parts, or finds it too small.
+            ObjectExists: There is an object with this key, and ``no_overwrite`` is set.
+            UploadIncomplete: S3 no longer has one of the parts, or one is too small.
             VerificationFailed: The assembled object has a different checksum.
-            StillAssembling: S3 is not done yet.
-            StorageUnavailable: S3 does not answer, or `MAX_ASSEMBLING` others are not done.
-            UploadsvcError: S3 denies.
+            StillAssembling: S3 is still assembling the parts.
+            StorageUnavailable: S3 does not answer, or `MAX_ASSEMBLING` other assemblies are not done.
+            UploadsvcError: S3 denies the call.
         """
         if upload_id not in self._assembling:
             if len(self._assembling) >= MAX_ASSEMBLING:
@@ -205,10 +207,10 @@ class MultipartStorage:
         await self.joined(upload_id)
 
     async def joined(self, upload_id: str) -> bool:
-        """Wait for an assembly that another call has started.
+        """Wait for an assembly that another call started.
 
         Returns:
-            Whether there was one. If so, it is now done.
+            Whether there was one, which is done now.
 
         Raises:
             UploadsvcError: As for `complete`.
@@ -242,7 +244,7 @@ class MultipartStorage:
     ) -> None:
         expected = _NO_SUCH_UPLOAD | _REFUSALS.keys()
         try:
-            # Without a limit, slow assemblies would take the connections of all other calls.
+            # Without a limit, slow assemblies would take all connections.
             async with (
                 self._connections,
                 self._storage.call(
@@ -263,7 +265,7 @@ class MultipartStorage:
         """Abort an upload. Does nothing if S3 does not know it.
 
         Raises:
-            UploadsvcError: S3 denies, fails or does not answer.
+            UploadsvcError: S3 denies the call, fails or does not answer.
         """
         try:
             async with self._storage.call("abort_multipart_upload", expected=_NO_SUCH_UPLOAD):
@@ -280,14 +282,14 @@ class MultipartStorage:
 
         Args:
             prefix: Prefix of the keys.
-            after: S3's markers from the previous page: key and upload id. Empty for the first page.
+            after: S3's markers of the previous page, key and upload id; empty for the first page.
             limit: Maximum number of uploads, 1 to 1,000.
 
         Returns:
             The uploads, and the markers for the next page; ``None`` on the last page.
 
         Raises:
-            UploadsvcError: S3 denies, fails or does not answer.
+            UploadsvcError: S3 denies the call, fails or does not answer.
         """
         markers: dict[str, Any] = {"KeyMarker": after[0], "UploadIdMarker": after[1]} if any(after) else {}
         async with self._storage.call("list_multipart_uploads"):
@@ -304,7 +306,7 @@ class MultipartStorage:
         ]
         if not (listed and answer.get("IsTruncated")):
             return listed, None
-        # SeaweedFS gives no key marker: it continues from the upload id alone.
+        # SeaweedFS returns no key marker: it continues from the upload id alone.
         return listed, (answer.get("NextKeyMarker", ""), answer.get("NextUploadIdMarker", ""))
 
 
@@ -338,10 +340,10 @@ def _arrived(part: Mapping[str, Any], checksum: Algorithm | None) -> tuple[datet
 
 
 def _newest(listed: Sequence[tuple[datetime, UploadedPart]]) -> list[UploadedPart]:
-    """Keep the newest version of each part. SeaweedFS lists every version that was sent, in any order.
+    """Keep the newest version of each part. SeaweedFS lists all versions, in any order.
 
-    Times are in whole seconds. If two versions of one second differ, it is unknown which one S3 uses, so the
-    part counts as missing; the client sends it again, and that version is the newest.
+    Times are in whole seconds. If two versions of the same second differ, it is unknown which one S3 uses, so
+    the part counts as missing. The client then sends a new version.
     """
     by_number: dict[int, list[tuple[datetime, UploadedPart]]] = {}
     for entry in listed:

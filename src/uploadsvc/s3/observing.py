@@ -1,4 +1,4 @@
-"""What logs and traces learn of each call to S3 and other AWS services."""
+"""Record calls to S3 and other AWS services in logs and traces."""
 
 from typing import Any, Final
 
@@ -9,19 +9,19 @@ from uploadsvc.telemetry.records import note_s3_request
 from uploadsvc.telemetry.tracing import Tracing
 
 _POLL: Final = "ReceiveMessage"
-"""A poll of an empty queue takes 20 seconds, again and again: no span."""
+"""No span: a poll of an empty queue takes 20 seconds and is repeated forever."""
 
 _MAX_ID: Final = 128
-"""Characters of S3's request ids; stores have different ones, and anything longer is none."""
+"""Maximum length of a request id, whose format differs between stores."""
 
 
 def observe_calls(session: AioSession, tracing: Tracing) -> None:
-    """Make spans of the calls of all clients of a session, and note S3's ids of requests for the log.
+    """Make spans for all calls of a session's clients, and note S3's request ids for the log.
 
-    A deadline cancels a call, which no event of botocore reports; so the clients get a base class.
+    Implemented in a base class of the clients, because botocore has no event for a cancelled call.
 
     Args:
-        session: The session, without clients yet.
+        session: The session, before it creates clients.
         tracing: Makes spans.
     """
 
@@ -55,7 +55,7 @@ def observe_calls(session: AioSession, tracing: Tracing) -> None:
 
 
 def _note(service: str, metadata: dict[str, Any]) -> None:
-    # botocore reads the id only from a body.
+    # botocore reads the id only from the body.
     request_id = metadata.get("RequestId") or metadata.get("HTTPHeaders", {}).get("x-amz-request-id")
     if service == "S3" and request_id and len(request_id) <= _MAX_ID:
         note_s3_request(str(request_id))

@@ -1,4 +1,4 @@
-"""Parse S3's responses: botocore's parser would block the event loop for 15 ms for one page of a listing."""
+"""Parse S3's responses. botocore's parser would block the event loop for 15 ms per page of a listing."""
 
 import asyncio
 import re
@@ -17,14 +17,14 @@ from botocore.parsers import ResponseParserError
 from botocore.utils import parse_timestamp
 
 _SMALL: Final = 16 * 1024
-"""Bytes of XML to read at once, and largest response that is parsed at once."""
+"""Bytes of XML in one slice; smaller responses are parsed whole."""
 
 _ELEMENTS: Final = 25
-"""Elements below the root, such as objects of a listing, to parse before other requests get their turn."""
+"""Elements below the root, such as objects of a listing, to parse between two yields to the event loop."""
 
-# RFC 9110, section 5.6.7. dateutil takes longer to parse it than all the rest of a small response takes.
+# RFC 9110, section 5.6.7. dateutil takes longer for it than for the rest of a small response.
 _HTTP_DATE: Final = re.compile("[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}(:[0-9]{2}){2} GMT")
-# Python reads other forms too, some of which botocore refuses or reads otherwise.
+# Python accepts other forms too, some of which botocore rejects or reads differently.
 _XML_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}(:[0-9]{2}){2}(\.[0-9]{3})?Z")
 _BEFORE_PARSE: Final = "before-parse.s3.*"
 _XML: Final = "rest-xml"
@@ -33,7 +33,7 @@ _XML: Final = "rest-xml"
 class Parsers(AioResponseParserFactory):
     """Parser factory for a botocore session's ``response_parser_factory``.
 
-    Large responses are parsed in slices: a thread would hold Python's global lock for longer than a slice.
+    Large responses are parsed in slices. A thread would hold the GIL for longer than a slice.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Parsers(AioResponseParserFactory):
 
 
 def read_large_responses_once(events: BaseEventHooks) -> None:
-    """Keep botocore from reading a large response, at once, only to see whether it is an error.
+    """Keep botocore from parsing a whole large response just to see whether it is an error.
 
     Args:
         events: Events of a client of S3 whose session has `Parsers`.
@@ -64,12 +64,12 @@ def _refuse_small_errors(**event: Any) -> None:  # noqa: ANN401 - botocore's
 
 
 def _is_large(body: object) -> bool:
-    # The bytes of an object are a stream, which is not parsed.
+    # An object's bytes are a stream, which is not parsed.
     return isinstance(body, bytes) and len(body) > _SMALL
 
 
 class _ElementParser(AioRestXMLParser):
-    """Also takes a body that has been read into an element."""
+    """Also accepts a body that is already parsed into an element."""
 
     def _initial_body_parse(self, xml_string: Any) -> Any:  # noqa: ANN401 - botocore's
         if isinstance(xml_string, Element):
@@ -86,18 +86,18 @@ class _InSlices:
         try:
             return await self._parse(response, shape)
         except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
-            # A number or a time that is none. botocore lets these through, as if we had made the mistake.
+            # An invalid number or time. botocore raises such errors as if the caller had caused them.
             message = f"a field has a wrong value ({type(error).__name__})"
             raise ResponseParserError(message) from None
 
     async def _parse(self, response: dict[str, Any], shape: Any) -> Any:  # noqa: ANN401 - botocore's
         if response["status_code"] != HTTPStatus.OK or not _is_large(response["body"]):
             return await self._parser.parse(response, shape)
-        # One at a time: two would block the event loop for two slices in a row.
+        # One response at a time: two would block the event loop for two slices in a row.
         async with self._turn:
             root = await _read(response["body"])
             if root is None or root.tag == "Error":
-                # As botocore's handler would have said. This one is retried.
+                # The same error as botocore's handler raises; it is retried.
                 response["status_code"] = HTTPStatus.INTERNAL_SERVER_ERROR.value
                 return await self._parser.parse(response, shape)
             parsed: dict[str, Any] = {}
@@ -108,7 +108,7 @@ class _InSlices:
 
 
 async def _read(body: bytes) -> Element | None:
-    """Return the root element; ``None`` if the XML is not whole."""
+    """Return the root element; ``None`` if the XML is incomplete."""
     parser = XMLParser(encoding=AioRestXMLParser.DEFAULT_ENCODING)  # noqa: S314 - as botocore does
     try:
         for start in range(0, len(body), _SMALL):
@@ -121,7 +121,7 @@ async def _read(body: bytes) -> Element | None:
 
 
 def _slices(root: Element) -> Iterator[Element]:
-    """Yield elements like the root, each with some of its children."""
+    """Yield copies of the root, each with a slice of its children."""
     children = list(root)
     for start in range(0, max(len(children), 1), _ELEMENTS):
         element = Element(root.tag, root.attrib)
@@ -130,7 +130,7 @@ def _slices(root: Element) -> Iterator[Element]:
 
 
 def _add(parsed: dict[str, Any], some: dict[str, Any]) -> None:
-    """Add the fields of a slice. S3 lists items below the root, so only lists can be in several slices."""
+    """Merge the fields of a slice. S3 lists items below the root, so only lists can span slices."""
     for name, value in some.items():
         if isinstance(value, list):
             parsed.setdefault(name, []).extend(value)
@@ -139,9 +139,9 @@ def _add(parsed: dict[str, Any], some: dict[str, Any]) -> None:
 
 
 def parse_time(value: Any) -> datetime:  # noqa: ANN401 - text, or a number in other services' answers
-    """Return a time as botocore does, but parse the formats of S3's XML and headers directly."""
+    """Return a time like botocore, but parse the formats of S3's XML and headers directly."""
     if isinstance(value, str):
-        # What looks right may still be no time, such as one in month 13.
+        # It may match and still be invalid, such as month 13.
         with suppress(ValueError):
             if _XML_TIME.fullmatch(value):
                 return datetime.fromisoformat(value)

@@ -13,7 +13,7 @@ from uploadsvc.s3.credentials import about_to_expire, usable_until
 from uploadsvc.s3.sigv4 import Condition, FormSigner, Method, UrlSigner
 
 _SHARED_BATCHES: Final = 64
-"""Maximum number of batches to keep for requests to share, one for each lifetime."""
+"""Maximum number of batches to share between requests, one per lifetime."""
 
 _ZERO: Final = timedelta(0)
 _SECOND: Final = timedelta(seconds=1)
@@ -39,11 +39,11 @@ class Presigner:
     _batches: dict[int, "SigningBatch"] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     async def start(self, *, expires_in: int, not_after: datetime | None = None) -> "SigningBatch":
-        """Start a batch: fix credentials, time of signing and end for all its URLs and forms.
+        """Start a batch. All its URLs and forms share credentials, time of signing and expiry time.
 
         Args:
-            expires_in: Lifetime in seconds, cut if the credentials end earlier.
-            not_after: Latest end, aware.
+            expires_in: Lifetime in seconds, shortened if the credentials expire earlier.
+            not_after: Latest expiry time, aware.
 
         Raises:
             UploadsvcError: There are no credentials, or they are about to expire.
@@ -53,7 +53,7 @@ class Presigner:
     def batch(
         self, credentials: Credentials, *, expires_in: int, not_after: datetime | None = None
     ) -> "SigningBatch":
-        """Start a batch like `start`, with credentials that the caller has already awaited."""
+        """Start a batch like `start`, with credentials that were already awaited."""
         now = self.clock()
         shared = self._batches.get(expires_in) if not_after is None else None
         if shared is not None and shared.credentials is credentials and _ZERO <= now - shared.now < _SECOND:
@@ -73,7 +73,7 @@ class Presigner:
         return batch
 
     def with_credentials(self, credentials: Credentials) -> "Presigner":
-        """Return a presigner that always signs with these credentials."""
+        """Return a presigner with fixed credentials."""
 
         async def fixed() -> Credentials:
             return credentials
@@ -87,13 +87,13 @@ class Presigner:
 
 @dataclass(frozen=True, kw_only=True)
 class SigningBatch:
-    """Signs URLs and forms that share credentials, time of signing and end.
+    """Signs URLs and forms that share credentials, time of signing and expiry time.
 
     Attributes:
         presigner: Presigner that started the batch.
         credentials: Credentials that sign.
         now: Time of signing, in whole seconds.
-        expires_at: End of the URLs and forms, at least a minute before the credentials end.
+        expires_at: Expiry time of the URLs and forms, at least a minute before that of the credentials.
     """
 
     presigner: Presigner
@@ -119,7 +119,7 @@ class SigningBatch:
 
     @cached_property
     def ends(self) -> int:
-        """End of the URLs and forms, Unix seconds."""
+        """Expiry time of the URLs and forms, Unix seconds."""
         return int(self.expires_at.timestamp())
 
     @cached_property

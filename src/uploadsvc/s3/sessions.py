@@ -1,4 +1,4 @@
-"""Sessions of botocore with credentials of the service's own source, and clients of SQS and SNS."""
+"""botocore sessions that use the service's own source of credentials, and clients of SQS and SNS."""
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -23,7 +23,7 @@ from uploadsvc.s3.parsing import Parsers
 from uploadsvc.telemetry.tracing import Tracing
 
 CREDENTIALS_DEADLINE: Final = 60.0
-"""Seconds that the AWS chain may take: a credential process may wait for a person's single sign-on."""
+"""Seconds for the AWS chain to answer: a credential process may wait for a single sign-on."""
 
 
 def session_with(
@@ -33,8 +33,8 @@ def session_with(
 
     Args:
         source: The credentials.
-        fixed: They are a fixed access key, which needs no profile of the environment.
-        tracing: Makes spans of the calls of all clients.
+        fixed: Whether they are a fixed access key, for which profiles are ignored.
+        tracing: Makes spans for the calls of all clients.
 
     Raises:
         StorageMisconfigured: The environment names a profile that does not exist, or AWS's configuration is
@@ -54,10 +54,10 @@ def session_with(
 
 
 def client_config(*, connections: int = 10) -> AioConfig:
-    """Return the configuration of clients of other services than S3.
+    """Return the configuration for clients of services other than S3.
 
     Args:
-        connections: Most connections to the service.
+        connections: Maximum number of connections.
     """
     return AioConfig(
         retries={"total_max_attempts": 3, "mode": "standard"},
@@ -70,7 +70,7 @@ def client_config(*, connections: int = 10) -> AioConfig:
 
 
 class ChainClients:
-    """Clients that sign with the AWS chain's credentials, though the bucket has a fixed access key.
+    """Clients with the AWS chain's credentials, for a bucket with a fixed access key.
 
     Enter it to fetch credentials in the background.
 

@@ -1,6 +1,6 @@
-"""AWS Signature Version 4 for presigned URLs and POST policies: pure, local and fast.
+"""AWS Signature Version 4 for presigned URLs and POST policies. Pure functions, no I/O.
 
-The steps and their names are the specification's: canonical request, string to sign, signing key, signature.
+Steps and names follow the specification: canonical request, string to sign, signing key, signature.
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-UsingHTTPPOST.html
 """
@@ -51,7 +51,7 @@ def presign(
     query: Mapping[str, str] | None = None,
     service: str = "s3",
 ) -> str:
-    """Sign a request for another client to send, and return its URL.
+    """Sign a request, and return its URL.
 
     Args:
         method: The HTTP method of the request.
@@ -59,10 +59,10 @@ def presign(
         key: The object key, not encoded; empty for the bucket itself.
         credentials: The credentials that sign.
         region: The bucket's region.
-        now: The time of signing (aware); parts of a second are dropped.
-        expires_in: Seconds from ``now`` for which the URL works.
-        headers: Headers that the request must carry besides ``Host``; all of them are signed. Without
-            ``X-Amz-Content-SHA256`` among them, the body is not signed and can be anything.
+        now: Time of signing, aware; fractions of a second are dropped.
+        expires_in: Lifetime of the URL in seconds from ``now``.
+        headers: Headers that the request must have besides ``Host``; all of them are signed. Without
+            ``X-Amz-Content-SHA256``, the body is not signed and can be anything.
         query: The operation's parameters, not encoded, in the order of the URL.
         service: The signing name of S3 or a related service (``s3express``, ``s3-outposts``).
 
@@ -175,7 +175,7 @@ def sign_post_policy(
             are added.
         credentials: The credentials that sign.
         region: The bucket's region.
-        now: The time of signing (aware); parts of a second are dropped.
+        now: Time of signing, aware; fractions of a second are dropped.
         expires_at: The end of the policy (aware); parts of a second are dropped.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Calls to S3 that are under way at once. The others wait, but not for long."""
+"""Limit concurrent calls to S3. Further calls wait for a short time."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,16 +10,16 @@ import structlog
 from uploadsvc.domain.errors import StorageUnavailable
 
 PATIENCE: Final = 2.0
-"""Seconds that a call waits for others to end. Enough of its own deadline is left after that."""
+"""Seconds that a call waits for a slot. Enough of its own deadline is left afterwards."""
 
 _log = structlog.get_logger("uploadsvc.storage")
 
 
 class CallSlots:
-    """Limits the calls under way.
+    """Limits concurrent calls.
 
     Args:
-        count: Most calls at once.
+        count: Maximum number of concurrent calls.
     """
 
     def __init__(self, count: int) -> None:
@@ -31,10 +31,10 @@ class CallSlots:
         """Wait for a slot, and hold it.
 
         Args:
-            operation: The call's name, for the log.
+            operation: Name of the call, for the log.
 
         Raises:
-            StorageUnavailable: None has become free.
+            StorageUnavailable: No slot became free.
         """
         try:
             async with asyncio.timeout(PATIENCE):
@@ -45,7 +45,7 @@ class CallSlots:
             raise StorageUnavailable(detail) from None
         try:
             async with self._turn:
-                # Start one call in each round of the event loop, because preparing one takes milliseconds.
+                # Start one call per iteration of the event loop, because preparing one takes milliseconds.
                 await asyncio.sleep(0)
             yield
         finally:

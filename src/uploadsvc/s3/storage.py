@@ -1,4 +1,4 @@
-"""The service's one S3 client."""
+"""The service's S3 client."""
 
 import asyncio
 import re
@@ -39,36 +39,36 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _REPLACED: Final = frozenset({"412", "PreconditionFailed", "NoSuchVersion"})
-"""Codes of an object that is no longer the one that was asked about."""
+"""Error codes of an object that has been replaced."""
 
 _NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """https://www.w3.org/TR/xml/#charsets"""
 
 _SKEWED: Final = "RequestTimeTooSkewed"
-"""Code for a signature that is more than 15 minutes off.
+"""Error code of a signature that is more than 15 minutes off.
 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 """
 
 MISSING_TAGS: Final = MISSING | {"NoSuchVersion", "NoSuchTagSet", "NoSuchTagSetError"}
-"""Codes for an object that does not exist, or has no tags: some stores do not return an empty list."""
+"""Error codes of an object that does not exist, or has no tags: some stores do not return an empty list."""
 
 CONNECTIONS: Final = 64
-"""Connections to S3 for calls that take seconds at most."""
+"""Maximum number of connections for calls that take a few seconds at most."""
 
 ASSEMBLIES: Final = 32
-"""More connections, for assemblies of parts, which may take minutes."""
+"""Additional connections for assemblies of parts, which may take minutes."""
 
 
 class Storage:
-    """One bucket. Enter it to open its client, which all requests of the process share.
+    """A bucket. Enter it to open its client, which all requests of the process share.
 
     Args:
         bucket: The bucket's name.
         region: The bucket's region.
-        endpoint_url: The store's address for the service itself; ``None`` for AWS.
+        endpoint_url: Address of the store for the service; ``None`` for AWS.
         addressing_style: ``path`` or ``virtual``.
         credentials: A fixed access key; ``None`` for the AWS chain (environment, profile, role …).
-        clock: The time now, aware.
+        clock: Returns the current time, aware.
         metrics: Counts the calls.
         tracing: Makes spans.
 
@@ -110,12 +110,13 @@ class Storage:
                 user_agent=f"uploadsvc/{version('uploadsvc')}",
                 signature_version="s3v4",
                 s3={"addressing_style": addressing_style},
-                # Other stores refuse the checksums that newer SDKs add by default.
+                # Other stores reject the checksums that newer SDKs add by default.
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
                 retries={"total_max_attempts": 3, "mode": "standard"},
                 connect_timeout=2,
-                # Each call has its own deadline; completing a multipart upload may be silent for long.
+                # Each call has its own deadline. The completion of a multipart upload may send nothing for a
+                # long time.
                 read_timeout=60,
                 max_pool_connections=CONNECTIONS + ASSEMBLIES,
                 http_session_cls=BoundedSession,
@@ -150,7 +151,7 @@ class Storage:
         """The open client.
 
         Raises:
-            RuntimeError: The storage was not entered; the app's lifespan does that.
+            RuntimeError: The storage was not entered, which the app's lifespan does.
         """
         if self._client is None:
             message = "the storage is not open: run the app's lifespan"
@@ -170,17 +171,17 @@ class Storage:
         deadline: float | None = None,
         slot: bool = True,
     ) -> AsyncIterator[None]:
-        """Wait until fewer than `CONNECTIONS` calls are under way, limit the time of one, and count it.
+        """Wait for a slot, then limit the time of a call and count it.
 
         Args:
-            operation: The call's name, for the log and the metrics.
-            expected: S3's codes that are raised as `RefusedError`.
+            operation: Name of the call, for the log and the metrics.
+            expected: S3's codes to raise as `RefusedError`.
             deadline: Seconds; `DEADLINE` by default.
-            slot: Wait. Assemblies and calls to STS do not.
+            slot: Whether to wait for one of `CONNECTIONS` slots. Assemblies and calls to STS do not.
 
         Raises:
             RefusedError: S3 answered with an expected code.
-            UploadsvcError: S3 denies, fails or does not answer in time, or too many other calls wait for it.
+            UploadsvcError: S3 denies the call, fails or does not answer in time, or no slot becomes free.
         """
         async with (
             s3_errors(operation, expected=expected, deadline=deadline, durations=self._durations),
@@ -189,17 +190,17 @@ class Storage:
             yield
 
     def run(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
-        """Run a coroutine in the background; closing the storage cancels it."""
+        """Run a coroutine in the background. Closing the storage cancels it."""
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
 
     async def credentials(self) -> Credentials:
-        """Return credentials that can sign now; those of the AWS chain are renewed before they expire.
+        """Return valid credentials. Those of the AWS chain are renewed before they expire.
 
         Raises:
-            StorageMisconfigured: The AWS chain has none.
+            StorageMisconfigured: The AWS chain has no credentials.
             StorageDenied: STS refuses the role.
             StorageUnavailable: They could not be renewed.
         """
@@ -211,7 +212,7 @@ class Storage:
         return self._chain.method
 
     async def check(self) -> datetime:
-        """Check that the credentials reach the bucket; return the time of S3's clock.
+        """Check that the bucket is accessible. Returns the time of S3's clock.
 
         Raises:
             UploadsvcError: S3 denies the call, fails or does not answer.
@@ -226,7 +227,7 @@ class Storage:
         return self._read_clock(answer)
 
     def _read_clock(self, answer: Mapping[str, Any]) -> datetime:
-        """Return the time of S3's clock, and tell the metrics how far this one is off."""
+        """Return the time of S3's clock, and record the skew of this machine's clock."""
         date, now = answer["ResponseMetadata"]["HTTPHeaders"].get("date"), self._clock()
         if not date:
             return now
@@ -244,12 +245,12 @@ class Storage:
             refused = error
         if answer and any(name.startswith("x-amz-") for name in answer["ResponseMetadata"]["HTTPHeaders"]):
             return answer
-        # An answer without a body shows neither that it comes from S3 nor why S3 refuses.
+        # A response without a body shows neither whether it comes from S3 nor why S3 refuses.
         try:
             return await self.client.list_objects_v2(Bucket=self.bucket, MaxKeys=1)
         except ClientError as error:
             if answer and S3Failure.of_error(error).explained:
-                # It comes from S3, which may not let the service list the whole bucket.
+                # It comes from S3. The service may have no permission to list the whole bucket.
                 return answer
             if S3Failure.of_error(error).explained or refused is None:
                 raise
@@ -273,7 +274,7 @@ class Storage:
                 return _stored(self.bucket, key, answer)
         except RefusedError as error:
             if error.request_id is None:
-                # Any web server can answer 404.
+                # Any web server can send a 404.
                 await self.check()
             return None
 
@@ -282,13 +283,13 @@ class Storage:
 
         Args:
             stored: The object, as `head` returned it.
-            size: Most bytes to read. No more are read, even from a store that sends the whole object.
+            size: Maximum bytes to read, even if the store sends the whole object.
 
         Raises:
             UploadsvcError: S3 denies the call, fails or does not answer.
         """
         if stored.size == 0:
-            # There is no range of no bytes: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.17
+            # A range cannot be empty: https://www.rfc-editor.org/rfc/rfc9110#section-15.5.17
             return b""
         try:
             async with self.call("get_object", expected=MISSING | _REPLACED):
@@ -301,14 +302,14 @@ class Storage:
                 )
                 body = answer["Body"]
                 async with body:
-                    # Not every store honours the condition.
+                    # Not every store checks the condition.
                     same = answer["ETag"].strip('"') == stored.etag
                     return await _first(body, min(size, stored.size)) if same else None
         except RefusedError:
             return None
 
     async def tags(self, stored: StoredObject) -> dict[str, str]:
-        """Return an object's tags; none if it does not exist any more.
+        """Return an object's tags; none if it no longer exists.
 
         Args:
             stored: The object, as `head` returned it.
@@ -330,8 +331,8 @@ class Storage:
 
         Args:
             key: Key of the object.
-            version_id: The version to delete for good; ``None`` for the latest, which a versioned bucket
-                only hides.
+            version_id: Version to delete permanently; ``None`` for the latest, which a versioned bucket only
+                hides.
 
         Raises:
             UploadsvcError: S3 denies the call, fails or does not answer.
@@ -347,8 +348,8 @@ class Storage:
 
         Args:
             prefix: Prefix of the keys.
-            after: Start after this key; empty for the beginning.
-            limit: Most objects to return, 1 to 1,000.
+            after: Start after this key; empty to start at the beginning.
+            limit: Maximum number of objects, 1 to 1,000.
 
         Returns:
             The objects, and whether there are more.
@@ -356,7 +357,7 @@ class Storage:
         Raises:
             UploadsvcError: S3 denies the call, fails or does not answer.
         """
-        # Stores repeat StartAfter in their XML, and not all of them encode what XML cannot hold.
+        # Stores return StartAfter in their XML, and not all encode characters that XML cannot contain.
         readable = _NOT_IN_XML.split(after, maxsplit=1)[0]
         start: dict[str, Any] = {"StartAfter": readable}
         async with self.call("list_objects_v2"):
@@ -375,7 +376,7 @@ def _version(version_id: str | None) -> dict[str, Any]:
 
 
 async def _first(body: "StreamingBody", size: int) -> bytes:
-    """Read some bytes and no more; the rest, if there is any, is never received."""
+    """Read at most this many bytes. The rest is never received."""
     first = bytearray()
     while len(first) < size and (some := await body.read(size - len(first))):
         first += some
@@ -390,8 +391,8 @@ def _fixed(credentials: Credentials) -> Callable[[], Awaitable[Credentials]]:
 
 
 def _disable_region_redirect(context: dict[str, Any], **_: object) -> None:
-    # botocore would look up the bucket's region, by a call that may be redirected without end, and hide that
-    # presigned URLs name the wrong one.
+    # botocore would look up the bucket's region, by a call that may be redirected endlessly, and hide that
+    # presigned URLs have the wrong region.
     context.get("s3_redirect", {})["redirected"] = True
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Sts:
-    """The token service. Enter it, after the storage, to open its client.
+    """The token service. Enter it after the storage, to open its client.
 
     Args:
         storage: Its credentials sign the calls.
@@ -44,16 +44,16 @@ class Sts:
         await self._stack.__aexit__(kind, error, trace)
 
     async def session(self, *, name: str, policy: str, seconds: int) -> Credentials:
-        """Start a session that a policy limits.
+        """Start a session with a session policy.
 
         https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
         https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html
 
         Args:
-            name: The session's name in AWS's logs: 2 to 64 of ``A-Z a-z 0-9 _ = , . @ -``; federation uses
+            name: Name of the session in AWS's logs: 2 to 64 of ``A-Z a-z 0-9 _ = , . @ -``; federation uses
                 the first 32.
             policy: The session policy, as JSON.
-            seconds: The session's lifetime.
+            seconds: Lifetime of the session.
 
         Raises:
             UploadsvcError: The token service denies the call, fails or does not answer.

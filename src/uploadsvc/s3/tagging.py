@@ -1,4 +1,4 @@
-"""Tags of objects."""
+"""Object tags."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 _GONE: Final = MISSING | {"NoSuchVersion"}
 _NO_TAGS: Final = frozenset({"NoSuchTagSet", "NoSuchTagSetError"})
-"""Answers of stores that do not return an empty list; `StoredTags` reads both."""
+"""Error codes of stores that do not return an empty list; `StoredTags` handles both."""
 
 
 class StoredTags:
@@ -24,7 +24,7 @@ class StoredTags:
         self._storage = storage
 
     async def remove(self, key: str, name: str, value: str, *, version_id: str | None) -> bool:
-        """Remove a tag, if the object has it with this value. Its other tags stay. Safe to repeat.
+        """Remove a tag if it has this value. Other tags stay. Idempotent.
 
         Args:
             key: Key of the object.
@@ -33,7 +33,7 @@ class StoredTags:
             version_id: Version of the object; ``None`` for the latest.
 
         Returns:
-            Whether there is such an object.
+            Whether the object exists.
 
         Raises:
             UploadsvcError: S3 denies the call, fails or does not answer.
@@ -41,14 +41,14 @@ class StoredTags:
         named = self._named(key, version_id)
         try:
             tags = await self._read(named)
-            # S3 replaces all tags at once, and takes no condition. A tag that another program, such as a
-            # scanner, sets between these two calls is lost.
+            # S3 replaces all tags at once, unconditionally. A tag that another program, such as a scanner,
+            # sets between these two calls is lost.
             kept = [tag for tag in tags if (tag["Key"], tag["Value"]) != (name, value)]
             if len(kept) < len(tags):
                 await self._write(named, kept)
         except RefusedError as error:
             if error.request_id is None:
-                # Any web server can answer 404.
+                # Any web server can send a 404.
                 await self._storage.check()
             return False
         return True

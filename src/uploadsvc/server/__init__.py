@@ -1,1 +1,1 @@
-"""Runs the app: uvicorn, worker processes, logging."""
+"""Server: uvicorn, worker processes, logging."""

@@ -1,4 +1,4 @@
-"""Connections and requests of one process: which are admitted, and which make room for others."""
+"""Limits on the connections and requests of one process."""
 
 import heapq
 from collections.abc import Callable
@@ -16,31 +16,31 @@ if TYPE_CHECKING:
     from uploadsvc.server.http import HttpProtocol
 
 _PROBES: Final = frozenset(path.encode() for path in PROBES)
-"""Served however much is going on: an orchestrator would replace a process that is merely busy."""
+"""Always served: otherwise an orchestrator would replace a process that is merely busy."""
 
 _SHARE: Final = 16
-"""One idle connection of so many is closed when there are too many connections: finding them takes time."""
+"""Share of the idle connections to close when there are too many: one in 16, because a search takes time."""
 
 _SEARCH_SECONDS: Final = 0.25
-"""Seconds until idle connections are looked for again, after there were none."""
+"""Seconds before the next search for idle connections, after one that found none."""
 
 
 class Capacity:
-    """What one process has taken from its clients, and whether it can take more.
+    """Load of one process, and its limits.
 
     Args:
         limits: The limits.
-        overloaded: Answers requests above the limit.
-        max_refused: Most connections above the limit that are told so.
-        on_refusal: Told the reason of each refusal.
+        overloaded: App that answers requests above the limit.
+        max_refused: Maximum number of connections above the limit that get a response.
+        on_refusal: Called with the reason of each refusal.
 
     Attributes:
         limits: The limits.
-        overloaded: Answers requests above the limit.
-        unread: Requests in progress whose bodies are still arriving. They cost nothing yet.
-        refused: Connections above the limit that have not ended yet.
-        max_refused: Most of these that are told so. Any more are closed without a word.
-        on_refusal: Told the reason of each refusal.
+        overloaded: App that answers requests above the limit.
+        unread: Requests whose bodies are still arriving. They do not count as in progress.
+        refused: Open connections above the limit.
+        max_refused: Maximum number of these that get a response. Others are closed without one.
+        on_refusal: Called with the reason of each refusal.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Capacity:
         self._busy = Occasions("requests_refused")
 
     def refuses(self, target: bytes, in_progress: int) -> bool:
-        """Return whether a request is to be refused, because too many are in progress.
+        """Return whether to refuse a request because too many are in progress.
 
         Args:
             target: URL of the request.
@@ -76,7 +76,7 @@ class Capacity:
         return True
 
     def admits(self, newcomer: "HttpProtocol") -> bool:
-        """Return whether a new connection is within the limit; idle ones are closed for it."""
+        """Return whether a new connection is within the limit. Closes idle ones to make room."""
         most = self.limits.max_connections
         if len(newcomer.connections) - self.refused <= most:
             return True
@@ -85,7 +85,7 @@ class Capacity:
         return closed > 0
 
     def _close_idle(self, newcomer: "HttpProtocol") -> int:
-        """Close those that have been idle for longest."""
+        """Close the connections that have been idle for longest."""
         now = newcomer.loop.time()
         if now < self._searched_at + _SEARCH_SECONDS:
             return 0
@@ -94,7 +94,7 @@ class Capacity:
         oldest = heapq.nsmallest(max(len(idle) // _SHARE, 1), idle, key=lambda connection: connection.due)
         closed = 0
         for connection in oldest:
-            # A request that is on its way would be lost.
+            # Closing it would lose a request that is arriving.
             if not is_readable(connection.transport.get_extra_info("socket")):
                 connection.close_idle()
                 self.on_refusal("idle")

@@ -1,4 +1,4 @@
-"""File descriptors of the process: every connection takes one."""
+"""File descriptors of the process. Every connection takes one."""
 
 import os
 import resource
@@ -10,20 +10,20 @@ from uploadsvc.server.occasions import Occasions
 from uploadsvc.settings.server import ServerSettings
 
 OTHERS: Final = 384
-"""Descriptors that are kept for S3, receivers of events, logs, and connections that are being refused."""
+"""Descriptors reserved for S3, receivers of events, logs, and connections above the limit."""
 
 MAX_REFUSED: Final = 128
-"""Connections above the limit that are told so. Any more are closed without a word."""
+"""Connections above the limit that get a response. Others are closed without one."""
 
 MOST: Final = 1_048_576
-"""Some containers have no limit at all, and some programs close all descriptors that there could be."""
+"""Used where there is no limit, as in some containers: some programs close every possible descriptor."""
 
 _SCARCE: Final = 0.9
 _log = structlog.get_logger("uploadsvc")
 
 
 def raise_limit() -> None:
-    """Raise this process's limit as far as it may. Processes that it starts have the same one."""
+    """Raise the limit of this process as far as allowed. Child processes inherit it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MOST if hard == resource.RLIM_INFINITY else min(hard, MOST)
     if soft != resource.RLIM_INFINITY and soft < most:
@@ -31,14 +31,14 @@ def raise_limit() -> None:
 
 
 def limit() -> int:
-    """Return how many descriptors this process may have."""
+    """Return the limit of this process."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MOST if soft == resource.RLIM_INFINITY else soft
 
 
 def within(limits: ServerSettings, descriptors: int) -> ServerSettings:
-    """Return limits with no more connections than so many descriptors allow, and log if these are fewer."""
-    # Half of a few, and nearly all of many.
+    """Lower the limit of connections to what the descriptors allow. Logs a warning if it was higher."""
+    # Half of a small number, nearly all of a large one.
     most = max(descriptors - OTHERS, descriptors // 2)
     if limits.max_connections <= most:
         return limits
@@ -53,21 +53,21 @@ def within(limits: ServerSettings, descriptors: int) -> ServerSettings:
 
 
 def refusable(descriptors: int) -> int:
-    """Return how many connections above the limit may be open at once, so that S3 has descriptors left."""
+    """Return how many connections above the limit may be open, so that descriptors remain for S3."""
     return min(MAX_REFUSED, descriptors // 8)
 
 
 class DescriptorWatch:
-    """Logs that descriptors are running out, whoever takes them."""
+    """Logs a warning when descriptors run out."""
 
     def __init__(self) -> None:
         self._scarce = Occasions("descriptors_scarce")
 
     def look(self) -> None:
-        """Log if they are; at most once in ten seconds."""
+        """Check, at most once in ten seconds."""
         most = limit()
         try:
-            # The kernel gives the lowest number that is free, so this is nearly how many are open.
+            # The kernel assigns the lowest free number, so this is close to the number of open ones.
             lowest = os.dup(0)
             os.close(lowest)
         except OSError:

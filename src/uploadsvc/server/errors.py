@@ -1,5 +1,5 @@
-"""Errors of the server, in a module that the parent of workers can load without it."""
+"""Errors of the server, which the parent of workers can import without the server."""
 
 
 class CannotStartError(Exception):
-    """The app cannot be built. The message has one line for each reason."""
+    """The app cannot be built. The message has one line per reason."""

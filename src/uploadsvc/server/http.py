@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 protocol, with limits on what one connection can send, and on the time that it takes."""
+"""uvicorn's HTTP/1.1 protocol, with limits on size and time."""
 
 import asyncio
 import math
@@ -29,10 +29,10 @@ from uploadsvc.server.refusals import (
 )
 
 LINGER_SECONDS: Final = 2.0
-"""Seconds that a refused client has to read the answer."""
+"""Seconds for a refused client to read the response."""
 
 _MAX_MESSAGE_BYTES: Final = MAX_HEAD_BYTES + 8 * MAX_BODY_BYTES
-"""Bytes of a request as they were sent: chunks of one byte, extensions and trailers count too."""
+"""Maximum size of a request as sent, including chunk headers, extensions and trailers."""
 
 _NEVER: Final = math.inf
 _log = structlog.get_logger("uploadsvc.access")
@@ -41,7 +41,7 @@ _log = structlog.get_logger("uploadsvc.access")
 class HttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol with limits. It ignores protocol upgrades (RFC 9110, section 7.8).
 
-    httptools skips the body of a request that asks for an upgrade, as Java's HttpClient does to ``h2c``.
+    httptools skips the body of a request with ``Upgrade``. Java's HttpClient sends one to ``h2c``.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class HttpProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        # uvicorn sets it with the first byte of a request, and there may be blank lines before.
+        # uvicorn sets it at the first byte of a request; blank lines may come before.
         self.url = b""
         self._capacity = capacity
         self._limits = capacity.limits
@@ -67,14 +67,14 @@ class HttpProtocol(HttpToolsProtocol):
         self._deaf = False
         self._lingering = False
         self._unread = False
-        # Loop times: when the client must have sent what is expected, and when it must have read or closed.
+        # Loop times: deadline of the client for sending, and for reading or closing.
         self.due = self._abort_at = _NEVER
-        # One timer, which is set anew only if it would be late: setting one for each request takes longer.
+        # One timer, reset only if it would fire too late: a timer for each request takes longer.
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = _NEVER
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Admit the connection if there are not too many."""
+        """Accept the connection, unless there are too many."""
         super().connection_made(transport)
         if self._capacity.admits(self):
             self._act_at(self.loop.time() + self._limits.idle_timeout)
@@ -85,7 +85,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._capacity.on_refusal(FULL.reason)
             self.close_idle()
         else:
-            # Once it asks for something, it is told.
+            # It gets a response to its first request.
             self._act_at(self.loop.time() + LINGER_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -99,14 +99,14 @@ class HttpProtocol(HttpToolsProtocol):
             self._unwelcome = False
             self._capacity.refused -= 1
         if not _is_answered(self._served):
-            # uvicorn tells only the last of several requests.
+            # uvicorn notifies only the last of several pipelined requests.
             self._served.disconnected = True
             self._served.message_event.set()
         super().connection_lost(exc)
 
     @property
     def idle(self) -> bool:
-        """Whether every request that has begun to arrive is answered."""
+        """Whether every request that has started to arrive has been answered."""
         return not (self._in_request or self._unwelcome or self._lingering) and _is_answered(self.cycle)
 
     def close_idle(self) -> None:
@@ -117,19 +117,19 @@ class HttpProtocol(HttpToolsProtocol):
         self._abort_in(LINGER_SECONDS)
 
     def shutdown(self) -> None:
-        """Close the connection, once a request that has begun to arrive is answered."""
+        """Close the connection once the request that has started to arrive is answered."""
         if self.idle:
             self.transport.close()
         elif not _is_answered(self.cycle):
             self.cycle.keep_alive = False
 
     def pause_writing(self) -> None:
-        """Limit the time for which a response waits for its client."""
+        """Limit the time that a response waits for the client to read."""
         super().pause_writing()
         self._abort_in(self._limits.body_timeout)
 
     def resume_writing(self) -> None:
-        """Go on: the client reads."""
+        """Resume: the client reads again."""
         super().resume_writing()
         if not (self._lingering or self.transport.is_closing()):
             self._abort_at = _NEVER
@@ -153,7 +153,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._alarm, self._alarm_at = None, _NEVER
         now, first = self.loop.time(), min(self.due, self._abort_at)
         if first > now:
-            # It was put off.
+            # The deadline has moved.
             self._wake_at(first)
         elif self._abort_at <= now:
             self.transport.abort()
@@ -167,7 +167,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.close_idle()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what has arrived. A request without an end is refused as soon as it is too large."""
+        """Parse received data. Refuse an unfinished request as soon as it is too large."""
         if self._deaf:
             return
         if self._unwelcome:
@@ -181,14 +181,14 @@ class HttpProtocol(HttpToolsProtocol):
         except RefusedError as error:
             self._refuse(error.refusal)
         except httptools.HttpParserError as error:
-            # httptools wraps what a callback raises.
+            # httptools wraps exceptions of callbacks.
             cause = error.__context__
             self._refuse(cause.refusal if isinstance(cause, RefusedError) else MALFORMED)
         if self._in_request and not self._deaf:
             self._limit_rest()
 
     def _limit_rest(self) -> None:
-        """Limit the time of a request of which not all has arrived."""
+        """Limit the time for a request to arrive."""
         if self.due == _NEVER:
             limits = self._limits
             seconds = limits.header_timeout if self._in_head else limits.body_timeout
@@ -207,7 +207,7 @@ class HttpProtocol(HttpToolsProtocol):
             try:
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
-                # The parser has stopped after the head. A new one reads it again, without the upgrade.
+                # The parser stops after the head. A new one reads it again, without the upgrade.
                 data = self._head_without_upgrade() + data[upgrade.args[0] :]
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
@@ -237,7 +237,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Start the handler, unless the head is too large."""
         if len(self.url) > MAX_URL_BYTES:
             raise RefusedError(LONG_URL)
-        # Count only if many bytes have arrived: it takes time.
+        # Count only after many bytes, because counting takes time.
         large = self._message_bytes > MAX_HEAD_BYTES
         if len(self.headers) > MAX_FIELDS or (large and self._head_bytes() > MAX_HEAD_BYTES):
             raise RefusedError(LARGE_HEAD)
@@ -259,14 +259,14 @@ class HttpProtocol(HttpToolsProtocol):
             super().on_headers_complete()
         if not self.pipeline:
             self._served = self.cycle
-        # Ignore trailers: a proxy may have checked the head alone.
+        # Ignore trailers: a proxy may have checked only the head.
         self.headers = _NOWHERE
 
     def _head_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def on_body(self, body: bytes) -> None:
-        """Count the body. The handler refuses a large one; one that nobody reads is cut off."""
+        """Count the body. The handler refuses a large one; a body that is not read is cut off."""
         self._body_bytes += len(body)
         if self._body_bytes > MAX_BODY_BYTES:
             self._cut_off()
@@ -285,17 +285,17 @@ class HttpProtocol(HttpToolsProtocol):
             self._act_at(self.loop.time() + self._limits.idle_timeout)
 
     def on_response_complete(self) -> None:
-        """Begin the next request, or wait for one.
+        """Start the next request, or wait for one.
 
-        Unlike uvicorn's, without a new timer for each response. A large body that is still arriving is cut
-        off, because nobody will read it.
+        Unlike uvicorn's, it sets no timer for each response. It cuts off a large body that is still arriving,
+        because nothing will read it.
         """
         self.server_state.total_requests += 1
         self._end_unread()
         if self._lingering:
             return
         if self.transport.is_closing():
-            # It is open until the client has read everything.
+            # It stays open until the client has read everything.
             self._abort_in(self._limits.body_timeout)
             return
         self.flow.resume_reading()
@@ -309,7 +309,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._linger()
 
     def _cut_off(self) -> None:
-        """Stop reading a request. If it has no answer yet, the answer ends the connection."""
+        """Stop reading a request. If it has no response yet, the response ends the connection."""
         if self.cycle.response_complete:
             self._linger()
         elif not isinstance(self.cycle.transport, _Lingering):
@@ -324,14 +324,14 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._capacity.on_refusal(refusal.reason)
         if refusal is not FULL:
-            # Below the app, so without its request id: there may not even be a whole head.
+            # Logged below the app, without a request id: even the head may be incomplete.
             _log.info(
                 "request_refused", status=refusal.status, code=refusal.code, client=self._client_address()
             )
         cycle = self.cycle
         if not _is_answered(cycle):
             if self._in_head:
-                # An earlier request waits for its answer. After that, nothing more can be read.
+                # An earlier request waits for its response. After that, nothing more is read.
                 self._end_with_answer()
                 self._deaf = True
                 self.due = _NEVER
@@ -346,18 +346,18 @@ class HttpProtocol(HttpToolsProtocol):
         self._linger()
 
     def _client_address(self) -> str | None:
-        """Return the client's address, as far as its headers have arrived, if proxies name it."""
+        """Return the client's address, from the headers that have arrived if the peer is a trusted proxy."""
         peer = self.client[0] if self.client else None
         addresses: ClientAddresses | None = getattr(
             getattr(self.app, "state", None), ADDRESSES_ATTRIBUTE, None
         )
         if addresses is None or not self._in_request:
             return peer
-        # After the head, headers are trailers, which nobody has checked.
+        # After the head, headers are trailers, which no proxy has checked.
         return addresses.of(peer, forwarded_for(self.scope["headers"]))
 
     def _linger(self) -> None:
-        """Close, but let the client read the answer: unread input would reset the connection.
+        """Close after the client has read the response: unread input would reset the connection.
 
         RFC 9112, section 9.6.
         """
@@ -373,7 +373,7 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 class _Lingering:
-    """The transport of an answer after which the connection lingers before it closes."""
+    """Transport for a last response: the connection lingers before it closes."""
 
     def __init__(self, protocol: HttpProtocol) -> None:
         self.write = protocol.transport.write
@@ -394,6 +394,6 @@ def _is_answered(cycle: RequestResponseCycle | None) -> bool:
 
 
 def _declared(scope: Any) -> int:  # noqa: ANN401 - uvicorn's scope
-    """Return the length of a body that the request declares; 0 if it does not."""
-    # httptools has accepted the value: it consists of digits.
+    """Return the declared length of the body; 0 without one."""
+    # httptools has checked that the value has only digits.
     return next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)

@@ -1,4 +1,4 @@
-"""The listening socket: bound early, and closed without resetting connections."""
+"""The listening socket: bound early, closed without resetting connections."""
 
 import asyncio
 import ctypes
@@ -9,14 +9,14 @@ import struct
 from typing import Final
 
 _SO_ATTACH_FILTER: Final = getattr(socket, "SO_ATTACH_FILTER", 26)
-"""Linux's number for it: socket(7)."""
+"""Linux's number of the option: socket(7)."""
 
-# Instructions of classic BPF: code, jump if true, jump if false, value.
+# Classic BPF instructions: code, jump if true, jump if false, value.
 # https://docs.kernel.org/networking/filter.html
 _NO_MORE_CONNECTIONS: Final = b"".join(
     struct.pack("HBBI", *instruction)
     for instruction in (
-        (0x30, 0, 0, 13),  # load the byte of flags from the TCP header
+        (0x30, 0, 0, 13),  # load the flags of the TCP header
         (0x54, 0, 0, 0x12),  # keep SYN and ACK
         (0x15, 0, 1, 0x02),  # if it is SYN alone:
         (0x06, 0, 0, 0),  # drop it
@@ -24,23 +24,23 @@ _NO_MORE_CONNECTIONS: Final = b"".join(
     )
 )
 _SETTLE_SECONDS: Final = 0.1
-"""Seconds in which a connection that has begun is established."""
+"""Seconds for a started handshake to finish."""
 
 _LONGEST_SECONDS: Final = 2.0
 _TICK_SECONDS: Final = 0.005
 
 
 class BindError(Exception):
-    """An address that cannot be bound. The message is one line."""
+    """The address cannot be bound. The message is one line."""
 
 
 def bind(host: str, port: int, *, advice: str | None = None) -> socket.socket:
-    """Return a socket that is bound to an address, to find a port in use before anything starts.
+    """Bind a socket, so that a port in use is found before anything starts.
 
     Args:
         host: Name or address.
         port: Port.
-        advice: What the error says to try; by default another option of ``serve``.
+        advice: Advice in the error message; by default to change an option of ``serve``.
 
     Raises:
         BindError: The address is in use, not permitted or malformed.
@@ -60,14 +60,14 @@ def bind(host: str, port: int, *, advice: str | None = None) -> socket.socket:
 
 
 def refuse_connections(listener: socket.socket) -> None:
-    """Let the kernel drop new connections, for all processes that share the socket.
+    """Make the kernel drop new connections, for all processes that share the socket.
 
     Closing the socket resets connections that wait to be accepted, and one can arrive after the last check.
-    This works on Linux; elsewhere the risk remains.
+    Works on Linux only; elsewhere the risk remains.
     """
     program = ctypes.create_string_buffer(_NO_MORE_CONNECTIONS)
     instructions = len(_NO_MORE_CONNECTIONS) // struct.calcsize("HBBI")
-    # struct sock_fprog: a length, and a pointer.
+    # struct sock_fprog: length and pointer.
     filter_ = struct.pack("@HP", instructions, ctypes.addressof(program))
     try:
         listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filter_)
@@ -76,7 +76,7 @@ def refuse_connections(listener: socket.socket) -> None:
 
 
 async def emptied(listener: socket.socket) -> None:
-    """Wait until every connection that had begun has been accepted, by this process or another."""
+    """Wait until this process or another has accepted every connection that was started."""
     loop = asyncio.get_running_loop()
     begun = loop.time()
     while loop.time() < begun + _LONGEST_SECONDS:
@@ -87,7 +87,7 @@ async def emptied(listener: socket.socket) -> None:
 
 
 def is_readable(sock: socket.socket) -> bool:
-    """Return whether a socket has something to accept or to read."""
+    """Return whether a socket has anything to accept or read."""
     poll = select.poll()
     poll.register(sock.fileno(), select.POLLIN)
     return bool(poll.poll(0))

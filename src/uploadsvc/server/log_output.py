@@ -1,4 +1,4 @@
-"""Write logs without making the service wait: a bounded queue, and a thread that writes."""
+"""Write logs without blocking the service: a bounded queue and a writing thread."""
 
 import atexit
 import os
@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 MAX_BYTES: Final = 4 * 1024 * 1024
-"""Bytes to keep while nothing reads the logs. Further lines are dropped and counted."""
+"""Bytes to buffer while nothing reads the logs. Further lines are dropped and counted."""
 
 _GATHER_SECONDS: Final = 0.02
-"""Seconds in which lines are gathered, so that the thread seldom interrupts the event loop."""
+"""Seconds between two writes, so that the thread seldom interrupts the event loop."""
 
 _ATOMIC_BYTES: Final = 4096
-"""Bytes that a pipe takes at once (PIPE_BUF, pipe(7)). Longer writes of several processes would mix."""
+"""Bytes of an atomic write to a pipe (PIPE_BUF, pipe(7)). Longer writes of several processes could mix."""
 
 _CLOSING_SECONDS: Final = 1.0
 
@@ -24,20 +24,20 @@ _AT_ONCE: Final = 64
 """Lines to take from the queue at once."""
 
 _USUAL_BYTES: Final = 512
-"""Assumed size of a line until it is made."""
+"""Assumed size of a line that is not formatted yet."""
 
 
 class LogOutput:
     """A stream for log lines.
 
     Args:
-        descriptor: Where lines are written.
-        dropped: Returns the line that reports a number of dropped lines.
+        descriptor: File descriptor to write to.
+        dropped: Formats the line that reports a number of dropped lines.
     """
 
     def __init__(self, descriptor: int, dropped: Callable[[int], str]) -> None:
         self._descriptor = descriptor
-        # select.select takes no descriptor above 1023, which a program with many connections may have.
+        # select.select fails for descriptors above 1023, which a program with many connections may have.
         self._writable = select.poll()
         self._writable.register(descriptor, select.POLLOUT)
         self._describe_dropped = dropped
@@ -58,7 +58,7 @@ class LogOutput:
         return len(text)
 
     def write_later(self, line: Callable[[], bytes]) -> None:
-        """Queue a line for the thread to make, because making many lines in a row takes less time."""
+        """Queue a line for the thread to format, because formatting many lines in a row takes less time."""
         self._queue(line, _USUAL_BYTES)
 
     def _queue(self, line: str | Callable[[], bytes], size: int) -> None:
@@ -76,7 +76,7 @@ class LogOutput:
         self._dropped_in_all += 1
 
     def dropped_lines(self) -> int:
-        """Return the number of lines that were dropped since the start."""
+        """Return the number of lines dropped since the start."""
         return self._dropped_in_all
 
     def flush(self) -> None:
@@ -87,7 +87,7 @@ class LogOutput:
         return os.isatty(self._descriptor)
 
     def close(self) -> None:
-        """Write what is left, unless nothing reads it."""
+        """Write the remaining lines, unless nothing reads them."""
         self._closing = True
         self._waiting.set()
         self._thread.join(_CLOSING_SECONDS)
@@ -101,7 +101,7 @@ class LogOutput:
             try:
                 self._write_all()
             except OSError:
-                # The reader is gone. There is no other place to say so.
+                # The reader is gone, so there is nowhere to report it.
                 with self._lock:
                     self._lines.clear()
                     self._size = 0
@@ -114,7 +114,7 @@ class LogOutput:
                     try:
                         left = left[os.write(self._descriptor, left) :]
                     except BlockingIOError:
-                        # Somebody has made the descriptor non-blocking: wait for its reader.
+                        # Another program has made the descriptor non-blocking: wait for the reader.
                         self._writable.poll()
 
     def _take(self) -> list[bytes]:

@@ -20,7 +20,7 @@ from uploadsvc.server.log_output import LogOutput
 from uploadsvc.telemetry.records import current
 
 ACCESS: Final = "request"
-"""Event of the access log."""
+"""Event name of the access log."""
 
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -28,7 +28,7 @@ _ACCESS_FIELDS: Final = frozenset(
     {"event", "method", "route", "status", "ms", "service", "policy", "upload_method", "upload_id"}
     | {"client", "code", "request_id", "trace_id"}
 )
-"""Fields of the access log whose values the service chooses or has checked. They need no redaction."""
+"""Fields of the access log that need no redaction: the service chooses or has checked their values."""
 
 _LEVELS: Final = {"exception": "error", "warn": "warning"}
 _LINE_ENDS: Final = tuple(
@@ -36,20 +36,20 @@ _LINE_ENDS: Final = tuple(
 )
 _TRACES: Final = frozenset({"exception", "stack"})
 _FREE_TEXT: Final = frozenset({"event", "exception", "stack"})
-"""Fields with free text of libraries and tracebacks. Other fields hold one value each, such as a user id."""
+"""Fields with free text from libraries and tracebacks. Other fields have one value, such as a user id."""
 
 
 def configure_logs(*, terminal: bool, waits: bool = True, level: Level = "info") -> LogOutput | None:
     """Set up logging for this process, including records of libraries, warnings and crashes.
 
     Args:
-        terminal: Print plain lines in place of JSON, coloured on a terminal.
+        terminal: Write plain lines instead of JSON, coloured on a terminal.
         waits: Wait if standard error is blocked. Otherwise lines are dropped and counted.
-        level: Least level of the service's own lines. Libraries log from warning on: what they say below
-            holds headers and signatures.
+        level: Minimum level of the service's own lines. For libraries it is warning, because their lower
+            levels contain headers and signatures.
 
     Returns:
-        What writes the lines, unless it waits.
+        The writer, unless ``waits``.
     """
     processors = _plain_lines() if terminal else [json_line]
     queue = None if waits else LogOutput(sys.stderr.fileno(), _dropped)
@@ -77,11 +77,11 @@ def configure_logs(*, terminal: bool, waits: bool = True, level: Level = "info")
 
 
 def _later_logger(filtered: Any, level: int) -> type:  # noqa: ANN401 - structlog makes the class
-    """Return a logger that leaves making the access log to the writing thread."""
+    """Return a logger whose access log lines are formatted by the writing thread."""
 
     class Logger(filtered):  # type: ignore[misc] # as above
         def info_later(self, event: str, fields: Callable[[], dict[str, Any]]) -> None:
-            """Log at level info; the thread that writes the line calls ``fields``."""
+            """Log at level info. The writing thread calls ``fields``."""
             if level <= logging.INFO:
                 now = time.time()
                 self._logger.write_later(lambda: _json({**fields(), "event": event}, "info", now) + b"\n")
@@ -90,7 +90,7 @@ def _later_logger(filtered: Any, level: int) -> type:  # noqa: ANN401 - structlo
 
 
 def log_crashes() -> None:
-    """Log what ends the process or one of its threads, and warnings, as one line each."""
+    """Log warnings, and exceptions that end the process or a thread, in one line each."""
     log = structlog.get_logger("uploadsvc")
 
     def crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -126,7 +126,7 @@ def _plain_lines() -> list[structlog.typing.Processor]:
         name_request,
         redact,
         escape,
-        # Plain tracebacks: the others show local variables, which hold tokens.
+        # Plain tracebacks: others show local variables, which contain tokens.
         structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
         ),
@@ -136,7 +136,7 @@ def _plain_lines() -> list[structlog.typing.Processor]:
 def json_line(logger: object, method: str, event: MutableMapping[str, Any]) -> str:
     """Return a record as one line of JSON, with its level and time, redacted.
 
-    One processor instead of five, because every request logs a line.
+    One processor instead of five, because it runs for every request.
     """
     if event.get("exc_info"):
         event = structlog.processors.format_exc_info(logger, method, event)
@@ -154,14 +154,14 @@ def _json(event: MutableMapping[str, Any], method: str, now: float) -> bytes:
         # A lone surrogate, such as in a user id, cannot be encoded in UTF-8.
         return json.dumps(event).encode()
     if not line.isascii():
-        # Some programs end a line at these.
+        # Some programs treat these as line ends.
         for character, escaped in _LINE_ENDS:
             line = line.replace(character, escaped)
     return line
 
 
 def name_request(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Add the ids of the request or message that is being served."""
+    """Add the ids of the current request or message."""
     record = current()
     if record is not None:
         for name, value in record.ids().items():
@@ -170,7 +170,7 @@ def name_request(_logger: object, _method: str, event: MutableMapping[str, Any])
 
 
 def escape(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Escape line ends and control characters, so that a plain line stays one; tracebacks keep theirs."""
+    """Escape line ends and control characters, so that a plain line stays one. Tracebacks keep theirs."""
     for name, value in event.items():
         if isinstance(value, str) and name not in _TRACES and not value.isprintable():
             event[name] = value.encode("unicode_escape").decode()
@@ -189,7 +189,7 @@ def _dropped(count: int) -> str:
 
 
 def silence_logs() -> None:
-    """Log nothing, for commands that report everything themselves. Records of libraries may hold URLs."""
+    """Turn logging off, for commands that report everything themselves. Libraries may log URLs."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -204,7 +204,7 @@ def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mu
         value = event[name]
         if value is None or isinstance(value, int | float):
             continue
-        # The renderer would print the repr of other values, which may hold anything.
+        # The renderer would print the repr of other values, which may contain anything.
         text = value if isinstance(value, str) else repr(value)
         event[name] = without_secrets(text) if name in _FREE_TEXT else without_named_secrets(text)
     return event

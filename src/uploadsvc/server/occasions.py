@@ -7,13 +7,13 @@ from typing import Final
 import structlog
 
 PAUSE_SECONDS: Final = 10.0
-"""Least seconds between two lines of one event."""
+"""Minimum seconds between two lines of one event."""
 
 _log = structlog.get_logger("uploadsvc")
 
 
 class Occasions:
-    """An event of the log. A line says how often it has happened since the line before.
+    """A log event. Each line says how often it has happened since the last one.
 
     Args:
         event: Name of the event.
@@ -27,7 +27,7 @@ class Occasions:
         self._next = 0.0
 
     def add(self, **fields: object) -> None:
-        """Count one, and log a line if the last one is long ago."""
+        """Count one, and log a line unless there was one recently."""
         self._count += 1
         now = self._clock()
         if now >= self._next:

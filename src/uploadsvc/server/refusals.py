@@ -1,4 +1,4 @@
-"""Problems (RFC 9457) for requests that reach no handler. They end the connection."""
+"""Problem responses (RFC 9457) to requests that reach no handler. They end the connection."""
 
 import json
 from http import HTTPStatus
@@ -8,25 +8,25 @@ from uploadsvc.api.problems import MEDIA_TYPE, STATUS_TITLES
 
 MAX_URL_BYTES: Final = 16 * 1024
 MAX_HEAD_BYTES: Final = 64 * 1024
-"""Bytes of a request before its body: URL and header fields."""
+"""Maximum bytes of a request before its body: URL and header fields."""
 
 MAX_FIELDS: Final = 100
 MAX_PIPELINED: Final = 16
-"""Requests that one connection can send ahead of the answers."""
+"""Requests that one connection can pipeline."""
 
 RETRY_SECONDS: Final = 1
-"""Seconds after which callers should try again where too much is going on."""
+"""Seconds for ``Retry-After`` when the service is overloaded."""
 
 OVERLOADED: Final = "overloaded"
 
 
 class Refusal:
-    """An answer to a request that reaches no handler.
+    """A response to a request that reaches no handler.
 
     Attributes:
-        reason: Why, for the metrics.
-        code: The problem's code.
-        fields_and_body: Bytes of the answer, after the status line and the date.
+        reason: Reason, for the metrics.
+        code: Problem code.
+        fields_and_body: The response, after the status line and the date.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Refusal:
 
 
 class RefusedError(Exception):
-    """A request that is refused."""
+    """A refused request."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.status)
@@ -98,7 +98,7 @@ FULL: Final = Refusal(
 
 
 def slow(part: str, seconds: float) -> Refusal:
-    """Return the answer to a request of which this part did not arrive in time."""
+    """Return the response to a request if this part of it did not arrive in time."""
     return Refusal(
         "slow",
         HTTPStatus.REQUEST_TIMEOUT,

@@ -1,6 +1,7 @@
-"""How workers replace their apps, all or none: each prepares the next app, then all hold, then all switch.
+"""Replace the apps of all workers, or of none.
 
-While they hold, no request begins. So no worker has to know what another one signs with newer keys.
+Every worker prepares the next app, then all hold requests, then all switch. No request starts in between, so
+no worker gets ids or tokens that another has signed with newer keys.
 """
 
 import asyncio
@@ -22,16 +23,16 @@ if TYPE_CHECKING:
 
 Step = Literal["prepare", "hold", "switch", "drop"]
 Order = "tuple[int, Step, Callable[[Metrics], FastAPI] | None]"
-"""A number, a step, and the factory of the next app with the first step."""
+"""Number and step; for the first step, also the factory of the next app."""
 
 _log = structlog.get_logger("uploadsvc")
 
 
-class Obedience:
-    """Takes the steps that the parent orders, in order, and answers each with its number and what is wrong.
+class ReloadHandler:
+    """A worker's end: takes the parent's steps in order, and responds with number and error.
 
     Args:
-        served: What this worker serves.
+        served: The app of this worker.
         control: The connection with the parent.
         metrics: Metrics of this process.
     """
@@ -43,13 +44,13 @@ class Obedience:
         self._orders = asyncio.Queue[Any]()
 
     async def __aenter__(self) -> Self:
-        """Begin to obey."""
+        """Start taking steps."""
         self._working = asyncio.create_task(self._work())
         asyncio.get_running_loop().add_reader(self._control.fileno(), self._receive)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Obey no more."""
+        """Stop taking steps."""
         asyncio.get_running_loop().remove_reader(self._control.fileno())
         self._working.cancel()
 
@@ -87,7 +88,7 @@ class Obedience:
 
 
 class Asked:
-    """The parent's end of the connection with a worker.
+    """The parent's end of the connection to a worker.
 
     Args:
         control: The connection.
@@ -99,11 +100,11 @@ class Asked:
         self._answer: asyncio.Future[str] | None = None
 
     def open(self) -> None:
-        """Begin to receive answers."""
+        """Start receiving responses."""
         asyncio.get_running_loop().add_reader(self._control.fileno(), self._receive)
 
     def close(self) -> None:
-        """Close the connection, because the worker has ended."""
+        """Close the connection after the worker has ended."""
         asyncio.get_running_loop().remove_reader(self._control.fileno())
         self._control.close()
         self._settle("a worker has ended")
@@ -111,12 +112,12 @@ class Asked:
     async def take(
         self, step: Step, factory: "Callable[[Metrics], FastAPI] | None" = None, *, seconds: float
     ) -> str:
-        """Let the worker take a step; return what is wrong, empty if nothing is."""
+        """Make the worker take a step. Returns the error, or an empty string."""
         self._number += 1
         self._answer = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(seconds):
-                # In a thread: the pipe of a worker that hangs may be full.
+                # In a thread, because the pipe of a worker that hangs may be full.
                 await asyncio.to_thread(self._control.send, (self._number, step, factory))
                 return await self._answer
         except TimeoutError:

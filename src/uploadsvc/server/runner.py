@@ -1,4 +1,4 @@
-"""Runs the app with uvicorn: serve, drain."""
+"""Run the app with uvicorn, and drain it at the end."""
 
 import asyncio
 import functools
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _TICK_SECONDS: Final = 0.02
 _TICKS: Final = 10
-"""uvicorn's ticks in a second."""
+"""uvicorn's ticks per second."""
 
 _CLOSE: Final = (b"connection", b"close")
 
@@ -45,7 +45,7 @@ _log = structlog.get_logger("uploadsvc")
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server without its signal handlers, which raise the signals again at the end."""
+    """uvicorn's server, without its signal handlers: they raise the signals again at the end."""
 
     def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
         super().__init__(config)
@@ -62,15 +62,15 @@ class _Server(uvicorn.Server):
             self._on_started()
 
     async def on_tick(self, counter: int) -> bool:
-        """Look after the process every second; return whether it is to stop."""
+        """Do maintenance once a second; return whether to stop."""
         if counter % _TICKS == 0:
             self._watch.look()
         return await super().on_tick(counter)
 
     def announce_end(self) -> None:
-        """Let every response from now on announce the end of its connection (RFC 9112, section 9.6)."""
+        """Send ``Connection: close`` with every response from now on (RFC 9112, section 9.6)."""
         if _CLOSE not in self.config.encoded_headers:
-            # uvicorn makes the first of the second each second.
+            # uvicorn copies the first to the second every second.
             self.config.encoded_headers.append(_CLOSE)
             self.server_state.default_headers.append(_CLOSE)
 
@@ -85,7 +85,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def _last_call(self) -> None:
-        """Close idle connections, but not those whose request is on its way: closing would reset them."""
+        """Close idle connections, except those with a request on its way, which closing would reset."""
         loop = asyncio.get_running_loop()
         late = loop.time() + LAST_CALL_SECONDS
         latest = late + GRACE_SECONDS
@@ -105,29 +105,29 @@ def options(capacity: Capacity, *, root_path: str = "") -> dict[str, Any]:
     """Return uvicorn's options for one process and for several.
 
     Args:
-        capacity: What the process can take.
-        root_path: Path that a proxy has stripped from the requests (the ASGI specification's ``root_path``).
+        capacity: Limits of the process.
+        root_path: Path prefix that a proxy strips (the ASGI specification's ``root_path``).
     """
     return {
         "http": functools.partial(HttpProtocol, capacity),
         "ws": "none",
-        # `Served` returns what the app returns, which uvicorn would not recognize.
+        # uvicorn would not recognize the interface, because `Served` returns an awaitable.
         "interface": "asgi3",
-        # uvicorn's access log holds paths with upload ids and queries.
+        # uvicorn's access log would contain paths with upload ids, and queries.
         "access_log": False,
         "log_config": None,
         "server_header": False,
         "timeout_graceful_shutdown": GRACE_SECONDS,
-        # The authenticator compares the peer's own address with the trusted proxies.
+        # The authenticator compares the address of the peer itself with the trusted proxies.
         "proxy_headers": False,
         "root_path": root_path,
     }
 
 
 def run(serving: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine on uvloop, if it is installed."""
+    """Run a coroutine, on uvloop if it is installed."""
     with asyncio.Runner(loop_factory=uvicorn.Config("", log_config=None).get_loop_factory()) as runner:
-        # Closing the loop waits for its threads, such as one that looks up a name. They change no status.
+        # Closing the loop waits for its threads, such as name lookups. They do not change the exit status.
         try:
             runner.run(serving)
         except BaseException:
@@ -145,17 +145,17 @@ async def serve(
     root_path: str = "",
     announces: bool = True,
 ) -> None:
-    """Serve until one of these signals. A second signal does not wait for running requests.
+    """Serve until a signal. After a second one, running requests are not awaited.
 
     Args:
         app: The app. Its state may have ``limits``, ``overloaded`` (answers requests above them),
             ``metrics``, ``on_drain`` (called before the delay that the limits name), ``on_stop`` (called
             after it) and ``on_end`` (called in a thread, after the last request).
-        listener: The bound socket.
-        on_started: Called once requests are served.
-        stops: The signals.
-        root_path: Path that a proxy has stripped from the requests.
-        announces: Log start and stop.
+        listener: Bound socket.
+        on_started: Called once the server accepts requests.
+        stops: Signals that stop it.
+        root_path: Path prefix that a proxy strips.
+        announces: Whether to log start and stop.
 
     Raises:
         SystemExit: The app's lifespan failed to start.
@@ -190,7 +190,7 @@ async def serve(
 
     def end() -> None:
         server.should_exit = True
-        # Ends responses that would go on for as long as their clients read.
+        # Ends responses that would otherwise run for as long as their clients read.
         getattr(state, "on_stop", _nothing)()
         limiters.append(_end_within(DRAIN_SECONDS))
 
@@ -228,12 +228,12 @@ def _nothing(*_: object, **__: object) -> None:
 
 
 def _end_within(seconds: float, *, status: int = EX_TEMPFAIL) -> threading.Timer:
-    """End this process, whatever hangs in it, unless it has ended or the timer is cancelled before."""
+    """Force this process to exit after a time, unless the timer is cancelled."""
 
     def end() -> None:
         if status:
             _log.error("not_stopped_in_time", pid=os.getpid(), seconds=seconds)
-        # What is logged is written by a thread.
+        # Leave time for the thread that writes the log.
         time.sleep(_LAST_LINE_SECONDS)
         os._exit(status)
 

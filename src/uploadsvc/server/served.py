@@ -1,4 +1,4 @@
-"""The app that a process serves, which can be replaced while it serves."""
+"""The current app of a process, replaceable while it runs."""
 
 import asyncio
 import traceback
@@ -13,20 +13,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uploadsvc.server import collector
 
 HOLD_SECONDS: Final = 10.0
-"""Seconds after which requests that are held go on, whatever the parent does."""
+"""Seconds after which held requests continue, even if the parent hangs."""
 
 LONGEST_REQUEST: Final = 600.0
-"""Seconds that requests of a replaced app may take."""
+"""Seconds for the requests of a replaced app to finish."""
 
 LONGEST_REST: Final = 3600.0
-"""Seconds that its background work may then take, such as events that are sent again later."""
+"""Seconds for its background work to finish after that, such as retries of events."""
 
 _log = structlog.get_logger("uploadsvc")
 Tasks = Callable[[], Collection["asyncio.Task[Any]"]]
 
 
 class _Running:
-    """An app whose lifespan runs in a task of its own, because that which opens it must close it."""
+    """An app whose lifespan runs in its own task, because the same task must open and close it."""
 
     def __init__(self, app: FastAPI) -> None:
         self.app = app
@@ -35,10 +35,10 @@ class _Running:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Open it.
+        """Start the lifespan.
 
         Raises:
-            Exception: What its lifespan raised.
+            Exception: The lifespan raised it.
         """
         self._task = asyncio.create_task(self._run())
         started = asyncio.create_task(self._started.wait())
@@ -48,7 +48,7 @@ class _Running:
             await self._task
 
     async def close(self) -> None:
-        """Close it."""
+        """End the lifespan."""
         self._end.set()
         if self._task is not None:
             await self._task
@@ -60,13 +60,13 @@ class _Running:
 
 
 class Served:
-    """Passes requests to the current app. A replaced one finishes its requests before it is closed.
+    """Passes requests to the current app. A replaced app finishes its requests before it is closed.
 
     Args:
         app: The first app.
 
     Attributes:
-        state: State of the first app, but what stops an app stops the current one.
+        state: State of the first app, except that its stop callbacks stop the current one.
     """
 
     def __init__(self, app: FastAPI) -> None:
@@ -82,7 +82,7 @@ class Served:
             setattr(self.state, name, lambda name=name: self._tell(self._current, name))
 
     def follow(self, tasks: Tasks) -> None:
-        """Take the tasks of all running requests from this function."""
+        """Set the function that returns the tasks of all running requests."""
         self._tasks = tasks
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -97,7 +97,7 @@ class Served:
         Raises:
             Exception: It cannot be built or opened.
         """
-        # In a thread: it takes a tenth of a second, in which requests would wait.
+        # In a thread, because it takes a tenth of a second.
         app = await asyncio.to_thread(build)
         take_over = getattr(app.state, "take_over", None)
         if take_over is not None:
@@ -107,24 +107,24 @@ class Served:
         self._next = following
 
     def hold(self) -> None:
-        """Let new requests wait until `switch` or `drop`."""
+        """Make new requests wait until `switch` or `drop`."""
         self._released = released = asyncio.Event()
         self._app = self._held
         asyncio.get_running_loop().call_later(HOLD_SECONDS, self._release, released)
 
     def switch(self) -> None:
-        """Serve requests with the next app from now on."""
+        """Serve requests with the next app."""
         if self._next is None:
             return
         old, self._current, self._next = self._current, self._next, None
         running = set(self._tasks())
         self._release(self._released)
-        # Ends responses that would go on for as long as their clients read.
+        # Ends responses that would otherwise run for as long as their clients read.
         self._tell(old, "on_stop")
         self._retiring[asyncio.create_task(self._retire(old, running))] = old
 
     async def drop(self) -> None:
-        """Forget the next app, and go on with the current one."""
+        """Discard the next app and keep the current one."""
         self._release(self._released)
         following, self._next = self._next, None
         if following is not None:
@@ -171,7 +171,7 @@ class Served:
         hurry.cancel()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
-        """Run the lifespan protocol of ASGI: https://asgi.readthedocs.io/en/latest/specs/lifespan.html."""
+        """Run ASGI's lifespan protocol: https://asgi.readthedocs.io/en/latest/specs/lifespan.html."""
         await receive()
         try:
             await self._current.start()

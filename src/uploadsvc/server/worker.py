@@ -1,4 +1,4 @@
-"""A worker process: serves, and sends heartbeats to its parent."""
+"""A worker process: serves requests, and sends heartbeats to its parent."""
 
 import asyncio
 import multiprocessing
@@ -13,7 +13,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from uploadsvc.server import collector, runner
-from uploadsvc.server.reloading import Obedience
+from uploadsvc.server.reloading import ReloadHandler
 from uploadsvc.server.served import Served
 from uploadsvc.telemetry.metrics import Metrics
 
@@ -30,18 +30,18 @@ def work(
     """Serve until SIGTERM, or until the parent has ended.
 
     Args:
-        factory: Returns the app.
+        factory: Builds the app.
         listener: Bound socket that all workers share.
-        root_path: Path that a proxy has stripped from the requests.
-        pipes: Where heartbeats are written, and where the parent sends orders (`reloading`).
+        root_path: Path prefix that a proxy strips.
+        pipes: Pipe for heartbeats, and connection for the parent's steps (`reloading`).
         metrics: Metrics of this process.
 
     Raises:
         Exception: The factory raised it.
     """
-    # Ctrl-C reaches the whole process group, and the parent's SIGTERM would count as the second signal.
+    # Ctrl-C reaches the whole process group; the parent's SIGTERM would then count as a second signal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # A terminal sends it to the group too, and the parent is told to reload.
+    # A terminal sends it to the whole group too; only the parent reloads.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     collector.pause()
     runner.run(_serve(factory(metrics), listener, root_path, pipes, metrics))
@@ -59,7 +59,7 @@ async def _serve(
     if parent is not None:
 
         def orphaned() -> None:
-            # Without its parent, nothing would stop this process, and the address would stay in use.
+            # Without the parent, nothing would stop this process, and the address would stay in use.
             loop.remove_reader(parent.sentinel)
             signal.raise_signal(signal.SIGTERM)
 
@@ -68,7 +68,7 @@ async def _serve(
     def beat() -> None:
         with suppress(OSError):
             os.write(sender.fileno(), b".")
-        # The parent reads them, and cannot ask.
+        # The parent reads these values, but cannot ask for new ones.
         metrics.refresh()
         loop.call_later(_BEAT_SECONDS, beat)
 
@@ -77,5 +77,5 @@ async def _serve(
         beat()
 
     served = Served(app)
-    async with Obedience(served, control, metrics):
+    async with ReloadHandler(served, control, metrics):
         await runner.serve(served, listener, on_started=started, stops=(signal.SIGTERM,), root_path=root_path)

@@ -1,4 +1,4 @@
-"""Worker processes that share one address. One that ends or hangs is replaced; all are stopped together."""
+"""Worker processes on one address. A worker that ends or hangs is replaced; all stop together."""
 
 import asyncio
 import multiprocessing
@@ -28,39 +28,39 @@ if TYPE_CHECKING:
     Factory = Callable[[Metrics], FastAPI]
 
 HUNG_BEATS: Final = 20
-"""Seconds without a heartbeat after which a worker is killed."""
+"""Seconds without a heartbeat before a worker is killed."""
 
 STARTING_BEATS: Final = 60
-"""The same for one that has not started yet."""
+"""The same for a worker that has not started yet."""
 
 MAX_FAILURES: Final = 5
-"""Failed starts in a row after which the service ends, if no other worker serves."""
+"""Consecutive failed starts before the service exits, if no other worker serves."""
 
 PREPARE_SECONDS: Final = 60.0
-"""Seconds that all workers have to build another app."""
+"""Seconds for all workers to build another app."""
 
 SWITCH_SECONDS: Final = 5.0
-"""Seconds for each step from one app to the next; requests wait meanwhile, usually for milliseconds."""
+"""Seconds for each step of a replacement. Requests wait meanwhile, usually for milliseconds."""
 
 _BEAT_SECONDS: Final = 1.0
 _STABLE_BEATS: Final = 10
 _LONGEST_PAUSE: Final = 30.0
 _REASON: Final = b"!"
-"""First byte of the reason why a worker cannot start. A heartbeat is a dot."""
+"""First byte of a message that a worker cannot start. A heartbeat is a dot."""
 
 _log = structlog.get_logger("uploadsvc")
 __all__ = ["CannotStartError", "Workers"]
 
 
 class _Worker:
-    """A process whose event loop sends a heartbeat each second.
+    """A worker process. Its event loop sends a heartbeat every second.
 
     Args:
-        factory: Returns the app.
+        factory: Builds the app.
         listener: Bound socket.
-        root_path: Path that a proxy has stripped from the requests.
-        number: Its number, from 1; its successor has the same.
-        cells: Where it counts; ``None`` if nobody asks.
+        root_path: Path prefix that a proxy strips.
+        number: Its number, from 1. Its replacement has the same.
+        cells: Memory of its metrics; ``None`` if they are off.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class _Worker:
         self._receiver, sender = context.Pipe(duplex=False)
         ours, control = context.Pipe()
         self.asked = Asked(ours)
-        # The settings reach it through a pipe, because others can read its command line and environment.
+        # The settings are passed through a pipe, because others can read its command line and environment.
         arguments = (factory, listener, root_path, (sender, control), cells)
         self.process = context.Process(target=_work, args=arguments, daemon=True)
         self.process.start()
@@ -89,7 +89,7 @@ class _Worker:
         control.close()
 
     async def ended(self) -> int | None:
-        """Receive heartbeats until the process ends; return its exit status."""
+        """Receive heartbeats until the process ends. Returns its exit status."""
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
         loop.add_reader(self._receiver.fileno(), self._receive)
         self.asked.open()
@@ -108,7 +108,7 @@ class _Worker:
 
     @property
     def reason(self) -> str:
-        """Why the app could not be built; empty if it could."""
+        """Reason why the app could not be built; empty if it could."""
         return self._received.removeprefix(_REASON).decode()
 
     def _receive(self) -> bool:
@@ -127,16 +127,16 @@ class Workers:
     """Worker processes.
 
     Args:
-        factory: Returns the app that counts in these metrics, or raises `CannotStartError`. It is pickled, so
-            it must be a function of a module, with arguments. Only the workers call it, so that their parent
-            stays small.
+        factory: Builds the app with these metrics, or raises `CannotStartError`. It is pickled, so it must be
+            a module-level function or a partial of one. Only the workers call it, so that the parent stays
+            small.
         listener: Bound socket that all workers share.
         count: Number of workers.
-        root_path: Path that a proxy has stripped from the requests.
-        drain_delay: Seconds for which the workers serve on once they are told to stop.
-        metrics: Metrics of this process, which keep the counts of workers that have ended.
-        scrapes: Bound socket on which this process answers scrapes of the metrics; ``None`` for none.
-        reload: Called on SIGHUP: returns another factory, or raises `CannotStartError`.
+        root_path: Path prefix that a proxy strips.
+        drain_delay: Seconds that the workers keep serving after the signal to stop.
+        metrics: Metrics of this process, including the counts of workers that have ended.
+        scrapes: Bound socket on which this process serves metrics; ``None`` for none.
+        reload: Called on SIGHUP. Returns another factory, or raises `CannotStartError`.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class Workers:
         reload: "Callable[[], Factory] | None" = None,
     ) -> None:
         self._reload = reload
-        # Held while workers switch, so that none starts with a factory of which it is not told.
+        # Held while workers switch, so that none starts with an outdated factory.
         self._changing = asyncio.Lock()
         self._factory = factory
         self._listener = listener
@@ -167,7 +167,7 @@ class Workers:
         self._scrapes = scrapes
 
     async def run(self) -> None:
-        """Serve until SIGINT or SIGTERM. A second signal does not wait for running requests.
+        """Serve until SIGINT or SIGTERM. After a second signal, running requests are not awaited.
 
         Raises:
             CannotStartError: The factory raised it.
@@ -211,11 +211,11 @@ class Workers:
         if not again:
             if not delay:
                 refuse_connections(self._listener)
-            # Left open here, the socket would accept connections that no worker serves.
+            # If it stayed open here, the socket would accept connections that no worker serves.
             self._listener.close()
         for worker in self._running:
             worker.process.terminate()
-        # A worker ends by itself in that time, unless it is stopped or hangs.
+        # A worker exits by itself within that time, unless it is suspended or hangs.
         seconds = EXIT_SECONDS if again else delay + DRAIN_SECONDS + EXIT_SECONDS
         asyncio.get_running_loop().call_later(seconds, self._kill)
 
@@ -227,7 +227,7 @@ class Workers:
         while True:
             await asyncio.sleep(_BEAT_SECONDS)
             for worker in self._running:
-                # Counted, not timed: a machine that sleeps must not kill its workers.
+                # Counted, not timed: workers must survive a suspended machine.
                 worker.silent += 1
                 if worker.silent > (HUNG_BEATS if worker.beats else STARTING_BEATS):
                     _log.error("worker_hung", pid=worker.process.pid)
@@ -253,7 +253,7 @@ class Workers:
                 await self._change(factory)
 
     async def _change(self, factory: "Factory") -> None:
-        """Let all workers serve another app, or none."""
+        """Replace the app of all workers, or of none."""
         workers = [*self._running]
         reason = await self._step(workers, "prepare", PREPARE_SECONDS, factory)
         reason = reason or await self._step(workers, "hold", SWITCH_SECONDS)
@@ -274,13 +274,13 @@ class Workers:
         *,
         or_kill: bool = False,
     ) -> str:
-        """Let workers take a step at once; return what is wrong with the first that cannot."""
+        """Make all workers take a step. Returns the error of the first that cannot."""
         reasons = await asyncio.gather(
             *(worker.asked.take(step, factory, seconds=seconds) for worker in workers)
         )
         for worker, reason in zip(workers, reasons, strict=True):
             if reason and or_kill and worker in self._running:
-                # Its successor starts with the new settings.
+                # Its replacement starts with the new settings.
                 worker.process.kill()
         return next(filter(None, reasons), "")
 
@@ -296,7 +296,7 @@ class Workers:
             status = await worker.ended()
             self._running.remove(worker)
             if cells is not None:
-                # At once: a scrape in between would miss its counts, and counters would go down.
+                # Without an await: a scrape in between would miss the counts, and counters would go down.
                 self._metrics.absorb(cells)
                 cells.close()
             if self._stopping.is_set():
@@ -321,21 +321,21 @@ class Workers:
 
 
 def pause_after(failures: int) -> float:
-    """Return the seconds until a worker is replaced: none the first time, and ever more if it ends in a loop.
+    """Return the seconds before a worker is replaced: none at first, longer if it keeps ending.
 
     Args:
-        failures: How many in a row have ended within seconds of their start.
+        failures: Number of consecutive workers that ended within seconds of their start.
     """
     return min(2.0 ** (failures - 2), _LONGEST_PAUSE) if failures > 1 else 0.0
 
 
 def log_refusal(reason: str) -> None:
-    """Log in one line why the settings were not reloaded."""
+    """Log why the settings were not reloaded."""
     _log.error("settings_not_reloaded", reason="; ".join(reason.splitlines()), meaning="the old ones stay")
 
 
 def log_failure(error: Exception) -> None:
-    """Log that the settings were not reloaded because of a bug, or for want of memory or descriptors."""
+    """Log that a bug, or a lack of memory or descriptors, kept the settings from being reloaded."""
     _log.error("reload_failed", exc_info=error)
     log_refusal(f"the service cannot start with them ({type(error).__name__})")
 

@@ -1,4 +1,4 @@
-"""Objects of uploads: find them in S3, and assemble them from parts."""
+"""Find the objects of uploads in S3, and assemble them from parts."""
 
 import asyncio
 import re
@@ -15,11 +15,11 @@ from uploadsvc.services.multipart import assemble
 from uploadsvc.tokens.signed_ids import UploadClaims
 
 RETRY_PAUSE: Final = 1.0
-"""Seconds between two tries of a completion that waits for S3."""
+"""Seconds between two attempts of a completion that waits for S3."""
 
 
 class UploadObjects:
-    """Objects that uploads have stored.
+    """Objects of uploads.
 
     Args:
         storage: The bucket.
@@ -33,14 +33,14 @@ class UploadObjects:
         self._keys_are_paths = keys_are_paths
 
     async def find(self, claims: UploadClaims) -> StoredObject | None:
-        """Return the object that an upload stored, or ``None``.
+        """Return the object of an upload, or ``None``.
 
         Raises:
-            UploadsvcError: S3 denies or does not answer.
+            UploadsvcError: S3 denies the call or does not answer.
         """
         stored = await self._storage.head(claims.key)
         if stored is not None and stored.upload != (claims.upload_uuid if claims.tags_object else None):
-            # The object under this key comes from another upload, so it proves nothing.
+            # The object with this key comes from another upload.
             return None
         return stored
 
@@ -52,20 +52,20 @@ class UploadObjects:
         wait: float,
         through_outages: bool,
     ) -> StoredObject:
-        """Return the object, assembled first if it comes in parts.
+        """Return the object of an upload. Assembles it first if it was sent in parts.
 
         Args:
             claims: The upload.
             etags: ETags that the caller received for its parts, by part number.
             wait: Seconds to keep trying while S3 is assembling the parts.
-            through_outages: Keep trying for as long while S3 does not answer, too.
+            through_outages: Keep trying that long while S3 does not answer, too.
 
         Raises:
             UploadIncomplete: Nothing has arrived yet, or not all parts.
             UploadAborted: The multipart upload was aborted.
             ObjectExists: The multipart upload may not replace the object that has the key.
             StillAssembling: S3 is still assembling the parts.
-            UploadsvcError: S3 denies or does not answer.
+            UploadsvcError: S3 denies the call or does not answer.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait
@@ -102,10 +102,10 @@ class UploadObjects:
         raise errors.UploadIncomplete(detail)
 
     async def _check_path(self, key: str) -> None:
-        """Check that no other object makes this key impossible.
+        """Check that no other object excludes this key.
 
         Raises:
-            ObjectExists: Other objects are below the key, or the key is below another object.
+            ObjectExists: There are objects below the key, or the key is below another object.
         """
         below, _ = await self._storage.list_objects(prefix=f"{key}/", after="", limit=1)
         # The first two segments are the key prefix and the user.
@@ -121,7 +121,7 @@ class UploadObjects:
 
 @asynccontextmanager
 async def in_time() -> AsyncIterator[None]:
-    """Give several calls to S3 the deadline of one, so that callers get an answer within five seconds."""
+    """Limit several calls to S3 to one deadline, so that callers get a response within five seconds."""
     try:
         async with asyncio.timeout(DEADLINE):
             yield

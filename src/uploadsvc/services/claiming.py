@@ -1,4 +1,4 @@
-"""Claim uploads: remove the tag by which S3 would delete their objects."""
+"""Claim uploads: remove the tag of objects that S3 is to delete."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -17,13 +17,13 @@ from uploadsvc.tokens.signed_ids import UploadClaims
 
 
 class Claimer:
-    """Claims objects of uploads. Every claim is safe to repeat.
+    """Claims the objects of uploads. All claims are idempotent.
 
     Args:
         policies: Policies of the service.
         namespace: The key prefix.
         storage: The bucket.
-        tags: Tags of its objects; ``None`` if the store has none.
+        tags: Tags of its objects; ``None`` if the store does not support them.
         receipts: Verifies receipts.
         clock: Returns the current time, aware.
     """
@@ -46,7 +46,7 @@ class Claimer:
         self._clock = clock
 
     async def completed(self, claims: UploadClaims, stored: StoredObject) -> None:
-        """Claim the object of a verified upload, if its policy leaves that to the completion.
+        """Claim the object of a verified upload, if its policy claims on completion.
 
         Raises:
             UploadIncomplete: The object was deleted meanwhile.
@@ -54,7 +54,7 @@ class Claimer:
         """
         planner = self._policies.get(claims.policy)
         if planner is None:
-            # The policy is gone, but the bucket's rule may still delete what it marked.
+            # The policy is gone, but the bucket's rule may still delete its unclaimed objects.
             wanted = self._policies.marks_unclaimed
         else:
             policy = planner.policy
@@ -64,15 +64,15 @@ class Claimer:
             raise errors.UploadIncomplete(detail)
 
     async def claim(self, caller: Principal, *, receipt: str | None, key: str | None) -> StoredObject:
-        """Claim an object for the operator's backend, by the receipt of its upload or by its key.
+        """Claim an object for the operator's backend, by its receipt or key.
 
         Args:
-            caller: A service. With a key, it names the user.
-            receipt: A receipt of this service that has not expired.
+            caller: A service. With ``key``, it must name the user.
+            receipt: A receipt of this service, not expired.
             key: Full object key.
 
         Raises:
-            Forbidden: The caller is not a service, or limited to other policies.
+            Forbidden: The caller is not a service, or cannot use the policy.
             ValidationFailed: Not exactly one of receipt and key is given, the receipt is not valid, or the
                 key comes without its user.
             NotFound: There is no such object, or it belongs to another user.
@@ -125,10 +125,10 @@ class Claimer:
         return stored
 
     async def _unmark(self, stored: StoredObject) -> bool:
-        """Remove the tag; return whether the object is still there.
+        """Remove the tag; return whether the object still exists.
 
-        Without versions, an object that replaces this one in the same moment may lose its mark instead. Then
-        it stays unclaimed, which costs money but loses nothing.
+        In a bucket without versions, an object that replaces this one at the same moment may lose its tag
+        instead. It is then kept without a claim, which costs storage but loses no data.
         """
         if self._tags is None:
             return True

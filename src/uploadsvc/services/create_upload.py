@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from uploadsvc.limiting.rates import RateLimits
 
 _SLICE: Final = 8
-"""Uploads to sign before other requests get their turn. Each takes about 50 microseconds."""
+"""Uploads to sign between two yields to the event loop. Each takes about 50 microseconds."""
 
 _NOT_BEGUN: Final = RuntimeError("an upload of a batch did not begin")
 
@@ -41,11 +41,11 @@ _NOT_BEGUN: Final = RuntimeError("an upload of a batch did not begin")
 # Not frozen: freezing would double the time to create one in every request.
 @dataclass(slots=True, kw_only=True)
 class Grant:
-    """A new upload: its id, and everything needed to send the bytes.
+    """A new upload: its id and all that is needed to send the bytes.
 
     Attributes:
         id: Signed id.
-        plan: The plan that it follows.
+        plan: Its plan.
         bucket: Bucket of the object.
         url: Presigned PUT, or target of the form; empty for a multipart upload.
         fields: All fields of a form; empty otherwise.
@@ -72,11 +72,11 @@ class UploadCreator:
         presigner: Signs URLs and forms.
         multipart: Multipart uploads of the bucket.
         ids: Signs upload ids.
-        object_claims: Signs the claims that objects carry; ``None`` if they carry none.
+        object_claims: Signs the claims in objects; ``None`` if they carry none.
         quotas: Quotas of users; ``None`` if there are none.
         clock: Returns the current time, aware.
         metrics: Counts uploads.
-        rates: Limits how many are created; ``None`` for any number.
+        rates: Rate limits; ``None`` for none.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class UploadCreator:
         """Create an upload. Only a multipart upload calls S3; a PUT or a form is signed locally.
 
         Raises:
-            QuotaExceeded: The upload does not fit into what the caller may upload.
+            QuotaExceeded: The upload does not fit into the caller's quota.
             UploadsvcError: The policy is unknown or does not allow the upload.
         """
         try:
@@ -131,7 +131,7 @@ class UploadCreator:
     async def create_each(
         self, caller: Principal, requests: Sequence[tuple[str | None, UploadRequest]]
     ) -> list[Grant | BaseException]:
-        """Create several uploads, each by the policy that it names.
+        """Create several uploads, each under its own policy.
 
         Returns:
             A grant or an exception for each request, in the same order.
@@ -163,14 +163,14 @@ class UploadCreator:
     async def _begin_each(
         self, caller: Principal, waiting: Mapping[int, Planned]
     ) -> dict[int, Grant | BaseException]:
-        """Begin uploads that wait for S3 or for their quotas, and return a grant or an exception for each."""
+        """Begin uploads that have to wait for S3 or for quotas. Returns a grant or an exception for each."""
 
         async def begin(planned: Planned) -> Grant:
             return await self._begin_reserved(caller, planned)
 
         results: dict[int, Grant | BaseException] = {**await self._refusals(caller, waiting)}
         fitting = [index for index in waiting if index not in results]
-        # Several at once, because these wait for S3.
+        # Concurrently, because they wait for S3.
         begun = await gather_few(begin, [waiting[index] for index in fitting], self._turns)
         results |= zip(fitting, begun, strict=True)
         for index, result in results.items():
@@ -185,15 +185,15 @@ class UploadCreator:
     async def create_all(
         self, caller: Principal, policy: str | None, requests: Sequence[UploadRequest]
     ) -> list[Grant]:
-        """Create several uploads by one policy, or none of them.
+        """Create several uploads under one policy: all of them or none.
 
         Returns:
             One grant for each request, in the same order.
 
         Raises:
-            QuotaExceeded: The uploads do not fit into what the caller may upload; the error names a file.
+            QuotaExceeded: The uploads do not fit into the caller's quota; the error names a file.
             UploadsvcError: The policy is unknown or does not allow one of the uploads; the error names the
-                file. Or S3 fails to create one; then the others are aborted.
+                file. If S3 fails to create one, the others are aborted.
         """
         with self.counted_refusals(policy):
             planner = self.policies.choose(caller, policy)
@@ -221,10 +221,10 @@ class UploadCreator:
         return grants
 
     async def admit(self, caller: Principal, planner: Planner, count: int = 1) -> None:
-        """Count the uploads that a request creates by a policy, whether or not they succeed.
+        """Count the uploads of a request against the rate limits, whether or not they succeed.
 
         Raises:
-            RateLimited: They are too many.
+            RateLimited: There are too many.
         """
         if self._rates is not None:
             await self._rates.uploads(caller, planner.policy.name, count)
@@ -237,7 +237,7 @@ class UploadCreator:
         return await self._rates.each_upload(caller, [policy or DEFAULT_POLICY for policy in policies])
 
     def choose(self, caller: Principal, policy: str | None) -> Planner:
-        """Return the planner of a policy, as `PolicyRegistry.choose` does, for uploads to create by it.
+        """Return the planner of a policy, as `PolicyRegistry.choose` does.
 
         Raises:
             UploadsvcError: The caller cannot use it.
@@ -256,7 +256,7 @@ class UploadCreator:
 
     @contextmanager
     def counted_refusals(self, policy: str | None) -> Iterator[None]:
-        """Count the error that refuses an upload by this policy."""
+        """Count the refusal of an upload under this policy."""
         try:
             yield
         except errors.UploadsvcError as error:
@@ -267,7 +267,7 @@ class UploadCreator:
         self._metrics.uploads_refused.inc(self.policies.label(policy), error.code)
 
     def count(self, planned: Planned) -> None:
-        """Count an upload that is granted, with the most bytes that its signatures let through."""
+        """Count a granted upload, and the maximum of bytes that its signatures allow."""
         policy, _, plan = planned
         self._metrics.uploads_created.inc(policy, plan.method)
         self._metrics.bytes_promised.add(plan.max_size, policy)
@@ -275,7 +275,7 @@ class UploadCreator:
     async def _refusals(
         self, caller: Principal, waiting: Mapping[int, Planned]
     ) -> dict[int, errors.QuotaExceeded]:
-        """Reserve for each of several uploads, and return the refusals."""
+        """Reserve for several uploads, and return the refusals."""
         if self._reservations is None:
             return {}
         refusals = await self._reservations.take(caller, list(waiting.values()))
@@ -302,14 +302,14 @@ class UploadCreator:
         return grant
 
     async def _name_begun(self, caller: Principal, grants: Sequence[Grant]) -> None:
-        """Remember the ids that S3 gave to multipart uploads."""
+        """Record S3's ids of multipart uploads."""
         multipart = [self._ids.verify(one.id) for one in grants if one.plan.method == "multipart"]
         if self._reservations is not None and multipart:
             await self._reservations.begun(caller, multipart)
 
     def _plan(self, planner: Planner, caller: Principal, request: UploadRequest) -> Planned:
         note_policy(planner.policy.name)
-        # One random read for both.
+        # One read of random bytes for both.
         digits, now = os.urandom(26).hex(), self._clock()
         upload_uuid, unique = digits[:32], newest_first_uuid(now, digits[32:])
         plan = planner.plan(
@@ -318,7 +318,7 @@ class UploadCreator:
         return Planned(planner.policy.name, upload_uuid, plan)
 
     def claims(self, planned: Planned) -> UploadClaims:
-        """Return what an upload promises; it has no lifetime and no UploadId of S3 yet."""
+        """Return the claims of an upload, without a lifetime or S3's upload id."""
         policy, upload_uuid, plan = planned
         return UploadClaims(
             upload_uuid=upload_uuid,
@@ -341,7 +341,7 @@ class UploadCreator:
         )
 
     def carry(self, claims: UploadClaims, plan: Plan) -> None:
-        """Let the object carry the claims of its upload, if objects do."""
+        """Add the claims of the upload to the object's metadata, if objects carry claims."""
         if self._object_claims is not None:
             described = plan.fields if plan.method == "post" else plan.headers
             described[f"x-amz-meta-{UPLOAD_CLAIMS}"] = self._object_claims.sign(claims)
@@ -356,7 +356,7 @@ class UploadCreator:
             claims.upload_id = await self._multipart.create(
                 plan.key, plan.headers, checksum=plan.part_checksum
             )
-        # S3 may have taken seconds, which must not count as lifetime of the URLs.
+        # S3 may have taken seconds, which must not shorten the lifetime of the URLs.
         batch = self._presigner.batch(credentials, expires_in=plan.expires_in)
         claims.expires_at = batch.began + plan.upload_expires_in
         if plan.method != "multipart":
@@ -388,7 +388,7 @@ class UploadCreator:
         if plan.method == "post":
             fields = batch.form(plan.fields, size_range=(plan.min_size, plan.max_size))
             return self._presigner.endpoint.base_url, fields, []
-        # Signing a part needs its checksum, so the client requests parts with checksums later.
+        # Signing a part requires its checksum, so the client requests the parts later, with checksums.
         count = plan.parts.count if plan.parts and not plan.part_checksum else 0
         numbers = range(1, min(count, FIRST_PARTS) + 1)
         return "", {}, sign_parts(claims, numbers, checksums=None, batch=batch)
@@ -396,12 +396,12 @@ class UploadCreator:
     async def bare_put(
         self, caller: Principal, policy: str | None, request: UploadRequest
     ) -> tuple[str, str]:
-        """Return a presigned PUT that needs no other headers than the request names, and its key.
+        """Return a presigned PUT that needs only the headers in the request, and its key.
 
         Raises:
-            QuotaExceeded: The upload does not fit into what the caller may upload.
-            UploadsvcError: The policy restricts something that the request leaves open, or sets something
-                that only a header can carry.
+            QuotaExceeded: The upload does not fit into the caller's quota.
+            UploadsvcError: The policy restricts a value that the request does not name, or sets one that
+                needs a header.
         """
         with self.counted_refusals(policy):
             planner = self.policies.choose(caller, policy)
@@ -423,7 +423,7 @@ class UploadCreator:
             await self._multipart.abort(grant.plan.key, self._ids.verify(grant.id).upload_id)
 
 
-# Uploads of one second share their ends.
+# Uploads of the same second share their expiry times.
 @lru_cache(maxsize=64)
 def _time(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
@@ -435,7 +435,7 @@ def _raise(error: errors.UploadsvcError | None) -> None:
 
 
 def _about(filename: str | None, error: errors.UploadsvcError) -> errors.UploadsvcError:
-    """Return the error with the name of the file in its detail."""
+    """Return the error with the filename in its detail."""
     if not filename:
         return error
     return error.about(errors.shown(filename))

@@ -11,12 +11,12 @@ _NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def encode_cursor(text: str) -> str:
-    """Return ``text`` as a cursor."""
+    """Encode text as a cursor."""
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
 
 def decode_cursor(cursor: str) -> str:
-    """Return the text of a cursor.
+    """Decode a cursor.
 
     Raises:
         ValidationFailed: The cursor is malformed.
@@ -30,7 +30,7 @@ def decode_cursor(cursor: str) -> str:
 
 
 def is_listed_key(text: str, *, max_bytes: int) -> bool:
-    """Return whether a listing can contain ``text`` as a key. S3 lists keys in XML 1.0.
+    """Return whether a listing, in XML 1.0, can contain ``text`` as a key.
 
     https://www.w3.org/TR/xml/#charsets
     """

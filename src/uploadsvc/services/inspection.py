@@ -15,18 +15,18 @@ from uploadsvc.services.policies import PolicyRegistry
 from uploadsvc.tokens.signed_ids import UploadClaims
 
 _LEAST_MAGIC: Final = 4
-"""Bytes of a signature, below which it is found in too many files."""
+"""Minimum length of a signature in bytes; shorter ones match too many files."""
 
 
 class RareFormats:
-    """Formats that puremagic knows besides `domain.formats`. Its tables are loaded once, here.
+    """Formats that puremagic knows in addition to `domain.formats`. Its tables are loaded once, here.
 
     Raises:
         ImportError: puremagic is not installed.
     """
 
     def __init__(self) -> None:
-        # Imported only where a policy needs it: it reads 160 KB of JSON.
+        # Imported only if a policy needs it, because it reads 160 KB of JSON.
         table: Any = importlib.import_module("puremagic.main").magic_header_array
         rows = [row for row in table if len(row.byte_match) >= _LEAST_MAGIC and "/" in row.mime_type]
         self._signatures = sorted(
@@ -40,22 +40,22 @@ class RareFormats:
         self._types = frozenset(row[2] for row in self._signatures)
 
     def find(self, head: bytes, *, preferred: str) -> str | None:
-        """Return the media type whose signature the bytes have, or ``None``.
+        """Return the media type whose signature matches, or ``None``.
 
         Args:
             head: The first bytes of a file.
-            preferred: The type to return if it is among several that have the same signature.
+            preferred: The type to return if several share the signature.
         """
         found = [kind for magic, offset, kind in self._signatures if head.startswith(magic, offset)]
         return preferred if preferred in found else next(iter(found), None)
 
     def knows(self, media_type: str) -> bool:
-        """Tell whether a type, by its registered name, has a signature here."""
+        """Return whether there is a signature for a type, given by its registered name."""
         return media_type in self._types
 
 
 class Inspector:
-    """Inspects objects as their policies ask.
+    """Inspects objects as their policies require.
 
     Args:
         storage: The bucket.
@@ -76,12 +76,12 @@ class Inspector:
         self._rules = frozenset(one.available_when for one in policies.all() if one.available_when)
 
     def rules(self, claims: UploadClaims | None) -> frozenset[Availability]:
-        """Return the tags that an object must have to be downloaded.
+        """Return the tags that an object needs before it can be downloaded.
 
-        An object of which nobody knows the policy must have those of all policies.
+        An object of unknown policy needs those of all policies.
 
         Args:
-            claims: Its upload; ``None`` if the object carries no valid claims.
+            claims: Claims of its upload; ``None`` if the object carries no valid ones.
         """
         planner = self._policies.get(claims.policy) if claims else None
         if planner is None:
@@ -91,18 +91,18 @@ class Inspector:
 
     @property
     def waits(self) -> bool:
-        """Whether any policy has objects wait for a tag."""
+        """Whether any policy requires a tag."""
         return bool(self._rules)
 
     def deletes_mismatched(self, policy: str | None) -> bool:
-        """Tell whether a policy deletes files whose content does not match their type."""
+        """Return whether a policy deletes files whose content does not match their type."""
         planner = self._policies.get(policy) if policy else None
         return planner is not None and planner.policy.delete_mismatched
 
     async def lacking(
         self, claims: UploadClaims | None, stored: StoredObject
     ) -> list[tuple[Availability, str | None]]:
-        """Return the tags that an object lacks to be downloaded, each with the value that it has instead.
+        """Return the tags that an object lacks for a download, each with its current value.
 
         Raises:
             UploadsvcError: S3 denies the call, fails or does not answer.
@@ -116,9 +116,9 @@ class Inspector:
     async def scan(
         self, claims: UploadClaims, stored: StoredObject
     ) -> tuple[Availability, str | None] | None:
-        """Return the tag that an upload waits for and the value that it has now, ``None`` without a tag.
+        """Return the tag that an upload waits for, and its current value, ``None`` without one.
 
-        The whole is ``None`` if the upload waits for none.
+        Returns ``None`` if it waits for no tag.
 
         Raises:
             UploadsvcError: S3 denies the call, fails or does not answer.
@@ -130,13 +130,12 @@ class Inspector:
         return rule, (await self._storage.tags(stored)).get(rule.tag)
 
     async def inspect(self, claims: UploadClaims, stored: StoredObject) -> dict[str, object]:
-        """Inspect the object of an upload, and return the claims that this adds to its receipt.
+        """Inspect the object of an upload, and return additional claims for its receipt.
 
-        These are ``detected_type`` where the policy verifies content, and ``available`` where it waits for a
-        tag.
+        These are ``detected_type`` if the policy verifies content, and ``available`` if it requires a tag.
 
         Raises:
-            ContentMismatch: It is something else than its content type says.
+            ContentMismatch: Its format does not match its content type.
             UploadIncomplete: It has been replaced or deleted meanwhile.
             UploadsvcError: S3 denies a call, fails or does not answer.
         """
@@ -157,7 +156,7 @@ class Inspector:
         if coding := claims.content_encoding or stored.content_encoding:
             check_coding(coding, head)
             return None
-        # A store may have guessed a type for one that was left open.
+        # The store may have guessed a type if the request named none.
         claimed = media_types.registered(claims.content_type or stored.content_type)
         found = recognize(head)
         if found is None and self._rare_formats is not None:

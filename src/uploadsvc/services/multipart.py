@@ -15,10 +15,10 @@ from uploadsvc.services.cursors import decode_cursor, encode_cursor, is_listed_k
 from uploadsvc.tokens.signed_ids import UploadClaims
 
 FIRST_PARTS: Final = 100
-"""Parts that are signed when an upload is created."""
+"""Parts to sign when an upload is created."""
 
 MAX_SIGNED_PARTS: Final = 1000
-"""Parts that one call can sign."""
+"""Maximum number of parts that one call can sign."""
 
 _MAX_UPLOAD_ID: Final = 2048
 
@@ -29,7 +29,7 @@ class SignedPart:
 
     Attributes:
         part_number: From 1.
-        size: Size in bytes that the part must have; ``None`` where the size of the upload is unknown.
+        size: Exact size of the part in bytes; ``None`` if the size of the upload is unknown.
         url: Presigned URL.
         headers: Headers that must be sent with it.
     """
@@ -47,7 +47,7 @@ def sign_parts(
     checksums: Sequence[str] | None,
     batch: SigningBatch,
 ) -> list[SignedPart]:
-    """Sign parts, each for its exact size where that is known.
+    """Sign parts, each for its exact size if known.
 
     Args:
         claims: The upload.
@@ -82,11 +82,11 @@ def sign_parts(
 def check_signable(
     claims: UploadClaims, part_numbers: Sequence[int], checksums: Sequence[str] | None
 ) -> None:
-    """Check that parts of this upload can be signed, and that each has a checksum or none.
+    """Check that parts of this upload can be signed, and that there is a checksum for each or for none.
 
     Raises:
         MethodNotAvailable: The id comes from a listing.
-        ValidationFailed: There are more or fewer checksums than parts.
+        ValidationFailed: The number of checksums is wrong.
     """
     check_resumable(claims)
     if checksums is not None and len(checksums) != len(part_numbers):
@@ -98,7 +98,7 @@ async def uploaded_parts(storage: MultipartStorage, claims: UploadClaims) -> lis
     """Return the parts that S3 has, or ``None`` if S3 does not know the upload.
 
     Raises:
-        UploadsvcError: S3 denies, fails or does not answer.
+        UploadsvcError: S3 denies the call, fails or does not answer.
     """
     try:
         return await storage.list_parts(
@@ -112,7 +112,7 @@ async def uploaded_parts(storage: MultipartStorage, claims: UploadClaims) -> lis
 
 
 async def assemble(storage: MultipartStorage, claims: UploadClaims, etags: Mapping[int, str] | None) -> bool:
-    """Assemble the parts once all of them have arrived with the right sizes.
+    """Assemble the parts, if all of them have arrived with the right sizes.
 
     Args:
         storage: Multipart uploads of the bucket.
@@ -124,14 +124,14 @@ async def assemble(storage: MultipartStorage, claims: UploadClaims, etags: Mappi
 
     Raises:
         UploadIncomplete: Parts are missing; the error names them.
-        FileTooLarge: An upload of unknown size has grown above the policy's limit; likewise `FileTooSmall`.
+        FileTooLarge: An upload of unknown size is above the policy's limit; likewise `FileTooSmall`.
         ValidationFailed: The caller names a part that does not exist.
-        ObjectExists: The upload may not replace the object that has the key.
-        UploadsvcError: S3 denies, fails, does not answer, or is still assembling.
+        ObjectExists: The upload may not replace the object with this key.
+        UploadsvcError: S3 denies the call, fails, does not answer, or is still assembling.
     """
     check_resumable(claims)
     try:
-        # While S3 is assembling, there is no need to list the parts again.
+        # While S3 is assembling, the parts need not be listed again.
         if await storage.joined(claims.upload_id):
             return True
         arrived = await uploaded_parts(storage, claims)
@@ -177,13 +177,13 @@ async def unfinished_uploads(
 
     Raises:
         ValidationFailed: The cursor is malformed.
-        UploadsvcError: S3 denies, fails or does not answer.
+        UploadsvcError: S3 denies the call, fails or does not answer.
     """
     after = _decode(cursor, prefix) if cursor else ("", "")
     listed, last = await storage.list_uploads(prefix=prefix, after=after, limit=limit)
     # Some stores ignore the prefix.
     own = [upload for upload in listed if upload.key.startswith(prefix)]
-    # Cursors are readable, so they must not contain another user's key.
+    # Cursors are not encrypted, so they must not contain another user's key.
     more = last is not None and (not last[0] or last[0].startswith(prefix))
     return own, _encode(last, prefix) if last and more else None
 

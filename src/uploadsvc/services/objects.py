@@ -21,10 +21,10 @@ MAX_LISTED = 1000
 """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html"""
 
 SCAN_PAUSE: Final = 5
-"""Seconds after which to ask again for an object that has not been scanned. Scans take seconds or more."""
+"""Seconds to wait before asking again for an object that has not been scanned. Scans take seconds or more."""
 
 _PREFIX_ITSELF: Final = "\0"
-"""Cursor of the object whose key is the caller's prefix itself, as some programs make for a folder."""
+"""Cursor of an object whose key is the caller's prefix itself, which some programs create as a folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class Objects:
         presigner: Signs download URLs.
         storage: The bucket.
         object_claims: Verifies the claims that objects carry.
-        inspector: Tells whether a scanner has released an object.
+        inspector: Reads the tags that scanners set.
         may_delete: Whether callers may delete their objects.
         download_expires_in: Default lifetime of a download URL, in seconds.
         max_download_expires_in: Maximum lifetime of a download URL, in seconds.
@@ -80,12 +80,12 @@ class Objects:
 
         Args:
             caller: The caller.
-            prefix: Prefix below the caller's own. It may end anywhere in a name.
+            prefix: Prefix below the caller's own. It may end within a name.
             cursor: Cursor of the previous page.
             limit: Maximum number of objects, 1 to `MAX_LISTED`.
 
         Raises:
-            Forbidden: The credential is good for uploads only.
+            Forbidden: The credential allows uploads only.
             UploadsvcError: The prefix or the cursor is malformed, or S3 does not answer.
         """
         caller.check_objects()
@@ -103,7 +103,7 @@ class Objects:
         """Return the metadata of an object.
 
         Raises:
-            Forbidden: The credential is good for uploads only.
+            Forbidden: The credential allows uploads only.
             NotFound: There is no such object, or it belongs to another user.
             UploadsvcError: The key is malformed, or S3 does not answer.
         """
@@ -118,7 +118,7 @@ class Objects:
         """Delete an object. Does nothing if it does not exist.
 
         Raises:
-            Forbidden: Callers may not delete, or the credential is good for uploads only.
+            Forbidden: Callers may not delete, or the credential allows uploads only.
             NotFound: The object belongs to another user.
             UploadsvcError: The key is malformed, or S3 does not answer.
         """
@@ -140,9 +140,9 @@ class Objects:
     ) -> tuple[str, datetime]:
         """Return a presigned GET and its end.
 
-        For an attachment S3 is not called, so the object may not exist. For ``inline`` its type is fetched
-        and signed, so that a page that replaces the object later is not run. Where a policy has objects wait
-        for a scanner, the object's tags are fetched, and the URL names the version that has them, if any.
+        For an attachment, S3 is not called, so the object may not exist. For ``inline``, the object's type is
+        fetched and signed, so that browsers do not run a page that replaces it later. If a policy requires a
+        scanner's tag, the object's tags are fetched, and the URL names their version, if any.
 
         Args:
             caller: The caller.
@@ -152,10 +152,10 @@ class Objects:
             expires_in: Lifetime in seconds, cut to the maximum.
 
         Raises:
-            Forbidden: The credential is good for uploads only.
-            NotFound: The object belongs to another user, or does not exist and would be shown inline.
-            ObjectUnavailable: The object lacks the tag that its policy waits for.
-            ContentTypeNotAllowed: A browser would run the object if it were shown inline.
+            Forbidden: The credential allows uploads only.
+            NotFound: The object belongs to another user, or is requested inline and does not exist.
+            ObjectUnavailable: The object lacks the tag that its policy requires.
+            ContentTypeNotAllowed: The object is requested inline, and a browser would run it.
             UploadsvcError: The key is malformed, S3 does not answer, or there are no credentials.
         """
         caller.check_objects()
@@ -173,7 +173,7 @@ class Objects:
         return batch.url("GET", key, query=query), batch.expires_at
 
     async def _check_available(self, stored: StoredObject) -> bool:
-        """Check that an object has the tags that it needs, and return whether it needs any.
+        """Check that an object has the tags that it needs. Returns whether it needs any.
 
         Raises:
             ObjectUnavailable: It lacks one.
@@ -211,7 +211,7 @@ def _decode(cursor: str, *, max_bytes: int) -> str:
     relative_key = decode_cursor(cursor)
     if relative_key == _PREFIX_ITSELF:
         return ""
-    # S3 lists keys percent-encoded on request, so a key can hold any other character.
+    # S3 lists keys percent-encoded on request, so a key can contain any other character.
     if not relative_key or "\0" in relative_key or len(relative_key.encode()) > max_bytes:
         raise malformed_cursor()
     return relative_key

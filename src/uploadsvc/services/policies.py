@@ -13,10 +13,10 @@ DEFAULT_POLICY: Final = "default"
 
 
 class PolicyRegistry:
-    """All policies, each with its planner.
+    """All policies and their planners.
 
     Args:
-        planners: Planners by the names of their policies.
+        planners: Planners by name of the policy.
     """
 
     def __init__(self, planners: Mapping[str, Planner]) -> None:
@@ -27,29 +27,29 @@ class PolicyRegistry:
         return [planner.policy for planner in self._planners.values()]
 
     def usable(self, caller: Principal) -> list[Planner]:
-        """Return the planners of the policies that a caller may use, sorted by name."""
+        """Return the planners of the policies that a caller can use, sorted by name."""
         return [self._planners[name] for name in caller.usable(self._planners)]
 
     @property
     def marks_unclaimed(self) -> bool:
-        """Whether any policy tags its objects until they are claimed."""
+        """Whether any policy tags objects until they are claimed."""
         return any(planner.policy.unclaimed_expires_in is not None for planner in self._planners.values())
 
     def get(self, policy: str) -> Planner | None:
-        """Return the planner of a policy, or ``None`` if the settings have no such policy."""
+        """Return the planner of a policy, or ``None`` if there is no such policy."""
         return self._planners.get(policy)
 
     def label(self, policy: str | None) -> str:
-        """Return the label of the metrics for the policy that a caller names, which may not exist."""
+        """Return the label of the metrics for a policy name from a caller, which may not exist."""
         name = policy or DEFAULT_POLICY
         return name if name in self._planners else NO_POLICY
 
     def choose(self, caller: Principal, policy: str | None) -> Planner:
-        """Return the planner of the policy that a caller names, or of ``default``.
+        """Return the planner of the named policy, or of ``default``.
 
         Raises:
             PolicyNotFound: There is no such policy.
-            Forbidden: The caller may not use it.
+            Forbidden: The caller cannot use it.
         """
         name = policy or DEFAULT_POLICY
         planner = self._planners.get(name)

@@ -1,4 +1,4 @@
-"""Count what users upload against their quotas."""
+"""Count uploads against the quotas of users."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,10 +17,10 @@ class Quotas:
 
     Args:
         policies: Quotas of the policies, by name.
-        changeable: Whether tokens can give a user another quota than the policy's.
-        ledger: Counts.
-        account: Returns the name of the account of a policy and a user.
-        on_refusal: Called with the name of a quota and of the policy for each upload that does not fit.
+        changeable: Whether tokens can change a user's quotas.
+        ledger: Store of the counts.
+        account: Returns the account name for a policy and a user.
+        on_refusal: Called with the names of quota and policy for each upload that does not fit.
         clock: Returns the current time, aware.
     """
 
@@ -42,18 +42,18 @@ class Quotas:
         self._clock = clock
 
     def take_over(self, other: "Quotas") -> None:
-        """Go on with what others have counted in memory. A shared store keeps its counts by itself."""
+        """Take over the counts of another instance in memory. A shared store keeps its own."""
         if isinstance(self._ledger, LocalLedger) and isinstance(other._ledger, LocalLedger):  # noqa: SLF001 - of its kind
             self._ledger = other._ledger  # noqa: SLF001 - of its kind
 
     def of(self, caller: Principal, policy: str) -> Quota:
-        """Return the quota of a caller with a policy."""
+        """Return the quota of a caller under a policy."""
         return changed(self._policies.get(policy, UNLIMITED), caller.quotas, policy)
 
     async def reserve(
         self, caller: Principal, policy: str, wanted: Sequence[Wanted]
     ) -> list[QuotaExceeded | None]:
-        """Reserve for several uploads of one policy, in this order, each if it fits.
+        """Reserve for several uploads of one policy in order, each if it fits.
 
         Returns:
             For each upload ``None``, or the error that refuses it.
@@ -76,12 +76,12 @@ class Quotas:
         return _error(excess, wanted, quota, policy)
 
     async def release(self, user: str, policy: str, uploads: Iterable[str]) -> None:
-        """Give back what is reserved for uploads that were not begun."""
+        """Release the reservations of uploads that were not begun."""
         if self._may_count(policy):
             await self._ledger.release(self._account(policy, user), uploads, now=self._clock(), begun=False)
 
     async def begun(self, caller: Principal, claims: UploadClaims) -> None:
-        """Remember the id that S3 gave to a multipart upload: a listing tells no other."""
+        """Record S3's id of a multipart upload, the only one in a listing."""
         if not self.of(caller, claims.policy).unlimited:
             account = self._account(claims.policy, caller.user)
             await self._ledger.name(
@@ -89,7 +89,7 @@ class Quotas:
             )
 
     async def brought(self, user: str, policy: str, upload: str, size: int) -> None:
-        """Count the bytes of an object that an upload stored. Safe to repeat.
+        """Count the bytes of a stored object. Idempotent.
 
         Args:
             user: Owner of the upload.
@@ -101,9 +101,9 @@ class Quotas:
             await self._ledger.settle(self._account(policy, user), upload, size, now=self._clock())
 
     async def aborted(self, user: str, claims: UploadClaims) -> None:
-        """Give back what is reserved for an upload that was aborted and has stored nothing. Safe to repeat.
+        """Release the reservation of an aborted upload that has stored nothing. Idempotent.
 
-        As long as the URL of a PUT or a form is valid, its bytes can still come, so they stay reserved.
+        While the URL of a PUT or a form is valid, its bytes can still arrive, so they stay reserved.
         """
         ended = claims.method == "multipart" or claims.url_expires_at <= self._clock().timestamp()
         if ended and self._may_count(claims.policy):
@@ -111,14 +111,14 @@ class Quotas:
             await self._ledger.release(account, [claims.upload_uuid], now=self._clock())
 
     async def aborted_listed(self, user: str, upload_id: str, *, stored: bool) -> None:
-        """Finish a multipart upload that was aborted by its id in S3, from a listing. Safe to repeat.
+        """End a multipart upload that was aborted by S3's id, from a listing. Idempotent.
 
         Args:
             user: Owner of the upload.
-            upload_id: Its id in S3.
-            stored: Whether its key has an object, so that it may have been completed.
+            upload_id: S3's id of the upload.
+            stored: Whether there is an object with its key, so that it may have been completed.
         """
-        # A listing does not tell the policy.
+        # A listing does not contain the policy.
         for policy in self._policies:
             if self._may_count(policy):
                 await self._ledger.close_named(
@@ -129,16 +129,16 @@ class Quotas:
                 )
 
     def _may_count(self, policy: str) -> bool:
-        # A later call, or the events worker, may not know what the token gave that created the upload.
+        # A later call, or the events worker, may not know the quotas in the token that created the upload.
         return self._changeable or not self._policies.get(policy, UNLIMITED).unlimited
 
     def _name(self, upload_id: str) -> str:
-        # S3's ids are credentials, to those who may write to the bucket.
+        # For anyone who may write to the bucket, S3's ids are credentials.
         return self._account("", upload_id)
 
 
 def quotas_of(policies: Iterable[Policy]) -> dict[str, Quota]:
-    """Return the quotas of policies by their names."""
+    """Return the quotas by name of the policy."""
     return {
         policy.name: Quota(daily_bytes=policy.quota, max_unfinished=policy.max_unfinished)
         for policy in policies

@@ -11,16 +11,18 @@ from uploadsvc.domain.errors import StorageMisconfigured, Unavailable, Uploadsvc
 from uploadsvc.s3.storage import Storage
 
 MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
-"""Above 15 minutes S3 refuses signatures: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"""
+"""S3 refuses signatures that are off by more than 15 minutes:
+https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+"""
 
 _RECHECK: Final = timedelta(seconds=10)
 _PATIENCE: Final = 0.5
-"""Seconds. Kubernetes' probes time out after 1 s by default."""
+"""Seconds that a probe waits. Kubernetes' probes time out after 1 s by default."""
 _log = structlog.get_logger("uploadsvc")
 
 
 class Readiness:
-    """Ready once S3 has answered for the bucket. Later outages are reported, but the service stays ready.
+    """Ready once S3 has confirmed the bucket. Later outages are reported, but the service stays ready.
 
     Args:
         storage: The bucket.
@@ -39,11 +41,11 @@ class Readiness:
     async def check(self) -> UploadsvcError | None:
         """Return the store's current problem, if any.
 
-        All callers share one call to S3. Once the service is ready, they wait less for it than an
-        orchestrator's probe does, and get the previous result if it takes longer.
+        All callers share one call to S3. Once the service is ready, they wait for less than the timeout of an
+        orchestrator's probe, then get the previous result.
 
         Raises:
-            UploadsvcError: S3 has not answered for the bucket since the start, or the service is stopping.
+            UploadsvcError: S3 has not confirmed the bucket since the start, or the service is stopping.
         """
         if self._stopping:
             detail = "The service is stopping."
@@ -57,16 +59,16 @@ class Readiness:
         return self._problem
 
     def take_over(self, other: "Readiness") -> None:
-        """Be as ready as another one of the same bucket, with the same credentials."""
+        """Take over the state of another instance with the same bucket and credentials."""
         for name in ("_ready", "_problem", "_checked_at"):
             setattr(self, name, getattr(other, name))
 
     def stop(self) -> None:
-        """Be ready no more, so that load balancers send requests elsewhere."""
+        """Report not ready from now on, so that load balancers send requests elsewhere."""
         self._stopping = True
 
     async def report(self) -> None:
-        """Log what is wrong with the bucket, if anything."""
+        """Check the bucket and log a problem."""
         try:
             await self.check()
         except UploadsvcError as error:

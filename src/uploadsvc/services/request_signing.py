@@ -1,7 +1,7 @@
-"""Sign single S3 requests, for browsers that speak S3's protocol themselves.
+"""Sign single S3 requests, for browsers that call S3's API themselves.
 
-The prefix of the key tells whose upload it is. S3 answers the browser, and the service verifies nothing
-afterwards. So each restriction of the policy must be part of the signature, or the request is refused.
+The key's prefix identifies the owner. S3 answers the browser, and the service verifies nothing afterwards. So
+a request is refused unless its signature can enforce every restriction of the policy.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,10 +33,10 @@ class S3Request:
     Attributes:
         method: HTTP method.
         key: Filename of a new object, or a full key under the caller's prefix.
-        upload_id: S3's id of the multipart upload, once it is created.
+        upload_id: S3's id of the multipart upload, once created.
         part_number: Number of the part, from 1.
-        content_type: Media type of a new object; ``None`` if the client does not say.
-        size: Size of a new object in bytes; ``None`` if the client does not say.
+        content_type: Media type of a new object; ``None`` if unknown.
+        size: Size of a new object in bytes; ``None`` if unknown.
         takes_forms: Whether the client can send a form instead of a PUT.
         policy: Name of the policy; ``None`` for the default of the credential.
         expires_in: Lifetime of the URL in seconds; ``None`` for the default of the policy.
@@ -62,7 +62,7 @@ class SignedRequest:
         key: Key of the object.
         headers: Headers that must be sent with it.
         fields: All fields of a form; ``None`` if it is not a form.
-        upload: Signed id for completing an upload by one request.
+        upload: Signed id to complete an upload that was sent in one request.
     """
 
     url: str
@@ -76,8 +76,8 @@ class RequestSigner:
     """Signs single S3 requests.
 
     Args:
-        creator: Creates uploads by one request.
-        uuids: Mark the keys of multipart uploads that are signed request by request.
+        creator: Creates uploads that are sent in one request.
+        uuids: Makes and recognizes the keys of multipart uploads that are signed this way.
         namespace: The key prefix.
         presigner: Signs the URLs.
         multipart: Multipart uploads of the bucket.
@@ -109,9 +109,8 @@ class RequestSigner:
 
         Raises:
             NotFound: The key belongs to another user, or S3 does not know the multipart upload.
-            MethodNotAvailable: The request is not one of an upload, or the policy's restrictions cannot be
-                signed into it.
-            FileTooLarge: The parts together are above the policy's ``max_size``.
+            MethodNotAvailable: It is not a request of an upload, or its signature cannot enforce the policy.
+            FileTooLarge: The total of the parts is above the policy's ``max_size``.
             UploadsvcError: The policy does not allow the upload.
         """
         planner = self._creator.resolve(caller, request.policy)
@@ -162,7 +161,7 @@ class RequestSigner:
             )
             raise errors.MethodNotAvailable(detail, field="key")
         unique = self._uuids.issue(user=caller.user, policy=planner.policy.name)
-        # Later calls know only the key.
+        # Later calls have only the key.
         upload_uuid = _hexadecimal(unique)
         note_upload(planner.policy.name, "multipart", upload_uuid)
         plan = planner.plan(
@@ -183,7 +182,7 @@ class RequestSigner:
         relative_key = key.removeprefix(self._namespace.user_prefix(caller.user))
         uuid = policy.key.unique_name(relative_key, policy=policy.name)
         if uuid is None or not self._uuids.verify(uuid, user=caller.user, policy=policy.name):
-            # Created by another route, which signs the size of each part, or under another policy.
+            # It was created by another route, which signs the size of each part, or under another policy.
             detail = "There is no such upload under this policy."
             raise errors.NotFound(detail)
         note_upload(policy.name, "multipart", _hexadecimal(uuid))
@@ -202,10 +201,10 @@ class RequestSigner:
         return SignedRequest(url=url, key=key, headers=headers)
 
     def _check_uncounted(self, caller: Principal, planner: Planner) -> None:
-        """Check that no quota applies: the signed request can be sent any number of times, with any parts.
+        """Check that no quota applies: a signed request can be sent any number of times, with any parts.
 
         Raises:
-            MethodNotAvailable: One does.
+            MethodNotAvailable: A quota applies.
         """
         name = planner.policy.name
         if self._quotas is not None and not self._quotas.of(caller, name).unlimited:
@@ -270,7 +269,7 @@ def _check_unsized_parts(planner: Planner) -> None:
     """Check that the policy allows parts of any size.
 
     Raises:
-        MethodNotAvailable: The policy requires that the size of each part is signed.
+        MethodNotAvailable: The policy requires signed part sizes.
     """
     if not planner.policy.unsized_multipart:
         detail = (

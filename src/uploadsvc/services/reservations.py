@@ -1,4 +1,4 @@
-"""Reserve for uploads before anything is created for them."""
+"""Reserve quota for uploads before they are created."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +14,7 @@ from uploadsvc.tokens.signed_ids import UploadClaims
 
 
 class Planned(NamedTuple):
-    """An upload that has not begun: the name of its policy, its UUID, its plan."""
+    """An upload that has not begun: policy name, UUID and plan."""
 
     policy: str
     upload_uuid: str
@@ -22,7 +22,7 @@ class Planned(NamedTuple):
 
 
 class Reservations:
-    """What uploads that are being created take of their users' quotas.
+    """Quota reservations of uploads that are being created.
 
     Args:
         quotas: The quotas.
@@ -34,7 +34,7 @@ class Reservations:
         self._clock = clock
 
     async def take(self, caller: Principal, planned: Sequence[Planned]) -> list[QuotaExceeded | None]:
-        """Reserve for uploads in their order, each if it fits; return ``None`` or the refusal of each."""
+        """Reserve for uploads in order, each if it fits. Returns ``None`` or the refusal of each."""
         refusals: dict[str, QuotaExceeded | None] = {}
         for policy in dict.fromkeys(one.policy for one in planned):
             wanted = [self._wanted(one) for one in planned if one.policy == policy]
@@ -43,7 +43,7 @@ class Reservations:
         return [refusals[one.upload_uuid] for one in planned]
 
     async def take_all(self, caller: Principal, planned: Sequence[Planned]) -> list[QuotaExceeded | None]:
-        """Reserve for all of them, or for none if one does not fit; return as `take` does."""
+        """Reserve for all of them, or for none if one does not fit. Returns the same as `take`."""
         refusals = await self.take(caller, planned)
         if any(refusals):
             fitting = [one for one, other in zip(planned, refusals, strict=True) if other is None]
@@ -51,7 +51,7 @@ class Reservations:
         return refusals
 
     async def take_bare(self, caller: Principal, policy: str, upload_uuid: str, size: int) -> None:
-        """Reserve for a URL whose object will not tell its upload. It stays until the day ends.
+        """Reserve for a URL whose object will not name its upload. Counts until the end of the day.
 
         Raises:
             QuotaExceeded: It does not fit.
@@ -61,12 +61,12 @@ class Reservations:
                 raise refusal
 
     async def give_back(self, caller: Principal, planned: Iterable[Planned]) -> None:
-        """Give back what is reserved for uploads of which nobody gets a URL."""
+        """Release the reservations of uploads whose URLs are not given out."""
         for one in planned:
             await self._quotas.release(caller.user, one.policy, [one.upload_uuid])
 
     async def begun(self, caller: Principal, uploads: Iterable[UploadClaims]) -> None:
-        """Remember the ids that S3 gave to multipart uploads."""
+        """Record S3's ids of multipart uploads."""
         await asyncio.gather(*(self._quotas.begun(caller, claims) for claims in uploads))
 
     def _wanted(self, planned: Planned) -> Wanted:

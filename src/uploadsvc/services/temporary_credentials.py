@@ -16,7 +16,7 @@ from uploadsvc.s3.sts import Sts
 from uploadsvc.services.quotas import Quotas
 
 _MAX_NAME: Final = 64
-"""Characters of a session's name."""
+"""Length of a session name."""
 
 MIN_SESSION_SECONDS: Final = 900
 """STS's minimum: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html"""
@@ -24,14 +24,14 @@ MIN_SESSION_SECONDS: Final = 900
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedCredentials:
-    """Temporary credentials, and where they are valid.
+    """Temporary credentials and their scope.
 
     Attributes:
         credentials: Session credentials.
         bucket: Name of the bucket.
         region: Region of the bucket.
         endpoint_url: Address of the bucket.
-        prefix: Prefix of the caller's keys, with its slash at the end.
+        prefix: Prefix of the caller's keys, with a slash at the end.
     """
 
     credentials: Credentials
@@ -46,11 +46,11 @@ class CredentialIssuer:
 
     Args:
         namespace: The key prefix.
-        presigner: Knows the bucket.
+        presigner: Its bucket, region and endpoint are returned.
         sts: Starts sessions; ``None`` if the feature is off.
         quotas: Quotas of users; ``None`` if there are none.
         policies: Names of all policies.
-        seconds: Lifetime of a session, unless the caller's credential ends earlier: the session ends with it.
+        seconds: Lifetime of a session. It ends earlier if the caller's credential does.
         clock: Returns the current time, aware.
     """
 
@@ -77,8 +77,8 @@ class CredentialIssuer:
         """Return credentials for the caller's prefix.
 
         Raises:
-            Forbidden: The feature is off, or the caller's credential is more limited than these would be, or
-                ends before the shortest session would, or the caller has a quota.
+            Forbidden: The feature is off, the caller's credential has fewer rights than these would have or
+                ends before the shortest session, or the caller has a quota.
             UploadsvcError: STS denies, fails or does not answer.
         """
         if self._sts is None:

@@ -1,4 +1,4 @@
-"""Long work in slices, between which the event loop serves other requests."""
+"""Split long work into slices, so that the event loop can serve other requests in between."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -9,13 +9,11 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 AT_ONCE: Final = 8
-"""Uploads of one request that are created at the same time. Each call to S3 takes a millisecond of the event
-loop.
-"""
+"""Concurrency limit for the uploads of one request. Each call to S3 takes a millisecond of the event loop."""
 
 
 class Turns:
-    """Runs one slice of work in each round of the event loop, for all requests together."""
+    """Allows one slice of work per iteration of the event loop, for all requests together."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
@@ -32,9 +30,9 @@ class Turns:
 async def gather_few(
     work: Callable[[T], Awaitable[U]], values: Iterable[T], turns: Turns
 ) -> list[U | BaseException]:
-    """Run work on values, `AT_ONCE` at a time; return results and exceptions in the order of the values.
+    """Run work on values, `AT_ONCE` at a time. Returns results and exceptions in the order of the values.
 
-    No two begin in one round of the event loop: preparing a call to S3 takes milliseconds.
+    No two start in the same iteration of the event loop, because preparing a call to S3 takes milliseconds.
     """
     places = asyncio.Semaphore(AT_ONCE)
 

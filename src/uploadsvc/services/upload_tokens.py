@@ -14,7 +14,7 @@ class UploadTokenIssuer:
 
     Args:
         policies: Names of all policies.
-        namespace: The key prefix. It checks user ids.
+        namespace: The key prefix, to check user ids.
         tokens: Signs the tokens.
         expires_in: Default lifetime of a token, in seconds.
         max_expires_in: Maximum lifetime of a token, in seconds.
@@ -41,18 +41,18 @@ class UploadTokenIssuer:
     def issue(
         self, caller: Principal, *, user: str | None, policies: Collection[str] | None, expires_in: int | None
     ) -> tuple[str, datetime]:
-        """Return an upload token and its end, which is never after the end of the caller's credential.
+        """Return an upload token and its expiry time, never later than that of the caller's credential.
 
         Args:
             caller: The caller.
             user: User of the token, by default the caller. Only a service (API key) can name another user.
-            policies: Policies that the token may use, by default the caller's.
-            expires_in: Lifetime in seconds, cut to the maximum.
+            policies: Policies that the token can use, by default the caller's.
+            expires_in: Lifetime in seconds, at most the maximum.
 
         Raises:
             Forbidden: The token would have more rights than the caller, or the user id cannot have a prefix.
             PolicyNotFound: There is no such policy.
-            ValidationFailed: A service names no user, or two.
+            ValidationFailed: A service names no user, or two different ones.
             Unauthenticated: The caller's credential has expired.
         """
         if caller.kind == "upload_token":

@@ -1,4 +1,4 @@
-"""Uploads that exist: sign parts, status, complete, abort, delete."""
+"""Existing uploads: sign parts, status, complete, abort, delete."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -35,13 +35,13 @@ from uploadsvc.telemetry.records import note_upload
 from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims, listed_claims
 
 UNKNOWN_POLICY_EXPIRES_IN: Final = 900
-"""Lifetime of part URLs, in seconds, for an upload whose policy has been removed from the settings."""
+"""Lifetime of part URLs in seconds if the policy of the upload was removed from the settings."""
 
 _COUNTED: Final = 10_000
-"""Completed uploads that are remembered, so that a repeated completion is not counted again."""
+"""Completed uploads to remember, so that a repeated completion is not counted again."""
 
 _SLICE: Final = 50
-"""Ids of a listing to sign before other requests get their turn."""
+"""Ids of a listing to sign between two yields to the event loop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +62,15 @@ class UploadStatus:
 
 
 class CompletionListener(Protocol):
-    """Receives the result of each completion. It neither waits nor raises."""
+    """Gets the result of each completion. It must neither block nor raise."""
 
     def completed(self, claims: UploadClaims, done: Completion, *, user: str) -> None:
-        """An upload is verified, perhaps not for the first time."""
+        """An upload was verified, perhaps not for the first time."""
 
     def rejected(
         self, claims: UploadClaims, stored: StoredObject, reason: errors.VerificationFailed, *, user: str
     ) -> None:
-        """An upload's object is not what the upload promised."""
+        """The object of an upload was rejected."""
 
 
 class Uploads:
@@ -82,12 +82,12 @@ class Uploads:
         presigner: Signs part URLs.
         storage: The bucket.
         multipart: Multipart uploads of the bucket.
-        ids: Verifies upload ids, and signs those of a listing.
+        ids: Verifies upload ids, and signs those in listings.
         verifier: Verifies stored objects.
         claimer: Claims verified objects.
         keys_are_paths: Whether the store keeps keys as paths, so ``a`` and ``a/b`` exclude each other.
         may_delete: Whether callers may delete stored objects.
-        may_remove: Whether refused objects are deleted here, because no worker reports them first.
+        may_remove: Whether refused objects are deleted here, because no worker has to report them first.
         quotas: Quotas of users; ``None`` if there are none.
         clock: Returns the current time, aware.
         metrics: Counts completed uploads.
@@ -130,7 +130,7 @@ class Uploads:
         self._listener: CompletionListener | None = None
 
     def tell(self, listener: CompletionListener) -> None:
-        """Tell a listener about completions from now on."""
+        """Call a listener for each completion from now on."""
         self._listener = listener
 
     async def sign_parts(
@@ -150,11 +150,11 @@ class Uploads:
             upload_id: Id of the upload.
             part_numbers: From 1.
             checksums: Checksums of these parts in the same order, in base64, if the upload uses any.
-            size_open: Allow parts of any size where the size of the upload is unknown.
-            expires_in: Lifetime of the URLs in seconds; cut to the maximum of the policy.
+            size_open: Allow parts of any size if the size of the upload is unknown.
+            expires_in: Lifetime of the URLs in seconds, at most the policy's maximum.
 
         Returns:
-            The parts, and the end of their URLs.
+            The parts, and the expiry time of their URLs.
 
         Raises:
             MethodNotAvailable: It is not a multipart upload.
@@ -213,7 +213,7 @@ class Uploads:
         wait: float = 0.0,
         through_outages: bool = False,
     ) -> Completion:
-        """Compare the stored object with the request, claim it and sign a receipt. Safe to repeat.
+        """Verify the stored object, claim it and sign a receipt. Idempotent.
 
         Args:
             caller: The caller.
@@ -221,15 +221,15 @@ class Uploads:
             etags: ETags that the caller received for its parts, by part number.
             wait: Seconds to keep trying while S3 is assembling the parts, for clients that treat the first
                 failure as final.
-            through_outages: Keep trying for as long while S3 does not answer, too.
+            through_outages: Keep trying that long while S3 does not answer, too.
 
         Raises:
             UploadIncomplete: Nothing has arrived yet, or not all parts.
             UploadAborted: The multipart upload was aborted.
-            ObjectExists: The multipart upload may not replace the object that has the key.
-            VerificationFailed: The stored object differs.
-            ContentMismatch: Its first bytes are those of another format. It is deleted where the policy says
-                so, unless the events worker does that.
+            ObjectExists: The multipart upload may not replace the object with this key.
+            VerificationFailed: The stored object differs from the upload.
+            ContentMismatch: Its first bytes are those of another format. It is deleted if the policy says so,
+                unless the events worker does that.
             StillAssembling: S3 is still assembling the parts.
             UploadsvcError: As for `status`.
         """
@@ -274,12 +274,12 @@ class Uploads:
         self._metrics.bytes_verified.add(stored.size, claims.policy)
 
     async def _remove_mismatched(self, caller: Principal, claims: UploadClaims, stored: StoredObject) -> None:
-        """Delete an object whose content does not match its type, if its policy and the caller allow that."""
+        """Delete an object whose content does not match its type, if policy and caller allow it."""
         planner = self._policies.get(claims.policy)
         if self._may_remove and planner is not None and planner.policy.delete_mismatched:
             await self._storage.delete(stored.key, version_id=stored.version_id)
             if claims.method == "multipart" or claims.url_expires_at <= self._now().timestamp():
-                # Otherwise its URL could bring the bytes again, and nobody would complete them.
+                # Otherwise its URL could store the bytes again, with no completion to check them.
                 await self._count_stored(caller, claims, 0)
 
     async def _count_stored(self, caller: Principal, claims: UploadClaims, size: int) -> None:
@@ -289,11 +289,11 @@ class Uploads:
     async def _count_aborted(
         self, caller: Principal, claims: UploadClaims, stored: StoredObject | None
     ) -> None:
-        """Give back what a quota reserves for an upload that was aborted, unless it has stored an object."""
+        """Release the quota of an aborted upload, unless it has stored an object."""
         if self._quotas is None:
             return
         if claims.listed:
-            # A listing does not tell which upload stored the object.
+            # A listing does not show which upload stored the object.
             any_stored = await self._storage.head(claims.key) is not None
             await self._quotas.aborted_listed(caller.user, claims.upload_id, stored=any_stored)
         elif stored is not None:
@@ -302,7 +302,7 @@ class Uploads:
             await self._quotas.aborted(caller.user, claims)
 
     def location(self, key: str) -> str:
-        """Return the address of an object. It carries no signature, so it gives no access."""
+        """Return the URL of an object, without a signature and so without access."""
         return self._presigner.object_url(key)
 
     def seconds_until(self, moment: datetime) -> int:
@@ -310,7 +310,7 @@ class Uploads:
         return int((moment - self._now()).total_seconds())
 
     async def delete(self, caller: Principal, upload_id: str) -> None:
-        """Abort an upload, and delete the object that it stored if callers may delete. Safe to repeat.
+        """Abort an upload, and delete its stored object if callers may delete. Idempotent.
 
         Raises:
             Forbidden: An object is stored, and callers may not delete.
@@ -330,7 +330,7 @@ class Uploads:
             await self._storage.delete(claims.key)
 
     async def abort(self, caller: Principal, upload_id: str) -> None:
-        """Abort a multipart upload. A stored object stays. Safe to repeat.
+        """Abort a multipart upload. A stored object stays. Idempotent.
 
         Raises:
             MethodNotAvailable: It is not a multipart upload.
@@ -343,7 +343,7 @@ class Uploads:
             await self._count_aborted(caller, claims, await self._objects.find(claims))
 
     def check_key(self, caller: Principal, upload_id: str, key: str) -> None:
-        """Check that an upload has the key that the client names.
+        """Check that an upload has this key.
 
         Raises:
             NotFound: The upload has another key, or the caller has no such upload.
@@ -356,7 +356,7 @@ class Uploads:
     async def unfinished(
         self, caller: Principal, *, cursor: str | None, limit: int
     ) -> tuple[list[tuple[str, UnfinishedUpload]], str | None]:
-        """List the caller's unfinished multipart uploads, as far as S3 knows them.
+        """List the caller's unfinished multipart uploads in S3.
 
         Args:
             caller: The caller.
@@ -364,13 +364,13 @@ class Uploads:
             limit: Maximum number of uploads, 1 to 1,000.
 
         Returns:
-            Each upload with an id for its status and for deleting it, and the cursor of the next page.
+            Each upload with an id to get its status and to delete it, and the cursor of the next page.
 
         Raises:
             Forbidden: The credential is an upload token, or limited to some policies.
             UploadsvcError: The cursor is malformed, or S3 does not answer.
         """
-        # As for objects: a listing does not tell which credential created an upload.
+        # As for objects: a listing does not show which credential created an upload.
         caller.check_objects()
         prefix = self._namespace.user_prefix(caller.user)
         listed, following = await unfinished_uploads(self._multipart, prefix, cursor=cursor, limit=limit)
@@ -388,7 +388,7 @@ class Uploads:
         note_upload(claims.policy, claims.method, claims.upload_uuid)
         own = claims.key.startswith(self._namespace.user_prefix(caller.user))
         if not own or claims.bucket != self._storage.bucket:
-            # The same words as for a forged id.
+            # The same message as for a forged id.
             detail = "There is no such upload."
             raise errors.NotFound(detail)
         caller.check_policy(claims.policy)

@@ -1,4 +1,4 @@
-"""Compare a stored object with its upload, compute how long it can be replaced, and sign a receipt."""
+"""Verify a stored object, find out how long it can be replaced, and sign a receipt."""
 
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
@@ -19,7 +19,7 @@ from uploadsvc.tokens.receipts import Receipts
 from uploadsvc.tokens.signed_ids import UploadClaims
 
 NO_END: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-"""Stands for an object that can be replaced at any time."""
+"""The object can be replaced at any time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Completion:
         checksum: Checksum that S3 confirms, if any.
         receipt: Signed receipt.
         receipt_id: Its ``jti``.
-        replaceable_until: Time until which callers could replace the bytes; ``None`` if nobody can.
+        replaceable_until: Time until which callers could replace the bytes; ``None`` if they cannot.
     """
 
     stored: StoredObject
@@ -48,8 +48,9 @@ class Verifier:
         policies: Policies of the service.
         namespace: The key prefix.
         receipts: Signs receipts.
-        inspector: Looks into objects.
-        keeps_octet_stream: Whether the store keeps that content type, or guesses another from the key.
+        inspector: Inspects objects.
+        keeps_octet_stream: Whether the store keeps ``application/octet-stream`` instead of guessing a type
+            from the key.
         may_delete: Whether callers may delete stored objects.
         may_write: Whether callers may get S3 credentials for their prefix.
     """
@@ -125,12 +126,12 @@ class Verifier:
 def verify(
     claims: UploadClaims, stored: StoredObject, *, guessed_types: AbstractSet[str], may_write: bool = False
 ) -> Checksum | None:
-    """Check size, type, encoding and checksum, and return the checksum that S3 confirms, if any.
+    """Check size, type, encoding and checksum. Returns the checksum that S3 confirms, if any.
 
     Args:
         claims: The upload.
         stored: The stored object.
-        guessed_types: Media types that the store does not keep, but replaces with a guess.
+        guessed_types: Media types that the store replaces by a guess.
         may_write: Whether callers may get S3 credentials for their prefix.
 
     Raises:
@@ -142,12 +143,12 @@ def verify(
         detail = f"S3 has {stored.size} bytes; this upload allows {allowed}."
         raise VerificationFailed(detail, field="size")
     signed_type, stored_type = _folded(claims.content_type), _folded(stored.content_type)
-    # If the type was left open, or the store guesses it, any type that browsers do not run is accepted.
+    # If the request named no type, or the store guesses it, any type that browsers do not run is accepted.
     is_open = not signed_type or signed_type in guessed_types
     if stored_type != signed_type and not (is_open and not media_types.is_active(stored_type)):
         detail = "S3 has a different content type than the upload was created with."
         raise VerificationFailed(detail, field="content_type")
-    # Not every store returns it. S3 also keeps one that a client sent unsigned.
+    # Not every store returns it. S3 also keeps a checksum that a client sent unsigned.
     stored_encoding = stored.content_encoding or claims.content_encoding
     if stored_encoding.lower() != claims.content_encoding:
         detail = "S3 has a different content encoding than the upload was created with."
@@ -161,10 +162,10 @@ def verify(
                 raise VerificationFailed(detail, field="checksum")
             return checksum
     if may_write and stored.checksums:
-        # The bytes came with S3 credentials, which promise nothing, and with the metadata of an upload.
+        # The bytes were sent with S3 credentials, which promise nothing, and with the metadata of an upload.
         detail = f"S3 has no {claims.checksum.algorithm}, with which the upload was created."
         raise VerificationFailed(detail, field="checksum")
-    # The store does not keep checksums. It compared this one when the bytes arrived, because it was signed.
+    # The store does not keep checksums. It compared this one on arrival, because it was signed.
     return None
 
 
@@ -173,19 +174,19 @@ def replaceable_until(
 ) -> datetime | None:
     """Return the time until which a caller could replace the object's bytes.
 
-    A caller can do so through a URL of the upload itself, or with another upload that has the same key. Where
-    S3 refuses to overwrite, the object has to be deleted first.
+    A caller can use a URL of the upload itself, or another upload with the same key. If S3 refuses to
+    overwrite, the object has to be deleted first.
 
     Args:
         claims: The upload.
-        policy: Its policy; ``None`` if the settings no longer have it.
+        policy: Its policy; ``None`` if it was removed from the settings.
         key: Its key below the user's prefix.
         may_delete: Whether callers may delete stored objects.
         may_write: Whether callers may get S3 credentials for their prefix.
         now: The current time, aware.
 
     Returns:
-        The time; `NO_END` if another upload can have the key at any time; ``None`` if nobody can replace it.
+        The time; `NO_END` if another upload can have the key at any time; ``None`` if it cannot be replaced.
     """
     if may_write or policy is None:
         return NO_END
@@ -194,23 +195,23 @@ def replaceable_until(
     )
     if (not key_is_new or policy.own_keys_replaced) and (policy.overwrite or may_delete):
         return NO_END
-    # S3 forgets a multipart upload once it is complete, so URLs of its parts are dead.
+    # S3 forgets a multipart upload once it is complete, so the URLs of its parts no longer work.
     if claims.method == "multipart" or (claims.no_overwrite and not may_delete):
         return None
-    # Earlier releases signed no time into the ids of PUTs that must not overwrite.
+    # Earlier releases put no time into the ids of PUTs that must not overwrite.
     end = datetime.fromtimestamp(claims.url_expires_at or claims.expires_at, UTC)
     return end if end > now else None
 
 
 def receipt_id(claims: UploadClaims, stored: StoredObject) -> str:
-    """Return the id of a receipt: the same for the same upload and bytes, another for other bytes."""
+    """Return the id of a receipt: the same for the same upload and bytes."""
     facts = [claims.upload_uuid, stored.etag, stored.version_id or ""]
     facts += [f"{one.algorithm}={one.value}" for one in stored.checksums]
     return sha256("\n".join(facts).encode()).hexdigest()[:32]
 
 
 def _folded(media_type: str) -> str:
-    # A store may return something that is not a media type.
+    # A store may return a malformed media type.
     with suppress(ValueError):
         media_type = media_types.parse(media_type)
     return "".join(media_type.split()).lower()

@@ -1,4 +1,4 @@
-"""Settings of the operator. Only the command line, the app and bootstrap read them."""
+"""The operator's settings. Only the command line, the app and bootstrap read them."""
 
 from uploadsvc.settings.load import load_settings
 from uploadsvc.settings.model import Settings

@@ -1,4 +1,4 @@
-"""Settings of authentication."""
+"""Authentication settings."""
 
 from hashlib import sha256
 from typing import Annotated, Final, Literal
@@ -31,25 +31,25 @@ _RESERVED_HEADERS: Final = frozenset(
 
 _EMPTY_KEY: Final = sha256(b"").hexdigest()
 
-# What RFC 9110 section 5.6.2 calls a token: names of headers and of cookies.
+# A token of RFC 9110 section 5.6.2: header and cookie names.
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}"
 
 
 class JwtSettings(Section):
-    """JWTs from your login, verified with one of `secret`, `public_key`, `jwks_url` and `issuer`."""
+    """JWTs of your identity provider, verified by `secret`, `public_key`, `jwks_url` or `issuer`."""
 
     secret: Secret | None = None
-    """HMAC secret that signs the JWTs; at least 32 bytes."""
+    """HMAC secret of the JWTs; at least 32 bytes."""
 
     public_key: Pem | None = None
-    """Public key that verifies them: RSA with at least 2048 bits, EC (P-256, P-384, P-521) or Ed25519."""
+    """Public key of the JWTs: RSA with at least 2048 bits, EC (P-256, P-384, P-521) or Ed25519."""
 
     jwks_url: Text | None = None
     """URL of the public keys (a JWK Set)."""
 
     issuer: Text | None = None
-    """Required value of `iss`. If none of the other three is set, it is also the OIDC issuer whose discovery
-    document leads to the keys.
+    """Required value of `iss`. If none of the other three is set, the keys come from this OIDC issuer's
+    discovery document.
     """
 
     cookie: Annotated[str, matching(_NAME, "a cookie name")] | None = None
@@ -77,23 +77,21 @@ class JwtSettings(Section):
     """Accept a user that is an integer. The user 17 and the user `"17"` then share one prefix."""
 
     quotas_claim: Text | None = Field(default=None, min_length=1)
-    """Claim that can give a user other [quotas](limits.md#quotas-of-single-users) than the policies', such as
-    `uploadsvc_quotas`. If not set: tokens give none.
+    """Claim with a user's own [quotas](limits.md#quotas-of-single-users), such as `uploadsvc_quotas`, in
+    place of the policies'. If not set, tokens cannot change quotas.
     """
 
     leeway: int = Field(default=30, ge=0, le=300)
-    """Seconds by which the clocks of login and service may differ: tokens are accepted that long before `nbf`
-    and after `exp`.
-    """
+    """Allowed clock difference in seconds: tokens are accepted that long before `nbf` and after `exp`."""
 
     keys_max_age: int = Field(default=86_400, ge=MIN_KEYS_MAX_AGE, le=2_592_000)
-    """Seconds for which published keys are used without a successful fetch. They are fetched every 10
-    minutes. After this time, calls get 503, so that a withdrawn key is not trusted forever.
+    """Seconds to keep using published keys if they cannot be fetched again. They are fetched every 10
+    minutes. After this time, calls get a 503, so that a withdrawn key is not trusted forever.
     """
 
     @property
     def key_kind(self) -> KeyKind | None:
-        """The setting that leads to the keys; ``None`` if JWTs are off."""
+        """The setting that the keys come from; ``None`` if JWTs are off."""
         for name in ("secret", "public_key", "jwks_url", "issuer"):
             if getattr(self, name) is not None:
                 return name
@@ -114,9 +112,7 @@ class JwtSettings(Section):
             message = f"missing; the values of {self.audience_claim!r} (AUDIENCE_CLAIM) that are accepted"
             raise SettingsError(("auth", "jwt", "audience"), message)
         if self.key_kind in {"jwks_url", "issuer"} and not self.audience:
-            message = (
-                "missing; keys that are published sign for many services, so tokens must name this one (aud)"
-            )
+            message = "missing; published keys sign for many services, so tokens must name this one (aud)"
             raise SettingsError(("auth", "jwt", "audience"), message)
 
 
@@ -132,7 +128,7 @@ class ApiKeySettings(Section):
     """Hash of the key: `printf %s "$KEY" | sha256sum`. The key itself is not stored."""
 
     policies: tuple[str, ...] = ("*",)
-    """Policies that the key can upload with. Unless `*` is listed, the key cannot reach stored objects."""
+    """Policies that the key can use. Unless `*` is listed, it cannot access stored objects."""
 
 
 class AuthSettings(Section):
@@ -145,8 +141,8 @@ class AuthSettings(Section):
     """Header in which a proxy names the user it has signed in, such as `X-Forwarded-User`."""
 
     trusted_proxies: Names = ()
-    """Proxies in front of the service, as CIDRs such as `10.0.0.0/24`: they may set `trusted_header`, which
-    needs this, and the client's address is taken from their `X-Forwarded-For`.
+    """Proxies in front of the service, as CIDRs such as `10.0.0.0/24`. They may set `trusted_header`, which
+    requires this setting, and their `X-Forwarded-For` names the client's address.
     """
 
     @property
@@ -156,7 +152,7 @@ class AuthSettings(Section):
 
     @property
     def first_kind(self) -> str | None:
-        """The first setting that signs callers in; ``None`` if none does."""
+        """The first setting that configures a way to authenticate; ``None`` without one."""
         kinds = {"jwt": self.jwt.key_kind, "api_keys": self.api_keys, "trusted_header": self.trusted_header}
         return next((name for name, kind in kinds.items() if kind), None)
 

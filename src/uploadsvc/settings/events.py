@@ -1,4 +1,4 @@
-"""Settings of events. Names and defaults are part of the contract."""
+"""Event settings. Names and defaults are part of the contract."""
 
 import base64
 import binascii
@@ -49,7 +49,7 @@ def _check_url(url: str, setting: str, name: str) -> None:
 
 
 class WebhookSettings(Section):
-    """A receiver of events: an HTTP endpoint, or a queue or topic of AWS."""
+    """A receiver of events: an HTTP endpoint, an SQS queue or an SNS topic."""
 
     url: Text | None = None
     """URL that receives events as [Standard Webhooks](events.md): `https`, or `http` on this machine."""
@@ -68,10 +68,10 @@ class WebhookSettings(Section):
     """
 
     types: Annotated[Names, AfterValidator(_event_types)] = Field(default=("*",), min_length=1)
-    """Types to send: names such as `upload.completed`, `upload.*`, or `*` for all."""
+    """Event types to send: names such as `upload.completed`, `upload.*`, or `*` for all."""
 
     policies: Names = Field(default=("*",), min_length=1)
-    """Policies whose events to send, or `*` for all."""
+    """Policies whose events are sent, or `*` for all."""
 
     @check
     def _check_target(self) -> Self:
@@ -81,7 +81,7 @@ class WebhookSettings(Section):
             raise SettingsError(("events", "webhooks"), message)
         if self.url is None:
             if self.secrets:
-                message = "secrets are for a url; AWS's own rights protect queues and topics"
+                message = "secrets are only for a url; AWS permissions protect queues and topics"
                 raise SettingsError(("events", "webhooks"), message)
             if self.queue_url is not None:
                 _check_url(self.queue_url, "webhooks", "queue URL")
@@ -93,14 +93,14 @@ class WebhookSettings(Section):
             or "@" in parts.netloc
             or parts.fragment
         ):
-            # A malformed URL may hold a password, so the message does not repeat it.
+            # A malformed URL may contain a password, so the message does not quote it.
             message = "a url must be like https://app.example.com/webhooks, without a user or a fragment"
             raise SettingsError(("events", "webhooks"), message)
         if not self.secrets:
             message = "a url needs secrets, with which its receiver verifies events"
             raise SettingsError(("events", "webhooks"), message)
         if parts.scheme == "http" and not is_loopback(parts.hostname):
-            message = "a url must be https, so that nobody reads or changes events on their way"
+            message = "a url must be https, so that nobody can read or change events in transit"
             raise SettingsError(("events", "webhooks"), message)
         return self
 
@@ -112,10 +112,10 @@ class EventSettings(Section):
     """URL of the SQS queue that S3 notifies, which `uploadsvc events` reads."""
 
     endpoint_url: str | None = None
-    """URL of SQS and SNS, if they are not AWS's."""
+    """URL of SQS and SNS, if not AWS's."""
 
     push_secret: Secret | None = None
-    """Secret with which a store pushes its notifications to `POST /events/s3`, as `Authorization: Bearer`. At
+    """Secret that a store sends with its notifications to `POST /events/s3`, as `Authorization: Bearer`. At
     least 32 bytes.
     """
 
@@ -123,11 +123,11 @@ class EventSettings(Section):
     """Receivers of events."""
 
     allow_private_addresses: bool = False
-    """Let webhooks have addresses in private networks and on this machine."""
+    """Allow webhooks at addresses in private networks and on this machine."""
 
     @property
     def enabled(self) -> bool:
-        """Whether anything receives events, or may later."""
+        """Whether there is a receiver or a queue."""
         return bool(self.queue_url or self.push_secret or self.webhooks)
 
     @check

@@ -1,4 +1,4 @@
-"""Values of settings in files of their own, such as the secrets of Docker and Kubernetes."""
+"""Read values of settings from files, such as secrets of Docker and Kubernetes."""
 
 import stat
 from collections.abc import Mapping
@@ -10,18 +10,18 @@ from uploadsvc.settings.names import FILE, fields_of, in_file, items_of
 from uploadsvc.settings.types import SettingsError, variable
 
 MAX_BYTES: Final = 1024 * 1024
-"""Largest file, and Kubernetes' largest secret."""
+"""Maximum size of a file; also that of a Kubernetes secret."""
 
 
 class Files:
-    """Puts the contents of files into a layer of the settings.
+    """Replaces file names in one layer of the settings by the contents of the files.
 
-    A name that ends in ``_file`` stands for the setting without it. Files are opened by their paths each
-    time: Kubernetes replaces a secret by changing a symbolic link.
+    A name that ends in ``_file`` stands for the setting without this ending. Files are opened by path each
+    time, because Kubernetes updates a secret by changing a symbolic link.
 
     Attributes:
-        paths: Files that were read, by the setting's path.
-        errors: What could not be read; no message holds what is in a file.
+        paths: Files that were read, by path of the setting.
+        errors: Files that could not be read. No message quotes a file's content.
     """
 
     def __init__(self) -> None:
@@ -29,12 +29,12 @@ class Files:
         self.errors: list[SettingsError] = []
 
     def filled(self, values: Any, annotation: Any, path: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - any value and type
-        """Return values in which contents stand in place of the names of files.
+        """Return the values, with contents in place of file names.
 
         Args:
-            values: Values as they were written.
+            values: Values as written.
             annotation: Their type.
-            path: Path that leads to them.
+            path: Path of the values.
         """
         fields, items = fields_of(annotation), items_of(annotation)
         if isinstance(values, Mapping) and fields is not None:
@@ -69,7 +69,7 @@ class Files:
         return found
 
     def explained(self, error: SettingsError) -> SettingsError | None:
-        """Return an error that names the file of the setting; ``None`` if it only follows from another."""
+        """Return the error with the file of the setting; ``None`` if it only follows from another error."""
         for length in range(len(error.path), 0, -1):
             path = error.path[:length]
             if path in self.paths:
@@ -79,12 +79,12 @@ class Files:
 
 
 def _content(value: object, path: tuple[str, ...]) -> str:
-    """Return the text of a file, without the line ends that editors and ``echo`` add.
+    """Return the text of a file, without line ends at the end, which editors and ``echo`` add.
 
     Raises:
-        SettingsError: It cannot be read.
+        SettingsError: The file cannot be read.
     """
-    # Not shown otherwise: somebody may have written the secret itself.
+    # Other values are not shown: someone may have written the secret itself.
     if not isinstance(value, str) or not Path(value).is_absolute() or not value.isprintable():
         raise SettingsError(path, f"must be the absolute path of a file, such as /run/secrets/{path[-1]}")
     try:
@@ -105,7 +105,7 @@ def _content(value: object, path: tuple[str, ...]) -> str:
 
 
 def _read(name: str) -> bytes | None:
-    """Return the bytes of a file; ``None`` for anything else, which could keep the reader waiting."""
+    """Return the bytes of a regular file; ``None`` for anything else, because reading it could block."""
     if not stat.S_ISREG(Path(name).stat().st_mode):
         return None
     with Path(name).open("rb") as file:

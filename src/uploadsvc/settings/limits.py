@@ -1,4 +1,4 @@
-"""Settings of limits that several processes count together."""
+"""Limit settings."""
 
 from typing import Annotated
 
@@ -24,24 +24,24 @@ RateText = Annotated[str, AfterValidator(_checked_rate), Field(json_schema_extra
 
 
 class LimitSettings(Section):
-    """[Limits](limits.md) that hold for everybody. Policies have limits of their own."""
+    """[Limits](limits.md) for all requests. Policies have their own limits."""
 
     store_url: Annotated[Secret, AfterValidator(_checked_url)] | None = None
-    """Valkey or Redis in which all processes count together: `valkey://user:password@host:6379/0`, or
-    `redis://`, `valkeys://` and `rediss://`, the last two with TLS. If not set, each process counts alone.
+    """Valkey or Redis that all processes share for counting: `valkey://user:password@host:6379/0`, or with
+    `redis://`, `valkeys://` or `rediss://`, the last two for TLS. If not set, each process counts alone.
     """
 
     user: RateText | None = None
     """Requests of one user, such as `600/minute`; the units are second, minute, hour and day. A request for
-    several uploads counts as that many. If not set: any number.
+    several uploads counts once per upload. If not set, there is no limit.
     """
 
     service: RateText | None = None
-    """Requests of one service (API key), counted in the same way, for all users together."""
+    """Requests of one service (API key), for all users together, counted in the same way."""
 
     address: RateText | None = None
-    """Requests from one client address that have no valid credential. Further ones are answered with 429 in
-    place of 401. Valid credentials always pass.
+    """Requests without a valid credential from one client address. Further ones get a 429 instead of a 401.
+    Valid credentials always pass.
     """
 
     @property
@@ -51,5 +51,5 @@ class LimitSettings(Section):
 
     @staticmethod
     def rate(text: str | None) -> Rate | None:
-        """Return a rate, parsed."""
+        """Parse a rate."""
         return None if text is None else parse_rate(text)

@@ -1,4 +1,4 @@
-"""Read the settings from the environment and a TOML file; report each mistake in one line."""
+"""Load the settings from the environment and a TOML file. Each mistake is reported in one line."""
 
 import functools
 import os
@@ -24,22 +24,22 @@ from uploadsvc.settings.types import ENV_DELIMITER, ENV_PREFIX, SettingsError, v
 
 CONFIG_FILE = f"{ENV_PREFIX}CONFIG_FILE"
 
-# Kubernetes sets these if the name of a Service of the namespace is "uploadsvc", or begins with "uploadsvc-":
+# Kubernetes sets these for a Service named "uploadsvc" or "uploadsvc-…" in the namespace:
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 _KUBERNETES = re.compile(
     rf"(?!.*__){ENV_PREFIX}(PORT|([A-Z0-9_]+_)?"
     r"(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?))"
 )
-# The address of a Service, which has the value of a URL: a setting of such a name would not.
+# The address of a Service, recognized by its value, a URL, which no setting of this name has.
 _KUBERNETES_ADDRESS = re.compile(rf"(?!.*__){ENV_PREFIX}[A-Z0-9_]+_PORT")
 _ADDRESS_VALUE = re.compile(r"(tcp|udp|sctp)://.*", re.IGNORECASE)
 
-# Variables of `uploadsvc upload`, which may be set on the same machine.
+# Variables of `uploadsvc upload`, which may run on the same machine.
 _CLIENT = frozenset(f"{ENV_PREFIX}{name}" for name in ("URL", "TOKEN", "API_KEY"))
 
 
 class _Sources(BaseSettings, Settings):
-    """The names of `Settings` in the environment. No instance is made."""
+    """`Settings`, to list its names in the environment. Never instantiated."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
@@ -51,10 +51,10 @@ class _Sources(BaseSettings, Settings):
 
 
 class _Environment(EnvSettingsSource):
-    """The environment, in which a list may also be written as ``a, b``."""
+    """Reads the environment, where a list may also be written as ``a, b``."""
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ANN401 - as in the base class
-        """Return the value parsed as JSON, or as text for the model to validate."""
+        """Parse the value as JSON, or return text for the model to validate."""
         return decoded(value, functools.partial(super().decode_complex_value, field_name, field))
 
 
@@ -64,8 +64,8 @@ def load_settings(
     """Load the settings from the environment and the TOML file; the environment wins.
 
     Args:
-        overrides: Nested dictionaries of values that win over both.
-        defaults: Nested dictionaries of values that both win over.
+        overrides: Nested dictionaries of values that take precedence over both.
+        defaults: Nested dictionaries of values that both override.
 
     Raises:
         SettingsError: A setting is missing, invalid or unknown.
@@ -108,7 +108,7 @@ def _read_config(name: str | None) -> dict[str, Any]:
 
 
 def _files_of(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the names of files at the top level, which pydantic ignores in the environment."""
+    """Return the top-level ``_file`` names, which pydantic ignores in the environment."""
     written = {name.upper().removeprefix(ENV_PREFIX).lower(): value for name, value in _own(environment)}
     fields = Settings.model_fields
     return {name: value for name, value in written.items() if value and in_file(name, fields)}

@@ -1,4 +1,4 @@
-"""Settings of the logs."""
+"""Log settings."""
 
 from typing import Literal
 
@@ -6,12 +6,12 @@ from uploadsvc.settings.types import Section
 
 
 class LogSettings(Section):
-    """Logs, on standard error ([what the lines say](logs.md))."""
+    """Logs, on standard error ([format](logs.md))."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least level of a line. Requests are logged at `info`, successful probes at `debug`. Libraries never log
-    below `warning`: what they would say holds signatures.
+    """Minimum level. Requests are logged at `info`, successful probes at `debug`. Libraries always log from
+    `warning` on, because their lower levels contain signatures.
     """
 
     format: Literal["json", "plain"] = "json"
-    """`json` for one JSON object a line, or `plain` for people."""
+    """`json` for one JSON object per line, or `plain` for people."""

@@ -1,4 +1,4 @@
-"""Errors of settings in plain words: what is wrong, and what is allowed; never the value."""
+"""Error messages of settings: what is wrong and what is allowed, never the value."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -19,10 +19,10 @@ _SHAPES: Final[Mapping[tuple[str, ...], str]] = {
 
 
 class NotJson(str):
-    """Text that is not JSON, such as ``a, b``, which some settings take for a list.
+    """Text that is not JSON, such as ``a, b``, which some settings accept as a list.
 
     Attributes:
-        where: Where the JSON ends, and why.
+        where: Position and reason of the JSON error.
     """
 
     __slots__ = ("where",)
@@ -31,20 +31,20 @@ class NotJson(str):
 
 
 def decoded(text: str, decode: Callable[[str], Any] = json.loads) -> Any:  # noqa: ANN401 - any JSON
-    """Return text parsed as JSON, or as text for the model to validate."""
+    """Parse text as JSON, or return it for the model to validate."""
     try:
         found = decode(text)
     except (ValueError, RecursionError) as error:
         other = NotJson(text)
         other.where = _where(error)
         return other
-    # A single item of a list, such as a client id that has only digits.
+    # A list of one item, such as a client id of digits.
     return found if isinstance(found, list | dict | str) else text
 
 
 def _where(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
-        # After a colon, the message may show a character of the value.
+        # The part after a colon may quote a character of the value.
         return f"line {error.lineno}, column {error.colno}: {error.msg.partition(': ')[0]}"
     return "it is nested too deeply, or holds a number that is too long"
 

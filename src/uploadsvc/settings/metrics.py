@@ -1,4 +1,4 @@
-"""Settings of metrics. Names and defaults are part of the contract."""
+"""Metrics settings. Names and defaults are part of the contract."""
 
 from typing import Annotated, Final
 
@@ -11,10 +11,10 @@ _MAX_PORT: Final = 65_535
 
 
 def parse_address(address: str) -> tuple[str, int]:
-    """Return host and port of ``host:port``; an IPv6 address stands in brackets.
+    """Parse ``host:port``, with an IPv6 address in brackets.
 
     Raises:
-        ValueError: It is not of this form.
+        ValueError: It has another form.
     """
     host, _, port = address.rpartition(":")
     valid = port.isascii() and port.isdigit() and 0 < int(port[:6]) <= _MAX_PORT
@@ -33,14 +33,15 @@ def _check_address(address: str) -> str:
 
 
 class MetricsSettings(Section):
-    """Metrics for Prometheus ([what is counted](metrics.md))."""
+    """Metrics for Prometheus ([list](metrics.md))."""
 
     address: Annotated[Text, AfterValidator(_check_address)] | None = None
-    """Where `uploadsvc serve` and `uploadsvc events` answer `/metrics`: `host:port`, such as `0.0.0.0:9464`.
-    Anyone who reaches it can read the metrics, so keep it inside your network. If not set, nobody answers.
+    """Address at which `uploadsvc serve` and `uploadsvc events` serve `/metrics`: `host:port`, such as
+    `0.0.0.0:9464`. Anyone who can reach it can read the metrics, so keep it inside your network. If not set,
+    metrics are off.
     """
 
     @property
     def listen(self) -> tuple[str, int] | None:
-        """Host and port; ``None`` if it is off."""
+        """Host and port; ``None`` if metrics are off."""
         return None if self.address is None else parse_address(self.address)

@@ -1,4 +1,4 @@
-"""The settings model. Names and defaults are part of the contract; `make docs` writes `docs/settings.md`."""
+"""The settings model. Names and defaults are part of the contract; `docs/settings.md` is generated."""
 
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Final, Self
@@ -44,15 +44,15 @@ class ReceiptSettings(Section):
     """Receipts for completed uploads ([how to verify them](receipts.md))."""
 
     secret: Secret | None = None
-    """Secret that signs receipts with HS256; at least 32 bytes. If neither this nor `private_key` is set, a
-    key derived from the secret key signs them.
+    """HS256 secret that signs receipts; at least 32 bytes. If neither this nor `private_key` is set, they are
+    signed with a key derived from the secret key.
     """
 
     private_key: SecretPem | None = None
     """Private key that signs receipts: Ed25519, EC P-256, or RSA with at least 2048 bits."""
 
     public_keys: tuple[Pem, ...] = ()
-    """Retired and future public keys, published together with that of `private_key`."""
+    """Retired and future public keys, published with the public half of `private_key`."""
 
     issuer: Text = "uploadsvc"
     """`iss` of receipts."""
@@ -65,13 +65,13 @@ class ReceiptSettings(Section):
 
     @check
     def _check_keys(self) -> Self:
-        # An empty key counts as set: it must not silently become a derived one.
+        # An empty key counts as set: it must not be replaced silently by a derived one.
         if self.private_key is not None and self.secret is not None:
             message = "set this or UPLOADSVC_RECEIPTS__SECRET, not both"
             raise SettingsError(("receipts", "private_key"), message)
         if self.public_keys and self.private_key is None:
             message = (
-                "needs UPLOADSVC_RECEIPTS__PRIVATE_KEY beside it: keys are published only where receipts "
+                "requires UPLOADSVC_RECEIPTS__PRIVATE_KEY: keys are published only where receipts "
                 "are signed with one"
             )
             raise SettingsError(("receipts", "public_keys"), message)
@@ -88,7 +88,7 @@ class _Lifetimes(Section):
 
     @check
     def _check_lifetimes(self) -> Self:
-        # A default above the maximum is cut; a value that the operator set is an error.
+        # A default above the maximum is lowered; a value that the operator set is an error.
         if "expires_in" in self.model_fields_set and self.expires_in > self.max_expires_in:
             message = f"{self.expires_in} is above max_expires_in ({self.max_expires_in})"
             raise SettingsError((self._name, "expires_in"), message)
@@ -101,17 +101,17 @@ class TokenSettings(_Lifetimes):
     _name = "tokens"
 
     expires_in: int = Field(default=900, ge=1, le=MAX_TOKEN_SECONDS)
-    """Lifetime in seconds, if the request does not set one."""
+    """Lifetime in seconds, unless the request sets one."""
 
     max_expires_in: int = Field(default=3600, ge=1, le=MAX_TOKEN_SECONDS)
-    """Longest lifetime in seconds that a request can ask for."""
+    """Maximum lifetime in seconds that a request can set."""
 
 
 class ObjectSettings(Section):
     """Stored objects."""
 
     delete: bool = False
-    """Let callers delete their own objects. The service then needs `s3:DeleteObject`."""
+    """Let callers delete their own objects. Requires `s3:DeleteObject`."""
 
 
 class DownloadSettings(_Lifetimes):
@@ -120,10 +120,10 @@ class DownloadSettings(_Lifetimes):
     _name = "downloads"
 
     expires_in: int = Field(default=300, ge=1, le=MAX_EXPIRES_IN)
-    """Lifetime in seconds, if the request does not set one."""
+    """Lifetime in seconds, unless the request sets one."""
 
     max_expires_in: int = Field(default=3600, ge=1, le=MAX_EXPIRES_IN)
-    """Longest lifetime in seconds that a request can ask for."""
+    """Maximum lifetime in seconds that a request can set."""
 
 
 class UppySettings(Section):
@@ -131,12 +131,12 @@ class UppySettings(Section):
 
     credentials: bool = False
     """Issue temporary S3 credentials for the caller's own prefix. Policies do not limit the size or type of
-    what is uploaded with them.
+    uploads made with them.
     """
 
     role_arn: Annotated[str, matching(r"[\x21-\x7e]{20,2048}", "a role ARN")] | None = None
-    """Role that the service assumes for them. If not set, it asks for a federation token, which only AWS has,
-    and only for an IAM user.
+    """Role that the service assumes to issue them. If not set, it requests a federation token, which only AWS
+    has and only an IAM user can get.
     """
 
     sts_endpoint_url: str | None = None
@@ -150,23 +150,22 @@ class Settings(Section):
     """General."""
 
     secret_key: Secret | None = None
-    """Secret from which the keys for upload ids and tokens are derived. At least 32 bytes, the same on every
+    """Secret that the keys of upload ids and tokens are derived from. At least 32 bytes, the same on every
     replica. Required unless `secret_keys` is set.
     """
 
     secret_keys: tuple[Secret, ...] = ()
-    """Secret keys to use instead of `secret_key` during a rotation. The first one signs, all of them verify.
+    """Secret keys to use instead of `secret_key` during a rotation. The first one signs; all of them verify.
     """
 
     s3: S3Settings
 
     key_prefix: Text = "uploads"
-    """Prefix of all object keys. Each user has their own prefix below it."""
+    """Prefix of all object keys. Each user has a prefix of their own below it."""
 
     public_url: str | None = None
-    """URL at which callers reach the service, such as `https://uploads.example.com`. The OpenAPI document
-    names it. Better Upload needs it behind a proxy that terminates TLS. If not set, it is taken from each
-    request.
+    """Public URL of the service, such as `https://uploads.example.com`, shown in the OpenAPI document. Better
+    Upload needs it behind a proxy that terminates TLS. If not set, it is taken from each request.
     """
 
     auth: AuthSettings = AuthSettings()
@@ -184,17 +183,18 @@ class Settings(Section):
     metrics: MetricsSettings = MetricsSettings()
 
     docs: bool = True
-    """Serve the API's documentation at `/docs`, its OpenAPI document at `/openapi.json`, and a page at `/`
-    that links to both."""
+    """Serve the API reference at `/docs`, the OpenAPI document at `/openapi.json`, and a page at `/` that
+    links to both.
+    """
 
     demo: bool = False
-    """Serve the demo page, on which anyone can upload as one of two demo users. Never use it in production.
-    It cannot be combined with `auth` settings, and answers only this machine unless `demo_hosts` is set.
+    """Serve the demo page, where anyone can upload as one of two demo users. Never use it in production. It
+    cannot be combined with `auth` settings, and is only available on this machine unless `demo_hosts` is set.
     """
 
     demo_hosts: Hosts = ()
-    """Hosts, without a port, at which other machines may open the demo page, such as `demo.example.com`.
-    Anyone who reaches it can upload.
+    """Hosts, without a port, at which other machines can open the demo page, such as `demo.example.com`.
+    Anyone who can reach it can upload.
     """
 
     @property
@@ -236,7 +236,7 @@ class Settings(Section):
         """Check that a demo may listen on this address.
 
         Raises:
-            SettingsError: Other machines could reach it, and `demo_hosts` is not set.
+            SettingsError: Other machines could reach it, but `demo_hosts` is not set.
         """
         if self.demo and not self.demo_hosts and not is_loopback(host):
             message = (
@@ -249,7 +249,7 @@ class Settings(Section):
     def _check_demo(self) -> Self:
         if not self.demo:
             if self.demo_hosts:
-                raise SettingsError(("demo_hosts",), "needs UPLOADSVC_DEMO beside it")
+                raise SettingsError(("demo_hosts",), "requires UPLOADSVC_DEMO")
             return self
         if way := self.auth.first_kind:
             name = variable("auth", way)
@@ -321,7 +321,7 @@ class Settings(Section):
         return self
 
     def _named_policies(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Yield each name of a policy in another section, with the path of its setting."""
+        """Yield each policy name in other sections, with the path of its setting."""
         for index, key in enumerate(self.auth.api_keys):
             yield from ((("auth", "api_keys", str(index), "policies"), name) for name in key.policies)
         for index, webhook in enumerate(self.events.webhooks):

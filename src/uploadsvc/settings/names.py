@@ -1,4 +1,4 @@
-"""Names of settings: what a path leads to, and which name was meant by one that does not exist."""
+"""Names of settings: look them up, and suggest one for a name that does not exist."""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -12,14 +12,14 @@ from uploadsvc.settings.model import Settings
 from uploadsvc.settings.types import variable
 
 FILE: Final = "_file"
-"""End of a name whose value is a path: the file holds the value."""
+"""Suffix of names whose value is the path of a file with the value."""
 
 Path = tuple[str, ...]
 Fields = Mapping[str, FieldInfo]
 
 
 def fields_of(annotation: Any) -> Fields | None:  # noqa: ANN401 - any type
-    """Return the fields of a section; ``None`` if the type is not one."""
+    """Return the fields of a section; ``None`` for other types."""
     for kind in _kinds(annotation):
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             return kind.model_fields
@@ -27,7 +27,7 @@ def fields_of(annotation: Any) -> Fields | None:  # noqa: ANN401 - any type
 
 
 def items_of(annotation: Any) -> Any:  # noqa: ANN401 - any type
-    """Return the type of the items of a list, or of the values of a table; ``None`` for other types."""
+    """Return the item type of a list, or the value type of a table; ``None`` for other types."""
     for kind in _kinds(annotation):
         arguments = get_args(kind)
         if get_origin(kind) is dict:
@@ -38,7 +38,7 @@ def items_of(annotation: Any) -> Any:  # noqa: ANN401 - any type
 
 
 def type_at(path: Path) -> Any:  # noqa: ANN401 - any type
-    """Return the type of what a path leads to; ``None`` if it leads nowhere."""
+    """Return the type of the setting at a path; ``None`` if there is none."""
     found: Any = Settings
     for part in path:
         fields = fields_of(found)
@@ -48,21 +48,21 @@ def type_at(path: Path) -> Any:  # noqa: ANN401 - any type
 
 
 def field_at(path: Path) -> FieldInfo | None:
-    """Return the field that a path leads to; ``None`` for items of lists and tables, and unknown names."""
+    """Return the field at a path; ``None`` for items of lists and tables, and for unknown names."""
     return (fields_of(type_at(path[:-1])) or {}).get(path[-1]) if path else None
 
 
 def in_file(name: str, fields: Fields) -> str | None:
-    """Return the field whose value is in the file that a name stands for; ``None`` for other names."""
+    """Return the field that a ``_file`` name stands for; ``None`` for other names."""
     target = name.removesuffix(FILE)
     return target if target != name and name not in fields and target in fields else None
 
 
 def meant(path: Path) -> str:
-    """Say which setting may be meant by one that does not exist."""
+    """Suggest a setting for a name that does not exist."""
     fields = fields_of(type_at(path[:-1])) or {}
     close = _closest(path[-1], [*fields, *(name + FILE for name in fields)])
-    # Fields of an item of a list have no variables of their own.
+    # Fields of list items have no environment variables.
     alone = any(part.isdigit() for part in path)
     if close is not None:
         return f"did you mean {close if alone else variable(*path[:-1], close)}?"
@@ -72,7 +72,7 @@ def meant(path: Path) -> str:
 
 
 def meant_by_variable(path: Path) -> str | None:
-    """Return the variable of any section that looks most like one that does not exist."""
+    """Return the variable most similar to one that does not exist."""
     close = _closest("_".join(path), names := {"_".join(known): known for known in _all()})
     return None if close is None else variable(*names[close])
 
@@ -83,7 +83,7 @@ def _closest(name: str, names: Any) -> str | None:  # noqa: ANN401 - an iterable
 
 
 def _all(annotation: Any = Settings, path: Path = ()) -> Iterator[Path]:  # noqa: ANN401 - any type
-    """Yield the paths of all settings that have variables of their own."""
+    """Yield the paths of all settings with environment variables."""
     for name, field in (fields_of(annotation) or {}).items():
         inner = (*path, name)
         if fields_of(field.annotation) is None:

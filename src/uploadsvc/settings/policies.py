@@ -1,4 +1,4 @@
-"""Settings of upload policies. Names and defaults are part of the contract."""
+"""Policy settings. Names and defaults are part of the contract."""
 
 from typing import Annotated
 
@@ -23,7 +23,7 @@ from uploadsvc.settings.types import FORM, Section, SettingsError, Size, split_l
 
 
 class AvailabilityTag(BaseModel):
-    """The tag that a scanner sets on objects that may be downloaded."""
+    """Tag that a scanner sets on objects that may be downloaded."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -62,27 +62,25 @@ DailyBytes = Annotated[
 
 
 class PolicySettings(Section):
-    """Rules for one kind of upload. A policy that contradicts itself stops the start.
+    """Rules for one kind of upload. The service does not start with a policy that contradicts itself.
 
-    If no policy is set, there is one named `default`, with the default values below. Requests that name no
+    Without any policy, there is one named `default`, with the default values below. Requests that name no
     policy use `default`.
     """
 
     min_size: Size = 0
-    """Smallest file."""
+    """Minimum file size."""
 
     max_size: Size = 5 * GIB
-    """Largest file: at least 1, at most what the store supports."""
+    """Maximum file size: at least 1, at most what the store supports."""
 
     content_types: Annotated[frozenset[str], BeforeValidator(split_list)] = frozenset({"*/*"})
     """Allowed media types: `image/png`, `image/*`, `*/*`. Other names of the same format count too, such as
-    `image/jpg` for `image/jpeg`. HTML, SVG, XML and JavaScript are only allowed if they are named exactly.
+    `image/jpg` for `image/jpeg`. HTML, SVG, XML and JavaScript are allowed only if named exactly.
     """
 
     content_encodings: Annotated[frozenset[str], BeforeValidator(split_list)] = frozenset()
-    """Values of `Content-Encoding` that requests can name, such as `gzip`, for files that are already
-    compressed.
-    """
+    """Allowed values of `Content-Encoding`, such as `gzip`, for files that are already compressed."""
 
     methods: Annotated[frozenset[Method], BeforeValidator(split_list)] = frozenset(
         {"put", "post", "multipart"}
@@ -90,43 +88,43 @@ class PolicySettings(Section):
     """Allowed upload methods."""
 
     expires_in: int = 900
-    """Lifetime of URLs in seconds, if the request does not set one. At most `max_expires_in`."""
+    """Lifetime of URLs in seconds, unless the request sets one. At most `max_expires_in`."""
 
     max_expires_in: int | None = None
-    """Longest lifetime in seconds that a request can ask for, up to 604800 (7 days). If not set: 3600, or
+    """Maximum lifetime in seconds that a request can set, up to 604800 (7 days). If not set: 3600, or
     `expires_in` if that is more.
     """
 
     key: str = "{uuid}/{filename}"
     """Key of new objects below the user's prefix: text with any of `{uuid}`, `{filename}`, `{ext}` (with its
     dot), `{path}`, `{date}` (`2026/11/23`, UTC), `{policy}`. Listings are sorted by key, and
-    `{uuid}` puts the newest first; `{date}/{uuid}/{filename}` groups objects by day. `{path}` stands
-    for the folders of a filename such as `photos/2026/a.jpg`, with a slash at the end, and is empty if there
-    are none. Use it once, at the start of a segment and directly before text or another placeholder:
-    `{uuid}/{path}{filename}`. See [folders](browser.md#folders).
+    `{uuid}` puts the newest first; `{date}/{uuid}/{filename}` groups objects by day. `{path}` is the folders
+    of a filename such as `photos/2026/a.jpg`, with a slash at the end, or empty. Use it once, at the start of
+    a segment and directly before text or another placeholder: `{uuid}/{path}{filename}`. See
+    [folders](browser.md#folders).
     """
 
     client_keys: bool = False
     """Let callers choose the key below their prefix (`relative_key`). Keys that a template with `{uuid}` can
-    make are refused, so that callers cannot reach the objects of another policy.
+    produce are refused, so that callers cannot overwrite the objects of another policy.
     """
 
     client_keys_prefix: str = ""
-    """Folder for these keys below the user's prefix, such as `site`. No other policy accepts keys in it. If
-    one policy has `overwrite`, two policies with `client_keys` need different folders, and a `key` without
-    `{uuid}` needs one too (`docs/{filename}`).
+    """Folder for these keys below the user's prefix, such as `site`. No other policy accepts keys in it. If a
+    policy has `overwrite`, all policies with `client_keys` need different folders, and so does a `key`
+    without `{uuid}` (`docs/{filename}`).
     """
 
     overwrite: bool = False
     """Let uploads replace existing objects."""
 
     metadata: dict[str, str | None] = Field(default={})
-    """User metadata by name: a fixed value, or null if callers may give one. TOML has no null, so use the
-    variable for that.
+    """User metadata by name: a fixed value, or null if callers may set it. TOML has no null, so use the
+    environment variable for that.
     """
 
     acl: Acl | None = None
-    """Canned ACL of new objects. The service then needs `s3:PutObjectAcl`."""
+    """Canned ACL of new objects. Requires `s3:PutObjectAcl`."""
 
     storage_class: str | None = None
     """Storage class of new objects, such as `STANDARD_IA`."""
@@ -141,15 +139,13 @@ class PolicySettings(Section):
     """`Cache-Control` of new objects."""
 
     content_disposition: Disposition | None = None
-    """`Content-Disposition` of new objects. The filename is added."""
+    """`Content-Disposition` of new objects; the filename is added."""
 
     tags: dict[str, str] = Field(default={})
-    """Tags of new objects, at most 10. The service then needs `s3:PutObjectTagging`."""
+    """Tags of new objects, at most 10. Requires `s3:PutObjectTagging`."""
 
     checksum: ChecksumRule = "optional"
-    """Whether requests must not (`off`), can (`optional`) or must (`required`) give a checksum for S3 to
-    verify.
-    """
+    """Checksums in requests, which S3 verifies: `off`, `optional` or `required`."""
 
     multipart_threshold: Size = 64 * 1024**2
     """Files larger than this are uploaded in parts, unless the request chooses a method."""
@@ -158,53 +154,53 @@ class PolicySettings(Section):
     """Seconds within which a multipart upload must be completed, up to 2592000 (30 days)."""
 
     part_size: Size = 8 * 1024**2
-    """Size of a part, 5 MiB to 5 GiB. It is doubled until 10,000 parts can hold the file."""
+    """Part size, 5 MiB to 5 GiB. It is doubled until the file fits into 10,000 parts."""
 
     unsized_multipart: bool = False
-    """Let a multipart upload start without its size, for uploaders that do not send one. The size is checked
-    at the end.
+    """Allow multipart uploads whose size is unknown at the start, for uploaders that do not send it. The size
+    is checked at the end.
     """
 
     unclaimed_expires_in: int | None = None
-    """Seconds after which S3 deletes an upload that nobody has [claimed](unclaimed.md): 86400 to 31536000, in
-    whole days, and at least `multipart_expires_in` where uploads in parts are allowed. All policies that set
-    it need the same number of days. Run `uploadsvc bucket apply` afterwards. If not set: everything stays.
+    """Seconds after which S3 deletes an [unclaimed](unclaimed.md) upload: 86400 to 31536000, in whole days,
+    and at least `multipart_expires_in` if multipart uploads are allowed. All policies that set it need the
+    same value. Run `uploadsvc bucket apply` after a change. If not set, nothing is deleted.
     """
 
     claim: Claim = "complete"
-    """What claims an upload: its completion (`complete`), or only `POST /v1/objects/claim` (`backend`)."""
+    """How an upload is claimed: by its completion (`complete`), or only by `POST /v1/objects/claim`
+    (`backend`).
+    """
 
     verify_content: bool = False
-    """Compare the first 4 KiB of each file with its content type when the upload completes, and refuse it if
-    they differ ([scanning](scanning.md#content-types)).
+    """Compare the first 4 KiB of each file with its content type on completion, and refuse a mismatch
+    ([scanning](scanning.md#content-types)).
     """
 
     delete_mismatched: bool = False
-    """Delete the files that `verify_content` refuses. The service then needs `s3:DeleteObject`."""
+    """Delete files that `verify_content` refuses. Requires `s3:DeleteObject`."""
 
     available_when: AvailableWhen | None = None
     """Tag that an object must have before it can be downloaded: `{"tag": "scan", "value": "clean"}`, or
-    `guardduty` for the tag of GuardDuty's Malware Protection ([scanning](scanning.md)). The service then
-    needs `s3:GetObjectTagging`.
+    `guardduty` for the tag of GuardDuty Malware Protection ([scanning](scanning.md)). Requires
+    `s3:GetObjectTagging`.
     """
 
     rate: RateText | None = None
-    """Uploads that one user can create by this policy, such as `60/minute` ([limits](limits.md)). If not set:
-    any number.
+    """Uploads that one user can create under this policy, such as `60/minute` ([limits](limits.md)). If not
+    set, there is no limit.
     """
 
     quota: DailyBytes | None = None
-    """Bytes that a user can upload in a day (UTC), such as `10GiB/day` ([quotas](limits.md#quotas)). If not
-    set: any number.
+    """Bytes that one user can upload per day (UTC), such as `10GiB/day` ([quotas](limits.md#quotas)). If not
+    set, there is no limit.
     """
 
     max_unfinished: int | None = None
-    """Multipart uploads that a user can have begun and neither completed nor aborted, 1 to 10000. If not set:
-    any number.
-    """
+    """Unfinished multipart uploads that one user can have, 1 to 10000. If not set, there is no limit."""
 
     def policy(self, name: str) -> Policy:
-        """Return the policy, unchecked.
+        """Return the policy, not checked yet.
 
         Raises:
             SettingsError: The key template is malformed.
@@ -216,7 +212,7 @@ class PolicySettings(Section):
         fields = {field: getattr(self, field) for field in type(self).model_fields}
         fields["content_types"] = frozenset(pattern.lower() for pattern in self.content_types)
         if self.max_expires_in is None:
-            # One hour, or the operator's own lifetime if that is longer.
+            # One hour, or the operator's lifetime if longer.
             fields["max_expires_in"] = max(3600, self.expires_in)
         if self.available_when is not None:
             fields["available_when"] = Availability(self.available_when.tag, self.available_when.value)

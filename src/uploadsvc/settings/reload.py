@@ -1,4 +1,4 @@
-"""Read the settings again while a process runs."""
+"""Reload the settings of a running process."""
 
 from typing import Final
 
@@ -6,17 +6,17 @@ from uploadsvc.settings.load import load_settings
 from uploadsvc.settings.model import Settings
 
 AT_START: Final = ("demo", "demo_hosts", "log", "logs", "metrics", "server", "tracing")
-"""Settings and sections that are used once, when a process starts."""
+"""Settings and sections that take effect only when a process starts."""
 
 
 def reload_settings(started_with: Settings) -> tuple[Settings, tuple[str, ...]]:
-    """Read the settings again, but keep those that are only used at the start.
+    """Reload the settings, except those that take effect only at the start.
 
     Args:
         started_with: The settings of the start.
 
     Returns:
-        The settings, and the names at the top level that have changed without effect.
+        The settings, and the top-level names whose changes have no effect.
 
     Raises:
         SettingsError: A setting is missing, invalid or unknown.

@@ -1,4 +1,4 @@
-"""Settings of the bucket. Names and defaults are part of the contract."""
+"""Bucket settings. Names and defaults are part of the contract."""
 
 from typing import Annotated, Literal, Self
 
@@ -32,32 +32,30 @@ class S3Settings(Section):
     region: Annotated[Text, matching(r"[A-Za-z0-9-]{1,64}", "a region, for example eu-central-1")] | None = (
         None
     )
-    """Region of the bucket. Required unless `endpoint_url` is set; then `us-east-1` is assumed, or `auto` on
-    R2 and GCS.
+    """Region of the bucket. Required unless `endpoint_url` is set; then the default is `us-east-1`, or `auto`
+    on R2 and GCS.
     """
 
     endpoint_url: str | None = None
-    """URL at which the service reaches S3, such as `https://s3.example.com`. If not set: AWS."""
+    """URL of S3 for the service, such as `https://s3.example.com`. If not set: AWS."""
 
     public_endpoint_url: str | None = None
-    """URL at which browsers reach S3, if it is a different one, such as
-    `https://my-bucket.s3-accelerate.amazonaws.com`.
-    """
+    """URL of S3 for browsers, if different, such as `https://my-bucket.s3-accelerate.amazonaws.com`."""
 
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
-    """Whether URLs name the bucket in the host (`virtual`) or in the path (`path`). `auto` uses the host on
-    AWS, unless the bucket's name contains a dot, and the path on other stores.
+    """Position of the bucket in URLs: in the host (`virtual`) or in the path (`path`). `auto` is `virtual` on
+    AWS, unless the bucket's name contains a dot, and `path` on other stores.
     """
 
     public_addressing_style: Literal["auto", "path", "virtual", "bucket_endpoint"] = "auto"
-    """The same for `public_endpoint_url`. `bucket_endpoint` leaves the bucket out of URLs, for an address
-    that leads to this bucket alone, such as a custom domain. `auto` is the same as
-    `addressing_style`, except at hosts of AWS, which show the style.
+    """The same for `public_endpoint_url`. `bucket_endpoint` leaves the bucket out of URLs, for an address of
+    this bucket alone, such as a custom domain. `auto` is the same as `addressing_style`, except for AWS
+    hosts, which show the style.
     """
 
     access_key_id: Text | None = None
-    """Access key, set together with `secret_access_key`. If neither is set, credentials come from the usual
-    AWS chain and are renewed automatically.
+    """Access key, set together with `secret_access_key`. If neither is set, credentials come from the AWS
+    chain (environment, profile, role) and are renewed automatically.
     """
 
     secret_access_key: Secret | None = None
@@ -69,13 +67,13 @@ class S3Settings(Section):
     provider: (
         Literal["aws", "generic", "r2", "b2", "gcs", "minio", "ceph", "seaweedfs", "localstack"] | None
     ) = None
-    """Kind of store, which determines [what it can do](providers.md). If not set: `aws`, or `generic` if
+    """Kind of store, which determines its [features](providers.md). If not set: `aws`, or `generic` if
     `endpoint_url` is set.
     """
 
     lacks: Annotated[tuple[Capability, ...], BeforeValidator(split_list)] = ()
-    """Features that this kind of store has, but yours does not. `uploadsvc doctor` finds them. `checksums`
-    stands for all checksums.
+    """Features of this kind of store that yours lacks. `uploadsvc doctor` finds them. `checksums` stands for
+    all checksums.
     """
 
     @property
@@ -85,12 +83,12 @@ class S3Settings(Section):
 
     @property
     def signing_region(self) -> str:
-        """Region that requests are signed for."""
+        """Region of signatures."""
         return self.region or self.store.default_region
 
     @property
     def style(self) -> AddressingStyle:
-        """Addressing style, with ``auto`` decided."""
+        """Addressing style, with ``auto`` resolved."""
         return addressing_style(
             configured=self.addressing_style, endpoint_url=self.endpoint_url, bucket=self.bucket
         )

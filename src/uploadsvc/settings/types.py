@@ -1,4 +1,4 @@
-"""Building blocks of the settings: sections, errors, and values as people write them."""
+"""Building blocks of the settings: sections, errors and types of values."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -29,25 +29,25 @@ _LINE_ENDS: Final = "\n\r\v\f\x85\u2028\u2029"
 _QUOTES: Final = "\"'`"
 
 FORM: Final = "x-form"
-"""Key of a value's JSON Schema that describes its form in words."""
+"""Key in a JSON Schema for a description of the value's form."""
 
-# Stricter than ByteSize, which also takes bits and fractions, and ignores text behind the unit.
+# Stricter than ByteSize, which also accepts bits and fractions, and ignores text after the unit.
 _SIZE: Final = re.compile(r"\s*\d{1,18}\s*([KMGT]?B|[KMGT]iB)?\s*", re.IGNORECASE)
 _BYTE_SIZE: Final = TypeAdapter(ByteSize)
 
 
 class SettingsError(ValueError):
-    """Settings that stop the start, with one line for each.
+    """Invalid settings, with one line for each.
 
     Attributes:
         path: Path of the first setting.
         variable: Name of its environment variable.
-        message: The problem with it, and what is allowed.
-        errors: All of them, each with one line: this one alone, unless it was made by `together`.
+        message: What is wrong, and what is allowed.
+        errors: All errors, each with one line; only this one unless made by `together`.
 
     Args:
         path: Path of the setting: ``("s3", "bucket")`` is ``UPLOADSVC_S3__BUCKET``.
-        message: The problem, and what is allowed. It never holds the value of a secret.
+        message: What is wrong, and what is allowed. It never contains a secret.
     """
 
     def __init__(self, path: tuple[str, ...], message: str) -> None:
@@ -59,9 +59,9 @@ class SettingsError(ValueError):
 
     @classmethod
     def together(cls, errors: Iterable["SettingsError"]) -> "SettingsError":
-        """Return one error for all of these, of which there is at least one.
+        """Combine one or more errors.
 
-        Each setting gets one line, because further errors may only follow from the first.
+        Each setting gets one line, because further errors may follow from the first.
         """
         first_by_path: dict[tuple[str, ...], SettingsError] = {}
         for error in (one for each in errors for one in each.errors):
@@ -87,9 +87,9 @@ _Check = TypeVar("_Check", bound=Callable[..., object])
 
 
 def check(method: _Check) -> _Check:
-    """Mark a method of a section that raises `SettingsError` if its values do not go together.
+    """Mark a method of a section that raises `SettingsError` if its values contradict each other.
 
-    All checks of a section run, whereas pydantic stops at the first validator that raises.
+    Unlike pydantic's validators, all checks of a section run, even after one has failed.
     """
     setattr(method, _CHECK, True)
     return method
@@ -101,7 +101,7 @@ class Section(BaseModel):
     `docs/settings.md` is generated from the docstrings of sections and fields.
     """
 
-    # An error shows no input: that of a whole section begins with its secrets.
+    # Errors show no input: that of a section may start with its secrets.
     model_config = ConfigDict(
         extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
     )
@@ -125,7 +125,7 @@ def _checks(section: type[Section]) -> Iterator[Callable[[Section], object]]:
 
 
 def parse_size(value: object) -> object:
-    """Return the bytes for ``5242880``, ``"5MB"`` or ``"5MiB"``; pydantic rejects other types.
+    """Parse ``5242880``, ``"5MB"`` or ``"5MiB"``; pydantic rejects other types.
 
     Raises:
         ValueError: The string has another form.
@@ -142,10 +142,10 @@ Copied = TypeVar("Copied", bound=str | SecretStr)
 
 
 def clean(value: Copied) -> Copied:
-    """Return a value, unless it was copied together with quotes, whitespace or a newline.
+    """Check that a value was not copied with quotes, whitespace or a newline.
 
     Raises:
-        ValueError: It was. The message does not show the value.
+        ValueError: It was. The message does not quote the value.
     """
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     if any(end in text for end in _LINE_ENDS):
@@ -161,37 +161,37 @@ def clean(value: Copied) -> Copied:
 
 
 def split_list(value: object) -> object:
-    """Return the list for ``"a, b"``; pydantic rejects other types."""
+    """Split ``"a, b"`` into a list; pydantic rejects other types."""
     if isinstance(value, str):
         return [item.strip() for item in value.split(",") if item.strip()]
     return value
 
 
 def unfold_pem(value: object) -> object:
-    r"""Return PEM text with each written ``\n`` as a line end."""
+    r"""Return PEM text with each literal ``\n`` replaced by a line end."""
     return value.replace("\\n", "\n") if isinstance(value, str) else value
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Validates that a string has one form, and says what is allowed.
+    """Validates strings by a pattern.
 
     Args:
         pattern: Regular expression for the whole string.
-        allowed: The same in words.
+        allowed: The pattern in words, for the message.
     """
 
     pattern: str
     allowed: str
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Validate after pydantic has checked that the value is a string."""
+        """Validate, after pydantic has checked that the value is a string."""
         return core_schema.no_info_after_validator_function(self._checked, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Add the form to the schema."""
+        """Add the description to the schema."""
         return {**handler(schema), FORM: self.allowed}
 
     def _checked(self, value: str) -> str:
@@ -202,7 +202,7 @@ class Form:
 
 
 def matching(pattern: str, allowed: str) -> Form:
-    """Return a validator for strings that match ``pattern``; ``allowed`` says so in words."""
+    """Return a validator for strings that match ``pattern``; ``allowed`` describes it."""
     return Form(pattern, allowed)
 
 

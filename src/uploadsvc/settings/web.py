@@ -1,4 +1,4 @@
-"""Settings of web pages: which may call the API, and where the demo page may be opened."""
+"""Settings of web pages: CORS, and hosts of the demo page."""
 
 import re
 from typing import Annotated, Final, Self
@@ -9,14 +9,14 @@ from uploadsvc.domain.hosts import host_name
 from uploadsvc.domain.origins import ANY, check_origin, shared_domain
 from uploadsvc.settings.types import Names, Section, SettingsError, check, split_list
 
-# What RFC 9110 section 5.6.2 calls a token.
+# A token of RFC 9110 section 5.6.2.
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 
 
 def _host_names(hosts: tuple[str, ...]) -> tuple[str, ...]:
     found = []
     for host in hosts:
-        # An IPv6 address may be written without its brackets.
+        # An IPv6 address may come without brackets.
         name = host_name(f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host)
         if name is None or host.rpartition("]")[2].count(":") == 1:
             message = (
@@ -29,11 +29,11 @@ def _host_names(hosts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Hosts = Annotated[tuple[str, ...], BeforeValidator(split_list), AfterValidator(_host_names)]
-"""Names and addresses in the form of `host_name`."""
+"""Names and addresses as `host_name` returns them."""
 
 
 class CorsSettings(Section):
-    """Origins of the pages that call this API. The bucket needs [its own CORS rule](bucket.md)."""
+    """CORS of this API. The bucket needs [its own CORS rule](bucket.md)."""
 
     allow_origins: Names = ()
     """Origins such as `https://app.example.com` or `capacitor://localhost`, patterns such as
@@ -42,8 +42,8 @@ class CorsSettings(Section):
     """
 
     allow_headers: Names = ()
-    """Other request headers that these pages send to this API and to the bucket. Headers that the API reads,
-    and those of [common tracing libraries](bucket.md#cors), are always allowed.
+    """Additional request headers that these pages send to this API and to the bucket. Headers that the API
+    reads, and those of [common tracing libraries](bucket.md#cors), are always allowed.
     """
 
     allow_credentials: bool = False
@@ -59,10 +59,10 @@ class CorsSettings(Section):
         return tuple(dict.fromkeys(name.lower() for name in names))
 
     def refuse_shared_domains(self) -> None:
-        """Refuse patterns for domains such as ``vercel.app``, if browsers sign in by cookie or proxy.
+        """Reject patterns for domains such as ``vercel.app`` if browsers authenticate by cookie or proxy.
 
         Raises:
-            SettingsError: There is one.
+            SettingsError: There is such a pattern.
         """
         for origin in self.allow_origins:
             if domain := shared_domain(origin):

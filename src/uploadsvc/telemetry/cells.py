@@ -1,6 +1,6 @@
-"""Numbers in memory that the worker which counts shares with the process that reads.
+"""Metric values in memory that a worker shares with the process that answers scrapes.
 
-docs/decisions/0014-metrics-in-shared-memory.md says why prometheus-client does not count.
+docs/decisions/0014-metrics-in-shared-memory.md says why prometheus-client is not used for counting.
 """
 
 import json
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self
 
 MAX_CELLS: Final = 64 * 1024
-"""Numbers of one process. Memory is taken only for those in use."""
+"""Maximum number of values of one process. Only those in use take memory."""
 
 _LENGTH_BYTES: Final = 8
 _CELLS_BYTES: Final = 8 * MAX_CELLS
@@ -23,11 +23,11 @@ _NAMES_AT: Final = _CELLS_BYTES + _LENGTH_BYTES
 _SIZE: Final = _NAMES_AT + _NAMES_BYTES
 
 _SPARE: Final = 64
-"""Last cells, to which everything goes that has no room. Nobody reads them."""
+"""Cells at the end for series that do not fit. They are never read."""
 
 
 class Series(NamedTuple):
-    """Cells of one set of labels: metric, values of its labels, first cell, number of cells."""
+    """Cells of one set of labels: metric, label values, first cell, number of cells."""
 
     metric: str
     labels: tuple[str, ...]
@@ -36,12 +36,12 @@ class Series(NamedTuple):
 
 
 class Cells:
-    """Numbers by metric and labels. One process writes; it and one other read.
+    """Values by metric and labels. One process writes; it and one other process read.
 
-    A number is changed in place, so what was counted survives even a killed process.
+    Values are updated in place, so counts survive even a killed process.
 
     Args:
-        file: Descriptor of the memory, to share it; ``None`` for a process that nobody else reads.
+        file: Descriptor of the shared memory; ``None`` if no other process reads it.
     """
 
     def __init__(self, file: int | None = None) -> None:
@@ -58,9 +58,9 @@ class Cells:
 
     @classmethod
     def shared(cls) -> Self:
-        """Return cells that another process can share: pass them to it while it is spawned.
+        """Return cells to share with another process: pass them to it when it is spawned.
 
-        Nothing is left when all have ended, whatever ended them: the memory has no name.
+        The memory has no name, so it is freed when the last of its processes ends, even by a kill.
         """
         if hasattr(os, "memfd_create"):
             file = os.memfd_create("uploadsvc-metrics")
@@ -79,7 +79,7 @@ class Cells:
         return _attach, (DupFd(self._file),)
 
     def close(self) -> None:
-        """Give the memory back. Nothing can be counted or read after that."""
+        """Release the memory. Nothing can be counted or read afterwards."""
         for view in (self.values, self._length, self._names):
             view.release()
         self._memory.close()
@@ -88,11 +88,11 @@ class Cells:
             self._file = None
 
     def allocate(self, metric: str, labels: tuple[str, ...], width: int) -> int:
-        """Return the first of some new cells, which hold zero.
+        """Allocate cells that hold zero, and return the first.
 
         Args:
             metric: Name of the metric.
-            labels: Values of its labels.
+            labels: Label values.
             width: Number of cells, at most 64.
         """
         record = json.dumps([metric, labels, width]).encode() + b"\n"
@@ -108,7 +108,7 @@ class Cells:
         return start
 
     def snapshot(self) -> "Snapshot":
-        """Return all numbers as they are now."""
+        """Return a copy of all values."""
         length = self._length[0]
         if length > self._read:
             start = self._series[-1].start + self._series[-1].width if self._series else 0
@@ -123,13 +123,13 @@ class Cells:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Numbers of one process at one time."""
+    """Values of one process at one time."""
 
     series: Sequence[Series]
     values: "array[float]"
 
     def __iter__(self) -> Iterator[tuple[str, tuple[str, ...], Sequence[float]]]:
-        """Yield metric, labels and numbers."""
+        """Yield metric, labels and values."""
         for metric, labels, start, width in self.series:
             yield metric, labels, self.values[start : start + width]
 

@@ -1,4 +1,4 @@
-"""Whether traces are exported, by OpenTelemetry's own variables.
+"""Read OpenTelemetry's own environment variables for the export of traces.
 
 https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ and
 https://opentelemetry.io/docs/specs/otel/protocol/exporter/
@@ -17,17 +17,17 @@ _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_P
 
 
 class TracingError(Exception):
-    """Traces cannot be exported as the variables say. The message is one line, without their values."""
+    """The variables ask for an export that is not possible. The message is one line, without their values."""
 
 
 def exports_traces(environment: Mapping[str, str]) -> bool:
-    """Tell whether the environment asks to export traces.
+    """Return whether the environment asks for an export of traces.
 
     Args:
         environment: Names and values of its variables.
 
     Raises:
-        TracingError: It asks for what this service cannot do.
+        TracingError: It asks for an export that this service does not support.
     """
 
     def value(name: str) -> str:
@@ -60,15 +60,15 @@ def exports_traces(environment: Mapping[str, str]) -> bool:
 
 
 def begin_export(environment: Mapping[str, str]) -> "Export | None":
-    """Begin to export the traces of this process, if the environment asks for it.
+    """Start exporting the traces of this process, if the environment asks for it.
 
-    OpenTelemetry's global provider then makes its spans.
+    Spans then come from OpenTelemetry's global provider.
 
     Returns:
-        The export; ``None`` if there is none, or one has begun before.
+        The export; ``None`` if there is none, or one was started before.
 
     Raises:
-        TracingError: It asks for what this service cannot do.
+        TracingError: It asks for an export that this service does not support.
     """
     if not exports_traces(environment):
         return None

@@ -1,4 +1,4 @@
-"""``GET /metrics`` on a port of its own, without the app: the parent of workers answers it, too."""
+"""``GET /metrics`` on its own port, without the app, so that the parent of workers can serve it too."""
 
 import asyncio
 import os
@@ -14,18 +14,18 @@ from uploadsvc.telemetry.exposition import format_for, together, written
 from uploadsvc.telemetry.metrics import Metrics
 
 MAX_CONNECTIONS: Final = 16
-"""Connections at once. For one more, that which has sent no request for longest is closed."""
+"""Maximum number of connections. Another one closes the oldest that has sent no request."""
 
 MAX_HEAD_BYTES: Final = 8192
 REQUEST_SECONDS: Final = 5.0
-"""Seconds in which a request must arrive."""
+"""Seconds for a request to arrive."""
 
 ANSWER_SECONDS: Final = 10.0
-"""Seconds in which the answer must be taken, which is Prometheus's own default for a scrape."""
+"""Seconds for the client to read the response: Prometheus's default timeout of a scrape."""
 
 
 class Source(NamedTuple):
-    """A process whose metrics are shown: its number, its pid, its cells."""
+    """A process whose metrics are exposed: worker number, pid, cells."""
 
     worker: str
     pid: int
@@ -33,11 +33,11 @@ class Source(NamedTuple):
 
 
 class Exporter:
-    """Answers scrapes.
+    """Serves scrapes.
 
     Args:
         metrics: Metrics of this process.
-        name: Name of this process, as value of the label ``worker``.
+        name: Value of the label ``worker`` for this process.
         workers: Returns the other processes.
     """
 
@@ -50,13 +50,13 @@ class Exporter:
         self._definitions = metrics.definitions()
         self._processes = processes.Processes()
         self._answering: set[asyncio.Task[None]] = set()
-        # Those whose request has not arrived, the oldest first.
+        # Connections that have sent no request yet, oldest first.
         self._waiting: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._turn = asyncio.Lock()
 
     @asynccontextmanager
     async def open(self, listener: socket.socket) -> AsyncIterator[None]:
-        """Answer on a bound socket, and close it at the end."""
+        """Serve on a bound socket, and close it at the end."""
         server = await asyncio.start_server(self._accept, sock=listener, limit=MAX_HEAD_BYTES)
         try:
             yield
@@ -100,7 +100,7 @@ class Exporter:
                 writer.close()
                 await writer.wait_closed()
         except (OSError, EOFError):
-            # Slow, or gone; TimeoutError is an OSError.
+            # The client is slow or gone; TimeoutError is an OSError.
             pass
         finally:
             writer.transport.abort()
@@ -119,7 +119,7 @@ class Exporter:
             value for name, _, value in (field.partition(":") for field in fields) if name.lower() == "accept"
         )
         media_type = format_for(accept)
-        # One after the other: two readings at once would only wait for each other.
+        # One at a time: concurrent scrapes would only slow each other down.
         async with self._turn:
             body = await self._read(media_type)
         return _response(HTTPStatus.OK, body, media_type=media_type, without_body=method == "HEAD")
@@ -127,7 +127,7 @@ class Exporter:
     async def _read(self, media_type: str) -> bytes:
         self._metrics.refresh()
         workers = self._workers()
-        # All at once: a worker that ends meanwhile must be counted once.
+        # Without an await between them, so that a worker that ends meanwhile is counted once.
         snapshots = [cells.snapshot() for cells in (self._metrics.cells, *(one.cells for one in workers))]
         running = [(self._name, os.getpid()), *((one.worker, one.pid) for one in workers)]
         # In a thread: with 10,000 connections, counting descriptors takes milliseconds.
@@ -139,7 +139,7 @@ class Exporter:
 
 
 async def _head(reader: asyncio.StreamReader) -> str:
-    """Return the head of a request, which is shorter than `MAX_HEAD_BYTES`, or what there is of it."""
+    """Return the head of a request, up to `MAX_HEAD_BYTES`, or the part of it that arrived."""
     with suppress(asyncio.LimitOverrunError):
         return (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     return ""

@@ -1,4 +1,4 @@
-"""Export traces by OTLP over HTTP. It needs the extra ``otel``."""
+"""Export traces by OTLP over HTTP. Needs the extra ``otel``."""
 
 import logging
 import threading
@@ -16,14 +16,14 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from uploadsvc.telemetry.export_settings import TracingError
 
 FLUSH_SECONDS: Final = 1.5
-"""Seconds at the end for the last spans. An exporter that is down must not delay the exit."""
+"""Seconds to flush the last spans. A collector that is down must not delay the exit."""
 
 _COMPLAIN_AGAIN: Final = 60.0
 _log = structlog.get_logger("uploadsvc.tracing")
 
 
 class Export:
-    """A provider whose spans a thread exports, in batches. The environment says how.
+    """A tracer provider that exports spans in batches from a thread, as the environment configures it.
 
     Args:
         exporter: Exports spans; OTLP over HTTP by default.
@@ -33,13 +33,13 @@ class Export:
     """
 
     def __init__(self, exporter: SpanExporter | None = None) -> None:
-        # Its messages hold addresses and headers, and come again and again while an exporter is down.
+        # Its messages contain addresses and headers, and repeat for as long as the collector is down.
         library = logging.getLogger("opentelemetry")
         library.addHandler(logging.NullHandler())
         library.propagate = False
         resource = Resource({"service.name": "uploadsvc", "service.version": version("uploadsvc")})
         try:
-            # The processor's close is limited here; the provider would do it without a limit at exit.
+            # Closed here with a timeout; the provider would close it at exit without one.
             self.provider = TracerProvider(
                 resource=resource.merge(OTELResourceDetector().detect()), shutdown_on_exit=False
             )
@@ -51,14 +51,14 @@ class Export:
             raise TracingError(message) from None
 
     def close(self) -> None:
-        """Export what is left, for `FLUSH_SECONDS` at most."""
+        """Export the remaining spans, within `FLUSH_SECONDS`."""
         closing = threading.Thread(target=self.provider.shutdown, name="traces", daemon=True)
         closing.start()
         closing.join(FLUSH_SECONDS)
 
 
 class ReportedExporter(SpanExporter):
-    """Logs that spans are lost, once a minute, and that they are not any more.
+    """Logs lost spans, once a minute, and the recovery.
 
     Args:
         exporter: Exports spans.
@@ -94,5 +94,5 @@ class ReportedExporter(SpanExporter):
         self._exporter.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Export what the exporter holds back."""
+        """Export the spans that the exporter still holds."""
         return self._exporter.force_flush(timeout_millis)

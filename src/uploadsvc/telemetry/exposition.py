@@ -1,4 +1,4 @@
-"""Metrics as text: Prometheus's own format, and OpenMetrics.
+"""Format metrics as text, for Prometheus and for OpenMetrics.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/
 https://prometheus.io/docs/specs/om/open_metrics_spec/
@@ -16,16 +16,16 @@ TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 _SLICE: Final = 50
-"""Series to read or to write before requests get their turn: a quarter of a millisecond."""
+"""Series to read or write between two yields to the event loop: a quarter of a millisecond."""
 
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 Numbers = Mapping[str, Mapping[tuple[str, ...], Sequence[float]]]
-"""Numbers by metric and labels."""
+"""Values by metric and labels."""
 
 
 def format_for(accept: str) -> str:
-    """Return the media type of the answer to a request with this ``Accept``."""
+    """Return the media type of the response for this ``Accept`` header."""
     weights = {"application/openmetrics-text": 0.0, "text/plain": 0.0}
     for offered in accept.lower().split(","):
         name, *parameters = (part.strip() for part in offered.split(";"))
@@ -47,7 +47,7 @@ def _text(number: float) -> str:
 
 
 async def together(definitions: Mapping[str, Definition], snapshots: Iterable[Snapshot]) -> Numbers:
-    """Return the numbers of several processes as one."""
+    """Merge the values of several processes."""
     numbers: dict[str, dict[tuple[str, ...], Sequence[float]]] = {name: {} for name in definitions}
     for snapshot in snapshots:
         for count, (name, labels, values) in enumerate(snapshot):
@@ -59,7 +59,7 @@ async def together(definitions: Mapping[str, Definition], snapshots: Iterable[Sn
 
 
 async def written(definitions: Mapping[str, Definition], numbers: Numbers, media_type: str) -> bytes:
-    """Return the text of these numbers."""
+    """Format values as text."""
     openmetrics = media_type == OPENMETRICS
     lines: list[str] = []
     for name, definition in definitions.items():
@@ -76,7 +76,7 @@ async def written(definitions: Mapping[str, Definition], numbers: Numbers, media
 
 
 def _head(definition: Definition, *, openmetrics: bool) -> Iterator[str]:
-    # OpenMetrics names the family of a counter without the suffix of its samples.
+    # In OpenMetrics, the family name of a counter has no ``_total``.
     name = definition.name.removesuffix("_total") if openmetrics else definition.name
     yield f"# HELP {name} {definition.help}"
     yield f"# TYPE {name} {definition.kind}"

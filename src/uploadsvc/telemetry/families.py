@@ -9,7 +9,7 @@ from typing import Final, Literal
 from uploadsvc.telemetry.cells import Cells
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-"""Upper ends of the buckets, in seconds.
+"""Upper bounds of the buckets, in seconds.
 
 https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#metric-httpserverrequestduration
 """
@@ -28,12 +28,12 @@ class Definition:
     """A metric.
 
     Attributes:
-        name: Name, which a counter ends with ``_total``.
+        name: Name; that of a counter ends with ``_total``.
         help: One sentence.
-        labels: Names of its labels.
-        kind: Kind.
-        merge: What the gauges of several workers make together.
-        buckets: Upper ends of the buckets of a histogram.
+        labels: Label names.
+        kind: Type of the metric.
+        merge: How the gauges of several workers are combined.
+        buckets: Upper bounds of a histogram's buckets.
     """
 
     name: str
@@ -45,18 +45,18 @@ class Definition:
 
     @property
     def width(self) -> int:
-        """Cells of one set of labels: for a histogram one a bucket, one for what is above, and the sum."""
+        """Cells of one set of labels: for a histogram, its buckets, one for larger values, and the sum."""
         return len(self.buckets) + 2 if self.buckets else 1
 
 
 class Following:
-    """Functions that gauges follow, until they are released together."""
+    """Callbacks of gauges, released together."""
 
     def __init__(self) -> None:
         self.releases: list[Callable[[], None]] = []
 
     def release(self) -> None:
-        """Follow none of them any more."""
+        """Remove the callbacks from their gauges."""
         while self.releases:
             self.releases.pop()()
 
@@ -66,8 +66,8 @@ class _Family:
 
     Args:
         definition: The metric.
-        cells: Where it counts.
-        note: Called with each function that releases one that is followed.
+        cells: Cells that hold its values.
+        note: Called with a function that removes a callback, whenever one is added.
     """
 
     def __init__(self, definition: Definition, cells: Cells, note: Note = _nothing) -> None:
@@ -79,16 +79,16 @@ class _Family:
         self._followed: dict[tuple[str, ...], list[Callable[[], float | None]]] = {}
 
     def follow(self, value: Callable[[], float | None], *labels: str) -> None:
-        """Ask a function for the value at each reading; ``None`` if there is none.
+        """Call a function for the value on every scrape. It returns ``None`` if there is no value.
 
-        Several are merged as the values of several workers are.
+        Several functions are merged like the values of several workers.
         """
         functions = self._followed.setdefault(labels, [])
         functions.append(value)
         self._note(lambda: functions.remove(value))
 
     def refresh(self) -> None:
-        """Take the values of the functions that are followed."""
+        """Set the values that the callbacks return."""
         for labels, functions in self._followed.items():
             known = [value for value in (function() for function in functions) if value is not None]
             start = self._starts.get(labels)
@@ -99,7 +99,7 @@ class _Family:
             self._values[start] = _merge(self.definition.merge, known) if known else math.nan
 
     def absorb(self, labels: tuple[str, ...], numbers: Sequence[float]) -> None:
-        """Add the numbers of the same labels of another process."""
+        """Add another process's values of the same labels."""
         start = self._starts.get(labels)
         if start is None:
             start = self._start(labels)
@@ -107,10 +107,10 @@ class _Family:
             self._values[index] += number
 
     def _start(self, labels: tuple[str, ...]) -> int:
-        """Return the first cell of new labels.
+        """Allocate cells for new labels, and return the first.
 
         Raises:
-            ValueError: There are more or fewer labels than the metric has.
+            ValueError: The number of labels is wrong.
         """
         if len(labels) != len(self.definition.labels):
             message = f"{self.definition.name} has the labels {self.definition.labels}, not {len(labels)}"
@@ -121,7 +121,7 @@ class _Family:
 
 
 class Counter(_Family):
-    """Counts up. Labels are values in the order of the definition, from small fixed sets."""
+    """A counter. Label values come from small fixed sets, in the order of the definition."""
 
     def inc(self, *labels: str) -> None:
         """Add one."""
@@ -129,13 +129,13 @@ class Counter(_Family):
         self._values[self._start(labels) if start is None else start] += 1.0
 
     def add(self, amount: float, *labels: str) -> None:
-        """Add an amount, not below zero. Zero makes the series known before anything is counted."""
+        """Add an amount, not below zero. Zero creates the series."""
         start = self._starts.get(labels)
         self._values[self._start(labels) if start is None else start] += amount
 
 
 class Gauge(_Family):
-    """Goes up and down."""
+    """A gauge."""
 
     def set(self, value: float, *labels: str) -> None:
         """Set the value."""
@@ -149,7 +149,7 @@ class Gauge(_Family):
 
 
 class Histogram(_Family):
-    """Counts durations by bucket."""
+    """A histogram of durations."""
 
     def __init__(self, definition: Definition, cells: Cells, note: Note = _nothing) -> None:
         super().__init__(definition, cells, note)
@@ -167,7 +167,7 @@ class Histogram(_Family):
 
 
 def merged(definition: Definition, one: Sequence[float], other: Sequence[float]) -> list[float]:
-    """Return what the numbers of two workers make together; nothing (NaN) changes nothing."""
+    """Combine the values of two workers; NaN stands for no value."""
     if definition.kind != "gauge":
         return [left + right for left, right in zip(one, other, strict=True)]
     known = [value for value in (*one, *other) if not math.isnan(value)]

@@ -1,4 +1,4 @@
-"""The metrics of the service. `docs/metrics.md` says when each counts; a test compares the two.
+"""Metrics of the service. `docs/metrics.md` describes each; a test compares the two.
 
 Labels come from small fixed sets: never a user, key, id, token or URL.
 """
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
 NO_POLICY: Final = "(none)"
-"""Value of the label ``policy`` where no policy of the settings is named. No policy can have this name."""
+"""Label ``policy`` if the request names no configured policy. No policy can have this name."""
 
 UNMATCHED: Final = "(unmatched)"
-"""Value of the label ``route`` for addresses that the service does not have."""
+"""Label ``route`` for unknown paths."""
 
 OTHER: Final = "(other)"
-"""Value of the label ``method`` for methods that HTTP does not have."""
+"""Label ``method`` for methods that are not in `METHODS`."""
 
 UNKNOWN: Final = "(unknown)"
-"""Value of the label ``receiver`` for a receiver that the settings no longer have."""
+"""Label ``receiver`` for a receiver that is no longer configured."""
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
@@ -32,12 +32,12 @@ _Family = TypeVar("_Family", Counter, Gauge, Histogram)
 
 
 class Metrics:
-    """Counts for one process. Bootstrap builds it and hands it down; no state is global.
+    """Metrics of one process. Bootstrap builds them and passes them on; no state is global.
 
-    A count is a dictionary lookup and an addition, so metrics that nobody reads cost next to nothing.
+    Counting takes a dictionary lookup and an addition, so it stays on even if nothing reads the metrics.
 
     Args:
-        cells: Memory of the numbers; shared, if another process reads them.
+        cells: Memory of the values; shared if another process reads them.
     """
 
     def __init__(self, cells: Cells | None = None) -> None:
@@ -52,7 +52,8 @@ class Metrics:
         self._define_process()
         for family in self.families.values():
             if isinstance(family, Counter) and not family.definition.labels:
-                # Known from the start: a rate misses the first step of a series that appears with it.
+                # Created at the start: ``rate()`` misses the first increment of a series that appears with
+                # it.
                 family.add(0.0)
 
     def _define_uploads(self) -> None:
@@ -139,7 +140,7 @@ class Metrics:
 
     @contextmanager
     def following(self) -> Iterator[Following]:
-        """Collect what begins to be followed in this block, to release it when its objects are replaced."""
+        """Collect the callbacks added in this block, to remove them when their objects are replaced."""
         self._following, before = Following(), self._following
         try:
             yield self._following
@@ -151,7 +152,7 @@ class Metrics:
             self._following.releases.append(release)
 
     def refresh(self) -> None:
-        """Take the values that are asked for only when somebody reads. Call it before each reading."""
+        """Set the values that are computed on demand. Call it before each read."""
         for family in self.families.values():
             family.refresh()
 
@@ -160,15 +161,15 @@ class Metrics:
         return {name: family.definition for name, family in self.families.items()}
 
     def collect(self) -> "Iterator[Metric]":
-        """Yield the metrics for a registry of prometheus-client, whose collector this is."""
-        # It takes 14 MB, and only apps that mount the service need it.
+        """Yield the metrics, as a collector in a registry of prometheus-client."""
+        # Imported late: it takes 14 MB, and only apps that mount the service need it.
         from uploadsvc.telemetry.collector import collected  # noqa: PLC0415 - see above
 
         self.refresh()
         yield from collected(self.definitions(), self.cells.snapshot())
 
     def absorb(self, cells: Cells) -> None:
-        """Add the counts of a process that has ended, so that no counter goes down. Its gauges are gone."""
+        """Add the counts of a process that has ended, so that no counter goes down. Drop its gauges."""
         for name, labels, numbers in cells.snapshot():
             family = self.families[name]
             if not isinstance(family, Gauge):

@@ -1,4 +1,4 @@
-"""CPU time, memory and file descriptors of processes, as Linux shows them in proc(5)."""
+"""CPU time, memory and file descriptors of processes, from Linux's proc(5)."""
 
 import os
 import re
@@ -22,13 +22,13 @@ DEFINITIONS: Final[Mapping[str, Definition]] = {
         Definition("process_max_fds", "Most file descriptors that can be open.", _LABELS, kind="gauge"),
     )
 }
-"""Metrics by name. Their label ``worker`` is the worker's number, or ``parent``."""
+"""Metrics by name. The label ``worker`` is the worker's number or ``parent``."""
 
 _GAUGES: Final = tuple(name for name in DEFINITIONS if name != _CPU)
 
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _TICKS: Final = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
-_USER_TICKS, _SYSTEM_TICKS = 11, 12  # fields after the name of the program
+_USER_TICKS, _SYSTEM_TICKS = 11, 12  # fields after the program's name
 _MAX_FDS: Final = re.compile(r"^Max open files\s+(\d+)", re.MULTILINE)
 
 
@@ -40,7 +40,7 @@ class Processes:
         self._ended: dict[str, float] = {}
 
     def read(self, processes: Iterable[tuple[str, int]]) -> Numbers:
-        """Return the numbers of processes, by worker and pid; none of those that have ended."""
+        """Return the values of running processes, by worker and pid."""
         numbers: dict[str, dict[tuple[str, ...], list[float]]] = {name: {} for name in DEFINITIONS}
         for worker, pid in processes:
             with suppress(OSError):
@@ -60,7 +60,7 @@ class Processes:
 
 
 def _read(process: Path) -> tuple[float, float, float, float]:
-    # The name of the program may hold spaces and parentheses.
+    # The program's name may contain spaces and parentheses.
     stat = (process / "stat").read_text().rpartition(")")[2].split()
     ticks = int(stat[_USER_TICKS]) + int(stat[_SYSTEM_TICKS])
     pages = int((process / "statm").read_text().split()[1])

@@ -1,7 +1,6 @@
-"""What a request did: filled on its way through the service, logged at its end.
+"""Record of a request: filled while it is served, logged at its end.
 
-The record is found by a context variable, so that every other line that is logged meanwhile names its
-request.
+A context variable holds the record, so every line that is logged meanwhile names the request.
 """
 
 from contextvars import ContextVar, Token
@@ -11,22 +10,22 @@ _CURRENT: Final[ContextVar["RequestRecord | None"]] = ContextVar("uploadsvc_requ
 
 
 class RequestRecord:
-    """One request, or one message of a queue. Nothing in it is a credential.
+    """One request, or one message of a queue. Contains no credentials.
 
     Attributes:
         request_id: Id of the request; empty for a message.
         trace_id: W3C trace id, 32 hexadecimal digits.
         message_id: SQS's id of a message.
         policy: Name of the policy.
-        upload_method: How the bytes are sent.
+        upload_method: Upload method.
         upload_id: UUID of the upload, as in its events. It gives no access.
-        code: Code of the problem that was answered.
+        code: Problem code of the response.
         reason: Why a credential was refused, or a preflight.
         s3_request_id: S3's id of the last call to it.
         items: Fields of each upload of a batch; ``None`` for a single upload.
     """
 
-    # Of the class, because setting each in every request would take longer than the rest.
+    # Class attributes: setting each of them in every request would take longer than the rest.
     message_id: str | None = None
     policy: str | None = None
     upload_method: str | None = None
@@ -50,7 +49,7 @@ class RequestRecord:
         _CURRENT.reset(token)
 
     def ids(self) -> dict[str, str]:
-        """Return the ids that every line of this request names."""
+        """Return the ids that every log line of this request contains."""
         named = {}
         if self.request_id:
             named["request_id"] = self.request_id
@@ -62,12 +61,12 @@ class RequestRecord:
 
 
 def current() -> RequestRecord | None:
-    """Return the record of the request or message that is being served, if any."""
+    """Return the record of the current request or message, if any."""
     return _CURRENT.get()
 
 
 def note_upload(policy: str, method: str, upload_id: str) -> None:
-    """Note which upload a request is about. The id of a listing has no UUID: it is left out then."""
+    """Note the upload of a request. An id from a listing has no UUID, and is left out."""
     record = _CURRENT.get()
     if record is not None and record.items is None:
         record.policy = policy or None
@@ -76,14 +75,14 @@ def note_upload(policy: str, method: str, upload_id: str) -> None:
 
 
 def note_policy(policy: str) -> None:
-    """Note the policy of a request that may yet be refused."""
+    """Note the policy of a request, which may still be refused."""
     record = _CURRENT.get()
     if record is not None and record.items is None:
         record.policy = policy
 
 
 def note_problem(code: str) -> None:
-    """Note the code of the problem that a request is answered with."""
+    """Note the problem code of the response."""
     record = _CURRENT.get()
     if record is not None:
         record.code = code
@@ -97,7 +96,7 @@ def note_s3_request(s3_request_id: str) -> None:
 
 
 def begin_batch() -> None:
-    """Note that a request creates several uploads: each gets a line of its own."""
+    """Note that a request creates several uploads. Each gets its own log line."""
     record = _CURRENT.get()
     if record is not None:
         record.items = []

@@ -1,8 +1,8 @@
-"""OpenTelemetry spans of requests and of the calls that they make.
+"""OpenTelemetry spans of requests and of their calls to other services.
 
-FastAPI's own spans are not used: they hold the path, in which there can be an upload token. Names and
+FastAPI's own spans are not used: they contain the path, which can contain an upload token. Names and
 attributes follow https://opentelemetry.io/docs/specs/semconv/http/, without ``url.path``, ``url.query`` and
-whatever else could hold a user, a key, an id or a token.
+all else that could contain a user, a key, an id or a token.
 """
 
 import sys
@@ -27,7 +27,7 @@ _CLIENT_ERROR: Final = HTTPStatus.BAD_REQUEST
 
 
 class CallSpan:
-    """The span of a call to another service. Without tracing it does nothing."""
+    """Span of a call to another service. Does nothing if tracing is off."""
 
     __slots__ = ("_has_failed", "_span")
 
@@ -36,7 +36,7 @@ class CallSpan:
         self._has_failed = False
 
     def answered(self, status: int, error: str | None = None) -> None:
-        """Note the HTTP status of the answer, and what it refuses.
+        """Note the HTTP status of the response, and its error code.
 
         Args:
             status: The status.
@@ -48,7 +48,7 @@ class CallSpan:
                 self.failed(error or str(int(status)))
 
     def failed(self, error: str) -> None:
-        """Note why there is no good answer, in one word. The first word counts."""
+        """Note the reason of a failure, in one word. Only the first call counts."""
         if self._span is not None and not self._has_failed:
             self._has_failed = True
             _set_error(self._span, error)
@@ -58,7 +58,7 @@ _NO_SPAN: Final = CallSpan(None)
 
 
 class RequestSpan:
-    """The span of a request to this service, entered until `end`."""
+    """Span of a request to this service, entered until `end`."""
 
     __slots__ = ("_context", "_method", "_span", "_token")
 
@@ -75,8 +75,8 @@ class RequestSpan:
 
         Args:
             status: The HTTP status; 0 if there was no response.
-            route: Route of the request, without values.
-            code: Code of the problem that was answered.
+            route: Route template of the request.
+            code: Problem code of the response.
         """
         span = self._span
         self._context.detach(self._token)
@@ -88,16 +88,16 @@ class RequestSpan:
         if code is not None:
             span.set_attribute("uploadsvc.problem.code", code)
         if not status or status >= _SERVER_ERROR:
-            # An error of the caller is none of the server.
+            # A 4xx is the caller's error, not the server's.
             _set_error(span, code or str(status or "no_response"))
         span.end()
 
 
 class Tracing:
-    """Makes spans, once there is a provider. Until then nothing costs anything.
+    """Makes spans once there is a provider. Until then it costs nothing.
 
     Args:
-        provider: Makes tracers. By default OpenTelemetry's global one, if the process has set one.
+        provider: Tracer provider; by default OpenTelemetry's global one, if the process has set it.
     """
 
     def __init__(self, provider: "TracerProvider | None" = None) -> None:
@@ -105,9 +105,9 @@ class Tracing:
         self._tracer: Tracer | None = None
 
     def begin(self) -> None:
-        """Look for the provider. Call it at the start, after the process has set one."""
+        """Look up the global provider. Call it at the start, after the process has set one."""
         provider = self._provider
-        # A process that has not imported the API has set no provider.
+        # Without the API imported, no provider can be set.
         if provider is None and "opentelemetry.trace" in sys.modules:
             from opentelemetry import trace  # noqa: PLC0415 - an extra
 
@@ -122,7 +122,7 @@ class Tracing:
         return self._tracer is not None
 
     def request(self, method: str, scheme: str, headers: Iterable[tuple[bytes, bytes]]) -> RequestSpan:
-        """Begin and enter the span of a request, as a child of the caller's span (W3C Trace Context)."""
+        """Start and enter the span of a request, as a child of the caller's span (W3C Trace Context)."""
         from opentelemetry.trace import SpanKind  # noqa: PLC0415 - an extra
         from opentelemetry.trace.propagation.tracecontext import (  # noqa: PLC0415
             TraceContextTextMapPropagator,
@@ -144,7 +144,7 @@ class Tracing:
 
     @contextmanager
     def call(self, name: str, attributes: Mapping[str, str]) -> "Generator[CallSpan]":
-        """Make the span of a call to another service. What it raises ends it, by the exception's name alone.
+        """Make the span of a call to another service. An exception ends it; only its class name is recorded.
 
         Args:
             name: Name of the span, from a small set.
@@ -181,7 +181,7 @@ class Tracing:
             record.leave(token)
 
     def trace_id(self) -> str | None:
-        """Return the id of the running trace, if there is one."""
+        """Return the id of the current trace, if there is one."""
         if self._tracer is None:
             return None
         from opentelemetry import trace  # noqa: PLC0415 - an extra

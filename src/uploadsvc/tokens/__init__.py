@@ -1,1 +1,1 @@
-"""Everything that the service itself signs: upload ids, JWTs, receipts."""
+"""Signed values of the service: upload ids, JWTs, receipts."""

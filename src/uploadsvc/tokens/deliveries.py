@@ -1,7 +1,7 @@
-"""Signed messages with which the worker remembers to send an event to one receiver again.
+"""Signed messages in the queue for later deliveries of an event to one receiver.
 
-They are signed: S3 is asked about a notification, which anyone who can write to the queue can forge, but not
-about a delivery.
+They are signed because anyone who can write to the queue can forge messages. Notifications are checked with
+S3; deliveries cannot be.
 """
 
 import base64
@@ -19,7 +19,7 @@ _START: Final = f'{{"{_NAME}":'
 
 
 class WrongDeliveryError(ValueError):
-    """A delivery is not signed with one of the secret keys."""
+    """The delivery is not signed with one of the secret keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +30,8 @@ class Delivery:
         receiver: Id of the receiver.
         event_id: ``webhook-id`` of the event.
         body: JSON of the event.
-        attempt: Number of the attempt that follows the message's first receipt.
-        postponed: Number of times that the receiver had no room.
+        attempt: Number of the attempt after the first receive of the message.
+        postponed: Number of times that the receiver was busy.
         not_before: Earliest time of that attempt, in seconds since 1970.
     """
 
@@ -44,7 +44,7 @@ class Delivery:
 
 
 class Deliveries:
-    """Writes and reads these messages.
+    """Writes and reads messages of deliveries.
 
     Args:
         secrets: The secret keys: the first signs, all verify.
@@ -54,7 +54,7 @@ class Deliveries:
         self._keys = [derive_key(secret, "delivery") for secret in secrets]
 
     def encode(self, delivery: Delivery) -> str:
-        """Return the message's text, in ASCII: SQS refuses some characters."""
+        """Return the message in ASCII, because SQS rejects some characters."""
         fields: _Fields = (
             delivery.receiver,
             delivery.event_id,
@@ -67,10 +67,10 @@ class Deliveries:
         return f"{_START}{json.dumps({'fields': fields, 'mac': mac}, separators=(',', ':'))}}}"
 
     def decode(self, text: str) -> Delivery | None:
-        """Return the delivery, or ``None`` if the message is something else, such as a notification.
+        """Parse a delivery. Returns ``None`` for other messages, such as notifications.
 
         Raises:
-            WrongDeliveryError: It looks like a delivery, but was not signed with a secret key.
+            WrongDeliveryError: It looks like a delivery, but is not signed with a secret key.
         """
         if not text.startswith(_START):
             return None

@@ -1,4 +1,4 @@
-"""One key for each purpose, derived from a secret by HKDF (RFC 5869)."""
+"""Derive a key for each purpose from a secret, with HKDF (RFC 5869)."""
 
 from typing import Final, Literal
 
@@ -12,7 +12,7 @@ Purpose = Literal[
 
 
 def derive_key(secret: bytes, purpose: Purpose) -> bytes:
-    """Return the 32-byte key of one purpose. Keys of other purposes verify nothing that it signs.
+    """Return the 32-byte key for a purpose.
 
     Raises:
         ValueError: The secret has fewer than 32 bytes.

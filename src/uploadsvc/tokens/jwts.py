@@ -1,4 +1,4 @@
-"""Three kinds of short-lived JWTs (RFC 7519) that the service both issues and verifies."""
+"""Short-lived JWTs (RFC 7519) that the service issues and verifies."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ from uploadsvc.tokens.derived_keys import Purpose, derive_key
 from uploadsvc.tokens.known_tokens import KnownTokens
 
 SERVICE_TYPS: Final = "uploadsvc-"
-"""The first characters of ``typ`` in every token that the service issues."""
+"""Prefix of ``typ`` in every token that the service issues."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenKind:
-    """One kind of token. It has its own key, ``typ`` and ``aud``, so it never passes for another kind.
+    """A kind of token. It has its own key, ``typ`` and ``aud``, so it is never accepted as another kind.
 
     Attributes:
-        purpose: What its keys are derived for.
+        purpose: Purpose of its derived keys.
         typ: Its header ``typ``.
         audience: Its claim ``aud``.
-        required: The claims it must have besides ``aud``.
-        caller: The kind of `Principal` that holds it.
-        invalid: Makes the error for anything but a token of this kind.
-        expired: Makes the error for a token after its end.
+        required: Required claims besides ``aud``.
+        caller: Kind of the `Principal` that holds it.
+        invalid: Creates the error for anything but a token of this kind.
+        expired: Creates the error for an expired token.
     """
 
     purpose: Purpose
@@ -52,19 +52,20 @@ UPLOAD: Final = TokenKind(
     ),
     expired=partial(Unauthenticated, "The upload token has expired.", reason="expired"),
 )
-"""Lets its holder upload as one user, and no more."""
+"""Lets its holder upload for one user, and nothing else."""
 
 ACTION: Final = TokenKind(
     purpose="action",
     typ="uploadsvc-action+jwt",
     audience="uploadsvc-action",
     required=("exp", "sub", "act", "upload"),
-    # The error for an unknown upload id, because the token replaces one.
+    # The error is that for an unknown upload id, because the token replaces one.
     invalid=partial(NotFound, "There is no such upload."),
     expired=partial(UploadExpired, "This upload has expired; create a new one."),
 )
-"""Lets its holder do one thing (``act``) with one upload (``upload``). It is part of the URL of a request
-that carries no credential."""
+"""Allows one action (``act``) on one upload (``upload``). Part of the URL of a request without a
+credential.
+"""
 
 DEMO: Final = TokenKind(
     purpose="demo",
@@ -76,12 +77,12 @@ DEMO: Final = TokenKind(
     ),
     expired=partial(Unauthenticated, "The token has expired.", reason="expired"),
 )
-"""Signs in a demo user."""
+"""Authenticates a demo user."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedToken:
-    """A token whose signature, kind and end were checked.
+    """A token with verified signature, kind and expiry time.
 
     Attributes:
         principal: Its holder.
@@ -98,7 +99,7 @@ class ServiceTokens:
     Args:
         secrets: The secret keys: the first signs, all verify.
         kind: `UPLOAD`, `ACTION` or `DEMO`.
-        clock: The time now, aware.
+        clock: Returns the current time, aware.
     """
 
     def __init__(self, secrets: Sequence[bytes], *, kind: TokenKind, clock: Callable[[], datetime]) -> None:
@@ -108,7 +109,7 @@ class ServiceTokens:
         self._known = KnownTokens[dict[str, Any]](clock)
 
     def known_count(self) -> int:
-        """Return the number of verified tokens that are remembered."""
+        """Return the number of cached tokens."""
         return len(self._known)
 
     def issue(
@@ -120,14 +121,14 @@ class ServiceTokens:
         quotas: Mapping[str, QuotaChange] | None = None,
         **claims: str,
     ) -> str:
-        """Return a token: only ``A-Z a-z 0-9 - _ .``, so a URL can hold it unencoded.
+        """Issue a token. It contains only ``A-Z a-z 0-9 - _ .``, so it needs no encoding in a URL.
 
         Args:
-            user: The user whose uploads it allows.
+            user: The user to upload for.
             policies: The policies it may use; ``None`` for all.
-            expires_at: Its end, in whole seconds.
+            expires_at: Expiry time, in whole seconds.
             quotas: The user's own quotas; ``None`` for those of the policies.
-            claims: The claims that only this kind has.
+            claims: Additional claims of this kind.
         """
         payload: dict[str, Any] = {
             "aud": self._kind.audience,
@@ -142,14 +143,14 @@ class ServiceTokens:
         return jwt.encode(payload, self._keys[0], algorithm="HS256", headers={"typ": self._kind.typ})
 
     def verify(self, token: str, **expected: str) -> VerifiedToken:
-        """Return a token's holder and claims.
+        """Verify a token and return its holder and claims.
 
         Args:
-            token: The token as it was sent.
+            token: The token.
             expected: Claims that must have exactly these values.
 
         Raises:
-            UploadsvcError: It is not a token of this kind, or has expired; `TokenKind` has the errors.
+            UploadsvcError: It is not a token of this kind, or has expired; `TokenKind` defines the errors.
         """
         known = self._known.get(token)
         claims = known or self._claims(token)
@@ -179,7 +180,7 @@ class ServiceTokens:
                     key,
                     algorithms=["HS256"],
                     audience=self._kind.audience,
-                    # PyJWT would compare with the system's clock.
+                    # PyJWT would use the system clock.
                     options={
                         "require": list(self._kind.required),
                         "verify_exp": False,
@@ -188,7 +189,7 @@ class ServiceTokens:
                     },
                 )
             except (jwt.PyJWTError, ValueError, RecursionError):
-                # PyJWT lets a ValueError of json or base64 through.
+                # PyJWT passes on a ValueError from json or base64.
                 continue
             if decoded["header"].get("typ") == self._kind.typ:
                 claims: dict[str, Any] = decoded["payload"]

@@ -1,4 +1,4 @@
-"""A cache of verified tokens."""
+"""Cache of verified tokens."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -12,9 +12,9 @@ MAX_KNOWN_TOKENS: Final = 4096
 
 
 class KnownTokens(Generic[T]):
-    """Remembers what tokens stand for, because verifying one takes longer than the rest of a call.
+    """Caches the result of verification, which takes longer than the rest of a call.
 
-    Tokens are found by their whole SHA-256, so that a similar one does not match, and none is in memory.
+    The key is the full SHA-256 of a token, so that tokens themselves are not kept in memory.
 
     Args:
         clock: Returns the current time, aware.
@@ -25,11 +25,11 @@ class KnownTokens(Generic[T]):
         self._known: dict[bytes, tuple[T, datetime]] = {}
 
     def __len__(self) -> int:
-        """The number of tokens that are kept."""
+        """The number of cached tokens."""
         return len(self._known)
 
     def get(self, token: str) -> T | None:
-        """Return what a token stands for; ``None`` if it is not known or has expired."""
+        """Return the cached result for a token; ``None`` if there is none or the token has expired."""
         digest = _digest(token)
         known = self._known.get(digest)
         if known is None:
@@ -41,7 +41,7 @@ class KnownTokens(Generic[T]):
         return None
 
     def keep(self, token: str, value: T, *, expires_at: datetime | None) -> None:
-        """Keep what a token stands for until ``expires_at``, aware. A token without an end is not kept."""
+        """Cache the result for a token until ``expires_at``, aware. A token without an end is not cached."""
         if expires_at is None:
             return
         digest = _digest(token)
@@ -50,7 +50,7 @@ class KnownTokens(Generic[T]):
         self._known[digest] = value, expires_at
 
     def clear(self) -> None:
-        """Forget all tokens, because the keys that verified them have changed."""
+        """Clear the cache, because the keys have changed."""
         self._known.clear()
 
 

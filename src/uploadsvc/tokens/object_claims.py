@@ -1,7 +1,7 @@
-"""Signed claims in an object's metadata, so that the object alone tells its upload.
+"""Signed claims in an object's metadata, which describe its upload.
 
-Anyone who may read the object can read them. They give no access: they are no upload id, and hold for one key
-of one bucket.
+Anyone who can read the object can read them. They give no access: they are not an upload id, and valid for
+one key of one bucket only.
 """
 
 import hmac
@@ -19,7 +19,7 @@ _TAG_BYTES: Final = 16
 
 
 class ObjectClaims:
-    """Signs and verifies the claims that an object carries.
+    """Signs and verifies the claims in objects.
 
     Args:
         secrets: The secret keys: the first signs, all verify.
@@ -29,14 +29,14 @@ class ObjectClaims:
         self._macs = [hmac.new(derive_key(secret, "object"), digestmod="sha256") for secret in secrets]
 
     def sign(self, claims: UploadClaims) -> str:
-        """Return the claims as text for a metadata value: only ``A-Z a-z 0-9 - _``."""
+        """Sign claims for a metadata value. The result contains only ``A-Z a-z 0-9 - _``."""
         payload = "\n".join(_values(claims)).encode()
         return encode_signed(_tag(self._macs[0], claims.bucket, claims.key, payload) + payload)
 
     def verify(self, text: str, *, bucket: str, key: str) -> UploadClaims | None:
-        """Return the claims of an object, or ``None`` if they were not signed for it.
+        """Verify the claims of an object. Returns ``None`` if they were not signed for it.
 
-        What only the upload's id holds is empty: ``part_checksum``, ``upload_id``, ``part_size`` and
+        Fields that are only in the upload id are empty: ``part_checksum``, ``upload_id``, ``part_size`` and
         ``expires_at``.
         """
         signed = decode_signed(text)
@@ -68,7 +68,7 @@ class ObjectClaims:
 
 
 def _values(claims: UploadClaims) -> tuple[str, ...]:
-    """Return the fields in order; none holds a line break. Others need another version in `derive_key`."""
+    """Return the fields in order, without line breaks. Other fields need another version in `derive_key`."""
     checksum = claims.checksum
     return (
         claims.upload_uuid,
@@ -86,7 +86,7 @@ def _values(claims: UploadClaims) -> tuple[str, ...]:
 
 
 def _tag(mac: hmac.HMAC, bucket: str, object_key: str, payload: bytes) -> bytes:
-    # Unambiguous: a bucket's name and the fields hold no line break, and the fields' number is fixed.
+    # Unambiguous: bucket name and fields contain no line break, and the number of fields is fixed.
     mac = mac.copy()
     mac.update(b"\n".join((bucket.encode(), payload, object_key.encode())))
     return mac.digest()[:_TAG_BYTES]

@@ -1,4 +1,4 @@
-"""Keys that sign and verify receipts, as JWK (RFC 7517) or PEM."""
+"""Keys for receipts, as JWK (RFC 7517) or PEM."""
 
 import base64
 import hashlib
@@ -37,8 +37,8 @@ class ReceiptPublicKey:
 
     Attributes:
         key: The key.
-        algorithm: Its one algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1).
-        kid: Its thumbprint by RFC 7638.
+        algorithm: Its only algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1).
+        kid: Its thumbprint (RFC 7638).
 
     Args:
         key: The key, of an allowed type and size.
@@ -68,7 +68,7 @@ class ReceiptPrivateKey:
 
     Attributes:
         key: The key.
-        public: Its public half, which verifies them.
+        public: Its public half.
     """
 
     key: _Private = field(repr=False)
@@ -76,12 +76,12 @@ class ReceiptPrivateKey:
 
 
 class SharedKey:
-    """A secret that signs and verifies receipts: every verifier can also sign.
+    """A secret that signs and verifies receipts. Every verifier can also sign.
 
     Attributes:
         key: The secret.
         algorithm: HS256.
-        kid: Identifies the secret, and tells no more of it than a receipt's signature does.
+        kid: Id of the secret, which reveals no more about it than a receipt's signature.
 
     Args:
         key: The secret, at least 32 bytes (RFC 7518 section 3.2).
@@ -101,7 +101,7 @@ def private_key(pem: str) -> ReceiptPrivateKey:
     """Read a private key from PEM.
 
     Raises:
-        ValueError: The key is not allowed, or has a passphrase. The message shows nothing of the text.
+        ValueError: The key is not allowed, or has a passphrase. The message does not quote the text.
     """
     if len(_BEGIN.findall(pem)) > 1:
         _refuse("holds more than one key", _ALLOWED_PRIVATE)
@@ -120,7 +120,7 @@ def public_key(pem: str) -> ReceiptPublicKey:
     """Read a public key from PEM.
 
     Raises:
-        ValueError: The key is not allowed. The message shows nothing of the text, which may be a private key.
+        ValueError: The key is not allowed. The message does not quote the text, which may be a private key.
     """
     kinds = _BEGIN.findall(pem)
     if "PRIVATE" in kinds:
@@ -139,7 +139,7 @@ def public_key(pem: str) -> ReceiptPublicKey:
 def _described(key: _Public) -> tuple[str, Mapping[str, Any]]:
     """Return a key's algorithm and its JWK."""
     if isinstance(key, Ed25519PublicKey):
-        # RFC 9864 renames it to Ed25519, which fewer libraries know.
+        # RFC 9864 renames it to Ed25519, which fewer libraries support.
         return "EdDSA", OKPAlgorithm.to_jwk(key, as_dict=True)
     if isinstance(key, EllipticCurvePublicKey):
         return "ES256", ECAlgorithm.to_jwk(key, as_dict=True)

@@ -1,4 +1,4 @@
-"""Signed receipts of completed uploads, which a backend can verify offline."""
+"""Signed receipts that a backend can verify offline."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -18,14 +18,14 @@ class Receipts:
     """Signs receipts as JWTs (RFC 7519), and verifies its own.
 
     Attributes:
-        keys: The keys that verify receipts, without duplicates: the signing key's own (its public half, if it
-            has one), then the others.
+        keys: Verification keys without duplicates: that of the signing key (its public half, if any), then
+            the others.
         issuer: The claim ``iss``.
         audience: The claim ``aud``.
 
     Args:
         key: The signing key: a private key, or a shared secret of at least 32 bytes.
-        others: Keys that verify receipts from before a rotation, or after the next.
+        others: Keys for receipts from before a rotation or after the next one.
         issuer: The claim ``iss``.
         audience: The claim ``aud``.
         expires_in: Lifetime of a receipt in seconds.
@@ -52,7 +52,7 @@ class Receipts:
 
     @property
     def public_keys(self) -> tuple[ReceiptPublicKey, ...]:
-        """The keys that may be published: none if receipts are signed with a secret."""
+        """The public keys: none if receipts are signed with a secret."""
         return tuple(key for key in self.keys if isinstance(key, ReceiptPublicKey))
 
     def sign(self, claims: Mapping[str, object], *, user: str, jti: str, now: datetime) -> str:
@@ -60,10 +60,10 @@ class Receipts:
 
         Args:
             claims: ``bucket key size content_type etag version_id checksum policy replaceable_until``, and
-                ``detected_type`` and ``available`` where the policy inspects objects.
+                ``detected_type`` and ``available`` if the policy inspects objects.
             user: The owner of the upload (``sub``).
-            jti: The id of the receipt. A repeated completion has the same, so a backend can count it once.
-            now: The time of signing, aware.
+            jti: Id of the receipt, the same for a repeated completion, so that a backend can count it once.
+            now: Time of signing, aware.
         """
         issued_at = int(now.timestamp())
         registered = {
@@ -79,7 +79,7 @@ class Receipts:
         )
 
     def verify(self, receipt: str, *, now: datetime) -> dict[str, Any]:
-        """Return the claims of a receipt that this service has signed.
+        """Verify a receipt of this service and return its claims.
 
         Args:
             receipt: The receipt.
@@ -103,11 +103,11 @@ class Receipts:
                 decoded = jwt.decode_complete(
                     receipt,
                     key.key,
-                    # One algorithm for each key: RFC 8725 section 3.1.
+                    # One algorithm per key: RFC 8725 section 3.1.
                     algorithms=[key.algorithm],
                     audience=self.audience,
                     issuer=self.issuer,
-                    # PyJWT would compare with the system's clock.
+                    # PyJWT would use the system clock.
                     options={
                         "require": list(_REQUIRED),
                         "verify_exp": False,
@@ -116,7 +116,7 @@ class Receipts:
                     },
                 )
             except (jwt.PyJWTError, ValueError, RecursionError):
-                # PyJWT lets a ValueError of json or base64 through.
+                # PyJWT passes on a ValueError from json or base64.
                 continue
             if decoded["header"].get("typ") == TYP:
                 claims: dict[str, Any] = decoded["payload"]

@@ -1,7 +1,7 @@
-"""Signed upload ids, which carry the upload's state so that the service needs no database.
+"""Signed upload ids, which contain the state of uploads, so that the service needs no database.
 
-An id is base64url of an HMAC-SHA256 tag and the JSON payload that it covers: anyone can read it, but only the
-service can make one.
+An id is the base64url of an HMAC-SHA256 tag and its JSON payload. Anyone can read an id, but only the service
+can create one.
 """
 
 import base64
@@ -25,13 +25,13 @@ _TAG_BYTES = 32
 # Not frozen: freezing would double the time to create one in every request.
 @dataclass(slots=True, kw_only=True)
 class UploadClaims:
-    """The state of an upload, as its id carries it from one request to the next.
+    """The state of an upload, from its id.
 
     Attributes:
         upload_uuid: The UUID of the upload; empty in an id from a listing.
         policy: The policy's name.
         bucket: The bucket of the object.
-        key: The whole object key; its prefix tells the owner.
+        key: The whole object key; its prefix identifies the owner.
         method: How the bytes are sent.
         min_size: Minimum size in bytes.
         max_size: Maximum size in bytes; equal to ``min_size`` if the request named the size.
@@ -39,12 +39,12 @@ class UploadClaims:
         checksum: The checksum of the whole file, if the request named one.
         part_checksum: The checksum algorithm of the parts, if they need one.
         upload_id: S3's id of a multipart upload; empty otherwise.
-        part_size: The size of the parts in bytes; 0 if unknown: in an id from a listing, or of an upload that
-            began without its size.
+        part_size: The part size in bytes; 0 if unknown, in an id from a listing or of an upload that started
+            without its size.
         no_overwrite: Whether S3 must refuse to complete a multipart upload over an existing object.
-        tags_object: Whether the object must name this upload in its metadata.
-        url_expires_at: The end of the URL or the form, Unix seconds; 0 for a multipart upload.
-        expires_at: The end of the id, Unix seconds.
+        tags_object: Whether the object's metadata must contain the upload's UUID.
+        url_expires_at: Expiry time of the URL or the form, Unix seconds; 0 for a multipart upload.
+        expires_at: Expiry time of the id, Unix seconds.
         content_encoding: The content encoding that was signed; empty for none.
     """
 
@@ -73,12 +73,12 @@ class UploadClaims:
 
     @property
     def listed(self) -> bool:
-        """Whether the id came from a listing, which tells only bucket, key and ``upload_id``."""
+        """Whether the id comes from a listing, with only bucket, key and ``upload_id``."""
         return not self.upload_uuid
 
 
 def listed_claims(bucket: str, key: str, upload_id: str, expires_at: int) -> UploadClaims:
-    """Return the claims of an upload that was found in a listing."""
+    """Return the claims of an upload in a listing."""
     return UploadClaims(
         upload_uuid="",
         policy="",
@@ -107,16 +107,16 @@ class SignedIds:
     """
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
-        # To copy one takes half the time of preparing a key.
+        # Copying one takes half the time of preparing a key.
         self._macs = [hmac.new(derive_key(secret, "upload"), digestmod="sha256") for secret in secrets]
 
     def sign(self, claims: UploadClaims) -> str:
-        """Return an id: only ``A-Z a-z 0-9 - _``, so a URL can hold it unencoded."""
+        """Sign claims. The id contains only ``A-Z a-z 0-9 - _``, so it needs no encoding in a URL."""
         payload = to_json(_values(claims))
         return encode_signed(_tag(self._macs[0], payload) + payload)
 
     def verify(self, upload_id: str) -> UploadClaims:
-        """Return the claims of an id, expired or not.
+        """Verify an id and return its claims, expired or not.
 
         Raises:
             NotFound: It was not signed with any of our keys.
@@ -129,17 +129,17 @@ class SignedIds:
         values = json.loads(payload)
         names = list(UploadClaims.__dataclass_fields__)
         if len(values) not in {len(names) - 1, len(names)}:
-            # Signed by another release, whose ids had other fields.
+            # Signed by another release, with other fields.
             detail = "There is no such upload."
             raise NotFound(detail)
-        # The last field is left out where it is empty.
+        # The last field is left out if empty.
         fields = dict(zip(names, values, strict=False))
         checksum = fields["checksum"]
         return UploadClaims(**{**fields, "checksum": Checksum(*checksum) if checksum else None})
 
 
 def _values(claims: UploadClaims) -> list[object]:
-    """Return the fields in order. Other fields would need another version in `derive_key`."""
+    """Return the fields in order. Other fields need another version in `derive_key`."""
     checksum = claims.checksum
     return [
         claims.upload_uuid,
@@ -168,12 +168,12 @@ def encode_signed(signed: bytes) -> str:
 
 
 def decode_signed(text: str) -> bytes:
-    """Reverse `encode_signed`; return nothing for text that it never returns."""
+    """Reverse `encode_signed`. Returns nothing for text that it never returns."""
     try:
         signed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         return b""
-    # Base64 has spare bits at its end, so an id has several spellings; accept only ours.
+    # Base64 has spare bits at the end, so an id has several spellings. Accept only ours.
     return signed if encode_signed(signed) == text else b""
 
 

@@ -1,7 +1,7 @@
 """UUIDs with a MAC, for uploads that the service does not track.
 
-Such an upload has no id: the browser talks to S3 itself, and the UUID is part of the object's key. The MAC
-proves that the key was made for an untracked upload, so that no tracked one can be continued this way.
+Such an upload has no id: the browser calls S3 itself, and the UUID is part of the object's key. The MAC
+proves that the key belongs to an untracked upload, so that a tracked one cannot be continued this way.
 """
 
 import hmac
@@ -17,7 +17,7 @@ _TAG_CHARACTERS: Final = 12
 
 
 class SignedUuids:
-    """Issues and verifies UUIDs whose last twelve digits are a MAC over the rest, a user and a policy.
+    """Issues and verifies UUIDs. The last twelve digits are a MAC over the rest, a user and a policy.
 
     Args:
         secrets: The secret keys: the first signs, all verify.
@@ -34,12 +34,12 @@ class SignedUuids:
         return head + _tag(self._keys[0], head, user, policy)
 
     def verify(self, text: str, *, user: str, policy: str) -> bool:
-        """Tell whether a text is a UUID that was issued for this user and policy."""
+        """Return whether a text is a UUID issued for this user and policy."""
         head, tag = text[:-_TAG_CHARACTERS], text[-_TAG_CHARACTERS:]
         return any(hmac.compare_digest(tag, _tag(key, head, user, policy)) for key in self._keys)
 
 
 def _tag(key: bytes, head: str, user: str, policy: str) -> str:
-    # Unambiguous: a policy's name has no line break, and comes last.
+    # Unambiguous: the policy's name has no line break and comes last.
     text = f"{head}\n{user}\n{policy}".encode()
     return hmac.digest(key, text, "sha256").hex()[:_TAG_CHARACTERS]

@@ -1,4 +1,4 @@
-"""Signatures of events by Standard Webhooks 1.0.
+"""Sign events by Standard Webhooks 1.0.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -20,9 +20,9 @@ class WebhookSigner:
     """Signs events for one receiver.
 
     Args:
-        secrets: Secrets ``whsec_…``: each makes a signature ``v1``, so a receiver can have either during a
-            rotation.
-        private_key: Makes a signature ``v1a`` besides.
+        secrets: Secrets ``whsec_…``. Each makes a ``v1`` signature, so a receiver can use any of them during
+            a rotation.
+        private_key: Makes an additional ``v1a`` signature.
     """
 
     def __init__(self, secrets: Sequence[str], *, private_key: Ed25519PrivateKey | None = None) -> None:
@@ -34,8 +34,8 @@ class WebhookSigner:
 
         Args:
             event_id: Id of the event.
-            body: The body as it is sent.
-            now: Time of the attempt, aware. Receivers refuse old ones.
+            body: The request body.
+            now: Time of the attempt, aware. Receivers reject old ones.
         """
         timestamp = str(int(now.timestamp()))
         content = f"{event_id}.{timestamp}.".encode() + body
@@ -50,7 +50,7 @@ class WebhookSigner:
 
 
 def webhook_public_key(key: Ed25519PublicKey) -> str:
-    """Return the key that verifies ``v1a``, as receivers' libraries read it."""
+    """Return the public key for ``v1a``, in the format of receivers' libraries."""
     return _PUBLIC_KEY_PREFIX + _base64(key.public_bytes(Encoding.Raw, PublicFormat.Raw))
 
 

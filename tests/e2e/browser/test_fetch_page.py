@@ -1,4 +1,4 @@
-"""docs/fetch.md, executed as it stands: in a browser, on a page of another origin, against both servers."""
+"""docs/fetch.md, executed unchanged in a browser, on a page of another origin, against both servers."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""The browser module sends large files in parts, and goes on whatever happens on their way."""
+"""The browser module sends large files in parts, and continues after any failure."""
 
 import asyncio
 from collections.abc import Callable

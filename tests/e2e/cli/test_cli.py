@@ -398,7 +398,7 @@ PEM_LINE = private_pem(ED25519).splitlines()[1]
             {"RECEIPTS__PRIVATE_KEY": private_pem(ED25519), "RECEIPTS__SECRET": OWN_SECRET},
             "UPLOADSVC_RECEIPTS__PRIVATE_KEY: set this or",
         ),
-        ((), {"RECEIPTS__PUBLIC_KEYS": json.dumps([PEM_LINE])}, "UPLOADSVC_RECEIPTS__PUBLIC_KEYS: needs"),
+        ((), {"RECEIPTS__PUBLIC_KEYS": json.dumps([PEM_LINE])}, "UPLOADSVC_RECEIPTS__PUBLIC_KEYS: requires"),
         ((), {"S3__BUCKET": ""}, "UPLOADSVC_S3__BUCKET"),
         (("--pem",), {}, "has no PEM"),
         (("--pem",), {"RECEIPTS__SECRET": OWN_SECRET}, "has no PEM"),

@@ -1,4 +1,4 @@
-"""What a person, and a script, is told: exit codes, one plain line for a problem, and never a secret."""
+"""Output of the terminal client: exit codes, one plain line per problem, no secrets."""
 
 import os
 import signal

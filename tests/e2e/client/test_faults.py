@@ -1,4 +1,4 @@
-"""Busy servers, URLs that have ended, answers that are lost: the file arrives all the same."""
+"""The file arrives despite busy servers, expired URLs and lost responses."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The library against a real service and a real S3, behind a bad line."""
+"""The library with a real service and a real S3, over an unreliable connection."""
 
 import asyncio
 import io

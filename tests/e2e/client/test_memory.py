@@ -1,4 +1,4 @@
-"""Memory stays flat, however large the file."""
+"""Memory use does not depend on the file size."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The package as `pip install uploadsvc` gives it: a client, without what only the service needs."""
+"""`pip install uploadsvc` installs the client without the service's dependencies."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""An upload that was stopped goes on: only what is missing is sent."""
+"""A stopped upload resumes: only missing parts are sent."""
 
 import asyncio
 import json

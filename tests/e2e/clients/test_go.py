@@ -1,4 +1,4 @@
-"""OpenAPI Generator takes the document as it is; its Go compiles without any module, and uploads."""
+"""OpenAPI Generator accepts the document unchanged. Its Go client compiles without modules, and uploads."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Hey API takes the document as it is; what it makes passes tsc, reads well, and uploads."""
+"""Hey API accepts the document unchanged. Its client passes tsc, reads well, and uploads."""
 
 import json
 import re

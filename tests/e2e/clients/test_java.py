@@ -1,4 +1,4 @@
-"""OpenAPI Generator takes the document as it is; its Java compiles, and uploads."""
+"""OpenAPI Generator accepts the document unchanged. Its Java client compiles and uploads."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""OpenAPI Generator takes the document as it is; its TypeScript passes tsc, reads well, and uploads."""
+"""OpenAPI Generator accepts the document unchanged. Its TypeScript passes tsc, reads well, and uploads."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""openapi-python-client takes the document as it is; what it makes passes mypy, reads well, and uploads."""
+"""openapi-python-client accepts the document unchanged. Its client passes mypy, reads well, and uploads."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What `docs/receipts.md` shows to backends in Node.js does what it says, with the package that it names."""
+"""The Node.js examples of `docs/receipts.md` work with the package that it names."""
 
 import json
 from collections.abc import Sequence

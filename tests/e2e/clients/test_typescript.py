@@ -1,4 +1,4 @@
-"""openapi-typescript takes the document as it is, and tsc takes what it makes, as strictly as tsc can."""
+"""openapi-typescript accepts the document unchanged, and its types pass tsc's strictest checks."""
 
 import json
 import re

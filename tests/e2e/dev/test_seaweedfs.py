@@ -1,4 +1,4 @@
-"""The embedded S3 starts, keeps what it stores, and leaves no process behind."""
+"""The embedded S3 starts, keeps its objects, and leaves no process behind."""
 
 import asyncio
 import os

@@ -194,7 +194,7 @@ async def test_the_failing_step_of_a_connection_is_named() -> None:
         cases = {
             "http://s3.nowhere.invalid": "DNS does not know s3.nowhere.invalid",
             f"http://127.0.0.1:{free_port()}": "no connection to 127.0.0.1:",
-            f"https://127.0.0.1:{port}": "does not speak TLS that we trust",
+            f"https://127.0.0.1:{port}": "has no trusted TLS certificate",
         }
         for endpoint_url, said in cases.items():
             found = await examine(settings_of(server_on(endpoint_url)))

@@ -550,7 +550,7 @@ WALKS: Final = (
     ),
     Walk(
         "capabilities._claims",
-        "take unclaimed_expires_in",
+        "remove unclaimed_expires_in",
         "claims",
         (MARKING, answering(about("?tagging", NO_TAGS))),
         (NO_MARKING, bucket_apply),

@@ -1,4 +1,4 @@
-"""A bucket made by `uploadsvc bucket apply` passes, and the doctor leaves nothing in it."""
+"""A bucket set up by `uploadsvc bucket apply` passes, and the doctor leaves nothing in it."""
 
 from dataclasses import replace
 from typing import Any, Final

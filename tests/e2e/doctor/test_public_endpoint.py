@@ -1,4 +1,4 @@
-"""The public address is checked as browsers meet it."""
+"""The public address is checked like a browser would use it."""
 
 import asyncio
 from collections.abc import AsyncIterator

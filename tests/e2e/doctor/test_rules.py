@@ -192,7 +192,7 @@ async def test_unreadable_rules_are_skipped(localstack: S3Server) -> None:
         behind = replace(own, endpoint_url=proxy.url)
         found = await examine(settings_of(behind, policies=POLICIES))
     assert of_status(found, "skipped") == {"public-access", "ownership", "bucket-policy", "lifecycle"}
-    assert "may not look" in found["lifecycle"].found
+    assert "no access with these credentials" in found["lifecycle"].found
     assert of_status(found, "failed") == set()
 
 
@@ -215,7 +215,7 @@ async def test_an_answer_that_is_not_s3s_fails_the_rule(
         found = await examine(settings_of(replace(own, endpoint_url=proxy.url)), only=["bucket-policy"])
     (finding,) = found.values()
     assert finding.status == "failed"
-    assert finding.found == f"the answer is not S3's, or not to this request ({error})"
+    assert finding.found == f"the response is not from S3, or not for this request ({error})"
 
 
 @pytest.mark.parametrize("check", ["credentials", "lifecycle", "canary:put", "canary:multipart"])

@@ -1,4 +1,4 @@
-"""Canaries show what callers' uploads meet, policy by policy."""
+"""Canaries show whether uploads work, policy by policy."""
 
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -323,7 +323,7 @@ async def test_a_store_that_can_do_more_than_its_provider_passes(server: S3Serve
     assert "though provider 'b2' need not" in found["conditional-writes"].found
     assert "yet it refuses a wrong sha256" in found["checksums"].found
     assert {"conditional-writes", "checksums"} <= of_status(found, "ok")
-    assert found["canary:post"].found == "b2 takes no POST forms"
+    assert found["canary:post"].found == "b2 does not accept POST forms"
     assert await traces(server) == []
 
 

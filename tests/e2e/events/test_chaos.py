@@ -1,4 +1,4 @@
-"""No event is lost and none changes its id, whatever the worker, the queue and the receivers do.
+"""No event is lost or changes its id, whatever fails: worker, queue or receivers.
 
 ``UPLOADSVC_TEST_UPLOADS=10000 python -m pytest tests/e2e/events/test_chaos.py -s`` does it with more uploads.
 """

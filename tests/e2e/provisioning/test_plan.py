@@ -206,7 +206,7 @@ async def test_an_answer_that_is_not_s3s_is_a_failure(
             found = await act(client, required(moto_server))
     failed = the("bucket-policy", found)
     assert failed.state == "failed"
-    assert failed.found.startswith("the answer is not S3's, or not to this request (")
+    assert failed.found.startswith("the response is not from S3, or not for this request (")
     assert "Log in" not in failed.found
     assert len(found) == len(PLAIN_RULES)
 
@@ -220,7 +220,7 @@ async def test_a_change_that_does_not_last_is_a_failure() -> None:
             done = await apply(client, required(server, provider=PROVIDERS["generic"]))
     told = {step.rule: step for step in done}
     assert {told[rule].state for rule in ("cors", "lifecycle")} == {"failed"}
-    assert told["cors"].found == "the change was accepted but did not last: no rules"
+    assert told["cors"].found == "the change was accepted but not kept: no rules"
 
 
 async def test_a_late_change_is_read_again(moto_server: S3Server) -> None:

@@ -1,4 +1,4 @@
-"""Better Upload's answers on real S3 servers: what is signed is taken, nothing else is, nothing is lost."""
+"""Better Upload's responses on real S3 servers: S3 accepts exactly what is signed, and nothing is lost."""
 
 from collections.abc import AsyncIterator
 from typing import Any, Final

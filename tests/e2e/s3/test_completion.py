@@ -1,4 +1,4 @@
-"""Completion is verified, not believed; its receipt is checked by a backend that asks nobody."""
+"""Completion is verified, and a backend verifies its receipt offline."""
 
 import gzip
 from datetime import UTC, datetime, timedelta

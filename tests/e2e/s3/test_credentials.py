@@ -1,4 +1,4 @@
-"""Which credentials sign, that nothing signed outlives them, and that sessions change unnoticed."""
+"""Choice of the signing credentials, expiry of signed URLs, and renewal of sessions."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Who signs, and for which address: session credentials, and a public endpoint beside the internal one."""
+"""Session credentials, and a public endpoint beside the internal one."""
 
 from urllib.parse import urlsplit
 

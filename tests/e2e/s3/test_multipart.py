@@ -1,4 +1,4 @@
-"""Multipart uploads on real S3 servers: every part, and nothing but what was promised."""
+"""Multipart uploads on real S3 servers: all parts, and exactly the promised bytes."""
 
 import asyncio
 import base64

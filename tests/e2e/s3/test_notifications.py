@@ -1,4 +1,4 @@
-"""Real stores send what the reader of notifications expects, for keys that need care too."""
+"""Real stores send the expected notifications, also for keys with special characters."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Stored objects: listed, looked at, downloaded, deleted."""
+"""Stored objects: list, get, download, delete."""
 
 import re
 from urllib.parse import unquote

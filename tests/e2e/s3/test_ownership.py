@@ -1,4 +1,4 @@
-"""What is another user's is not there: 404, in the very words of what never was."""
+"""Another user's uploads and objects get the same 404 as missing ones."""
 
 from uuid import uuid4
 

@@ -1,4 +1,4 @@
-"""A presigned form takes a file within its range, with exactly its fields."""
+"""A presigned form accepts a file within its size range, with exactly its fields."""
 
 import base64
 import json

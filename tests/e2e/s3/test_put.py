@@ -1,4 +1,4 @@
-"""A presigned PUT carries exactly what was promised, once, and nothing else."""
+"""A presigned PUT accepts exactly the promised file, once."""
 
 import base64
 import hashlib

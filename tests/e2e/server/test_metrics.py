@@ -94,7 +94,7 @@ async def test_an_address_in_use_stops_the_start_with_one_line(tmp_path: Path, w
     async with program(*arguments, directory=tmp_path, environment=variables) as running:
         assert await running.ended() == 1
         assert running.err == (
-            f"uploadsvc: UPLOADSVC_METRICS__ADDRESS: needs a port of its own; {port} is that of the service\n"
+            f"uploadsvc: UPLOADSVC_METRICS__ADDRESS: needs a separate port; {port} is that of the service\n"
         )
 
 

@@ -1,4 +1,4 @@
-"""What operators see of ``serve``: clients that overwhelm it, SIGTERM under load, workers that are killed."""
+"""``serve`` in operation: too many clients, SIGTERM under load, killed workers."""
 
 import asyncio
 import json

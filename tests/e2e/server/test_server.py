@@ -1,4 +1,4 @@
-"""How the service drains, and how workers are kept; with real sockets and signals."""
+"""Draining, and replacement of workers, with real sockets and signals."""
 
 import asyncio
 import functools

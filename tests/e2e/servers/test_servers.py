@@ -1,4 +1,4 @@
-"""The servers are what the other tests take them for, and CI skips nothing."""
+"""The servers behave as the other tests assume, and CI skips nothing."""
 
 from dataclasses import replace
 

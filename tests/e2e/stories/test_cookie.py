@@ -1,4 +1,4 @@
-"""A user whom a cookie signs in: an allowed app may act for them, a page of another site may not."""
+"""A user authenticated by cookie: an allowed app may act for them, a page of another site may not."""
 
 import pytest
 from playwright.async_api import BrowserContext

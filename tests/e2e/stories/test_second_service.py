@@ -1,4 +1,4 @@
-"""A second service has its users upload, by API key, and trusts what it can check by itself."""
+"""A second service lets its users upload, by API key, and verifies the results itself."""
 
 import asyncio
 import json

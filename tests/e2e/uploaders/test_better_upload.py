@@ -1,4 +1,4 @@
-"""Better Upload's own client, as npm has it, in a browser: it uploads, and its users see why not."""
+"""Better Upload's own client from npm, in a browser: uploads, and messages on refusals."""
 
 import asyncio
 import re

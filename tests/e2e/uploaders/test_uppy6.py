@@ -1,4 +1,4 @@
-"""Uppy 6, unmodified and in a browser: by Companion's routes, and by requests that are signed one by one."""
+"""Uppy 6, unmodified, in a browser: with Companion's routes and with signed single requests."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""Uppy 6 with S3 credentials of its own, which a token service holds to the caller's prefix."""
+"""Uppy 6 with temporary S3 credentials, limited to the caller's prefix."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

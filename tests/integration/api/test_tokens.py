@@ -1,4 +1,4 @@
-"""Upload tokens on uploads that exist: the service asks S3, which is down, only for those they reach."""
+"""Upload tokens on existing uploads: the service calls S3, which is down, only for those in their scope."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""What `make bench` measures counts only if each answer is the one that was asked for."""
+"""`make bench` counts only correct responses."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

@@ -1,4 +1,4 @@
-"""What `docs/receipts.md` shows to backends in Python does what it says; tests/clients has Node.js."""
+"""The Python examples of `docs/receipts.md` work; tests/e2e/clients has Node.js."""
 
 import json
 from collections.abc import Iterator

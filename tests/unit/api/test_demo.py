@@ -339,7 +339,7 @@ def test_demo_hosts_are_names_without_a_port() -> None:
     for wrong in ("*", "*.example.com", "http://a.example", "a.example:8000", "[::1]:8000", "a b"):
         with pytest.raises(ValueError, match="is not a host; write names or addresses"):
             Settings.model_validate(settings_for(S3, **DEMO, demo_hosts=wrong))
-    with pytest.raises(ValueError, match="UPLOADSVC_DEMO_HOSTS: needs UPLOADSVC_DEMO"):
+    with pytest.raises(ValueError, match="UPLOADSVC_DEMO_HOSTS: requires UPLOADSVC_DEMO"):
         Settings.model_validate(settings_for(S3, demo_hosts="demo.example.com"))
 
 

@@ -189,12 +189,12 @@ def receipts_of(settings: Settings) -> Receipts:
         (
             {"RECEIPTS__PUBLIC_KEYS": json.dumps([PEM])},
             "RECEIPTS__PUBLIC_KEYS",
-            "needs UPLOADSVC_RECEIPTS__PRIVATE_KEY",
+            "requires UPLOADSVC_RECEIPTS__PRIVATE_KEY",
         ),
         (
             {"RECEIPTS__PUBLIC_KEYS": json.dumps([PEM]), "RECEIPTS__SECRET": SECRET},
             "RECEIPTS__PUBLIC_KEYS",
-            "needs UPLOADSVC_RECEIPTS__PRIVATE_KEY",
+            "requires UPLOADSVC_RECEIPTS__PRIVATE_KEY",
         ),
         (
             {"RECEIPTS__PRIVATE_KEY": PRIVATE_PEM, "RECEIPTS__PUBLIC_KEYS": json.dumps([PEM, PRIVATE_PEM])},
@@ -230,7 +230,7 @@ def receipts_of(settings: Settings) -> Receipts:
         ({"CORS__ALLOW_HEADERS": "x-trace id"}, "CORS__ALLOW_HEADERS", "not a header"),
         ({"CORS__ALLOW_HEADERS": "*"}, "CORS__ALLOW_HEADERS", "not a header"),
         ({"DEMO": "true"}, "DEMO", "UPLOADSVC_AUTH__JWT"),
-        ({"DEMO_HOSTS": "demo.example.com"}, "DEMO_HOSTS", "needs UPLOADSVC_DEMO"),
+        ({"DEMO_HOSTS": "demo.example.com"}, "DEMO_HOSTS", "requires UPLOADSVC_DEMO"),
         ({"CORS__ALLOW_ORIGINS": "a.example"}, "CORS__ALLOW_ORIGINS", "scheme://host"),
         ({"CORS__ALLOW_ORIGINS": "https://a.example/"}, "CORS__ALLOW_ORIGINS", "without a path"),
         ({"CORS__ALLOW_ORIGINS": "https://*.example"}, "CORS__ALLOW_ORIGINS", "other people's pages"),

@@ -1,4 +1,4 @@
-"""The client's smaller pieces by themselves."""
+"""Units of the client."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What `make audit` makes of the reports of pip-audit and npm."""
+"""How `make audit` evaluates the reports of pip-audit and npm."""
 
 import pytest
 from tools import audit

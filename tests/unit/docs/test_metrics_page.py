@@ -1,4 +1,4 @@
-"""docs/metrics.md lists exactly the metrics that there are."""
+"""docs/metrics.md lists exactly the existing metrics."""
 
 from tests.support.servers import ROOT
 

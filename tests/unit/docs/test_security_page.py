@@ -52,7 +52,7 @@ def test_every_row_names_a_test_that_exists() -> None:
 def test_mistakes_are_found() -> None:
     """What the test above goes by tells right from wrong."""
     here = "tests/unit/docs/test_security_page.py"
-    head = "| threat | defence | shown by |\n|---|---|---|\n"
+    head = "| threat | defence | test |\n|---|---|---|\n"
     good = f"| a | b | `{here}::test_mistakes_are_found` |\n"
     bad = f"| c | d | later |\n| e | f | `{here}::test_nothing` |\n| g | h | `tests/nowhere.py::test_x` |\n"
     assert mistakes(head + good) == []

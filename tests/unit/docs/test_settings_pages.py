@@ -1,4 +1,4 @@
-"""What the pages say of settings is what the model says: every name, every example, every table."""
+"""Settings in the pages match the model: every name, example and table."""
 
 import functools
 import re

@@ -1,4 +1,4 @@
-"""What the docs site is collected from: a page that is lost, or leads nowhere, stops the build."""
+"""Sources of the docs site: a missing page or a broken link stops the build."""
 
 from pathlib import Path
 

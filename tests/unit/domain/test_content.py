@@ -1,4 +1,4 @@
-"""A file passes only as what it is, and as nothing else."""
+"""A file is accepted only with the type of its format."""
 
 from contextlib import suppress
 from typing import Final

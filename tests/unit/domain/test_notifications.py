@@ -1,4 +1,4 @@
-"""Notifications of every store are read alike, and nothing else is taken for one."""
+"""Notifications of all stores are parsed to the same form, and other messages are rejected."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""URLs of the store, and names of what it holds."""
+"""URLs of the store, and names of its keys."""
 
 import pytest
 from hypothesis import given

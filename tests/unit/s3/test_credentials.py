@@ -405,7 +405,7 @@ async def test_a_slow_fetch_outlives_its_callers() -> None:
     chain.answers.clear()
     source = chain.source(patience=0.01)
     for _ in range(3):
-        with pytest.raises(StorageUnavailable, match="not there yet"):
+        with pytest.raises(StorageUnavailable, match="not available yet"):
             await source.current()
     assert chain.under_way == 1
     chain.answers.set()

@@ -1,4 +1,4 @@
-"""What the signer signs equals AWS's published examples, and botocore's work on thousands of other inputs."""
+"""Signatures equal AWS's published examples, and botocore's for thousands of other inputs."""
 
 import hmac
 import itertools

@@ -1,4 +1,4 @@
-"""Descriptors, what is logged of crowds, and pauses before a worker is replaced."""
+"""Descriptors, rate-limited log lines, and pauses before a worker is replaced."""
 
 import pytest
 from structlog.testing import capture_logs

@@ -1,4 +1,4 @@
-"""What is counted of uploads says nothing of their users."""
+"""Metrics of uploads reveal nothing about users."""
 
 from tests.support.fakes import FakeBucket
 

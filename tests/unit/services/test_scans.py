@@ -1,4 +1,4 @@
-"""Downloads wait for a scanner's tag; what cannot prove its policy must satisfy all of them."""
+"""Downloads require a scanner's tag; objects of unknown policy need those of all policies."""
 
 from dataclasses import replace
 from typing import Any, Final

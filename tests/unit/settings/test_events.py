@@ -54,7 +54,7 @@ def test_other_receivers_are_accepted(monkeypatch: pytest.MonkeyPatch, hook: dic
     [
         ({}, "one of url, queue_url and topic_arn"),
         ({**HOOK, "queue_url": "https://sqs.example.com/q"}, "one of url, queue_url and topic_arn"),
-        ({"queue_url": "https://sqs.example.com/q", "secrets": [SECRET]}, "secrets are for a url"),
+        ({"queue_url": "https://sqs.example.com/q", "secrets": [SECRET]}, "secrets are only for a url"),
         ({"topic_arn": "app"}, "the ARN of an SNS topic"),
         ({"queue_url": "app"}, "queue URL 'app' must be http"),
         ({"queue_url": "arn:aws:sqs:eu-central-1:123456789012:app"}, "must be http"),

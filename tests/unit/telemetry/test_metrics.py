@@ -1,4 +1,4 @@
-"""Counting, and what several processes make together."""
+"""Counting, and merging the values of several processes."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Spans of calls and messages, and what is passed on."""
+"""Spans of calls and messages, and trace propagation."""
 
 import asyncio
 from collections.abc import Iterator

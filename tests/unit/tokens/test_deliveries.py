@@ -1,4 +1,4 @@
-"""Messages that remember deliveries."""
+"""Messages of pending deliveries."""
 
 import json
 from typing import Any

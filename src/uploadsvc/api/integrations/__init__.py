@@ -1,1 +1,1 @@
-"""Other clients' protocols over the same services."""
+"""Protocols of other clients, over the same services."""

@@ -22,7 +22,7 @@ class UploadUrl(BaseModel):
 
 
 def simple_router(creator: UploadCreator, authenticate: Authenticate) -> APIRouter:
-    """Return the route that gives bare URLs."""
+    """Return the route."""
     router = problem_router(tag="simple")
 
     @router.get(

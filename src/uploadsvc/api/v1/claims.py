@@ -1,4 +1,4 @@
-"""``POST /v1/objects/claim``: claim an object for the operator's backend."""
+"""``POST /v1/objects/claim``, for the operator's backend."""
 
 from typing import Annotated
 
@@ -19,7 +19,7 @@ def claims_router(claimer: Claimer, authenticate: Authenticate) -> APIRouter:
 
     Args:
         claimer: Claims objects.
-        authenticate: Returns the caller. A service need not name its user, since a receipt does.
+        authenticate: Returns the caller. A service need not name the user, because a receipt does.
     """
     router = problem_router(prefix="/v1", tag="objects")
 

@@ -1,4 +1,4 @@
-"""Events, as the OpenAPI document describes them."""
+"""Schemas of events for the OpenAPI document."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -156,7 +156,7 @@ EVENT_MODELS: Final[tuple[type[BaseModel], ...]] = (
 
 
 def event_webhooks() -> APIRouter:
-    """Return the requests that the service sends, as routes for the document."""
+    """Return the webhooks, as routes for the document."""
     router = APIRouter(tags=["events"])
     for model in EVENT_MODELS:
         event_type = model.model_fields["type"].annotation.__args__[0]  # type: ignore[union-attr] # a Literal
@@ -199,6 +199,6 @@ def _handler(model: type[BaseModel]) -> Callable[..., None]:
             ),
         ],
     ) -> None:
-        """Stand for a receiver, which is another program."""
+        """Placeholder for a receiver, which is another program."""
 
     return receive

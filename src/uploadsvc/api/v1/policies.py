@@ -1,4 +1,4 @@
-"""``GET /v1/policies``: rules that a front end can check before it asks for an upload."""
+"""``GET /v1/policies``: limits for a front end to check before it creates an upload."""
 
 from typing import Annotated
 

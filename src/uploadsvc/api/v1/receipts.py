@@ -9,7 +9,7 @@ from uploadsvc.api.routing import problem_router
 from uploadsvc.api.v1.service_schemas import ReceiptKeys
 from uploadsvc.tokens.receipts import Receipts
 
-# Backends cache the set this long, so list a new key at least this long before it signs.
+# Backends cache the set this long, so publish a new key at least this long before it signs.
 _CACHE_CONTROL: Final = "public, max-age=300"
 
 

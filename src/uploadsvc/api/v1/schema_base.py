@@ -39,7 +39,8 @@ class RequestBody(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _check_number_of_fields(cls, data: Any) -> Any:  # noqa: ANN401 - any JSON
-        # Each unknown field becomes an error: a body of them would hold the event loop for half a second.
+        # Each unknown field becomes an error. A body full of them would block the event loop for half a
+        # second.
         if isinstance(data, dict):
             most = len(data) - MAX_FIELDS
             for value in data.values():

@@ -117,7 +117,7 @@ class CreateUpload(RequestBody):
     )
 
     def request(self) -> UploadRequest:
-        """Return the request as the domain's value."""
+        """Convert to the domain's value."""
         checksum = self.checksum
         return UploadRequest(
             filename=self.filename,

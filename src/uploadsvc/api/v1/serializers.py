@@ -1,4 +1,4 @@
-"""Domain values as the bodies of ``/v1`` responses."""
+"""Convert domain values to response bodies of ``/v1``."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -20,13 +20,13 @@ from uploadsvc.services.uploads import UploadStatus
 from uploadsvc.services.verification import Completion
 
 _AT_ONCE: Final = 100
-"""Rows to encode before other requests get their turn."""
+"""Rows to encode between two yields to the event loop."""
 
 T = TypeVar("T")
 
 
 def upload_json(grant: Grant) -> dict[str, Any]:
-    """Return an `Upload` as plain data, which saves the hot path a validation."""
+    """Return an `Upload` as plain data, because the hot path needs no validation."""
     plan = grant.plan
     body: dict[str, Any] = {
         "id": grant.id,
@@ -60,7 +60,7 @@ def signed_parts_json(parts: Iterable[SignedPart], expires_at: datetime) -> dict
 
 
 def stored_object(stored: StoredObject, checksum: Checksum | None = None) -> object_schemas.StoredObject:
-    """Return an object with the checksum that was verified, or else the first that S3 keeps."""
+    """Return an object with its verified checksum, or the first that S3 keeps."""
     checksum = checksum or next(iter(stored.checksums), None)
     return object_schemas.StoredObject(
         key=stored.key,
@@ -78,7 +78,7 @@ def stored_object(stored: StoredObject, checksum: Checksum | None = None) -> obj
 
 
 def state_json(upload_id: str, state: UploadStatus) -> Iterator[bytes]:
-    """Yield the JSON of an `UploadState` under the id that the caller used, some parts at a time."""
+    """Yield the JSON of an `UploadState` with the caller's id, some parts at a time."""
     claims, stored = state.claims, state.stored
     in_progress = claims.method == "multipart" and state.status in {"pending", "uploading"}
     body = schemas.UploadState(
@@ -150,7 +150,7 @@ def _listed_object(listed: ListedObject) -> dict[str, Any]:
 
 
 def usable_policy(planner: Planner) -> service_schemas.Policy:
-    """Return a policy, reduced to what this store supports."""
+    """Return a policy, limited to what this store supports."""
     policy = planner.policy
     return service_schemas.Policy(
         name=policy.name,
@@ -171,7 +171,7 @@ def usable_policy(planner: Planner) -> service_schemas.Policy:
     )
 
 
-# Uploads of one second share their ends, and formatting a time takes as long as signing an id.
+# Uploads of the same second share their expiry times, and formatting a time takes as long as signing an id.
 @lru_cache(maxsize=64)
 def rfc3339(time: datetime) -> str:
     """Return a time in UTC, to the second."""

@@ -20,7 +20,7 @@ def tokens_router(tokens: UploadTokenIssuer, authenticate: Authenticate) -> APIR
 
     Args:
         tokens: Issues them.
-        authenticate: Returns the caller. A service need not name its user, since the body can.
+        authenticate: Returns the caller. A service need not name the user, because the body can.
     """
     router = problem_router(prefix="/v1", tag="tokens")
 

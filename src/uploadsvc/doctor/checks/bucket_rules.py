@@ -57,7 +57,7 @@ def rule_finding(step: Step) -> Finding:
             return skipped(step.rule, found)
         case "not allowed":
             fix = "to see it too, run this with the credentials for uploadsvc bucket apply"
-            return skipped(step.rule, f"these credentials may not look: {found}", fix)
+            return skipped(step.rule, f"no access with these credentials: {found}", fix)
         case "missing" | "differs":
             return failed(step.rule, f"{found}; wanted: {step.wanted}", "run uploadsvc bucket apply")
         case "conflict" | "not confirmed":

@@ -26,7 +26,7 @@ _FIX_HEADERS: Final = (
 
 
 _FIX_TAGS: Final = (
-    "take unclaimed_expires_in out of the policies, and run uploadsvc bucket apply: this store would "
+    "remove unclaimed_expires_in from the policies, and run uploadsvc bucket apply: this store would "
     "delete nothing, or claimed uploads too"
 )
 _FIX_CLAIMS: Final = "grant these credentials the rights that uploadsvc iam-policy prints"
@@ -38,7 +38,7 @@ def capability_checks(target: Target) -> list[str]:
 
 
 def _marking(target: Target) -> list[Planner]:
-    """Return the planners whose uploads by PUT are unclaimed at first."""
+    """Return the planners whose PUT uploads have to be claimed."""
     planners = target.planners.values()
     return [one for one in planners if one.policy.unclaimed_expires_in and "put" in one.methods]
 
@@ -49,7 +49,7 @@ class Capabilities:
     Args:
         target: The target of the run.
         canaries: Sends them.
-        probes: Earlier uploads; a policy whose PUT passed is used.
+        probes: Earlier uploads, to find a policy whose PUT passed.
     """
 
     def __init__(self, target: Target, canaries: Canaries, probes: Sequence[Probe]) -> None:
@@ -125,7 +125,7 @@ class Capabilities:
         return plan, headers
 
     async def _claims(self) -> Finding:
-        """Tell whether the store keeps the tag of an unclaimed upload, and removes it on request."""
+        """Check that the store keeps the tag of an unclaimed upload, and removes it on request."""
         check, marking = "claims", _marking(self._target)
         if (finding := self._not_stored(check)) is not None:
             return finding
@@ -142,7 +142,7 @@ class Capabilities:
         return ok(check, f"the store keeps the tag {TAG}, and the service can remove it")
 
     async def _claim(self, key: str, version: str | None) -> str:
-        """Claim a canary; return what is wrong, in words."""
+        """Claim a canary. Returns the problem in words."""
         tags = StoredTags(self._target.storage)
         if not await tags.has(key, TAG, UNCLAIMED, version_id=version):
             return f"the store does not keep the tag {TAG} of an upload"

@@ -1,4 +1,4 @@
-"""Credentials, endpoint, clock, region and bucket, judged by the first contact."""
+"""Check credentials, endpoint, clock, region and bucket, by the first contact."""
 
 import asyncio
 from datetime import timedelta
@@ -79,7 +79,7 @@ async def _identity(target: Target) -> str | S3Response:
     This needs no permission: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
     """
     if target.provider.name != "aws":
-        return f"{target.provider.name} does not say whose they are"
+        return f"{target.provider.name} does not identify their owner"
     try:
         async with (
             asyncio.timeout(REQUEST_TIMEOUT),
@@ -90,10 +90,10 @@ async def _identity(target: Target) -> str | S3Response:
         response = S3Response.of_error(error)
         if response.code in _KEY_REFUSED:
             return response
-        return f"STS does not say whose they are ({response.code})"
+        return f"STS does not identify their owner ({response.code})"
     except UNANSWERED:
         # Not a failure: only this check needs STS.
-        return "STS cannot be reached from here, so whose they are is not known"
+        return "STS cannot be reached from here, so their owner is unknown"
     return f"{answer['Arn']} of account {answer['Account']}"
 
 
@@ -114,7 +114,7 @@ def _clock(target: Target, contact: Contact) -> Finding:
     if skew is None:
         if cause == "clock":
             return failed("clock", f"S3 answers {contact.response}", _SET_CLOCK)
-        return skipped("clock", "the store does not say what time it is")
+        return skipped("clock", "the store does not report its time")
     ahead = "behind" if skew > timedelta() else "ahead of"
     found = f"this machine's clock is {round(abs(skew).total_seconds())} s {ahead} the store's"
     if cause == "clock" or abs(skew) > MAX_CLOCK_SKEW:

@@ -1,4 +1,4 @@
-"""CORS: check whether pages of each origin may upload, by the requests and rules of browsers.
+"""Check whether pages of each origin may upload, by the CORS protocol of browsers.
 
 https://fetch.spec.whatwg.org/#cors-preflight-fetch
 """
@@ -85,7 +85,7 @@ def closed_to(origin: str, answered: httpx.Headers) -> str | None:
 
 
 def exposes(name: str, answered: httpx.Headers) -> bool:
-    """Whether a page may read a header of an answer; the name is in lower case."""
+    """Return whether a page may read a response header, by its lower-case name."""
     exposed = answered.get_list("access-control-expose-headers", split_commas=True)
     return "*" in exposed or name in {one.lower() for one in exposed}
 
@@ -182,7 +182,7 @@ class Browser:
         return sorted(asked, key=lambda one: (one.method != "PUT", sorted(one.headers)))
 
     def _other_preflights(self, origin: str) -> Iterable[tuple[str, Preflight]]:
-        """Yield the preflights of pages that do more than upload, with what those pages do."""
+        """Yield the preflights of pages that do more than upload, each with a description."""
         yield (
             "that trace requests",
             Preflight(origin=origin, method=self._upload_method, headers=TRACING_HEADERS),
@@ -204,7 +204,7 @@ class Browser:
         return preflight.refusal(answer.status_code, answer.headers)
 
     async def _narrowed(self, preflight: Preflight, refusal: str) -> str:
-        """Say which part of a preflight S3 refuses, since it answers only yes or no."""
+        """Find the part of a preflight that S3 refuses, because it answers only yes or no."""
         plain = replace(preflight, headers=frozenset())
         if await self._refusal(plain) is None:
             singly = [replace(preflight, headers=frozenset({name})) for name in sorted(preflight.headers)]

@@ -1,4 +1,4 @@
-"""Check that the service can read the first bytes and tags of objects, if a policy needs them."""
+"""Check that the service can read the first bytes and tags of objects, if a policy needs it."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ from uploadsvc.domain.errors import UploadsvcError
 CHECK: Final = "inspection"
 
 _FIRST: Final = 9
-"""Bytes to read: fewer than a canary has, to see that S3 sends no more."""
+"""Bytes to read: fewer than a canary has, to check that S3 does not send more."""
 
 
 def inspection_checks(target: Target) -> list[str]:
@@ -20,7 +20,7 @@ def inspection_checks(target: Target) -> list[str]:
 
 
 async def inspection_findings(target: Target, canaries: Canaries, cleanup: Cleanup) -> list[Finding]:
-    """Store one canary and look into it as the service does; nothing if no policy asks for it."""
+    """Store a canary and inspect it like the service, if a policy requires inspection."""
     if not inspection_checks(target):
         return []
     permissions = canaries.permissions
@@ -42,7 +42,7 @@ async def inspection_findings(target: Target, canaries: Canaries, cleanup: Clean
 
 
 async def _problem(target: Target, key: str) -> str:
-    """Return what does not work, or nothing."""
+    """Return the problem in words, or nothing."""
     looked_for = "the canary"
     try:
         stored = await target.storage.head(key)

@@ -1,4 +1,4 @@
-"""The address that browsers upload to."""
+"""Check the address that browsers upload to."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -71,7 +71,7 @@ async def public_endpoint(
         inner = replace(target.presigner, endpoint=target.inner)
         route = Route(presigner=inner, reached=target.has_own_public_address and cause != "endpoint")
     if finding is None or finding.status == "warning":
-        # Mixed content fails wherever the browser is.
+        # Mixed content fails in any browser.
         finding = _mixed(target) or finding
     where = f"{target.presigner.endpoint.scheme}://{target.presigner.endpoint.host}"
     if finding is None and (credentials is None or cause is not None):
@@ -81,7 +81,7 @@ async def public_endpoint(
 
 
 async def _refusal(target: Target, http: httpx.AsyncClient, url: str, *, signed: bool) -> Finding | None:
-    """Return what is wrong with the address; an unsigned request only needs any answer."""
+    """Return the problem with the address. An unsigned request only needs a response."""
     endpoint = target.presigner.endpoint
     where = f"{endpoint.scheme}://{endpoint.host}"
     try:
@@ -105,7 +105,7 @@ async def _url(target: Target, credentials: Credentials) -> str:
 
 
 async def _misplaced(target: Target, canaries: Canaries) -> Finding | None:
-    """Return what is wrong if a stored object is not where the service looks for it."""
+    """Return the problem if a stored object is not where the service looks for it."""
     outcome = await canaries.locate()
     if not outcome.misplaced:
         return None
@@ -120,7 +120,7 @@ async def _misplaced(target: Target, canaries: Canaries) -> Finding | None:
 
 
 def address_fix(target: Target) -> str:
-    """Return the fix for a public address that leads elsewhere than the service looks."""
+    """Return the fix for a public address that does not lead to the service's bucket."""
     return (
         f"set {_SETTING} to an address of the bucket {target.bucket}, and {_STYLE} to how it names the "
         "bucket: bucket_endpoint if it leads to the bucket already"

@@ -24,10 +24,10 @@ EVENTS: Final = "events"
 DEAD_LETTERS: Final = "dead-letters"
 
 MOST_WAITING: Final = 100
-"""With more messages in the queue, none is received: it would take too many from the workers."""
+"""With more messages in the queue, none is received, to leave them to the workers."""
 
 ROUNDS: Final = (1, 8, 8)
-"""Canaries sent at once. A worker may receive one notification first, but hardly those of many."""
+"""Canaries per round. A worker may receive some of the notifications first, but hardly all."""
 
 ROUND: Final = 3.0
 """Seconds to wait for the notifications of a round."""
@@ -36,7 +36,7 @@ _READERS: Final = 3
 _WAIT: Final = 1
 _AT_ONCE: Final = 10
 _HIDDEN: Final = 30
-"""Seconds after which workers get others' messages, if the doctor ends before it gives them back."""
+"""Seconds after which other messages become visible again, if the doctor ends before it returns them."""
 
 _UNREAD: Final = (ClientError, *UNANSWERED)
 _AS_WORKER: Final = "run this with the credentials of uploadsvc events (uploadsvc iam-policy --for events)"
@@ -75,7 +75,7 @@ async def queue_findings(
 
 
 class _Queue:
-    """The queue, as a worker uses it.
+    """Queue client, like that of a worker.
 
     Args:
         target: The target of the run, with a queue.
@@ -91,8 +91,8 @@ class _Queue:
         """Keys of canaries whose notifications arrived, with the time."""
         self._done = False
         self._held: list[str] = []
-        """Handles of others' messages. Each is given back once, at the end: received again and again, it
-        would become a dead letter.
+        """Handles of other messages. Each is returned once, at the end: received repeatedly, it would become
+        a dead letter.
         """
 
     async def events(self, canaries: Canaries | None, cleanup: Cleanup) -> Finding:
@@ -110,7 +110,9 @@ class _Queue:
             finally:
                 await self._give_back()
         except _UNREAD as error:
-            return skipped(EVENTS, f"these credentials may not look: SQS answers {_said(error)}", _AS_WORKER)
+            return skipped(
+                EVENTS, f"no access with these credentials: SQS answers {_said(error)}", _AS_WORKER
+            )
 
     async def dead_letters(self) -> Finding:
         """Count the messages in the dead-letter queue."""
@@ -124,19 +126,19 @@ class _Queue:
             ]
             waiting = int((await self._attributes(url))["ApproximateNumberOfMessages"])
         except _UNREAD as error:
-            found = f"these credentials may not look: SQS answers {_said(error)}"
+            found = f"no access with these credentials: SQS answers {_said(error)}"
             return skipped(DEAD_LETTERS, found, _AS_WORKER)
         if waiting:
             return warning(DEAD_LETTERS, f"about {waiting} dead letters are in {name}", _REDRIVE)
         return ok(DEAD_LETTERS, f"{name} is empty")
 
     async def _sent(self, canaries: Canaries, cleanup: Cleanup) -> Finding:
-        # They wait before the canary is sent, since they compete with those of the workers.
+        # Started before the canary is sent, because they compete with the workers.
         readers = [asyncio.create_task(self._read(cleanup)) for _ in range(_READERS)]
         try:
             return await self._timed(canaries, cleanup, readers)
         finally:
-            # They end with their calls: messages of a call that is cut off would stay hidden.
+            # Not cancelled, because the messages of a cancelled call would stay invisible.
             self._done = True
             await asyncio.gather(*readers, return_exceptions=True)
 

@@ -1,4 +1,4 @@
-"""S3 credentials of callers: valid only under the caller's own prefix."""
+"""Check that temporary S3 credentials are valid only under the caller's own prefix."""
 
 from http import HTTPStatus
 from typing import Final
@@ -51,7 +51,7 @@ async def session_findings(
     headers |= spoiled(headers, target.provider.checksum_algorithms)
 
     async def sent(key: str) -> Outcome:
-        # A separate sender for each: it stops after a canary that the store keeps.
+        # A separate sender for each, because it stops after a canary that the store keeps.
         canaries = Canaries(
             target,
             http=http,

@@ -17,7 +17,7 @@ from uploadsvc.domain.policy import Method, Policy
 
 ETAG: Final = "etag"
 
-FIX_PROVIDER: Final = "set UPLOADSVC_S3__PROVIDER to what the store is"
+FIX_PROVIDER: Final = "set UPLOADSVC_S3__PROVIDER to the kind of the store"
 
 _FIX_DELETE: Final = (
     "let these credentials delete below the key prefix, and leave --no-store out: then canaries are stored "
@@ -49,8 +49,8 @@ def _method(target: Target, method: Method, probes: Sequence[Probe], permissions
     tried = [probe for probe in probes if probe.method == method]
     if not tried:
         if method == "post" and not target.provider.post_policies:
-            return skipped(check, f"{target.provider.name} takes no POST forms")
-        return skipped(check, "no policy uploads by it")
+            return skipped(check, f"{target.provider.name} does not accept POST forms")
+        return skipped(check, "no policy allows it")
     passed = [probe for probe in tried if not probe.problem]
     general = [probe for probe in tried if probe.problem and not probe.policy_refused]
     if general and not passed:
@@ -58,7 +58,7 @@ def _method(target: Target, method: Method, probes: Sequence[Probe], permissions
     done = {
         "put": "a PUT was stored",
         "post": "a form was stored",
-        "multipart": "begun, one part sent and listed, and aborted",
+        "multipart": "created, one part sent and listed, aborted",
     }[method]
     if method != "multipart" and not permissions.store:
         done = f"signature and rights hold, and nothing was stored: {permissions.why_not}"

@@ -1,4 +1,4 @@
-"""Check that the hosts of webhooks accept connections, and, if asked to, that receivers take an event."""
+"""Check that webhook hosts accept connections and, on request, that receivers accept an event."""
 
 import asyncio
 import time

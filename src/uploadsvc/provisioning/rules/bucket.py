@@ -1,4 +1,4 @@
-"""The bucket itself: whether it exists, in its region."""
+"""The bucket itself, in its region."""
 
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -22,7 +22,7 @@ async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleSta
     try:
         await client.head_bucket(Bucket=requirements.bucket)
     except ClientError as error:
-        # The answer to a HEAD has no body, and so no code.
+        # The response to a HEAD has no body, so no code.
         failure = S3Failure.of_error(error)
         region = failure.region or requirements.region
         if failure.status == HTTPStatus.NOT_FOUND:
@@ -38,7 +38,7 @@ async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleSta
 
 
 async def _create(client: "S3Client", requirements: BucketRequirements) -> None:
-    # S3 refuses its first region as a constraint.
+    # S3 rejects its first region as a constraint.
     where: dict[str, Any] = {}
     if requirements.region != _FIRST_REGION:
         where["CreateBucketConfiguration"] = {"LocationConstraint": requirements.region}

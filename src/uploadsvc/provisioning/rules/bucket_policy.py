@@ -1,4 +1,4 @@
-"""A bucket policy that denies requests without TLS, and signatures other than those of Version 4.
+"""Bucket policy that denies requests without TLS, and signatures other than Version 4.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html
 """

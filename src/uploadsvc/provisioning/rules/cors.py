@@ -31,7 +31,7 @@ def _rule(requirements: BucketRequirements) -> "CORSRuleTypeDef":
         "AllowedOrigins": list(requirements.origins),
         "AllowedMethods": sorted(requirements.cors_methods, key=_ORDER.index),
         "AllowedHeaders": sorted(requirements.cors_headers | requirements.cors_extra_headers),
-        # Clients that complete a multipart upload read the parts' ETags; Uppy 5 reads a form's Location.
+        # Clients need the ETags of parts to complete a multipart upload. Uppy 5 reads a form's Location.
         "ExposeHeaders": [*DOWNLOAD_HEADERS, *(["Location"] if "POST" in requirements.cors_methods else [])],
         "MaxAgeSeconds": MAX_AGE,
     }
@@ -71,7 +71,7 @@ async def _rules(client: "S3Client", bucket: str) -> "list[CORSRuleTypeDef]":
         if code_of(error) == "NoSuchCORSConfiguration":
             return []
         raise
-    # The stubs have one type for reading and another for writing.
+    # The type stubs have different types for reading and writing.
     return cast("list[CORSRuleTypeDef]", answer.get("CORSRules", []))
 
 
@@ -95,7 +95,7 @@ def _comparable(
 
 
 def _allows_more(rule: Mapping[str, Any], wanted: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether our rule allows something that no wanted one does."""
+    """Return whether our rule allows more than the wanted ones."""
     *allowed, _ = _comparable(rule)
     return not any(
         all(one <= other for one, other in zip(allowed, _comparable(each)[:-1], strict=True))
@@ -108,7 +108,7 @@ def _replaced(
     own: "Sequence[CORSRuleTypeDef]",
     wanted: "Sequence[CORSRuleTypeDef]",
 ) -> "list[CORSRuleTypeDef]":
-    """Keep the place of our rule, or append it: S3 applies the first rule that matches a request."""
+    """Replace our rule in place, or append it: S3 applies the first rule that matches a request."""
     if not own:
         return [*present, *wanted]
     index = present.index(own[0])

@@ -61,7 +61,7 @@ async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleSta
 
 
 def _rule(days: int, prefix: str, others: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    # S3 refuses a configuration that mixes both spellings of a prefix, and other rules keep theirs.
+    # S3 rejects a configuration with both spellings of a prefix, and other rules keep theirs.
     old_style = any("Prefix" in rule for rule in others)
     return {
         "ID": ABORT_RULE,
@@ -89,7 +89,7 @@ def _serves(rule: Mapping[str, Any], days: int, prefix: str) -> bool:
 
 
 def _too_early(rules: Sequence[Mapping[str, Any]], days: int, prefix: str) -> str:
-    """Describe a rule that aborts uploads before they expire; S3 applies the earliest."""
+    """Describe a rule that aborts uploads before they expire. S3 applies the earliest rule."""
     for rule in rules:
         covers, after = _prefix_of(rule), _days(rule)
         touches = covers is not None and (prefix.startswith(covers) or covers.startswith(prefix))

@@ -1,4 +1,4 @@
-"""The bucket's notifications about objects of users, to the queue.
+"""Notifications about users' objects, from the bucket to the queue.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html
 """
@@ -40,7 +40,7 @@ def _prefix(requirements: BucketRequirements) -> str:
 
 
 def _configuration(requirements: BucketRequirements) -> dict[str, Any]:
-    # S3 compares the filter with the key as its notifications have it: encoded.
+    # S3 compares the filter with the encoded key, as in notifications.
     encoded = quote_plus(_prefix(requirements), safe="/")
     return {
         "Id": CONFIGURATION_ID,
@@ -52,7 +52,7 @@ def _configuration(requirements: BucketRequirements) -> dict[str, Any]:
 
 async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleState:
     answer: Any = await client.get_bucket_notification_configuration(Bucket=requirements.bucket)
-    # Everything else is written back as it is, such as the switch of EventBridge.
+    # Everything else, such as the EventBridge switch, is written back unchanged.
     whole = {name: value for name, value in answer.items() if name != "ResponseMetadata"}
     queues = whole.get("QueueConfigurations", [])
     own = [one for one in queues if one.get("Id") == CONFIGURATION_ID]
@@ -90,20 +90,20 @@ def _same(one: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 
 
 def _within(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Return whether everything that one configuration sends is also sent by another of ours."""
+    """Return whether another of our configurations sends everything that this one sends."""
     same_place = (one["QueueArn"], _rules(one)) == (other["QueueArn"], _rules(other))
     return same_place and set(one["Events"]) <= set(other["Events"])
 
 
 def _serves(one: Mapping[str, Any], requirements: BucketRequirements) -> bool:
-    """Return whether an operator's own configuration for the same queue sends all that is needed."""
+    """Return whether the operator's own configuration for the same queue is sufficient."""
     prefix, suffix = _filters(one)
     all_events = all(any(_includes(event, needed) for event in one["Events"]) for needed in EVENTS)
     return all_events and not suffix and _prefix(requirements).startswith(prefix)
 
 
 def _overlaps(one: Mapping[str, Any], requirements: BucketRequirements) -> bool:
-    """Return whether S3 refuses a configuration beside ours. Ours has no suffix, so that any overlaps."""
+    """Return whether S3 rejects a configuration beside ours, which has no suffix, so that any overlaps."""
     prefix, ours = _filters(one)[0], _prefix(requirements)
     shared = any(_includes(a, b) or _includes(b, a) for a, b in product(one["Events"], EVENTS))
     return shared and (ours.startswith(prefix) or prefix.startswith(ours))
@@ -120,7 +120,7 @@ def _filters(one: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _rules(one: Mapping[str, Any]) -> dict[str, str]:
-    # S3 returns the names in another case than they were sent.
+    # S3 returns the names in a different case.
     rules = one.get("Filter", {}).get("Key", {}).get("FilterRules", [])
     return {rule["Name"].lower(): rule.get("Value", "") for rule in rules}
 

@@ -40,15 +40,15 @@ async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleSta
         if code_of(error) != "OwnershipControlsNotFoundError":
             raise
         return RuleState(state="missing", found="not set", change=change)
-    # A store without this feature answers another request, such as a listing.
+    # A store without this feature treats it as another request, such as a listing.
     found = [rule["ObjectOwnership"] for rule in answer["OwnershipControls"].get("Rules", [])]
     if not found:
-        return RuleState(state="unsupported", found="the store answers another request than this")
+        return RuleState(state="unsupported", found="the store treats this as another request")
     enough = _WITH_ACLS if requirements.needs_acls else (_ownership(requirements),)
     state: State = "in place" if found[0] in enough else "differs"
     if state == "in place":
         return RuleState(state=state, found=found[0])
-    # Turned off, ACLs that grant something now grant nothing; turned on, old ones take effect again.
+    # If disabled, existing ACLs lose their effect; if enabled, old ones take effect again.
     return RuleState(state=state, found=found[0], change=change, narrows=True)
 
 

@@ -18,8 +18,8 @@ _SWITCHES: Final = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", 
 
 
 def _switches(requirements: BucketRequirements, found: Mapping[str, Any]) -> dict[str, bool]:
-    """Return the required switches, given those that are set."""
-    # The first refuses uploads with a public ACL, and the second ignores the ACL.
+    """Return the required switches, given the current ones."""
+    # The first rejects uploads with a public ACL; the second ignores the ACL.
     acls, blocks = not requirements.allows_public_acl, requirements.provider.blocks_public_acls
     refuse = bool(found.get(_SWITCHES[0])) if blocks is None else blocks
     return dict(zip(_SWITCHES, (acls and refuse, acls, True, True), strict=True))
@@ -55,9 +55,9 @@ async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleSta
         if code_of(error) != "NoSuchPublicAccessBlockConfiguration":
             raise
         missing = True
-    # A store without this feature answers another request, such as a listing.
+    # A store without this feature treats it as another request, such as a listing.
     if not (found or missing):
-        return RuleState(state="unsupported", found="the store answers another request than this")
+        return RuleState(state="unsupported", found="the store treats this as another request")
     switches = _switches(requirements, found)
     if all(bool(found.get(name)) is on for name, on in switches.items()) and not missing:
         return RuleState(state="in place", found=_shown(found))
@@ -70,7 +70,7 @@ async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleSta
 
     if missing:
         return RuleState(state="missing", found="not set", change=change)
-    # A switch that is turned off protects no longer, and one that is turned on closes what was open.
+    # Disabling a switch removes protection, and enabling one closes what was open.
     return RuleState(state="differs", found=_shown(found), change=change, narrows=True)
 
 

@@ -22,7 +22,7 @@ VISIBILITY: Final = 60
 _DAY: Final = 86_400
 _RETENTION: Final = 4 * _DAY
 _DEAD_RETENTION: Final = 14 * _DAY
-"""SQS keeps a message for 14 days at most."""
+"""SQS keeps messages for 14 days at most."""
 
 NO_QUEUE: Final = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 """Codes of a missing queue."""
@@ -36,7 +36,7 @@ def required_queue(requirements: BucketRequirements) -> Queue:
     """Return the queue of the settings.
 
     Raises:
-        ValueError: There is none; the rules about it are then left out.
+        ValueError: There is none. Its rules are left out then.
     """
     if requirements.queue is None:
         message = "no queue is set"
@@ -71,7 +71,7 @@ async def _look(clients: QueueClients, requirements: BucketRequirements) -> Rule
     present = await attributes_of(clients.sqs, queue)
     redrive = _redrive(present or {})
     target = redrive.get("deadLetterTargetArn", queue.dead_letters.arn)
-    # Another dead-letter queue is the operator's own, and stays as it is.
+    # Another dead-letter queue is the operator's own, and stays.
     ours = target == queue.dead_letters.arn
     dead = await attributes_of(clients.sqs, queue.dead_letters) if ours else {}
     found = _found(present, dead, target) if present is not None else "no queue"
@@ -93,7 +93,7 @@ async def _look(clients: QueueClients, requirements: BucketRequirements) -> Rule
 
 
 def _impossible(queue: Queue, requirements: BucketRequirements) -> str:
-    """Return why S3 cannot notify a queue; empty if it can.
+    """Return the reason why S3 cannot notify a queue; empty if it can.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html
     """
@@ -105,7 +105,7 @@ def _impossible(queue: Queue, requirements: BucketRequirements) -> str:
 
 
 class _Change:
-    """Makes both queues, or changes those of their attributes that differ."""
+    """Creates both queues, or changes the attributes that differ."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class _Change:
         return bool(self.main or self._dead) or self.makes_dead
 
     async def __call__(self) -> None:
-        """Make the change; the dead-letter queue first, because the other one names it."""
+        """Make the change. The dead-letter queue comes first, because the other refers to it."""
         dead = self._queue.dead_letters
         if self.makes_dead:
             await self._client.create_queue(QueueName=dead.name, Attributes=self._dead)
@@ -153,7 +153,7 @@ def _differences(present: Attributes | None, retention: int) -> dict[str, str]:
     differ = {}
     if int(found.get("MessageRetentionPeriod", 0)) < retention:
         differ["MessageRetentionPeriod"] = str(retention)
-    # A key of the operator's own encrypts as well.
+    # The operator's own key is fine too.
     if not _encrypted(found):
         differ["SqsManagedSseEnabled"] = "true"
     return differ
@@ -166,7 +166,7 @@ def _encrypted(found: Attributes) -> bool:
 def _redrive(found: Attributes) -> dict[str, Any]:
     read = json.loads(found.get("RedrivePolicy") or "{}")
     if "maxReceiveCount" in read:
-        # AWS returns a number, or the text that was set.
+        # AWS returns a number, or the string that was set.
         read["maxReceiveCount"] = int(read["maxReceiveCount"])
     return dict(read)
 

@@ -1,4 +1,4 @@
-"""A statement of the queue's policy that lets S3 send to it, for this bucket only.
+"""Statement in the queue's policy that lets S3 send to it, for this bucket only.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html
 """
@@ -16,7 +16,7 @@ SID: Final = "UploadsvcS3Notifications"
 
 def _statement(requirements: BucketRequirements) -> dict[str, Any]:
     queue = required_queue(requirements)
-    # Names of buckets can be used again by others; the account cannot.
+    # Others can reuse the name of a bucket, but not the account.
     return {
         "Sid": SID,
         "Effect": "Allow",

@@ -65,11 +65,11 @@ async def _look(client: "S3Client", requirements: BucketRequirements) -> RuleSta
 
 
 async def _look_for_leftover(client: "S3Client", bucket: str) -> RuleState:
-    """Look for a leftover rule: it would delete tagged objects that nothing claims any more."""
+    """Look for a leftover rule, which would delete tagged objects that are no longer claimed."""
     try:
         present, options = await read_rules(client, bucket)
     except ClientError:
-        # A bucket that never had the rule need not show its rules.
+        # If the bucket never had the rule, it need not show its rules.
         present, options = [], {}
     others = [rule for rule in present if rule.get("ID") != UNCLAIMED_RULE]
     if len(others) == len(present):
@@ -88,13 +88,13 @@ def _rule(days: int, prefix: str) -> dict[str, Any]:
         "Status": "Enabled",
         "Filter": {"And": {"Prefix": prefix, "Tags": [{"Key": TAG, "Value": UNCLAIMED}]}},
         "Expiration": {"Days": days},
-        # With versions, the expiration only hides the object. Versions without the tag stay.
+        # With versioning, the expiration only hides the object. Versions without the tag stay.
         "NoncurrentVersionExpiration": {"NoncurrentDays": days},
     }
 
 
 def _with_filter(rule: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the service's rule for unfinished uploads in the spelling that goes with a filter by tag."""
+    """Return the rule for unfinished uploads in the spelling that is compatible with a tag filter."""
     if rule.get("ID") != ABORT_RULE or "Prefix" not in rule:
         return rule
     return {**{k: v for k, v in rule.items() if k != "Prefix"}, "Filter": {"Prefix": rule["Prefix"]}}
@@ -141,7 +141,7 @@ def _days(rule: Mapping[str, Any]) -> int | None:
 
 
 def _prefix_of(rule: Mapping[str, Any]) -> str | None:
-    """Return the prefix of a rule for what has our tag; ``None`` if it filters by anything else."""
+    """Return the prefix of a rule for objects with our tag; ``None`` if it has other filters."""
     only = rule.get("Filter", {})
     both = only.get("And", {"Tags": [only["Tag"]]} if "Tag" in only else {})
     tags = {tag["Key"]: tag["Value"] for tag in both.get("Tags", [])}

@@ -1,4 +1,4 @@
-"""Parses the XML that Better Upload's client sends to complete an upload.
+"""Parse the XML that Better Upload's client sends to complete an upload.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 """
@@ -42,7 +42,7 @@ def read_parts(body: bytes) -> dict[int, str]:
 
 
 class _PartsReader:
-    """Receives the parser's events. Builds no tree and stops at the first event that it does not expect."""
+    """Handles the parser's events. Builds no tree, and stops at the first unexpected event."""
 
     def __init__(self) -> None:
         self.etags: dict[int, str] = {}

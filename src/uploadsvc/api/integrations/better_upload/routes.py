@@ -34,13 +34,13 @@ from uploadsvc.tokens.jwts import ServiceTokens
 PREFIX: Final = "/better-upload"
 
 TIME_TO_COMPLETE: Final = timedelta(hours=1)
-"""Time to complete an upload after its part URLs have expired, for parts that are still being sent."""
+"""Time to complete an upload after its part URLs expire, for parts that are still being sent."""
 
 COMPLETE_WAIT: Final = 14.0
-"""Seconds that one completion request waits for S3 before it redirects the client to itself.
+"""Seconds that a completion request waits for S3 before it redirects the client to itself.
 
-The client treats any failure as final and aborts the upload, while S3 may take minutes. A browser follows
-20 redirects. One wait is shorter than the timeouts of proxies (60 s) and than the drain time of a process.
+The client aborts the upload after any failure, but S3 may take minutes. Browsers follow 20 redirects. A wait
+is shorter than the timeouts of proxies (60 s) and the drain time of a process.
 """
 
 _ERROR_TYPES: Final[Mapping[str, str]] = {
@@ -57,10 +57,10 @@ _OTHER_ERROR_TYPE: Final = "invalid_request"
 
 
 class BetterUploadRoute(ProblemRoute):
-    """A route whose problems have the client's format, with their own status."""
+    """A route with problems in the client's format. The status codes are unchanged."""
 
     def render(self, problem: Problem) -> Response:
-        """Return an error whose message the client shows to its user."""
+        """Return an error with a message that the client shows to its user."""
         kind = _ERROR_TYPES.get(problem.code, _OTHER_ERROR_TYPE)
         return _error(kind, problem.detail, status=problem.status, headers=problem.headers)
 
@@ -74,15 +74,15 @@ def better_upload_router(
     public_url: str | None,
     rates: RequestRates | None = None,
 ) -> APIRouter:
-    """Return the routes. They are not in the document, because the format is another product's.
+    """Return the routes. They are not in the OpenAPI document, because the protocol is another product's.
 
     Args:
         creator: Creates uploads.
         uploads: Completes and aborts them.
         authenticate: Returns the caller.
         actions: Issues and verifies tokens in URLs that the client calls without a credential.
-        public_url: Public URL of the service, if the settings have one; without a slash at its end.
-        rates: Counts the calls without a credential; ``authenticate`` counts the others.
+        public_url: Public URL of the service without a trailing slash, if set.
+        rates: Rate limits of calls without a credential; ``authenticate`` counts the others.
     """
     router = APIRouter(
         prefix=PREFIX, tags=["better-upload"], route_class=BetterUploadRoute, include_in_schema=False
@@ -113,7 +113,7 @@ def better_upload_router(
 
     @router.post("/complete/{token}")
     async def complete(token: str, request: Request) -> Response:
-        """Assemble the parts if S3 has those that the client sent, and verify the object."""
+        """Assemble the parts, if S3 has those that the client names, and verify the object."""
         action = actions.verify(token, act="complete")
         if rates is not None:
             await rates.passed(request.scope, action.principal)
@@ -122,13 +122,13 @@ def better_upload_router(
         try:
             await uploads.complete(caller, upload_id, etags, wait=COMPLETE_WAIT, through_outages=True)
         except StorageUnavailable:
-            # Relative, so that it is right behind any proxy.
+            # Relative, so that it works behind any proxy.
             return Response(status_code=HTTPStatus.TEMPORARY_REDIRECT, headers={"Location": token})
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     @router.delete("/abort/{token}")
     async def abort(token: str, request: Request) -> Response:
-        """Abort the multipart upload. An object that is already stored stays."""
+        """Abort the multipart upload. A stored object stays."""
         action = actions.verify(token, act="abort")
         if rates is not None:
             await rates.passed(request.scope, action.principal)
@@ -139,7 +139,7 @@ def better_upload_router(
 
 
 async def _all_parts(uploads: Uploads, caller: Principal, grant: Grant, *, expires_in: int) -> list[bytes]:
-    # Let other requests run: ten thousand signatures take a large part of a second.
+    # Yield to other requests: ten thousand signatures take a large part of a second.
     await asyncio.sleep(0)
     signed = [parts_json(grant.parts)] if grant.parts else []
     count = grant.plan.parts.count if grant.plan.parts else 0
@@ -162,11 +162,11 @@ def _action_urls(address: str, actions: ServiceTokens, caller: Principal, grant:
 
 
 def _router_url(request: Request, *, public_url: str | None) -> str:
-    """Return the absolute URL of these routes, from the settings or else from the request.
+    """Return the absolute URL of these routes, from the settings or the request.
 
     Args:
         request: A request to ``PREFIX`` itself.
-        public_url: Public URL of the service, if the settings have one.
+        public_url: Public URL of the service, if set.
 
     Raises:
         ValidationFailed: The request's ``Host`` cannot be part of a URL.
@@ -175,7 +175,7 @@ def _router_url(request: Request, *, public_url: str | None) -> str:
         return public_url + PREFIX
     scope = request.scope
     root, path = scope.get("root_path", ""), scope["path"]
-    # A mount leaves its prefix in the path; a proxy that strips one does not.
+    # The path contains the prefix of a mount, but not one that a proxy strips.
     full_path = path if path.startswith(f"{root}/") else root + path
     return _origin(scope["scheme"], request.headers.get("host", "")) + quote(full_path)
 

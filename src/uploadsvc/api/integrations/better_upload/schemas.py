@@ -1,6 +1,6 @@
-"""Bodies of Better Upload's requests and responses, and the uploads that its requests ask for.
+"""Bodies of Better Upload's requests and responses, and their conversion to upload requests.
 
-The client finds a file in the response by its name, size and type, so they are returned as they were sent.
+The client finds a file in the response by name, size and type, so these are returned as sent.
 """
 
 import json
@@ -24,7 +24,7 @@ _METADATA_HEADER: Final = "x-amz-meta-"
 
 
 class OfferedFile(BaseModel):
-    """A file, as the browser knows it."""
+    """A file, as described by the browser."""
 
     name: Annotated[str, Field(min_length=1)]
     size: Annotated[StrictInt, Field(ge=0, le=2**63 - 1)]
@@ -52,12 +52,12 @@ class Offer(BaseModel):
 
     @property
     def count(self) -> int:
-        """Number of offered files; `files` has only the first `MAX_FILES`."""
+        """Number of files in the request; `files` has only the first `MAX_FILES`."""
         return self._count or len(self.files)
 
 
 class TooManyFilesError(Exception):
-    """More files or parts than one request may ask for; the message names the limit."""
+    """The request has too many files or parts; the message names the limit."""
 
 
 def upload_requests(offer: Offer, planner: Planner) -> list[UploadRequest]:
@@ -81,7 +81,7 @@ def upload_requests(offer: Offer, planner: Planner) -> list[UploadRequest]:
     )
     part_size = None
     if multipart:
-        # A file above the policy's limit is refused later, with its own problem.
+        # A file above the policy's limit is refused later, with a problem of its own.
         sizes = [min(file.size, policy.max_size) for file in files]
         part_size = common_part_size(sizes, least_part_size=policy.part_size)
         if part_size is None:
@@ -95,7 +95,7 @@ def upload_requests(offer: Offer, planner: Planner) -> list[UploadRequest]:
             size=file.size,
             method="multipart" if multipart else "put",
             metadata=metadata,
-            # The client asks once, and may send the last file or part long afterwards.
+            # The client requests URLs once, and may send the last file or part much later.
             expires_in=policy.max_expires_in if multipart or len(files) > 1 else None,
             client=ClientTraits(
                 part_size=part_size, type_open=not file.type, type_as_sent=True, drop_metadata=True
@@ -138,7 +138,7 @@ def _text_metadata(offered: object) -> Mapping[str, str]:
 
 
 def single_json(files: Sequence[OfferedFile], grants: Sequence[Grant]) -> dict[str, Any]:
-    """Return the response for files that are each sent by one PUT."""
+    """Return the response for files that are each sent with one PUT."""
     entries = [
         {
             "signedUrl": grant.url,
@@ -151,7 +151,7 @@ def single_json(files: Sequence[OfferedFile], grants: Sequence[Grant]) -> dict[s
 
 
 def parts_json(parts: Sequence[SignedPart]) -> bytes:
-    """Return parts of a file as JSON, without the brackets of the list."""
+    """Return parts of a file as JSON, without the list's brackets."""
     listed = [{"signedUrl": part.url, "partNumber": part.part_number, "size": part.size} for part in parts]
     return json.dumps(listed)[1:-1].encode()
 
@@ -207,8 +207,8 @@ def _file(file: OfferedFile, grant: Grant) -> dict[str, Any]:
 
 
 def _client_lacks(name: str) -> bool:
-    # The client sends these itself, and the browser sends the length. Sent twice, values would be joined into
-    # one that was not signed.
+    # The client and the browser set these themselves. Set twice, the values would be joined into one that was
+    # not signed.
     return not name.startswith(_METADATA_HEADER) and name not in {
         "Content-Type",
         "Content-Length",
@@ -217,5 +217,5 @@ def _client_lacks(name: str) -> bool:
 
 
 def _metadata(grants: Sequence[Grant]) -> dict[str, Any]:
-    """Return the upload ids by key; the app needs them to get its receipts."""
+    """Return the upload ids by key, which the app needs to get receipts."""
     return {"ids": {grant.plan.key: grant.id for grant in grants}}

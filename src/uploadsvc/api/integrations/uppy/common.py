@@ -12,7 +12,7 @@ from uploadsvc.domain.errors import ValidationFailed
 
 
 class UppyRoute(ProblemRoute):
-    """A route whose problems also have the members of Companion's errors: ``error`` and ``message``."""
+    """A route with problems that also have the members of Companion's errors, ``error`` and ``message``."""
 
     def render(self, problem: Problem) -> Response:
         """Return a problem with Companion's members."""
@@ -22,21 +22,21 @@ class UppyRoute(ProblemRoute):
 
 
 def uppy_router(*, prefix: str = "", documented: bool) -> APIRouter:
-    """Return a router whose routes are `UppyRoute`."""
+    """Return a router with `UppyRoute` as its route class."""
     return APIRouter(prefix=prefix, tags=["uppy"], route_class=UppyRoute, include_in_schema=documented)
 
 
 def form_url(url: str) -> str:
     """Return the URL of a form with a trailing slash.
 
-    Uppy before 6.3 appends the key. Uppy also watches progress, so the browser sends a preflight, which some
-    stores answer at a bucket's URL only with a slash.
+    Uppy before 6.3 appends the key. Because Uppy also reports progress, the browser sends a preflight, which
+    some stores answer at a bucket's URL only with a slash.
     """
     return f"{url.rstrip('/')}/"
 
 
 def text_metadata(metadata: Mapping[str, object]) -> dict[str, str]:
-    """Return metadata as text. Pages may set numbers and booleans; null and nested values are dropped."""
+    """Convert metadata to text. Pages may set numbers and booleans; null and nested values are dropped."""
     return {
         name: value if isinstance(value, str) else json.dumps(value)
         for name, value in metadata.items()
@@ -45,7 +45,7 @@ def text_metadata(metadata: Mapping[str, object]) -> dict[str, str]:
 
 
 def size_in(metadata: Mapping[str, str], name: str) -> int | None:
-    """Return a size in bytes that the page has set as metadata, or ``None``.
+    """Return the size in bytes that the page has set as metadata, or ``None``.
 
     Raises:
         ValidationFailed: It is not a number of bytes.

@@ -1,7 +1,7 @@
 """Companion's S3 routes, as Uppy 5 and 6 call them: a form, or a multipart upload.
 
-Unlike Companion's, an ``uploadId`` is the signed id of the upload. It identifies the upload's owner, and lets
-the last call verify the object.
+Unlike in Companion, ``uploadId`` is the signed id of the upload. It identifies the owner, and is needed to
+verify the object at the end.
 """
 
 import re
@@ -27,7 +27,7 @@ COMPLETE_WAIT: Final = 50.0
 """Seconds that a completion waits for S3. Uppy does not retry it, and proxies time out after 60 s."""
 
 _FORM_STATUS: Final = HTTPStatus.CREATED.value
-"""With this status S3 returns the object's location, which Uppy reads."""
+"""Status with which S3 returns the object's location, for Uppy."""
 
 UploadId = Annotated[str, Path()]
 Key = Annotated[str, Query()]
@@ -59,7 +59,7 @@ def companion_router(
         creator: Creates uploads.
         uploads: Signs parts, completes and aborts.
         authenticate: Returns the caller.
-        prefix: Path that Uppy uses as its Companion endpoint.
+        prefix: Path of the Companion endpoint.
     """
     router = uppy_router(prefix=f"{prefix}/s3", documented=False)
     _add_form(router, creator, authenticate)
@@ -161,11 +161,11 @@ def _upload_request(
     *,
     method: Literal["post", "multipart"],
 ) -> UploadRequest:
-    """Return the upload that Uppy asks for, with the sizes that the page may have set as metadata."""
+    """Return the upload request, with the sizes that the page may have set as metadata."""
     size, part_size = size_in(metadata, "size"), None
     path = metadata.get("relativePath", "")
     if filename and path.endswith(f"/{filename}"):
-        # The path of a file in its folder; "null" or absent for other files.
+        # The path of a file in a folder; "null" or absent for other files.
         filename = path
     if method == "multipart" and size is not None:
         # Uppy's own part size, unless the page sets another.
@@ -188,8 +188,8 @@ def _upload_request(
 def _arrived_parts(state: UploadStatus) -> list[dict[str, Any]]:
     """Return the parts that have arrived.
 
-    A stored upload lists all of its parts, so that a client that missed the completion repeats it. The ETag
-    of a multipart object ends with the number of its parts: ``…-3``.
+    A stored upload lists all of its parts, so that a client that missed the response to the completion
+    repeats it. The ETag of a multipart object ends with the number of parts: ``…-3``.
 
     Raises:
         UploadAborted: It was aborted.

@@ -47,7 +47,7 @@ class UppyCredentials(BaseModel):
 
 
 def credentials_router(credential_issuer: CredentialIssuer, authenticate: Authenticate) -> APIRouter:
-    """Return the route of temporary credentials."""
+    """Return the route."""
     router = uppy_router(prefix="/uppy", documented=True)
 
     @router.get(

@@ -19,7 +19,7 @@ from uploadsvc.api.v1.schema_base import EXAMPLE_KEY, EXAMPLE_URL
 from uploadsvc.domain.principal import Principal
 from uploadsvc.services.request_signing import RequestSigner, S3Request
 
-# Named, so that generators of clients need not invent a name.
+# Named, so that client generators do not invent a name.
 FormFields = TypeAliasType("FormFields", Annotated[dict[str, str], Field(examples=[{"key": "photo.jpg"}])])
 
 _EXAMPLE = {"method": "PUT", "key": "photo.jpg", "contentType": "image/jpeg"}
@@ -70,7 +70,7 @@ class SignUppyRequest(BaseModel):
     )
 
     def request(self) -> S3Request:
-        """Return the request as the service's value."""
+        """Convert to the domain's value."""
         return S3Request(
             method=self.method,
             key=self.key,
@@ -78,7 +78,7 @@ class SignUppyRequest(BaseModel):
             part_number=self.part_number,
             content_type=self.content_type,
             size=self.size,
-            # Uppy sends the type since 6.3, the version that takes forms.
+            # Uppy sends the type since 6.3, the first version that supports forms.
             takes_forms=self.content_type is not None,
             policy=self.policy,
             expires_in=self.expires_in,
@@ -104,7 +104,7 @@ class SignedUppyRequest(BaseModel):
 
 
 def sign_router(request_signer: RequestSigner, authenticate: Authenticate) -> APIRouter:
-    """Return the route that signs requests."""
+    """Return the route."""
     router = uppy_router(prefix="/uppy", documented=True)
 
     @router.post(
