@@ -36,8 +36,8 @@ _NOTES: Final = """\
 
 _HALF_LOAD: Final = """\
 Creating uploads by PUT at half the rate above, alone and while one more connection repeats another call
-without a pause. *FastAPI alone* gets as many requests a second: its latencies are what Python, the load and the
-machine add.
+without a pause. *FastAPI alone* gets as many requests a second: its latencies are what Python, the load and
+the machine add.
 """
 
 _SIGNING: Final = """\
