@@ -1,19 +1,20 @@
 """Packages of a release: the same bytes from the same commit, all of one version."""
 
-import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import time
+from datetime import date
+from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # its stubs are not among the tests' packages
 from tools import dist
-from tools.dist import CHART, ROOT, SUMS, semantic, version
+from tools.dist import ROOT, SUMS, semantic, version
+from tools.set_version import PLACES, expected, replaced, written
 
 
 def names(archive: Path) -> set[str]:
@@ -71,9 +72,24 @@ def test_versions_are_written_as_semver(python: str, other: str) -> None:
     assert semantic(python) == other
 
 
-def test_all_packages_have_one_version() -> None:
-    chart: dict[str, Any] = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    assert (chart["version"], chart["appVersion"]) == (semantic(version()), semantic(version()))
-    package = json.loads((ROOT / "packages" / "browser" / "package.json").read_text())
-    assert package["version"] == semantic(version())
-    assert json.loads((ROOT / "openapi.json").read_text())["info"]["version"] == version()
+@pytest.mark.parametrize(("name", "pattern"), PLACES, ids=str)
+def test_all_places_have_one_version(name: str, pattern: str) -> None:
+    """`python -m tools.set_version` writes them."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert set(written(text, pattern)) == {expected(pattern, version())}
+
+
+def test_setting_a_version_changes_nothing_else() -> None:
+    for name, pattern in PLACES:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        other = replaced(text, pattern, expected(pattern, "12.3.0b4"))
+        assert set(written(other, pattern)) <= {"12.3.0b4", "12.3.0-beta.4"}
+        assert replaced(other, pattern, expected(pattern, version())) == text
+
+
+def test_the_installed_package_and_the_changelog_are_of_this_version() -> None:
+    """After a change of the version, `make` installs the package again."""
+    assert metadata.version("uploadsvc") == version()
+    released = re.findall(r"^## (\S+) \((.+)\)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert released[0][0] == version()
+    assert date.fromisoformat(released[0][1])
