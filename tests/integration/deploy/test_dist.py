@@ -46,7 +46,12 @@ def test_the_same_commit_gives_the_same_bytes(
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     first = tmp_path / "first"
     dist.build(first)
-    subprocess.run([sys.executable, "-m", "tools.dist"], cwd=copied, check=True, capture_output=True)
+    dist.write_sums(first)
+    monkeypatch.setenv("PATH", "")
+    built = subprocess.run(
+        [sys.executable, "-m", "tools.dist"], cwd=copied, check=True, capture_output=True, text=True
+    )
+    assert built.stderr == "Without the image: docker is not installed. All else is there.\n"
     assert (copied / "dist" / SUMS).read_text() == (first / SUMS).read_text()
     (sdist,) = first.glob("python/*.tar.gz")
     (chart,) = first.glob("chart/*.tgz")
@@ -57,6 +62,15 @@ def test_the_same_commit_gives_the_same_bytes(
     assert chart.read_bytes()[4:8] == (1_700_000_000).to_bytes(4, "little")
     (wheel,) = first.glob("python/*.whl")
     assert len((first / SUMS).read_text().splitlines()) == len([sdist, chart, wheel])
+
+
+def test_an_engine_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest of the release is built all the same."""
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\necho 'Cannot connect to the Docker daemon.' >&2; exit 1\n")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    assert dist.build_image(tmp_path, 1) == "Cannot connect to the Docker daemon."
 
 
 @pytest.mark.parametrize(
