@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import yaml  # type: ignore[import-untyped]  # its stubs are not among the tests' packages
 from tools import dist
 from tools.dist import ROOT, SUMS, semantic, version
 from tools.set_version import PLACES, expected, replaced, written
@@ -107,3 +108,22 @@ def test_the_installed_package_and_the_changelog_are_of_this_version() -> None:
     released = re.findall(r"^## (\S+) \((.+)\)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert released[0][0] == version()
     assert date.fromisoformat(released[0][1])
+
+
+def test_the_image_is_pushed_by_the_tag_that_the_chart_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names in registries are in lower case. The step of the workflow is run as it is."""
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())
+    steps = workflow["jobs"]["image"]["steps"]
+    (script,) = [step["run"] for step in steps if step.get("id") == "image"]
+    for name in ("GITHUB_OUTPUT", "GITHUB_ENV"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setenv("GITHUB_REPOSITORY", "Owner/Repository")
+    monkeypatch.setenv("REGISTRY", "registry.example.com")
+    subprocess.run(["bash", "-e", "-c", script], cwd=ROOT, check=True)
+    assert (tmp_path / "GITHUB_OUTPUT").read_text().splitlines() == [
+        "name=registry.example.com/owner/repository",
+        f"tag={semantic(version())}",
+    ]
+    assert int((tmp_path / "GITHUB_ENV").read_text().removeprefix("SOURCE_DATE_EPOCH="))

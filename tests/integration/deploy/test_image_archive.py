@@ -39,7 +39,7 @@ BASE = tar([("bin/sh", b"shell", OLD)], uname="root")
 
 def saved(path: Path, *, built: float, container: str, uname: str, compressed: bool) -> Path:
     """Write what `docker save` would write of a build at a time."""
-    attributes = {"SCHILY.xattr.user.note": "kept", "mtime": str(built), "atime": str(built + 1)}
+    attributes = {"SCHILY.xattr.user.note": "kept", "atime": str(built + 1)}
     layer = tar(
         [("app", b"bytes", built), ("link", "app", built), (".wh.pip", b"", built), ("old", b"", OLD)],
         pax_headers=attributes,

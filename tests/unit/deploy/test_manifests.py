@@ -157,9 +157,3 @@ def test_the_walk_finds_secrets() -> None:
         "UPLOADSVC_AUTH__JWT__SECRET",
         "UPLOADSVC_EVENTS__WEBHOOKS",
     } <= secret_variables()
-
-
-def test_the_chart_is_of_this_release() -> None:
-    """Its default tag is the version of the package."""
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
-    assert f'version = "{chart["appVersion"]}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
