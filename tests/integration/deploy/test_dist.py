@@ -121,7 +121,7 @@ def test_the_image_is_pushed_by_the_tag_that_the_chart_takes(
         monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.setenv("GITHUB_REPOSITORY", "Owner/Repository")
     monkeypatch.setenv("REGISTRY", "registry.example.com")
-    subprocess.run(["bash", "-e", "-c", script], cwd=ROOT, check=True)
+    subprocess.run(["/bin/bash", "-e", "-c", script], cwd=ROOT, check=True)  # noqa: S603 - our own script
     assert (tmp_path / "GITHUB_OUTPUT").read_text().splitlines() == [
         "name=registry.example.com/owner/repository",
         f"tag={semantic(version())}",

@@ -5,7 +5,6 @@ from typing import Any, Final
 
 import kubernetes_validate
 import pytest
-import yaml  # type: ignore[import-untyped]  # its stubs are not among the tests' packages
 from tests.support.manifests import Manifest, check, of_kind, parsed
 from tests.support.servers import ROOT
 
