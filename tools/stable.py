@@ -143,10 +143,13 @@ def _python() -> Iterator[str]:
                 yield from _parameters(path, value.__init__)
             if inspect.isclass(value) and name not in _OPAQUE:
                 yield from _members(path, value)
-    for group in (AsyncObjects, Objects):
-        yield from _members("uploadsvc.client: client.objects", group)
-    for group in (AsyncTokens, Tokens):
-        yield from _members("uploadsvc.client: client.tokens", group)
+    for name, group in (
+        ("objects", AsyncObjects),
+        ("objects", Objects),
+        ("tokens", AsyncTokens),
+        ("tokens", Tokens),
+    ):
+        yield from _members(f"uploadsvc.client: client.{name}", group)
 
 
 def _members(path: str, value: type) -> Iterator[str]:

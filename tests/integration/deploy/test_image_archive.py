@@ -21,7 +21,7 @@ def tar(members: Sequence[tuple[str, bytes | str, float]], **fields: object) -> 
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name, content, mtime in members:
             member = tarfile.TarInfo(name)
-            member.mtime = mtime  # type: ignore[assignment]  # a fraction, as engines write it
+            member.mtime = mtime
             member.uid, member.mode = 10001, 0o755
             for field, value in fields.items():
                 setattr(member, field, value)
