@@ -85,11 +85,11 @@ def build_image(target: Path, time: int) -> str | None:
     """
     docker = shutil.which("docker")
     if docker is None:
-        return "docker is not installed"
+        return "docker is not installed."
     # An engine that does not answer says so; its server's architecture is that of the image.
     asked = _run([docker, "version", "--format", "{{.Server.Os}}-{{.Server.Arch}}"], check=False)
     if asked.returncode:
-        return asked.stderr.strip() or "docker has no server"
+        return asked.stderr.strip() or "it has no server."
     released = semantic(version())
     tag = f"uploadsvc:{released}"
     build = [docker, "build", "--tag", tag, "--label", f"org.opencontainers.image.version={released}"]
@@ -138,7 +138,7 @@ def main() -> None:
     write_sums(DIST)
     print((DIST / SUMS).read_text(encoding="ascii"), end="")  # noqa: T201 - its output
     if missing is not None:
-        print(f"Without the image: {missing}. All else is there.", file=sys.stderr)  # noqa: T201 - its output
+        print(f"All but the image, which needs Docker: {missing}", file=sys.stderr)  # noqa: T201 - its output
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def test_the_same_commit_gives_the_same_bytes(
     built = subprocess.run(
         [sys.executable, "-m", "tools.dist"], cwd=copied, check=True, capture_output=True, text=True
     )
-    assert built.stderr == "Without the image: docker is not installed. All else is there.\n"
+    assert built.stderr == "All but the image, which needs Docker: docker is not installed.\n"
     assert (copied / "dist" / SUMS).read_text() == (first / SUMS).read_text()
     (sdist,) = first.glob("python/*.tar.gz")
     (chart,) = first.glob("chart/*.tgz")
