@@ -1,7 +1,10 @@
+# Pin it by digest to build the same image again: docker build --build-arg BASE=python:3.13-slim@sha256:…
+ARG BASE=python:3.13-slim
+
 # For another package index: docker build --build-arg PIP_INDEX_URL=…
 # These arguments are used in the build stages only, so they are in no layer and no history of the image.
 
-FROM python:3.13-slim AS dependencies
+FROM ${BASE} AS dependencies
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_TRUSTED_HOST
@@ -27,7 +30,7 @@ RUN ["pip", "wheel", "--no-build-isolation", "--no-deps", "--no-index", "--wheel
 RUN pip --python /opt/uploadsvc/bin/python install --no-deps --no-index --no-compile --root /package dist/*.whl \
     && python -m compileall -q --invalidation-mode unchecked-hash -s /package -p / /package
 
-FROM python:3.13-slim
+FROM ${BASE}
 LABEL org.opencontainers.image.title="uploadsvc" \
       org.opencontainers.image.description="A self-hosted service that issues presigned S3 uploads under per-user key prefixes." \
       org.opencontainers.image.licenses="MIT"

@@ -79,8 +79,8 @@ sbom: $(AUDIT_VENV)/.ready  ## Write dist/uploadsvc.cdx.json, a CycloneDX list o
 	@rm -rf dist/image
 	@echo "dist/uploadsvc.cdx.json"
 
-dist: npm $(VENV)/.test  ## Build the wheel, the sdist, the npm package and the Helm chart in dist/, the same bytes each time.
-	@$(VENV)/bin/python -m tools.dist
+dist: npm sbom $(VENV)/.test  ## Build the packages, the chart, the image and the SBOM in dist/, the same bytes each time (PYTHON=python3.13).
+	@DOCKER_FLAGS="$(DOCKER_FLAGS)" $(VENV)/bin/python -m tools.dist
 
 image: ## Build the container image uploadsvc:latest (DOCKER_FLAGS="--network=host").
 	docker build $(DOCKER_FLAGS) --tag uploadsvc .

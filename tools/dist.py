@@ -1,8 +1,9 @@
 """Build what a release consists of: ``python -m tools.dist``.
 
-Wheel and sdist in ``dist/python``, the Helm chart in ``dist/chart``, and in ``dist/SHA256SUMS`` the hashes of
-these and of the npm package, which ``make npm`` builds. Built again from the same commit, each has the
-same bytes: times are those of the commit, or of ``SOURCE_DATE_EPOCH`` (Unix time in seconds;
+Wheel and sdist in ``dist/python``, the Helm chart in ``dist/chart``, the image in ``dist/image``, and in
+``dist/SHA256SUMS`` the hashes of these, of the npm package and of the list of the image's packages, which
+``make`` has made before. Built again from the same commit, each has the same bytes: times are those of the
+commit, or of ``SOURCE_DATE_EPOCH`` (Unix time in seconds;
 https://reproducible-builds.org/specs/source-date-epoch/).
 """
 
@@ -10,21 +11,25 @@ import gzip
 import hashlib
 import io
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any, Final
 
 import yaml  # type: ignore[import-untyped]  # its stubs are not among the tests' packages
 
+from tools.image_archive import write_archive
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 CHART: Final = ROOT / "deploy" / "helm" / "uploadsvc"
 DIST: Final = ROOT / "dist"
 SUMS: Final = "SHA256SUMS"
-_FOLDERS: Final = ("chart", "npm", "python")
+_LISTED: Final = ("chart/*", "image/*", "npm/*", "python/*", "*.cdx.json")
 
 
 def version() -> str:
@@ -72,30 +77,68 @@ def build_chart(target: Path, time: int) -> None:
     (target / name).write_bytes(gzip.compress(packed.getvalue(), mtime=time))
 
 
+def build_image(target: Path, time: int) -> str | None:
+    """Build the image with Docker, for this machine's architecture. ``DOCKER_FLAGS`` are passed on.
+
+    Returns:
+        Why there is none, if Docker is missing or does not answer.
+    """
+    docker = shutil.which("docker")
+    if docker is None:
+        return "docker is not installed."
+    # An engine that does not answer says so; its server's architecture is that of the image.
+    asked = _run([docker, "version", "--format", "{{.Server.Os}}-{{.Server.Arch}}"], check=False)
+    if asked.returncode:
+        return asked.stderr.strip() or "it has no server."
+    released = semantic(version())
+    tag = f"uploadsvc:{released}"
+    build = [docker, "build", "--tag", tag, "--label", f"org.opencontainers.image.version={released}"]
+    # Attestations tell when an image was built. The published image has them, in the registry.
+    own = {**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1", "SOURCE_DATE_EPOCH": str(time)}
+    flags = shlex.split(os.environ.get("DOCKER_FLAGS", ""))
+    subprocess.run([*build, *flags, "."], cwd=ROOT, env=own, check=True, stdout=sys.stderr)  # noqa: S603 - our own arguments
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / "saved.tar"
+        _run([docker, "save", "--output", str(saved), tag])
+        write_archive(saved, target / f"uploadsvc-{released}-{asked.stdout.strip()}.tar", tag=tag, time=time)
+    return None
+
+
+def _run(command: list[str], *, check: bool = True) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, check=check, text=True)  # noqa: S603 - our own arguments
+
+
 def write_sums(target: Path) -> None:
     """List the SHA-256 hashes of all files, to be checked by ``sha256sum --check``."""
     lines = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(target).as_posix()}\n"
-        for folder in _FOLDERS
-        for path in sorted((target / folder).glob("*"))
+        for pattern in _LISTED
+        for path in sorted(target.glob(pattern))
     ]
     (target / SUMS).write_text("".join(lines), encoding="ascii")
 
 
 def build(target: Path) -> None:
-    """Build all of a release into a directory; what older builds left there goes."""
+    """Build the packages and the chart into a directory; what older builds left there goes."""
     time = commit_time()
     for folder, make in (("python", build_python), ("chart", build_chart)):
-        shutil.rmtree(target / folder, ignore_errors=True)
-        (target / folder).mkdir(parents=True)
-        make(target / folder, time)
-    write_sums(target)
+        make(_emptied(target / folder), time)
+
+
+def _emptied(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def main() -> None:
     """Build into ``dist/``, and list what is there."""
     build(DIST)
+    missing = build_image(_emptied(DIST / "image"), commit_time())
+    write_sums(DIST)
     print((DIST / SUMS).read_text(encoding="ascii"), end="")  # noqa: T201 - its output
+    if missing is not None:
+        print(f"All but the image, which needs Docker: {missing}", file=sys.stderr)  # noqa: T201 - its output
 
 
 if __name__ == "__main__":

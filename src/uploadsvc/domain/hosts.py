@@ -24,9 +24,18 @@ def host_name(header: str) -> str | None:
     if parts["name"] is not None:
         return parts["name"]
     try:
-        return IPv6Address(parts["six"]).compressed
+        return as_browsers_write(IPv6Address(parts["six"]))
     except ValueError:
         return None
+
+
+def as_browsers_write(address: IPv6Address) -> str:
+    """Return an address in the one form that browsers use (https://url.spec.whatwg.org/#host-serializing)."""
+    if address.ipv4_mapped is None:
+        return address.compressed
+    # From Python 3.13 on, these end in a dotted address, which browsers never write.
+    high, low = divmod(int(address.ipv4_mapped), 0x10000)
+    return f"::ffff:{high:x}:{low:x}"
 
 
 def is_loopback(host: str) -> bool:

@@ -10,6 +10,8 @@ from ipaddress import IPv6Address
 from typing import Final
 from unicodedata import normalize
 
+from uploadsvc.domain.hosts import as_browsers_write
+
 ANY: Final = "*"
 """Allows pages of every origin."""
 
@@ -134,7 +136,7 @@ def _is_host(scheme: str, host: str) -> bool:
     if not host.startswith("["):
         return bool(_WEB_NAME.fullmatch(host))
     try:
-        return IPv6Address(host[1:-1]).compressed == host[1:-1]
+        return as_browsers_write(IPv6Address(host[1:-1])) == host[1:-1]
     except ValueError:
         return False
 

@@ -1,19 +1,21 @@
 """Packages of a release: the same bytes from the same commit, all of one version."""
 
-import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import time
+from datetime import date
+from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # its stubs are not among the tests' packages
 from tools import dist
-from tools.dist import CHART, ROOT, SUMS, semantic, version
+from tools.dist import ROOT, SUMS, semantic, version
+from tools.set_version import PLACES, expected, replaced, written
 
 
 def names(archive: Path) -> set[str]:
@@ -45,7 +47,12 @@ def test_the_same_commit_gives_the_same_bytes(
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     first = tmp_path / "first"
     dist.build(first)
-    subprocess.run([sys.executable, "-m", "tools.dist"], cwd=copied, check=True, capture_output=True)
+    dist.write_sums(first)
+    monkeypatch.setenv("PATH", "")
+    built = subprocess.run(
+        [sys.executable, "-m", "tools.dist"], cwd=copied, check=True, capture_output=True, text=True
+    )
+    assert built.stderr == "All but the image, which needs Docker: docker is not installed.\n"
     assert (copied / "dist" / SUMS).read_text() == (first / SUMS).read_text()
     (sdist,) = first.glob("python/*.tar.gz")
     (chart,) = first.glob("chart/*.tgz")
@@ -56,6 +63,15 @@ def test_the_same_commit_gives_the_same_bytes(
     assert chart.read_bytes()[4:8] == (1_700_000_000).to_bytes(4, "little")
     (wheel,) = first.glob("python/*.whl")
     assert len((first / SUMS).read_text().splitlines()) == len([sdist, chart, wheel])
+
+
+def test_an_engine_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest of the release is built all the same."""
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\necho 'Cannot connect to the Docker daemon.' >&2; exit 1\n")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    assert dist.build_image(tmp_path, 1) == "Cannot connect to the Docker daemon."
 
 
 @pytest.mark.parametrize(
@@ -71,9 +87,43 @@ def test_versions_are_written_as_semver(python: str, other: str) -> None:
     assert semantic(python) == other
 
 
-def test_all_packages_have_one_version() -> None:
-    chart: dict[str, Any] = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    assert (chart["version"], chart["appVersion"]) == (semantic(version()), semantic(version()))
-    package = json.loads((ROOT / "packages" / "browser" / "package.json").read_text())
-    assert package["version"] == semantic(version())
-    assert json.loads((ROOT / "openapi.json").read_text())["info"]["version"] == version()
+@pytest.mark.parametrize(("name", "pattern"), PLACES, ids=str)
+def test_all_places_have_one_version(name: str, pattern: str) -> None:
+    """`python -m tools.set_version` writes them."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert set(written(text, pattern)) == {expected(pattern, version())}
+
+
+def test_setting_a_version_changes_nothing_else() -> None:
+    for name, pattern in PLACES:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        other = replaced(text, pattern, expected(pattern, "12.3.0b4"))
+        assert set(written(other, pattern)) <= {"12.3.0b4", "12.3.0-beta.4"}
+        assert replaced(other, pattern, expected(pattern, version())) == text
+
+
+def test_the_installed_package_and_the_changelog_are_of_this_version() -> None:
+    """After a change of the version, `make` installs the package again."""
+    assert metadata.version("uploadsvc") == version()
+    released = re.findall(r"^## (\S+) \((.+)\)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert released[0][0] == version()
+    assert date.fromisoformat(released[0][1]) >= date(2026, 11, 29)
+
+
+def test_the_image_is_pushed_by_the_tag_that_the_chart_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names in registries are in lower case. The step of the workflow is run as it is."""
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())
+    steps = workflow["jobs"]["image"]["steps"]
+    (script,) = [step["run"] for step in steps if step.get("id") == "image"]
+    for name in ("GITHUB_OUTPUT", "GITHUB_ENV"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setenv("GITHUB_REPOSITORY", "Owner/Repository")
+    monkeypatch.setenv("REGISTRY", "registry.example.com")
+    subprocess.run(["/bin/bash", "-e", "-c", script], cwd=ROOT, check=True)  # noqa: S603 - our own script
+    assert (tmp_path / "GITHUB_OUTPUT").read_text().splitlines() == [
+        "name=registry.example.com/owner/repository",
+        f"tag={semantic(version())}",
+    ]
+    assert int((tmp_path / "GITHUB_ENV").read_text().removeprefix("SOURCE_DATE_EPOCH="))

@@ -5,7 +5,6 @@ from typing import Any, Final
 
 import kubernetes_validate
 import pytest
-import yaml  # type: ignore[import-untyped]  # its stubs are not among the tests' packages
 from tests.support.manifests import Manifest, check, of_kind, parsed
 from tests.support.servers import ROOT
 
@@ -157,9 +156,3 @@ def test_the_walk_finds_secrets() -> None:
         "UPLOADSVC_AUTH__JWT__SECRET",
         "UPLOADSVC_EVENTS__WEBHOOKS",
     } <= secret_variables()
-
-
-def test_the_chart_is_of_this_release() -> None:
-    """Its default tag is the version of the package."""
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
-    assert f'version = "{chart["appVersion"]}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")

@@ -33,7 +33,8 @@ def stages() -> list[list[tuple[str, str]]]:
     for name, rest in instructions((ROOT / "Dockerfile").read_text()):
         if name == "FROM":
             found.append([])
-        found[-1].append((name, rest))
+        if found:
+            found[-1].append((name, rest))
     return found
 
 
@@ -41,6 +42,14 @@ def only(stage: list[tuple[str, str]], name: str) -> str:
     """Return what follows the one instruction of this name."""
     (rest,) = [rest for found, rest in stage if found == name]
     return rest
+
+
+def test_the_base_can_be_pinned() -> None:
+    """All stages that do not build on another are of one base, so that an image can be built again."""
+    first, *_ = instructions((ROOT / "Dockerfile").read_text())
+    assert first == ("ARG", "BASE=python:3.13-slim")
+    bases = [only(stage, "FROM").partition(" AS ")[0] for stage in stages()]
+    assert bases == ["${BASE}", "dependencies", "${BASE}"]
 
 
 def test_the_image_runs_without_root_or_shell() -> None:

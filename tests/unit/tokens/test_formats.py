@@ -1,17 +1,23 @@
 """Ids and tokens from earlier releases stay valid."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, get_args
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.support.claims import CLAIMS
 
+from uploadsvc.client import verify_receipt
 from uploadsvc.domain.principal import Principal
+from uploadsvc.tokens.deliveries import Deliveries, Delivery
 from uploadsvc.tokens.derived_keys import Purpose, derive_key
 from uploadsvc.tokens.jwts import ACTION, DEMO, UPLOAD, ServiceTokens, TokenKind
+from uploadsvc.tokens.object_claims import ObjectClaims
+from uploadsvc.tokens.receipt_keys import ReceiptPrivateKey, ReceiptPublicKey, SharedKey
 from uploadsvc.tokens.receipts import Receipts
-from uploadsvc.tokens.signed_ids import SignedIds
+from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims
 from uploadsvc.tokens.signed_uuids import SignedUuids
 
 SECRET: Final = b"0123456789abcdef0123456789abcdef"
@@ -56,6 +62,64 @@ UPLOAD_ID: Final = (
     "hvdG8uanBnIiwicHV0Iiw1LDUsImltYWdlL2pwZWciLFsiY3JjMzIiLCJBQUFBQUE9PSJdLG51bGwsIiIsMCx0cnVlLGZhbHNlLDAsMTgw"
     "MDAwMDAwMF0"
 )
+
+MULTIPART_UPLOAD_ID: Final = (
+    "NFTVX9z5aOnNG1QX0uBpHxCzKEV6aRsQzqrIiPWxNNFbIjAxOTBmM2MwIiwiZGVmYXVsdCIsIm1lZGlhIiwidXBsb2Fkcy9hbm4vw6kvc"
+    "GhvdG8uanBnIiwibXVsdGlwYXJ0IiwxMjU4MjkxMiwxMjU4MjkxMiwiaW1hZ2UvanBlZyIsbnVsbCwiY3JjNjRudm1lIiwiaWJaQnZfNz"
+    "VnZDlyOGxIX2dxWGF0TGR4TVZwQWxqNmloVFIiLDYyOTE0NTYsdHJ1ZSx0cnVlLDAsMTgwMDAwMDAwMCwiZ3ppcCJd"
+)
+MULTIPART_CLAIMS: Final = replace(
+    CLAIMS,
+    method="multipart",
+    min_size=12_582_912,
+    max_size=12_582_912,
+    checksum=None,
+    part_checksum="crc64nvme",
+    upload_id="ibZBv_75gd9r8lH_gqXatLdxMVpAlj6ihTR",
+    part_size=6_291_456,
+    tags_object=True,
+    content_encoding="gzip",
+)
+OBJECT_CLAIMS: Final = (
+    "SRXuawP5AxyQCeSPrJmmTzAxOTBmM2MwCmRlZmF1bHQKcHV0CjUKNQppbWFnZS9qcGVnCmNyYzMyCkFBQUFBQT09Cm4KMAo"
+)
+DELIVERY: Final = (
+    r'{"uploadsvc_delivery":{"fields":["app.example.com/hooks","evt_1",3,2,1800000000,"{\"key\":\"\u00e9\"}"],'
+    '"mac":"mbGvcr7OPlYYoXrY6p0/+UXgj5RIdL5aYyMV2FcnPro="}}'
+)
+HUNDRED_YEARS: Final = 3_155_760_000
+SHARED_KEY_RECEIPT: Final = (
+    "eyJhbGciOiJIUzI1NiIsImtpZCI6ImRQT3NhbnlrMEM0T25fWXAiLCJ0eXAiOiJ1cGxvYWRzdmMtcmVjZWlwdCtqd3QifQ.eyJpc3MiOi"
+    "J1cGxvYWRzdmMiLCJhdWQiOiJ1cGxvYWRzdmMtcmVjZWlwdHMiLCJzdWIiOiJhbm4iLCJpYXQiOjE3OTU0MzUyMDAsImV4cCI6NDk1MTE"
+    "5NTIwMCwianRpIjoiSiIsImJ1Y2tldCI6Im1lZGlhIiwia2V5IjoidXBsb2Fkcy9hbm4vXHUwMGU5L3Bob3RvLmpwZyIsInNpemUiOjUs"
+    "ImNvbnRlbnRfdHlwZSI6ImltYWdlL2pwZWciLCJldGFnIjoiNWQ0MTQwMmFiYzRiMmE3NmI5NzE5ZDkxMTAxN2M1OTIiLCJ2ZXJzaW9uX"
+    "2lkIjpudWxsLCJjaGVja3N1bSI6bnVsbCwicG9saWN5IjoiZGVmYXVsdCIsInJlcGxhY2VhYmxlX3VudGlsIjpudWxsfQ.zj9vHMD-GYA"
+    "ULvgYOXDSe09UqofdYm9gE-WWy2YEKKQ"
+)
+SHARED_KEY: Final = {
+    "kty": "oct",
+    "k": "aZsz0-1c2ccc95v4n6sNx_0hfJ87nW8u5-KAd2daU_I",
+    "kid": "dPOsanyk0C4On_Yp",
+    "alg": "HS256",
+    "use": "sig",
+}
+ED25519_RECEIPT: Final = (
+    "eyJhbGciOiJFZERTQSIsImtpZCI6IlFSd0hzeTZRMElsamxFNlE1U3FCT1ZSQXNRM1ZIQWFRdnJOWFd2MDUtTG8iLCJ0eXAiOiJ1cGxvY"
+    "WRzdmMtcmVjZWlwdCtqd3QifQ.eyJpc3MiOiJ1cGxvYWRzdmMiLCJhdWQiOiJ1cGxvYWRzdmMtcmVjZWlwdHMiLCJzdWIiOiJhbm4iLCJ"
+    "pYXQiOjE3OTU0MzUyMDAsImV4cCI6NDk1MTE5NTIwMCwianRpIjoiSiIsImJ1Y2tldCI6Im1lZGlhIiwia2V5IjoidXBsb2Fkcy9hbm4v"
+    "XHUwMGU5L3Bob3RvLmpwZyIsInNpemUiOjUsImNvbnRlbnRfdHlwZSI6ImltYWdlL2pwZWciLCJldGFnIjoiNWQ0MTQwMmFiYzRiMmE3N"
+    "mI5NzE5ZDkxMTAxN2M1OTIiLCJ2ZXJzaW9uX2lkIjpudWxsLCJjaGVja3N1bSI6bnVsbCwicG9saWN5IjoiZGVmYXVsdCIsInJlcGxhY2"
+    "VhYmxlX3VudGlsIjpudWxsfQ.2uDyR0Ohped77IVqqzKSJyRl1FZqlKwdm4J1r3iPwqdGmPESmcHN2A1_RqyYv0mhGy9SGOX5hhvkLNbX"
+    "ZB7dCA"
+)
+ED25519_KEY: Final = {
+    "kty": "OKP",
+    "crv": "Ed25519",
+    "x": "I7xUkSwebpLEqGglyGfif_3FVb_71CRPF6Jqv__ull0",
+    "kid": "QRwHsy6Q0IljlE6Q5SqBOVRAsQ3VHAaQvrNXWv05-Lo",
+    "alg": "EdDSA",
+    "use": "sig",
+}
 
 
 def service_tokens(kind: TokenKind) -> ServiceTokens:
@@ -105,10 +169,63 @@ def test_a_receipt_stays_the_same() -> None:
     assert receipts.sign({"bucket": "media", "size": 5}, user="ann", jti="J", now=NOON) == RECEIPT
 
 
-def test_an_upload_id_stays_valid() -> None:
+def ed25519() -> ReceiptPrivateKey:
+    """Return the private key of `ED25519_KEY`."""
+    key = Ed25519PrivateKey.from_private_bytes(SECRET)
+    return ReceiptPrivateKey(key, ReceiptPublicKey(key.public_key()))
+
+
+@pytest.mark.parametrize(
+    ("receipt", "jwk", "key"),
+    [
+        (SHARED_KEY_RECEIPT, SHARED_KEY, SharedKey(derive_key(SECRET, "receipt"))),
+        (ED25519_RECEIPT, ED25519_KEY, ed25519()),
+    ],
+    ids=["shared key", "Ed25519"],
+)
+def test_a_receipt_stays_valid(receipt: str, jwk: dict[str, str], key: SharedKey | ReceiptPrivateKey) -> None:
+    """For this service, and for backends, which may keep both the key and the receipt."""
+    receipts = Receipts(key=key, issuer="uploadsvc", audience="uploadsvc-receipts", expires_in=HUNDRED_YEARS)
+    assert receipts.keys[0].jwk() == jwk
+    claims = receipts.verify(receipt, now=NOON)
+    found = verify_receipt(receipt, jwks={"keys": [jwk]}, user="ann", policy="default")
+    assert found.claims == claims
+    assert (found.bucket, found.key, found.size) == (CLAIMS.bucket, CLAIMS.key, CLAIMS.min_size)
+    registered = {"iss", "aud", "sub", "iat", "exp", "jti"}
+    own = {name: value for name, value in claims.items() if name not in registered}
+    assert receipts.sign(own, user="ann", jti="J", now=NOON) == receipt
+
+
+@pytest.mark.parametrize(
+    ("upload_id", "claims"), [(UPLOAD_ID, CLAIMS), (MULTIPART_UPLOAD_ID, MULTIPART_CLAIMS)]
+)
+def test_an_upload_id_stays_valid(upload_id: str, claims: UploadClaims) -> None:
     ids = SignedIds([SECRET])
-    assert ids.verify(UPLOAD_ID) == CLAIMS
-    assert ids.sign(CLAIMS) == UPLOAD_ID
+    assert ids.verify(upload_id) == claims
+    assert ids.sign(claims) == upload_id
+
+
+def test_stored_objects_keep_telling_their_uploads() -> None:
+    """Their metadata stays as long as they do."""
+    claims = ObjectClaims([SECRET])
+    found = claims.verify(OBJECT_CLAIMS, bucket=CLAIMS.bucket, key=CLAIMS.key)
+    assert found == replace(CLAIMS, expires_at=0)
+    assert claims.sign(CLAIMS) == OBJECT_CLAIMS
+
+
+def test_a_delivery_in_the_queue_stays_valid() -> None:
+    """A worker of a new version reads what one of the old version has postponed."""
+    deliveries = Deliveries([SECRET])
+    delivery = deliveries.decode(DELIVERY)
+    assert delivery == Delivery(
+        receiver="app.example.com/hooks",
+        event_id="evt_1",
+        body='{"key":"é"}'.encode(),
+        attempt=3,
+        postponed=2,
+        not_before=1_800_000_000,
+    )
+    assert deliveries.encode(delivery) == DELIVERY
 
 
 def test_a_signed_uuid_stays_valid() -> None:
