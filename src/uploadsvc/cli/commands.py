@@ -10,17 +10,28 @@ from typing import Annotated, Final, get_args
 
 import typer
 
+from uploadsvc.cli import objects
+from uploadsvc.cli.examples import examples
 from uploadsvc.cli.messages import stop
+from uploadsvc.cli.upload import EXAMPLES as UPLOAD_EXAMPLES
+from uploadsvc.cli.upload import upload
 from uploadsvc.provisioning.models import Holder, Rule
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
-_bucket = typer.Typer(help="Show or apply the configuration that the bucket needs.", no_args_is_help=True)
+_bucket = typer.Typer(
+    help="Show or apply the configuration that the bucket needs.",
+    no_args_is_help=True,
+    epilog=examples("uploadsvc bucket plan", "uploadsvc bucket apply"),
+)
 app.add_typer(_bucket, name="bucket")
-_events = typer.Typer(help="Deliver the events of the queue that S3 notifies.", invoke_without_command=True)
+_events = typer.Typer(
+    help="Deliver the events of the queue that S3 notifies.",
+    invoke_without_command=True,
+    epilog=examples("uploadsvc events", "uploadsvc events test"),
+)
 app.add_typer(_events, name="events")
 
 _RULES: Final[tuple[Rule, ...]] = get_args(Rule)
@@ -92,12 +103,53 @@ _Store = Annotated[
 ]
 
 
+_SettingsFile = Annotated[Path, typer.Option("--file", "-f", help="File to write.", metavar="FILE")]
+_Force = Annotated[bool, typer.Option("--force", help="Replace a file that exists.")]
+_NoInput = Annotated[
+    bool, typer.Option("--no-input", help="Ask nothing; take defaults for what is not given.")
+]
+_Provider = Annotated[str | None, typer.Option(help="Kind of store, such as aws or minio.")]
+_BucketName = Annotated[str | None, typer.Option(help="Name of the bucket.")]
+_EndpointUrl = Annotated[str | None, typer.Option(help="URL of the store, if it is not AWS.", metavar="URL")]
+_Region = Annotated[str | None, typer.Option(help="Region of the bucket.")]
+_AccessKeyId = Annotated[str | None, typer.Option(help="Access key; by default, the AWS chain has one.")]
+_SecretAccessKeyFile = Annotated[
+    Path | None, typer.Option(help="File that holds the key's secret.", metavar="FILE")
+]
+_SignIn = Annotated[
+    str | None, typer.Option(help="How users sign in: jwt-secret, jwks, issuer or api-key.", metavar="WAY")
+]
+_JwtSecretFile = Annotated[
+    Path | None, typer.Option(help="File that holds the secret of your JWTs.", metavar="FILE")
+]
+_JwksUrl = Annotated[str | None, typer.Option(help="URL of the keys of your JWTs.", metavar="URL")]
+_Issuer = Annotated[str | None, typer.Option(help="OIDC issuer of your JWTs.", metavar="URL")]
+_Audience = Annotated[str | None, typer.Option(help="Audience of your JWTs.")]
+_KeyPrefix = Annotated[str | None, typer.Option(help="Start of all keys.")]
+_MaxSize = Annotated[str | None, typer.Option(help="Largest file, such as 5GiB.", metavar="SIZE")]
+_ContentTypes = Annotated[
+    str | None, typer.Option(help="Content types, such as image/*,text/plain.", metavar="LIST")
+]
+_AllowOrigins = Annotated[str | None, typer.Option(help="Origins of the pages that upload.", metavar="LIST")]
+
+_CLIENT: Final = "Upload, download and delete"
+app.command(rich_help_panel=_CLIENT, epilog=UPLOAD_EXAMPLES)(upload)
+app.command(rich_help_panel=_CLIENT, epilog=objects.LS_EXAMPLES)(objects.ls)
+app.command(rich_help_panel=_CLIENT, epilog=objects.GET_EXAMPLES)(objects.get)
+app.command(rich_help_panel=_CLIENT, epilog=objects.RM_EXAMPLES)(objects.rm)
+
+
 @app.callback()
 def options(*, version: _Version = False) -> None:
     """Issue presigned S3 uploads under per-user key prefixes."""
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "uploadsvc iam-policy > policy.json",
+        "uploadsvc iam-policy --for bucket",
+    )
+)
 def iam_policy(*, whom: _Holder = Holder.SERVICE) -> None:
     """Print the least-privilege IAM policy of the service, of `uploadsvc bucket` or `events`, or of a role.
 
@@ -108,7 +160,13 @@ def iam_policy(*, whom: _Holder = Holder.SERVICE) -> None:
     print_iam_policy(whom)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "uploadsvc doctor",
+        "uploadsvc doctor --only cors --only connection",
+        "uploadsvc doctor --strict --json > doctor.json",
+    )
+)
 def doctor(
     *,
     as_json: _OneJson = False,
@@ -127,7 +185,69 @@ def doctor(
     examine(as_json=as_json, only=only or (), skip=skip or (), strict=strict, store=store, deliver=deliver)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "uploadsvc init",
+        "uploadsvc init --provider minio --bucket media --endpoint-url http://127.0.0.1:9000",
+        "uploadsvc init --no-input --bucket media --region eu-central-1 --sign-in api-key",
+    )
+)
+def init(
+    *,
+    file: _SettingsFile = Path("uploadsvc.toml"),
+    force: _Force = False,
+    no_input: _NoInput = False,
+    provider: _Provider = None,
+    bucket: _BucketName = None,
+    endpoint_url: _EndpointUrl = None,
+    region: _Region = None,
+    access_key_id: _AccessKeyId = None,
+    secret_access_key_file: _SecretAccessKeyFile = None,
+    sign_in: _SignIn = None,
+    jwt_secret_file: _JwtSecretFile = None,
+    jwks_url: _JwksUrl = None,
+    issuer: _Issuer = None,
+    audience: _Audience = None,
+    key_prefix: _KeyPrefix = None,
+    max_size: _MaxSize = None,
+    content_types: _ContentTypes = None,
+    allow_origins: _AllowOrigins = None,
+) -> None:
+    """Ask a few questions, and write a settings file. Options answer questions in advance.
+
+    Secrets are asked for without being shown, read from files, or made. The file is for its owner alone.
+
+    Exit status: 0 written, 1 the file exists or cannot be written, 2 an answer is missing or wrong.
+    """
+    from uploadsvc.cli.init import Given, write_settings
+
+    given = Given(
+        provider=provider,
+        bucket=bucket,
+        endpoint_url=endpoint_url,
+        region=region,
+        access_key_id=access_key_id,
+        secret_access_key_file=secret_access_key_file,
+        sign_in=sign_in,
+        jwt_secret_file=jwt_secret_file,
+        jwks_url=jwks_url,
+        issuer=issuer,
+        audience=audience,
+        key_prefix=key_prefix,
+        max_size=max_size,
+        content_types=content_types,
+        allow_origins=allow_origins,
+    )
+    write_settings(file, given, force=force, ask=not no_input)
+
+
+@app.command(
+    epilog=examples(
+        "uploadsvc serve",
+        "uploadsvc serve --host 0.0.0.0 --port 8000 --workers 4",
+        "uploadsvc serve --root-path /files",
+    )
+)
 def serve(
     host: _Host = "127.0.0.1", port: _Port = 8000, workers: _Workers = 1, root_path: _RootPath = ""
 ) -> None:
@@ -137,7 +257,13 @@ def serve(
     run_service(host=host, port=port, workers=workers, root_path=root_path)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "uploadsvc dev",
+        "uploadsvc dev --port 8080",
+        "uploadsvc dev --s3-endpoint http://127.0.0.1:4566",
+    )
+)
 def dev(
     host: _Host = "127.0.0.1",
     port: _Port = 8000,
@@ -155,16 +281,10 @@ def dev(
 
 
 @app.command(
-    add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+    epilog=examples(
+        "uploadsvc openapi > openapi.json",
+    )
 )
-def upload(context: typer.Context) -> None:
-    """Upload files to an uploadsvc. Repeat the command to resume."""
-    from uploadsvc.client.command import run as run_upload
-
-    run_upload(context.args)
-
-
-@app.command()
 def openapi() -> None:
     """Print the OpenAPI document, which does not depend on the settings."""
     from uploadsvc.cli.documents import print_openapi
@@ -172,7 +292,12 @@ def openapi() -> None:
     print_openapi()
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "uploadsvc receipt-key > keys.json",
+        "uploadsvc receipt-key --pem",
+    )
+)
 def receipt_key(*, pem: _Pem = False) -> None:
     """Print the keys with which backends verify receipts. Without a private key they are secret."""
     from uploadsvc.cli.documents import print_receipt_keys
@@ -180,18 +305,27 @@ def receipt_key(*, pem: _Pem = False) -> None:
     print_receipt_keys(pem=pem)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        'curl -H "Authorization: Bearer $(uploadsvc token alice)" URL/v1/policies',
+        "UPLOADSVC_TOKEN=$(uploadsvc token alice) uploadsvc upload film.mp4",
+        "uploadsvc token alice --policy avatars --expires-in 600",
+    )
+)
 def token(user: _User, *, policy: _Policies = None, expires_in: _ExpiresIn = 3600) -> None:
-    """Print an upload token for a user, to try the service without a login.
-
-    Example: curl -H "Authorization: Bearer $(uploadsvc token alice)" http://127.0.0.1:8000/v1/policies
-    """
+    """Print an upload token for a user, to try the service without a login."""
     from uploadsvc.cli.documents import print_token
 
     print_token(user, policies=policy or (), expires_in=expires_in)
 
 
-@_bucket.command("plan")
+@_bucket.command(
+    "plan",
+    epilog=examples(
+        "uploadsvc bucket plan",
+        "uploadsvc bucket plan --json --skip lifecycle",
+    ),
+)
 def bucket_plan(*, as_json: _Json = False, skip: _SkipRules = []) -> None:  # noqa: B006 - typer's way; never changed
     """Show the bucket's configuration and the changes that it needs; change nothing.
 
@@ -202,7 +336,13 @@ def bucket_plan(*, as_json: _Json = False, skip: _SkipRules = []) -> None:  # no
     show_plan(skip, as_json=as_json)
 
 
-@_bucket.command("apply")
+@_bucket.command(
+    "apply",
+    epilog=examples(
+        "uploadsvc bucket apply",
+        "uploadsvc bucket apply --yes --skip public-access",
+    ),
+)
 def bucket_apply(
     *,
     as_json: _Json = False,
@@ -227,7 +367,12 @@ def events(context: typer.Context) -> None:
         run_worker()
 
 
-@_events.command("redrive")
+@_events.command(
+    "redrive",
+    epilog=examples(
+        "uploadsvc events redrive",
+    ),
+)
 def events_redrive() -> None:
     """Move the messages of the dead-letter queue back, so that their deliveries start again."""
     from uploadsvc.cli.events import move_dead_letters
@@ -235,7 +380,12 @@ def events_redrive() -> None:
     move_dead_letters()
 
 
-@_events.command("test")
+@_events.command(
+    "test",
+    epilog=examples(
+        "uploadsvc events test",
+    ),
+)
 def events_test() -> None:
     """Send a sample event to every receiver, and show the outcomes.
 
@@ -253,7 +403,7 @@ def run() -> None:
         SystemExit: Always, with the command's status or these lines.
     """
     try:
-        app()
+        app(prog_name="uploadsvc")
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("uploadsvc"):
             message = (

@@ -1,4 +1,4 @@
-"""Client library of uploadsvc, and the terminal client ``uploadsvc upload``. Both use only its HTTP API.
+"""Client library of uploadsvc, and the commands of the terminal client. Both use only its HTTP API.
 
 docs/python.md is the guide.
 """
