@@ -188,8 +188,8 @@ def doctor(
 @app.command(
     epilog=examples(
         "uploadsvc init",
-        "uploadsvc init --provider minio --bucket media --endpoint-url http://127.0.0.1:9000",
-        "uploadsvc init --no-input --bucket media --region eu-central-1 --sign-in api-key",
+        "uploadsvc init --provider minio --endpoint-url http://127.0.0.1:9000",
+        "uploadsvc init --no-input --bucket media --region eu-central-1",
     )
 )
 def init(

@@ -126,12 +126,8 @@ def upload(
     found = _found(files, include, exclude, name=name, relative_key=relative_key)
     run = Run(connection=connection, options=options, resume=ResumeStore(default_directory(os.environ)))
     display = display_for(as_json=as_json, bars=progress)
-    if files == [STANDARD_INPUT]:
-        on_stop = "stopped; nothing is stored"
-        if sys.stdin.isatty():
-            display.tell("reading what you type; Ctrl-D ends it")
-    else:
-        on_stop = "paused; run the same command to resume"
+    piped = files == [STANDARD_INPUT]
+    on_stop = "stopped; nothing is stored" if piped else "paused; run the same command to resume"
     raise shared.end(
         lambda: run_until_stopped(lambda: run.upload(files, found, display), display, on_stop=on_stop)
     )

@@ -120,6 +120,8 @@ class Run:
                 return await Upload(own, file, shown, name).run()
 
     async def _stored_from_standard_input(self, context: Context, display: Display) -> Stored:
+        if sys.stdin.isatty():
+            display.tell("reading what you type; Ctrl-D ends it")
         async with opened(_standard_input()) as content, _shown(display, "-", content) as shown:
             upload = Upload(context, content, shown, "")
             try:
