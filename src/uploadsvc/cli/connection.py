@@ -18,19 +18,48 @@ from uploadsvc.cli.messages import say
 if TYPE_CHECKING:
     from uploadsvc.client.connection import Connection
 
+_PANEL: Final = "The service"
+
 Url = Annotated[
-    str, typer.Option(help="URL of the service.", envvar="UPLOADSVC_URL", show_default=False, metavar="URL")
+    str,
+    typer.Option(
+        help="URL of the service.",
+        envvar="UPLOADSVC_URL",
+        show_default=False,
+        metavar="URL",
+        rich_help_panel=_PANEL,
+    ),
 ]
-TokenFile = Annotated[Path | None, typer.Option(help="File that holds the token; default: UPLOADSVC_TOKEN.")]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="File that holds the token; default: UPLOADSVC_TOKEN.", metavar="FILE", rich_help_panel=_PANEL
+    ),
+]
 TokenCommand = Annotated[
-    str | None, typer.Option(help="Command that prints a token; run again when the token has expired.")
+    str | None,
+    typer.Option(
+        help="Command that prints a token; run again when the token has expired.",
+        metavar="COMMAND",
+        rich_help_panel=_PANEL,
+    ),
 ]
 OnBehalfOf = Annotated[
     str | None,
-    typer.Option(help="User to act for, with UPLOADSVC_API_KEY.", metavar="USER"),
+    typer.Option(help="User to act for, with UPLOADSVC_API_KEY.", metavar="USER", rich_help_panel=_PANEL),
 ]
-Parallel = Annotated[int, typer.Option(min=1, max=64, help="Transfers at a time.")]
-MaxRetries = Annotated[int, typer.Option("--retries", min=0, max=1000, help="Retries of each request.")]
+MaxRetries = Annotated[
+    int,
+    typer.Option(
+        "--retries",
+        min=0,
+        max=1000,
+        metavar="N",
+        help="Retries of each request.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Parallel = Annotated[int, typer.Option(min=1, max=64, metavar="N", help="Transfers at a time.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 Progress = Annotated[
     bool | None, typer.Option("--progress/--no-progress", help="Show progress bars; default: on a terminal.")

@@ -323,12 +323,12 @@ def _tell(path: Path, key_path: Path | None) -> None:
     )
     if names:
         say(f"these variables are set, and win over the file: {', '.join(names)}")
-    lines = [
-        ("export UPLOADSVC_CONFIG_FILE=" + shlex.quote(str(path.absolute())), ""),
+    sys.stdout.write("\nNext:\n\n")
+    for command, comment in (
+        (f"export {CONFIG_FILE}={shlex.quote(str(path.absolute()))}", ""),
         ("uploadsvc bucket apply", "make the bucket and its rules"),
         ("uploadsvc doctor", "try everything"),
         ("uploadsvc serve", ""),
-    ]
-    sys.stdout.write("\nNext:\n\n")
-    for command, comment in lines:
-        sys.stdout.write(f"  {command}  # {comment}\n" if comment else f"  {command}\n")
+        ("uploadsvc token alice", "a token to try it with"),
+    ):
+        sys.stdout.write(f"  {command:<24}# {comment}\n" if comment else f"  {command}\n")

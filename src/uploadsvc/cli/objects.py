@@ -25,7 +25,8 @@ _Recursive = Annotated[
 _Long = Annotated[bool, typer.Option("--long", "-l", help="Show sizes and times, and the total.")]
 _Bytes = Annotated[bool, typer.Option("--bytes", help="Show sizes in bytes; implies --long.")]
 _Limit = Annotated[
-    int | None, typer.Option(min=1, help="Most objects to list; default: all.", show_default=False)
+    int | None,
+    typer.Option(min=1, metavar="N", help="Most objects to list; default: all.", show_default=False),
 ]
 _To = Annotated[
     str | None,

@@ -82,7 +82,7 @@ class Questions:
             if not (asks and self._terminal):
                 message = f"{question.option}: {problem}"
                 raise NoAnswerError(message)
-            say(f"{problem}. Try again.")
+            say(f"{problem.rstrip('.')}. Try again.")
 
     def _read(self, question: Question) -> str:
         if question.hidden and self._terminal:

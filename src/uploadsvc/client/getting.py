@@ -91,7 +91,11 @@ class Getting:
                         raise _exists(detail)
                     taken.add(path)
                     already = not self.overwrite and _is_there(path, one)
-                    if not already:
+                    if already:
+                        shown = display.file(one.key, one.size)
+                        shown.reset(one.size)
+                        shown.end()
+                    else:
                         await _save(objects, one, path, display)
                 except UploadsvcError as problem:
                     display.failed(one.key, problem)
@@ -99,9 +103,9 @@ class Getting:
                 except OSError as error:
                     display.failed(one.key, _unwritable(error))
                     return False
-                shown = f"{one.key} -> {path}{' (there already)' if already else ''}"
+                line = f"{one.key} -> {path}{' (there already)' if already else ''}"
                 document = {"key": one.key, "file": str(path), "size": one.size, "etag": one.etag}
-                display.result(shown, document)
+                display.result(line, document)
                 return True
 
         tasks = [asyncio.create_task(fetch(one, parts)) for one, parts in found]

@@ -16,6 +16,7 @@ from tests.support.terminal import MIB, PART_SIZE, Terminal
 import uploadsvc
 
 SIZE = 12 * MIB
+SOURCES = str(Path(uploadsvc.__file__).parents[1])
 TREE = {"trip/a.jpg": b"a", "trip/2026/b.jpg": b"bb", "trip/2026/b.txt": b"text", "trip/drafts/c.jpg": b"ccc"}
 
 
@@ -163,6 +164,37 @@ async def test_a_pipe_that_is_stopped_leaves_nothing(term: Terminal) -> None:
     assert await term.unfinished() == 0
 
 
+async def test_parts_of_a_pipe_that_is_stopped_are_given_back(term: Terminal) -> None:
+    """They cost money."""
+    held = asyncio.Event()
+
+    def hold(exchange: Exchange) -> Silence | None:
+        if exchange.part_number != 2:
+            return None
+        held.set()
+        return Silence(until=asyncio.Event())
+
+    term.proxy.rule = hold
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "uploadsvc", "upload", "-", "--name", "a.bin"),
+        cwd=term.directory,
+        env={**os.environ, **term.environment, "PYTHONPATH": SOURCES},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    process.stdin.write(bytes(SIZE))
+    process.stdin.close()
+    await held.wait()
+    assert await term.unfinished() == 1
+    process.send_signal(signal.SIGINT)
+    out, err = await process.communicate()
+    assert (process.returncode, out) == (130, b"")
+    assert err == b"uploadsvc: stopped; nothing is stored\n"
+    assert await term.unfinished() == 0
+
+
 async def test_patterns_and_filters(term: Terminal, tree: Path) -> None:
     """The shell need not know `**`; files keep their places."""
     done = await term.run(f"{tree}/**/*.jpg", "--exclude", "drafts", "--policy", "keys")
@@ -256,7 +288,7 @@ async def test_reading_the_head_of_a_listing_is_no_error(term: Terminal) -> None
     process = await asyncio.create_subprocess_exec(
         *("bash", "-c", line),
         cwd=term.directory,
-        env={**os.environ, **term.environment, "PYTHONPATH": str(Path(uploadsvc.__file__).parents[1])},
+        env={**os.environ, **term.environment, "PYTHONPATH": SOURCES},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

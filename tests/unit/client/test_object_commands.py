@@ -1,5 +1,6 @@
 """`ls`, `get` and `rm` against a service that says anything."""
 
+import io
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
@@ -10,10 +11,11 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from uploadsvc.client.auth import caller_for
 from uploadsvc.client.connection import Connection
-from uploadsvc.client.display import Lines
+from uploadsvc.client.display import Bars, Lines
 from uploadsvc.client.errors import Retries, UploadsvcError
 from uploadsvc.client.getting import Getting, path_in
 from uploadsvc.client.keys import Keys
@@ -313,6 +315,40 @@ def _ranged(request: httpx.Request, content: bytes) -> httpx.Response:
     start = int(request.headers.get("Range", "bytes=0-")[6:-1])
     headers = {"ETag": '"e-uploads/ann/a"', "Content-Range": f"bytes {start}-/{len(content)}"}
     return httpx.Response(206 if start else 200, stream=httpx.ByteStream(content[start:]), headers=headers)
+
+
+async def test_two_commands_do_not_write_one_file(
+    connection: Connect, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second is told; what the first has is untouched."""
+    service = Service({"uploads/ann/a": CONTENT})
+    getting = Getting(keys=["uploads/ann/a"], to=str(tmp_path / "b"))
+    there: dict[str, bytes] = {}
+
+    async def second() -> None:
+        assert await getting.run(connection(service), LINES) == 1
+        there.update(files_in(tmp_path))
+
+    class Meanwhile(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            await second()
+            yield CONTENT
+
+    service.answer = lambda *_: httpx.Response(200, stream=Meanwhile(), headers={"ETag": '"e-uploads/ann/a"'})
+    assert await getting.run(connection(service), LINES) == 0
+    assert "Another command downloads it" in capsys.readouterr().err
+    assert len(there) == 1
+    assert files_in(tmp_path) == {"b": CONTENT}
+
+
+async def test_bytes_that_are_there_count(connection: Connect, tmp_path: Path) -> None:
+    """In the bar of the whole, which ends full."""
+    service = Service({"uploads/ann/a": CONTENT, "uploads/ann/b": CONTENT})
+    getting = Getting(keys=["a", "b"], to=str(tmp_path))
+    assert await getting.run(connection(service), LINES) == 0
+    with Bars(Console(file=io.StringIO()), as_json=False) as bars:
+        assert await getting.run(connection(service), bars) == 0
+        assert [task.completed for task in bars._progress.tasks] == [2 * len(CONTENT)]
 
 
 async def test_another_version_is_not_mixed_in(
