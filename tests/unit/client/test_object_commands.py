@@ -317,6 +317,25 @@ def _ranged(request: httpx.Request, content: bytes) -> httpx.Response:
     return httpx.Response(206 if start else 200, stream=httpx.ByteStream(content[start:]), headers=headers)
 
 
+async def test_another_range_is_not_written(
+    connection: Connect, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A proxy may answer with what it has."""
+    service = Service({"uploads/ann/a": CONTENT})
+
+    def answer(request: httpx.Request, content: bytes) -> httpx.Response:
+        start = "Range" in request.headers
+        headers = {"ETag": '"e-uploads/ann/a"', "Content-Range": f"bytes 5-{len(content) - 1}/*"}
+        return httpx.Response(206 if start else 200, stream=_Breaking(content, after=10), headers=headers)
+
+    service.answer = answer
+    getting = Getting(keys=["a"], to=str(tmp_path / "b"))
+    assert await getting.run(connection(service), LINES) == 1
+    assert "not an uploadsvc" in capsys.readouterr().err
+    (partial,) = files_in(tmp_path).values()
+    assert partial == CONTENT[:10]
+
+
 async def test_two_commands_do_not_write_one_file(
     connection: Connect, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
