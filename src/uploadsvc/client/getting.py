@@ -1,6 +1,7 @@
 """``uploadsvc get``: objects into files, which appear whole, or to standard output."""
 
 import asyncio
+import errno
 import fcntl
 import os
 import sys
@@ -153,7 +154,11 @@ def path_in(folder: Path, parts: Sequence[str]) -> Path:
 
 
 async def _save(objects: AsyncObjects, one: Found, path: Path, display: Display) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        # A file, in place of a folder.
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
     version = sha256(f"{one.key}\0{one.etag}".encode()).hexdigest()[:16]
     shown = display.file(one.key, one.size)
     try:

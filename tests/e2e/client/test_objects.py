@@ -281,17 +281,32 @@ async def test_many_files_have_one_bar(term: Terminal) -> None:
     assert len(await term.stored()) == 6
 
 
-async def test_reading_the_head_of_a_listing_is_no_error(term: Terminal) -> None:
-    """As with `| head -1`: whoever reads has had enough."""
-    assert (await term.run(term.file(10))).status == 0
-    line = f"{sys.executable} -m uploadsvc ls | true; echo ${{PIPESTATUS[0]}}"
+@pytest.mark.parametrize(
+    ("line", "status", "said"),
+    [
+        # Whoever reads has had enough.
+        ("ls | true", {"0", "141"}, ""),
+        ("get {key} --to - | head -c 10 >/dev/null", {"141"}, ""),
+        ("get {key} --to - >/dev/full", {"1"}, "the output cannot be written: No space left on device"),
+        ("ls >/dev/full", {"1"}, "the output cannot be written: No space left on device"),
+        ("get {key} --to /dev/full/a", {"1"}, "The file cannot be written: Not a directory."),
+        ("get {key} --to .", {"0"}, ""),
+    ],
+)
+async def test_output_that_cannot_be_written(term: Terminal, line: str, status: set[str], said: str) -> None:
+    """At most one line, and no trace of Python."""
+    key = (await term.run(term.file(SIZE), "--json")).lines[0]["key"]
+    (term.directory / "film.mp4").unlink()
+    command = f"{sys.executable} -m uploadsvc {line.format(key=key)}; echo ${{PIPESTATUS[0]}} >&2"
     process = await asyncio.create_subprocess_exec(
-        *("bash", "-c", line),
+        *("bash", "-c", command),
         cwd=term.directory,
         env={**os.environ, **term.environment, "PYTHONPATH": SOURCES},
-        stdout=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await process.communicate()
-    assert out.strip() in {b"0", b"141"}
-    assert err == b""
+    _, err = await process.communicate()
+    *lines, last = err.decode().splitlines()
+    assert last in status, err
+    assert len(lines) == bool(said), lines
+    assert said in "".join(lines)
