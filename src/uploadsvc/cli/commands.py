@@ -138,7 +138,7 @@ def iam_policy(*, whom: _Holder = Holder.SERVICE) -> None:
 @app.command(
     epilog=examples(
         "uploadsvc doctor",
-        "uploadsvc doctor --only cors --only connection",
+        "uploadsvc doctor --only cors --only endpoint",
         "uploadsvc doctor --strict --json > doctor.json",
     )
 )

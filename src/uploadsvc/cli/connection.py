@@ -121,20 +121,13 @@ def check_unicode(*texts: str | None) -> None:
 
 
 def end(work: Callable[[], int]) -> typer.Exit:
-    """Run a command and return the exit with its status.
-
-    Raises:
-        Exit: The output cannot be written.
-    """
+    """Run a command and return the exit with its status. Output that cannot be written is one line."""
     try:
         return typer.Exit(work())
     except BrokenPipeError:
-        status = BROKEN_PIPE
+        return typer.Exit(BROKEN_PIPE)
     except OSError as error:
         if error.filename is not None:
             raise
         say(f"the output cannot be written: {error.strerror}")
-        status = 1
-    # Python writes what is left at its end, and would complain.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return typer.Exit(status)
+        return typer.Exit(1)
