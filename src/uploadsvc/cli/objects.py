@@ -49,7 +49,7 @@ GET_EXAMPLES: Final = examples(
 RM_EXAMPLES: Final = examples(
     "uploadsvc rm 2026/draft.txt 2026/old.txt",
     "uploadsvc rm -r 2026/drafts/",
-    "uploadsvc ls 2025/ | xargs -d '\\n' uploadsvc rm --yes",
+    "uploadsvc ls 2025/ | tr '\\n' '\\0' | xargs -0 uploadsvc rm",
 )
 
 
@@ -67,6 +67,8 @@ def ls(
     as_json: shared.AsJson = False,
 ) -> None:
     """List your objects, sorted by key: one key per line.
+
+    Upload tokens are not enough: it needs a token of your login, or an API key with --on-behalf-of.
 
     Exit status: 0, also if there are none; 1 it failed; 2 wrong usage.
     """
@@ -109,6 +111,8 @@ def get(
     """Download objects. A stopped download resumes when you run the same command again.
 
     Files appear once they are whole, and never outside the folder that you name.
+
+    Upload tokens are not enough: it needs a token of your login, or an API key with --on-behalf-of.
 
     Exit status: 0 all objects are there, 1 some failed, 2 wrong usage, 130 stopped by Ctrl-C.
     """
@@ -156,7 +160,7 @@ def rm(
     retries: shared.MaxRetries = 10,
     as_json: shared.AsJson = False,
 ) -> None:
-    """Delete objects, if the service allows that. On a terminal, it asks first.
+    """Delete objects, if the service allows that. On a terminal, it asks first. Upload tokens are not enough.
 
     Exit status: 0 all are deleted, 1 some are not, 2 wrong usage.
     """

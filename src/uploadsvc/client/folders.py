@@ -59,11 +59,11 @@ def _named(path: Path, prefix: str | None, chosen: Filter) -> Iterator[Source]:
             yield Source(path=path)
     elif "**" in path.parts:
         folder, below = parted(path)
-        pattern = regex_of(below)
+        pattern, hidden = regex_of(below), is_hidden(below.split("/"))
         matching = [
             source
             for source, parts in _walk(folder, prefix, chosen)
-            if parts is None or (pattern.fullmatch("/".join(parts)) and not is_hidden(parts))
+            if parts is None or (pattern.fullmatch("/".join(parts)) and (hidden or not is_hidden(parts)))
         ]
         yield from matching
         if not matching and chosen == ALL:

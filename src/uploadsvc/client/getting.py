@@ -21,6 +21,8 @@ from uploadsvc.client.models import ListedObject, StoredObject
 from uploadsvc.client.objects import AsyncObjects
 
 Found = StoredObject | ListedObject
+Parts = tuple[str, ...]
+"""Names of folders, and of the file."""
 
 STANDARD_OUTPUT: Final = "-"
 
@@ -56,34 +58,35 @@ class Getting:
             fetched = await self._fetch(objects, found, connection.parallel, display)
         return 0 if complete and all(fetched) else 1
 
-    async def _found(
-        self, objects: AsyncObjects, display: Display
-    ) -> tuple[list[tuple[Found, Sequence[str]]], bool]:
+    async def _found(self, objects: AsyncObjects, display: Display) -> tuple[list[tuple[Found, Parts]], bool]:
         """Return objects with the parts of their paths, and whether all keys led to some."""
         keys, complete = Keys(objects), True
-        found: list[tuple[Found, Sequence[str]]] = []
-        for key in dict.fromkeys(self.keys):
+        # An object that two keys lead to is downloaded once.
+        found: dict[tuple[str, Parts], tuple[Found, Parts]] = {}
+        for key in self.keys:
             try:
                 if self.recursive:
-                    found += await _below(objects, keys, key)
+                    listed = await _below(objects, keys, key)
                 else:
                     stored = await keys.find(key)
-                    found.append((stored, [stored.key.rpartition("/")[2]]))
+                    listed = [(stored, (stored.key.rpartition("/")[2],))]
             except UploadsvcError as problem:
                 display.failed(key, problem)
                 complete = False
-        return found, complete
+            else:
+                found.update({(one.key, parts): (one, parts) for one, parts in listed})
+        return list(found.values()), complete
 
     async def _fetch(
         self,
         objects: AsyncObjects,
-        found: Sequence[tuple[Found, Sequence[str]]],
+        found: Sequence[tuple[Found, Parts]],
         parallel: int,
         display: Display,
     ) -> list[bool]:
         turns, taken = asyncio.Semaphore(parallel), set[Path]()
 
-        async def fetch(one: Found, parts: Sequence[str]) -> bool:
+        async def fetch(one: Found, parts: Parts) -> bool:
             async with turns:
                 try:
                     path = self._path(parts)
@@ -117,26 +120,26 @@ class Getting:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _path(self, parts: Sequence[str]) -> Path:
+    def _path(self, parts: Parts) -> Path:
         to = Path(self.to or ".")
         into = self.to is None or self.recursive or len(self.keys) > 1 or self.to.endswith("/") or to.is_dir()
         return path_in(to, parts) if into else to
 
 
-async def _below(objects: AsyncObjects, keys: Keys, key: str) -> list[tuple[Found, Sequence[str]]]:
+async def _below(objects: AsyncObjects, keys: Keys, key: str) -> list[tuple[Found, Parts]]:
     start, prefix = await keys.relative(key), await keys.prefix()
     # Folders before the last one of the start are not kept, as `cp -r a/b .` makes b.
     folder, slash, _ = start.rstrip("/").rpartition("/")
     above = len(prefix + folder + slash) if prefix else 0
     return [
-        (one, one.key[above:].split("/"))
+        (one, tuple(one.key[above:].split("/")))
         async for one in objects.list(prefix=start)
         # Some programs store an empty object for a folder.
         if one.size or not one.key.endswith("/")
     ]
 
 
-def path_in(folder: Path, parts: Sequence[str]) -> Path:
+def path_in(folder: Path, parts: Parts) -> Path:
     """Return the path of a file in a folder. No key leads out of the folder, nor do links in it.
 
     Raises:

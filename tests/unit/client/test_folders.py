@@ -36,6 +36,7 @@ def taken(*names: str, chosen: Filter = ALL, prefix: str | None = None) -> dict[
         ("*.jpg", ["[odd].jpg", "o.jpg"]),
         ("photos/**/*.jpg", [TREE[0], TREE[1], TREE[3], TREE[5]]),
         ("photos/**/deep/*", [TREE[3]]),
+        ("photos/**/.hidden*", ["photos/.hidden.jpg"]),
         ("photos/20*/?.jpg", [TREE[1]]),
         ("**/*.txt", ["photos/2026/b.txt", "z.txt"]),
         # Files that have the name are not patterns.
