@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from tests.support.processes import program
 from tests.support.screen import screen
-from tests.support.servers import S3Server
+from tests.support.servers import S3Server, free_port
 
 import uploadsvc
 
@@ -18,7 +18,7 @@ SECRET = "hunter2-hunter2-hunter2-hunter2-hunter2"
 
 
 async def test_the_doctor_passes_with_what_was_answered(seaweedfs: S3Server, tmp_path: Path) -> None:
-    """Answers come by standard input; then the commands that it names are run."""
+    """Answers come by standard input; then the commands that it names are run, and a file is uploaded."""
     bucket = f"init-{uuid4().hex}"
     answers = [
         *("seaweedfs", bucket, seaweedfs.endpoint_url, seaweedfs.region),
@@ -54,6 +54,21 @@ async def test_the_doctor_passes_with_what_was_answered(seaweedfs: S3Server, tmp
             assert await running.ended(seconds=60) == 0, running.out + running.err
     assert "0 failed" not in running.out
     assert "failed" not in running.out, running.out
+    (tmp_path / "note.txt").write_text("hello")
+    config = {"UPLOADSVC_CONFIG_FILE": str(path)}
+    async with program("token", "alice", directory=tmp_path, environment=config) as running:
+        assert await running.ended() == 0
+        token = running.out.strip()
+    url, folder = f"http://127.0.0.1:{(port := free_port())}", tmp_path / "client"
+    folder.mkdir()
+    async with program("serve", "--port", str(port), directory=tmp_path, environment=config) as service:
+        await service.answers(f"{url}/readyz")
+        caller = {"UPLOADSVC_URL": url, "UPLOADSVC_TOKEN": token, "NO_PROXY": "127.0.0.1"}
+        async with program(
+            "upload", str(tmp_path / "note.txt"), directory=folder, environment=caller
+        ) as running:
+            assert await running.ended(seconds=60) == 0, running.err
+            assert " -> media/alice/" in running.out
 
 
 async def test_a_person_is_asked_again_and_secrets_are_hidden(tmp_path: Path) -> None:
