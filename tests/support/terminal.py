@@ -1,9 +1,11 @@
-"""``uploadsvc upload`` in a terminal, with a service whose S3 has an unreliable connection."""
+"""The terminal client as a person runs it, against a service whose S3 is behind a bad line."""
 
 import asyncio
 import json
 import os
 import random
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,6 +21,7 @@ from tests.support.servers import S3Server
 from tests.support.service import settings_for, token_for
 from tests.support.stories.serving import served
 
+import uploadsvc
 from uploadsvc.app import create_app
 from uploadsvc.bootstrap.services import Clock, utc_now
 from uploadsvc.settings import Settings
@@ -77,6 +80,16 @@ class Terminal:
         return token_for(self.user)
 
     @property
+    def environment(self) -> dict[str, str]:
+        """Variables of the user."""
+        return {
+            "UPLOADSVC_URL": self.url,
+            "UPLOADSVC_TOKEN": self.token,
+            "NO_PROXY": "127.0.0.1",
+            "HOME": str(self.directory),
+        }
+
+    @property
     def states(self) -> Path:
         """Where the states of uploads are."""
         return self.directory / ".local" / "state" / "uploadsvc" / "uploads"
@@ -88,26 +101,39 @@ class Terminal:
         return path
 
     @asynccontextmanager
-    async def started(self, *arguments: object, **variables: str) -> AsyncIterator[Program]:
-        """Start ``uploadsvc upload`` with these arguments; ``variables`` are added to its environment."""
+    async def started(
+        self, *arguments: object, command: str = "upload", **variables: str
+    ) -> AsyncIterator[Program]:
+        """Start a command with these arguments; ``variables`` are added to its environment."""
         directory = self.directory / f"turn-{next(self._turns)}"
         directory.mkdir()
-        environment = {
-            "UPLOADSVC_URL": self.url,
-            "UPLOADSVC_TOKEN": self.token,
-            "NO_PROXY": "127.0.0.1",
-            "HOME": str(self.directory),
-            **variables,
-        }
+        environment = {**self.environment, **variables}
         async with program(
-            "upload", *map(str, arguments), directory=directory, environment=environment
+            command, *map(str, arguments), directory=directory, environment=environment
         ) as running:
             yield running
 
-    async def run(self, *arguments: object, **variables: str) -> Result:
-        """Run ``uploadsvc upload`` to its end."""
-        async with self.started(*arguments, **variables) as running:
+    async def run(self, *arguments: object, command: str = "upload", **variables: str) -> Result:
+        """Run a command to its end."""
+        async with self.started(*arguments, command=command, **variables) as running:
             return await self.ended(running)
+
+    async def piped(self, content: bytes, *arguments: object) -> tuple[int, bytes, str]:
+        """Run ``uploadsvc`` with these bytes on standard input; return status, output and errors."""
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "uploadsvc", *map(str, arguments)],
+            input=content,
+            capture_output=True,
+            cwd=self.directory,
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(Path(uploadsvc.__file__).parents[1]),
+                **self.environment,
+            },
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr.decode()
 
     async def ended(self, running: Program, signal_number: int | None = None) -> Result:
         """Send a signal, if any, and wait for the end."""

@@ -15,15 +15,9 @@ def main() -> None:
     else:
         # Python's own handler would print a trace while commands are imported. The event loop sets its own.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if sys.argv[1:2] == ["upload"]:
-        # Do not import the service here: that takes longer than a small upload.
-        from uploadsvc.client.command import run as upload  # noqa: PLC0415 - see above
+    from uploadsvc.cli.commands import run  # noqa: PLC0415 - see above
 
-        upload(sys.argv[2:])
-    else:
-        from uploadsvc.cli.commands import run  # noqa: PLC0415 - see above
-
-        run()
+    run()
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

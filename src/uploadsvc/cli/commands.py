@@ -5,22 +5,36 @@ Each command does its imports when it runs, so that the help is shown without lo
 # ruff: noqa: PLC0415 - see above
 
 import re
+import sys
 from pathlib import Path
 from typing import Annotated, Final, get_args
 
 import typer
 
+from uploadsvc.cli import objects
+from uploadsvc.cli.examples import examples
+from uploadsvc.cli.init import EXAMPLES as INIT_EXAMPLES
+from uploadsvc.cli.init import init
 from uploadsvc.cli.messages import stop
+from uploadsvc.cli.upload import EXAMPLES as UPLOAD_EXAMPLES
+from uploadsvc.cli.upload import upload
 from uploadsvc.provisioning.models import Holder, Rule
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
-_bucket = typer.Typer(help="Show or apply the configuration that the bucket needs.", no_args_is_help=True)
+_bucket = typer.Typer(
+    help="Show or apply the configuration that the bucket needs.",
+    no_args_is_help=True,
+    epilog=examples("uploadsvc bucket plan", "uploadsvc bucket apply"),
+)
 app.add_typer(_bucket, name="bucket")
-_events = typer.Typer(help="Deliver the events of the queue that S3 notifies.", invoke_without_command=True)
+_events = typer.Typer(
+    help="Deliver the events of the queue that S3 notifies.",
+    invoke_without_command=True,
+    epilog=examples("uploadsvc events", "uploadsvc events test"),
+)
 app.add_typer(_events, name="events")
 
 _RULES: Final[tuple[Rule, ...]] = get_args(Rule)
@@ -91,13 +105,26 @@ _Store = Annotated[
     bool, typer.Option("--store/--no-store", help="Store canaries for a moment, if they can be deleted.")
 ]
 
+_CLIENT: Final = "Upload, download and delete"
+
+app.command(epilog=INIT_EXAMPLES)(init)
+app.command(rich_help_panel=_CLIENT, epilog=UPLOAD_EXAMPLES)(upload)
+app.command(rich_help_panel=_CLIENT, epilog=objects.LS_EXAMPLES)(objects.ls)
+app.command(rich_help_panel=_CLIENT, epilog=objects.GET_EXAMPLES)(objects.get)
+app.command(rich_help_panel=_CLIENT, epilog=objects.RM_EXAMPLES)(objects.rm)
+
 
 @app.callback()
 def options(*, version: _Version = False) -> None:
     """Issue presigned S3 uploads under per-user key prefixes."""
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "uploadsvc iam-policy > policy.json",
+        "uploadsvc iam-policy --for bucket",
+    )
+)
 def iam_policy(*, whom: _Holder = Holder.SERVICE) -> None:
     """Print the least-privilege IAM policy of the service, of `uploadsvc bucket` or `events`, or of a role.
 
@@ -108,7 +135,13 @@ def iam_policy(*, whom: _Holder = Holder.SERVICE) -> None:
     print_iam_policy(whom)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "uploadsvc doctor",
+        "uploadsvc doctor --only cors --only endpoint",
+        "uploadsvc doctor --strict --json > doctor.json",
+    )
+)
 def doctor(
     *,
     as_json: _OneJson = False,
@@ -127,7 +160,13 @@ def doctor(
     examine(as_json=as_json, only=only or (), skip=skip or (), strict=strict, store=store, deliver=deliver)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "uploadsvc serve",
+        "uploadsvc serve --host 0.0.0.0 --port 8000 --workers 4",
+        "uploadsvc serve --root-path /files",
+    )
+)
 def serve(
     host: _Host = "127.0.0.1", port: _Port = 8000, workers: _Workers = 1, root_path: _RootPath = ""
 ) -> None:
@@ -137,7 +176,13 @@ def serve(
     run_service(host=host, port=port, workers=workers, root_path=root_path)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "uploadsvc dev",
+        "uploadsvc dev --port 8080",
+        "uploadsvc dev --s3-endpoint http://127.0.0.1:4566",
+    )
+)
 def dev(
     host: _Host = "127.0.0.1",
     port: _Port = 8000,
@@ -155,16 +200,10 @@ def dev(
 
 
 @app.command(
-    add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+    epilog=examples(
+        "uploadsvc openapi > openapi.json",
+    )
 )
-def upload(context: typer.Context) -> None:
-    """Upload files to an uploadsvc. Repeat the command to resume."""
-    from uploadsvc.client.command import run as run_upload
-
-    run_upload(context.args)
-
-
-@app.command()
 def openapi() -> None:
     """Print the OpenAPI document. It does not depend on the settings."""
     from uploadsvc.cli.documents import print_openapi
@@ -172,7 +211,12 @@ def openapi() -> None:
     print_openapi()
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "uploadsvc receipt-key > keys.json",
+        "uploadsvc receipt-key --pem",
+    )
+)
 def receipt_key(*, pem: _Pem = False) -> None:
     """Print the keys that backends verify receipts with. They are secret unless a private key is set."""
     from uploadsvc.cli.documents import print_receipt_keys
@@ -180,18 +224,27 @@ def receipt_key(*, pem: _Pem = False) -> None:
     print_receipt_keys(pem=pem)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        'curl -H "Authorization: Bearer $(uploadsvc token alice)" URL/v1/policies',
+        "UPLOADSVC_TOKEN=$(uploadsvc token alice) uploadsvc upload film.mp4",
+        "uploadsvc token alice --policy avatars --expires-in 600",
+    )
+)
 def token(user: _User, *, policy: _Policies = None, expires_in: _ExpiresIn = 3600) -> None:
-    """Print an upload token for a user, to try the service without a login.
-
-    Example: curl -H "Authorization: Bearer $(uploadsvc token alice)" http://127.0.0.1:8000/v1/policies
-    """
+    """Print an upload token for a user, to try the service without a login."""
     from uploadsvc.cli.documents import print_token
 
     print_token(user, policies=policy or (), expires_in=expires_in)
 
 
-@_bucket.command("plan")
+@_bucket.command(
+    "plan",
+    epilog=examples(
+        "uploadsvc bucket plan",
+        "uploadsvc bucket plan --json --skip lifecycle",
+    ),
+)
 def bucket_plan(*, as_json: _Json = False, skip: _SkipRules = []) -> None:  # noqa: B006 - typer's way; never changed
     """Show the bucket's configuration and the required changes, without making them.
 
@@ -202,7 +255,13 @@ def bucket_plan(*, as_json: _Json = False, skip: _SkipRules = []) -> None:  # no
     show_plan(skip, as_json=as_json)
 
 
-@_bucket.command("apply")
+@_bucket.command(
+    "apply",
+    epilog=examples(
+        "uploadsvc bucket apply",
+        "uploadsvc bucket apply --yes --skip public-access",
+    ),
+)
 def bucket_apply(
     *,
     as_json: _Json = False,
@@ -227,7 +286,12 @@ def events(context: typer.Context) -> None:
         run_worker()
 
 
-@_events.command("redrive")
+@_events.command(
+    "redrive",
+    epilog=examples(
+        "uploadsvc events redrive",
+    ),
+)
 def events_redrive() -> None:
     """Move messages from the dead-letter queue back to the queue, to deliver them again."""
     from uploadsvc.cli.events import move_dead_letters
@@ -235,7 +299,12 @@ def events_redrive() -> None:
     move_dead_letters()
 
 
-@_events.command("test")
+@_events.command(
+    "test",
+    epilog=examples(
+        "uploadsvc events test",
+    ),
+)
 def events_test() -> None:
     """Send a sample event to every receiver, and show the results.
 
@@ -253,13 +322,16 @@ def run() -> None:
         SystemExit: Always, with the command's exit status or these lines.
     """
     try:
-        app()
+        app(prog_name="uploadsvc")
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("uploadsvc"):
             message = (
                 f"this command needs the service ({error.name} is missing): pip install 'uploadsvc[server]'"
             )
             raise stop(message) from None
+        if "uploadsvc.settings" not in sys.modules:
+            # A command of the client, which may be installed without the service.
+            raise
         from uploadsvc.provisioning.models import ProvisioningError
         from uploadsvc.server.listener import BindError
         from uploadsvc.server.workers import CannotStartError

@@ -1,4 +1,4 @@
-"""Client library, and the terminal client ``uploadsvc upload``. Both use only the service's HTTP API.
+"""Client library of uploadsvc, and the commands of the terminal client. Both use only its HTTP API.
 
 Guide: docs/python.md.
 """

@@ -372,7 +372,7 @@ async def create_upload(api: UploadsApi, options: UploadOptions, file: Content) 
         UploadsvcError: The service refuses or cannot be reached, or the file cannot be read.
     """
     refusal: UploadsvcError | None = None
-    content_type = options.content_type or await text_type(file)
+    content_type = options.content_type or await text_type(file, options.filename or file.name)
     named = {"filename": file.name or None, **options.fields()}
     asked = {**named, "content_type": content_type, "size": file.size}
     async for attempt in _attempts(options.checksum, file):

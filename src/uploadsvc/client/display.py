@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self
 
 from uploadsvc.client.errors import UploadsvcError
 from uploadsvc.client.models import Stored
@@ -13,6 +13,15 @@ from uploadsvc.client.models import Stored
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn, TaskID
+
+
+Subject = Literal["file", "key"]
+
+SMALL: Final = 1024**2
+"""Size in bytes below which a file among several has no bar of its own: it would only flash."""
+
+_SHOWN: Final = 28
+"""Characters of a name beside its bar."""
 
 
 class FileDisplay(Protocol):
@@ -46,8 +55,11 @@ class Display(AbstractContextManager["Display"], Protocol):
     def stored(self, name: str, stored: Stored) -> None:
         """Report a stored file."""
 
+    def result(self, line: str, document: Mapping[str, Any]) -> None:
+        """Report a result: a line for people, which may hold any characters, and a JSON object."""
+
     def failed(self, name: str, problem: UploadsvcError) -> None:
-        """Report a failed file."""
+        """Report a failed file or object."""
 
 
 class Lines(Display):
@@ -55,10 +67,12 @@ class Lines(Display):
 
     Args:
         as_json: Print results and problems as JSON objects.
+        subject: Name in JSON of what a problem is about.
     """
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool, subject: Subject = "file") -> None:
         self._as_json = as_json
+        self._subject = subject
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -78,16 +92,20 @@ class Lines(Display):
 
     def stored(self, name: str, stored: Stored) -> None:
         """Print a result."""
-        if self._as_json:
-            result = {"key": stored.key, "size": stored.size, "etag": stored.etag, "receipt": stored.receipt}
-            self._print_json(name, result)
-        else:
-            self.out(f"{plain(name)} -> {plain(stored.key)}")
+        document = {"key": stored.key, "size": stored.size, "etag": stored.etag, "receipt": stored.receipt}
+        self.result(f"{name} -> {stored.key}", {"file": name, **document})
+
+    def result(self, line: str, document: Mapping[str, Any]) -> None:
+        """Print a result."""
+        # JSON in ASCII, since a file name may not be valid Unicode.
+        self.out(json.dumps(document) if self._as_json else plain(line))
 
     def failed(self, name: str, problem: UploadsvcError) -> None:
         """Print a problem."""
         if self._as_json:
-            self._print_json(name, {"problem": {"code": problem.code, "detail": problem.detail}})
+            self.out(
+                json.dumps({self._subject: name, "problem": {"code": problem.code, "detail": problem.detail}})
+            )
         else:
             self.err(f"uploadsvc: {plain(name)}: {plain(problem.detail)}")
 
@@ -100,10 +118,6 @@ class Lines(Display):
         """Print a line to standard output."""
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
-
-    def _print_json(self, name: str, result: Mapping[str, Any]) -> None:
-        # ASCII, since a file name may not be valid Unicode.
-        self.out(json.dumps({"file": name, **result}))
 
 
 class FileLines:
@@ -140,14 +154,18 @@ class Bars(Lines):
         as_json: Print results and problems as JSON objects.
     """
 
-    def __init__(self, console: "Console", *, as_json: bool) -> None:
-        super().__init__(as_json=as_json)
+    def __init__(self, console: "Console", *, as_json: bool, subject: Subject = "file") -> None:
+        super().__init__(as_json=as_json, subject=subject)
         from rich import progress  # noqa: PLC0415 - scripts start without Rich
+        from rich.table import Column  # noqa: PLC0415 - as above
 
         self._console = console
         self._progress = progress.Progress(
-            progress.TextColumn("{task.description}", markup=False),
-            progress.BarColumn(),
+            progress.TextColumn(
+                "{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")
+            ),
+            # What is beside it takes up to 68 columns.
+            progress.BarColumn(bar_width=max(8, min(40, console.width - 68))),
             progress.DownloadColumn(binary_units=True),
             _speed_column(),
             progress.TimeRemainingColumn(),
@@ -158,6 +176,7 @@ class Bars(Lines):
             redirect_stderr=False,
         )
         self._all: TaskID | None = None
+        self._count = self._done = self._failed = 0
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -167,17 +186,45 @@ class Bars(Lines):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+        if self._all is not None:
+            failed = f", {self._failed} failed" if self._failed else ""
+            self.tell(f"{self._done} of {self._count} done{failed}")
 
     def expect(self, sizes: Iterable[int]) -> None:
         """Add a bar for the total of several files."""
         known = list(sizes)
         if len(known) > 1:
-            self._all = self._progress.add_task("all files", total=sum(known))
+            self._count = len(known)
+            self._all = self._progress.add_task(self._title, total=sum(known))
 
     def file(self, name: str, size: int) -> FileDisplay:
-        """Add a bar for a file."""
-        task = self._progress.add_task(plain(name), total=size)
+        """Add a bar for a file, unless it is a small one among several."""
+        task = None
+        if self._all is None or size >= SMALL:
+            shown = plain(name)
+            shown = shown if len(shown) <= _SHOWN else f"…{shown[1 - _SHOWN :]}"
+            task = self._progress.add_task(shown, total=size)
         return _FileBar(self, name, self._progress, task, self._all)
+
+    def result(self, line: str, document: Mapping[str, Any]) -> None:
+        """Print a result, and count it."""
+        self._done += 1
+        self._show_count()
+        super().result(line, document)
+
+    def failed(self, name: str, problem: UploadsvcError) -> None:
+        """Print a problem, and count it."""
+        self._failed += 1
+        self._show_count()
+        super().failed(name, problem)
+
+    @property
+    def _title(self) -> str:
+        return f"all files {self._done + self._failed}/{self._count}"
+
+    def _show_count(self) -> None:
+        if self._all is not None:
+            self._progress.update(self._all, description=self._title)
 
     def err(self, line: str) -> None:
         """Print a line above the bars."""
@@ -209,7 +256,7 @@ def _speed_column() -> "ProgressColumn":
 
 class _FileBar(FileLines):
     def __init__(
-        self, bars: Bars, name: str, progress: "Progress", task: "TaskID", whole: "TaskID | None"
+        self, bars: Bars, name: str, progress: "Progress", task: "TaskID | None", whole: "TaskID | None"
     ) -> None:
         super().__init__(bars, name)
         self._progress = progress
@@ -218,8 +265,9 @@ class _FileBar(FileLines):
         self._done = 0
 
     def reset(self, done: int) -> None:
-        # Bytes of an earlier run must not count towards the rate.
-        self._progress.reset(self._task, completed=done)
+        # Bytes sent earlier must not count towards the rate.
+        if self._task is not None:
+            self._progress.reset(self._task, completed=done)
         if self._whole is not None:
             self._progress.update(self._whole, advance=done - self._done)
         self._done = done
@@ -231,7 +279,8 @@ class _FileBar(FileLines):
                 self._progress.update(task, advance=count)
 
     def end(self) -> None:
-        self._progress.remove_task(self._task)
+        if self._task is not None:
+            self._progress.remove_task(self._task)
 
 
 def plain(text: str) -> str:
@@ -239,15 +288,16 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def display_for(*, as_json: bool, bars: bool | None) -> Display:
+def display_for(*, as_json: bool, bars: bool | None, subject: Subject = "file") -> Display:
     """Return the display for this terminal.
 
     Args:
         as_json: Print results as JSON.
         bars: Show progress bars; by default only on a terminal.
+        subject: Name in JSON of what a problem is about.
     """
     if not (sys.stderr.isatty() if bars is None else bars):
-        return Lines(as_json=as_json)
+        return Lines(as_json=as_json, subject=subject)
     from rich.console import Console  # noqa: PLC0415 - scripts start without Rich
 
-    return Bars(Console(stderr=True, highlight=False), as_json=as_json)
+    return Bars(Console(stderr=True, highlight=False), as_json=as_json, subject=subject)

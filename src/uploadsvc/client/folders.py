@@ -1,10 +1,17 @@
-"""Find the files to upload: given files, and all files in given folders."""
+"""Find the files to upload: named files, all files in named folders, and those that patterns match."""
 
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
+from typing import Final
+
+from uploadsvc.client.patterns import ALL, Filter, is_glob, is_hidden, parted, regex_of
+
+STANDARD_INPUT: Final = Path("-")
+"""Name that stands for standard input."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,18 +29,19 @@ class Source:
     filename: str | None = None
 
 
-def sources(paths: Iterable[Path], *, prefix: str | None) -> list[Source]:
-    """Return the given files, and all files below given folders. Does not follow links to folders.
+def sources(paths: Iterable[Path], *, prefix: str | None, chosen: Filter = ALL) -> list[Source]:
+    """Return the named files, and the chosen files below named folders. Links to folders are not followed.
 
     Args:
-        paths: Files and folders.
-        prefix: Prefix for the keys of a folder's files; by default the folder's name.
+        paths: Files, folders, and patterns of either. A pattern with ``**`` is the folder before it, of
+            which it chooses files.
+        prefix: Start of the keys of a folder's files; by default the folder's name.
+        chosen: Chooses files.
     """
     found: dict[str, Source] = {}
     for path in paths:
-        listed = _files_below(path, prefix) if path.is_dir() else [Source(path=path)]
-        for source in listed:
-            # A file given twice is uploaded once: two uploads would share a state file.
+        for source in _named(path, prefix, chosen):
+            # A file named twice is uploaded once: two uploads would share one state file.
             found.setdefault(absolute(source.path), source)
     return list(found.values())
 
@@ -43,17 +51,53 @@ def absolute(path: Path) -> str:
     return os.path.abspath(path)  # noqa: PTH100 - Path.absolute keeps "..", which would make one file two
 
 
-def _files_below(folder: Path, prefix: str | None) -> Iterator[Source]:
+def _named(path: Path, prefix: str | None, chosen: Filter) -> Iterator[Source]:
+    if path.is_dir():
+        yield from _files_below(path, prefix, chosen)
+    elif os.path.lexists(path) or path == STANDARD_INPUT or not is_glob(path):
+        if path == STANDARD_INPUT or chosen.takes((path.name,)):
+            yield Source(path=path)
+    elif "**" in path.parts:
+        folder, below = parted(path)
+        pattern, hidden = regex_of(below), is_hidden(below.split("/"))
+        matching = [
+            source
+            for source, parts in _walk(folder, prefix, chosen)
+            if parts is None or (pattern.fullmatch("/".join(parts)) and (hidden or not is_hidden(parts)))
+        ]
+        yield from matching
+        if not matching and chosen == ALL:
+            # Reported as missing, as a shell does with a pattern without matches.
+            yield Source(path=path)
+    else:
+        matches = sorted(glob(str(path)))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        for match in matches or [str(path)]:
+            found = Path(match)
+            if matches and found.is_dir():
+                yield from _files_below(found, prefix, chosen)
+            elif not matches or chosen.takes((found.name,)):
+                yield Source(path=found)
+
+
+def _files_below(folder: Path, prefix: str | None, chosen: Filter) -> Iterator[Source]:
+    yield from (source for source, _ in _walk(folder, prefix, chosen))
+
+
+def _walk(
+    folder: Path, prefix: str | None, chosen: Filter
+) -> Iterator[tuple[Source, tuple[str, ...] | None]]:
     unreadable: list[OSError] = []
     start = _segment(Path(absolute(folder)).name) if prefix is None else prefix
     for root, folders, names in os.walk(folder, onerror=unreadable.append):
-        folders.sort()
+        above = Path(root).relative_to(folder).parts
+        folders[:] = sorted(name for name in folders if not chosen.leaves_out((*above, name)))
         for name in sorted(names):
-            path = Path(root, name)
-            inside = map(_segment, path.relative_to(folder).parts)
-            yield Source(path=path, relative_key="/".join(filter(None, (start, *inside))))
-    # Opening it will fail again and report the error.
-    yield from (Source(path=Path(error.filename)) for error in unreadable)
+            parts = (*above, name)
+            if chosen.takes(parts):
+                key = "/".join(filter(None, (start, *map(_segment, parts))))
+                yield Source(path=Path(root, name), relative_key=key), parts
+    # Opening it fails again, so it is reported.
+    yield from ((Source(path=Path(error.filename)), None) for error in unreadable)
 
 
 def _segment(name: str) -> str:

@@ -12,7 +12,8 @@ import httpx
 
 from uploadsvc.client import answers
 from uploadsvc.client.api import UNUSABLE, given
-from uploadsvc.client.errors import Transient, unexpected_answer
+from uploadsvc.client.download import Receiver
+from uploadsvc.client.errors import Transient, UploadsvcError, unexpected_answer
 from uploadsvc.client.models import ListedObject, StoredObject, Token
 from uploadsvc.client.session import Session
 
@@ -138,18 +139,45 @@ class AsyncObjects:
             UploadsvcError: The object cannot be downloaded.
             OSError: The file cannot be written.
         """
-        attempts = self._api.retries.start()
         with _target(to) as file:
-            start = file.tell()
+            receiver = Receiver(file)
             while True:
-                url = await self.download_url(key)
                 try:
-                    async with self._transfer.slots:
-                        return await self._transfer.get(url, file)
-                except Transient as problem:
-                    await attempts.failed(problem)
-                    file.seek(start)
-                    file.truncate()
+                    await self.receive(key, receiver)
+                except UploadsvcError as problem:
+                    if problem.code != "object_changed":
+                        raise
+                    receiver.start_over()
+                else:
+                    return receiver.done
+
+    async def receive(self, key: str, receiver: Receiver) -> None:
+        """Download what a receiver has not received yet. Broken connections go on where they stopped.
+
+        Args:
+            key: Full key.
+            receiver: Takes the bytes.
+
+        Raises:
+            UploadsvcError: The object cannot be downloaded; ``object_changed`` if it was replaced meanwhile.
+            OSError: The file cannot be written.
+        """
+        attempts = self._api.retries.start()
+        while True:
+            before = receiver.done
+            url = await self.download_url(key)
+            try:
+                async with self._transfer.slots:
+                    await self._transfer.get(url, receiver)
+            except Transient as problem:
+                if receiver.done > before and receiver.can_go_on():
+                    # A long download may break off any number of times.
+                    attempts = self._api.retries.start()
+                await attempts.failed(problem)
+                if not receiver.can_go_on():
+                    receiver.start_over()
+            else:
+                return
 
 
 class AsyncTokens:

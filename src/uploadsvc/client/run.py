@@ -1,28 +1,29 @@
-"""Run of a command: uploads all its files, several at a time. Ctrl-C pauses it."""
+"""A run: uploads of all files of one command, several at a time."""
 
 import asyncio
-import signal
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
+import anyio
+
+from uploadsvc.client.aio import GOODBYE
 from uploadsvc.client.api import UploadOptions
-from uploadsvc.client.auth import Caller
+from uploadsvc.client.connection import Connection
 from uploadsvc.client.display import Display, FileDisplay
-from uploadsvc.client.errors import Retries, UploadsvcError
-from uploadsvc.client.file import open_file
-from uploadsvc.client.folders import Source, absolute, sources
+from uploadsvc.client.errors import UploadsvcError
+from uploadsvc.client.file import Content, open_file
+from uploadsvc.client.folders import STANDARD_INPUT, Source, absolute
 from uploadsvc.client.models import Stored
 from uploadsvc.client.resume import ResumeStore, state_name
-from uploadsvc.client.session import Session
+from uploadsvc.client.source import opened, piped
 from uploadsvc.client.upload import Context, Upload
 
 ALL_STORED: Final = 0
 SOME_FAILED: Final = 1
-
-_STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,42 +31,39 @@ class Run:
     """Parameters of a run.
 
     Attributes:
-        url: URL of the service.
-        caller: Credentials.
-        on_behalf_of: User that a service uploads for.
+        connection: The service, and who calls it.
         options: Options for each file.
-        parallel: Maximum number of concurrent transfers.
-        retries: Maximum number of retries of each request.
         resume: Saved uploads of earlier runs.
     """
 
-    url: str
-    caller: Caller
-    on_behalf_of: str | None = None
-    options: UploadOptions = field(default_factory=UploadOptions)
-    parallel: int = 4
-    retries: Retries = field(default_factory=Retries)
+    connection: Connection
+    options: UploadOptions
     resume: ResumeStore
 
-    async def upload(self, files: Sequence[Path], display: Display) -> int:
-        """Upload files, and the files in folders.
+    async def upload(self, files: Sequence[Path], named: list[Source], display: Display) -> int:
+        """Upload files.
+
+        Args:
+            files: What the user has named.
+            named: The files that this stands for.
+            display: Shows progress and results.
 
         Returns:
             `ALL_STORED` or `SOME_FAILED`.
         """
-        named = sources(files, prefix=self.options.relative_key)
         display.expect(_size(source.path) for source in named)
         self.resume.tidy()
-        async with Session(
-            self.url, self.caller, retries=self.retries, parallel=self.parallel, tell=display.tell
-        ) as session:
+        if not named:
+            display.tell("there is nothing to upload")
+        parallel = self.connection.parallel
+        async with self.connection.session(display.tell) as session:
             context = Context(
-                url=self.url,
+                url=session.url,
                 api=session.api,
                 transfer=session.transfer,
                 resume=self.resume,
                 options=self.options,
-                parallel=self.parallel,
+                parallel=parallel,
             )
             try:
                 named = await self._keyed(named, context, display)
@@ -73,7 +71,7 @@ class Run:
                 for path in files:
                     display.failed(str(path), problem)
                 return SOME_FAILED
-            turns = asyncio.Semaphore(self.parallel)
+            turns = asyncio.Semaphore(parallel)
             tasks = [asyncio.create_task(self._one(source, context, turns, display)) for source in named]
             try:
                 results = await asyncio.gather(*tasks)
@@ -114,12 +112,25 @@ class Run:
 
     async def _stored(self, source: Source, context: Context, display: Display) -> Stored:
         own = replace(context, options=self._options(source))
+        name = self._state_name(source)
+        if source.path == STANDARD_INPUT:
+            return await self._stored_from_standard_input(own.without_resume(), display)
         with open_file(source.path) as file:
-            shown: FileDisplay = display.file(str(source.path), file.size)
+            async with _shown(display, str(source.path), file) as shown:
+                return await Upload(own, file, shown, name).run()
+
+    async def _stored_from_standard_input(self, context: Context, display: Display) -> Stored:
+        if sys.stdin.isatty():
+            display.tell("reading what you type; Ctrl-D ends it")
+        async with opened(_standard_input()) as content, _shown(display, "-", content) as shown:
+            upload = Upload(context, content, shown, "")
             try:
-                return await Upload(own, file, shown, self._state_name(source)).run()
-            finally:
-                shown.end()
+                return await upload.run()
+            except BaseException:
+                # Nobody can resume it.
+                with anyio.move_on_after(GOODBYE, shield=True):
+                    await upload.discard()
+                raise
 
     def _options(self, source: Source) -> UploadOptions:
         if source.filename is not None:
@@ -132,48 +143,24 @@ class Run:
         asked = {
             **self._options(source).fields(),
             "checksum": self.options.checksum,
-            "on_behalf_of": self.on_behalf_of,
+            "on_behalf_of": self.connection.on_behalf_of,
         }
-        return state_name(self.url, absolute(source.path), asked)
+        return state_name(self.connection.url, absolute(source.path), asked)
 
 
-def run(command: Run, files: Sequence[Path], display: Display) -> int:
-    """Upload files and return the exit status; after a signal, 128 plus its number."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_until_stopped(command, files, display))
-
-
-async def _until_stopped(command: Run, files: Sequence[Path], display: Display) -> int:
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    stopped_by: list[int] = []
-
-    def stop(number: int) -> None:
-        stopped_by.append(number)
-        for one in _STOPS:
-            # A second signal ends the process at once.
-            loop.remove_signal_handler(one)
-            signal.signal(one, signal.SIG_DFL)
-        if task is not None:
-            task.cancel()
-
-    for number in _STOPS:
-        loop.add_signal_handler(number, stop, number)
+@asynccontextmanager
+async def _shown(display: Display, name: str, content: Content) -> AsyncIterator[FileDisplay]:
+    shown = display.file(name, content.size)
     try:
-        with display:
-            return await command.upload(files, display)
-    except asyncio.CancelledError:
-        if not stopped_by:
-            raise
-        sys.stderr.write("uploadsvc: paused; run the same command to resume\n")
-        return 128 + stopped_by[0]
+        yield shown
+    finally:
+        shown.end()
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop  # noqa: PLC0415 - not available on every platform
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
+def _standard_input() -> AsyncIterable[bytes] | IO[bytes]:
+    """Return standard input: a file is sent from where it is, a pipe is read to its end first."""
+    file = sys.stdin.buffer
+    return file if file.seekable() else piped(file.fileno())
 
 
 def _size(path: Path) -> int:

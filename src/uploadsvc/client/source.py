@@ -4,7 +4,7 @@ import io
 import os
 import tempfile
 import threading
-from asyncio import to_thread
+from asyncio import Future, get_running_loop, to_thread
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable
 from contextlib import asynccontextmanager
 from inspect import isawaitable
@@ -151,6 +151,41 @@ async def opened(source: Source) -> AsyncIterator[Content]:
                 await to_thread(spool.write, chunk)
                 size += len(chunk)
             yield FileContent(spool, 0, size)
+
+
+async def piped(descriptor: int) -> AsyncIterator[bytes]:
+    """Read a pipe or a terminal to its end. Unlike a thread that waits for bytes, this can be cancelled.
+
+    Raises:
+        UploadsvcError: ``file_unreadable``.
+    """
+    while True:
+        await readable(descriptor)
+        try:
+            chunk = os.read(descriptor, CHUNK)
+        except OSError as error:
+            detail = f"Standard input cannot be read: {error.strerror}."
+            code = "file_unreadable"
+            raise UploadsvcError(code, detail) from None
+        if not chunk:
+            return
+        yield chunk
+
+
+async def readable(descriptor: int) -> None:
+    """Wait until a pipe or a terminal has something to read."""
+    loop = get_running_loop()
+    ready: Future[None] = loop.create_future()
+
+    def note() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    loop.add_reader(descriptor, note)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(descriptor)
 
 
 def _is_file(source: object) -> TypeGuard[IO[bytes]]:

@@ -19,15 +19,19 @@ _TYPES: Final = {
 }
 
 
-async def text_type(file: Content) -> str | None:
-    """Return the content type of a UTF-8 text file, or ``None`` to leave the type to the service.
+async def text_type(file: Content, name: str) -> str | None:
+    """Return the content type of a text file that is UTF-8, or ``None`` to leave the type to the service.
 
     ASCII needs no charset. Other encodings are left alone.
+
+    Args:
+        file: The file.
+        name: Its name, which tells whether it is text.
 
     Raises:
         UploadsvcError: The file cannot be read.
     """
-    media_type = _TYPES.get(PurePath(file.name).suffix.lower())
+    media_type = _TYPES.get(PurePath(name).suffix.lower())
     if media_type is None or file.size > _MAX_SIZE:
         return None
     decoder, is_ascii = codecs.getincrementaldecoder("utf-8")(), True

@@ -4,13 +4,14 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from itertools import islice
-from typing import IO, Final
+from typing import Final
 from uuid import uuid4
 
 import httpx
 
 from uploadsvc.client.api import Layout, SignedPart, UploadsApi
 from uploadsvc.client.contact import Contact
+from uploadsvc.client.download import Receiver
 from uploadsvc.client.errors import Refused, Transient, s3_problem, unexpected_answer
 from uploadsvc.client.file import Algorithm, Content
 
@@ -74,25 +75,28 @@ class Transfer:
 
         await self._send("POST", url, headers=headers, body=body(), length=length, advance=advance)
 
-    async def get(self, url: str, file: IO[bytes]) -> int:
-        """Write an object into a file and return its size in bytes. The caller must hold a slot.
+    async def get(self, url: str, receiver: Receiver) -> None:
+        """Fetch what is missing of an object. The caller must hold a slot.
 
         Raises:
-            UploadsvcError: As for `put`.
+            UploadsvcError: As for `put`; or ``object_changed``.
             OSError: The file cannot be written.
         """
-        size = 0
         with self._contact.attempt(url):
-            async with self._http.stream("GET", url, follow_redirects=False) as answer:
+            async with self._http.stream(
+                "GET", url, headers=receiver.headers, follow_redirects=False
+            ) as answer:
                 self._contact.reached()
                 if not answer.is_success:
                     await answer.aread()
                     raise s3_problem(answer)
-                # The stored bytes: an object may have a Content-Encoding.
+                try:
+                    receiver.begin(answer)
+                except ValueError as error:
+                    raise unexpected_answer(error) from None
+                # As it is stored: an object may have a Content-Encoding of its own.
                 async for chunk in answer.aiter_raw():
-                    await asyncio.to_thread(file.write, chunk)
-                    size += len(chunk)
-        return size
+                    await receiver.write(chunk)
 
     async def _send(
         self,

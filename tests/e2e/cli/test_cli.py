@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import get_args
@@ -15,12 +17,14 @@ from uuid import uuid4
 import httpx
 import jwt
 import pytest
+import typer
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from tests.support.api import s3_that_is_down
 from tests.support.processes import DEADLINE, environment_for, program
 from tests.support.receipt_keys import EC, ED25519, KEYS, RSA, private_pem, public_pem
 from tests.support.servers import S3Server, free_port
 from tests.support.service import JWT_SECRET, SECRET_KEY, service_client, settings_for, token_for
+from typer.core import TyperCommand, TyperGroup
 from typer.testing import CliRunner, Result
 
 from uploadsvc.bootstrap.secrets import build_receipts
@@ -77,6 +81,51 @@ async def test_the_help_does_not_load_the_service(tmp_path: Path, line: str) -> 
     assert loaded & {"fastapi", "pydantic_settings", "botocore", "aiobotocore", "httpx", "structlog"} == set()
     # 330 in 0.2 s, and 90 more to print a table; the service has 1,100.
     assert len(loaded) < 500
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("uploadsvc ge", {"get"}),
+        ("uploadsvc get --re", {"--recursive", "--retries"}),
+        ("uploadsvc upload --checksum ", {"sha256", "crc32"}),
+        ("uploadsvc bucket a", {"apply"}),
+    ],
+)
+async def test_tab_completes(tmp_path: Path, line: str, offered: set[str]) -> None:
+    """As Bash asks; the service is not loaded for it."""
+    environment = {
+        "_UPLOADSVC_COMPLETE": "complete_bash",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(line.count(" ")),
+        "PYTHONPROFILEIMPORTTIME": "1",
+    }
+    async with program(directory=tmp_path, environment=environment) as running:
+        await running.ended()
+    assert set(running.out.split()) == offered
+    assert "httpx" not in running.err
+
+
+def _commands(group: TyperGroup) -> Iterator[TyperGroup | TyperCommand]:
+    for command in group.commands.values():
+        assert isinstance(command, TyperGroup | TyperCommand)
+        yield command
+        if isinstance(command, TyperGroup):
+            yield from _commands(command)
+
+
+def test_every_command_has_examples_that_can_be_typed() -> None:
+    """Their options exist, and no line is wider than a terminal of 80 columns."""
+    group = typer.main.get_command(commands)
+    assert isinstance(group, TyperGroup)
+    for command in _commands(group):
+        heading, *lines = (command.epilog or "").replace("\\[", "[").split("\n")
+        assert heading == "Examples:", command.name
+        assert all(len(line) <= 78 for line in lines), command.name
+        options = {name for parameter in command.params for name in parameter.opts}
+        own = [line for line in lines if line.startswith(f"uploadsvc {command.name}")]
+        used = {word for line in own for word in line.split("|")[0].split() if re.match("--?[a-z]", word)}
+        assert used <= options, command.name
 
 
 @pytest.mark.parametrize(

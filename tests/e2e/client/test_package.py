@@ -108,11 +108,19 @@ async def test_it_uploads(fresh: Fresh, term: Terminal) -> None:
         "uploadsvc", "upload", str(path), UPLOADSVC_URL=term.url, UPLOADSVC_TOKEN=term.token
     )
     assert done.returncode == 0, done.stderr
-    assert len(await term.stored()) == 2
+    keys = await term.stored()
+    assert len(keys) == 2
+    for command in (["ls"], ["get", *keys], ["rm", *keys]):
+        done = await fresh.run("uploadsvc", *command, UPLOADSVC_URL=term.url, UPLOADSVC_TOKEN=term.token)
+        assert done.returncode == 0, done.stderr
+        assert all(key in done.stdout for key in keys)
+    assert (fresh.directory / path.name).read_bytes() == path.read_bytes()
+    assert await term.stored() == []
 
 
 @pytest.mark.parametrize(
-    "command", [["serve"], ["openapi"], ["doctor"], ["receipt-key"], ["bucket", "plan"], ["events", "test"]]
+    "command",
+    [["init"], ["serve"], ["openapi"], ["doctor"], ["receipt-key"], ["bucket", "plan"], ["events", "test"]],
 )
 async def test_the_service_says_what_to_install(fresh: Fresh, command: list[str]) -> None:
     done = await fresh.run("uploadsvc", *command)

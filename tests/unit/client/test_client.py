@@ -192,11 +192,20 @@ def test_bars_show_what_is_there_and_what_is_sent() -> None:
         one.advance(2 * 1024**2)
         one.advance(-(1024**2))
         shown = {task.description: task.completed for task in bars._progress.tasks}
-        assert shown == {"all files": 2 * 1024**2, "[one]\\x1b": 2 * 1024**2}
+        assert shown == {"all files 0/2": 2 * 1024**2, "[one]\\x1b": 2 * 1024**2}
         one.say("going on")
         one.end()
+        # One of several that is small has no bar, and counts.
+        two = bars.file("two", 1000)
+        two.advance(1000)
+        two.end()
+        assert [task.completed for task in bars._progress.tasks] == [2 * 1024**2 + 1000]
+        bars.stored("two", Stored(object=StoredObject(key="k", size=1000, etag="e"), receipt="r"))
+        bars.failed("[one]", UploadsvcError("code", "No."))
+        assert [task.description for task in bars._progress.tasks] == ["all files 2/2"]
     assert "[one]\\x1b: going on" in printed.getvalue()
     assert "2.0/8.0 MiB" in printed.getvalue()
+    assert "uploadsvc: 1 of 2 done, 1 failed" in printed.getvalue()
 
 
 def test_rates_have_the_units_of_sizes() -> None:

@@ -1,0 +1,133 @@
+"""Options of the commands that call a service, and what is the same for all of them.
+
+Nothing here loads the client before a command runs.
+"""
+# ruff: noqa: PLC0415 - see above
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from uploadsvc.cli.messages import say
+
+if TYPE_CHECKING:
+    from uploadsvc.client.connection import Connection
+
+_PANEL: Final = "The service"
+
+Url = Annotated[
+    str,
+    typer.Option(
+        help="URL of the service.",
+        envvar="UPLOADSVC_URL",
+        show_default=False,
+        metavar="URL",
+        rich_help_panel=_PANEL,
+    ),
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="File that holds the token; default: UPLOADSVC_TOKEN.", metavar="FILE", rich_help_panel=_PANEL
+    ),
+]
+TokenCommand = Annotated[
+    str | None,
+    typer.Option(
+        help="Command that prints a token; run again when the token has expired.",
+        metavar="COMMAND",
+        rich_help_panel=_PANEL,
+    ),
+]
+OnBehalfOf = Annotated[
+    str | None,
+    typer.Option(help="User to act for, with UPLOADSVC_API_KEY.", metavar="USER", rich_help_panel=_PANEL),
+]
+MaxRetries = Annotated[
+    int,
+    typer.Option(
+        "--retries",
+        min=0,
+        max=1000,
+        metavar="N",
+        help="Retries of each request.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Parallel = Annotated[int, typer.Option(min=1, max=64, metavar="N", help="Transfers at a time.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
+Progress = Annotated[
+    bool | None, typer.Option("--progress/--no-progress", help="Show progress bars; default: on a terminal.")
+]
+
+BROKEN_PIPE: Final = 141
+"""Exit status if whoever reads the output has had enough, as shells give it: 128 plus SIGPIPE."""
+
+
+def connect(
+    *,
+    url: str,
+    token_file: Path | None,
+    token_command: str | None,
+    on_behalf_of: str | None,
+    parallel: int,
+    retries: int,
+) -> "Connection":
+    """Return the service that options and environment name.
+
+    Raises:
+        BadParameter: There is none, or no credential or more than one.
+    """
+    from uploadsvc.client.connection import connection
+    from uploadsvc.client.errors import UsageProblem
+
+    try:
+        return connection(
+            os.environ,
+            url=url,
+            token_file=token_file,
+            token_command=token_command,
+            on_behalf_of=on_behalf_of,
+            parallel=parallel,
+            retries=retries,
+        )
+    except UsageProblem as problem:
+        raise typer.BadParameter(str(problem)) from None
+
+
+def print_names() -> None:
+    """Let names of files print on a terminal of any encoding."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def check_unicode(*texts: str | None) -> None:
+    """Check arguments.
+
+    Raises:
+        BadParameter: One was not valid Unicode.
+    """
+    from uploadsvc.client.connection import is_broken
+
+    if any(text is not None and is_broken(text) for text in texts):
+        message = "an option is not valid Unicode"
+        raise typer.BadParameter(message)
+
+
+def end(work: Callable[[], int]) -> typer.Exit:
+    """Run a command and return the exit with its status. Output that cannot be written is one line."""
+    try:
+        return typer.Exit(work())
+    except BrokenPipeError:
+        return typer.Exit(BROKEN_PIPE)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        say(f"the output cannot be written: {error.strerror}")
+        return typer.Exit(1)

@@ -1,0 +1,256 @@
+"""``uploadsvc get``: objects into files, which appear whole, or to standard output."""
+
+import asyncio
+import errno
+import fcntl
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, Final
+
+from uploadsvc.client.connection import Connection
+from uploadsvc.client.display import Display, FileDisplay
+from uploadsvc.client.download import Receiver
+from uploadsvc.client.errors import UploadsvcError
+from uploadsvc.client.keys import Keys
+from uploadsvc.client.models import ListedObject, StoredObject
+from uploadsvc.client.objects import AsyncObjects
+
+Found = StoredObject | ListedObject
+Parts = tuple[str, ...]
+"""Names of folders, and of the file."""
+
+STANDARD_OUTPUT: Final = "-"
+
+_NO_NAMES: Final = frozenset({"", ".", ".."})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Getting:
+    """What to download, and where to.
+
+    Attributes:
+        keys: Keys; starts of keys if ``recursive``.
+        recursive: Download all objects whose keys start so, and keep their folders.
+        to: File, folder or `STANDARD_OUTPUT`; ``None`` for the current folder.
+        overwrite: Replace files that exist.
+    """
+
+    keys: Sequence[str]
+    recursive: bool = False
+    to: str | None = None
+    overwrite: bool = False
+
+    async def run(self, connection: Connection, display: Display) -> int:
+        """Download, and return the exit status."""
+        async with connection.session(display.tell) as session:
+            objects = AsyncObjects(session)
+            found, complete = await self._found(objects, display)
+            if self.to == STANDARD_OUTPUT:
+                return 0 if found and await _print(objects, found[0][0], display) else 1
+            if not found and complete:
+                display.tell("there is nothing to download")
+            display.expect(one.size for one, _ in found)
+            fetched = await self._fetch(objects, found, connection.parallel, display)
+        return 0 if complete and all(fetched) else 1
+
+    async def _found(self, objects: AsyncObjects, display: Display) -> tuple[list[tuple[Found, Parts]], bool]:
+        """Return objects with the parts of their paths, and whether all keys led to some."""
+        keys, complete = Keys(objects), True
+        # An object that two keys lead to is downloaded once.
+        found: dict[tuple[str, Parts], tuple[Found, Parts]] = {}
+        for key in self.keys:
+            try:
+                if self.recursive:
+                    listed = await _below(objects, keys, key)
+                else:
+                    stored = await keys.find(key)
+                    listed = [(stored, (stored.key.rpartition("/")[2],))]
+            except UploadsvcError as problem:
+                display.failed(key, problem)
+                complete = False
+            else:
+                found.update({(one.key, parts): (one, parts) for one, parts in listed})
+        return list(found.values()), complete
+
+    async def _fetch(
+        self,
+        objects: AsyncObjects,
+        found: Sequence[tuple[Found, Parts]],
+        parallel: int,
+        display: Display,
+    ) -> list[bool]:
+        turns, taken = asyncio.Semaphore(parallel), set[Path]()
+
+        async def fetch(one: Found, parts: Parts) -> bool:
+            async with turns:
+                try:
+                    path = self._path(parts)
+                    if path in taken:
+                        detail = "Another object of this command has the same file name."
+                        raise _exists(detail)
+                    taken.add(path)
+                    already = not self.overwrite and _is_there(path, one)
+                    if already:
+                        shown = display.file(one.key, one.size)
+                        shown.reset(one.size)
+                        shown.end()
+                    else:
+                        await _save(objects, one, path, display)
+                except UploadsvcError as problem:
+                    display.failed(one.key, problem)
+                    return False
+                except OSError as error:
+                    display.failed(one.key, _unwritable(error))
+                    return False
+                line = f"{one.key} -> {path}{' (there already)' if already else ''}"
+                document = {"key": one.key, "file": str(path), "size": one.size, "etag": one.etag}
+                display.result(line, document)
+                return True
+
+        tasks = [asyncio.create_task(fetch(one, parts)) for one, parts in found]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _path(self, parts: Parts) -> Path:
+        to = Path(self.to or ".")
+        into = self.to is None or self.recursive or len(self.keys) > 1 or self.to.endswith("/") or to.is_dir()
+        return path_in(to, parts) if into else to
+
+
+async def _below(objects: AsyncObjects, keys: Keys, key: str) -> list[tuple[Found, Parts]]:
+    start, prefix = await keys.relative(key), await keys.prefix()
+    # Folders before the last one of the start are not kept, as `cp -r a/b .` makes b.
+    folder, slash, _ = start.rstrip("/").rpartition("/")
+    above = len(prefix + folder + slash) if prefix else 0
+    return [
+        (one, tuple(one.key[above:].split("/")))
+        async for one in objects.list(prefix=start)
+        # Some programs store an empty object for a folder.
+        if one.size or not one.key.endswith("/")
+    ]
+
+
+def path_in(folder: Path, parts: Parts) -> Path:
+    """Return the path of a file in a folder. No key leads out of the folder, nor do links in it.
+
+    Raises:
+        UploadsvcError: ``unsafe_key``.
+    """
+    if not _NO_NAMES.isdisjoint(parts) or any("\0" in part for part in parts):
+        detail = "The key is no path: a part of it is empty, '.' or '..'. Name a file with --to."
+        code = "unsafe_key"
+        raise UploadsvcError(code, detail)
+    path = folder.joinpath(*parts)
+    if not path.parent.resolve().is_relative_to(folder.resolve()):
+        code, detail = "unsafe_key", "A link leads out of the folder; nothing is written through it."
+        raise UploadsvcError(code, detail)
+    return path
+
+
+async def _save(objects: AsyncObjects, one: Found, path: Path, display: Display) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        # A file, in place of a folder.
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
+    version = sha256(f"{one.key}\0{one.etag}".encode()).hexdigest()[:16]
+    shown = display.file(one.key, one.size)
+    try:
+        # Another version of the object has another partial file.
+        partial = path.with_name(f".uploadsvc-{version}.part")
+        with _locked(partial) as file:
+            done = file.tell() if file.tell() <= one.size else 0
+            file.truncate(done)
+            if done:
+                shown.say(f"resuming after {done} of {one.size} bytes")
+            shown.reset(done)
+            await _receive(objects, one, Receiver(file, done=done, etag=one.etag, advance=shown.advance))
+            file.flush()
+            stored = one.last_modified
+            if stored is not None:
+                os.utime(partial, (stored.timestamp(), stored.timestamp()))
+            partial.replace(path)
+    finally:
+        shown.end()
+
+
+async def _receive(objects: AsyncObjects, one: Found, receiver: Receiver) -> None:
+    if receiver.done < one.size or not one.size:
+        await objects.receive(one.key, receiver)
+    if receiver.done != one.size:
+        detail = f"The object has {receiver.done} bytes, not {one.size} as the service says."
+        code = "object_changed"
+        raise UploadsvcError(code, detail)
+
+
+async def _print(objects: AsyncObjects, one: Found, display: Display) -> bool:
+    shown: FileDisplay = display.file(one.key, one.size)
+    try:
+        await _receive(objects, one, Receiver(sys.stdout.buffer, etag=one.etag, advance=shown.advance))
+        sys.stdout.buffer.flush()
+    except UploadsvcError as problem:
+        display.failed(one.key, problem)
+        return False
+    finally:
+        shown.end()
+    return True
+
+
+@contextmanager
+def _locked(partial: Path) -> Iterator[IO[bytes]]:
+    """Open a partial file at its end, for this process alone; one that holds nothing is not left behind.
+
+    Raises:
+        UploadsvcError: ``file_exists``: another process downloads the same object to the same place.
+        OSError: The file cannot be opened.
+    """
+    with partial.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            detail = "Another command downloads it to the same place."
+            raise _exists(detail) from None
+        if not partial.exists() or not os.path.samestat(os.fstat(file.fileno()), partial.stat()):
+            detail = "Another command has just downloaded it to the same place."
+            raise _exists(detail)
+        try:
+            yield file
+        except BaseException as error:
+            file.flush()
+            changed = isinstance(error, UploadsvcError) and error.code == "object_changed"
+            if changed or not os.fstat(file.fileno()).st_size:
+                partial.unlink(missing_ok=True)
+            raise
+
+
+def _is_there(path: Path, one: Found) -> bool:
+    """Return whether an earlier command has downloaded an object.
+
+    Raises:
+        UploadsvcError: ``file_exists``: something else is there.
+    """
+    if not os.path.lexists(path):
+        return False
+    found, stored = path.lstat(), one.last_modified
+    same_size = path.is_file() and found.st_size == one.size
+    if same_size and stored is not None and int(found.st_mtime) == int(stored.timestamp()):
+        return True
+    detail = f"There is another file {path}; --overwrite replaces it."
+    raise _exists(detail)
+
+
+def _exists(detail: str) -> UploadsvcError:
+    return UploadsvcError("file_exists", detail)
+
+
+def _unwritable(error: OSError) -> UploadsvcError:
+    return UploadsvcError("file_unwritable", f"The file cannot be written: {error.strerror}.")
