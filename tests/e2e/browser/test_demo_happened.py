@@ -58,7 +58,7 @@ def request(page: Page, what: str) -> Locator:
 
 async def copied(page: Page, what: str, button: str = "Copy with secrets") -> str:
     """Copy the command of a request, and give what is in the clipboard."""
-    row = request(page, what)
+    row = request(page, what).last
     if await row.locator("details[open]").count() == 0:
         await row.locator("summary").click()
     await row.get_by_role("button", name=f"{button}: {what}", exact=True).click()
@@ -194,6 +194,8 @@ async def test_the_command_of_a_form_sends_its_fields(busy: BusyPage, tmp_path: 
     name = f'"{name}'
     (tmp_path / name).write_bytes(CONTENT)
     await busy.page.get_by_label("Policy").select_option("forms")
+    # This S3 breaks off the first form that it gets.
+    busy.expected.append("ERR_EMPTY_RESPONSE")
     await busy.choose((name, CONTENT))
     await expect(busy.page.get_by_test_id("receipt")).to_contain_text("policy")
     shown = await copied(busy.page, "Send the file to S3", "Copy")

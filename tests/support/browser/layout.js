@@ -9,7 +9,10 @@
     }
   };
   gather(document.body);
-  const shown = (element) => element.checkVisibility() && getComputedStyle(element).clipPath === "none" && element.getClientRects().length;
+  const parentOf = (element) => element.parentElement ?? element.getRootNode().host;
+  // What only screen readers find is clipped.
+  const clipped = (element) => element && (getComputedStyle(element).clipPath !== "none" || clipped(parentOf(element)));
+  const shown = (element) => element.checkVisibility() && element.getClientRects().length && !clipped(element);
   const nameOf = (element) => `<${element.localName} class="${element.className}">${element.textContent.trim().slice(0, 40)}`;
   const ownText = (element) => [...element.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
   const visible = all.filter(shown);

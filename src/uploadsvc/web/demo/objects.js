@@ -62,6 +62,7 @@ function objectRow({ key, size, last_modified }) {
   const name = key.split("/").pop();
   const row = fromTemplate("object-row", { name, key, size: formatSize(size), time });
   row.dataset.key = key;
+  row.querySelector(".name").title = name;
   row.querySelector(".key").title = key;
   Object.assign(row.querySelector("time"), { dateTime: last_modified, title: last_modified });
   const { user } = view;
