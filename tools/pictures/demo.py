@@ -28,7 +28,7 @@ _SHARE: Final = """(share) => {
     const { loaded, total, busy } = document.querySelector("uploadsvc-dropzone").queue.snapshot();
     return total > 0 && (loaded / total >= share || !busy);
 }"""
-_STEPS: Final = 24
+_STEPS: Final = 20
 
 
 class Film:
@@ -55,10 +55,10 @@ class Film:
         script = "(element) => element.getBoundingClientRect().top + scrollY - 16"
         target = self._page.locator(selector).evaluate(script)
         start = self._page.evaluate("scrollY")
-        for step in range(1, 7):
-            eased = 1 - (1 - step / 6) ** 2
+        for step in range(1, 5):
+            eased = 1 - (1 - step / 4) ** 2
             self._page.evaluate("(top) => scrollTo(0, top)", start + (target - start) * eased)
-            self.shot(60)
+            self.shot(80)
 
     def write(self) -> None:
         """Write the list of the frames."""
@@ -148,12 +148,13 @@ def _picture(browser: Browser, url: str, files: list[Path]) -> None:
     page.get_by_test_id("its-event").wait_for()
     _slow_down(page, 8 * MIB)
     page.locator("[part~=input]").set_input_files([lecture])
-    page.wait_for_function(_SHARE, arg=0.55)
+    page.wait_for_function(_SHARE, arg=0.3)
     page.get_by_role("button", name="Pause lecture.mp4").click()
     page.locator("[part~=input]").set_input_files([drone])
     page.wait_for_function(_SHARE, arg=0.48)
     page.get_by_test_id("happened-upload").select_option("lake-at-dawn.png")
     page.get_by_text("Have the service check what S3 holds").wait_for()
+    page.mouse.move(0, 0)
     bottom = page.locator("#happened").evaluate(
         "(part) => part.closest('section').getBoundingClientRect().bottom"
     )

@@ -285,7 +285,7 @@ function hide(button, hidden, other) {
  */
 export async function droppedFiles(transfer) {
   const items = [...transfer.items].filter(({ kind }) => kind === "file");
-  const dropped = items.map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
+  const dropped = items.map((item) => ({ entry: item.webkitGetAsEntry?.(), file: item.getAsFile() }));
   const found = await Promise.all(
     dropped.map(({ entry, file }) => {
       if (entry?.isDirectory) return filesBelow(/** @type {FileSystemDirectoryEntry} */ (entry));

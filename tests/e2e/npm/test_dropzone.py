@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.async_api import Browser, FilePayload, Locator, Page, Route, expect
+from playwright.async_api import Browser, FilePayload, Locator, Page, Request, Route, expect
 from tests.support.clients.tools import NODE_MODULES
 from tests.support.npm_site import Site
 
@@ -174,7 +174,12 @@ async def test_a_page_may_change_or_refuse_what_is_added(opened: Opened) -> None
             });
         }""")
         sent: list[dict[str, Any]] = []
-        page.on("request", lambda asked: sent.append(asked.post_data_json) if asked.post_data else None)
+
+        def heard(request: Request) -> None:
+            if request.method == "POST":
+                sent.append(request.post_data_json or {})
+
+        page.on("request", heard)
         await choose(page, NOTE, {**NOTE, "name": "other.txt"})
         await expect(row(page, "My note")).to_contain_text("done")
         await expect(row(page, "My note")).to_contain_text("5 B · of today")

@@ -74,7 +74,7 @@ function drawChoice(mine, upload) {
 $("happened-upload").addEventListener("change", ({ target }) => {
   const mine = recorder.uploads.filter((upload) => upload.shown && upload.user === user);
   chosen = mine[target.selectedIndex];
-  draw();
+  drawNow();
 });
 
 // --- Requests ---
