@@ -5,7 +5,10 @@ from typing import Final
 
 from rich.text import Text
 
-_TOKENS: Final = re.compile(r"\x1b\[(?P<arguments>[0-9;?]*)(?P<command>[A-Za-z])|(?P<plain>[\s\S])")
+_TOKENS: Final = re.compile(
+    r"\x1b\[(?P<arguments>[0-9;?]*)(?P<command>[A-Za-z])|(?P<rest>\x1b(?:\[[0-9;?]*)?$)|(?P<plain>[\s\S])"
+)
+"""``rest`` is the beginning of a sequence whose end has not come yet."""
 
 
 class Screen:
@@ -21,6 +24,7 @@ class Screen:
         self._row = 0
         self._column = 0
         self._style = ""
+        self._rest = ""
 
     def write(self, text: str) -> None:
         """Take what a program wrote.
@@ -28,10 +32,13 @@ class Screen:
         Raises:
             ValueError: It has a control sequence that is not known here.
         """
+        text, self._rest = self._rest + text, ""
         for token in _TOKENS.finditer(text):
             plain, command = token["plain"], token["command"]
             if plain is not None:
                 self._character(plain)
+            elif token["rest"]:
+                self._rest = token[0]
             elif command == "m":
                 self._style = "" if token["arguments"] in {"", "0"} else self._style + token[0]
             elif command == "A":

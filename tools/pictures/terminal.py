@@ -4,10 +4,13 @@ The command runs in a pseudo-terminal against a running ``uploadsvc dev``; each 
 screen then. Only the typing is added.
 """
 
+import codecs
 import io
 import os
 import pty
+import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -24,10 +27,11 @@ from tools.pictures.running import MIB, running_demo, sparse, token_of
 from tools.pictures.screen import Screen
 
 _WIDTH: Final = 96
-_HEIGHT: Final = 13
-_FRAME: Final = 0.12
+_HEIGHT: Final = 15
+_FRAME: Final = 0.2
 """Seconds between frames."""
 _PAUSE: Final = 1.2
+_INTERRUPTED: Final = 130
 _END: Final = 4.0
 _PROMPT: Final = "\x1b[1;32m$\x1b[0m "
 _BINARIES: Final = Path(sys.executable).parent
@@ -35,6 +39,9 @@ _RED, _GREEN, _YELLOW = (255, 154, 143), (92, 207, 192), (240, 201, 115)
 _BLUE, _PINK, _WHITE = (127, 182, 230), (210, 150, 220), (231, 236, 239)
 _COLOURS: Final = [_RED, _GREEN, _YELLOW, _BLUE, _PINK, _GREEN, _WHITE]
 _THEME: Final = TerminalTheme((15, 21, 25), _WHITE, [(32, 42, 49), *_COLOURS], [(102, 117, 127), *_COLOURS])
+_POLICIES: Final[dict[str, object]] = {
+    "default": {"key": "{uuid}/{path}{filename}", "multipart_threshold": "8MiB", "part_size": "8MiB"}
+}
 _CHARACTER: Final = 7.8
 _LINE: Final = 20
 _MARGIN: Final = 18
@@ -60,6 +67,7 @@ class Cast:
     def __init__(self) -> None:
         self.frames: list[Frame] = []
         self._screen = Screen(_HEIGHT)
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
 
     def type(self, command: str) -> None:
         """Show a command as it is typed."""
@@ -70,8 +78,16 @@ class Cast:
             self._keep(0.07)
         self._screen.write("\r\n")
 
-    def run(self, command: str, directory: Path, environment: dict[str, str]) -> None:
+    def run(
+        self, command: str, directory: Path, environment: dict[str, str], *, stop_at: int | None = None
+    ) -> None:
         """Run a command, and keep what it shows.
+
+        Args:
+            command: For a shell.
+            directory: Where it runs.
+            environment: Its variables.
+            stop_at: MiB of all files after which Ctrl-C is pressed.
 
         Raises:
             RuntimeError: It fails.
@@ -80,41 +96,46 @@ class Cast:
         ours, theirs = pty.openpty()
         size = {"COLUMNS": str(_WIDTH), "LINES": "40", "TERM": "xterm-256color", "COLORTERM": "truecolor"}
         process = subprocess.Popen(  # noqa: S602 - a line of this file, for a shell
-            command,
+            f"exec {command}",
             shell=True,
             cwd=directory,
             env={**environment, **size},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
+            start_new_session=True,
         )
         os.close(theirs)
         try:
-            self._follow(ours)
+            while self._follow(ours):
+                if stop_at is not None and self._arrived() >= stop_at:
+                    self._screen.write("^C")
+                    os.killpg(process.pid, signal.SIGINT)
+                    stop_at = None
         finally:
             os.close(ours)
-        if process.wait() != 0:
-            message = f"{command} failed: {self._screen.shown().plain}"
+        if process.wait() not in {0, _INTERRUPTED}:
+            message = f"{command} failed: {self._screen.shown().plain.strip()}"
             raise RuntimeError(message)
         self._keep(_PAUSE)
 
-    def _follow(self, ours: int) -> None:
-        last, pending = time.monotonic(), b""
-        while True:
-            if select.select([ours], [], [], _FRAME)[0]:
+    def _follow(self, ours: int) -> bool:
+        """Keep one frame of what a program shows, and tell whether it goes on."""
+        began, pending = time.monotonic(), b""
+        while (left := began + _FRAME - time.monotonic()) > 0:
+            if select.select([ours], [], [], left)[0]:
                 try:
                     pending += os.read(ours, 65536)
-                except OSError:  # the program has ended
-                    break
-            now = time.monotonic()
-            if now - last >= _FRAME:
-                # A letter, or a control sequence, may still be incomplete.
-                whole = pending.rpartition(b"\x1b")[0] if b"\x1b" in pending[-12:] else pending
-                self._screen.write(whole.decode("utf-8", "ignore"))
-                pending = pending[len(whole) :]
-                self._keep(now - last)
-                last = now
-        self._screen.write(pending.decode())
+                except OSError:  # it has ended
+                    self._screen.write(self._decoder.decode(pending))
+                    return False
+        self._screen.write(self._decoder.decode(pending))
+        self._keep(_FRAME)
+        return True
+
+    def _arrived(self) -> float:
+        shown = re.search(r"^all files .* ([\d.]+)/[\d.]+ MiB", self._screen.shown().plain, re.MULTILINE)
+        return float(shown[1]) if shown else 0.0
 
     def _keep(self, seconds: float) -> None:
         text = self._screen.shown()
@@ -194,10 +215,10 @@ def _escaped(text: str) -> str:
 def main() -> None:
     """Record it."""
     cast = Cast()
-    with running_demo() as (url, files):
-        sparse(files / "film.mp4", 700 * MIB)
+    with running_demo(_POLICIES) as (url, files):
+        sparse(files / "film.mp4", 300 * MIB)
         (files / "photos").mkdir()
-        for index in range(3):
+        for index in range(2):
             sparse(files / "photos" / f"lake-{index + 1}.jpg", (index + 2) * MIB)
         environment = {
             **os.environ,
@@ -206,7 +227,9 @@ def main() -> None:
             "UPLOADSVC_TOKEN": token_of(url, "alice"),
             "XDG_STATE_HOME": str(files.parent / "state"),
         }
-        cast.run("uploadsvc upload film.mp4 photos/", files, environment)
+        command = "uploadsvc upload film.mp4 photos/"
+        cast.run(command, files, environment, stop_at=150)
+        cast.run(command, files, environment)
     cast.end()
     target = Path(sys.argv[1])
     target.write_text(svg(cast.frames), encoding="utf-8")

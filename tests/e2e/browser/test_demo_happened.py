@@ -184,6 +184,11 @@ async def test_commands_of_parts_send_those_bytes(
     assert await run(command, tmp_path) == ("", "200")
     (sent,) = service.line.sent()
     assert (sent.part_number, sent.sent) == (2, 5 * MIB)
+    reader = tmp_path / "curl"
+    reader.write_text("#!/bin/sh\ncat > sent\n")
+    reader.chmod(0o755)
+    await run(command, tmp_path, PATH=f"{tmp_path}:/usr/bin:/bin")
+    assert (tmp_path / "sent").read_bytes() == PARTS[5 * MIB : 10 * MIB]
     await busy.button("Resume", name).click()
     await expect(busy.row_state(name)).to_have_text("done")
     assert await busy.stored("alice", name) == [PARTS]
