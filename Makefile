@@ -30,7 +30,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no
 	--no-emit-index-url --no-emit-find-links $(LOCK_FLAGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help dev npm test test-unit test-integration test-e2e check fix openapi docs site manifests bench bench-quick soak audit sbom dist image web lock fuzz clean
+.PHONY: help dev npm test test-unit test-integration test-e2e check fix openapi docs site screenshots pictures manifests bench bench-quick soak audit sbom dist image web lock fuzz clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -102,6 +102,15 @@ site: $(DOCS_VENV)/.ready $(SITE_MODULES)/.ready  ## Build the docs site into di
 	@$(DOCS_VENV)/bin/python -m tools.docs_site collect
 	@$(DOCS_VENV)/bin/zensical build --strict --clean
 	@$(DOCS_VENV)/bin/python -m tools.docs_site finish
+
+screenshots: $(VENV)/.test $(CLIENTS_MODULES)/.ready  ## Take pictures of the demo page, on all screens and in all states, in dist/screenshots.
+	@rm -rf dist/screenshots && mkdir -p dist/screenshots
+	SCREENSHOTS="$(CURDIR)/dist/screenshots" $(VENV)/bin/python -m pytest -q tests/e2e/browser/test_demo_looks.py $(ARGS)
+
+pictures: $(VENV)/.test $(BENCH_VENV)/.ready  ## Record docs/demo.png, docs/demo.gif and docs/terminal.svg from running demos.
+	$(VENV)/bin/python -m tools.pictures.demo dist/frames
+	$(BENCH_VENV)/bin/python -m tools.pictures.animate dist/frames docs/demo.gif
+	$(VENV)/bin/python -m tools.pictures.terminal docs/terminal.svg
 
 manifests: $(VENV)/.test $(DEPLOY_VENV)/.ready  ## Render deploy/manifests from the Helm chart.
 	$(VENV)/bin/python -m tools.manifests

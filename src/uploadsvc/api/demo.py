@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
 
 from uploadsvc.api.routing import ProblemRoute
-from uploadsvc.api.static import READ, static_file
+from uploadsvc.api.static import READ, file_router, static_file
 from uploadsvc.domain.errors import Forbidden
 from uploadsvc.domain.hosts import host_name, is_loopback
 from uploadsvc.events.recent import RecentEvent, RecentEvents
@@ -21,6 +21,20 @@ _User = Literal["alice", "bob"]
 DEMO_USERS: Final[tuple[str, ...]] = get_args(_User)
 DEMO_TOKEN_SECONDS: Final = 12 * 3600
 DEMO_FILES: Final = ("demo.js", "demo.css")
+_PARTS: Final = (
+    "curl.js",
+    "events.js",
+    "happened.js",
+    "objects.js",
+    "offers.js",
+    "page.js",
+    "policies.js",
+    "receipts.js",
+    "recorder.js",
+    "users.js",
+    "words.js",
+)
+"""Modules that ``demo.js`` imports from ``demo/``."""
 
 _FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 """Headers that proxies add to the requests that they forward."""
@@ -103,6 +117,8 @@ def demo_router(demo: Demo) -> APIRouter:
         found = demo.events.follow(user, after=last_event_id)
         return StreamingResponse(_messages(found), media_type="text/event-stream", headers=_OWN)
 
+    parts = {name: static_file(name, package="uploadsvc.web.demo") for name in _PARTS}
+    router.include_router(file_router("/web/demo", parts))
     return router
 
 

@@ -13,7 +13,7 @@ from uploadsvc.app import create_app
 from uploadsvc.bootstrap.bucket import prepare_bucket
 from uploadsvc.cli.messages import say, stop
 from uploadsvc.dev.seaweedfs import SeaweedFS, SeaweedFSError, run_seaweedfs
-from uploadsvc.dev.state import load_keys
+from uploadsvc.dev.state import DevKeys, load_keys
 from uploadsvc.dev.weed import Push
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.provisioning.models import ProvisioningError
@@ -66,13 +66,13 @@ async def develop(*, host: str, port: int, s3_endpoint: str | None, directory: P
         loop.add_signal_handler(number, task.cancel if task else sys.exit)
     listener = bind(host, port)
     try:
-        secret_key, credentials = load_keys(directory)
-        # Nothing is started yet, so the endpoint of an embedded S3 is unknown.
+        keys = load_keys(directory)
+        # Before anything is started, so the endpoint of an embedded S3 is not known yet.
         provider = "seaweedfs" if s3_endpoint is None else "generic"
-        known = _settings(s3_endpoint or "http://127.0.0.1", secret_key, credentials, provider=provider)
+        known = _settings(s3_endpoint or "http://127.0.0.1", keys, keys.credentials, provider=provider)
         known.check_demo_address(host)
         if s3_endpoint is not None:
-            settings = _settings(s3_endpoint, secret_key, LOCALSTACK, provider="generic")
+            settings = _settings(s3_endpoint, keys, LOCALSTACK, provider="generic")
             await _run(settings, listener, host, port)
             return
         print("Starting the embedded S3 ...", file=sys.stderr)  # noqa: T201 - a person waits
@@ -81,9 +81,10 @@ async def develop(*, host: str, port: int, s3_endpoint: str | None, directory: P
             secret=secrets.token_urlsafe(32),
             below=f"{BUCKET}/{known.key_prefix}/",
         )
-        async with run_seaweedfs(directory=directory / "s3", credentials=credentials, push=push) as weed:
+        s3 = run_seaweedfs(directory=directory / "s3", credentials=keys.credentials, push=push)
+        async with s3 as weed:
             settings = _settings(
-                weed.endpoint_url, secret_key, credentials, provider="seaweedfs", push_secret=push.secret
+                weed.endpoint_url, keys, keys.credentials, provider="seaweedfs", push_secret=push.secret
             )
             async with _watched(weed):
                 await _run(settings, listener, host, port)
@@ -98,7 +99,7 @@ def _reachable(host: str, own: str) -> str:
 
 def _settings(
     endpoint_url: str,
-    secret_key: str,
+    keys: DevKeys,
     credentials: Credentials,
     *,
     provider: str,
@@ -114,11 +115,15 @@ def _settings(
         "addressing_style": "path",
     }
     address = {"endpoint_url": endpoint_url, "public_endpoint_url": None}
-    defaults = {"secret_key": secret_key, "objects": {"delete": True}, "s3": {} if embedded else s3}
+    defaults = {"secret_key": keys.secret_key, "objects": {"delete": True}, "s3": {} if embedded else s3}
     overrides: dict[str, Any] = {"demo": True, "s3": {**s3, **address} if embedded else address}
     if push_secret is not None:
         overrides["events"] = {"push_secret": push_secret}
-    return load_settings(overrides, defaults)
+    settings = load_settings(overrides, defaults)
+    if settings.receipts.private_key or settings.receipts.secret:
+        return settings
+    # The demo page checks receipts, and for that needs a key that is published.
+    return load_settings(overrides, {**defaults, "receipts": {"private_key": keys.receipt_key}})
 
 
 async def _run(settings: Settings, listener: Any, host: str, port: int) -> None:  # noqa: ANN401 - a socket

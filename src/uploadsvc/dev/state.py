@@ -3,35 +3,67 @@
 import json
 import os
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from uploadsvc.domain.credentials import Credentials
 
 _FILE = "keys.json"
 
 
-def load_keys(directory: Path) -> tuple[str, Credentials]:
-    """Return a directory's secret key and access key, generated on the first run.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevKeys:
+    """The keys.
+
+    Attributes:
+        secret_key: `UPLOADSVC_SECRET_KEY`.
+        credentials: Of the embedded S3.
+        receipt_key: PEM of the private key that signs receipts, of a kind that every browser can verify.
+    """
+
+    secret_key: str
+    credentials: Credentials
+    receipt_key: str
+
+
+def load_keys(directory: Path) -> DevKeys:
+    """Return a directory's keys; the first run generates them.
 
     Raises:
         OSError: The directory cannot be written.
     """
     path = directory / _FILE
+    kept: dict[str, Any] = {}
     try:
-        keys = json.loads(path.read_text(encoding="utf-8"))
-        return keys["secret_key"], Credentials(
-            access_key_id=keys["access_key_id"], secret_access_key=keys["secret_access_key"]
+        found = json.loads(path.read_text(encoding="utf-8"))
+        kept = found if isinstance(found, dict) else {}
+        credentials = Credentials(
+            access_key_id=kept["access_key_id"], secret_access_key=kept["secret_access_key"]
         )
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        # The directory also contains the stored objects.
+        return DevKeys(
+            secret_key=kept["secret_key"], credentials=credentials, receipt_key=kept["receipt_key"]
+        )
+    except (FileNotFoundError, ValueError, KeyError):
+        # It also holds the stored objects.
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        keys = {
-            "secret_key": secrets.token_urlsafe(32),
-            "access_key_id": "DEV" + secrets.token_hex(8).upper(),
-            "secret_access_key": secrets.token_urlsafe(30),
-        }
-        write_private(path, json.dumps(keys))
+        # A file of an older version lacks only the newer keys.
+        write_private(path, json.dumps({**_generated(), **kept}))
         return load_keys(directory)
+
+
+def _generated() -> dict[str, str]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return {
+        "secret_key": secrets.token_urlsafe(32),
+        "access_key_id": "DEV" + secrets.token_hex(8).upper(),
+        "secret_access_key": secrets.token_urlsafe(30),
+        "receipt_key": pem.decode(),
+    }
 
 
 def write_private(path: Path, text: str) -> None:

@@ -32,13 +32,20 @@ export namespace ENGLISH {
     let rate: string;
     let left: string;
     let retrying: string;
+    let stalled: string;
+    let unanswered: string;
     let paused: string;
+    let pausedEarly: string;
     let completing: string;
     let stored: string;
     let failed: string;
     let cancelled: string;
     let done: Text;
     let failures: Text;
+    let cancellations: Text;
+    let sent: string;
+    let allPaused: string;
+    let allResumed: string;
     let changes: Text;
     let folderUnreadable: string;
     let units: string[];
@@ -53,6 +60,11 @@ export class UploadsvcDropzone extends HTMLElement {
     getToken: QueueOptions["getToken"];
     /** Further options of the client and of every upload, such as `metadata`. @type {QueueOptions} */
     options: QueueOptions;
+    /**
+     * Says in other words why an upload failed or is retried; without it, or if it returns nothing, the error's own are
+     * shown. @type {((error: UploadError, item: QueueItem) => string | null | undefined) | undefined}
+     */
+    explain: ((error: UploadError, item: QueueItem) => string | null | undefined) | undefined;
     /** The list behind the element. Its `snapshot()` has the files, their states, objects and receipts. */
     get queue(): UploadQueue;
     set strings(strings: Partial<Strings>);
@@ -60,13 +72,16 @@ export class UploadsvcDropzone extends HTMLElement {
     get strings(): Partial<Strings>;
     connectedCallback(): void;
     disconnectedCallback(): void;
-    attributeChangedCallback(): void;
+    /** @param {string} name */
+    attributeChangedCallback(name: string): void;
     /** Adds files as if they were chosen. @param {Iterable<import("./queue.js").Added>} files */
     add(files: Iterable<import("./queue.js").Added>): void;
     #private;
 }
 export type QueueItem = import("./queue.js").QueueItem;
 export type QueueOptions = import("./queue.js").QueueOptions;
+export type AddedFile = import("./queue.js").AddedFile;
+export type UploadError = import("./uploadsvc.js").UploadError;
 /**
  * words, with
  * `{placeholders}`; by the plural category of `{count}` (`Intl.PluralRules`) if it is an object

@@ -5,9 +5,10 @@
  *
  *     <uploadsvc-dropzone endpoint="https://uploads.example.com" policy="photos" folders></uploadsvc-dropzone>
  *
- * Attributes: `endpoint`, `policy`, `checksum`, `accept`, `folders`, `single`, `disabled`, and `lang`.
- * Properties: `getToken`, `strings`, `options`. Events: `uploadsvc:done`, `uploadsvc:error`, `uploadsvc:idle` and
- * `uploadsvc:change`. CSS: the custom properties `--uploadsvc-…` below, and `::part()`.
+ * Attributes: `endpoint`, `policy`, `checksum`, `accept`, `folders`, `single`, `anywhere`, `disabled`, and `lang`.
+ * Properties: `getToken`, `strings`, `options`, `explain`. Events: `uploadsvc:add`, `uploadsvc:done`, `uploadsvc:error`,
+ * `uploadsvc:idle` and `uploadsvc:change`. Slots: text in the field, and `options` below it. CSS: the custom properties
+ * `--uploadsvc-…` below, and `::part()`.
  */
 
 import { isActive, isOver, UploadQueue } from "./queue.js";
@@ -15,6 +16,8 @@ import { isActive, isOver, UploadQueue } from "./queue.js";
 /**
  * @typedef {import("./queue.js").QueueItem} QueueItem
  * @typedef {import("./queue.js").QueueOptions} QueueOptions
+ * @typedef {import("./queue.js").AddedFile} AddedFile
+ * @typedef {import("./uploadsvc.js").UploadError} UploadError
  * @typedef {string | (Partial<Record<Intl.LDMLPluralRule, string>> & { other: string })} Text words, with
  *   `{placeholders}`; by the plural category of `{count}` (`Intl.PluralRules`) if it is an object
  * @typedef {typeof ENGLISH} Strings
@@ -53,7 +56,10 @@ export const ENGLISH = {
   rate: "{rate}/s",
   left: "{time} left",
   retrying: "{percent}, trying again: {error}",
+  stalled: "{percent} · {loaded} of {total} · S3 has taken nothing for {time}",
+  unanswered: "{percent} · all sent, no answer from S3 for {time}",
   paused: "paused at {percent}",
+  pausedEarly: "paused before anything arrived",
   completing: "verifying",
   stored: "done",
   failed: "failed: {error}",
@@ -62,6 +68,11 @@ export const ENGLISH = {
   done: { one: "{done} of {count} file done", other: "{done} of {count} files done" },
   /** @type {Text} */
   failures: { one: "{count} failed", other: "{count} failed" },
+  /** @type {Text} */
+  cancellations: { one: "{count} cancelled", other: "{count} cancelled" },
+  sent: "{loaded} of {total}",
+  allPaused: "All uploads paused",
+  allResumed: "All uploads resumed",
   /** @type {Text} */
   changes: { one: "{count} change, the latest: {latest}", other: "{count} changes, the latest: {latest}" },
   folderUnreadable: "Could not read the folder: {error}",
@@ -80,6 +91,7 @@ const STYLES = `
   --_line: var(--uploadsvc-line, #dbe1e6);
   --_edge: var(--uploadsvc-edge, #8a97a3);
   --_soft: var(--uploadsvc-soft, #eef2f4);
+  --_track: var(--uploadsvc-track, #d3dbe1);
   --_accent: var(--uploadsvc-accent, #0f766e);
   --_wash: var(--uploadsvc-wash, #e8f5f3);
   --_bad: var(--uploadsvc-bad, #b42318);
@@ -99,6 +111,7 @@ const STYLES = `
     --_line: var(--uploadsvc-line, #2b363f);
     --_edge: var(--uploadsvc-edge, #66757f);
     --_soft: var(--uploadsvc-soft, #202a31);
+    --_track: var(--uploadsvc-track, #36434c);
     --_accent: var(--uploadsvc-accent, #5ccfc0);
     --_wash: var(--uploadsvc-wash, #15302f);
     --_bad: var(--uploadsvc-bad, #ff9a8f);
@@ -117,20 +130,21 @@ const STYLES = `
 .drop svg { width: 2rem; fill: none; stroke: var(--_accent); stroke-width: 2; stroke-linecap: round; stroke-linejoin: round; }
 .link { color: var(--_accent); text-decoration: underline; text-underline-offset: 0.15em; }
 :focus-visible, .drop:has(:focus-visible) { outline: 3px solid var(--_accent); outline-offset: 2px; }
-.muted, ::slotted(*) { color: var(--_muted); font-size: 0.875rem; }
+.muted, #hint ::slotted(*) { color: var(--_muted); font-size: 0.875rem; }
 button {
   padding: 0.3rem 0.75rem; border: 1px solid var(--_line); border-radius: 0.5rem; background: var(--_card);
   color: var(--_text); font: inherit; font-size: 0.875rem; cursor: pointer;
 }
 button:hover { background: var(--_soft); }
 button:disabled { cursor: default; opacity: 0.5; }
-.options { margin-top: 0.75rem; }
+.options { display: flex; flex-wrap: wrap; gap: 0.5rem 1.5rem; align-items: center; margin-top: 0.75rem; font-size: 0.875rem; }
 .overall {
   display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 0.5rem 1rem; align-items: center; margin-top: 1rem;
   padding: 0.8rem 0.9rem; border-radius: var(--_radius); background: var(--_soft); font-size: 0.875rem;
   font-variant-numeric: tabular-nums;
 }
 .overall progress { grid-column: 1 / -1; }
+.overall progress, .overall progress::-webkit-progress-bar { background: var(--_track); }
 .actions { display: flex; flex-wrap: wrap; gap: 0.35rem; justify-content: flex-end; }
 .notice:empty { display: none; }
 .notice { margin: 0.75rem 0 0; color: var(--_bad); }
@@ -139,7 +153,8 @@ li {
   display: grid; grid-template-columns: 2.75rem minmax(0, 1fr) auto; gap: 0.15rem 0.9rem; align-items: center;
   padding: 0.8rem 0; border-bottom: 1px solid var(--_line);
 }
-li:last-child { border-bottom: 0; }
+li:last-child { border-bottom: 0; padding-bottom: 0; }
+li .actions { width: 10.5rem; }
 .thumb {
   display: grid; width: 2.75rem; height: 2.75rem; place-items: center; overflow: hidden; border-radius: 0.5rem;
   background: var(--_soft); color: var(--_muted); font-size: 0.7rem; font-weight: 600;
@@ -162,11 +177,13 @@ progress::-webkit-progress-value { border-radius: 1rem; background: var(--_accen
 progress::-moz-progress-bar { border-radius: 1rem; background: var(--_accent); }
 [data-state="failed"] progress::-webkit-progress-value { background: var(--_bad); }
 [data-state="failed"] progress::-moz-progress-bar { background: var(--_bad); }
+:is([data-state="paused"], [data-state="cancelled"]) progress::-webkit-progress-value { background: var(--_edge); }
+:is([data-state="paused"], [data-state="cancelled"]) progress::-moz-progress-bar { background: var(--_edge); }
 @container (max-width: 34rem) {
   .overall { grid-template-columns: minmax(0, 1fr); }
   .actions { justify-content: flex-start; }
   li { grid-template-columns: 2.75rem minmax(0, 1fr); align-items: start; }
-  li .actions { grid-column: 2; }
+  li .actions { grid-column: 2; width: auto; }
   .title { display: grid; grid-template-columns: minmax(0, 1fr); gap: 0; }
   button { min-height: 2.25rem; }
 }
@@ -178,8 +195,8 @@ const ANNOUNCED_TOGETHER = 500;
 /** Seconds without a byte sent after which no rate is shown. */
 const IDLE = 3;
 
-/** Properties that a page may set before the element is defined. */
-const PROPERTIES = /** @type {const} */ (["getToken", "strings", "options"]);
+/** Returns a property that a page set before the element was defined. @param {any} element @param {string} name */
+const early = (element, name) => element[name];
 
 /** @type {typeof HTMLElement} a class that a server can extend too */
 const Base = globalThis.HTMLElement ?? /** @type {any} */ (class {});
@@ -249,7 +266,8 @@ function buildView(root) {
   const actions = make("div", { class: "actions" }, pauseAll, clear);
   const overall = make("div", { class: "overall", role: "group", part: "overall", hidden: "" }, text, actions, progress);
   const list = make("ul", { part: "list", role: "list" });
-  root.append(zone, make("div", { class: "options" }, chooseFolder, folder), notice, status, overall, list);
+  const options = make("div", { class: "options" }, make("slot", { name: "options" }), chooseFolder, folder);
+  root.append(zone, options, notice, status, overall, list);
   return { files, folder, drop, or, choose, zone, chooseFolder, notice, status, text, pauseAll, clear, progress, overall, list };
 }
 
@@ -267,7 +285,7 @@ function hide(button, hidden, other) {
  */
 export async function droppedFiles(transfer) {
   const items = [...transfer.items].filter(({ kind }) => kind === "file");
-  const dropped = items.map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
+  const dropped = items.map((item) => ({ entry: item.webkitGetAsEntry?.(), file: item.getAsFile() }));
   const found = await Promise.all(
     dropped.map(({ entry, file }) => {
       if (entry?.isDirectory) return filesBelow(/** @type {FileSystemDirectoryEntry} */ (entry));
@@ -301,12 +319,17 @@ async function filesBelow(folder) {
 
 /** The element. */
 export class UploadsvcDropzone extends Base {
-  static observedAttributes = ["accept", "disabled", "endpoint", "folders", "lang", "policy", "checksum", "single"];
+  static observedAttributes = ["accept", "disabled", "folders", "lang", "single"];
 
   /** Returns the current bearer token. @type {QueueOptions["getToken"]} */
-  getToken = undefined;
+  getToken = early(this, "getToken");
   /** Further options of the client and of every upload, such as `metadata`. @type {QueueOptions} */
-  options = {};
+  options = early(this, "options") ?? {};
+  /**
+   * Says in other words why an upload failed or is retried; without it, or if it returns nothing, the error's own are
+   * shown. @type {((error: UploadError, item: QueueItem) => string | null | undefined) | undefined}
+   */
+  explain = early(this, "explain");
   /** @type {UploadQueue} */
   #queue = new UploadQueue();
   /** @type {Partial<Strings>} */
@@ -319,6 +342,8 @@ export class UploadsvcDropzone extends Base {
   #view = null;
   /** @type {(() => void) | null} */
   #unsubscribe = null;
+  /** Ends what listens to the page. */
+  #connected = new AbortController();
 
   /** The list behind the element. Its `snapshot()` has the files, their states, objects and receipts. */
   get queue() {
@@ -336,24 +361,34 @@ export class UploadsvcDropzone extends Base {
   }
 
   connectedCallback() {
-    for (const name of PROPERTIES) {
-      if (!Object.hasOwn(this, name) || !(name in UploadsvcDropzone.prototype)) continue;
-      const { [name]: early } = this; // set before the element was defined: let the setter see it
-      delete this[name];
-      /** @type {any} */ (this)[name] = early;
+    if (Object.hasOwn(this, "strings")) {
+      const { strings } = this; // set before the element was defined: let the setter see it
+      delete (/** @type {Partial<this>} */ (this).strings);
+      this.strings = strings;
     }
     this.#unsubscribe = this.#queue.subscribe(() => this.#render());
-    globalThis.addEventListener("beforeunload", this.#warn);
+    this.#connected = new AbortController();
+    const { signal } = this.#connected;
+    globalThis.addEventListener("beforeunload", this.#warn, { signal });
+    this.#acceptDrops(document, signal);
     this.#relabel();
   }
 
   disconnectedCallback() {
     this.#unsubscribe?.();
-    globalThis.removeEventListener("beforeunload", this.#warn);
+    this.#connected.abort();
   }
 
-  attributeChangedCallback() {
-    if (this.#view) this.#relabel();
+  /** @param {string} name */
+  attributeChangedCallback(name) {
+    if (!this.#view) return;
+    if (name === "lang") this.#relabel();
+    else this.#adjust();
+  }
+
+  /** Focuses the field where files are chosen. @param {FocusOptions} [options] */
+  focus(options) {
+    this.#shown.files.focus(options);
   }
 
   /** Adds files as if they were chosen. @param {Iterable<import("./queue.js").Added>} files */
@@ -361,6 +396,14 @@ export class UploadsvcDropzone extends Base {
     if (this.hasAttribute("disabled")) return;
     this.#queue.configure(this.#queueOptions());
     this.#queue.add(files);
+  }
+
+  /** Adds chosen files unless the page does so itself. @param {Iterable<File | AddedFile>} chosen */
+  #chosen(chosen) {
+    const files = [...chosen].map((each) => {
+      return each instanceof File ? { file: each, path: each.webkitRelativePath } : each;
+    });
+    if (files.length && this.#tell("add", { files })) this.add(files);
   }
 
   /** @param {BeforeUnloadEvent} event */
@@ -381,12 +424,10 @@ export class UploadsvcDropzone extends Base {
       onDone: (item, result) => {
         options.onDone?.(item, result);
         this.#tell("done", { item, ...result });
-        this.#announce(`${item.name}: ${this.#stateText(item)}`);
       },
       onError: (item, error) => {
         options.onError?.(item, error);
         this.#tell("error", { item, error });
-        this.#announce(`${item.name}: ${this.#stateText(item)}`);
       },
       onIdle: (items) => {
         options.onIdle?.(items);
@@ -395,9 +436,10 @@ export class UploadsvcDropzone extends Base {
     };
   }
 
-  /** @param {string} name @param {object} detail */
+  /** @param {string} name @param {object} detail @returns {boolean} whether the page left it to the element */
   #tell(name, detail) {
-    this.dispatchEvent(new CustomEvent(`uploadsvc:${name}`, { detail, bubbles: true, composed: true }));
+    const options = { detail, bubbles: true, composed: true, cancelable: name === "add" };
+    return this.dispatchEvent(new CustomEvent(`uploadsvc:${name}`, options));
   }
 
   // --- Words ---
@@ -446,13 +488,19 @@ export class UploadsvcDropzone extends Base {
   }
 
   /** @param {QueueItem} item @returns {string} */
-  #stateText({ state, loaded, total, error, rate, remaining, idle }) {
+  #stateText(item) {
+    const { state, loaded, total, error, rate, remaining, idle } = item;
     const share = total ? Math.min(0.99, Math.floor((100 * loaded) / total) / 100) : 0; // “done” stands for 100
     const percent = share.toLocaleString(this.#language, { style: "percent" });
-    const words = { percent, loaded: this.#size(loaded), total: this.#size(total), error: error?.message ?? "" };
+    const why = error ? (this.explain?.(error, item) ?? error.message) : "";
+    const words = { percent, loaded: this.#size(loaded), total: this.#size(total), error: why };
+    if (state === "paused" && !loaded) return this.#say("pausedEarly");
     if (state !== "uploading") return this.#say(state, words);
     if (error) return this.#say("retrying", words);
-    return [this.#say("uploading", words), ...(idle < IDLE ? this.#speed(rate ?? 0, remaining) : [])].join(" · ");
+    if (idle < IDLE) return [this.#say("uploading", words), ...this.#speed(rate ?? 0, remaining)].join(" · ");
+    // The last byte counts only once S3 has answered.
+    const time = this.#duration(Math.floor(idle));
+    return this.#say(loaded < total - 1 ? "stalled" : "unanswered", { ...words, time });
   }
 
   /** Has a screen reader read a message. Those of the same half second are read as one. @param {string} text */
@@ -471,63 +519,80 @@ export class UploadsvcDropzone extends Base {
     const root = this.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [styles()];
     const view = buildView(root);
-    const { files, folder, zone, notice, chooseFolder, clear, pauseAll } = view;
+    const { files, folder, notice, chooseFolder, clear, pauseAll } = view;
     for (const input of [files, folder]) {
       input.addEventListener("change", () => {
         notice.textContent = "";
-        this.add([...(input.files ?? [])]);
+        this.#chosen(input.files ?? []);
         input.value = ""; // allows choosing the same file again
       });
     }
     chooseFolder.addEventListener("click", () => folder.click());
     clear.addEventListener("click", () => this.#dismiss(this.#queue.snapshot().items.filter(isOver)));
     pauseAll.addEventListener("click", () => {
-      if (this.#queue.snapshot().busy) this.#queue.pauseAll();
+      const { busy } = this.#queue.snapshot();
+      if (busy) this.#queue.pauseAll();
       else this.#queue.resumeAll();
+      this.#announce(this.#say(busy ? "allPaused" : "allResumed"));
     });
-    this.#acceptDrops(zone, notice);
     return view;
   }
 
-  /** @param {HTMLElement} zone @param {HTMLElement} notice */
-  #acceptDrops(zone, notice) {
-    /** @param {DragEvent} event */
-    const carriesFiles = (event) => event.dataTransfer?.types.includes("Files") && !this.hasAttribute("disabled");
-    zone.addEventListener("dragover", (event) => {
-      if (!carriesFiles(event)) return;
-      event.preventDefault();
-      zone.classList.add("over");
-    });
-    zone.addEventListener("dragleave", (event) => {
-      if (!zone.contains(/** @type {Node | null} */ (event.relatedTarget))) zone.classList.remove("over");
-    });
-    zone.addEventListener("drop", async (event) => {
-      if (!carriesFiles(event)) return;
-      event.preventDefault();
-      zone.classList.remove("over");
-      notice.textContent = "";
-      try {
-        const files = await droppedFiles(/** @type {DataTransfer} */ (event.dataTransfer));
-        this.add(this.hasAttribute("single") ? files.slice(0, 1) : files);
-      } catch (error) {
-        notice.textContent = this.#say("folderUnreadable", { error: String(error) });
-      }
-    });
+  /**
+   * Takes files that are dropped on the field; with `anywhere`, on the page.
+   * @param {Document} page @param {AbortSignal} signal
+   */
+  #acceptDrops(page, signal) {
+    const { zone, notice } = this.#shown;
+    for (const target of [zone, page]) {
+      /** @param {Event} event @returns {DataTransfer | null} what it carries, if it is for this element */
+      const taken = (event) => {
+        const { dataTransfer, defaultPrevented } = /** @type {DragEvent} */ (event);
+        const here = !defaultPrevented && (target === zone || this.hasAttribute("anywhere"));
+        return here && !this.hasAttribute("disabled") && dataTransfer?.types.includes("Files") ? dataTransfer : null;
+      };
+      target.addEventListener("dragover", (event) => {
+        if (!taken(event)) return;
+        event.preventDefault();
+        zone.classList.add("over");
+      }, { signal });
+      target.addEventListener("dragleave", (event) => {
+        const to = /** @type {Node | null} */ (/** @type {DragEvent} */ (event).relatedTarget);
+        if (!to || (target === zone && !zone.contains(to))) zone.classList.remove("over");
+      }, { signal });
+      target.addEventListener("drop", (event) => {
+        const transfer = taken(event);
+        if (!transfer) return;
+        event.preventDefault();
+        zone.classList.remove("over");
+        notice.textContent = "";
+        droppedFiles(transfer).then(
+          (files) => this.#chosen(this.hasAttribute("single") ? files.slice(0, 1) : files),
+          (error) => void (notice.textContent = this.#say("folderUnreadable", { error: String(error) })),
+        );
+      }, { signal });
+    }
   }
 
-  #relabel() {
-    const { files, folder, drop, or, choose, chooseFolder, clear, overall, progress, list } = this.#shown;
-    const disabled = this.hasAttribute("disabled");
+  /** Follows the attributes. */
+  #adjust() {
+    const { files, folder, chooseFolder } = this.#shown;
     files.multiple = !this.hasAttribute("single");
     files.accept = this.getAttribute("accept") ?? "";
-    files.disabled = chooseFolder.disabled = disabled;
+    files.disabled = chooseFolder.disabled = this.hasAttribute("disabled");
+    chooseFolder.hidden = !this.hasAttribute("folders") || !("webkitdirectory" in folder); // some phones have no folders
+  }
+
+  /** Says everything anew. */
+  #relabel() {
+    const { files, folder, drop, or, choose, chooseFolder, clear, overall, progress, list } = this.#shown;
+    this.#adjust();
     files.setAttribute("aria-label", this.#say("chooseFiles"));
     folder.setAttribute("aria-label", this.#say("chooseFolder"));
     drop.textContent = this.#say("drop");
     or.textContent = this.#say("or");
     choose.textContent = this.#say("choose");
     chooseFolder.textContent = this.#say("chooseFolder");
-    chooseFolder.hidden = !this.hasAttribute("folders") || !("webkitdirectory" in folder); // some phones have no folders
     clear.textContent = this.#say("clear");
     overall.setAttribute("aria-label", this.#say("all"));
     progress.setAttribute("aria-label", this.#say("all"));
@@ -543,13 +608,13 @@ export class UploadsvcDropzone extends Base {
 
   /** @param {QueueItem} item @returns {Row} */
   #row(item) {
-    const { id, file, name } = item;
+    const { id, file, name, note } = item;
     const thumb = make("span", { class: "thumb", part: "thumb", "aria-hidden": "true" }, thumbnail(file, name));
     const progress = make("progress", { max: "1", part: "progress", "aria-label": this.#say("progressOf", { name }) });
     const state = make("span", { class: "state", part: "state" });
     const title = make("span", { class: "title" },
       make("span", { class: "name", part: "name", title: name }, name),
-      make("span", { class: "size muted", part: "size" }, this.#size(file.size)));
+      make("span", { class: "size muted", part: "size" }, [this.#size(file.size), note].filter(Boolean).join(" · ")));
     const toggle = make("button", { type: "button", part: "button" });
     const end = make("button", { type: "button", part: "button" });
     const row = make("li", { part: "row", "data-name": name },
@@ -559,6 +624,7 @@ export class UploadsvcDropzone extends Base {
       if (made.item.state === "failed") this.#queue.retry(id);
       else if (made.item.state === "paused") this.#queue.resume(id);
       else this.#queue.pause(id);
+      this.#announce(`${name}: ${this.#stateText(made.item)}`);
     });
     end.addEventListener("click", () => (isOver(made.item) ? this.#dismiss([made.item]) : this.#queue.cancel(id)));
     return made;
@@ -567,6 +633,7 @@ export class UploadsvcDropzone extends Base {
   /** @param {Row} row @param {QueueItem} item */
   #show(row, item) {
     const { state, name, loaded, total } = item;
+    if (isOver(item) && !isOver(row.item)) this.#announce(`${name}: ${this.#stateText(item)}`);
     row.item = item;
     row.row.dataset.state = state;
     row.state.textContent = this.#stateText(item);
@@ -607,13 +674,17 @@ export class UploadsvcDropzone extends Base {
   }
 
   /** @param {import("./queue.js").QueueSnapshot} snapshot */
-  #renderOverall({ items, loaded, total, rate, remaining, stored, failed, busy }) {
+  #renderOverall({ items, loaded, total, rate, remaining, stored, failed, cancelled, busy }) {
     const { overall, text, progress, pauseAll, clear } = this.#shown;
+    const counted = items.length - failed - cancelled;
+    const said = [this.#say("done", { count: items.length, done: stored })];
+    if (failed) said.push(this.#say("failures", { count: failed }));
+    if (cancelled) said.push(this.#say("cancellations", { count: cancelled }));
+    if (counted) said.push(this.#say("sent", { loaded: this.#size(loaded), total: this.#size(total) }));
     overall.hidden = !items.length;
-    const counts = [this.#say("done", { count: items.length, done: stored })];
-    if (failed) counts.push(this.#say("failures", { count: failed }));
-    text.textContent = [...counts, ...(busy ? this.#speed(rate, remaining) : [])].join(" · ");
-    progress.value = total ? loaded / total : items.length && stored === items.length ? 1 : 0;
+    text.textContent = [...said, ...(busy ? this.#speed(rate, remaining) : [])].join(" · ");
+    progress.hidden = !counted;
+    progress.value = total ? loaded / total : stored ? 1 : 0;
     pauseAll.textContent = this.#say(items.some(isActive) ? "pauseAll" : "resumeAll");
     clear.hidden = !items.some(isOver);
     hide(pauseAll, items.every(isOver), clear);

@@ -53,6 +53,10 @@ export type QueueItem = {
      * the file's name, with its folders if it has some
      */
     name: string;
+    /**
+     * what else to show of it
+     */
+    note: string;
     state: UploadStatus;
     /**
      * bytes
@@ -114,6 +118,10 @@ export type QueueSnapshot = {
      */
     failed: number;
     /**
+     * files whose upload was cancelled
+     */
+    cancelled: number;
+    /**
      * whether an upload waits or runs
      */
     busy: boolean;
@@ -136,11 +144,31 @@ export type QueueOptions = {
     client?: UploadClient;
 } & ClientOptions & QueueEvents & QueueRequest;
 export type QueueRequest = Omit<UploadRequest, "filename" | "relative_key"> & Pick<TransferOptions, "concurrency" | "retries" | "timeout">;
-/**
- * a file, or one with its place in a folder
- */
-export type Added = File | Blob | {
-    file: File | Blob;
-    path?: string;
+export type FileOptions = QueueRequest & Pick<UploadRequest, "relative_key"> & {
+    client?: UploadClient;
 };
+export type AddedFile = {
+    file: File | Blob;
+    /**
+     * its place in a folder
+     */
+    path?: string | undefined;
+    /**
+     * what the list calls it, instead of its path
+     */
+    name?: string | undefined;
+    /**
+     * what else to show of it
+     */
+    note?: string | undefined;
+    /**
+     * those of this file, beside those of the list
+     */
+    options?: FileOptions | undefined;
+    /**
+     * why it is not uploaded: it fails with this, and nothing is sent
+     */
+    refused?: UploadError | undefined;
+};
+export type Added = File | Blob | AddedFile;
 import { UploadError } from "./uploadsvc.js";

@@ -18,6 +18,7 @@ import { createClient, UploadError } from "./uploadsvc.js";
  * @property {string} id
  * @property {File | Blob} file
  * @property {string} name the file's name, with its folders if it has some
+ * @property {string} note what else to show of it
  * @property {UploadStatus} state
  * @property {number} loaded bytes
  * @property {number} total bytes
@@ -36,6 +37,7 @@ import { createClient, UploadError } from "./uploadsvc.js";
  * @property {number | null} remaining seconds; null while unknown
  * @property {number} stored files that S3 has
  * @property {number} failed files that failed
+ * @property {number} cancelled files whose upload was cancelled
  * @property {boolean} busy whether an upload waits or runs
  *
  * @typedef {object} QueueEvents
@@ -47,7 +49,17 @@ import { createClient, UploadError } from "./uploadsvc.js";
  * @typedef {Omit<UploadRequest, "filename" | "relative_key">
  *   & Pick<TransferOptions, "concurrency" | "retries" | "timeout">} QueueRequest
  *
- * @typedef {File | Blob | { file: File | Blob, path?: string }} Added a file, or one with its place in a folder
+ * @typedef {QueueRequest & Pick<UploadRequest, "relative_key"> & { client?: UploadClient }} FileOptions
+ *
+ * @typedef {object} AddedFile
+ * @property {File | Blob} file
+ * @property {string} [path] its place in a folder
+ * @property {string} [name] what the list calls it, instead of its path
+ * @property {string} [note] what else to show of it
+ * @property {FileOptions} [options] those of this file, beside those of the list
+ * @property {UploadError} [refused] why it is not uploaded: it fails with this, and nothing is sent
+ *
+ * @typedef {File | Blob | AddedFile} Added
  */
 
 /** Files sent at a time, unless the options say otherwise. */
@@ -64,7 +76,8 @@ export const isActive = (item) => !isOver(item) && item.state !== "paused";
 
 /** @type {QueueSnapshot} */
 const EMPTY = Object.freeze({
-  items: Object.freeze([]), loaded: 0, total: 0, rate: 0, remaining: null, stored: 0, failed: 0, busy: false,
+  items: Object.freeze([]), loaded: 0, total: 0, rate: 0, remaining: null, stored: 0, failed: 0, cancelled: 0,
+  busy: false,
 });
 
 /** Uploads files a few at a time, and tells listeners of every change. Its methods may be detached from it. */
@@ -77,6 +90,8 @@ export class UploadQueue {
   #items = new Map();
   /** @type {Map<string, UploadTask>} */
   #tasks = new Map();
+  /** What each file is uploaded with. @type {Map<string, { filename: string, options: FileOptions }>} */
+  #requests = new Map();
   /** @type {Set<() => void>} */
   #listeners = new Set();
   #snapshot = EMPTY;
@@ -117,21 +132,27 @@ export class UploadQueue {
 
   /** Adds files and starts them. @param {Iterable<Added>} files @returns {string[]} their ids */
   add = (files) => {
-    const ids = [];
+    /** @type {Map<string, UploadError | undefined>} */
+    const ids = new Map();
     for (const added of files) {
-      const { file, path = "" } = added instanceof Blob ? { file: added } : added;
+      const { file, path = "", note = "", options = {}, refused, ...given } =
+        added instanceof Blob ? /** @type {AddedFile} */ ({ file: added }) : added;
       const id = `${(this.#count += 1)}`;
       const folders = path || ("webkitRelativePath" in file && file.webkitRelativePath) || "";
-      const name = folders || ("name" in file ? file.name : "");
+      const filename = folders || ("name" in file ? file.name : "");
       this.#items.set(id, {
-        id, file, name, state: "queued", loaded: 0, total: file.size, rate: null, remaining: null, idle: 0,
-        error: null, retryable: false, result: null,
+        id, file, name: given.name ?? filename, note, state: "queued", loaded: 0, total: file.size, rate: null,
+        remaining: null, idle: 0, error: null, retryable: false, result: null,
       });
-      ids.push(id);
+      this.#requests.set(id, { filename, options });
+      ids.set(id, refused);
     }
     this.#changed();
-    for (const id of ids) this.#start(id);
-    return ids;
+    for (const [id, error] of ids) {
+      if (error) this.#end(id, { state: "failed", error });
+      else this.#start(id);
+    }
+    return [...ids.keys()];
   };
 
   /** @param {string} id */
@@ -153,7 +174,7 @@ export class UploadQueue {
   remove = (id) => {
     const item = this.#items.get(id);
     if (item && !isOver(item)) this.#tasks.get(id)?.cancel();
-    this.#items.delete(id);
+    this.#drop(id);
     this.#changed();
   };
 
@@ -167,23 +188,31 @@ export class UploadQueue {
 
   /** Removes what is stored, failed or cancelled from the list. */
   clear = () => {
-    for (const [id, item] of this.#items) if (isOver(item)) this.#items.delete(id);
+    for (const [id, item] of this.#items) if (isOver(item)) this.#drop(id);
     this.#changed();
   };
 
   /** @param {string} id */
+  #drop(id) {
+    this.#items.delete(id);
+    this.#requests.delete(id);
+  }
+
+  /** @param {string} id */
   async #start(id) {
     const item = /** @type {QueueItem} */ (this.#items.get(id));
-    const { file, name } = item;
+    const { filename, options } = /** @type {{ filename: string, options: FileOptions }} */ (this.#requests.get(id));
+    const { client, ...own } = options;
     const { client: _1, baseUrl: _2, getToken: _3, credentials: _4, storage: _5, scope: _6, maxUploads: _7,
       onDone: _8, onError: _9, onIdle: _10, ...request } = this.#options;
     /** @type {Partial<QueueItem>} */
     let ended;
     this.#update(id, { state: "queued", error: null, rate: null, remaining: null, idle: 0 });
     try {
-      const task = this.client.upload(file, {
+      const task = (client ?? this.client).upload(item.file, {
         ...request,
-        filename: name || null,
+        ...own,
+        filename: filename || null,
         onProgress: (progress) => this.#update(id, progress),
         onRetry: ({ error }) => this.#update(id, { error, rate: null }),
         onState: (state) => isOver({ state }) || this.#update(id, { state, error: null, rate: null }),
@@ -233,6 +262,7 @@ export class UploadQueue {
       remaining: rate ? sum(running, (item) => item.total - item.loaded) / rate : null,
       stored: items.filter(({ state }) => state === "stored").length,
       failed: items.filter(({ state }) => state === "failed").length,
+      cancelled: items.filter(({ state }) => state === "cancelled").length,
       busy: running.length > 0,
     };
     for (const listener of this.#listeners) listener();

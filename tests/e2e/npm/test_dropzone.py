@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.async_api import Browser, FilePayload, Locator, Page, Route, expect
+from playwright.async_api import Browser, FilePayload, Locator, Page, Request, Route, expect
 from tests.support.clients.tools import NODE_MODULES
 from tests.support.npm_site import Site
 
@@ -152,3 +152,77 @@ async def test_it_speaks_another_language(opened: Opened) -> None:
         await expect(row(page, "note.txt")).to_contain_text("fertig")
         await expect(page.get_by_text("1 von 1 Datei fertig").first).to_be_attached()
         await expect(page.get_by_role("button", name="Dismiss note.txt")).to_be_visible()
+
+
+async def test_a_page_may_change_or_refuse_what_is_added(opened: Opened) -> None:
+    """Each file with a name, a note and options of its own; files that scripts add are not asked about."""
+    async with opened(SCREEN) as page:
+        await page.evaluate("""() => {
+            const zone = document.querySelector("uploadsvc-dropzone");
+            zone.explain = ({ code }) => (code === "refused" ? "not today" : null);
+            window.asked = [];
+            zone.addEventListener("uploadsvc:add", async (event) => {
+                event.preventDefault();
+                const { UploadError } = await import(zone.getAttribute("endpoint") + "/web/uploadsvc.js");
+                const { files } = event.detail;
+                asked.push(files.map(({ file, path }) => [file.name, path]));
+                const [first, second] = files.map(({ file }) => ({ file }));
+                zone.add([
+                    { ...first, path: "notes/2026/note.txt", name: "My note", note: "of today" },
+                    { ...second, refused: new UploadError("refused", "no") },
+                ]);
+            });
+        }""")
+        sent: list[dict[str, Any]] = []
+
+        def heard(request: Request) -> None:
+            if request.method == "POST":
+                sent.append(request.post_data_json or {})
+
+        page.on("request", heard)
+        await choose(page, NOTE, {**NOTE, "name": "other.txt"})
+        await expect(row(page, "My note")).to_contain_text("done")
+        await expect(row(page, "My note")).to_contain_text("5 B · of today")
+        await expect(row(page, "other.txt")).to_contain_text("failed: not today")
+        await expect(page.get_by_role("button", name="Retry other.txt")).to_have_count(0)
+        assert await page.evaluate("asked") == [[["note.txt", ""], ["other.txt", ""]]]
+        assert [body["filename"] for body in sent if "filename" in body] == ["notes/2026/note.txt"]
+        (key,) = [key for kind, _, key in await page.evaluate("told") if kind == "done"]
+        assert key.endswith("/notes/2026/note.txt")
+
+
+async def test_files_may_be_dropped_anywhere(opened: Opened) -> None:
+    """If the page says so, and on the field only once."""
+    async with opened(SCREEN) as page:
+        heading = page.get_by_role("heading", name="Upload")
+        rows = page.get_by_role("listitem")
+        await heading.evaluate(DROP)
+        await page.locator("uploadsvc-dropzone").evaluate("(zone) => zone.setAttribute('anywhere', '')")
+        await heading.evaluate(DROP)
+        await expect(rows).to_have_count(1)
+        await (
+            page.locator("uploadsvc-dropzone")
+            .locator("label")
+            .evaluate(DROP.replace("bubbles: true", "bubbles: true, composed: true"))
+        )
+        await expect(rows.filter(has_text="done")).to_have_count(2)
+
+
+async def test_properties_set_before_the_definition_count(opened: Opened, site: Site) -> None:
+    """As a page does whose script runs before the module has loaded."""
+    async with opened(SCREEN) as page:
+        await page.route(f"{site.service}/web/dropzone.js", lambda route: route.abort())
+        await page.reload()
+        await page.evaluate("""() => {
+            const zone = document.querySelector("uploadsvc-dropzone");
+            zone.getToken = async () => (await fetch("/token")).text();
+            zone.strings = { stored: "there" };
+            zone.explain = () => "no";
+            zone.options = { metadata: {} };
+        }""")
+        await page.unroute(f"{site.service}/web/dropzone.js")
+        await page.evaluate("(url) => import(url)", f"{site.service}/web/dropzone.js?again")
+        await choose(page, NOTE)
+        await expect(row(page, "note.txt")).to_contain_text("there")
+        await choose(page, {**NOTE, "name": "page.html", "mimeType": "text/html"})
+        await expect(row(page, "page.html")).to_contain_text("failed: no")

@@ -24,6 +24,7 @@ POLICIES: Final = {
     "default": {"max_size": "20MiB", "multipart_threshold": PART_SIZE, "part_size": PART_SIZE},
     "pictures": {"max_size": "1MiB", "content_types": ["image/png", "image/jpeg"]},
     "folders": {"client_keys": True},
+    "forms": {"methods": ["post"]},
     "paths": {"key": "{uuid}/{path}{filename}", "multipart_threshold": PART_SIZE, "part_size": PART_SIZE},
 }
 
@@ -42,8 +43,16 @@ class DemoService:
 
 
 @asynccontextmanager
-async def demo_service(server: S3Server, directory: Path) -> AsyncIterator[DemoService]:
-    """Run ``uploadsvc serve`` in demo mode, with parts and limits so small that tests are quick."""
+async def demo_service(
+    server: S3Server, directory: Path, *, prefix: str = "uploads"
+) -> AsyncIterator[DemoService]:
+    """Run ``uploadsvc serve`` in demo mode, with parts and limits so small that tests are quick.
+
+    Args:
+        server: The S3 server.
+        directory: Of the process.
+        prefix: Of all keys.
+    """
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     async with fault_proxy(server.endpoint_url) as line:
@@ -55,6 +64,7 @@ async def demo_service(server: S3Server, directory: Path) -> AsyncIterator[DemoS
             UPLOADSVC_OBJECTS__DELETE="true",
             UPLOADSVC_CORS__ALLOW_ORIGINS=json.dumps([url]),
             UPLOADSVC_DEMO="true",
+            UPLOADSVC_KEY_PREFIX=prefix,
             UPLOADSVC_AUTH__JWT__SECRET="",
         )
         arguments = ("serve", "--port", str(port))
@@ -77,9 +87,13 @@ class DemoPage:
     base_url: str
     api: httpx.AsyncClient
 
+    def part(self, name: str) -> Locator:
+        """Find the parts of this name in the list of uploads."""
+        return self.page.locator(f"uploadsvc-dropzone [part~={name}]")
+
     def upload(self, name: str) -> Locator:
         """Find a file's row among the uploads."""
-        return self.page.get_by_test_id("upload").filter(has_text=name)
+        return self.part("row").filter(has_text=name)
 
     def object(self, name: str) -> Locator:
         """Find a file's row among the objects."""
@@ -87,7 +101,7 @@ class DemoPage:
 
     async def choose(self, *files: tuple[str, bytes], content_type: str = "text/plain") -> None:
         """Choose files by the page's own input."""
-        await self.page.get_by_test_id("file-input").set_input_files(
+        await self.part("input").set_input_files(
             [FilePayload(name=name, mimeType=content_type, buffer=content) for name, content in files]
         )
 
@@ -101,7 +115,7 @@ class DemoPage:
             }""",
             [name, list(content)],
         )
-        zone = self.page.get_by_test_id("drop-zone")
+        zone = self.part("drop")
         for event in ("dragover", "drop"):
             await zone.dispatch_event(event, {"dataTransfer": transfer})
 
@@ -145,15 +159,20 @@ class BusyPage(DemoPage):
         for name, content in files:
             (self.directory / name).write_bytes(content)
         paths = [self.directory / name for name, _ in files]
-        await self.page.get_by_test_id("file-input").set_input_files(paths)
+        await self.part("input").set_input_files(paths)
 
     def row_state(self, name: str) -> Locator:
         """Find what a file's row says of its upload."""
-        return self.row(name).get_by_test_id("state")
+        return self.row(name).locator("[part~=state]")
 
     def row(self, name: str) -> Locator:
         """Find the row of the file of exactly this name."""
-        return self.page.locator(f'[data-name="{name}"]')
+        return self.page.locator(f'[part~=row][data-name="{name}"]')
+
+    @property
+    def folder(self) -> Locator:
+        """Find the input of folders."""
+        return self.page.locator("uploadsvc-dropzone input[webkitdirectory]")
 
     def button(self, action: str, name: str) -> Locator:
         """Find a button by what it does and to which file, as a screen reader says it."""
