@@ -23,6 +23,7 @@ class Principal:
         expires_at: End of the credential, aware; ``None`` if it has none.
         quotas: Quotas that the user has instead of those of the policies, by policy; ``*`` is for policies
             that are not named. ``None`` for the policies' own.
+        all_users: Whether a service may list the objects of all users.
     """
 
     user: str
@@ -31,6 +32,7 @@ class Principal:
     expires_at: datetime | None = None
     service: str | None = None
     quotas: Mapping[str, QuotaChange] | None = None
+    all_users: bool = False
 
     def usable(self, policies: Iterable[str]) -> list[str]:
         """Return the names of the policies that the caller may use, sorted."""
@@ -59,4 +61,20 @@ class Principal:
         """
         if self.kind == "upload_token" or self.policies is not None:
             detail = "This credential is good for uploads only."
+            raise Forbidden(detail)
+
+    def check_all_users(self) -> None:
+        """Raise unless the caller may list the objects of all users together.
+
+        Raises:
+            Forbidden: It is no service that the operator has given this right, or it acts for one user.
+        """
+        self.check_objects()
+        if self.kind != "service" or not self.all_users:
+            detail = "Only an API key with all_users may list the objects of all users."
+            raise Forbidden(detail)
+        if self.user:
+            detail = (
+                "This lists the objects of all users; leave X-On-Behalf-Of out, or list those of its user."
+            )
             raise Forbidden(detail)

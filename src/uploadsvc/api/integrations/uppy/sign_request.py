@@ -20,7 +20,12 @@ from uploadsvc.domain.principal import Principal
 from uploadsvc.services.request_signing import RequestSigner, S3Request
 
 # Named, so that generators of clients need not invent a name.
-FormFields = TypeAliasType("FormFields", Annotated[dict[str, str], Field(examples=[{"key": "photo.jpg"}])])
+FormFields = TypeAliasType(
+    "FormFields",
+    Annotated[
+        dict[str, str], Field(description="Fields of a form, by name.", examples=[{"key": "photo.jpg"}])
+    ],
+)
 
 _EXAMPLE = {"method": "PUT", "key": "photo.jpg", "contentType": "image/jpeg"}
 
