@@ -98,10 +98,9 @@ async def test_each_key_has_the_rule_of_the_single_delete(
     ]
     results = await deleted(api, *wrong, headers=stranger)
     for key, result in zip(wrong, results, strict=True):
-        single = await api.delete(
-            "/v1/object", params={"key": key.encode(errors="replace")}, headers=stranger
-        )
+        # A URL cannot hold a lone surrogate.
         if key != "\ud800":
+            single = await api.delete("/v1/object", params={"key": key}, headers=stranger)
             assert result["problem"] == single.json()
         assert result["problem"]["code"] in {"not_found", "invalid_key"}
     assert (await api.get("/v1/object", params={"key": own})).status_code == 200
