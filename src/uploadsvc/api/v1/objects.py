@@ -114,7 +114,7 @@ def _add_reading(router: APIRouter, objects: Objects, authenticate: Authenticate
             str | None,
             Query(
                 description="Start of the keys to list, after your own prefix: `2026/` for keys such as "
-                "`uploads/alice/2026/…`. It may end within a name.",
+                "`uploads/alice/2026/photo.jpg`. It may end within a name.",
                 examples=["2026/"],
             ),
             WithoutNull(),

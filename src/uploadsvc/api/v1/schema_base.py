@@ -15,7 +15,7 @@ EXAMPLE_KEY: Final = f"{EXAMPLE_FOLDER}/photo.jpg"
 EXAMPLE_URL: Final = "https://example-bucket.s3.eu-central-1.amazonaws.com/"
 EXAMPLE_TIME: Final = "2026-11-23T12:15:00Z"
 EXAMPLE_ETAG: Final = "9b2cf535f27731c974343645a3985328"
-KEY: Final = "Full key of the object in the bucket, such as `uploads/alice/…/photo.jpg`."
+KEY: Final = "Full key of the object in the bucket, such as `uploads/alice/2026/photo.jpg`."
 BUCKET: Final = "Name of the bucket that holds the object."
 ETAG: Final = (
     "S3's mark of the content, without quotes: it changes when the bytes change. It is not always an MD5."
@@ -39,7 +39,7 @@ Metadata = TypeAliasType(
     Annotated[
         dict[str, str],
         Field(
-            description="Names and values that S3 keeps with an object (`x-amz-meta-…`).",
+            description="Names and values that S3 keeps with an object (`x-amz-meta-album`).",
             examples=[{"album": "2026"}],
         ),
     ],

@@ -137,7 +137,7 @@ class CreateUpload(RequestBody):
     metadata: Metadata | None = Field(
         default=None,
         description="Your own names and values, which S3 keeps with the object: they come back in every "
-        "answer and event about it, and as `x-amz-meta-…` headers of downloads. The policy lists the names "
+        "answer and event about it, and as headers of downloads (`x-amz-meta-album`). The policy lists the names "
         "(`metadata`); all together may have 2 KB. They cannot be changed later.",
     )
     checksum: RequestedChecksum | None = Field(
