@@ -137,8 +137,8 @@ class CreateUpload(RequestBody):
     metadata: Metadata | None = Field(
         default=None,
         description="Your own names and values, which S3 keeps with the object: they come back in every "
-        "answer and event about it, and as headers of downloads (`x-amz-meta-album`). The policy lists the names "
-        "(`metadata`); all together may have 2 KB. They cannot be changed later.",
+        "answer and event about it, and as headers of downloads (`x-amz-meta-album`). The policy lists the "
+        "names (`metadata`); all together may have 2 KB. They cannot be changed later.",
     )
     checksum: RequestedChecksum | None = Field(
         default=None,
