@@ -2,12 +2,13 @@
 
 from xml.etree.ElementTree import fromstring
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from uploadsvc.s3.deletion import _NOT_IN_XML, deletion_body
 
 
+@example(keys=["cr\rend", "line\r\nend", "tab\tand\nline"])
 @given(keys=st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1)))
 def test_a_parser_reads_the_keys_that_were_written(keys: list[str]) -> None:
     """Ends of lines too, which XML's rules would change."""
