@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tools.problem_help import HELP
-from uploadsvc.api.problems import STATUS_TITLES
+from uploadsvc.api.problem_help import HELP
+from uploadsvc.api.problems import ALL_TITLES, CONNECTION_TITLES, type_of
+from uploadsvc.api.samples import LABELS
 
 Schema = Mapping[str, Any]
 
@@ -15,14 +16,16 @@ DOCUMENT: Final = Path(__file__).parents[1] / "openapi.json"
 NOTE: Final = "<!-- `make docs` writes this page. -->"
 _PROBLEMS: Final = """\
 Branch on `code`, which never changes its meaning, and treat codes that you do not know by their status. Show
-`detail` to people. `errors` names the fields at fault. `type` is a URN: a name for the code, not an address;
-look the code up here. [`uploadsvc.js`](browser.md#errors) has some further codes of its own."""
+`detail` to people. `errors` names the fields at fault. `type` is the path of the service's own page about the
+code, with cause and fix: open it in a browser. [`uploadsvc.js`](browser.md#errors) has some further codes."""
 _OPERATIONS: Final = """\
 All operations of [`openapi.json`](../openapi.json). A running service shows them at `/docs`, where you can
-try them. Bodies are JSON. [Generated clients](clients.md) exist for most languages."""
+try them. Bodies are JSON. [Generated clients](clients.md) exist for most languages. In the samples, names in
+capitals such as `TOKEN` and `KEY` stand for what you have."""
 _BODIES: Final = """\
 Bodies of the webhooks that your backend receives. [Events](events.md) explains when they come and how to
 verify them."""
+_FENCES: Final = {label: fence for fence, label in LABELS.items()}
 _METHODS: Final = ("get", "post", "put", "delete")
 
 
@@ -41,7 +44,7 @@ def _problems() -> str:
         "```json",
         json.dumps(
             {
-                "type": "urn:uploadsvc:problem:file_too_large",
+                "type": type_of("file_too_large"),
                 "title": "File too large",
                 "status": 413,
                 "detail": "The file has 9 bytes; policy 'default' allows 5.",
@@ -57,12 +60,14 @@ def _problems() -> str:
         "| code | status | meaning |",
         "|---|---|---|",
     ]
-    codes = sorted(STATUS_TITLES, key=lambda code: STATUS_TITLES[code][0].value)
-    lines += [f"| [`{one}`](#{one}) | {STATUS_TITLES[one][0].value} | {HELP[one].meaning} |" for one in codes]
+    codes = sorted(ALL_TITLES, key=lambda code: ALL_TITLES[code][0].value)
+    lines += [f"| [`{one}`](#{one}) | {ALL_TITLES[one][0].value} | {HELP[one].meaning} |" for one in codes]
     for code in codes:
-        status, title = STATUS_TITLES[code]
+        status, title = ALL_TITLES[code]
         about = HELP[code]
         lines += ["", f"## `{code}`", "", f"{status.value}, “{title}”. {about.meaning}"]
+        if code in CONNECTION_TITLES:
+            lines += ["", "Only from the server of `uploadsvc serve`, which then ends the connection."]
         lines += ["", f"- **Cause.** {about.cause}", f"- **Fix.** {about.fix}"]
     return "\n".join([*lines, ""])
 
@@ -121,6 +126,8 @@ def _operation(method: str, path: str, operation: Schema) -> Iterator[str]:
     yield from ("", "| status | answer |", "|---|---|")
     for status, response in operation["responses"].items():
         yield f"| {status} | {_answer(response)} |"
+    for sample in operation["x-codeSamples"]:
+        yield from ("", f"{sample['label']}:", "", f"```{_FENCES[sample['label']]}", sample["source"], "```")
 
 
 def _answer(response: Schema) -> str:

@@ -29,11 +29,12 @@ from uploadsvc.api.integrations.uppy.credentials import credentials_router
 from uploadsvc.api.integrations.uppy.sign_request import sign_router
 from uploadsvc.api.middleware import Cors, RequestMiddleware, overloaded
 from uploadsvc.api.openapi import set_document
+from uploadsvc.api.problem_pages import problem_pages_router
 from uploadsvc.api.problems import register_problems
 from uploadsvc.api.static import web_router
 from uploadsvc.api.v1.claims import claims_router
 from uploadsvc.api.v1.health import health_router
-from uploadsvc.api.v1.objects import objects_router
+from uploadsvc.api.v1.objects import all_objects_router, objects_router
 from uploadsvc.api.v1.policies import policies_router
 from uploadsvc.api.v1.receipts import receipts_router
 from uploadsvc.api.v1.tokens import tokens_router
@@ -180,6 +181,7 @@ def _include_calls(
     _include(app.router, settings, services, authenticate, events=events, rates=rates)
     without_user = Authentication(authenticator, user_needed=False, rates=rates)
     app.include_router(claims_router(services.claimer, without_user))
+    app.include_router(all_objects_router(services.objects, without_user))
     app.include_router(tokens_router(services.token_issuer, without_user))
     in_path = path_authentication(services.upload_tokens, rates=rates)
     app.include_router(companion_router(services.creator, services.uploads, in_path, prefix="/uppy/{token}"))
@@ -284,6 +286,7 @@ def create_router(
     router.include_router(uploads_router(services.creator, services.uploads, authenticate))
     _include(router, settings, services, authenticate, events=events, rates=rates)
     router.include_router(claims_router(services.claimer, authenticate))
+    router.include_router(all_objects_router(services.objects, authenticate))
     return router
 
 
@@ -313,6 +316,7 @@ def _include(
         )
     )
     router.include_router(receipts_router(services.receipts))
+    router.include_router(problem_pages_router())
     if events.push is not None:
         router.include_router(push_router(events.push))
 

@@ -101,7 +101,9 @@ async def test_the_documents_server_is_the_mount_path(client: httpx.AsyncClient)
 
 async def test_without_its_lifespan_the_service_answers_with_problems(app: FastAPI) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client:
-        assert_problem(await client.get("/files/v1/objects", headers=authorization()), "internal_error")
+        answer = await client.get("/files/v1/objects", headers=authorization())
+        assert_problem(answer, "internal_error")
+        assert answer.json()["type"] == "/files/problems/internal_error"
 
 
 async def test_a_cookie_of_the_app_authenticates(client: httpx.AsyncClient) -> None:

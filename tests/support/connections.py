@@ -18,12 +18,12 @@ Address = tuple[str, int]
 
 
 @asynccontextmanager
-async def serving(app: FastAPI, **limits: float) -> AsyncIterator[Address]:
-    """Serve an app with these limits; give its address."""
+async def serving(app: FastAPI, root_path: str = "", /, **limits: float) -> AsyncIterator[Address]:
+    """Serve an app with these limits, below a path that a proxy has stripped; give its address."""
     app.state.limits = ServerSettings.model_construct(**limits)  # type: ignore[arg-type] # parts of a second
     listener, started = bind("127.0.0.1", 0), asyncio.Event()
     running = asyncio.create_task(
-        runner.serve(app, listener, on_started=started.set, stops=(signal.SIGUSR1,))
+        runner.serve(app, listener, on_started=started.set, stops=(signal.SIGUSR1,), root_path=root_path)
     )
     await started.wait()
     try:

@@ -172,7 +172,7 @@ async def terminal(
 ) -> AsyncIterator[Terminal]:
     """Run the service and the bad lines to it and to its S3."""
     async with fault_proxy(server.endpoint_url) as proxy:
-        keys = [{"name": "second", "sha256": sha256(API_KEY.encode()).hexdigest()}]
+        keys = [{"name": "second", "sha256": sha256(API_KEY.encode()).hexdigest(), "all_users": True}]
         settings = settings_for(
             server,
             s3={"public_endpoint_url": proxy.url},

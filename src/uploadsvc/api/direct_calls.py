@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import NoneType
 from typing import Any, Final, get_args, get_type_hints
 
-from fastapi import Response
+from fastapi import Request, Response
 from fastapi.params import Depends
 from pydantic import BaseModel
 from starlette.routing import BaseRoute
@@ -37,9 +37,10 @@ class DirectCall:
     Args:
         route: The route that declares the operation.
         authenticate: Authenticates its callers.
-        takes_id: Whether its path contains ``{id}``.
-        model: Model of its body; ``None`` without one.
-        optional: Whether the body is optional.
+        takes_id: Whether its path holds ``{id}``.
+        model: Model of its body; ``None`` if it takes no body.
+        optional: Whether the body may be left out.
+        takes_request: Whether its handler takes the request too.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class DirectCall:
         takes_id: bool,
         model: type[BaseModel] | None,
         optional: bool,
+        takes_request: bool = False,
     ) -> None:
         self._route = route
         self._authenticate = authenticate
         self._takes_id = takes_id
         self._model = model
         self._optional = optional
+        self._takes_request = takes_request
 
     async def read(self, scope: Scope, receive: Receive, received: list[Message]) -> bool:
         """Read a request. Returns whether it is plain and valid.
@@ -101,6 +104,8 @@ class DirectCall:
             arguments.append(scope["path_params"]["id"])
         if self._model is not None:
             arguments.append(scope[_BODY_KEY])
+        if self._takes_request:
+            arguments.append(Request(scope))
         try:
             response = await self._route.endpoint(*arguments)
         except UploadsvcError as error:
@@ -162,7 +167,7 @@ class HotPath:
 
 
 def direct_calls(routes: Iterable[BaseRoute]) -> dict[Key, DirectCall]:
-    """Return direct calls for handlers that take only a caller, an id and a JSON body, and return a response.
+    """Return direct calls for handlers that take only a caller, an id, a JSON body and the request.
 
     Only for the service's own authentication: an app that mounts the router may use other dependencies.
     """
@@ -173,7 +178,7 @@ def direct_calls(routes: Iterable[BaseRoute]) -> dict[Key, DirectCall]:
         hints = get_type_hints(route.endpoint, include_extras=True)
         names = list(inspect.signature(route.endpoint).parameters)
         authenticate = _dependency(hints["caller"])
-        known = names == [name for name in ("caller", "id", "body") if name in names]
+        known = names == [name for name in ("caller", "id", "body", "request") if name in names]
         if known and hints["return"] is Response and isinstance(authenticate, Authentication):
             body = hints["body"].__origin__ if "body" in names else None
             kinds = [kind for kind in get_args(body) or (body,) if kind is not NoneType]
@@ -183,6 +188,7 @@ def direct_calls(routes: Iterable[BaseRoute]) -> dict[Key, DirectCall]:
                 takes_id="id" in names,
                 model=kinds[0],
                 optional=NoneType in get_args(body),
+                takes_request="request" in names,
             )
             calls |= {(method, route.path): call for method in route.methods or ()}
     return calls

@@ -25,7 +25,7 @@ def docs_router(*, start: bool) -> APIRouter:
         start: Also serve a page at ``/``.
     """
     served = {name: static_file(name, package=_PACKAGE) for name in _SWAGGER_UI}
-    served |= {name: static_file(name) for name in ("docs.js", "start.css", "start.js")}
+    served |= {name: static_file(name) for name in ("docs.css", "docs.js", "start.css", "start.js")}
     pages = {"/docs": _page("docs.html", served)} | ({"/": _page("start.html", served)} if start else {})
     router = file_router("/docs", served)
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from uploadsvc.api.access_log import AccessLog
-from uploadsvc.api.problems import Problem, domain_problem
+from uploadsvc.api.problems import Problem, domain_problem, root_of
 from uploadsvc.api.routing import REFUSAL_KEY, add_security_headers
 from uploadsvc.domain.errors import Overloaded
 from uploadsvc.telemetry.metrics import METHODS, OTHER, UNMATCHED, Metrics
@@ -63,8 +63,9 @@ class RequestMiddleware:
             entry.code = "internal_error"
             if status:
                 raise
-            detail = f"An unexpected error occurred; request {entry.request_id}."
-            await Problem("internal_error", detail).response()(scope, receive, send_with_headers)
+            detail = f"Something went wrong here; request {entry.request_id}."
+            problem = Problem("internal_error", detail, root=root_of(scope))
+            await problem.response()(scope, receive, send_with_headers)
         finally:
             self._access_log.end(scope, entry, status)
             self._count(scope, status, entry.seconds)
@@ -86,7 +87,7 @@ async def overloaded(scope: Scope, receive: Receive, send: Send) -> None:
     """Respond to a request above the limit, before doing anything else for it."""
     error = Overloaded("Too many requests are in progress; try again.", retry_after=1)
     note_problem(error.code)
-    await domain_problem(error).response()(scope, receive, send)
+    await domain_problem(error).at(root_of(scope)).response()(scope, receive, send)
 
 
 class Cors(CORSMiddleware):

@@ -10,12 +10,16 @@ from fastapi.responses import JSONResponse
 from starlette.routing import Route
 
 from uploadsvc.api.problems import MEDIA_TYPE, UploadsvcProblem
+from uploadsvc.api.samples import code_samples
 from uploadsvc.api.v1.event_schemas import event_webhooks
 
 _SCHEMAS: Final = "#/components/schemas/"
 _DESCRIPTION: Final = (
-    "Issues presigned S3 uploads under per-user key prefixes. Browsers and services then send the bytes "
-    "straight to S3. Every error is a problem (RFC 9457) with a stable `code`."
+    "Issues presigned S3 uploads under per-user key prefixes: all objects of user `alice` have keys that "
+    "begin "
+    "with `uploads/alice/`, and nobody else can reach them. Browsers and services send the bytes "
+    "straight to S3. "
+    "Every error is a problem (RFC 9457) with a stable `code`, and a `type` that leads to its cause and fix."
 )
 _TAGS: Final = [
     {"name": "uploads", "description": "Create an upload, send the bytes to S3, complete it."},
@@ -102,6 +106,10 @@ def build_document(app: FastAPI) -> dict[str, Any]:
         _name_problem(document)
         _add_security(document)
         _add_response_examples(document)
+        _describe_bodies(document)
+        samples = code_samples()
+        for operation in _operations(document):
+            operation["x-codeSamples"] = samples[operation["operationId"]]
         app.openapi_schema = _simplified(document)
     return app.openapi_schema
 
@@ -119,7 +127,8 @@ def _name_problem(document: dict[str, Any]) -> None:
     schemas.update(schemas["Problem"].pop("$defs"))
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     reference = {"$ref": f"{_SCHEMAS}Problem"}
-    schemas["BatchResult"]["properties"]["problem"]["$ref"] = reference["$ref"]
+    for name in ("BatchResult", "DeletionResult"):
+        schemas[name]["properties"]["problem"]["$ref"] = reference["$ref"]
     for operation in _operations(document):
         for response in operation["responses"].values():
             if MEDIA_TYPE in response.get("content", {}):
@@ -137,6 +146,9 @@ def _add_security(document: dict[str, Any]) -> None:
             if operation["operationId"] == "claimObject":
                 # A receipt can name the user instead of the header.
                 operation["security"] = [{"apiKey": [], "onBehalfOf": []}, {"apiKey": []}]
+                continue
+            if operation["operationId"] == "listAllObjects":
+                operation["security"] = [{"apiKey": []}]
                 continue
             operation["security"] = [{"bearer": []}, {"apiKey": [], "onBehalfOf": []}, {"cookie": []}]
             if operation["operationId"] == "createToken":
@@ -158,6 +170,17 @@ def _add_response_examples(document: dict[str, Any]) -> None:
     for operations in document["webhooks"].values():
         media = operations["post"]["requestBody"]["content"]["application/json"]
         media.update(_examples(media["schema"], schemas))
+
+
+def _describe_bodies(document: dict[str, Any]) -> None:
+    """Describe every request body by its type."""
+    schemas = document["components"]["schemas"]
+    webhooks = [operations["post"] for operations in document["webhooks"].values()]
+    for operation in (*_operations(document), *webhooks):
+        body = operation.get("requestBody")
+        if body is not None:
+            schema = body["content"]["application/json"]["schema"]
+            body["description"] = _resolve(schema, schemas)["description"]
 
 
 def _simplified(node: Any) -> Any:  # noqa: ANN401 - any JSON

@@ -2,18 +2,22 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
+from starlette.types import Scope
+from typing_extensions import TypeAliasType
 
 from uploadsvc.api.openapi_types import Bytes, Int32, omit_nulls
+from uploadsvc.api.problem_help import HELP, without_links
 from uploadsvc.domain.errors import (
     ObjectUnavailable,
     QuotaExceeded,
@@ -59,6 +63,21 @@ STATUS_TITLES: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
     "storage_unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "Unavailable for now"),
     "overloaded": (HTTPStatus.SERVICE_UNAVAILABLE, "Overloaded"),
 }
+
+CONNECTION_TITLES: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
+    "bad_request": (HTTPStatus.BAD_REQUEST, "Malformed request"),
+    "request_timeout": (HTTPStatus.REQUEST_TIMEOUT, "Request too slow"),
+    "url_too_long": (HTTPStatus.REQUEST_URI_TOO_LONG, "URL too long"),
+    "too_many_requests": (HTTPStatus.TOO_MANY_REQUESTS, "Too many requests"),
+    "headers_too_large": (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "Headers too large"),
+}
+"""Problems of requests that reach no operation. Our own server answers them and ends the connection."""
+
+ALL_TITLES: Final[Mapping[str, tuple[HTTPStatus, str]]] = {**STATUS_TITLES, **CONNECTION_TITLES}
+"""Every problem, by code."""
+
+PROBLEMS_PATH: Final = "/problems"
+"""Path of the pages that explain problems, below that of the service."""
 
 IDENTITY: Final = (
     *("unauthenticated", "validation_error", "rate_limited", "internal_error"),
@@ -115,6 +134,17 @@ _RATE_HEADERS: Final = {
 }
 
 
+ProblemCode = TypeAliasType(
+    "ProblemCode",
+    Annotated[
+        str,
+        WithJsonSchema(
+            {"type": "string", "enum": list(ALL_TITLES), "description": "What kind of problem it is."}
+        ),
+    ],
+)
+
+
 class FieldError(BaseModel):
     """A field that caused an error."""
 
@@ -159,14 +189,25 @@ class UploadsvcProblem(BaseModel, title="Problem"):
 
     # Not called Problem: apps that mount the routes may have a model of that name.
 
-    type: str = Field(description="URN of the code.", examples=["urn:uploadsvc:problem:file_too_large"])
+    type: str = Field(
+        description="Address of a page that explains the problem, relative to the request's URL "
+        "(RFC 9457 section 3.1.1). Programs go by `code`.",
+        examples=["/problems/file_too_large"],
+        json_schema_extra={"format": "uri-reference"},
+    )
     title: str = Field(description="Short text for the code.", examples=["File too large"])
-    status: Int32 = Field(description="HTTP status.", examples=[413])
+    status: Int32 = Field(
+        description="HTTP status of the answer; in a batch, that it would have alone.", examples=[413]
+    )
     detail: str = Field(
-        description="What went wrong, for people.",
+        description="What went wrong, in a sentence for people.",
         examples=["The file has 9 bytes; policy 'default' allows 5."],
     )
-    code: str = Field(description="Stable code, for programs.", examples=["file_too_large"])
+    code: ProblemCode = Field(
+        description="Stable code, for programs. Later versions can have new ones: treat a code that you do "
+        "not know by its `status`.",
+        examples=["file_too_large"],
+    )
     errors: list[FieldError] = Field(description="The fields that caused the error. Can be empty.")
     quota: ExceededQuota | None = Field(
         default=None, description="The quota, if the code is `quota_exceeded`; left out otherwise."
@@ -178,11 +219,12 @@ class Problem:
     """An error, before it is rendered in a client's format.
 
     Attributes:
-        code: Problem code, a key of `STATUS_TITLES`.
+        code: A key of `ALL_TITLES`.
         detail: One sentence for people.
         errors: Fields at fault, each with its ``field`` and ``detail``.
         headers: Headers of the response, except the media type.
         members: Further members of the body.
+        root: Path of the service, percent-encoded, without a slash at its end.
     """
 
     code: str
@@ -190,17 +232,18 @@ class Problem:
     errors: Sequence[Mapping[str, str]] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     members: Mapping[str, Any] = field(default_factory=dict)
+    root: str = ""
 
     @property
     def status(self) -> int:
         """HTTP status of the code."""
-        return STATUS_TITLES[self.code][0].value
+        return ALL_TITLES[self.code][0].value
 
     def content(self) -> dict[str, Any]:
         """Return the body as plain data."""
         return {
-            "type": f"urn:uploadsvc:problem:{self.code}",
-            "title": STATUS_TITLES[self.code][1],
+            "type": type_of(self.code, root=self.root),
+            "title": ALL_TITLES[self.code][1],
             "status": self.status,
             "detail": self.detail,
             "code": self.code,
@@ -208,11 +251,42 @@ class Problem:
             **self.members,
         }
 
+    def at(self, root: str) -> "Problem":
+        """Return the same problem of a service at another path."""
+        return replace(self, root=root) if root else self
+
     def response(self) -> Response:
         """Return the response in the format of RFC 9457."""
         # ASCII, because field names come from the request and may contain lone surrogates.
         body = json.dumps(self.content())
         return Response(body, self.status, media_type=MEDIA_TYPE, headers=dict(self.headers))
+
+
+def type_of(code: str, *, root: str = "") -> str:
+    """Return the URI reference that identifies a problem: the full path of its page (RFC 9457 section 3.1.1).
+
+    Args:
+        code: Its code.
+        root: Path of the service, percent-encoded, without a slash at its end.
+    """
+    return f"{root}{PROBLEMS_PATH}/{code}"
+
+
+def root_of(scope: Scope, own_path: str = "") -> str:
+    """Return the path of the service, percent-encoded, without a slash at its end.
+
+    Args:
+        scope: A request.
+        own_path: Path of its route in the service, if an app may include it under a prefix. Without it,
+            only the path counts under which the app is mounted, or which a proxy has stripped.
+    """
+    root = scope.get("root_path", "").rstrip("/")
+    if own_path:
+        path = scope["path"]
+        # A mount leaves its prefix in the path; a proxy that strips one does not.
+        whole = path if path.startswith(f"{root}/") else root + path
+        root = whole.rsplit("/", own_path.count("/"))[0]
+    return quote(root)
 
 
 def domain_problem(error: UploadsvcError) -> Problem:
@@ -289,11 +363,11 @@ def problem_responses(*codes: str) -> dict[int | str, dict[str, Any]]:
         by_status.setdefault(STATUS_TITLES[code][0].value, []).append(code)
     return {
         status: {
-            "description": "; ".join(STATUS_TITLES[code][1] for code in listed),
+            "description": "\n".join(f"- `{code}`: {HELP[code].meaning}" for code in listed),
             "content": {
                 MEDIA_TYPE: {
                     "schema": {"$ref": f"#/components/schemas/{UploadsvcProblem.__name__}"},
-                    "examples": {code: {"value": _example(code)} for code in listed},
+                    "examples": {code: _example(code) for code in listed},
                 }
             },
             **({"headers": _RATE_HEADERS} if "rate_limited" in listed else {}),
@@ -314,13 +388,14 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if code is None:
         problem = body_problem(error)
         note_problem(problem.code)
-        return problem.response()
+        return problem.at(root_of(request.scope)).response()
     note_problem(code)
     details = {"not_found": "There is nothing at this address.", "method_not_allowed": "Not by this method."}
     headers = dict(error.headers or {})
     if code == "method_not_allowed":
         headers["Allow"] = ", ".join(_allowed(request))
-    return Problem(code, details.get(code, str(error.detail)), headers=headers).response()
+    problem = Problem(code, details.get(code, str(error.detail)), headers=headers)
+    return problem.at(root_of(request.scope)).response()
 
 
 def _allowed(request: Request) -> list[str]:
@@ -341,4 +416,9 @@ def _field_name(location: tuple[int | str, ...]) -> str:
 
 def _example(code: str) -> dict[str, Any]:
     members = {"quota": _EXAMPLE_QUOTA} if code == "quota_exceeded" else {}
-    return Problem(code, f"{STATUS_TITLES[code][1]}.", members=members).content()
+    about, title = HELP[code], STATUS_TITLES[code][1]
+    return {
+        "summary": title,
+        "description": f"**Cause.** {without_links(about.cause)}\n\n**Fix.** {without_links(about.fix)}",
+        "value": Problem(code, f"{title}.", members=members).content(),
+    }

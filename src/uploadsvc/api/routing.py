@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope
 
-from uploadsvc.api.problems import Problem, body_problem, domain_problem, validation_problem
+from uploadsvc.api.problems import Problem, body_problem, domain_problem, root_of, validation_problem
 from uploadsvc.domain.errors import Unauthenticated, UploadsvcError
 from uploadsvc.telemetry.records import note_problem
 
@@ -36,6 +36,9 @@ SECURITY_HEADERS: Final = (
 )
 
 _TOO_MANY: Final = f"A request's body may have {MAX_SEPARATORS} commas and colons; send several requests."
+_OWN_PATH: Final = "uploadsvc_path"
+"""Attribute of a handler: the path of its route in the service."""
+
 _UNREADABLE: Final = "There was an error parsing the body"
 
 
@@ -55,6 +58,11 @@ class ProblemRoute(APIRoute):
     Exceptions of that app's own dependencies, such as authentication, are left to the app.
     """
 
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401 - FastAPI's
+        super().__init__(path, endpoint, **options)
+        # An app that includes the route under a prefix may make another of it, with a longer path.
+        self._own_path: str = vars(endpoint).setdefault(_OWN_PATH, path)
+
     def render(self, problem: Problem) -> Response:
         """Render a problem. Override it for clients with another format."""
         return problem.response()
@@ -63,11 +71,11 @@ class ProblemRoute(APIRoute):
         """Render a domain error, and note the reason of a 401 for the access log."""
         if isinstance(error, Unauthenticated):
             scope[REFUSAL_KEY] = error.reason
-        return self._answer(domain_problem(error))
+        return self._answer(domain_problem(error), scope)
 
-    def _answer(self, problem: Problem) -> Response:
+    def _answer(self, problem: Problem, scope: Scope) -> Response:
         note_problem(problem.code)
-        return self.render(problem)
+        return self.render(problem.at(root_of(scope, self._own_path)))
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap FastAPI's handler."""
@@ -79,11 +87,11 @@ class ProblemRoute(APIRoute):
             except UploadsvcError as error:
                 response = self.refuse(error, request.scope)
             except RequestValidationError as error:
-                response = self._answer(validation_problem(error))
+                response = self._answer(validation_problem(error), request.scope)
             except HTTPException as error:
                 if not isinstance(error, BodyTooLargeError) and not _is_unreadable(error):
                     raise
-                response = self._answer(body_problem(error))
+                response = self._answer(body_problem(error), request.scope)
             add_security_headers(response.raw_headers)
             return response
 

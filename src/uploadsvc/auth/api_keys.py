@@ -20,11 +20,13 @@ class ApiKey:
         name: The name of the service, for people.
         digest: SHA-256 of the key.
         policies: The policies it may use; ``None`` for all.
+        all_users: Whether it may list the objects of all users.
     """
 
     name: str
     digest: bytes
     policies: frozenset[str] | None
+    all_users: bool = False
 
 
 def api_key_principal(
@@ -48,10 +50,10 @@ def api_key_principal(
     if not matching or not presented:
         detail = "There is no such API key."
         raise Unauthenticated(detail, reason="api_key")
-    policies, service = matching[0].policies, matching[0].name
+    key = matching[0]
     if not on_behalf_of:
         if not user_needed:
-            return Principal(user="", policies=policies, kind="service", service=service)
+            return _service(key, "")
         detail = f"With an API key, {ON_BEHALF_OF} names the user (percent-encoded UTF-8)."
         raise ValidationFailed(detail, field=ON_BEHALF_OF)
     try:
@@ -59,4 +61,10 @@ def api_key_principal(
     except UnicodeError:
         detail = f"{ON_BEHALF_OF} is not percent-encoded UTF-8."
         raise ValidationFailed(detail, field=ON_BEHALF_OF) from None
-    return Principal(user=user, policies=policies, kind="service", service=service)
+    return _service(key, user)
+
+
+def _service(key: ApiKey, user: str) -> Principal:
+    return Principal(
+        user=user, policies=key.policies, kind="service", service=key.name, all_users=key.all_users
+    )

@@ -116,6 +116,7 @@ def _api_keys(auth: AuthSettings) -> tuple[ApiKey, ...]:
             name=key.name,
             digest=bytes.fromhex(key.sha256),
             policies=None if "*" in key.policies else frozenset(key.policies),
+            all_users=key.all_users,
         )
         for key in auth.api_keys
     )

@@ -240,6 +240,7 @@ def build_services(
         object_claims=object_claims,
         inspector=inspector,
         may_delete=may_delete,
+        rates=rates,
         download_expires_in=settings.downloads.expires_in,
         max_download_expires_in=settings.downloads.max_expires_in,
     )

@@ -7,7 +7,15 @@ from uploadsvc.client.aio import AsyncClient
 from uploadsvc.client.api import Grant, Layout, SignedPart
 from uploadsvc.client.auth import NoCredential
 from uploadsvc.client.errors import Lost, Refused, Transient, UploadsvcError
-from uploadsvc.client.models import Checksum, ListedObject, Stored, StoredObject, Token, UploadState
+from uploadsvc.client.models import (
+    Checksum,
+    ListedObject,
+    Stored,
+    StoredObject,
+    Token,
+    UploadState,
+    UserObject,
+)
 from uploadsvc.client.objects import ObjectPage
 from uploadsvc.client.sync import Client
 from uploadsvc.client.verification import (
@@ -38,6 +46,7 @@ __all__ = [
     "Transient",
     "UploadState",
     "UploadsvcError",
+    "UserObject",
     "VerificationError",
     "verify_receipt",
     "verify_webhook",

@@ -188,6 +188,23 @@ class ListedObject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UserObject:
+    """An object in a listing of all users, and its user."""
+
+    user: str
+    object: ListedObject
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> "UserObject":
+        """Return the object in a page.
+
+        Raises:
+            ValueError, KeyError, TypeError: It is none.
+        """
+        return cls(user=answers.text(body["user"]), object=ListedObject.read(body))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
     """An upload token for a browser or a device, and its expiry time."""
 

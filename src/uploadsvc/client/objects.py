@@ -1,23 +1,26 @@
 """Calls for stored objects and upload tokens."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Literal, TypeVar
+from typing import IO, Any, Final, Literal, TypeVar
 from uuid import uuid4
 
 import httpx
 
 from uploadsvc.client import answers
 from uploadsvc.client.api import UNUSABLE, given
-from uploadsvc.client.download import Receiver
 from uploadsvc.client.errors import Transient, UploadsvcError, unexpected_answer
-from uploadsvc.client.models import ListedObject, StoredObject, Token
+from uploadsvc.client.models import ListedObject, StoredObject, Token, UserObject
 from uploadsvc.client.session import Session
 
 T = TypeVar("T")
+
+_MOST_KEYS: Final = 1000
+"""Keys that the service deletes with one call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +106,55 @@ class AsyncObjects:
             UploadsvcError: The service refuses or cannot be reached.
         """
         await self._api.call("DELETE", "/v1/object", query={"key": key})
+
+    async def delete_many(self, keys: Iterable[str]) -> Mapping[str, UploadsvcError]:
+        """Delete objects, 1,000 with each call, and return why those that are not deleted are not, by key.
+
+        Args:
+            keys: Full keys.
+
+        Raises:
+            UploadsvcError: The service refuses a whole call or cannot be reached.
+        """
+        failed: dict[str, UploadsvcError] = {}
+        remaining = iter(dict.fromkeys(keys))
+        while some := list(islice(remaining, _MOST_KEYS)):
+            answer = await self._api.call("POST", "/v1/objects/delete", {"keys": some})
+            failed |= _read(answer, _failures)
+        return failed
+
+    async def list_all_users(self, *, prefix: str | None = None) -> AsyncIterator[UserObject]:
+        """Iterate over the objects of all users. Only for services whose API key has ``all_users``.
+
+        Args:
+            prefix: Start of the keys, below the service's own prefix: ``alice/`` for one user.
+
+        Raises:
+            UploadsvcError: The service refuses or cannot be reached.
+        """
+        cursor: str | None = None
+        while True:
+            page, cursor = await self.page_of_all_users(prefix=prefix, cursor=cursor)
+            for one in page:
+                yield one
+            if cursor is None:
+                return
+
+    async def page_of_all_users(
+        self, *, prefix: str | None = None, cursor: str | None = None, limit: int | None = None
+    ) -> tuple[Sequence[UserObject], str | None]:
+        """Return one page of the objects of all users, and the cursor of the next one; ``None`` on the last.
+
+        Args:
+            prefix: Start of the keys, below the service's own prefix.
+            cursor: Cursor of the page before.
+            limit: Maximum of objects on the page.
+
+        Raises:
+            UploadsvcError: The service refuses or cannot be reached.
+        """
+        query = given(prefix=prefix, cursor=cursor, limit=limit)
+        return _read(await self._api.call("GET", "/v1/objects/all", query=query), _all_users)
 
     async def download_url(
         self,
@@ -206,6 +258,23 @@ class AsyncTokens:
         named = None if policies is None else [*policies]
         body = given(user=user, policies=named, expires_in=expires_in)
         return _read(await self._api.call("POST", "/v1/tokens", body), Token.read)
+
+
+def _failures(body: Mapping[str, Any]) -> dict[str, UploadsvcError]:
+    found = {}
+    for one in body["results"]:
+        if (problem := one.get("problem")) is not None:
+            code, detail = answers.text(problem["code"]), answers.text(problem["detail"])
+            found[answers.text(one["key"])] = UploadsvcError(
+                code, detail, status=answers.number(problem["status"])
+            )
+    return found
+
+
+def _all_users(body: Mapping[str, Any]) -> tuple[Sequence[UserObject], str | None]:
+    cursor = body["cursor"]
+    listed = [UserObject.read(one) for one in body["objects"]]
+    return listed, None if cursor is None else answers.text(cursor)
 
 
 def _read(answer: httpx.Response, read: Callable[[dict[str, Any]], T]) -> T:

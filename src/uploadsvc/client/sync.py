@@ -3,7 +3,7 @@
 import os
 import threading
 import weakref
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, ParamSpec, Self, TypeVar
@@ -14,7 +14,8 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from uploadsvc.client.aio import GOODBYE, AsyncClient, OnProgress
 from uploadsvc.client.api import Grant, SignedPart
 from uploadsvc.client.auth import Secret
-from uploadsvc.client.models import ListedObject, Stored, StoredObject, Token, UploadState
+from uploadsvc.client.errors import UploadsvcError
+from uploadsvc.client.models import ListedObject, Stored, StoredObject, Token, UploadState, UserObject
 from uploadsvc.client.objects import AsyncObjects, AsyncTokens, ObjectPage
 from uploadsvc.client.session import TIMEOUT
 from uploadsvc.client.source import Source
@@ -118,6 +119,19 @@ class Objects:
     def delete(self, key: str) -> None:
         """Delete an object, if the service allows that."""
         self._call(self._objects.delete, key)
+
+    def delete_many(self, keys: Iterable[str]) -> Mapping[str, UploadsvcError]:
+        """Delete objects, and return why those that are not deleted are not, by key."""
+        return self._call(self._objects.delete_many, keys)
+
+    def list_all_users(self, *, prefix: str | None = None) -> Iterator[UserObject]:
+        """Iterate over the objects of all users."""
+        cursor: str | None = None
+        while True:
+            page, cursor = self._call(self._objects.page_of_all_users, prefix=prefix, cursor=cursor)
+            yield from page
+            if cursor is None:
+                return
 
     def download_url(
         self,

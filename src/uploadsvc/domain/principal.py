@@ -19,9 +19,10 @@ class Principal:
         service: Name of the service that acts for the user, for the log.
         kind: ``user`` for people, ``service`` for a service that acts for a user, ``upload_token`` for the
             holder of an upload token.
-        expires_at: Expiry time of the credential, aware; ``None`` without one.
-        quotas: The user's own quotas by policy, with ``*`` for policies that are not named; ``None`` for
-            those of the policies.
+        expires_at: End of the credential, aware; ``None`` if it has none.
+        quotas: Quotas that the user has instead of those of the policies, by policy; ``*`` is for policies
+            that are not named. ``None`` for the policies' own.
+        all_users: Whether a service may list the objects of all users.
     """
 
     user: str
@@ -30,6 +31,7 @@ class Principal:
     expires_at: datetime | None = None
     service: str | None = None
     quotas: Mapping[str, QuotaChange] | None = None
+    all_users: bool = False
 
     def usable(self, policies: Iterable[str]) -> list[str]:
         """Return the names of the policies that the caller can use, sorted."""
@@ -58,4 +60,20 @@ class Principal:
         """
         if self.kind == "upload_token" or self.policies is not None:
             detail = "This credential is good for uploads only."
+            raise Forbidden(detail)
+
+    def check_all_users(self) -> None:
+        """Raise unless the caller may list the objects of all users together.
+
+        Raises:
+            Forbidden: It is no service that the operator has given this right, or it acts for one user.
+        """
+        self.check_objects()
+        if self.kind != "service" or not self.all_users:
+            detail = "Only an API key with all_users may list the objects of all users."
+            raise Forbidden(detail)
+        if self.user:
+            detail = (
+                "This lists the objects of all users; leave X-On-Behalf-Of out, or list those of its user."
+            )
             raise Forbidden(detail)

@@ -240,6 +240,16 @@ class RateLimits:
                 await self._refuse_some(charge, caller, refusals, indexes)
         return refusals
 
+    async def each_request(self, caller: Principal, count: int) -> list[RateLimited | None]:
+        """Count what a request does at once as that many requests, as many as the limits allow.
+
+        The request itself has counted as the first.
+
+        Returns:
+            For each the error that refuses it, or ``None``.
+        """
+        return await self.each_upload(caller, [""] * count)
+
     async def _refuse_some(
         self, charge: Charge, caller: Principal, refusals: list[RateLimited | None], indexes: Sequence[int]
     ) -> None:

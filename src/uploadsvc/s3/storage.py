@@ -23,6 +23,7 @@ from uploadsvc.s3.answers import BoundedSession, refuse_other_answers
 from uploadsvc.s3.aws_chain import AwsChain
 from uploadsvc.s3.completion import send_completion_bodies
 from uploadsvc.s3.credentials import CredentialSource
+from uploadsvc.s3.deletion import send_deletion_bodies
 from uploadsvc.s3.errors import DEADLINE, MISSING, RefusedError, S3Failure, s3_errors
 from uploadsvc.s3.listing import ENCODING, listed_objects
 from uploadsvc.s3.parsing import read_large_responses_once
@@ -130,6 +131,7 @@ class Storage:
         refuse_other_answers(client.meta.events)
         read_large_responses_once(client.meta.events)
         send_completion_bodies(client.meta.events)
+        send_deletion_bodies(client.meta.events)
         self._client = client
         self._stack.push_async_callback(self._source.close)
         self._source.ask()

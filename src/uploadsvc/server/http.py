@@ -342,7 +342,8 @@ class HttpProtocol(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
         date = [name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers]
-        self.transport.write(b"".join([STATUS_LINE[refusal.status], *date[:1], refusal.fields_and_body]))
+        answer = [STATUS_LINE[refusal.status], *date[:1], refusal.fields_and_body(self.root_path)]
+        self.transport.write(b"".join(answer))
         self._linger()
 
     def _client_address(self) -> str | None:

@@ -1,10 +1,10 @@
 """Problem responses (RFC 9457) to requests that reach no handler. They end the connection."""
 
 import json
-from http import HTTPStatus
 from typing import Final
+from urllib.parse import quote
 
-from uploadsvc.api.problems import MEDIA_TYPE, STATUS_TITLES
+from uploadsvc.api.problems import ALL_TITLES, MEDIA_TYPE, Problem
 
 MAX_URL_BYTES: Final = 16 * 1024
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -24,31 +24,30 @@ class Refusal:
     """A response to a request that reaches no handler.
 
     Attributes:
-        reason: Reason, for the metrics.
-        code: Problem code.
-        fields_and_body: The response, after the status line and the date.
+        reason: Why, for the metrics.
+        code: The problem's code.
+        status: Its status.
     """
 
-    def __init__(
-        self, reason: str, status: HTTPStatus, code: str, title: str, detail: str, *, retry: bool = False
-    ) -> None:
+    def __init__(self, reason: str, code: str, detail: str, *, retry: bool = False) -> None:
         self.reason = reason
-        self.status, self.code = status.value, code
-        content = {
-            "type": f"urn:uploadsvc:problem:{code}",
-            "title": title,
-            "status": self.status,
-            "detail": detail,
-            "code": code,
-            "errors": [],
-        }
+        self.code, self._detail, self._retry = code, detail, retry
+        self.status = ALL_TITLES[code][0].value
+
+    def fields_and_body(self, root_path: str) -> bytes:
+        """Return the bytes of the answer, after the status line and the date.
+
+        Args:
+            root_path: Path that a proxy has stripped from the requests.
+        """
+        content = Problem(self.code, self._detail, root=quote(root_path.rstrip("/"))).content()
         body = json.dumps(content).encode()
-        later = f"retry-after: {RETRY_SECONDS}\r\n" if retry else ""
+        later = f"retry-after: {RETRY_SECONDS}\r\n" if self._retry else ""
         head = (
             f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
             f"{later}cache-control: no-store\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
         )
-        self.fields_and_body = head.encode() + body
+        return head.encode() + body
 
 
 class RefusedError(Exception):
@@ -61,37 +60,27 @@ class RefusedError(Exception):
 
 MALFORMED: Final = Refusal(
     "malformed",
-    HTTPStatus.BAD_REQUEST,
     "bad_request",
-    "Malformed request",
     "The request is not valid HTTP/1.1.",
 )
 LONG_URL: Final = Refusal(
     "too_large",
-    HTTPStatus.REQUEST_URI_TOO_LONG,
     "url_too_long",
-    "URL too long",
     f"A URL may have at most {MAX_URL_BYTES} bytes.",
 )
 LARGE_HEAD: Final = Refusal(
     "too_large",
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     "headers_too_large",
-    "Headers too large",
     f"A request may have at most {MAX_FIELDS} header fields; with the URL, {MAX_HEAD_BYTES} bytes.",
 )
 PIPELINED: Final = Refusal(
     "too_large",
-    HTTPStatus.TOO_MANY_REQUESTS,
     "too_many_requests",
-    "Too many requests",
     f"At most {MAX_PIPELINED} requests may wait for their answers on one connection.",
 )
 FULL: Final = Refusal(
     "connections",
-    STATUS_TITLES[OVERLOADED][0],
     OVERLOADED,
-    STATUS_TITLES[OVERLOADED][1],
     "Too many connections are open; try again.",
     retry=True,
 )
@@ -101,8 +90,6 @@ def slow(part: str, seconds: float) -> Refusal:
     """Return the response to a request if this part of it did not arrive in time."""
     return Refusal(
         "slow",
-        HTTPStatus.REQUEST_TIMEOUT,
         "request_timeout",
-        "Request too slow",
         f"The {part} of the request did not arrive within {seconds:g} seconds.",
     )

@@ -3,22 +3,29 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from uploadsvc.domain import errors, media_types
 from uploadsvc.domain.disposition import content_disposition
-from uploadsvc.domain.keys import MAX_KEY_BYTES, Namespace
+from uploadsvc.domain.keys import MAX_KEY_BYTES, Namespace, check_stored_key
 from uploadsvc.domain.objects import ListedObject, StoredObject
 from uploadsvc.domain.policy import Disposition
 from uploadsvc.domain.principal import Principal
+from uploadsvc.s3.deletion import delete_objects
 from uploadsvc.s3.presigner import Presigner
 from uploadsvc.s3.storage import Storage
 from uploadsvc.services.cursors import decode_cursor, encode_cursor, malformed_cursor
 from uploadsvc.services.inspection import Inspector
 from uploadsvc.tokens.object_claims import ObjectClaims
 
+if TYPE_CHECKING:
+    from uploadsvc.limiting.rates import RateLimits
+
 MAX_LISTED = 1000
 """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html"""
+
+MAX_DELETED = 1000
+"""Keys of one request."""
 
 SCAN_PAUSE: Final = 5
 """Seconds to wait before asking again for an object that has not been scanned. Scans take seconds or more."""
@@ -50,6 +57,7 @@ class Objects:
         object_claims: Verifies the claims that objects carry.
         inspector: Reads the tags that scanners set.
         may_delete: Whether callers may delete their objects.
+        rates: Limits requests; ``None`` if there is no limit.
         download_expires_in: Default lifetime of a download URL, in seconds.
         max_download_expires_in: Maximum lifetime of a download URL, in seconds.
     """
@@ -63,6 +71,7 @@ class Objects:
         object_claims: ObjectClaims,
         inspector: Inspector,
         may_delete: bool,
+        rates: "RateLimits | None" = None,
         download_expires_in: int,
         max_download_expires_in: int,
     ) -> None:
@@ -72,6 +81,7 @@ class Objects:
         self._object_claims = object_claims
         self._inspector = inspector
         self._may_delete = may_delete
+        self._rates = rates
         self._expires_in = download_expires_in
         self._max_expires_in = max_download_expires_in
 
@@ -99,6 +109,36 @@ class Objects:
         last = listed[-1].key.removeprefix(own_prefix) if listed and more else None
         return Page(objects=listed, cursor=None if last is None else encode_cursor(last or _PREFIX_ITSELF))
 
+    async def list_all(
+        self, caller: Principal, *, prefix: str, cursor: str | None, limit: int
+    ) -> tuple[list[tuple[str, ListedObject]], str | None]:
+        """List the objects of all users in the order of their keys, each with its user.
+
+        Args:
+            caller: A service that the operator lets see all users.
+            prefix: Prefix below the service's own, such as ``alice/``. It may end anywhere in a name.
+            cursor: Cursor of the previous page.
+            limit: Maximum number of objects, 1 to `MAX_LISTED`. Objects of no user are left out.
+
+        Returns:
+            The objects, and the cursor of the next page; ``None`` on the last one.
+
+        Raises:
+            Forbidden: The caller may not do this.
+            UploadsvcError: The prefix or the cursor is malformed, or S3 does not answer.
+        """
+        caller.check_all_users()
+        root = f"{self._namespace.key_prefix}/"
+        whole = root + prefix
+        if prefix:
+            # With one more letter, a prefix is a key.
+            check_stored_key(f"{whole}x", field="prefix")
+        after = root + _decode(cursor, max_bytes=MAX_KEY_BYTES - len(root.encode())) if cursor else ""
+        listed, more = await self._storage.list_objects(prefix=whole, after=after, limit=limit)
+        found = [(user, one) for one in listed if (user := self._namespace.user_of(one.key)) is not None]
+        last = listed[-1].key.removeprefix(root) if listed and more else None
+        return found, None if last is None else encode_cursor(last or _PREFIX_ITSELF)
+
     async def get(self, caller: Principal, key: str) -> StoredObject:
         """Return the metadata of an object.
 
@@ -124,10 +164,40 @@ class Objects:
         """
         caller.check_objects()
         key = self._namespace.stored_key(caller.user, key)
+        self._check_deletes()
+        await self._storage.delete(key)
+
+    async def delete_each(self, caller: Principal, keys: Sequence[str]) -> list[errors.UploadsvcError | None]:
+        """Delete objects, each by the rules of `delete`; return the error of each, or ``None``.
+
+        Each counts as one request.
+
+        Args:
+            caller: The caller.
+            keys: Their keys, up to `MAX_DELETED`.
+
+        Raises:
+            Forbidden: Callers may not delete, or the credential is good for uploads only.
+        """
+        caller.check_objects()
+        self._check_deletes()
+        results: list[errors.UploadsvcError | None] = [None] * len(keys)
+        if self._rates is not None:
+            results = [*await self._rates.each_request(caller, len(keys))]
+        wanted = []
+        for index, key in enumerate(keys):
+            if results[index] is None:
+                try:
+                    wanted.append(self._namespace.stored_key(caller.user, key))
+                except errors.UploadsvcError as error:
+                    results[index] = error
+        failed = await delete_objects(self._storage, wanted)
+        return [error or failed.get(key) for key, error in zip(keys, results, strict=True)]
+
+    def _check_deletes(self) -> None:
         if not self._may_delete:
             detail = "This service does not let callers delete objects."
             raise errors.Forbidden(detail)
-        await self._storage.delete(key)
 
     async def download_url(
         self,

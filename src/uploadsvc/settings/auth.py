@@ -130,6 +130,11 @@ class ApiKeySettings(Section):
     policies: tuple[str, ...] = ("*",)
     """Policies that the key can use. Unless `*` is listed, it cannot access stored objects."""
 
+    all_users: bool = False
+    """Let the key [list the objects of all users](backends.md#all-users) (`GET /v1/objects/all`), for example
+    for a support tool. Needs all policies.
+    """
+
 
 class AuthSettings(Section):
     """Authentication. At least one kind must be set."""
@@ -184,5 +189,8 @@ class AuthSettings(Section):
             if digest in seen:
                 errors.append(SettingsError(("auth", "api_keys", str(index), "sha256"), seen[digest]))
             seen[digest] = f"is that of the key {key.name!r} too; each service has a key of its own"
+            if key.all_users and "*" not in key.policies:
+                message = "a key that is limited to policies cannot reach stored objects; list * in policies"
+                errors.append(SettingsError(("auth", "api_keys", str(index), "all_users"), message))
         if errors:
             raise SettingsError.together(errors)

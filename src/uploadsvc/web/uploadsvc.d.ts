@@ -470,6 +470,17 @@ declare class Client {
      */
     deleteObject: (key: string) => Promise<void>;
     /**
+     * Deletes up to 1,000 objects. A result with a `problem` says why its object is not deleted.
+     * @param {string[]} keys the whole keys
+     * @returns {Promise<{ results: { key: string, problem?: Problem }[] }>}
+     */
+    deleteObjects: (keys: string[]) => Promise<{
+        results: {
+            key: string;
+            problem?: Problem;
+        }[];
+    }>;
+    /**
      * Returns a temporary URL for one object, valid for anyone who has it.
      * @param {string} key the whole key
      * @param {{ disposition?: "inline" | "attachment", filename?: string, expires_in?: number }} [options]

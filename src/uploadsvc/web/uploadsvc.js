@@ -1805,6 +1805,13 @@ class Client {
   deleteObject = (key) => this.#service.api.call("DELETE", `/v1/object?${new URLSearchParams({ key })}`);
 
   /**
+   * Deletes up to 1,000 objects. A result with a `problem` says why its object is not deleted.
+   * @param {string[]} keys the whole keys
+   * @returns {Promise<{ results: { key: string, problem?: Problem }[] }>}
+   */
+  deleteObjects = (keys) => this.#service.api.call("POST", "/v1/objects/delete", { body: { keys } });
+
+  /**
    * Returns a temporary URL for one object, valid for anyone who has it.
    * @param {string} key the whole key
    * @param {{ disposition?: "inline" | "attachment", filename?: string, expires_in?: number }} [options]

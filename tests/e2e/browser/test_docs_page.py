@@ -141,3 +141,36 @@ async def test_the_query_cannot_name_another_document(tmp_path: Path, context: B
         assert await page.locator(".opblock").count() == len(OPERATIONS)
         base = url.removesuffix("docs")
         assert [one for one in asked if not one.startswith((base, "data:"))] == []
+
+
+async def test_code_is_shown_in_three_languages_and_every_error_with_its_fix(
+    tmp_path: Path, context: BrowserContext
+) -> None:
+    """The next operation begins with the language chosen before. A problem's type is its page."""
+    async with service(tmp_path, prefix=PREFIX) as url, asyncio.timeout(60):
+        page = await context.new_page()
+        await page.add_init_script(WATCH)
+        await page.goto(url)
+        await page.locator(".opblock").first.wait_for()
+        for operation, shows in (("getUpload", "curl"), ("deleteObjects", "Python")):
+            shown = page.locator(f"[id$='-{operation}']")
+            await shown.locator(".opblock-summary-control").click()
+            code = shown.get_by_role("tabpanel", name=shows, exact=True)
+            paths = [item for item in DOCUMENT["paths"].values() for item in item.values()]
+            (samples,) = [one["x-codeSamples"] for one in paths if one["operationId"] == operation]
+            by_label = {one["label"]: one["source"] for one in samples}
+            assert await code.inner_text() == by_label[shows]
+            for label in ("TypeScript", "Python"):
+                await shown.get_by_role("tab", name=label).click()
+                code = shown.get_by_role("tabpanel", name=label, exact=True)
+                assert await code.inner_text() == by_label[label]
+        refused = shown.locator("tr.response").filter(has=page.get_by_text("403", exact=True))
+        assert "The caller is known, but may not do this." in await refused.inner_text()
+        assert await page.evaluate("violations") == []
+
+        answer = await context.request.get(f"{url.removesuffix('/docs')}/v1/policies")
+        await page.goto(str(httpx.URL(answer.url).join((await answer.json())["type"])))
+        assert await page.locator("h1").inner_text() == "No valid credential"
+        assert await page.evaluate("violations") == []
+        # Its style is applied.
+        assert await page.locator("main").evaluate("(one) => getComputedStyle(one).borderTopWidth") == "1px"

@@ -99,6 +99,21 @@ async def test_a_mixed_object_that_may_not_be_deleted_is_not_completed(scene: St
     assert len(await scene.keys()) == 1
 
 
+async def test_objects_are_listed_and_deleted_together(deleting: Stage) -> None:
+    """What is not deleted says why; the page may send the call from another origin."""
+    tab = await deleting.open()
+    for _ in range(2):
+        await tab.begin(9)
+        await tab.stored()
+    keys = await deleting.keys()
+    listed = await tab.page.evaluate("page.client.listObjects({ limit: 10 })")
+    assert [one["key"] for one in listed["objects"]] == keys
+    told = await tab.page.evaluate("keys => page.client.deleteObjects(keys)", [*keys, "uploads/bob/x"])
+    found = [(one["key"], one.get("problem", {}).get("code")) for one in told["results"]]
+    assert found == [*((key, None) for key in keys), ("uploads/bob/x", "not_found")]
+    assert await deleting.keys() == []
+
+
 async def test_parts_of_a_file_that_changed_are_deleted(scene: Stage, tmp_path: Path) -> None:
     """Even if it changed only once all had been sent."""
     tab = await scene.open()

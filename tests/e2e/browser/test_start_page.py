@@ -30,5 +30,5 @@ async def test_the_page_tells_whether_the_service_is_ready(
         for link in links:
             found = await context.request.get(link)
             assert found.ok, link
-        assert len(links) == 3
+        assert len(links) == 4
         assert errors == []

@@ -282,6 +282,45 @@ async def test_a_backend_makes_a_token_for_its_user(term: Terminal) -> None:
     assert refused.value.status == 403
 
 
+async def test_many_objects_are_deleted(term: Terminal) -> None:
+    """In more than one call; what is not deleted is told by key."""
+    none = [f"uploads/{term.user}/none-{number}" for number in range(1001)]
+    async with client_of(term) as client:
+        keys = [(await client.upload(b"x")).key for _ in range(2)]
+        wrong = [f"uploads/{term.user}/../x", "uploads/somebody-else/x"]
+        failed = await client.objects.delete_many([*wrong, *none, *keys])
+        assert {key: error.code for key, error in failed.items()} == dict(
+            zip(wrong, ("invalid_key", "not_found"), strict=True)
+        )
+        assert [failed[key].status for key in wrong] == [422, 404]
+        assert [one async for one in client.objects.list()] == []
+        assert await client.objects.delete_many([]) == {}
+
+
+async def test_a_service_lists_all_users(term: Terminal) -> None:
+    async with client_of(term) as client:
+        keys = [(await client.upload(b"x")).key for _ in range(3)]
+    async with AsyncClient(term.url, api_key=API_KEY) as client:
+        found = [one async for one in client.objects.list_all_users(prefix=f"{term.user}/")]
+        assert [(one.user, one.object.key, one.object.size) for one in found] == [
+            (term.user, key, 1) for key in sorted(keys)
+        ]
+        page, cursor = await client.objects.page_of_all_users(prefix=f"{term.user}/", limit=2)
+        rest, end = await client.objects.page_of_all_users(prefix=f"{term.user}/", cursor=cursor)
+        assert [*page, *rest] == found
+        assert (len(page), end) == (2, None)
+
+    def sync() -> list[str]:
+        with Client(term.url, api_key=API_KEY) as client:
+            return [one.object.key for one in client.objects.list_all_users(prefix=f"{term.user}/")]
+
+    assert await asyncio.to_thread(sync) == sorted(keys)
+    async with client_of(term) as client:
+        with pytest.raises(UploadsvcError) as refused:
+            _ = [one async for one in client.objects.list_all_users()]
+    assert refused.value.code == "forbidden"
+
+
 async def test_objects_are_listed_downloaded_and_deleted(term: Terminal) -> None:
     """A download that breaks off starts again; a file appears only when it is whole."""
     target = term.directory / "copy.bin"

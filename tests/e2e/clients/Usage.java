@@ -63,7 +63,7 @@ public class Usage {
       Upload upload = result.getUpload();
       found.add(
           upload == null
-              ? result.getProblem().getCode()
+              ? result.getProblem().getCode().getValue()
               : upload.getActualInstance().getClass().getSimpleName());
     }
     return found;

@@ -74,7 +74,7 @@ func batch(ctx context.Context, api *client.APIClient) ([]string, error) {
 	var found []string
 	for _, result := range created.Results {
 		if result.Problem != nil {
-			found = append(found, result.Problem.Code)
+			found = append(found, string(result.Problem.Code))
 			continue
 		}
 		switch result.Upload.GetActualInstance().(type) {

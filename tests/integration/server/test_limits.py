@@ -1,6 +1,7 @@
 """Clients that are slow, silent, too many, or read nothing."""
 
 import asyncio
+import json
 import re
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Callable
@@ -268,3 +269,12 @@ async def test_requests_whose_body_is_arriving_take_no_room(stage: Stage, piece:
         assert said.startswith(b"HTTP/1.1 503"), "their place is not given twice"
         writer.close()
         stage.go_on.set()
+
+
+async def test_the_type_of_a_refusal_is_a_page_behind_a_proxy() -> None:
+    """Which strips a path from the requests: the reference has it."""
+    async with serving(Stage().app, "/files") as server:
+        said = await answers(server, [b"GET / HTTP/1.1\r\nA B: a\r\n\r\n"])
+        assert json.loads(said.partition(b"\r\n\r\n")[2])["type"] == "/files/problems/bad_request"
+        page = b"GET /problems/bad_request HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        assert (await answers(server, [page])).startswith(b"HTTP/1.1 200")

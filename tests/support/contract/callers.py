@@ -9,12 +9,16 @@ import httpx
 from tests.support.service import JWT_SECRET, token_for
 
 API_KEY: Final = "the tests' own API key of the contract"
+ALL_USERS_KEY: Final = "the tests' own API key for all users"
 COOKIE: Final = "session"
 TRUSTED_HEADER: Final = "X-Signed-In-User"
 
 AUTH: Final[dict[str, Any]] = {
     "jwt": {"secret": JWT_SECRET, "cookie": COOKIE},
-    "api_keys": [{"name": "contract", "sha256": sha256(API_KEY.encode()).hexdigest()}],
+    "api_keys": [
+        {"name": "contract", "sha256": sha256(API_KEY.encode()).hexdigest()},
+        {"name": "support", "sha256": sha256(ALL_USERS_KEY.encode()).hexdigest(), "all_users": True},
+    ],
     "trusted_header": TRUSTED_HEADER,
     "trusted_proxies": ["127.0.0.1/32"],
 }
@@ -27,7 +31,7 @@ _PUBLIC: Final = frozenset({"getHealth", "getReadiness", "getReceiptKeys"})
 _NOT_UPLOADS: Final = frozenset(
     {
         *("listObjects", "listUploads", "getObject", "deleteObject", "createDownload", "createToken"),
-        "getUppyCredentials",
+        *("deleteObjects", "getUppyCredentials"),
     }
 )
 
@@ -55,6 +59,9 @@ class Caller:
             return operation not in _PUBLIC
         if operation == "claimObject":
             return self.name != "api_key"
+        if operation == "listAllObjects":
+            # This key has not the right, and its requests name a user.
+            return True
         return self.name == "upload_token" and operation in _NOT_UPLOADS
 
 

@@ -40,6 +40,7 @@ LOCAL: Final = ("createUpload", "getUploadUrl", "createDownload", "signParts", "
 ASKING_S3: Final = (
     *("getUpload", "completeUpload", "deleteUpload", "listUploads"),
     *("listObjects", "getObject", "deleteObject", "claimObject", "getReadiness", "getUppyCredentials"),
+    "listAllObjects",
 )
 WITH_BODY: Final = tuple(name for name, one in OPERATIONS.items() if "requestBody" in one.definition)
 PLANNED: Final = ("createUpload", "getUploadUrl", "signUppyRequest")
@@ -56,7 +57,7 @@ def reaches(outcome: str, *operations: str) -> Callable[[Scenario], Scenario]:
 
 
 @reaches("200", "createUploads", "listPolicies", "listObjects", "listUploads", "getUploadUrl", *PUBLIC)
-@reaches("200", "signUppyRequest", "getUppyCredentials")
+@reaches("200", "signUppyRequest", "getUppyCredentials", "deleteObjects", "listAllObjects")
 @reaches("201", "createUpload", "createDownload", "createToken")
 @reaches("200", "getUpload", "completeUpload", "getObject", "claimObject")
 @reaches("204", "deleteUpload", "deleteObject")
@@ -89,16 +90,16 @@ async def a_user_whose_id_is_too_long(stage: Stage, operation: Operation) -> htt
 
 
 @reaches("forbidden", "createUpload", "createUploads", "createDownload", "createToken", "completeUpload")
-@reaches("forbidden", "deleteObject", "deleteUpload", "signParts", "signUppyRequest")
+@reaches("forbidden", "deleteObject", "deleteObjects", "deleteUpload", "signParts", "signUppyRequest")
 async def a_write_from_another_site(stage: Stage, operation: Operation) -> httpx.Response:
     """Browsers send the cookie with requests of any site."""
     signed_in = {"Cookie": f"{COOKIE}={token_for()}", "Sec-Fetch-Site": "cross-site"}
     return await ask(stage.plain, operation, headers=signed_in)
 
 
-@reaches("forbidden", "claimObject")
+@reaches("forbidden", "claimObject", "listAllObjects")
 async def a_user(stage: Stage, operation: Operation) -> httpx.Response:
-    """Only services claim, even for the owner of the object."""
+    """Only services claim, even for the owner of the object, and only services see all users."""
     target = await stage.target(stage.plain, b"bytes")
     return await ask(stage.plain, operation, target, headers=authorization())
 
@@ -319,6 +320,12 @@ def _with(**changes: object) -> Scenario:
     return play
 
 
+@reaches("validation_error", "listAllObjects")
+async def an_empty_page(stage: Stage, operation: Operation) -> httpx.Response:
+    """A service need not name a user here."""
+    return await ask(stage.plain, operation, changes={"limit": 0})
+
+
 reaches("policy_not_found", *PLANNED)(_with(policy="none"))
 reaches("policy_not_found", "createToken")(_with(policies=["none"]))
 reaches("file_too_large", *PLANNED)(_with(policy="sized", size=11))
@@ -339,4 +346,4 @@ reaches("method_not_available", "getUploadUrl")(_with(policy="forms"))
 reaches("metadata_not_allowed", "createUpload")(_with(metadata={"album": "2026"}))
 reaches("invalid_key", "createUpload")(_with(policy="keyed", relative_key="a/../b"))
 reaches("invalid_key", "getUploadUrl")(_with(policy="named", filename=f"{UUID(int=1)}.jpg"))
-reaches("invalid_key", "listObjects")(_with(prefix="a/../b"))
+reaches("invalid_key", "listObjects", "listAllObjects")(_with(prefix="a/../b"))

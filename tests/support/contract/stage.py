@@ -8,7 +8,7 @@ from typing import Any, Final
 import httpx
 import pytest
 from tests.support.api import created, send_bare
-from tests.support.contract.callers import API_KEY, AUTH
+from tests.support.contract.callers import ALL_USERS_KEY, API_KEY, AUTH
 from tests.support.contract.document import Operation
 from tests.support.servers import S3Server
 from tests.support.service import service_client, settings_for
@@ -42,6 +42,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
 NAMING_OBJECTS: Final = ("createDownload", "claimObject")
 """Operations whose body names the object of the request."""
 
+FOR_ALL: Final = {"X-API-Key": ALL_USERS_KEY}
 FOR_ALICE: Final = {"X-API-Key": API_KEY, "X-On-Behalf-Of": "alice"}
 
 
@@ -136,6 +137,8 @@ async def ask(
     query: dict[str, object] = {}
     if operation.id in NAMING_OBJECTS:
         body = {"key": target.key}
+    elif operation.id == "deleteObjects":
+        body = {"keys": [target.key]}
     elif operation.id in {"getObject", "deleteObject"}:
         query = {"key": target.key}
     if body is None:
@@ -145,6 +148,8 @@ async def ask(
     url = httpx.URL(operation.path.replace("{id}", target.id), params=query or None)
     if operation.id == "claimObject" and headers is None:
         headers = FOR_ALICE
+    if operation.id == "listAllObjects" and headers is None:
+        headers = FOR_ALL
     if headers is None:
         return await client.request(operation.method, url, json=body)
     return await send_bare(client, operation.method, str(url), json=body, headers=headers)

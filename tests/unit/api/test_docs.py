@@ -40,7 +40,7 @@ async def api() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-@pytest.mark.parametrize(("path", "count"), [("/docs", 3), ("/", 2)])
+@pytest.mark.parametrize(("path", "count"), [("/docs", 4), ("/", 2)])
 async def test_the_page_loads_files_of_this_service_only(
     api: httpx.AsyncClient, path: str, count: int
 ) -> None:

@@ -140,6 +140,11 @@ def test_every_error_is_a_problem_with_examples(method: str, path: str, operatio
         assert media["examples"]
         for code, example in media["examples"].items():
             assert STATUS_TITLES[code] == (int(status), example["value"]["title"])
+            assert example["summary"] == example["value"]["title"]
+            assert re.fullmatch(r"\*\*Cause\.\*\* .+\n\n\*\*Fix\.\*\* .+", example["description"])
+            # Links of the documentation lead nowhere from here.
+            assert "](" not in example["description"]
+            assert f"`{code}`: " in response["description"]
             assert example["value"]["code"] == code
             members = set() if code == "quota_exceeded" else {"quota"}
             assert example["value"].keys() == SCHEMAS["Problem"]["properties"].keys() - members
@@ -151,6 +156,68 @@ def test_only_health_and_keys_need_no_credential(method: str, path: str, operati
     public = path in {"/healthz", "/readyz", "/.well-known/jwks.json"}
     assert (not operation["security"]) is public, method
     assert ("401" not in operation["responses"]) is public, method
+
+
+def named(schema: dict[str, Any], where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the fields of a schema, and of those in it, each by where it is."""
+    for name, field in schema.get("properties", {}).items():
+        yield f"{where}.{name}", field
+        yield from named(field, f"{where}.{name}")
+    for part in ("items", "additionalProperties"):
+        if isinstance(schema.get(part), dict):
+            yield from named(schema[part], f"{where}[]")
+
+
+def described() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield everything that a reader may ask about, each by where it is."""
+    for name, schema in SCHEMAS.items():
+        yield name, schema
+        yield from named(schema, name)
+    webhooks = [(name, item["post"]) for name, item in DOCUMENT["webhooks"].items()]
+    operations = [
+        (f"{method} {path}", one) for path, item in DOCUMENT["paths"].items() for method, one in item.items()
+    ]
+    for where, operation in (*operations, *webhooks):
+        yield where, operation
+        for parameter in operation.get("parameters", ()):
+            yield f"{where} {parameter['name']}", parameter
+        if "requestBody" in operation:
+            yield f"{where} body", operation["requestBody"]
+        for status, response in operation["responses"].items():
+            yield f"{where} {status}", response
+            for name, header in response.get("headers", {}).items():
+                yield f"{where} {status} {name}", header
+    for name, scheme in DOCUMENT["components"]["securitySchemes"].items():
+        yield name, scheme
+
+
+def test_everything_is_described() -> None:
+    """By sentences, and fields that a stranger cannot guess by more than their names."""
+    everything = dict(described())
+    assert len(everything) > 400
+    assert [where for where, one in everything.items() if not one.get("description")] == []
+    assert [
+        where for where, one in everything.items() if not re.search(r"[.:]$|\.\n", one["description"].strip())
+    ] == []
+    # In other characters, Java's compiler may not read the comments that generators make of them.
+    assert [where for where, one in everything.items() if not one["description"].isascii()] == []
+    for name in ("filename", "size", "relative_key", "metadata", "checksum", "overwrite", "policy", "method"):
+        assert len(everything[f"CreateUpload.{name}"]["description"].split()) > 15, name
+
+
+@each_operation
+def test_every_operation_has_a_sample_in_each_language(
+    method: str, path: str, operation: dict[str, Any]
+) -> None:
+    """It calls that operation."""
+    samples = operation["x-codeSamples"]
+    assert [sample["label"] for sample in samples] == ["curl", "Python", "TypeScript"]
+    start = path.partition("{")[0]
+    (curl, *_) = samples
+    assert f"https://uploads.example.com{start}" in curl["source"]
+    posts = method == "post"
+    assert (method == "delete") is ("-X DELETE" in curl["source"])
+    assert posts is ("--json" in curl["source"] or "-X POST" in curl["source"])
 
 
 def test_an_upload_is_a_named_union() -> None:

@@ -263,3 +263,14 @@ async def test_without_a_limit_nothing_is_refused(limits: dict[str, str]) -> Non
         answer = await api.post("/v1/uploads/batch", json=_uploads(*["default"] * 100))
         assert all("upload" in result for result in answer.json()["results"])
         assert "ratelimit" not in answer.headers
+
+
+async def test_each_key_of_a_delete_costs_one_request() -> None:
+    """As many as fit are deleted, and the others are told to wait; the next request has nothing left."""
+    settings = {**_settings(user="4/minute"), "objects": {"delete": True}}
+    keys = [f"elsewhere/{number}" for number in range(6)]
+    async with service_client(settings) as api:
+        answer = await api.post("/v1/objects/delete", json={"keys": keys})
+        codes = [one["problem"]["code"] for one in answer.json()["results"]]
+        assert codes == ["not_found"] * 4 + ["rate_limited"] * 2
+        _limited(await api.get("/v1/policies"), "user", amount=4)

@@ -399,6 +399,19 @@ def test_a_star_allows_an_api_key_every_policy(load: Callable[..., Settings]) ->
     assert made[0].digest == b"\xaa" * 32
 
 
+def test_only_a_key_for_all_policies_can_see_all_users(load: Callable[..., Settings]) -> None:
+    """By default none can."""
+    keys: list[dict[str, Any]] = [
+        {"name": "support", "sha256": "a" * 64, "all_users": True},
+        {"name": "backend", "sha256": "b" * 64},
+    ]
+    made = authenticator_of(load(AUTH__API_KEYS=json.dumps(keys))).api_keys
+    assert [key.all_users for key in made] == [True, False]
+    keys[0]["policies"] = ["default"]
+    with pytest.raises(SettingsError, match="limited to policies cannot reach stored objects"):
+        load(AUTH__API_KEYS=json.dumps(keys))
+
+
 @pytest.mark.parametrize(
     ("public_url", "origin"),
     [

@@ -6,9 +6,9 @@ from typing import Final
 import pytest
 from tests.support.pages import text_of
 from tools.api_reference import generated
-from tools.problem_help import HELP
 
-from uploadsvc.api.problems import STATUS_TITLES
+from uploadsvc.api.problem_help import HELP
+from uploadsvc.api.problems import ALL_TITLES
 
 DOCUMENT: Final = json.loads(text_of("openapi.json"))
 
@@ -21,7 +21,7 @@ def test_a_page_is_the_codes(name: str) -> None:
 
 def test_every_code_has_a_cause_and_a_fix() -> None:
     """And none is explained that does not exist."""
-    assert HELP.keys() == STATUS_TITLES.keys()
+    assert HELP.keys() == ALL_TITLES.keys()
 
 
 def test_every_operation_type_and_event_has_its_heading() -> None:

@@ -55,7 +55,10 @@ def simple_router(creator: UploadCreator, authenticate: Authenticate) -> APIRout
         filename: Annotated[
             str | None,
             Query(
-                description="Name of the file. A safe form of it is used in the key.", examples=["photo.jpg"]
+                description="Name of the file. A safe form of it becomes part of the key: what keys "
+                "should not hold is "
+                "replaced by `_`.",
+                examples=["photo.jpg"],
             ),
             WithoutNull(),
         ] = None,
@@ -70,14 +73,17 @@ def simple_router(creator: UploadCreator, authenticate: Authenticate) -> APIRout
         size: Annotated[
             Annotated[int, Field(ge=0, le=MAX_BYTES), SIZE] | None,
             Query(
-                description="Size in bytes. The body of the PUT must have exactly this size.",
+                description="Size of the file in bytes. The body of the PUT must have exactly this size.",
                 examples=[123456],
             ),
             WithoutNull(),
         ] = None,
         policy: Annotated[
             str | None,
-            Query(description="Name of the policy. Default: `default`.", examples=["default"]),
+            Query(
+                description="Name of the policy whose limits the file must keep. Default: `default`.",
+                examples=["default"],
+            ),
             WithoutNull(),
         ] = None,
     ) -> UploadUrl:

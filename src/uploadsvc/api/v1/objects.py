@@ -3,32 +3,103 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
 from uploadsvc.api.dependencies import Authenticate
 from uploadsvc.api.json_responses import PiecewiseJson
 from uploadsvc.api.openapi_types import WithoutNull
-from uploadsvc.api.problems import CALLER, STORAGE, problem_responses
+from uploadsvc.api.problems import CALLER, STORAGE, problem_responses, root_of
 from uploadsvc.api.routing import problem_router
 from uploadsvc.api.v1.object_schemas import (
     EXAMPLE_OBJECT_CURSOR,
+    AllObjectsPage,
     CreateDownload,
+    DeleteObjects,
+    DeletionResults,
     Download,
     ObjectPage,
     StoredObject,
 )
 from uploadsvc.api.v1.schema_base import EXAMPLE_KEY, PageLimit
-from uploadsvc.api.v1.serializers import object_page_json, stored_object
+from uploadsvc.api.v1.serializers import all_objects_json, deletions_json, object_page_json, stored_object
 from uploadsvc.domain.principal import Principal
 from uploadsvc.services.objects import Objects
 
-Key = Annotated[str, Query(description="Full object key, as returned in `key`.", examples=[EXAMPLE_KEY])]
+Key = Annotated[
+    str,
+    Query(
+        description="Full key of the object, as the service returned it in `key`; percent-encoded, as every "
+        "query.",
+        examples=[EXAMPLE_KEY],
+    ),
+]
+
+
+Cursor = Annotated[
+    str | None,
+    Query(
+        description="Where to go on: the `cursor` of the previous page. Leave it out for the first.",
+        examples=[EXAMPLE_OBJECT_CURSOR],
+    ),
+    WithoutNull(),
+]
 
 
 def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
     """Return the routes of stored objects and downloads."""
     router = problem_router(prefix="/v1", tag="objects")
+    _add_reading(router, objects, authenticate)
+    _add_deleting(router, objects, authenticate)
+    _add_downloads(router, objects, authenticate)
+    return router
 
+
+def all_objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
+    """Return the route that lists the objects of all users.
+
+    Args:
+        objects: Lists them.
+        authenticate: Returns the caller. A service names no user.
+    """
+    router = problem_router(prefix="/v1", tag="objects")
+
+    @router.get(
+        "/objects/all",
+        operation_id="listAllObjects",
+        summary="List the objects of all users",
+        response_model=AllObjectsPage,
+        response_description="A page of objects, sorted by key.",
+        responses=problem_responses(*CALLER, "invalid_key", *STORAGE),
+    )
+    async def list_all_objects(
+        caller: Annotated[Principal, Depends(authenticate)],
+        prefix: Annotated[
+            str | None,
+            Query(
+                description="Start of the keys to list, after the service's own prefix: `alice/` for one "
+                "user, "
+                "`ali` for all whose ids begin like this.",
+                examples=["alice/2026/"],
+            ),
+            WithoutNull(),
+        ] = None,
+        cursor: Cursor = None,
+        limit: PageLimit = None,
+    ) -> Response:
+        """List the objects of all users, each with its user, in the order of their keys.
+
+        Only with an API key that has `all_users`, and without `X-On-Behalf-Of`. To get, delete or download
+        one of the objects, name its user in that header.
+        """
+        page, following = await objects.list_all(
+            caller, prefix=prefix or "", cursor=cursor, limit=limit or 100
+        )
+        return await PiecewiseJson.of(all_objects_json(page, following))
+
+    return router
+
+
+def _add_reading(router: APIRouter, objects: Objects, authenticate: Authenticate) -> None:
     @router.get(
         "/objects",
         operation_id="listObjects",
@@ -41,14 +112,14 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
         caller: Annotated[Principal, Depends(authenticate)],
         prefix: Annotated[
             str | None,
-            Query(description="Start of the keys to list, relative to your key prefix.", examples=["2026/"]),
+            Query(
+                description="Start of the keys to list, after your own prefix: `2026/` for keys such as "
+                "`uploads/alice/2026/photo.jpg`. It may end within a name.",
+                examples=["2026/"],
+            ),
             WithoutNull(),
         ] = None,
-        cursor: Annotated[
-            str | None,
-            Query(description="The `cursor` of the previous page.", examples=[EXAMPLE_OBJECT_CURSOR]),
-            WithoutNull(),
-        ] = None,
+        cursor: Cursor = None,
         limit: PageLimit = None,
     ) -> Response:
         """List the objects under your key prefix, in the order of their keys.
@@ -67,9 +138,11 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
         responses=problem_responses(*CALLER, "not_found", "invalid_key", *STORAGE),
     )
     async def get_object(caller: Annotated[Principal, Depends(authenticate)], key: Key) -> StoredObject:
-        """Get an object's size, content type, ETag, checksum and metadata from S3."""
+        """Ask S3 for an object's size, content type, ETag, checksum and metadata."""
         return stored_object(await objects.get(caller, key))
 
+
+def _add_deleting(router: APIRouter, objects: Objects, authenticate: Authenticate) -> None:
     @router.delete(
         "/object",
         operation_id="deleteObject",
@@ -83,6 +156,30 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
         """Delete one of your objects, if the operator allows it. Safe to repeat."""
         await objects.delete(caller, key)
 
+    @router.post(
+        "/objects/delete",
+        operation_id="deleteObjects",
+        summary="Delete several objects",
+        response_model=DeletionResults,
+        response_description="One result per key, in the same order.",
+        responses=problem_responses(*CALLER, "body_too_large"),
+    )
+    async def delete_objects(
+        caller: Annotated[Principal, Depends(authenticate)],
+        body: Annotated[DeleteObjects, Body(examples=[{"keys": [EXAMPLE_KEY]}])],
+        request: Request,
+    ) -> Response:
+        """Delete up to 1,000 of your objects, if the operator allows it. Safe to repeat.
+
+        A key that cannot be deleted has a problem in its result; the others are deleted. Each key counts as
+        one request.
+        """
+        failed = await objects.delete_each(caller, body.keys)
+        root = root_of(request.scope, "/v1/objects/delete")
+        return await PiecewiseJson.of(deletions_json(body.keys, failed, root))
+
+
+def _add_downloads(router: APIRouter, objects: Objects, authenticate: Authenticate) -> None:
     @router.post(
         "/downloads",
         operation_id="createDownload",
@@ -117,5 +214,3 @@ def objects_router(objects: Objects, authenticate: Authenticate) -> APIRouter:
             expires_in=body.expires_in,
         )
         return Download(url=url, expires_at=expires_at)
-
-    return router

@@ -15,18 +15,39 @@ EXAMPLE_KEY: Final = f"{EXAMPLE_FOLDER}/photo.jpg"
 EXAMPLE_URL: Final = "https://example-bucket.s3.eu-central-1.amazonaws.com/"
 EXAMPLE_TIME: Final = "2026-11-23T12:15:00Z"
 EXAMPLE_ETAG: Final = "9b2cf535f27731c974343645a3985328"
+KEY: Final = "Full key of the object in the bucket, such as `uploads/alice/2026/photo.jpg`."
+BUCKET: Final = "Name of the bucket that holds the object."
+ETAG: Final = (
+    "S3's mark of the content, without quotes: it changes when the bytes change. It is not always an MD5."
+)
+SIZE: Final = "Size of the object in bytes."
+METHOD: Final = "How the bytes are sent to S3: `put` in one request, `post` as a form, `multipart` in parts."
+"""Descriptions of fields that many bodies have."""
+
 MAX_FIELDS: Final = 20
 """Maximum number of fields of an object in a request. No model has as many."""
 
 _MAX_NESTED_FIELDS: Final = 250
 
 # Named, so that generated clients have one type for each.
-UploadMethod = TypeAliasType("UploadMethod", Literal["put", "post", "multipart"])
-Metadata = TypeAliasType("Metadata", Annotated[dict[str, str], Field(examples=[{"album": "2026"}])])
+UploadMethod = TypeAliasType(
+    "UploadMethod",
+    Annotated[Literal["put", "post", "multipart"], Field(description="Ways to send bytes to S3.")],
+)
+Metadata = TypeAliasType(
+    "Metadata",
+    Annotated[
+        dict[str, str],
+        Field(
+            description="Names and values that S3 keeps with an object (`x-amz-meta-album`).",
+            examples=[{"album": "2026"}],
+        ),
+    ],
+)
 
 PageLimit = Annotated[
     Annotated[int, Field(ge=1, le=MAX_LISTED), INT32] | None,
-    Query(description="Number of results per page. Default: 100.", examples=[100]),
+    Query(description="Most results of one page, up to 1,000. Default: 100.", examples=[100]),
     WithoutNull(),
 ]
 
@@ -57,7 +78,7 @@ class Checksum(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    algorithm: checksums.Algorithm = Field(description="Checksum algorithm.")
+    algorithm: checksums.Algorithm = Field(description="Algorithm of the checksum.")
     value: str = Field(
         description="The checksum's bytes, base64-encoded. A checksum of checksums of parts ends with a "
         "hyphen and the number of parts.",

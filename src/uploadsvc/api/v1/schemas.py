@@ -29,12 +29,16 @@ from uploadsvc.api.openapi_types import (
 from uploadsvc.api.problems import UploadsvcProblem
 from uploadsvc.api.v1.object_schemas import StoredObject
 from uploadsvc.api.v1.schema_base import (
+    BUCKET,
+    ETAG,
     EXAMPLE_ETAG,
     EXAMPLE_FOLDER,
     EXAMPLE_KEY,
     EXAMPLE_TIME,
     EXAMPLE_URL,
+    KEY,
     MAX_FIELDS,
+    METHOD,
     Metadata,
     RequestBody,
     UploadMethod,
@@ -46,7 +50,12 @@ from uploadsvc.services.multipart import MAX_SIGNED_PARTS
 
 EXAMPLE_UPLOAD_CURSOR: Final = "WyJ2aWRlby5tcDQiLCAiMSJd"
 
-UploadStatus = TypeAliasType("UploadStatus", Literal["pending", "uploading", "stored", "aborted"])
+UploadStatus = TypeAliasType(
+    "UploadStatus",
+    Annotated[
+        Literal["pending", "uploading", "stored", "aborted"], Field(description="How far an upload is.")
+    ],
+)
 
 
 class RequestedChecksum(RequestBody):
@@ -74,46 +83,80 @@ class CreateUpload(RequestBody):
 
     filename: str | None = Field(
         default=None,
-        description="Name of the file, with or without its folders (`photos/2026/a.jpg`). A safe form of it "
-        "is used in the key, with the folders if the policy has `keeps_folders`.",
+        description="Name of the file as its owner knows it: `photo.jpg`, or with folders "
+        "`photos/2026/a.jpg`. It becomes part of the key: what keys should not hold, such as `?` or control "
+        "characters, is replaced by `_`. The folders become part of it only if the policy has "
+        "`keeps_folders`.",
+        examples=["photo.jpg"],
     )
     content_type: str | None = Field(
         default=None,
-        description="Media type of the file. Default: the type of the filename's extension, else "
+        description="Media type of the file, such as `image/jpeg`: `file.type` in a browser. S3 stores "
+        "it and "
+        "serves the file with it. Default: the type of the filename's extension, else "
         "`application/octet-stream`.",
+        examples=["image/jpeg"],
     )
     content_encoding: str | None = Field(
         default=None,
-        description="Encoding of a file that is already compressed, such as `gzip`, if the policy lists it.",
+        description="Encoding of a file that is already compressed, such as `gzip`: whoever downloads it "
+        "gets it decompressed. Only if the policy lists it.",
+        examples=["gzip"],
     )
     size: RequestedBytes | None = Field(
-        default=None, description="Size in bytes. Required if `method` is `put` or `multipart`."
+        default=None,
+        description="Size of the file in bytes: `file.size` in a browser. S3 then takes exactly that many. "
+        "Without it you get a form (`post`), which takes every size that the policy allows; `put` and "
+        "`multipart` need it.",
+        examples=[123456],
     )
-    policy: str | None = Field(default=None, description="Name of the policy. Default: `default`.")
+    policy: str | None = Field(
+        default=None,
+        description="Name of the policy whose limits the file must keep, from `GET /v1/policies`. Default: "
+        "the policy called `default`.",
+        examples=["default"],
+    )
     # Not a named type: Go's constants of two enums with shared values have the same names.
     method: Literal["auto", "put", "post", "multipart"] | None = Field(
         default=None,
-        description="How the bytes are sent to S3. Default: `auto`, which chooses a method that enforces the "
-        "policy.",
+        description="How you want to send the bytes: `put` in one request, `post` as a form, `multipart` in "
+        "parts that can be sent again one by one. Default: `auto`, which lets the service choose a "
+        "method that enforces the "
+        "policy: parts for large files.",
+        examples=["auto"],
     )
     relative_key: str | None = Field(
         default=None,
-        description="Object key relative to your key prefix, or to the policy's folder below it "
-        "(`client_keys_prefix`). Only if the policy has `client_keys`.",
+        description="The object's key, if you choose it yourself: the part after your own prefix, or after "
+        "the policy's folder in it (`client_keys_prefix`). `albums/2026/cover.jpg` becomes "
+        "`uploads/alice/albums/2026/cover.jpg`. Only if the policy has `client_keys`; otherwise leave it "
+        "out, "
+        "and the policy makes a new key for each upload.",
+        examples=["albums/2026/cover.jpg"],
     )
     metadata: Metadata | None = Field(
-        default=None, description="Metadata of the object. The policy lists the names that are allowed."
+        default=None,
+        description="Your own names and values, which S3 keeps with the object: they come back in every "
+        "answer and event about it, and as headers of downloads (`x-amz-meta-album`). The policy lists the "
+        "names (`metadata`); all together may have 2 KB. They cannot be changed later.",
     )
     checksum: RequestedChecksum | None = Field(
-        default=None, description="S3 rejects bytes that do not match it."
+        default=None,
+        description="Checksum of the file, for S3 to compare with the bytes that arrive: it rejects "
+        "those that "
+        "do not match.",
     )
     overwrite: StrictBool | None = Field(
-        default=None, description="Whether to replace an existing object. Default: the policy's `overwrite`."
+        default=None,
+        description="Whether the upload may replace an object that has its key. If not, S3 refuses the "
+        "bytes. "
+        "Default: the policy's `overwrite`.",
     )
     expires_in: RequestedSeconds | None = Field(
         default=None,
-        description="Lifetime of the URLs in seconds, at most the policy's `max_expires_in`. "
-        "Default: its `expires_in`.",
+        description="Lifetime of the presigned URLs in seconds; cut to the policy's `max_expires_in`. A "
+        "request that S3 has begun to receive may take longer. Default: the policy's `expires_in`.",
+        examples=[900],
     )
 
     def request(self) -> UploadRequest:
@@ -139,22 +182,31 @@ class CreateUpload(RequestBody):
 
 
 class _Created(BaseModel):
-    id: str = Field(description="ID of the upload, for later calls. Opaque.", examples=["aGFuZGxl"])
-    key: str = Field(description="Full object key.", examples=[EXAMPLE_KEY])
-    bucket: str = Field(description="Name of the bucket.", examples=["example-bucket"])
-    expires_at: datetime = Field(description="When the URLs expire.", examples=[EXAMPLE_TIME])
+    id: str = Field(
+        description="ID of the upload, for `completeUpload` and the other calls about it. Signed: keep it as "
+        "it is.",
+        examples=["aGFuZGxl"],
+    )
+    key: str = Field(description=f"{KEY} Save it with your own data.", examples=[EXAMPLE_KEY])
+    bucket: str = Field(description=BUCKET, examples=["example-bucket"])
+    expires_at: datetime = Field(
+        description="When the presigned URLs expire. For parts, get new ones from `signParts`.",
+        examples=[EXAMPLE_TIME],
+    )
     upload_expires_at: datetime = Field(
-        description="When the upload's `id` expires.", examples=["2026-11-24T12:00:00Z"]
+        description="When the upload's `id` expires: complete the upload before.",
+        examples=["2026-11-24T12:00:00Z"],
     )
 
 
 class PutUpload(_Created):
     """Send the bytes with one PUT."""
 
-    method: Literal["put"] = Field(description="How the bytes are sent to S3.")
+    method: Literal["put"] = Field(description=METHOD)
     url: str = Field(description="Presigned URL of the PUT.", examples=[EXAMPLE_URL])
     headers: dict[str, str] = Field(
-        description="Headers to send with the PUT, exactly as they are. HTTP clients add `Host` and "
+        description="Headers to send with the PUT, exactly as they are: they are signed. HTTP clients "
+        "add `Host` and "
         "`Content-Length` themselves.",
         examples=[{"Content-Type": "image/jpeg", "If-None-Match": "*"}],
     )
@@ -163,7 +215,7 @@ class PutUpload(_Created):
 class PostUpload(_Created):
     """Send the bytes as a form with one POST."""
 
-    method: Literal["post"] = Field(description="How the bytes are sent to S3.")
+    method: Literal["post"] = Field(description=METHOD)
     url: str = Field(description="Where to POST the form.", examples=[EXAMPLE_URL])
     fields: dict[str, str] = Field(
         description="Fields of the form. Send all of them, before the field `file` with the bytes.",
@@ -191,14 +243,14 @@ class SignedPart(BaseModel):
         examples=[f"{EXAMPLE_URL}{EXAMPLE_KEY}?partNumber=1&uploadId=…"],
     )
     headers: dict[str, str] = Field(
-        description="Headers to send with the PUT, exactly as they are.", examples=[{}]
+        description="Headers to send with the PUT, exactly as they are: they are signed.", examples=[{}]
     )
 
 
 class MultipartUpload(_Created):
     """Send the bytes in parts, each with a PUT, in any order and in parallel."""
 
-    method: Literal["multipart"] = Field(description="How the bytes are sent to S3.")
+    method: Literal["multipart"] = Field(description=METHOD)
     part_size: Bytes = Field(description="Size in bytes of every part except the last.", examples=[8_388_608])
     part_count: Int32 = Field(description="Number of parts.", examples=[3])
     parts: list[SignedPart] = Field(
@@ -266,8 +318,8 @@ class ArrivedPart(BaseModel):
     """A part that has arrived in S3."""
 
     part_number: Int32 = Field(description="Number of the part. The first is 1.", examples=[1])
-    size: Bytes = Field(description="Size in bytes.", examples=[8_388_608])
-    etag: str = Field(description="ETag, without quotes.", examples=[EXAMPLE_ETAG])
+    size: Bytes = Field(description="Size of the part in bytes.", examples=[8_388_608])
+    etag: str = Field(description=ETAG, examples=[EXAMPLE_ETAG])
 
 
 class SentPart(BaseModel):
@@ -311,10 +363,10 @@ class CompleteUpload(RequestBody):
 class UploadState(BaseModel):
     """The status of an upload, as S3 reports it."""
 
-    id: str = Field(description="ID of the upload.", examples=["aGFuZGxl"])
-    key: str = Field(description="Full object key.", examples=[EXAMPLE_KEY])
-    bucket: str = Field(description="Name of the bucket.", examples=["example-bucket"])
-    method: UploadMethod = Field(description="How the bytes are sent to S3.")
+    id: str = Field(description="ID of the upload, as in the request.", examples=["aGFuZGxl"])
+    key: str = Field(description=KEY, examples=[EXAMPLE_KEY])
+    bucket: str = Field(description=BUCKET, examples=["example-bucket"])
+    method: UploadMethod = Field(description=METHOD)
     status: UploadStatus = Field(
         description="`pending`: nothing has arrived. `uploading`: parts of a multipart upload have arrived. "
         "`stored`: the object exists. `aborted`: S3 no longer has the multipart upload, and "
@@ -322,7 +374,8 @@ class UploadState(BaseModel):
         examples=["stored"],
     )
     upload_expires_at: datetime = Field(
-        description="When the upload's `id` expires.", examples=["2026-11-24T12:00:00Z"]
+        description="When the upload's `id` expires: complete the upload before.",
+        examples=["2026-11-24T12:00:00Z"],
     )
     object: StoredObject | None = Field(description="The object; null unless `status` is `stored`.")
     part_size: Bytes | None = Field(
@@ -348,7 +401,7 @@ class UnfinishedUpload(BaseModel):
         "creation.",
         examples=["aGFuZGxl"],
     )
-    key: str = Field(description="Full object key.", examples=[f"{EXAMPLE_FOLDER}/video.mp4"])
+    key: str = Field(description=KEY, examples=[f"{EXAMPLE_FOLDER}/video.mp4"])
     started_at: datetime = Field(description="When it was created.", examples=["2026-11-23T12:00:00Z"])
 
 
@@ -366,7 +419,9 @@ class CompletedUpload(BaseModel):
 
     object: StoredObject = Field(description="The verified object.")
     receipt: str = Field(
-        description="A signed JWT that describes the object. Any backend can verify it.",
+        description="A signed JWT that says what was stored: user, key, size, type and checksum. Send it "
+        "to your "
+        "backend, which verifies it with `getReceiptKeys` in place of asking S3.",
         examples=["eyJhbGciOi…"],
     )
     replaceable_until: datetime | None = Field(

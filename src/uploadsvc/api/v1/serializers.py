@@ -1,5 +1,6 @@
 """Convert domain values to response bodies of ``/v1``."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -7,8 +8,10 @@ from typing import Any, Final, TypeVar
 
 from pydantic_core import to_json
 
+from uploadsvc.api.problems import domain_problem
 from uploadsvc.api.v1 import object_schemas, schema_base, schemas, service_schemas
 from uploadsvc.domain.checksums import Checksum
+from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.objects import ListedObject, StoredObject
 from uploadsvc.domain.parts import UploadedPart
 from uploadsvc.domain.planner import Planner
@@ -147,6 +150,42 @@ def _listed_object(listed: ListedObject) -> dict[str, Any]:
         "etag": listed.etag,
         "last_modified": listed.last_modified,
     }
+
+
+def all_objects_json(objects: Sequence[tuple[str, ListedObject]], cursor: str | None) -> Iterator[bytes]:
+    """Yield the JSON of an `AllObjectsPage`, some objects at a time."""
+    yield b'{"objects":['
+    yield from _rows(objects, lambda one: {**_listed_object(one[1]), "user": one[0]})
+    yield b'],"cursor":%b}' % to_json(cursor)
+
+
+def deletions_json(
+    keys: Sequence[str], errors: Sequence[UploadsvcError | None], root: str
+) -> Iterator[bytes]:
+    """Yield the JSON of a `DeletionResults`, some results at a time.
+
+    Args:
+        keys: The keys of the request.
+        errors: Why each of them is not deleted.
+        root: Path of the service.
+    """
+
+    def row(result: tuple[str, UploadsvcError | None]) -> dict[str, Any]:
+        key, error = result
+        return (
+            {"key": key}
+            if error is None
+            else {"key": key, "problem": domain_problem(error).at(root).content()}
+        )
+
+    separator = b'{"results": ['
+    pairs = [*zip(keys, errors, strict=True)]
+    for start in range(0, len(pairs), _AT_ONCE):
+        # ASCII: a key comes from the request and may hold lone surrogates.
+        some = json.dumps([row(pair) for pair in pairs[start : start + _AT_ONCE]]).encode()
+        yield separator + some[1:-1]
+        separator = b", "
+    yield b"]}"
 
 
 def usable_policy(planner: Planner) -> service_schemas.Policy:

@@ -14,8 +14,10 @@ class Policy(BaseModel):
     """The limits of one kind of upload."""
 
     name: str = Field(description="Name of the policy, for `policy` in requests.", examples=["default"])
-    min_size: Bytes = Field(description="Smallest size in bytes.", examples=[0])
-    max_size: Bytes = Field(description="Largest size in bytes.", examples=[5_368_709_120])
+    min_size: Bytes = Field(description="Smallest size that a file may have, in bytes.", examples=[0])
+    max_size: Bytes = Field(
+        description="Largest size that a file may have, in bytes.", examples=[5_368_709_120]
+    )
     content_types: list[str] = Field(
         description="Allowed media types and ranges (`image/*`). Types that browsers execute, such as "
         "`text/html` or `image/svg+xml`, are allowed only if they are listed by name.",
@@ -25,23 +27,36 @@ class Policy(BaseModel):
         description="Values that `content_encoding` can have.", examples=[["gzip"]]
     )
     methods: list[UploadMethod] = Field(
-        description="Methods that requests can name.", examples=[["post", "put"]]
+        description="Values that `method` can have, besides `auto`.", examples=[["post", "put"]]
     )
-    expires_in: Int32 = Field(description="Default lifetime of URLs in seconds.", examples=[900])
-    max_expires_in: Int32 = Field(description="Longest lifetime of URLs in seconds.", examples=[3600])
-    client_keys: bool = Field(description="Whether requests can set `relative_key`.")
+    expires_in: Int32 = Field(
+        description="Lifetime of presigned URLs in seconds, if a request names none.", examples=[900]
+    )
+    max_expires_in: Int32 = Field(
+        description="Longest lifetime of presigned URLs in seconds.", examples=[3600]
+    )
+    client_keys: bool = Field(
+        description="Whether callers may choose the object's key (`relative_key`); otherwise the policy does."
+    )
     client_keys_prefix: str = Field(
-        description="Folder below your key prefix that holds these keys; empty if there is none.",
+        description="Folder in your key prefix that holds the keys which callers choose; empty if there "
+        "is none.",
         examples=[""],
     )
     keeps_folders: bool = Field(
         description="Whether keys keep the folders of a `filename` such as `photos/2026/a.jpg`: up to 32 "
         "folders, of 400 bytes in UTF-8 with their slashes."
     )
-    overwrite: bool = Field(description="Whether uploads can replace existing objects.")
-    metadata: list[str] = Field(description="Names that `metadata` can have.", examples=[["album"]])
+    overwrite: bool = Field(
+        description="Whether an upload may replace an object that has its key, if the request does not say."
+    )
+    metadata: list[str] = Field(
+        description="Names that requests can use in `metadata`.", examples=[["album"]]
+    )
     checksum: ChecksumRule = Field(
-        description="Whether requests can or must have a `checksum`.", examples=["optional"]
+        description="Whether a request may (`optional`), must (`required`) or must not (`off`) have a "
+        "`checksum`.",
+        examples=["optional"],
     )
     checksum_algorithms: list[str] = Field(
         description="Algorithms that `checksum` can have.",

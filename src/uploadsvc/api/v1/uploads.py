@@ -3,15 +3,15 @@
 import json
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Body, Depends, Path, Query, Response
+from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
 from pydantic_core import to_json
 
 from uploadsvc.api.dependencies import Authenticate
 from uploadsvc.api.json_responses import JsonResponse, PiecewiseJson
 from uploadsvc.api.openapi_types import WithoutNull
-from uploadsvc.api.problems import CALLER, STORAGE, domain_problem, problem_responses
+from uploadsvc.api.problems import CALLER, STORAGE, domain_problem, problem_responses, root_of
 from uploadsvc.api.routing import problem_router
 from uploadsvc.api.v1 import schemas, serializers
 from uploadsvc.api.v1.schema_base import PageLimit
@@ -20,15 +20,18 @@ from uploadsvc.domain.principal import Principal
 from uploadsvc.services.create_upload import Grant, UploadCreator
 from uploadsvc.services.uploads import Uploads
 
+_PATH: Final = "/v1/uploads"
 _CREATE_EXAMPLE = {"filename": "photo.jpg", "content_type": "image/jpeg", "size": 123456}
 _BATCH_EXAMPLE = {"uploads": [_CREATE_EXAMPLE, {"filename": "notes.txt", "size": 7, "policy": "default"}]}
 
-UploadId = Annotated[str, Path(description="ID of the upload.", examples=["aGFuZGxl"])]
+UploadId = Annotated[
+    str, Path(description="ID of the upload, as `createUpload` returned it.", examples=["aGFuZGxl"])
+]
 
 
 def uploads_router(creator: UploadCreator, uploads: Uploads, authenticate: Authenticate) -> APIRouter:
     """Return the routes under ``/v1/uploads``."""
-    router = problem_router(prefix="/v1/uploads", tag="uploads")
+    router = problem_router(prefix=_PATH, tag="uploads")
     _add_create(router, creator, authenticate)
     _add_one(router, uploads, authenticate)
     _add_multipart(router, uploads, authenticate)
@@ -63,7 +66,10 @@ def _add_create(router: APIRouter, creator: UploadCreator, authenticate: Authent
         caller: Annotated[Principal, Depends(authenticate)],
         body: Annotated[schemas.CreateUpload, Body(examples=[_CREATE_EXAMPLE])],
     ) -> Response:
-        """Describe the file, and get presigned URLs or a form to send it to S3, under your key prefix."""
+        """Describe the file, and get presigned URLs or a form to send it to S3, under your key prefix.
+
+        Then send the bytes to S3 as the answer says, and call `completeUpload`.
+        """
         grant = await creator.create(caller, body.policy, body.request())
         return JsonResponse(to_json(serializers.upload_json(grant)), HTTPStatus.CREATED)
 
@@ -78,25 +84,27 @@ def _add_create(router: APIRouter, creator: UploadCreator, authenticate: Authent
     async def create_uploads(
         caller: Annotated[Principal, Depends(authenticate)],
         body: Annotated[schemas.CreateUploads, Body(examples=[_BATCH_EXAMPLE])],
+        request: Request,
     ) -> Response:
         """Create up to 100 uploads. If one is refused, its result is a problem; the others are created."""
         requests = [(requested.policy, requested.request()) for requested in body.uploads]
-        return await PiecewiseJson.of(_results_json(await creator.create_each(caller, requests)))
+        results = await creator.create_each(caller, requests)
+        return await PiecewiseJson.of(_results_json(results, root_of(request.scope, f"{_PATH}/batch")))
 
 
-def _results_json(results: Iterable[Grant | BaseException]) -> Iterator[bytes]:
+def _results_json(results: Iterable[Grant | BaseException], root: str) -> Iterator[bytes]:
     separator = b'{"results": ['
     for result in results:
-        yield separator + _result_json(result)
+        yield separator + _result_json(result, root)
         separator = b", "
     yield b"]}"
 
 
-def _result_json(result: Grant | BaseException) -> bytes:
+def _result_json(result: Grant | BaseException, root: str) -> bytes:
     if isinstance(result, Grant):
         return to_json({"upload": serializers.upload_json(result)})
     if isinstance(result, UploadsvcError):
-        return json.dumps({"problem": domain_problem(result).content()}).encode()
+        return json.dumps({"problem": domain_problem(result).at(root).content()}).encode()
     raise result
 
 
@@ -174,7 +182,10 @@ def _add_multipart(router: APIRouter, uploads: Uploads, authenticate: Authentica
         caller: Annotated[Principal, Depends(authenticate)],
         cursor: Annotated[
             str | None,
-            Query(description="The `cursor` of the previous page.", examples=[schemas.EXAMPLE_UPLOAD_CURSOR]),
+            Query(
+                description="Where to go on: the `cursor` of the previous page. Leave it out for the first.",
+                examples=[schemas.EXAMPLE_UPLOAD_CURSOR],
+            ),
             WithoutNull(),
         ] = None,
         limit: PageLimit = None,

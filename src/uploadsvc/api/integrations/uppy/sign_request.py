@@ -19,8 +19,13 @@ from uploadsvc.api.v1.schema_base import EXAMPLE_KEY, EXAMPLE_URL
 from uploadsvc.domain.principal import Principal
 from uploadsvc.services.request_signing import RequestSigner, S3Request
 
-# Named, so that client generators do not invent a name.
-FormFields = TypeAliasType("FormFields", Annotated[dict[str, str], Field(examples=[{"key": "photo.jpg"}])])
+# Named, so that generators of clients need not invent a name.
+FormFields = TypeAliasType(
+    "FormFields",
+    Annotated[
+        dict[str, str], Field(description="Fields of a form, by name.", examples=[{"key": "photo.jpg"}])
+    ],
+)
 
 _EXAMPLE = {"method": "PUT", "key": "photo.jpg", "contentType": "image/jpeg"}
 

@@ -1,5 +1,9 @@
-"""Meaning, cause and fix of each problem code, for docs/problems.md."""
+"""Meaning, cause and fix of each problem code, for its page and docs/problems.md.
 
+Texts are Markdown: code spans and links, which are relative to ``docs/``.
+"""
+
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +23,8 @@ class Help:
     cause: str
     fix: str
 
+
+_LINK: Final = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
 HELP: Final[Mapping[str, Help]] = {
     "unauthenticated": Help(
@@ -190,4 +196,34 @@ HELP: Final[Mapping[str, Help]] = {
         "More load than one process takes (`UPLOADSVC_SERVER__MAX_CONCURRENCY`).",
         "Repeat after `Retry-After`. Add workers or replicas: see [scale](scale.md).",
     ),
+    "bad_request": Help(
+        "The request is not valid HTTP/1.1.",
+        "A program wrote the request by hand, or a proxy changed it. TLS was sent to a port without TLS.",
+        "Send requests with an HTTP library, and `https://` only to an address that takes it.",
+    ),
+    "request_timeout": Help(
+        "The request took too long to arrive.",
+        "The connection is slow or broken, or file bytes were sent to the service.",
+        "Send the request again. Send bytes to the presigned URL, and only JSON to the service.",
+    ),
+    "url_too_long": Help(
+        "The URL is too long.",
+        "A URL of more than 16 KiB, usually because a token or a whole body was put into the query.",
+        "Send tokens in `Authorization`, and data in the body.",
+    ),
+    "headers_too_large": Help(
+        "The request has too many headers, or too large ones.",
+        "More than 100 header fields, or 64 KiB with the URL. Often cookies that have piled up.",
+        "Send fewer cookies to this host. If a proxy adds headers, let it add fewer.",
+    ),
+    "too_many_requests": Help(
+        "Too many requests wait for their answers on one connection.",
+        "A client sent more than 16 requests ahead without reading the answers (HTTP pipelining).",
+        "Read answers as they come, or open more connections.",
+    ),
 }
+
+
+def without_links(text: str) -> str:
+    """Return a text whose links, which lead to pages of the documentation, are only their labels."""
+    return _LINK.sub(r"\1", text)
