@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -26,12 +27,13 @@ from tests.support.stories.serving import served
 from tests.support.webhooks import SECRET, delivery
 from werkzeug.serving import make_server
 
-from uploadsvc.app import create_app
+from uploadsvc.app import create_app, load_settings
 from uploadsvc.settings import Settings
 
 GUIDE: Final = text_of("docs/backends.md")
 UPLOADS, FLASK, DJANGO = examples(GUIDE, "python")
 (GO,) = examples(GUIDE, "go")
+OF_BACKEND, OF_SERVICE = examples(GUIDE, "sh")
 (REJECT,) = examples(text_of("docs/rejecting.md"), "python")
 API_KEY: Final = "the tests' own key of a backend"
 
@@ -245,3 +247,24 @@ async def test_a_backend_rejects_a_file(service: Service, app: list[str]) -> Non
         assert (await http.get("/v1/object", params={"key": key})).status_code == 200
         await asyncio.to_thread(names["reject"], "é ann", key)
         assert (await http.get("/v1/object", params={"key": key})).status_code == 404
+
+
+def test_the_settings_that_the_page_makes_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Typed into a shell: the service takes them, and knows the backend by its key and not by another."""
+    script = f"cd {tmp_path}\n{OF_BACKEND}{OF_SERVICE}env -0"
+    made = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, check=True).stdout  # noqa: S603, S607 - the page's
+    variables = dict(line.split("=", 1) for line in made.split("\0") if line)
+    own = {name: value for name, value in variables.items() if name.startswith("UPLOADSVC_")}
+    for name, value in {
+        "UPLOADSVC_SECRET_KEY": "k" * 44,
+        "UPLOADSVC_S3__BUCKET": "b-1",
+        "UPLOADSVC_S3__REGION": "r",
+        **own,
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    create_app(settings)
+    (key,) = settings.auth.api_keys
+    assert key.sha256 == hashlib.sha256(variables["UPLOADS_API_KEY"].encode()).hexdigest()
+    (receiver,) = settings.events.webhooks
+    assert [secret.get_secret_value() for secret in receiver.secrets] == [variables["WEBHOOK_SECRET"]]
