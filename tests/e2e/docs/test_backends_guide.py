@@ -31,22 +31,11 @@ from uploadsvc.app import create_app, load_settings
 from uploadsvc.settings import Settings
 
 GUIDE: Final = text_of("docs/backends.md")
-UPLOADS, FLASK, DJANGO = examples(GUIDE, "python")
-(GO,) = examples(GUIDE, "go")
+UPLOADS, APP, FLASK, DJANGO = examples(GUIDE, "python")
+GO_TRIAL, GO = examples(GUIDE, "go")
 OF_BACKEND, OF_SERVICE = examples(GUIDE, "sh")
 (REJECT,) = examples(text_of("docs/rejecting.md"), "python")
 API_KEY: Final = "the tests' own key of a backend"
-
-# What the page leaves to the reader's app: who is signed in, and what is saved.
-_GO_APP: Final = """
-package main
-
-import ("fmt"; "net/http"; "os")
-
-func currentUser(r *http.Request) string { return r.Header.Get("X-User") }
-func save(user, key string) { fmt.Println(user, key) }
-func main() { panic(http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), routes())) }
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +130,8 @@ def app(monkeypatch: pytest.MonkeyPatch, service: Service) -> list[str]:
     assert service.url
     saved: list[str] = []
     module = ModuleType("app")
+    exec(APP, module.__dict__)  # noqa: S102 - our own documentation
+    assert (module.current_user(None), module.save("alice", "key")) == ("alice", None)
     module.__dict__.update(
         current_user=lambda request: request.headers["X-User"],
         save=lambda user, key: saved.append(f"{user} {key}"),
@@ -202,7 +193,9 @@ async def go_program(directory: Path, environment: Mapping[str, str]) -> AsyncIt
         pytest.skip("Go is not installed: apt-get install golang-go")
     (directory / "go.mod").write_text("module example.com/backend\n\ngo 1.19\n")
     (directory / "backend.go").write_text(GO)
-    (directory / "main.go").write_text(_GO_APP)
+    main = GO_TRIAL.replace('"alice"', 'r.Header.Get("X-User")').replace(":5000", f":{environment['PORT']}")
+    assert main.count("X-User") == main.count(environment["PORT"]) == 1
+    (directory / "main.go").write_text(main)
     builder = await asyncio.create_subprocess_exec(go, "build", "-o", "backend", cwd=directory)
     assert await builder.wait() == 0
     running = await asyncio.create_subprocess_exec(
