@@ -19,7 +19,7 @@ from tests.support.stories.serving import served
 from uploadsvc.app import create_app
 from uploadsvc.settings import Settings
 
-LONG = "x" * 15_000
+LONG = "x" * 15_900
 """A token as long as the service's limit for a head allows."""
 
 

@@ -7,9 +7,9 @@ from typing import Final
 
 import pytest
 import typer
-from click import Context, Group, UsageError
 from tests.support.pages import PAGES, examples, name_of, text_of
 from tests.support.servers import ROOT
+from typer.core import TyperGroup
 
 from uploadsvc.cli.commands import app
 
@@ -28,22 +28,28 @@ def calls() -> Iterator[tuple[str, str]]:
                 yield from ((name_of(page), call.strip()) for call in _CALL.findall(line))
 
 
+def parse(arguments: list[str]) -> None:
+    """Parse a call as the program does, and run nothing; what is wrong is raised."""
+    command, context = _PROGRAM, _PROGRAM.make_context("uploadsvc", list(arguments))
+    while isinstance(command, TyperGroup) and arguments and not arguments[0].startswith("-"):
+        name, *arguments = arguments
+        found = command.get_command(context, name)
+        assert found is not None, f"there is no command {name}"
+        command, context = found, found.make_context(name, list(arguments), parent=context)
+
+
 @pytest.mark.parametrize(("page", "call"), sorted(set(calls())))
 def test_a_pages_commands_are_understood(page: str, call: str) -> None:
-    """Parsed as the program parses them, and not run."""
-    arguments = shlex.split(call)
-    command, context = _PROGRAM, Context(_PROGRAM, info_name="uploadsvc")
-    try:
-        while isinstance(command, Group) and arguments and not arguments[0].startswith("-"):
-            name = arguments.pop(0)
-            found = command.get_command(context, name)
-            assert found is not None, f"{page}: there is no command {name}"
-            command = found
-            context = Context(command, info_name=name, parent=context)
-        # Not resilient: an option that does not exist, or a value that it does not take, is an error.
-        command.make_parser(context).parse_args(arguments)
-    except UsageError as error:
-        pytest.fail(f"{page}: uploadsvc {call}: {error.format_message()}")
+    """With values that their options take."""
+    assert page
+    parse(shlex.split(call))
+
+
+@pytest.mark.parametrize("call", ["uplaod a", "bucket aply", "serve --prot 1", "serve --port x", "token"])
+def test_a_command_that_does_not_exist_is_found(call: str) -> None:
+    """Or an option, a value, an argument."""
+    with pytest.raises(Exception, match=r"no command|No such|not a valid|Missing|valid integer"):
+        parse(shlex.split(call))
 
 
 def test_the_pages_name_many_commands() -> None:
