@@ -97,6 +97,7 @@ npm: $(CLIENTS_VENV)/.ready  ## Build the npm package in dist/npm.
 docs: $(VENV)/.dev  ## Regenerate the reference pages and tables of docs/.
 	$(VENV)/bin/python -m tools.settings_reference docs
 	$(VENV)/bin/python -m tools.api_reference docs
+	$(VENV)/bin/python -m tools.readme_figures README.md
 
 site: $(DOCS_VENV)/.ready $(SITE_MODULES)/.ready  ## Build the docs site into dist/site; a broken link or an unlisted page fails.
 	@$(DOCS_VENV)/bin/python -m tools.docs_site collect
@@ -120,6 +121,7 @@ bench: $(VENV)/.test $(PEERS_MODULES)/.ready $(BENCH_VENV)/.ready  ## Benchmark 
 	$(BENCH_VENV)/bin/python -m benchmarks.plot
 	$(VENV)/bin/python -m benchmarks.parts
 	$(VENV)/bin/python -m benchmarks.events
+	$(VENV)/bin/python -m tools.readme_figures README.md
 
 bench-quick: $(VENV)/.test  ## Compare the ratios with those of benchmarks/RESULTS.md, in about a minute.
 	$(VENV)/bin/python -m benchmarks --quick $(ARGS)

@@ -18,6 +18,7 @@ ADDRESS: Final = "https://uploads.example.com"
 """Where the service is in the guide."""
 COMPONENT, NEXT_PAGE = examples(GUIDE, "tsx")
 (WEB_COMPONENT,) = examples(GUIDE, "html")
+(VUE,), (SVELTE,) = examples(GUIDE, "vue"), examples(GUIDE, "svelte")
 
 _APPS: Final = ROOT / "tests" / "e2e" / "npm"
 MODULES: Final = _APPS / "node_modules"
@@ -77,6 +78,9 @@ async def install(archive: Path, directory: Path, *, service: str) -> Apps:
     (directory / "vite" / "src" / "uploads.tsx").write_text(component, encoding="utf-8")
     (directory / "next" / "app" / "uploads.tsx").write_text(f'"use client";\n{component}', encoding="utf-8")
     (directory / "next" / "app" / "page.tsx").write_text(NEXT_PAGE, encoding="utf-8")
+    for name, code in (("vue", VUE), ("svelte", SVELTE)):
+        page = directory / name / "src" / f"Uploads.{name}"
+        page.write_text(code.replace(ADDRESS, service), encoding="utf-8")
     return Apps(directory=directory)
 
 

@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -26,25 +27,15 @@ from tests.support.stories.serving import served
 from tests.support.webhooks import SECRET, delivery
 from werkzeug.serving import make_server
 
-from uploadsvc.app import create_app
+from uploadsvc.app import create_app, load_settings
 from uploadsvc.settings import Settings
 
 GUIDE: Final = text_of("docs/backends.md")
-UPLOADS, FLASK, DJANGO = examples(GUIDE, "python")
-(GO,) = examples(GUIDE, "go")
+UPLOADS, APP, FLASK, DJANGO = examples(GUIDE, "python")
+GO_TRIAL, GO = examples(GUIDE, "go")
+OF_BACKEND, OF_SERVICE = examples(GUIDE, "sh")
 (REJECT,) = examples(text_of("docs/rejecting.md"), "python")
 API_KEY: Final = "the tests' own key of a backend"
-
-# What the page leaves to the reader's app: who is signed in, and what is saved.
-_GO_APP: Final = """
-package main
-
-import ("fmt"; "net/http"; "os")
-
-func currentUser(r *http.Request) string { return r.Header.Get("X-User") }
-func save(user, key string) { fmt.Println(user, key) }
-func main() { panic(http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), routes())) }
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +130,8 @@ def app(monkeypatch: pytest.MonkeyPatch, service: Service) -> list[str]:
     assert service.url
     saved: list[str] = []
     module = ModuleType("app")
+    exec(APP, module.__dict__)  # noqa: S102 - our own documentation
+    assert (module.current_user(None), module.save("alice", "key")) == ("alice", None)
     module.__dict__.update(
         current_user=lambda request: request.headers["X-User"],
         save=lambda user, key: saved.append(f"{user} {key}"),
@@ -200,7 +193,9 @@ async def go_program(directory: Path, environment: Mapping[str, str]) -> AsyncIt
         pytest.skip("Go is not installed: apt-get install golang-go")
     (directory / "go.mod").write_text("module example.com/backend\n\ngo 1.19\n")
     (directory / "backend.go").write_text(GO)
-    (directory / "main.go").write_text(_GO_APP)
+    main = GO_TRIAL.replace('"alice"', 'r.Header.Get("X-User")').replace(":5000", f":{environment['PORT']}")
+    assert main.count("X-User") == main.count(environment["PORT"]) == 1
+    (directory / "main.go").write_text(main)
     builder = await asyncio.create_subprocess_exec(go, "build", "-o", "backend", cwd=directory)
     assert await builder.wait() == 0
     running = await asyncio.create_subprocess_exec(
@@ -245,3 +240,24 @@ async def test_a_backend_rejects_a_file(service: Service, app: list[str]) -> Non
         assert (await http.get("/v1/object", params={"key": key})).status_code == 200
         await asyncio.to_thread(names["reject"], "é ann", key)
         assert (await http.get("/v1/object", params={"key": key})).status_code == 404
+
+
+def test_the_settings_that_the_page_makes_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Typed into a shell: the service takes them, and knows the backend by its key and not by another."""
+    script = f"cd {tmp_path}\n{OF_BACKEND}{OF_SERVICE}env -0"
+    made = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, check=True).stdout  # noqa: S603, S607 - the page's
+    variables = dict(line.split("=", 1) for line in made.split("\0") if line)
+    own = {name: value for name, value in variables.items() if name.startswith("UPLOADSVC_")}
+    for name, value in {
+        "UPLOADSVC_SECRET_KEY": "k" * 44,
+        "UPLOADSVC_S3__BUCKET": "b-1",
+        "UPLOADSVC_S3__REGION": "r",
+        **own,
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    create_app(settings)
+    (key,) = settings.auth.api_keys
+    assert key.sha256 == hashlib.sha256(variables["UPLOADS_API_KEY"].encode()).hexdigest()
+    (receiver,) = settings.events.webhooks
+    assert [secret.get_secret_value() for secret in receiver.secrets] == [variables["WEBHOOK_SECRET"]]

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -86,3 +87,17 @@ async def test_the_module_uploads_from_a_page(seaweedfs: S3Server, context: Brow
     assert result["object"]["size"] == 5
     assert result["receipt"]
     assert await page.evaluate("shown.at(-1)") == 1
+
+
+async def test_the_python_client_uploads_a_file(
+    moto_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the address and a token of this test, from the folder where the film is."""
+    (example,) = examples(README, "python")
+    (tmp_path / "film.mp4").write_bytes(b"a film")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    async with served(create_app(Settings.model_validate(settings_for(moto_server)))) as service:
+        code = example.replace("https://uploads.example.com", service).replace("…", token_for("alice"))
+        await asyncio.to_thread(exec, code, names)
+    assert names["receipt"].count(".") == 2

@@ -64,6 +64,19 @@ async def test_a_vite_app_uploads(apps: Apps, site: Site, page: Page, version: s
     assert len(told) == 1
 
 
+@pytest.mark.parametrize("name", ["vue", "svelte"])
+async def test_an_app_of_another_framework_uploads(apps: Apps, site: Site, page: Page, name: str) -> None:
+    """With the guide's component over the queue; its list follows what happens, and its buttons act on it."""
+    await apps.tool("vite", "build", "--base", f"/{name}/", app=name)
+    site.folders[name] = apps.directory / name / "dist"
+    async with asyncio.timeout(40):
+        await page.goto(f"{site.pages}/{name}/index.html")
+        assert (await stored_by(page, site))[0] == "note.txt"
+        await expect(page.get_by_role("listitem")).to_contain_text("note.txt: stored")
+        await page.get_by_role("button", name="Remove").click()
+        await expect(page.get_by_role("listitem")).to_have_count(0)
+
+
 @asynccontextmanager
 async def next_server(apps: Apps, port: int) -> AsyncIterator[str]:
     """Run ``next start``, whose route handler knows a token."""

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tools.readme_figures import RESULTS, figures, rewritten
 from typer.testing import CliRunner
 
 from uploadsvc.app import load_settings
@@ -26,3 +27,13 @@ def test_the_token_for_a_trial_is_accepted(monkeypatch: pytest.MonkeyPatch) -> N
     printed = CliRunner().invoke(commands, command[1].split(), catch_exceptions=False)
     tokens = ServiceTokens(secret_keys(load_settings()), kind=UPLOAD, clock=utc_now)
     assert tokens.verify(printed.stdout.strip()).principal.user == "alice"
+
+
+def test_the_figures_are_those_of_the_benchmarks() -> None:
+    """`make docs` and `make bench` write them; a figure changed by hand, or results measured anew, differ."""
+    readme, results = README.read_text(encoding="utf-8"), RESULTS.read_text(encoding="utf-8")
+    assert rewritten(readme, results) == readme
+    faster = results.replace("| uploadsvc, PUT | ", "| uploadsvc, PUT | 9")
+    assert figures(faster) != figures(results)
+    with pytest.raises(ValueError, match="Companion"):
+        figures(results.replace("| Uppy Companion, POST form |", "| Another |"))

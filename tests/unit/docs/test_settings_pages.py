@@ -105,7 +105,13 @@ def assignments(script: str) -> dict[str, str]:
     words = shlex.split(script, comments=True)
     pairs = (word.partition("=") for word in words if re.match(r"UPLOADSVC_[A-Z0-9_]+=", word))
     # A page leaves secrets out as an ellipsis, which is too short to be one.
-    secrets = {"whsec_…": "whsec_" + "x" * 44, '"sha256": "…"': f'"sha256": "{"0" * 64}"', "…": "…" * 32}
+    secrets = {
+        "$WEBHOOK_SECRET": "whsec_…",
+        "$HASH": "0" * 64,
+        "whsec_…": "whsec_" + "x" * 44,
+        '"sha256": "…"': f'"sha256": "{"0" * 64}"',
+        "…": "…" * 32,
+    }
     return {
         name: functools.reduce(lambda text, one: text.replace(*one), secrets.items(), value)
         for name, _, value in pairs
