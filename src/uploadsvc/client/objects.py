@@ -13,6 +13,7 @@ import httpx
 
 from uploadsvc.client import answers
 from uploadsvc.client.api import UNUSABLE, given
+from uploadsvc.client.download import Receiver
 from uploadsvc.client.errors import Transient, UploadsvcError, unexpected_answer
 from uploadsvc.client.models import ListedObject, StoredObject, Token, UserObject
 from uploadsvc.client.session import Session

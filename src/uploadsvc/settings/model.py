@@ -184,7 +184,7 @@ class Settings(Section):
 
     docs: bool = True
     """Serve the API reference at `/docs`, the OpenAPI document at `/openapi.json`, and a page at `/` that
-    links to both.
+    links to both. The pages at `/problems`, which [errors](problems.md) link to, are always served.
     """
 
     demo: bool = False
