@@ -185,7 +185,7 @@ class Settings(Section):
 
     docs: bool = True
     """Serve the API's documentation at `/docs`, its OpenAPI document at `/openapi.json`, and a page at `/`
-    that links to both. The pages at `/problems`, to which [errors](problems.md) lead, are served in any case."""
+    that links to both. The pages at `/problems`, to which [errors](problems.md) lead, are always served."""
 
     demo: bool = False
     """Serve the demo page, on which anyone can upload as one of two demo users. Never use it in production.
