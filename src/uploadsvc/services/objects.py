@@ -1,5 +1,6 @@
 """Stored objects: list, get, delete, download URLs."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,9 @@ MAX_LISTED = 1000
 
 MAX_DELETED = 1000
 """Keys of one request."""
+
+_SLICE: Final = 100
+"""Keys to check before other requests get their turn."""
 
 SCAN_PAUSE: Final = 5
 """Seconds to wait before asking again for an object that has not been scanned. Scans take seconds or more."""
@@ -186,6 +190,9 @@ class Objects:
             results = [*await self._rates.each_request(caller, len(keys))]
         wanted = []
         for index, key in enumerate(keys):
+            if index % _SLICE == 0:
+                # Let other requests run.
+                await asyncio.sleep(0)
             if results[index] is None:
                 try:
                     wanted.append(self._namespace.stored_key(caller.user, key))

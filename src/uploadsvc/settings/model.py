@@ -183,9 +183,8 @@ class Settings(Section):
     metrics: MetricsSettings = MetricsSettings()
 
     docs: bool = True
-    """Serve the API reference at `/docs`, the OpenAPI document at `/openapi.json`, and a page at `/` that
-    links to both. The pages at `/problems`, which [errors](problems.md) link to, are always served.
-    """
+    """Serve the API's documentation at `/docs`, its OpenAPI document at `/openapi.json`, and a page at `/`
+    that links to both. The pages at `/problems`, to which [errors](problems.md) lead, are always served."""
 
     demo: bool = False
     """Serve the demo page, where anyone can upload as one of two demo users. Never use it in production. It
