@@ -28,6 +28,12 @@ def calls() -> Iterator[tuple[str, str]]:
                 yield from ((name_of(page), call.strip()) for call in _CALL.findall(line))
 
 
+@pytest.fixture(autouse=True)
+def _service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Say where the service is, as the pages do before they call it."""
+    monkeypatch.setenv("UPLOADSVC_URL", "https://uploads.example.com")
+
+
 def parse(arguments: list[str]) -> None:
     """Parse a call as the program does, and run nothing; what is wrong is raised."""
     command, context = _PROGRAM, _PROGRAM.make_context("uploadsvc", list(arguments))
