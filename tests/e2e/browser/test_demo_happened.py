@@ -298,3 +298,41 @@ async def test_a_failure_is_shown_with_its_code(busy: BusyPage, name: str) -> No
     await expect(rows.locator(".status")).to_have_text(["201", "200", "200"])
     await busy.page.get_by_text("bob", exact=True).first.click()
     await expect(busy.page.get_by_test_id("nothing-happened")).to_be_visible()
+
+
+async def test_the_keyboard_opens_and_copies_commands(demo_page: DemoPage, name: str) -> None:
+    """The focus stays where it was."""
+    await upload(demo_page, name)
+    press = demo_page.page.keyboard.press
+    row = request(demo_page.page, "Ask for an upload")
+    await row.locator("summary").focus()
+    await press("Enter")
+    await expect(row.get_by_test_id("curl")).to_be_visible()
+    await press("Tab")
+    button = row.get_by_role("button", name="Copy: Ask for an upload")
+    await expect(button).to_be_focused()
+    await press("Space")
+    await expect(demo_page.page.get_by_test_id("copied")).to_contain_text("clipboard")
+    await expect(button).to_be_focused()
+    assert "$TOKEN" in await demo_page.page.evaluate("navigator.clipboard.readText()")
+
+
+async def test_a_page_without_https_says_what_it_cannot_do(demo_page: DemoPage, name: str) -> None:
+    """Browsers give it neither a clipboard nor signatures; commands can still be copied."""
+    page = demo_page.page
+    await page.add_init_script("""
+        Object.defineProperty(navigator, "clipboard", { value: undefined });
+        Object.defineProperty(crypto, "subtle", { value: undefined });
+        document.addEventListener("copy", () => (globalThis.taken = document.activeElement.value));
+    """)
+    await page.reload()
+    await demo_page.choose((name, CONTENT))
+    await expect(page.get_by_test_id("verdict")).to_contain_text("on HTTPS pages and on localhost only")
+    row = request(page, "Ask for an upload")
+    await row.locator("summary").click()
+    button = row.get_by_role("button", name="Copy: Ask for an upload")
+    await button.click()
+    await expect(page.get_by_test_id("copied")).to_contain_text("clipboard")
+    assert await page.evaluate("taken") == await row.get_by_test_id("curl").inner_text()
+    await expect(button).to_be_focused()
+    await expect(page.locator("textarea")).to_have_count(0)

@@ -122,3 +122,29 @@ async def test_bob_does_not_see_alices_objects(demo_page: DemoPage, name: str) -
     await demo_page.page.get_by_text("alice", exact=True).first.click()
     await expect(demo_page.object(f"alice-{name}")).to_have_count(1)
     await expect(demo_page.object(f"bob-{name}")).to_have_count(0)
+
+
+async def test_errors_and_rules_are_told_in_words(demo_page: DemoPage) -> None:
+    """Codes, lists of media types and bytes are no words."""
+    explained = await demo_page.page.evaluate("""async () => {
+        const { explain, typesOf } = await import("./web/demo/words.js");
+        const quota = { name: "bytes_per_day", limit: 10 * 2 ** 20, left: 2 ** 20, frees_at: null };
+        const policy = { name: "default", content_types: ["*/*"], min_size: 0, max_size: 2 ** 20 };
+        return {
+            html: explain({ code: "content_type_not_allowed" }, { type: "text/html" }, policy),
+            large: explain({ code: "file_too_large" }, { size: 3 * 2 ** 20 }, policy),
+            quota: explain({ code: "quota_exceeded", problem: { quota } }),
+            other: explain({ code: "validation_error", message: "The filename is empty." }),
+            documents: typesOf({ content_types: ["application/pdf", "text/csv", "image/*", "audio/ogg"] }),
+            vectors: typesOf({ content_types: ["*/*", "image/svg+xml"] }),
+        };
+    }""")
+    assert explained == {
+        "html": "this is an HTML page (text/html), which browsers would run. Policy “default” takes any type "
+        "except HTML, SVG, XML and JavaScript",
+        "large": "the file has 3 MiB. Policy “default” takes up to 1 MiB",
+        "quota": "you may upload 10 MiB a day, and 1 MiB are left.",
+        "other": "The filename is empty.",
+        "documents": "PDF files, CSV text files, pictures and OGG sound files",
+        "vectors": "any type except HTML, SVG, XML and JavaScript (but SVG drawing (image/svg+xml))",
+    }

@@ -1,15 +1,18 @@
 """The demo page is served in demo mode only; the browser module always."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from urllib.parse import urljoin
 
 import httpx
 import pytest
 from structlog.testing import capture_logs
 from tests.support.api import assert_problem, created, s3_that_is_down
+from tests.support.servers import ROOT
 from tests.support.service import service_client, settings_for
 
 from uploadsvc.app import Settings, SettingsError, create_app
@@ -154,6 +157,23 @@ async def test_the_page_may_reach_only_the_service_and_the_store(demo: httpx.Asy
         assert (await demo.get(f"/web/{name}")).headers["content-type"].startswith(media_type)
 
 
+async def test_all_that_the_page_imports_is_served(demo: httpx.AsyncClient) -> None:
+    """And nothing else is kept in the folder of its modules."""
+    waiting, seen = ["/web/demo.js"], set[str]()
+    while waiting:
+        path = waiting.pop()
+        answer = await demo.get(path)
+        assert (path, answer.status_code) == (path, 200)
+        assert answer.headers["content-type"].startswith("text/javascript")
+        seen.add(path)
+        imported = re.findall(r'^(?:import|\}) ?(?:.* from )?"(\..*)";$', answer.text, re.MULTILINE)
+        waiting += {urljoin(path, each) for each in imported} - seen
+    folder = ROOT / "src" / "uploadsvc" / "web" / "demo"
+    assert {path for path in seen if "/demo/" in path} == {
+        f"/web/demo/{file.name}" for file in folder.iterdir()
+    }
+
+
 async def test_each_demo_user_gets_a_token(demo: httpx.AsyncClient) -> None:
     """It works for that user's prefix and expires within a day."""
     answer = await demo.get("/demo/users")
@@ -170,7 +190,14 @@ async def test_each_demo_user_gets_a_token(demo: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/demo/users", "/demo/events?user=alice", "/web/demo.js", "/web/demo.css", "/web/index.html"],
+    [
+        "/demo/users",
+        "/demo/events?user=alice",
+        "/web/demo.js",
+        "/web/demo.css",
+        "/web/demo/users.js",
+        "/web/index.html",
+    ],
 )
 async def test_the_demo_is_served_in_demo_mode_only(plain: httpx.AsyncClient, path: str) -> None:
     assert_problem(await plain.get(path), "not_found")
