@@ -21,7 +21,6 @@ PLACES: Final = (
     ("deploy/helm/uploadsvc/Chart.yaml", rf'^appVersion: "({_SEMVER})"$'),
     ("deploy/compose/docker-compose.yml", rf"registry\.example\.com/uploadsvc:({_SEMVER})"),
     ("docs/container.md", rf"registry\.example\.com/uploadsvc:({_SEMVER})"),
-    ("docs/react.md", rf"uploadsvc-({_SEMVER})\.tgz"),
 )
 """Files, and where in them the version is."""
 
