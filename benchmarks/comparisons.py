@@ -13,6 +13,7 @@ COMPARISONS: Final = (
     Comparison("put_better_upload", "PUT / Better Upload", "put", "better_upload", "time"),
     Comparison("put_better_upload_cpu", "PUT / Better Upload, by CPU", "put", "better_upload", "CPU"),
     Comparison("post_companion", "POST form / Uppy Companion", "post", "companion", "time"),
+    Comparison("bare_companion", "FastAPI alone / Uppy Companion", "bare", "companion", "time"),
     Comparison("two_workers", "two workers / one", "two_workers", "put", "time"),
     Comparison("two_workers_cpu", "two workers / one, by CPU", "two_workers", "put", "CPU"),
     # Calls of uploadsvc among themselves, by CPU, which depends less on the machine's other load.
