@@ -1,6 +1,6 @@
-"""Record ``docs/terminal.svg``: ``uploadsvc upload`` in a terminal, as an animated picture.
+"""Record ``docs/terminal.svg``: ``uploadsvc`` in a terminal, as an animated picture.
 
-The command runs in a pseudo-terminal against a running ``uploadsvc dev``; each frame is what was on the
+The commands run in a pseudo-terminal against a running ``uploadsvc dev``; each frame is what was on the
 screen then. Only the typing is added.
 """
 
@@ -26,8 +26,8 @@ from rich.text import Text
 from tools.pictures.running import MIB, running_demo, sparse, token_of
 from tools.pictures.screen import Screen
 
-_WIDTH: Final = 96
-_HEIGHT: Final = 15
+_WIDTH: Final = 104
+_HEIGHT: Final = 18
 _FRAME: Final = 0.2
 """Seconds between frames."""
 _PAUSE: Final = 1.2
@@ -170,7 +170,7 @@ def svg(frames: list[Frame]) -> str:
         for index, colour in enumerate(("#ff9a8f", "#f0c973", "#5ccfc0"))
     )
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" role="img">
-<title>uploadsvc upload, in a terminal</title>
+<title>uploadsvc in a terminal</title>
 <style>
 text {{ font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }}
 .frame {{ visibility: hidden; animation: {whole:.2f}s step-end infinite; }}
@@ -230,6 +230,7 @@ def main() -> None:
         command = "uploadsvc upload film.mp4 photos/"
         cast.run(command, files, environment, stop_at=150)
         cast.run(command, files, environment)
+        cast.run("uploadsvc ls --long", files, environment)
     cast.end()
     target = Path(sys.argv[1])
     target.write_text(svg(cast.frames), encoding="utf-8")
