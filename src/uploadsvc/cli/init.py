@@ -64,7 +64,7 @@ def init(
 ) -> None:
     """Ask a few questions and write a settings file. Options answer questions in advance.
 
-    Secrets are typed unseen, read from files, or generated. Only you can read the settings file.
+    Secrets are typed without echo, read from files, or generated. Only you can read the settings file.
 
     Exit status: 0 written, 1 the file exists or cannot be written, 2 an answer is missing or wrong.
     """
