@@ -15,15 +15,15 @@ Schema = Mapping[str, Any]
 DOCUMENT: Final = Path(__file__).parents[1] / "openapi.json"
 NOTE: Final = "<!-- `make docs` writes this page. -->"
 _PROBLEMS: Final = """\
-Branch on `code`, which never changes its meaning, and treat codes that you do not know by their status. Show
-`detail` to people. `errors` names the fields at fault. `type` is the path of the service's own page about the
-code, with cause and fix: open it in a browser. [`uploadsvc.js`](browser.md#errors) has some further codes."""
+Branch on `code`, whose meaning never changes, and handle unknown codes by their status. Show `detail` to
+people. `errors` names the invalid fields. `type` is the path of the code's page in the service, with cause
+and fix: open it in a browser. [`uploadsvc.js`](browser.md#errors) adds some codes."""
 _OPERATIONS: Final = """\
-All operations of [`openapi.json`](../openapi.json). A running service shows them at `/docs`, where you can
-try them. Bodies are JSON. [Generated clients](clients.md) exist for most languages. In the samples, names in
-capitals such as `TOKEN` and `KEY` stand for what you have."""
+All operations of [`openapi.json`](../openapi.json). You can try them out at `/docs` in a running service.
+Bodies are JSON. [Generated clients](clients.md) exist for most languages. In the samples, replace names in
+capitals, such as `TOKEN` and `KEY`, with your values."""
 _BODIES: Final = """\
-Bodies of the webhooks that your backend receives. [Events](events.md) explains when they come and how to
+Bodies of the webhooks that your backend receives. [Events](events.md) explains when they are sent and how to
 verify them."""
 _FENCES: Final = {label: fence for fence, label in LABELS.items()}
 _METHODS: Final = ("get", "post", "put", "delete")
@@ -67,7 +67,7 @@ def _problems() -> str:
         about = HELP[code]
         lines += ["", f"## `{code}`", "", f"{status.value}, “{title}”. {about.meaning}"]
         if code in CONNECTION_TITLES:
-            lines += ["", "Only from the server of `uploadsvc serve`, which then ends the connection."]
+            lines += ["", "Sent only by `uploadsvc serve`, which then closes the connection."]
         lines += ["", f"- **Cause.** {about.cause}", f"- **Fix.** {about.fix}"]
     return "\n".join([*lines, ""])
 

@@ -12,7 +12,7 @@ ROWS: Final = {
     "uploadsvc, POST form": "uploadsvc, a form",
     "Better Upload, PUT": "Better Upload, a PUT",
     "Uppy Companion, POST form": "Uppy's Companion, a form",
-    "FastAPI alone, same body and answer": "FastAPI alone, which signs nothing",
+    "FastAPI alone, same body and answer": "FastAPI alone, without signing",
 }
 """Rows of the results, and what the README calls them."""
 
@@ -25,15 +25,15 @@ def figures(results: str) -> str:
     Raises:
         ValueError: A row, or a fact of the run, is not in the results.
     """
-    lines = ["| an endpoint, one process | uploads signed in a second | median answer |", "|---|---:|---:|"]
+    lines = ["| endpoint, one process | uploads signed per second | median latency |", "|---|---:|---:|"]
     for name, shown in ROWS.items():
         cells = _found(rf"^\| {re.escape(name)} \|(.*)\|$", results).split("|")
         lines.append(f"| {shown} | {cells[0].strip()} | {cells[5].strip()} ms |")
     machine = f"{_found(r'^- cores: (.*)$', results)} cores of an {_found(r'^- CPU: (.*)$', results)}"
     words = (
-        f"Measured on {_found(r'^- measured: (.*)$', results)}, on {machine}, with 16 busy connections. "
+        f"Measured on {_found(r'^- measured: (.*)$', results)}, on {machine}, over 16 busy connections. "
         "uploadsvc checks a token and\nlogs each request; the others do neither. "
-        "[Results](benchmarks/RESULTS.md) has the rest: latency, parts, the terminal."
+        "[All results](benchmarks/RESULTS.md) cover latency, parts and the terminal client too."
     )
     return "\n".join(["", *lines, "", words, "", ""])
 

@@ -153,7 +153,7 @@ def _picture(browser: Browser, url: str, files: list[Path]) -> None:
     page.locator("[part~=input]").set_input_files([drone])
     page.wait_for_function(_SHARE, arg=0.48)
     page.get_by_test_id("happened-upload").select_option("lake-at-dawn.png")
-    page.get_by_text("Have the service check what S3 holds").wait_for()
+    page.get_by_text("Complete and verify the upload").wait_for()
     page.mouse.move(0, 0)
     bottom = page.locator("#happened").evaluate(
         "(part) => part.closest('section').getBoundingClientRect().bottom"

@@ -95,7 +95,7 @@ def _overview() -> str:
     return "\n".join(
         (
             "    <h1>Problems</h1>",
-            "    <p>What the errors of this service mean, each with its cause and fix.</p>",
+            "    <p>Errors of this service, with their causes and fixes.</p>",
             "    <ul>",
             *items,
             "    </ul>",

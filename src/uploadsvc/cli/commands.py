@@ -1,6 +1,6 @@
 """The commands of ``uploadsvc`` and their options.
 
-Each command does its imports when it runs, so that the help is shown without loading the service.
+Each command does its imports when it runs, so that help does not load the service.
 """
 # ruff: noqa: PLC0415 - see above
 
@@ -31,7 +31,7 @@ _bucket = typer.Typer(
 )
 app.add_typer(_bucket, name="bucket")
 _events = typer.Typer(
-    help="Deliver the events of the queue that S3 notifies.",
+    help="Deliver events from the queue that S3 notifies.",
     invoke_without_command=True,
     epilog=examples("uploadsvc events", "uploadsvc events test"),
 )
@@ -78,7 +78,7 @@ _Directory = Annotated[Path, typer.Option(help="Directory for keys and objects."
 _Pem = Annotated[bool, typer.Option("--pem", help="Print public keys as PEM, not as a JWK Set.")]
 _User = Annotated[str, typer.Argument(metavar="USER", help="User id, which is in the key prefix.")]
 _Policies = Annotated[
-    list[str] | None, typer.Option(help="Policy that it may use; may be repeated. By default, all.")
+    list[str] | None, typer.Option(help="Policy that the token may use; repeatable. Default: all.")
 ]
 _ExpiresIn = Annotated[int, typer.Option(min=1, max=86_400, metavar="SECONDS", help="Lifetime.")]
 _Holder = Annotated[Holder, typer.Option("--for", help="Holder of the policy.")]
@@ -91,11 +91,11 @@ _Yes = Annotated[bool, typer.Option("--yes", help="Also make changes that remove
 _OneJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 _OnlyChecks = Annotated[
     list[str] | None,
-    typer.Option(metavar="CHECK", help="Show only this check, or all of a kind (cors); may be repeated."),
+    typer.Option(metavar="CHECK", help="Show only this check or kind of check (cors); repeatable."),
 ]
 _SkipChecks = Annotated[
     list[str] | None,
-    typer.Option(metavar="CHECK", help="Skip this check, or all of a kind; may be repeated."),
+    typer.Option(metavar="CHECK", help="Skip this check or kind of check; repeatable."),
 ]
 _Strict = Annotated[bool, typer.Option("--strict", help="Treat warnings as failures.")]
 _Deliver = Annotated[
@@ -232,7 +232,7 @@ def receipt_key(*, pem: _Pem = False) -> None:
     )
 )
 def token(user: _User, *, policy: _Policies = None, expires_in: _ExpiresIn = 3600) -> None:
-    """Print an upload token for a user, to try the service without a login."""
+    """Print an upload token for a user, to test without a login."""
     from uploadsvc.cli.documents import print_token
 
     print_token(user, policies=policy or (), expires_in=expires_in)

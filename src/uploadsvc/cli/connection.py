@@ -1,4 +1,4 @@
-"""Options of the commands that call a service, and what is the same for all of them.
+"""Options and code shared by the commands that call a service.
 
 Nothing here loads the client before a command runs.
 """
@@ -33,13 +33,13 @@ Url = Annotated[
 TokenFile = Annotated[
     Path | None,
     typer.Option(
-        help="File that holds the token; default: UPLOADSVC_TOKEN.", metavar="FILE", rich_help_panel=_PANEL
+        help="File with the token; default: UPLOADSVC_TOKEN.", metavar="FILE", rich_help_panel=_PANEL
     ),
 ]
 TokenCommand = Annotated[
     str | None,
     typer.Option(
-        help="Command that prints a token; run again when the token has expired.",
+        help="Command that prints a token; run again if the token is rejected.",
         metavar="COMMAND",
         rich_help_panel=_PANEL,
     ),
@@ -59,14 +59,14 @@ MaxRetries = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
-Parallel = Annotated[int, typer.Option(min=1, max=64, metavar="N", help="Transfers at a time.")]
+Parallel = Annotated[int, typer.Option(min=1, max=64, metavar="N", help="Number of concurrent transfers.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 Progress = Annotated[
     bool | None, typer.Option("--progress/--no-progress", help="Show progress bars; default: on a terminal.")
 ]
 
 BROKEN_PIPE: Final = 141
-"""Exit status if whoever reads the output has had enough, as shells give it: 128 plus SIGPIPE."""
+"""Exit status if the reader closes the output, as in shells: 128 plus SIGPIPE."""
 
 
 def connect(
@@ -78,7 +78,7 @@ def connect(
     parallel: int,
     retries: int,
 ) -> "Connection":
-    """Return the service that options and environment name.
+    """Return the service from options and environment.
 
     Raises:
         BadParameter: There is none, or no credential or more than one.
@@ -101,7 +101,7 @@ def connect(
 
 
 def print_names() -> None:
-    """Let names of files print on a terminal of any encoding."""
+    """Make file names printable on terminals of any encoding."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -121,7 +121,7 @@ def check_unicode(*texts: str | None) -> None:
 
 
 def end(work: Callable[[], int]) -> typer.Exit:
-    """Run a command and return the exit with its status. Output that cannot be written is one line."""
+    """Run a command and return the exit with its status. Report unwritable output in one line."""
     try:
         return typer.Exit(work())
     except BrokenPipeError:
@@ -129,5 +129,5 @@ def end(work: Callable[[], int]) -> typer.Exit:
     except OSError as error:
         if error.filename is not None:
             raise
-        say(f"the output cannot be written: {error.strerror}")
+        say(f"cannot write the output: {error.strerror}")
         return typer.Exit(1)

@@ -1,4 +1,4 @@
-"""``uploadsvc init``. What it does is loaded when it runs."""
+"""``uploadsvc init``. Its code is loaded when it runs."""
 
 from pathlib import Path
 from typing import Annotated, Final
@@ -8,28 +8,26 @@ import typer
 from uploadsvc.cli.examples import examples
 
 _SettingsFile = Annotated[Path, typer.Option("--file", "-f", help="File to write.", metavar="FILE")]
-_Force = Annotated[bool, typer.Option("--force", help="Replace a file that exists.")]
-_NoInput = Annotated[
-    bool, typer.Option("--no-input", help="Ask nothing; take defaults for what is not given.")
-]
+_Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
+_NoInput = Annotated[bool, typer.Option("--no-input", help="Ask nothing; use defaults for missing options.")]
 _Provider = Annotated[str | None, typer.Option(help="Kind of store, such as aws or minio.")]
 _BucketName = Annotated[str | None, typer.Option(help="Name of the bucket.")]
-_EndpointUrl = Annotated[str | None, typer.Option(help="URL of the store, if it is not AWS.", metavar="URL")]
+_EndpointUrl = Annotated[str | None, typer.Option(help="URL of the store, unless it is AWS.", metavar="URL")]
 _Region = Annotated[str | None, typer.Option(help="Region of the bucket.")]
-_AccessKeyId = Annotated[str | None, typer.Option(help="Access key; by default, the AWS chain has one.")]
+_AccessKeyId = Annotated[str | None, typer.Option(help="Access key id; default: from the AWS chain.")]
 _SecretAccessKeyFile = Annotated[
-    Path | None, typer.Option(help="File that holds the key's secret.", metavar="FILE")
+    Path | None, typer.Option(help="File with the secret access key.", metavar="FILE")
 ]
 _SignIn = Annotated[
     str | None, typer.Option(help="How users sign in: jwt-secret, jwks, issuer or api-key.", metavar="WAY")
 ]
 _JwtSecretFile = Annotated[
-    Path | None, typer.Option(help="File that holds the secret of your JWTs.", metavar="FILE")
+    Path | None, typer.Option(help="File with the secret that signs your JWTs.", metavar="FILE")
 ]
-_JwksUrl = Annotated[str | None, typer.Option(help="URL of the keys of your JWTs.", metavar="URL")]
+_JwksUrl = Annotated[str | None, typer.Option(help="URL of your JWTs' public keys.", metavar="URL")]
 _Issuer = Annotated[str | None, typer.Option(help="OIDC issuer of your JWTs.", metavar="URL")]
 _Audience = Annotated[str | None, typer.Option(help="Audience of your JWTs.")]
-_KeyPrefix = Annotated[str | None, typer.Option(help="Start of all keys.")]
+_KeyPrefix = Annotated[str | None, typer.Option(help="Prefix of all keys.")]
 _MaxSize = Annotated[str | None, typer.Option(help="Largest file, such as 5GiB.", metavar="SIZE")]
 _ContentTypes = Annotated[
     str | None, typer.Option(help="Content types, such as image/*,text/plain.", metavar="LIST")
@@ -64,9 +62,9 @@ def init(
     content_types: _ContentTypes = None,
     allow_origins: _AllowOrigins = None,
 ) -> None:
-    """Ask a few questions, and write a settings file. Options answer questions in advance.
+    """Ask a few questions and write a settings file. Options answer questions in advance.
 
-    Secrets are asked for without being shown, read from files, or made. The file is for its owner alone.
+    Secrets are typed without echo, read from files, or generated. Only you can read the settings file.
 
     Exit status: 0 written, 1 the file exists or cannot be written, 2 an answer is missing or wrong.
     """

@@ -12,27 +12,29 @@ from uploadsvc.cli.examples import examples
 _Prefix = Annotated[
     str,
     typer.Argument(
-        metavar="PREFIX", help="Start of the keys, below your own prefix or whole.", show_default=False
+        metavar="PREFIX",
+        help="Beginning of keys, in full or relative to your prefix.",
+        show_default=False,
     ),
 ]
 _Keys = Annotated[
     list[str],
-    typer.Argument(metavar="KEY", help="Keys, whole or below your own prefix.", show_default=False),
+    typer.Argument(metavar="KEY", help="Keys, in full or relative to your prefix.", show_default=False),
 ]
 _Recursive = Annotated[
-    bool, typer.Option("--recursive", "-r", help="Take all objects whose keys begin with KEY.")
+    bool, typer.Option("--recursive", "-r", help="Include all objects whose keys begin with KEY.")
 ]
-_Long = Annotated[bool, typer.Option("--long", "-l", help="Show sizes and times, and the total.")]
+_Long = Annotated[bool, typer.Option("--long", "-l", help="Show sizes, times and the total.")]
 _Bytes = Annotated[bool, typer.Option("--bytes", help="Show sizes in bytes; implies --long.")]
 _Limit = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Most objects to list; default: all.", show_default=False),
+    typer.Option(min=1, metavar="N", help="Maximum number of objects; default: all.", show_default=False),
 ]
 _To = Annotated[
     str | None,
     typer.Option("--to", "-o", help="File or folder; - for standard output.", metavar="PATH"),
 ]
-_Replace = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+_Replace = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
 _Yes = Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")]
 
 LS_EXAMPLES: Final = examples(
@@ -66,11 +68,11 @@ def ls(
     retries: shared.MaxRetries = 10,
     as_json: shared.AsJson = False,
 ) -> None:
-    """List your objects, sorted by key: one key per line.
+    """List your objects, one key per line, sorted by key.
 
-    Upload tokens are not enough: it needs a token of your login, or an API key with --on-behalf-of.
+    Needs a token from your login, or an API key with --on-behalf-of; upload tokens do not work.
 
-    Exit status: 0, also if there are none; 1 it failed; 2 wrong usage.
+    Exit status: 0 listed, even if there are none; 1 failed; 2 wrong usage.
     """
     from uploadsvc.client.display import display_for
     from uploadsvc.client.listing import Listing
@@ -110,11 +112,11 @@ def get(
 ) -> None:
     """Download objects. A stopped download resumes when you run the same command again.
 
-    Files appear once they are whole, and never outside the folder that you name.
+    Files appear when they are complete, and only inside the target folder.
 
-    Upload tokens are not enough: it needs a token of your login, or an API key with --on-behalf-of.
+    Needs a token from your login, or an API key with --on-behalf-of; upload tokens do not work.
 
-    Exit status: 0 all objects are there, 1 some failed, 2 wrong usage, 130 stopped by Ctrl-C.
+    Exit status: 0 all objects downloaded, 1 some failed, 2 wrong usage, 130 stopped by Ctrl-C.
     """
     from uploadsvc.client.display import display_for
     from uploadsvc.client.getting import STANDARD_OUTPUT, Getting
@@ -124,7 +126,7 @@ def get(
     shared.check_unicode(*keys, to)
     printed = to == STANDARD_OUTPUT
     if printed and (recursive or len(keys) > 1):
-        message = "--to - takes a single object"
+        message = "--to - works with a single object"
         raise typer.BadParameter(message)
     if to == "":
         message = "--to must not be empty"
@@ -160,9 +162,11 @@ def rm(
     retries: shared.MaxRetries = 10,
     as_json: shared.AsJson = False,
 ) -> None:
-    """Delete objects, if the service allows that. On a terminal, it asks first. Upload tokens are not enough.
+    """Delete objects, if the service allows it. Asks first on a terminal.
 
-    Exit status: 0 all are deleted, 1 some are not, 2 wrong usage.
+    Needs a token from your login, or an API key with --on-behalf-of; upload tokens do not work.
+
+    Exit status: 0 all deleted, 1 some failed, 2 wrong usage.
     """
     from uploadsvc.client.display import display_for
     from uploadsvc.client.removing import Removal

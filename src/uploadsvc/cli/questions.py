@@ -1,4 +1,4 @@
-"""Ask a person, or take the answers of a script: from options, or from lines on standard input."""
+"""Get answers from a person, from options, or from lines on standard input."""
 
 import getpass
 import sys
@@ -10,7 +10,7 @@ from typing import Final
 from uploadsvc.cli.messages import say
 
 Check = Callable[[str], str | None]
-"""Returns what is wrong with an answer, or ``None``."""
+"""Returns the problem with an answer, or ``None``."""
 
 MAX_SECRET_BYTES: Final = 64 * 1024
 
@@ -39,7 +39,7 @@ class Question:
 
     @property
     def prompt(self) -> str:
-        """The line that asks."""
+        """The prompt."""
         default = self.shown or self.default
         return f"{self.text} [{default}]: " if default else f"{self.text}: "
 
@@ -61,7 +61,7 @@ class Questions:
         return self._ask and self._terminal
 
     def answer(self, question: Question, given: str | None, check: Check) -> str:
-        """Return an answer that is not wrong. On a terminal, the question is asked again until there is one.
+        """Return a valid answer. On a terminal, the question is repeated until there is one.
 
         Args:
             question: The question.
@@ -95,14 +95,14 @@ class Questions:
             message = f"{question.option}: the answer is not text in UTF-8"
             raise NoAnswerError(message) from None
         if not line:
-            message = f"the answers end before {question.text!r}; give {question.option}, or --no-input"
+            message = f"no answer for {question.text!r}; give {question.option}, or use --no-input"
             raise NoAnswerError(message)
         # A secret may begin or end with a space.
         return line.rstrip("\r\n") if question.hidden else line.strip()
 
 
 def secret_in(path: Path | None, option: str) -> str | None:
-    """Return the secret in a file, without the line ends after it; ``None`` if no file is named.
+    """Return the secret in a file, without trailing line ends; ``None`` if no file is given.
 
     Raises:
         NoAnswerError: The file cannot be read.
@@ -120,6 +120,6 @@ def secret_in(path: Path | None, option: str) -> str | None:
         message = f"{option}: {str(path)!r} is not text in UTF-8"
         raise NoAnswerError(message) from None
     if not text or len(content) > MAX_SECRET_BYTES:
-        message = f"{option}: {str(path)!r} is empty, or has more than {MAX_SECRET_BYTES} bytes"
+        message = f"{option}: {str(path)!r} is empty or has more than {MAX_SECRET_BYTES} bytes"
         raise NoAnswerError(message)
     return text

@@ -45,27 +45,27 @@ _OTHERS: Final[Mapping[str, tuple[str, ...]]] = {
     "issuer": ("jwt_secret_file", "jwks_url"),
     "api-key": ("jwt_secret_file", "jwks_url", "issuer", "audience"),
 }
-"""Options that each way to sign in has no use for."""
+"""Options that do not apply to each way of signing in."""
 
 _COMMENTS: Final[Mapping[tuple[str, ...], str]] = {
-    ("secret_key",): "Signs upload ids and tokens. Keep it: with another one, unfinished uploads are lost.",
-    ("key_prefix",): "Start of all keys. Each user has a prefix of their own below it.",
-    ("s3", "access_key_id"): "Without a key here, credentials come from the AWS chain.",
-    _JWT: "Tokens of your login. Their claim `sub` is the user.",
-    ("auth", "jwt", "secret"): "What your login signs its tokens with (HS256).",
+    ("secret_key",): "Signs upload ids and tokens. Keep it: with another key, unfinished uploads are lost.",
+    ("key_prefix",): "Prefix of all keys. Each user has their own prefix below it.",
+    ("s3", "access_key_id"): "If not set, credentials come from the AWS credential chain.",
+    _JWT: "Tokens from your login. Their `sub` claim is the user.",
+    ("auth", "jwt", "secret"): "The secret that your login signs its tokens with (HS256).",
     ("auth", "api_keys"): "A backend sends its key as X-API-Key, and the user as X-On-Behalf-Of.",
-    ("cors",): "Pages that upload. The bucket needs them too: `uploadsvc bucket apply`.",
-    _POLICY: "What may be uploaded by requests that name no policy.",
+    ("cors",): "Origins of pages that upload. `uploadsvc bucket apply` adds them to the bucket.",
+    _POLICY: "Limits for requests that name no policy.",
 }
 
 _HEAD: Final = """\
-# Settings of uploadsvc, made by `uploadsvc init`. docs/settings.md describes all settings.
-# This file holds secrets: keep it out of Git, and readable by its owner alone.
+# Settings of uploadsvc, written by `uploadsvc init`. docs/settings.md describes all settings.
+# This file holds secrets: keep it out of Git, and let only its owner read it.
 
 """
 
 _TAIL: Final = """
-# To let users delete what they have stored:
+# To let users delete their objects:
 # [objects]
 # delete = true
 """
@@ -73,7 +73,7 @@ _TAIL: Final = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """Values of options; ``None`` for those to ask for. Secrets are in files."""
+    """Values of options; ``None`` for those to ask for. Secrets come from files."""
 
     provider: str | None = None
     bucket: str | None = None
@@ -93,13 +93,13 @@ class Given:
 
 
 def write_settings(path: Path, given: Given, *, force: bool, ask: bool) -> None:
-    """Write a settings file, and print the commands that come next.
+    """Write a settings file, and print the next commands.
 
     Args:
         path: The file.
         given: Values of options.
         force: Replace a file that exists.
-        ask: Ask for what no option gives.
+        ask: Ask for values that no option gives.
 
     Raises:
         SystemExit: The file exists or cannot be written.
@@ -108,7 +108,7 @@ def write_settings(path: Path, given: Given, *, force: bool, ask: bool) -> None:
     # Typed at a hidden prompt, Ctrl-C must not leave the terminal without echo.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if not path.name or path.is_dir():
-        message = f"--file: {path} is a directory; name a file"
+        message = f"--file: {path} is a directory; give the path of a file"
         raise stop(message)
     key_path = path.with_suffix(".api-key")
     _check_free(path, force=force)
@@ -144,7 +144,7 @@ class _Interview:
             NoAnswerError: An answer is missing or wrong.
         """
         if self._questions.asks:
-            say("Enter takes the answer in brackets. Ctrl-C stops, and writes nothing.")
+            say("Press Enter to accept the default in brackets, or Ctrl-C to stop without writing a file.")
         self._store()
         self._users()
         self._uploads()
@@ -177,15 +177,15 @@ class _Interview:
         region = Question(option="--region", text="Region, such as eu-central-1", default=default)
         self._ask(region, given.region, ("s3", "region"))
         access = Question(
-            option="--access-key-id", text="Access key id", default="", shown="none: from the AWS chain"
+            option="--access-key-id", text="Access key id", default="", shown="none: use the AWS chain"
         )
         if self._ask(access, given.access_key_id, ("s3", "access_key_id"), skip_empty=True):
             option = "--secret-access-key-file"
-            secret = Question(option=option, text="Secret access key (not shown)", hidden=True)
+            secret = Question(option=option, text="Secret access key (hidden)", hidden=True)
             in_file = secret_in(given.secret_access_key_file, option)
             self._ask(secret, in_file, ("s3", "secret_access_key"))
         elif given.secret_access_key_file is not None:
-            message = "--secret-access-key-file: goes with --access-key-id"
+            message = "--secret-access-key-file: needs --access-key-id"
             raise NoAnswerError(message)
 
     def _users(self) -> None:
@@ -200,7 +200,7 @@ class _Interview:
         sign_in = self._questions.answer(question, given.sign_in, check)
         for name in _OTHERS[sign_in]:
             if getattr(given, name) is not None:
-                message = f"--{name.replace('_', '-')}: does not go with --sign-in {sign_in}"
+                message = f"--{name.replace('_', '-')}: not allowed with --sign-in {sign_in}"
                 raise NoAnswerError(message)
         if sign_in == "api-key":
             self.api_key = token_urlsafe(32)
@@ -208,8 +208,8 @@ class _Interview:
             self._put(("auth", "api_keys"), [{"name": "backend", "sha256": digest}])
         elif sign_in == "jwt-secret":
             option = "--jwt-secret-file"
-            text = "Secret that your login signs JWTs with (not shown)"
-            secret = Question(option=option, text=text, hidden=True, default="", shown="make one")
+            text = "Secret that your login signs JWTs with (hidden)"
+            secret = Question(option=option, text=text, hidden=True, default="", shown="generate one")
             if not self._ask(
                 secret, secret_in(given.jwt_secret_file, option), (*_JWT, "secret"), skip_empty=True
             ):
@@ -226,7 +226,7 @@ class _Interview:
 
     def _uploads(self) -> None:
         given = self._given
-        prefix = Question(option="--key-prefix", text="Start of all keys", default="uploads")
+        prefix = Question(option="--key-prefix", text="Prefix of all keys", default="uploads")
         self._ask(prefix, given.key_prefix, ("key_prefix",))
         size = Question(option="--max-size", text="Largest file", default="5GiB")
         self._ask(size, given.max_size, (*_POLICY, "max_size"))
@@ -287,7 +287,7 @@ def _problem(values: dict[str, Any], path: tuple[str, ...]) -> str | None:
 
 def _check_free(path: Path, *, force: bool) -> None:
     if not force and os.path.lexists(path):
-        message = f"{path} exists; --force replaces it, with new secrets, or name another with --file"
+        message = f"{path} exists; use --force to replace it and its secrets, or --file to write another file"
         raise stop(message)
 
 
@@ -314,20 +314,20 @@ def _write(path: Path, text: str, *, force: bool) -> None:
 
 
 def _tell(path: Path, key_path: Path | None) -> None:
-    say(f"{path} is written, with secrets in it: only you can read it; keep it out of Git")
+    say(f"wrote {path}. It holds secrets: only you can read it; keep it out of Git")
     if key_path is not None:
-        say(f"the API key is in {key_path}: give it to your backend")
+        say(f"the API key for your backend is in {key_path}")
     names = sorted(
         name for name in os.environ if name.startswith(ENV_PREFIX) and name not in _CLIENT_VARIABLES
     )
     if names:
-        say(f"these variables are set, and win over the file: {', '.join(names)}")
+        say(f"these environment variables override the file: {', '.join(names)}")
     sys.stdout.write("\nNext:\n\n")
     for command, comment in (
         (f"export {CONFIG_FILE}={shlex.quote(str(path.absolute()))}", ""),
-        ("uploadsvc bucket apply", "make the bucket and its rules"),
-        ("uploadsvc doctor", "try everything"),
+        ("uploadsvc bucket apply", "create the bucket and its rules"),
+        ("uploadsvc doctor", "check everything"),
         ("uploadsvc serve", ""),
-        ("uploadsvc token alice", "a token to try it with"),
+        ("uploadsvc token alice", "print a token for testing"),
     ):
         sys.stdout.write(f"  {command:<24}# {comment}\n" if comment else f"  {command}\n")

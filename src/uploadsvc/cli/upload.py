@@ -35,7 +35,7 @@ _Include = Annotated[
     typer.Option(help="Upload only files that match; repeatable.", metavar="PATTERN"),
 ]
 _Exclude = Annotated[
-    list[str] | None, typer.Option(help="Leave out files that match; repeatable.", metavar="PATTERN")
+    list[str] | None, typer.Option(help="Skip files that match; repeatable.", metavar="PATTERN")
 ]
 _Name = Annotated[
     str | None, typer.Option(help="File name, for standard input or a single file.", metavar="NAME")
@@ -55,7 +55,7 @@ _RelativeKey = Annotated[
 _Overwrite = Annotated[
     bool | None,
     typer.Option(
-        "--overwrite/--no-overwrite", help="Replace an existing object; default: as the policy says."
+        "--overwrite/--no-overwrite", help="Replace an existing object; default: set by the policy."
     ),
 ]
 _Checksum = Annotated[Checksum | None, typer.Option(help="Checksum for S3 to compare.", show_default="none")]
@@ -151,7 +151,7 @@ def _found(
 
     if STANDARD_INPUT in files:
         if len(files) > 1:
-            _refuse("- (standard input) must be alone")
+            _refuse("- (standard input) must be the only file")
         if name is None:
             _refuse("--name is needed with - (standard input)")
         if sys.stdin is None:

@@ -1,4 +1,4 @@
-"""How commands reach the service."""
+"""Connection of commands to the service."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from uploadsvc.client.session import Session, service_url
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """A service, and who calls it.
+    """A service and the caller's credentials.
 
     Attributes:
         url: URL of the service.
         caller: Credentials.
         on_behalf_of: User that a service acts for.
-        parallel: Maximum of concurrent transfers.
+        parallel: Maximum number of concurrent transfers.
         retries: Retries of each request.
     """
 
@@ -46,10 +46,10 @@ def connection(
     parallel: int,
     retries: int,
 ) -> Connection:
-    """Return what options and environment name.
+    """Return the connection from options and environment.
 
     Raises:
-        UsageProblem: The URL is none, or there is no credential or more than one.
+        UsageProblem: The URL is malformed, or there is no credential or more than one.
     """
     if on_behalf_of is not None and is_broken(on_behalf_of):
         message = "an option is not valid Unicode"

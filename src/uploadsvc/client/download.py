@@ -1,4 +1,4 @@
-"""Bytes of one object on their way into a file. A download that breaks off goes on where it stopped."""
+"""Write one object to a file. An interrupted download resumes where it stopped."""
 
 import asyncio
 import re
@@ -20,12 +20,12 @@ def _ignore(_count: int) -> None:
 
 
 class Receiver:
-    """A file that takes an object's bytes, and remembers how many have arrived of which version.
+    """Writes an object's bytes to a file, and tracks how many have arrived and their version.
 
     Args:
-        file: The file, at the place where the next byte goes. Only a seekable file can start over.
-        done: Bytes that an earlier run has written.
-        etag: ETag of the object without quotes, if it is known.
+        file: The file, positioned at the next byte. Only seekable files can start over.
+        done: Bytes written by an earlier run.
+        etag: ETag of the object without quotes, if known.
         advance: Progress callback.
     """
 
@@ -41,8 +41,8 @@ class Receiver:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Headers that ask for the bytes that are missing, as they are stored."""
-        # A proxy may compress what it passes on.
+        """Headers that request the missing bytes, without compression."""
+        # Proxies may compress responses.
         headers = {"Accept-Encoding": "identity"}
         return {**headers, "Range": f"bytes={self.done}-"} if self.done else headers
 
@@ -50,8 +50,8 @@ class Receiver:
         """Take the head of a response.
 
         Raises:
-            UploadsvcError: ``object_changed``: it is another version of the object than before.
-            ValueError: The response has another range than was asked for.
+            UploadsvcError: ``object_changed``: the object's version differs from before.
+            ValueError: The response has a different range than requested.
         """
         etag = answer.headers.get("ETag", "").removeprefix("W/").strip('"') or None
         if self.etag is not None and etag is not None and etag != self.etag:
@@ -62,12 +62,12 @@ class Receiver:
         if answer.status_code == httpx.codes.PARTIAL_CONTENT:
             found = _FROM.match(answer.headers.get("Content-Range", ""))
             if found is None or int(found[1]) != self.done:
-                message = "not the range that was asked for"
+                message = "not the requested range"
                 raise ValueError(message)
             self._skip = 0
 
     async def write(self, chunk: bytes) -> None:
-        """Write the bytes of a chunk that have not arrived before.
+        """Write the new bytes of a chunk.
 
         Raises:
             OSError: The file cannot be written.
@@ -80,14 +80,14 @@ class Receiver:
             self._advance(len(new))
 
     def can_go_on(self) -> bool:
-        """Return whether the missing bytes can be told from those of another version of the object."""
+        """Return whether a change of the object would be noticed."""
         return self.done == 0 or self.etag is not None
 
     def start_over(self) -> None:
-        """Forget what has arrived.
+        """Discard the bytes that have arrived.
 
         Raises:
-            UploadsvcError: ``object_changed``: what was written cannot be taken back.
+            UploadsvcError: ``object_changed``: the written bytes cannot be discarded.
         """
         if self._start is not None:
             self._file.seek(self._start)

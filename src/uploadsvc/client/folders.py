@@ -1,4 +1,4 @@
-"""Find the files to upload: named files, all files in named folders, and those that patterns match."""
+"""Find the files to upload: from files, folders and patterns."""
 
 import os
 import unicodedata

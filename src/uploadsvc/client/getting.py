@@ -1,4 +1,4 @@
-"""``uploadsvc get``: objects into files, which appear whole, or to standard output."""
+"""``uploadsvc get``: download objects to files, which appear when complete, or to standard output."""
 
 import asyncio
 import errno
@@ -22,7 +22,7 @@ from uploadsvc.client.objects import AsyncObjects
 
 Found = StoredObject | ListedObject
 Parts = tuple[str, ...]
-"""Names of folders, and of the file."""
+"""Names of the folders and the file."""
 
 STANDARD_OUTPUT: Final = "-"
 
@@ -31,13 +31,13 @@ _NO_NAMES: Final = frozenset({"", ".", ".."})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Getting:
-    """What to download, and where to.
+    """Objects to download, and their destination.
 
     Attributes:
-        keys: Keys; starts of keys if ``recursive``.
-        recursive: Download all objects whose keys start so, and keep their folders.
+        keys: Keys; prefixes of keys if ``recursive``.
+        recursive: Download all objects with these prefixes, and keep their folders.
         to: File, folder or `STANDARD_OUTPUT`; ``None`` for the current folder.
-        overwrite: Replace files that exist.
+        overwrite: Replace existing files.
     """
 
     keys: Sequence[str]
@@ -59,9 +59,9 @@ class Getting:
         return 0 if complete and all(fetched) else 1
 
     async def _found(self, objects: AsyncObjects, display: Display) -> tuple[list[tuple[Found, Parts]], bool]:
-        """Return objects with the parts of their paths, and whether all keys led to some."""
+        """Return objects with the parts of their paths, and whether every key has objects."""
         keys, complete = Keys(objects), True
-        # An object that two keys lead to is downloaded once.
+        # An object that matches two keys is downloaded once.
         found: dict[tuple[str, Parts], tuple[Found, Parts]] = {}
         for key in self.keys:
             try:
@@ -91,7 +91,7 @@ class Getting:
                 try:
                     path = self._path(parts)
                     if path in taken:
-                        detail = "Another object of this command has the same file name."
+                        detail = "Another object in this command has the same file name."
                         raise _exists(detail)
                     taken.add(path)
                     already = not self.overwrite and _is_there(path, one)
@@ -107,7 +107,7 @@ class Getting:
                 except OSError as error:
                     display.failed(one.key, _unwritable(error))
                     return False
-                line = f"{one.key} -> {path}{' (there already)' if already else ''}"
+                line = f"{one.key} -> {path}{' (already there)' if already else ''}"
                 document = {"key": one.key, "file": str(path), "size": one.size, "etag": one.etag}
                 display.result(line, document)
                 return True
@@ -140,18 +140,18 @@ async def _below(objects: AsyncObjects, keys: Keys, key: str) -> list[tuple[Foun
 
 
 def path_in(folder: Path, parts: Parts) -> Path:
-    """Return the path of a file in a folder. No key leads out of the folder, nor do links in it.
+    """Return the path of a file in a folder. Neither keys nor links can lead out of the folder.
 
     Raises:
         UploadsvcError: ``unsafe_key``.
     """
     if not _NO_NAMES.isdisjoint(parts) or any("\0" in part for part in parts):
-        detail = "The key is no path: a part of it is empty, '.' or '..'. Name a file with --to."
+        detail = "The key is not a valid path: a part of it is empty, '.' or '..'. Choose a file with --to."
         code = "unsafe_key"
         raise UploadsvcError(code, detail)
     path = folder.joinpath(*parts)
     if not path.parent.resolve().is_relative_to(folder.resolve()):
-        code, detail = "unsafe_key", "A link leads out of the folder; nothing is written through it."
+        code, detail = "unsafe_key", "A link leads out of the folder; no file is written through it."
         raise UploadsvcError(code, detail)
     return path
 
@@ -187,7 +187,7 @@ async def _receive(objects: AsyncObjects, one: Found, receiver: Receiver) -> Non
     if receiver.done < one.size or not one.size:
         await objects.receive(one.key, receiver)
     if receiver.done != one.size:
-        detail = f"The object has {receiver.done} bytes, not {one.size} as the service says."
+        detail = f"The object has {receiver.done} bytes, but the service reported {one.size}."
         code = "object_changed"
         raise UploadsvcError(code, detail)
 
@@ -207,20 +207,20 @@ async def _print(objects: AsyncObjects, one: Found, display: Display) -> bool:
 
 @contextmanager
 def _locked(partial: Path) -> Iterator[IO[bytes]]:
-    """Open a partial file at its end, for this process alone; one that holds nothing is not left behind.
+    """Open a partial file at its end, for this process alone. Empty ones are removed.
 
     Raises:
-        UploadsvcError: ``file_exists``: another process downloads the same object to the same place.
+        UploadsvcError: ``file_exists``: another process is downloading the object to the same file.
         OSError: The file cannot be opened.
     """
     with partial.open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            detail = "Another command downloads it to the same place."
+            detail = "Another command is downloading the object to the same file."
             raise _exists(detail) from None
         if not partial.exists() or not os.path.samestat(os.fstat(file.fileno()), partial.stat()):
-            detail = "Another command has just downloaded it to the same place."
+            detail = "Another command has just downloaded the object to the same file."
             raise _exists(detail)
         try:
             yield file
@@ -236,7 +236,7 @@ def _is_there(path: Path, one: Found) -> bool:
     """Return whether an earlier command has downloaded an object.
 
     Raises:
-        UploadsvcError: ``file_exists``: something else is there.
+        UploadsvcError: ``file_exists``: a different file is there.
     """
     if not os.path.lexists(path):
         return False
@@ -244,7 +244,7 @@ def _is_there(path: Path, one: Found) -> bool:
     same_size = path.is_file() and found.st_size == one.size
     if same_size and stored is not None and int(found.st_mtime) == int(stored.timestamp()):
         return True
-    detail = f"There is another file {path}; --overwrite replaces it."
+    detail = f"{path} is a different file; use --overwrite to replace it."
     raise _exists(detail)
 
 

@@ -1,4 +1,4 @@
-"""Keys as people write them: whole, as the service shows them, or relative to the user's prefix."""
+"""Keys on the command line: in full, as the service shows them, or relative to the user's prefix."""
 
 from typing import Final
 
@@ -7,11 +7,11 @@ from uploadsvc.client.models import StoredObject
 from uploadsvc.client.objects import AsyncObjects
 
 _ELSEWHERE: Final = "not_found"
-"""Problem code for a key below no prefix of the user's, too."""
+"""Problem code, also for a key outside of the user's prefix."""
 
 
 class Keys:
-    """Finds what a person means. A key that begins with the user's own prefix is a whole one.
+    """Resolves keys. A key that begins with the user's prefix is a full key.
 
     Args:
         objects: Calls of the service.
@@ -36,7 +36,7 @@ class Keys:
         return self._prefix
 
     async def relative(self, text: str) -> str:
-        """Return a start of keys, below the user's prefix.
+        """Return the beginning of keys, relative to the user's prefix.
 
         Raises:
             UploadsvcError: The service refuses or cannot be reached.

@@ -14,17 +14,17 @@ from uploadsvc.client.objects import AsyncObjects
 _KIB = 1024
 _UNITS = ("KiB", "MiB", "GiB", "TiB")
 _PAGE = 1000
-"""Objects that the service lists at once, at most."""
+"""Maximum number of objects on a page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What to list, and how.
+    """Objects to list, and the format.
 
     Attributes:
-        prefix: Start of the keys.
-        limit: Maximum of objects; ``None`` for all.
-        details: Show sizes and times, and the total.
+        prefix: Beginning of the keys.
+        limit: Maximum number of objects; ``None`` for all.
+        details: Show sizes, times and the total.
         exact: Show sizes in bytes.
         as_json: Print a JSON object for each.
     """
@@ -50,7 +50,7 @@ class Listing:
         if self.details and not self.as_json:
             display.tell(f"{count} object{'' if count == 1 else 's'}, {self._size(size).strip()}")
         if more:
-            display.tell(f"there are more than {self.limit}; raise --limit")
+            display.tell(f"there are more than {self.limit} objects; raise --limit")
         return 0
 
     async def _print(self, objects: AsyncObjects, prefix: str) -> tuple[int, int, bool]:
@@ -80,7 +80,7 @@ class Listing:
 
 
 def for_people(size: int) -> str:
-    """Return a size in the largest unit of which there is at least one."""
+    """Return a size in the largest unit that gives at least 1."""
     if size < _KIB:
         return f"{size} B"
     value = float(size)

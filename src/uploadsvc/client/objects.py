@@ -109,7 +109,7 @@ class AsyncObjects:
         await self._api.call("DELETE", "/v1/object", query={"key": key})
 
     async def delete_many(self, keys: Iterable[str]) -> Mapping[str, UploadsvcError]:
-        """Delete objects, 1,000 with each call, and return why those that are not deleted are not, by key.
+        """Delete objects, 1,000 with each call, and return the errors by key.
 
         Args:
             keys: Full keys.
@@ -128,7 +128,7 @@ class AsyncObjects:
         """Iterate over the objects of all users. Only for services whose API key has ``all_users``.
 
         Args:
-            prefix: Start of the keys, below the service's own prefix: ``alice/`` for one user.
+            prefix: Beginning of the keys, below the service's prefix: ``alice/`` for one user.
 
         Raises:
             UploadsvcError: The service refuses or cannot be reached.
@@ -147,9 +147,9 @@ class AsyncObjects:
         """Return one page of the objects of all users, and the cursor of the next one; ``None`` on the last.
 
         Args:
-            prefix: Start of the keys, below the service's own prefix.
-            cursor: Cursor of the page before.
-            limit: Maximum of objects on the page.
+            prefix: Beginning of the keys, below the service's prefix.
+            cursor: Cursor of the previous page.
+            limit: Maximum number of objects.
 
         Raises:
             UploadsvcError: The service refuses or cannot be reached.
@@ -205,7 +205,7 @@ class AsyncObjects:
                     return receiver.done
 
     async def receive(self, key: str, receiver: Receiver) -> None:
-        """Download what a receiver has not received yet. Broken connections go on where they stopped.
+        """Download the bytes that a receiver lacks. Resumes after dropped connections.
 
         Args:
             key: Full key.

@@ -1,4 +1,4 @@
-"""Patterns of file names: globs that the shell has not expanded, ``--include`` and ``--exclude``."""
+"""File name patterns: globs that the shell has not expanded, ``--include`` and ``--exclude``."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -20,8 +20,8 @@ class Filter:
     slash is compared with the whole path below the named folder; ``**`` stands for any folders.
 
     Attributes:
-        include: Patterns of which a file must match one; empty for all files.
-        exclude: Patterns of which it must match none.
+        include: A file must match one of these patterns; empty for all files.
+        exclude: A file must match none of these.
     """
 
     include: Sequence[str] = ()
@@ -36,7 +36,7 @@ class Filter:
         return (not self.include or _matches(self.include, parts)) and not _matches(self.exclude, parts)
 
     def leaves_out(self, parts: Sequence[str]) -> bool:
-        """Return whether no file in a folder can be chosen, so that it need not be read."""
+        """Return whether a folder can be skipped, because none of its files can be chosen."""
         return _matches(self.exclude, parts)
 
 

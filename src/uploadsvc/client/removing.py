@@ -17,12 +17,12 @@ from uploadsvc.client.source import readable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """What to delete.
+    """Objects to delete.
 
     Attributes:
-        keys: Keys; starts of keys if ``recursive``.
-        recursive: Delete all objects whose keys start so.
-        asks: Ask on the terminal before anything is deleted.
+        keys: Keys; prefixes of keys if ``recursive``.
+        recursive: Delete all objects with these prefixes.
+        asks: Ask on the terminal first.
     """
 
     keys: Sequence[str]

@@ -95,7 +95,7 @@ class Run:
             return named
         if field == "filename":
             return [replace(source, relative_key=None, filename=source.relative_key) for source in named]
-        display.tell("the policy chooses keys itself, so folders are not kept")
+        display.tell("the policy chooses the keys, so folders are not kept")
         return [replace(source, relative_key=None) for source in named]
 
     async def _one(

@@ -17,7 +17,7 @@ def run_until_stopped(
 
     Args:
         work: The command.
-        shown: What is on the screen for as long as it runs.
+        shown: Display to show while it runs.
         on_stop: Line to print after a signal.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:

@@ -121,7 +121,7 @@ class Objects:
         self._call(self._objects.delete, key)
 
     def delete_many(self, keys: Iterable[str]) -> Mapping[str, UploadsvcError]:
-        """Delete objects, and return why those that are not deleted are not, by key."""
+        """Delete objects, and return the errors by key."""
         return self._call(self._objects.delete_many, keys)
 
     def list_all_users(self, *, prefix: str | None = None) -> Iterator[UserObject]:

@@ -76,7 +76,7 @@ class Transfer:
         await self._send("POST", url, headers=headers, body=body(), length=length, advance=advance)
 
     async def get(self, url: str, receiver: Receiver) -> None:
-        """Fetch what is missing of an object. The caller must hold a slot.
+        """Fetch the missing bytes of an object. The caller must hold a slot.
 
         Raises:
             UploadsvcError: As for `put`; or ``object_changed``.

@@ -185,7 +185,7 @@ class Upload:
         except UploadsvcError as problem:
             if problem.code == "file_changed" and not existed and not await self._abort_upload(grant.id):
                 # The stored bytes match no version of the file.
-                detail = f"{problem.detail} What was sent may stay in the storage, without a receipt."
+                detail = f"{problem.detail} The bytes may remain in S3, without a receipt."
                 raise UploadsvcError(problem.code, detail) from None
             if existed and problem.code == "upload_incomplete":
                 self._context.resume.forget(self._name)

@@ -41,7 +41,7 @@ async function addFiles(files) {
   const { user, ready } = view;
   await ready;
   if (files.some(({ path }) => path) && !keepsFolders(chosenPolicy())) {
-    notice(`Policy “${$("policy").value}” chooses keys itself: the files are uploaded, their folders are not kept.`);
+    notice(`Policy “${$("policy").value}” chooses the keys, so files are uploaded without their folders.`);
   }
   dropzone.add(files.map((each) => prepared(each, user)));
   showOffers();

@@ -30,7 +30,7 @@ import { isActive, isOver, UploadQueue } from "./queue.js";
  * @property {QueueItem} item as it was rendered
  */
 
-/** What the element says. Set `strings` to an object with some or all of these names. */
+/** Texts of the element. Set `strings` to an object with some or all of these names. */
 export const ENGLISH = {
   drop: "Drop files here",
   or: "or",
@@ -55,11 +55,11 @@ export const ENGLISH = {
   uploading: "{percent} · {loaded} of {total}",
   rate: "{rate}/s",
   left: "{time} left",
-  retrying: "{percent}, trying again: {error}",
-  stalled: "{percent} · {loaded} of {total} · S3 has taken nothing for {time}",
+  retrying: "{percent}, retrying: {error}",
+  stalled: "{percent} · {loaded} of {total} · no progress for {time}",
   unanswered: "{percent} · all sent, no answer from S3 for {time}",
   paused: "paused at {percent}",
-  pausedEarly: "paused before anything arrived",
+  pausedEarly: "paused, nothing sent yet",
   completing: "verifying",
   stored: "done",
   failed: "failed: {error}",
@@ -74,7 +74,7 @@ export const ENGLISH = {
   allPaused: "All uploads paused",
   allResumed: "All uploads resumed",
   /** @type {Text} */
-  changes: { one: "{count} change, the latest: {latest}", other: "{count} changes, the latest: {latest}" },
+  changes: { one: "{count} change, latest: {latest}", other: "{count} changes, latest: {latest}" },
   folderUnreadable: "Could not read the folder: {error}",
   units: ["B", "KiB", "MiB", "GiB", "TiB"],
   seconds: "{count} s",

@@ -7,7 +7,7 @@ function show(name, text) {
 
 fetch("readyz", { cache: "no-store" }).then(
   (response) => response.ok
-    ? show("ready", "Ready: it can sign uploads, and reaches its bucket.")
-    : show("failed", "Not ready. Its log and “uploadsvc doctor” say why."),
-  () => show("failed", "It does not answer."),
+    ? show("ready", "Ready: the service can sign uploads and reach its bucket.")
+    : show("failed", "Not ready. Check the service’s log, or run “uploadsvc doctor”."),
+  () => show("failed", "The service does not respond."),
 );

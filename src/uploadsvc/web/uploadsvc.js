@@ -1506,7 +1506,7 @@ class Uploader {
       const upload = /** @type {Upload} */ (this.upload);
       this.#service.resumeStore.forget(upload.id);
       this.#started = null; // sending the file again needs a new upload
-      const kept = () => unreadable(error, ". What was sent may stay in the storage, without a receipt");
+      const kept = () => unreadable(error, ". The bytes may remain in S3, without a receipt");
       await this.#retrier.call("DELETE", pathOf(upload)).catch(() => Promise.reject(kept()));
       throw error;
     }

@@ -168,7 +168,7 @@ async def test_the_keyboard_suffices(
             break
         await press("Tab")
     await press("Enter")
-    await expect(opened.row_state(names[0])).to_have_text("paused before anything arrived")
+    await expect(opened.row_state(names[0])).to_have_text("paused, nothing sent yet")
     await expect(opened.button("Resume", names[0])).to_be_focused()
     await press("Space")
     await expect(opened.button("Pause", names[0])).to_be_focused()
@@ -232,6 +232,6 @@ async def test_a_screen_reader_announces_ends_only(opened: BusyPage, name: str) 
     await opened.choose(*((f"{index}-refused-{name}", SMALL) for index in range(5)))
     # By count: the text of an earlier announcement may say "5 changes" too.
     await opened.page.wait_for_function("(before) => heard.length > before", arg=len(heard))
-    await expect(status).to_contain_text("5 changes, the latest: ")
+    await expect(status).to_contain_text("5 changes, latest: ")
     await expect(status).to_contain_text("-refused-")
     assert len(await opened.page.evaluate("heard")) == len(heard) + 1

@@ -101,7 +101,7 @@ async def test_requests_are_shown_as_they_were_sent(demo_page: DemoPage, name: s
     await upload(demo_page, name)
     rows = demo_page.page.get_by_test_id("request")
     await expect(rows.locator(".what")).to_have_text(
-        ["Ask for an upload", "Send the file to S3", "Have the service check what S3 holds"]
+        ["Create the upload", "Send the file to S3", "Complete and verify the upload"]
     )
     lines = await rows.locator(".line").all_inner_texts()
     assert [line.split()[0] for line in lines] == ["POST", "PUT", "POST"]
@@ -122,10 +122,10 @@ async def test_the_page_holds_no_secret_that_nobody_asked_for(demo_page: DemoPag
     for row in await demo_page.page.get_by_test_id("request").locator("summary").all():
         await row.click()
     page = demo_page.page
-    created, stored = await copied(page, "Ask for an upload"), await copied(page, "Send the file to S3")
-    completed = await copied(page, "Have the service check what S3 holds")
+    created, stored = await copied(page, "Create the upload"), await copied(page, "Send the file to S3")
+    completed = await copied(page, "Complete and verify the upload")
     await page.get_by_role("button", name="Copy the receipt").click()
-    await expect(page.get_by_test_id("copied")).to_contain_text("receipt")
+    await expect(page.get_by_test_id("copied")).to_contain_text("Receipt")
     receipt = await page.evaluate("navigator.clipboard.readText()")
     (token,) = re.findall(r"Bearer (\S+)'", created)
     (signature,) = re.findall(r"X-Amz-Signature=(\w+)", stored)
@@ -143,10 +143,10 @@ async def test_commands_do_what_the_page_did(demo_page: DemoPage, name: str, tmp
     await upload(demo_page, name)
     page = demo_page.page
     (tmp_path / name).write_bytes(CONTENT)
-    created, status = await run(await copied(page, "Ask for an upload"), tmp_path)
+    created, status = await run(await copied(page, "Create the upload"), tmp_path)
     assert (status, json.loads(created)["method"]) == ("201", "put")
-    shown = await copied(page, "Ask for an upload", "Copy")
-    assert shown == await request(page, "Ask for an upload").get_by_test_id("curl").inner_text()
+    shown = await copied(page, "Create the upload", "Copy")
+    assert shown == await request(page, "Create the upload").get_by_test_id("curl").inner_text()
     await page.get_by_role("button", name="Copy TOKEN").click()
     await expect(page.get_by_test_id("copied")).to_contain_text("TOKEN")
     variable = await page.evaluate("navigator.clipboard.readText()")
@@ -158,7 +158,7 @@ async def test_commands_do_what_the_page_did(demo_page: DemoPage, name: str, tmp
     await demo_page.object(name).get_by_role("button", name=re.compile("Delete")).click()
     await expect(demo_page.object(name)).to_have_count(0)
     assert (await run(stored, tmp_path))[1] == "200"
-    answer, status = await run(await copied(page, "Have the service check what S3 holds"), tmp_path)
+    answer, status = await run(await copied(page, "Complete and verify the upload"), tmp_path)
     assert (status, json.loads(answer)["object"]["size"]) == ("200", len(CONTENT))
     assert await demo_page.stored("alice", name) == [CONTENT]
 
@@ -173,7 +173,7 @@ async def test_commands_of_parts_send_those_bytes(
     await busy.page.get_by_label("Policy").select_option("paths")
     await busy.choose_from_disk((name, PARTS))
     part = request(busy.page, "Send part 2 to S3").first
-    await expect(part.locator(".status")).to_have_text("no answer")
+    await expect(part.locator(".status")).to_have_text("no response")
     await busy.button("Pause", name).click()
     await part.locator("summary").click()
     await part.get_by_role("button", name="Copy with secrets: Send part 2 to S3").click()
@@ -304,12 +304,12 @@ async def test_the_keyboard_opens_and_copies_commands(demo_page: DemoPage, name:
     """The focus stays where it was."""
     await upload(demo_page, name)
     press = demo_page.page.keyboard.press
-    row = request(demo_page.page, "Ask for an upload")
+    row = request(demo_page.page, "Create the upload")
     await row.locator("summary").focus()
     await press("Enter")
     await expect(row.get_by_test_id("curl")).to_be_visible()
     await press("Tab")
-    button = row.get_by_role("button", name="Copy: Ask for an upload")
+    button = row.get_by_role("button", name="Copy: Create the upload")
     await expect(button).to_be_focused()
     await press("Space")
     await expect(demo_page.page.get_by_test_id("copied")).to_contain_text("clipboard")
@@ -327,10 +327,10 @@ async def test_a_page_without_https_says_what_it_cannot_do(demo_page: DemoPage, 
     """)
     await page.reload()
     await demo_page.choose((name, CONTENT))
-    await expect(page.get_by_test_id("verdict")).to_contain_text("on HTTPS pages and on localhost only")
-    row = request(page, "Ask for an upload")
+    await expect(page.get_by_test_id("verdict")).to_contain_text("only on HTTPS pages and on localhost")
+    row = request(page, "Create the upload")
     await row.locator("summary").click()
-    button = row.get_by_role("button", name="Copy: Ask for an upload")
+    button = row.get_by_role("button", name="Copy: Create the upload")
     await button.click()
     await expect(page.get_by_test_id("copied")).to_contain_text("clipboard")
     assert await page.evaluate("taken") == await row.get_by_test_id("curl").inner_text()

@@ -103,7 +103,7 @@ async def test_the_page_looks_right(
         await page.page.get_by_label("Policy").select_option("default")
         service.line.rule = lambda one: Cut() if one.method == "PUT" else None
         await page.choose_from_disk(("drone-again.mov", LARGE))
-        await expect(page.row_state("drone-again.mov")).to_contain_text("trying again")
+        await expect(page.row_state("drone-again.mov")).to_contain_text("retrying")
         await page.page.route("**/v1/objects?*", lambda route: route.abort())
         await page.page.get_by_role("button", name="Refresh").click()
         await expect(page.page.get_by_test_id("notice")).to_contain_text("does not answer")

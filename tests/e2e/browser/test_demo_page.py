@@ -140,11 +140,11 @@ async def test_errors_and_rules_are_told_in_words(demo_page: DemoPage) -> None:
         };
     }""")
     assert explained == {
-        "html": "this is an HTML page (text/html), which browsers would run. Policy “default” takes any type "
+        "html": "this is an HTML page (text/html), which browsers can run. Policy “default” accepts any type "
         "except HTML, SVG, XML and JavaScript",
-        "large": "the file has 3 MiB. Policy “default” takes up to 1 MiB",
-        "quota": "you may upload 10 MiB a day, and 1 MiB are left.",
+        "large": "the file is 3 MiB. Policy “default” accepts up to 1 MiB",
+        "quota": "you may upload 10 MiB a day, and 1 MiB is left.",
         "other": "The filename is empty.",
-        "documents": "PDF files, CSV text files, pictures and OGG sound files",
-        "vectors": "any type except HTML, SVG, XML and JavaScript (but SVG drawing (image/svg+xml))",
+        "documents": "PDF files, CSV text files, images and OGG audio files",
+        "vectors": "any type except HTML, SVG, XML and JavaScript (but SVG image (image/svg+xml))",
     }

@@ -95,7 +95,7 @@ async def test_a_file_that_is_written_while_it_is_sent_gets_no_receipt(
 async def test_a_mixed_object_that_may_not_be_deleted_is_not_completed(scene: Stage, tmp_path: Path) -> None:
     """The message says that it stays."""
     message = await torn(scene, await scene.open(), tmp_path / "film.mp4", "put")
-    assert message.endswith("What was sent may stay in the storage, without a receipt")
+    assert message.endswith("The bytes may remain in S3, without a receipt")
     assert len(await scene.keys()) == 1
 
 

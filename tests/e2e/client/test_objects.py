@@ -213,7 +213,7 @@ async def test_patterns_and_filters(term: Terminal, tree: Path) -> None:
     ("arguments", "said"),
     [
         (("upload", "-"), "--name is needed"),
-        (("upload", "-", "a", "--name", "b"), "must be alone"),
+        (("upload", "-", "a", "--name", "b"), "must be the only file"),
         (("upload", "a", "b", "--name", "c"), "a single file"),
         (("get", "a", "b", "--to", "-"), "a single object"),
         (("get", "a", "--to", ""), "must not be empty"),
@@ -287,8 +287,8 @@ async def test_many_files_have_one_bar(term: Terminal) -> None:
         # Whoever reads has had enough.
         ("ls | true", {"0", "141"}, ""),
         ("get {key} --to - | head -c 10 >/dev/null", {"141"}, ""),
-        ("get {key} --to - >/dev/full", {"1"}, "the output cannot be written: No space left on device"),
-        ("ls >/dev/full", {"1"}, "the output cannot be written: No space left on device"),
+        ("get {key} --to - >/dev/full", {"1"}, "cannot write the output: No space left on device"),
+        ("ls >/dev/full", {"1"}, "cannot write the output: No space left on device"),
         ("get {key} --to /dev/full/a", {"1"}, "The file cannot be written: Not a directory."),
         ("get {key} --to .", {"0"}, ""),
     ],

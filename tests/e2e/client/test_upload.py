@@ -160,7 +160,7 @@ async def test_a_policy_that_chooses_keys_takes_the_files_of_folders(term: Termi
     (folder / "a.bin").write_bytes(b"a")
     done = await term.run(folder, folder / "a.bin", term.file(1, "b.bin"))
     assert done.status == 0, done
-    assert done.err == "uploadsvc: the policy chooses keys itself, so folders are not kept\n"
+    assert done.err == "uploadsvc: the policy chooses the keys, so folders are not kept\n"
     assert sorted(key.rpartition("/")[2] for key in await term.stored()) == ["a.bin", "b.bin"]
 
 

@@ -109,7 +109,7 @@ def test_nothing_is_replaced_without_force(folder: Path, target: str) -> None:
         ((*STORE, "--provider", "minio"), "--endpoint-url: missing"),
         ((*STORE, "--provider", "minio", "--endpoint-url", "minio:9000"), "--endpoint-url: "),
         ((*STORE, "--access-key-id", "AK"), "--secret-access-key-file: missing"),
-        ((*STORE, "--secret-access-key-file", "none"), "goes with --access-key-id"),
+        ((*STORE, "--secret-access-key-file", "none"), "needs --access-key-id"),
         (
             (*STORE, "--access-key-id", "AK", "--secret-access-key-file", "none"),
             "--secret-access-key-file: cannot read 'none': No such file or directory",
@@ -118,7 +118,7 @@ def test_nothing_is_replaced_without_force(folder: Path, target: str) -> None:
         ((*STORE, "--sign-in", "jwks"), "--jwks-url: missing"),
         ((*STORE, "--sign-in", "jwks", "--jwks-url", "nonsense"), "--jwks-url: not an absolute http(s) URL"),
         ((*STORE, "--sign-in", "jwks", "--jwks-url", "https://a.example/k"), "--audience: missing"),
-        ((*STORE, "--issuer", "https://a.example"), "--issuer: does not go with --sign-in jwt-secret"),
+        ((*STORE, "--issuer", "https://a.example"), "--issuer: not allowed with --sign-in jwt-secret"),
         ((*STORE, "--jwt-secret-file", "short"), "--jwt-secret-file: HS256 needs a secret of at least 32"),
         ((*STORE, "--key-prefix", "/a"), "--key-prefix: "),
         ((*STORE, "--max-size", "big"), "--max-size: not a size"),
@@ -140,7 +140,7 @@ def test_a_wrong_answer_is_one_line(folder: Path, arguments: tuple[str, ...], li
 @pytest.mark.parametrize(
     ("answers", "line"),
     [
-        ("", "the answers end before 'Kind of store"),
+        ("", "no answer for 'Kind of store"),
         ("aws\nmedia\n", "give --region"),
         ("aws\nmedia\nMars!\n", "--region: must be a region"),
         ("aws\n\n", "--bucket: missing"),
@@ -168,4 +168,4 @@ def test_variables_that_win_over_the_file_are_named(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("UPLOADSVC_TOKEN", SECRET)
     result = init(*STORE)
     assert result.exit_code == 0
-    assert result.stderr.splitlines()[-1].endswith("win over the file: UPLOADSVC_S3__BUCKET")
+    assert result.stderr.splitlines()[-1].endswith("override the file: UPLOADSVC_S3__BUCKET")

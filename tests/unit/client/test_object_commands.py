@@ -234,7 +234,7 @@ async def test_files_that_are_there_are_not_replaced(
     service.calls.clear()
     assert await getting.run(connection(service), LINES) == 1
     assert not [call for call in service.calls if call.url.host == "s3.example"]
-    assert "b (there already)" in capsys.readouterr().out
+    assert "b (already there)" in capsys.readouterr().out
     replacing = Getting(keys=["uploads/ann/a"], to=str(tmp_path), overwrite=True)
     assert await replacing.run(connection(service), LINES) == 0
     assert (tmp_path / "a").read_bytes() == b"new"
@@ -355,7 +355,7 @@ async def test_two_commands_do_not_write_one_file(
 
     service.answer = lambda *_: httpx.Response(200, stream=Meanwhile(), headers={"ETag": '"e-uploads/ann/a"'})
     assert await getting.run(connection(service), LINES) == 0
-    assert "Another command downloads it" in capsys.readouterr().err
+    assert "Another command is downloading the object" in capsys.readouterr().err
     assert len(there) == 1
     assert files_in(tmp_path) == {"b": CONTENT}
 

@@ -29,7 +29,7 @@ export function followEvents(user) {
   source.addEventListener("message", ({ data }) => addEvent(JSON.parse(data)));
   source.addEventListener("error", () => {
     // Otherwise the browser connects again by itself.
-    if (source.readyState === EventSource.CLOSED) notice(`Could not follow the events of ${user}. Reload the page to try again.`);
+    if (source.readyState === EventSource.CLOSED) notice(`Could not receive the events of ${user}. Reload the page to try again.`);
   });
 }
 

@@ -54,7 +54,7 @@ function drawNow() {
   if (!upload) return;
   for (const sent of upload.sent) drawRequest(sent);
   $("more-requests").hidden = !upload.more;
-  $("more-requests").textContent = `And ${upload.more} more of the same kinds.`;
+  $("more-requests").textContent = `And ${upload.more} more requests of the same kinds.`;
   drawReceipt(upload);
   const its = events.filter(({ data }) => upload.key && data.object.key === upload.key);
   $("its-events").replaceChildren(...its.map(eventRow));
@@ -89,7 +89,7 @@ function drawRequest(sent) {
   const { status, code, milliseconds } = sent;
   const waiting = status === null;
   row.dataset.outcome = waiting ? "waiting" : status >= 200 && status < 300 ? "good" : "bad";
-  row.querySelector(".status").textContent = waiting ? "…" : [status || "no answer", code].filter(Boolean).join(" ");
+  row.querySelector(".status").textContent = waiting ? "…" : [status || "no response", code].filter(Boolean).join(" ");
   row.querySelector(".took").textContent = waiting ? "" : `${Math.round(milliseconds).toLocaleString("en")} ms`;
 }
 
@@ -99,7 +99,7 @@ function requestRow(sent) {
   for (const [name, secrets] of [["copy", false], ["copy-secrets", true]]) {
     const button = row.querySelector(`.${name}`);
     button.setAttribute("aria-label", `${button.textContent}: ${what}`);
-    button.addEventListener("click", () => copy(curlOf(sent, { secrets }), "The command"));
+    button.addEventListener("click", () => copy(curlOf(sent, { secrets }), "Command"));
   }
   return row;
 }
@@ -139,7 +139,7 @@ async function drawReceipt(upload) {
   $("verdict").dataset.valid = String(verdict.valid);
 }
 
-$("copy-receipt").addEventListener("click", () => shown && copy(shown.receipt, "The receipt"));
+$("copy-receipt").addEventListener("click", () => shown && copy(shown.receipt, "Receipt"));
 $("copy-token").addEventListener("click", () => copy(`TOKEN='${tokenOf(user)}'`, `TOKEN='…' of ${user}`));
 
 /** Copies a text, and says so. Pages without HTTPS have no clipboard, but an old command. */
@@ -153,7 +153,7 @@ async function copy(text, what) {
     return;
   }
   announce(`${what}: copied`);
-  $("copied").textContent = `${what} is in the clipboard.`;
+  $("copied").textContent = `${what} copied to the clipboard.`;
 }
 
 function copyByCommand(text) {

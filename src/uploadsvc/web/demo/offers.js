@@ -69,7 +69,7 @@ function offerRow(offer, user) {
     $("same-file").click();
   });
   discard.addEventListener("click", async () => {
-    if (!confirm(`Discard the unfinished upload of ${filename}? What has arrived is deleted.`)) return;
+    if (!confirm(`Discard the unfinished upload of ${filename}? Its uploaded parts are deleted.`)) return;
     notice();
     try {
       await clientOf(user).discard(id);
@@ -90,7 +90,7 @@ export function connectOffers({ add, retryable }) {
   $("same-file").addEventListener("change", ({ target }) => {
     const [file] = target.files;
     const same = file && isSameFile(wanted, file);
-    notice(same ? "" : `That is another file. To resume ${wanted.filename}, choose the same file, unchanged.`);
+    notice(same ? "" : `This is a different file. To resume ${wanted.filename}, choose the same file, unchanged.`);
     if (same) add(file);
     target.value = "";
   });

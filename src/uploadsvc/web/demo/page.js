@@ -29,7 +29,7 @@ export function announcer(id, what) {
     setTimeout(() => {
       const count = messages.length;
       const shown = messages.splice(0).slice(-3).join(". ");
-      $(id).textContent = count > 3 ? `${count} ${what}, the latest: ${shown}` : shown;
+      $(id).textContent = count > 3 ? `${count} ${what}, latest: ${shown}` : shown;
     }, 500);
   };
 }

@@ -29,14 +29,14 @@ export async function checked(receipt, { baseUrl, user }) {
   const { header, claims } = decoded(receipt);
   const algorithm = ALGORITHMS[header.alg];
   if (!algorithm) {
-    const why = `It is signed with a secret (${header.alg}), so only who has that can check it.`;
+    const why = `It is signed with a secret (${header.alg}), so only holders of the secret can check it.`;
     return { valid: null, words: `Not checked here. ${why} With UPLOADSVC_RECEIPTS__PRIVATE_KEY, anyone can.` };
   }
   if (!globalThis.crypto?.subtle) {
-    return { valid: null, words: "Not checked here. Browsers check signatures on HTTPS pages and on localhost only." };
+    return { valid: null, words: "Not checked here. Browsers can check signatures only on HTTPS pages and on localhost." };
   }
   const wrong = (why) => ({ valid: false, words: `Not valid: ${why}.` });
-  if (header.typ !== TYP) return wrong("it is no receipt");
+  if (header.typ !== TYP) return wrong("it is not a receipt");
   const { keys } = await (await fetch(`${baseUrl}.well-known/jwks.json`)).json();
   const found = keys.find(({ kid }) => kid === header.kid);
   if (!found) return wrong("the service has not published the key that signed it");

@@ -107,11 +107,11 @@ export class Recorder {
     if (id) this.#known.set(decodeURIComponent(id), upload);
     if (method !== "GET") upload.shown = true;
     const what = {
-      "POST ": "Ask for an upload",
-      "GET ": "Ask which parts have arrived",
+      "POST ": "Create the upload",
+      "GET ": "Get the status and the uploaded parts",
       "DELETE ": "Cancel the upload",
-      "POST parts": "Ask for the URLs of parts",
-      "POST complete": "Have the service check what S3 holds",
+      "POST parts": "Get URLs for parts",
+      "POST complete": "Complete and verify the upload",
     }[`${method} ${action}`];
     const path = `/v1/uploads${id && "/{id}"}${action && `/${action}`}`;
     return this.#begin(upload, {

@@ -7,19 +7,19 @@ const isActive = (type) => /\+xml$|^text\/(html|xml|xsl|rdf)$|\/xml$|(java|ecma|
 
 const KINDS = [
   [/^(text\/html|application\/xhtml\+xml)$/, "an HTML page"],
-  [/^image\/svg\+xml$/, "an SVG drawing"],
+  [/^image\/svg\+xml$/, "an SVG image"],
   [/script/, "a script"],
   [/(\+|\/)xml$/, "an XML file"],
-  [/^image\//, "a picture"],
+  [/^image\//, "an image"],
   [/^video\//, "a video"],
-  [/^audio\//, "a sound file"],
+  [/^audio\//, "an audio file"],
   [/^font\//, "a font"],
   [/^application\/pdf$/, "a PDF file"],
   [/^application\/(x-)?(zip|gzip|tar|7z|rar|bzip)/, "an archive"],
   [/^application\/(msword|vnd\.(openxml|oasis|ms-))/, "an office document"],
   [/^text\//, "a text file"],
 ];
-const PLURALS = { image: "pictures", video: "videos", audio: "sound files", font: "fonts", text: "text files" };
+const PLURALS = { image: "images", video: "videos", audio: "audio files", font: "fonts", text: "text files" };
 const SPECIAL = { "application/pdf": "PDF files", "application/zip": "ZIP archives", "text/plain": "plain text files" };
 
 /** Says what a file of a media type is. */
@@ -33,13 +33,13 @@ const article = (kind) => kind.replace(/^an? /, "");
 
 const allTypes = (policy) => policy.content_types.includes("*/*");
 
-/** Says which types a policy takes. */
+/** Says which types a policy accepts. */
 export function typesOf(policy) {
   if (allTypes(policy)) {
     const named = policy.content_types.filter(isActive).map((type) => article(kindOf(type)));
     return `any type except HTML, SVG, XML and JavaScript${named.length ? ` (but ${join(named)})` : ""}`;
   }
-  const groups = new Map(); // of what follows the names: "JPEG and PNG pictures"
+  const groups = new Map(); // of what follows the names: "JPEG and PNG images"
   for (const type of policy.content_types) {
     const [major, minor] = type.split("/");
     const special = SPECIAL[type] ?? (PLURALS[major] && !isActive(type) ? null : article(kindOf(type)));
@@ -51,13 +51,13 @@ export function typesOf(policy) {
   return join([...groups].map(([noun, names]) => (names.length ? `${join(names)} ${noun}` : noun)));
 }
 
-/** Says which sizes a policy takes. */
+/** Says which sizes a policy accepts. */
 export const sizesOf = ({ min_size, max_size }) =>
   min_size > 0 ? `${formatSize(min_size)} to ${formatSize(max_size)}` : `up to ${formatSize(max_size)}`;
 
 const wrongType = (type, policy) => {
-  const run = isActive(type) ? ", which browsers would run" : "";
-  return `this is ${kindOf(type)}${run}. Policy “${policy.name}” takes ${typesOf(policy)}`;
+  const run = isActive(type) ? ", which browsers can run" : "";
+  return `this is ${kindOf(type)}${run}. Policy “${policy.name}” accepts ${typesOf(policy)}`;
 };
 
 /** In bytes if it would look like a limit. */
@@ -65,7 +65,7 @@ function wrongSize(size, policy) {
   const limits = [policy.min_size, policy.max_size].map(formatSize);
   const text = formatSize(size);
   const exact = limits.includes(text) ? `${size.toLocaleString("en")} bytes` : text;
-  return `the file has ${exact}. Policy “${policy.name}” takes ${sizesOf(policy)}`;
+  return `the file is ${exact}. Policy “${policy.name}” accepts ${sizesOf(policy)}`;
 }
 
 /** Returns why a policy refuses a file, as far as the page can tell, or null. The service decides. */
@@ -96,25 +96,25 @@ const ERRORS = {
   quota_exceeded: ({ problem }) => quotaWords(problem?.quota),
   rate_limited: ({ retryAfter }) => `too many requests. Try again in ${Math.max(1, retryAfter)} s`,
   overloaded: () => "the service is busy. Try again in a moment",
-  not_found: () => "it does not exist any more",
+  not_found: () => "it no longer exists",
   upload_expired: () => "the upload took too long and has expired. Choose the file again",
   upload_aborted: () => "the upload was cancelled elsewhere. Choose the file again",
-  object_exists: () => "there is a file with this name already, and the policy does not replace files",
+  object_exists: () => "a file with this name already exists, and the policy does not replace files",
   object_unavailable: () => "the file has not been scanned yet",
-  verification_failed: () => "S3 does not hold what this page sent. Choose the file again",
-  content_mismatch: ({ problem }) => `the content is not what the type says. ${problem?.detail ?? ""}`.trim(),
-  storage_denied: () => "S3 does not let the service in. Its log says more",
-  storage_misconfigured: () => "the service and its bucket do not fit. Its log says more",
-  storage_unavailable: () => "S3 does not answer the service. Try again in a moment",
-  internal_error: () => "the service failed. Its log says more",
+  verification_failed: () => "the object in S3 is not the file that this page sent. Choose the file again",
+  content_mismatch: ({ problem }) => `the content does not match the type. ${problem?.detail ?? ""}`.trim(),
+  storage_denied: () => "S3 refuses the service’s credentials. See the service’s log",
+  storage_misconfigured: () => "the bucket does not match the service’s settings. See the service’s log",
+  storage_unavailable: () => "the service cannot reach S3. Try again in a moment",
+  internal_error: () => "the service failed. See its log",
 };
 
 function quotaWords(quota) {
   if (!quota) return null;
   const { name, limit, left, frees_at } = quota;
-  const when = frees_at ? ` There is room at ${new Date(frees_at).toLocaleTimeString("en", { timeStyle: "short" })}.` : "";
-  if (name === "unfinished_uploads") return `you have ${limit} unfinished uploads, the most allowed.${when}`;
-  return `you may upload ${formatSize(limit)} a day, and ${formatSize(left)} are left.${when}`;
+  const when = frees_at ? ` Try again at ${new Date(frees_at).toLocaleTimeString("en", { timeStyle: "short" })}.` : "";
+  if (name === "unfinished_uploads") return `you have ${limit} unfinished uploads, which is the limit.${when}`;
+  return `you may upload ${formatSize(limit)} a day, and ${formatSize(left)} is left.${when}`;
 }
 
 /** Says what an error means. The service's own words are the last resort. */
