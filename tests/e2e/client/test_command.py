@@ -86,7 +86,7 @@ async def test_a_token_command_that_gives_none(term: Terminal, command: str) -> 
         ([], {}, "Missing argument"),
         (["f"], {"UPLOADSVC_URL": ""}, "--url"),
         (["f", "--url", "ftp://example.com"], {}, "https://uploads.example.com"),
-        (["f", "--url", "https://me:secret@example.com"], {}, "leave user and password out"),
+        (["f", "--url", "https://me:secret@example.com"], {}, "must not contain user and password"),
         (["f"], {"UPLOADSVC_TOKEN": ""}, "UPLOADSVC_TOKEN"),
         (["f"], {"UPLOADSVC_TOKEN": "", "UPLOADSVC_API_KEY": API_KEY}, "--on-behalf-of"),
         (["f", "--on-behalf-of", "bob"], {}, "UPLOADSVC_API_KEY"),

@@ -219,7 +219,7 @@ async def test_errors_say_what_and_where(term: Terminal) -> None:
             await client.objects.get(f"uploads/{term.user}/none")
         with pytest.raises(UploadsvcError) as absent:
             await client.upload(term.directory / "none")
-        with pytest.raises(ValueError, match="upload id"):
+        with pytest.raises(ValueError, match="upload_id must be an id"):
             await client.get("../objects")
     assert (large.value.code, large.value.status) == ("file_too_large", 413)
     assert large.value.request_id

@@ -33,7 +33,7 @@ from uploadsvc.settings import Settings
 GUIDE: Final = text_of("docs/backends.md")
 UPLOADS, APP, FLASK, DJANGO = examples(GUIDE, "python")
 GO_TRIAL, GO = examples(GUIDE, "go")
-OF_BACKEND, OF_SERVICE = examples(GUIDE, "sh")
+OF_BACKEND, OF_SERVICE, *_ = examples(GUIDE, "sh")
 (REJECT,) = examples(text_of("docs/rejecting.md"), "python")
 API_KEY: Final = "the tests' own key of a backend"
 
