@@ -75,6 +75,8 @@ async def make_busy(page: BusyPage, service: DemoService, name: str) -> None:
     await service.line.until(lambda: service.line.stored_parts() == [1])
     await page.page.reload()
     await expect(page.page.get_by_test_id("offer").filter(has_text=name)).to_contain_text("arrived")
+    # Until the rules are loaded, only the service refuses files, in their turn.
+    await expect(page.page.get_by_test_id("rules")).to_contain_text("up to 20 MiB")
     await page.choose((f"cancelled-{name}", SMALL))
     await page.button("Cancel", f"cancelled-{name}").click()
     await page.choose_from_disk((f"paused-{name}", CONTENT))
