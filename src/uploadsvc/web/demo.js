@@ -15,12 +15,17 @@ const dropzone = $("dropzone");
 const policyOf = new WeakMap(); // by file
 
 /** The user who is shown, and when their policies are known. */
-let view = { user: null, ready: Promise.resolve() };
+let view = { user: null, ready: null };
+
+let begin;
+/** Resolves once a user is shown: files can be chosen before. */
+const begun = new Promise((resolve) => (begin = resolve));
 
 function showUser(user) {
   notice();
   for (const place of document.querySelectorAll(".current-user")) place.textContent = user;
   view = { user, ready: loadPolicies(user) };
+  begin();
   showOffers(user);
   showObjects(user);
   showHappened(user);
@@ -38,6 +43,7 @@ async function loadPolicies(user) {
 
 /** Adds files to the list, each with what it is uploaded with. `path` is the place of a file in a folder, or empty. */
 async function addFiles(files) {
+  await begun;
   const { user, ready } = view;
   await ready;
   if (files.some(({ path }) => path) && !keepsFolders(chosenPolicy())) {

@@ -1,10 +1,11 @@
 """The demo page in a browser: user actions and the resulting objects in S3."""
 
+import asyncio
 import re
 from uuid import uuid4
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 from tests.support.browser.demo_pages import DemoPage
 
 CONTENT = b"hello from a browser"
@@ -30,6 +31,23 @@ async def test_a_dropped_file_is_stored(demo_page: DemoPage, name: str) -> None:
     await finished(demo_page, name)
     assert await demo_page.stored("alice", name) == [CONTENT]
     assert await demo_page.stored("bob", name) == []
+
+
+async def test_files_chosen_before_the_users_are_known_wait_for_them(demo_page: DemoPage, name: str) -> None:
+    """A browser keeps the script waiting for the users on a slow line."""
+    released = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await released.wait()
+        await route.continue_()
+
+    await demo_page.page.route("**/demo/users", hold)
+    async with demo_page.page.expect_request("**/demo/users"):
+        await demo_page.page.reload()
+    await demo_page.choose((name, CONTENT))
+    released.set()
+    await finished(demo_page, name)
+    assert await demo_page.stored("alice", name) == [CONTENT]
 
 
 async def test_several_files_are_stored(demo_page: DemoPage, name: str) -> None:

@@ -165,7 +165,7 @@ async def test_code_is_shown_in_three_languages_and_every_error_with_its_fix(
                 code = shown.get_by_role("tabpanel", name=label, exact=True)
                 assert await code.inner_text() == by_label[label]
         refused = shown.locator("tr.response").filter(has=page.get_by_text("403", exact=True))
-        assert "The caller is known, but may not do this." in await refused.inner_text()
+        assert "The caller is authenticated, but not allowed to do this." in await refused.inner_text()
         assert await page.evaluate("violations") == []
 
         answer = await context.request.get(f"{url.removesuffix('/docs')}/v1/policies")
