@@ -13,7 +13,7 @@ from uploadsvc.api.routing import SECURITY_HEADERS
 _AT_ONCE: Final = 64 * 1024
 """Bytes to copy and send between two yields to the event loop."""
 
-_MADE_AT_ONCE: Final = 16 * 1024
+_MADE_AT_ONCE: Final = 8 * 1024
 """Bytes to encode between two yields to the event loop."""
 
 _HEADERS: Final = ((b"content-type", b"application/json"), *SECURITY_HEADERS)

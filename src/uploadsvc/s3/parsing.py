@@ -19,7 +19,7 @@ from botocore.utils import parse_timestamp
 _SMALL: Final = 16 * 1024
 """Bytes of XML in one slice; smaller responses are parsed whole."""
 
-_ELEMENTS: Final = 25
+_ELEMENTS: Final = 10
 """Elements below the root, such as objects of a listing, to parse between two yields to the event loop."""
 
 # RFC 9110, section 5.6.7. dateutil takes longer for it than for the rest of a small response.

@@ -32,7 +32,7 @@ from uploadsvc.tokens.signed_ids import SignedIds, UploadClaims
 if TYPE_CHECKING:
     from uploadsvc.limiting.rates import RateLimits
 
-_SLICE: Final = 8
+_SLICE: Final = 4
 """Uploads to sign between two yields to the event loop. Each takes about 50 microseconds."""
 
 _NOT_BEGUN: Final = RuntimeError("an upload of a batch did not begin")
