@@ -14,6 +14,7 @@ _INTRODUCTION: Final = """\
 Written by `make bench`. All servers take turns in the same run, and each row is the median of all rounds.
 Absolute figures depend on the machine and on its other load. Ratios are taken within each round and depend
 on them much less. Ratios *by CPU* compare the work of one second of CPU, and depend on them least.
+What the host of a virtual machine disturbed is measured again, and the least disturbed figure counts.
 """
 
 _NOTES: Final = """\

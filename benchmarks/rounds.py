@@ -4,6 +4,7 @@ import asyncio
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,8 +12,12 @@ import uvloop
 
 from benchmarks import loader
 from benchmarks.load import CONNECTIONS, Sample, Target, encode, measure, write_requests
+from benchmarks.machine import undisturbed
 
 WARM_UP_SECONDS: Final = 1
+
+_TRIES: Final = 2
+"""Tries for each target in each round. Ratios by CPU bear a disturbance better than latencies do."""
 
 _NOTHING: Final = "nothing"
 _FLOOR: Final = "nothing, FastAPI alone"
@@ -68,7 +73,9 @@ def alternate(
     for number in range(rounds):
         print(f"Round {number + 1} of {rounds}: {len(targets)} targets of {seconds} s", flush=True)
         for target in targets:
-            samples[target.name].append(measure(target, files[target.name], seconds))
+            samples[target.name].append(
+                undisturbed(partial(measure, target, files[target.name], seconds), _TRIES)
+            )
         if also:
             also()
     return samples
@@ -94,8 +101,7 @@ def half_load(
     for _ in range(rounds):
         for title in (_NOTHING, *beside, _FLOOR):
             loaded = floor if title == _FLOOR else target
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                summary = runner.run(_paced(loaded, beside.get(title), rate, seconds))
+            summary = undisturbed(partial(_pace, loaded, beside.get(title), rate, seconds))
             found.setdefault(title, []).append(summary)
 
     def medians(title: str) -> list[float]:
@@ -109,6 +115,11 @@ def half_load(
         )
         for name, all_of_it in found.items()
     ]
+
+
+def _pace(target: Target, beside: Target | None, rate: float, seconds: int) -> dict[str, Any]:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_paced(target, beside, rate, seconds))
 
 
 async def _paced(target: Target, beside: Target | None, rate: float, seconds: int) -> dict[str, Any]:

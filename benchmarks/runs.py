@@ -18,8 +18,8 @@ from benchmarks.results import Ratio, Results, of_rounds
 from benchmarks.rounds import Latency, Samples
 from benchmarks.targets import stage
 
-HALF_LOAD_ROUNDS: Final = 5
-HALF_LOAD_SECONDS: Final = 4
+HALF_LOAD_ROUNDS: Final = 15
+HALF_LOAD_SECONDS: Final = 1
 
 _PEERS: Final = Path(__file__).parent / "peers"
 
