@@ -1,9 +1,8 @@
 """Tests for measuring again when the host takes CPU time."""
 
-from collections.abc import Iterator
+from itertools import count
 
 import pytest
-
 from benchmarks import machine
 
 
@@ -20,6 +19,6 @@ def test_what_the_host_disturbs_is_measured_again(
 ) -> None:
     readings = iter(stolen)
     monkeypatch.setattr(machine, "_stolen", lambda: next(readings))
-    numbers: Iterator[int] = iter(range(1, 10))
+    numbers = count(1)
     assert machine.undisturbed(lambda: next(numbers), tries=3) == expected
     assert next(readings, None) is None
