@@ -34,7 +34,8 @@ BODY: Final = b'{"filename": "photo.jpg", "content_type": "image/jpeg", "size": 
 _CREATED: Final = 201
 
 
-def _own_app() -> FastAPI:
+def own_app() -> FastAPI:
+    """Return the service with authentication by HS256 tokens."""
     settings = {
         "secret_key": SECRET,
         "s3": {
@@ -50,9 +51,9 @@ def _own_app() -> FastAPI:
 
 async def measure() -> dict[str, list[float]]:
     """Return the CPU time of a call in microseconds, for each round."""
-    own_app = _own_app()
-    async with own_app.router.lifespan_context(own_app):
-        own = Caller(own_app, bearer(1))
+    service = own_app()
+    async with service.router.lifespan_context(service):
+        own = Caller(service, bearer(1))
         _, answer = await own.post(PATH, BODY)
         # The bare app sends this as its response.
         os.environ["BENCH_ANSWER"] = answer.decode()
