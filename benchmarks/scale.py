@@ -137,9 +137,9 @@ def _cost(found: Mapping[str, Any]) -> str:
     head = (
         "upload",
         "S3 requests per upload",
-        "S3 cost, million",
-        "core hours, million",
-        "CPU cost, million",
+        "S3 cost per million",
+        "core hours per million",
+        "CPU cost per million",
     )
     return _table(head, rows)
 
