@@ -1,6 +1,6 @@
 """Write deploy/grafana/uploadsvc.json: ``python -m tools.grafana_dashboard``.
 
-Grafana's JSON is long and repeats itself; what differs from panel to panel is here.
+Grafana's JSON is long and repetitive; only what differs from panel to panel is here.
 https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/
 """
 
@@ -70,7 +70,7 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
                     "uploadsvc_uploads_completed_total", "policy, method"
                 ),
             },
-            "If creations go on and completions stop, callers cannot reach S3, or S3 refuses what is signed.",
+            "If uploads are created but not completed, callers cannot reach S3, or it refuses the bytes.",
         ),
         Panel(
             "Bytes",
@@ -79,7 +79,7 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
                 "promised {{policy}}": _rate("uploadsvc_bytes_promised_total", "policy"),
                 "verified {{policy}}": _rate("uploadsvc_bytes_verified_total", "policy"),
             },
-            "What the created uploads may store at most, and what has been stored and completed.",
+            "The most that created uploads can store, and the bytes of completed uploads.",
         ),
         Panel(
             "Duration of creating an upload",
@@ -88,13 +88,13 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
                 "p50": _quantile(0.5, _HTTP, "", f'{_WHICH}, method="POST", route="/v1/uploads"'),
                 "p99": _quantile(0.99, _HTTP, "", f'{_WHICH}, method="POST", route="/v1/uploads"'),
             },
-            "Milliseconds, unless the upload is multipart, which S3 has to begin.",
+            "Milliseconds, except for multipart uploads, which start with a call to S3.",
         ),
         Panel(
             "Duration by route, p99",
             "s",
             {"{{method}} {{route}}": _quantile(0.99, _HTTP, "method, route", _CALLERS)},
-            "Calls that ask S3 are as slow as S3.",
+            "Requests that call S3 are as slow as S3.",
         ),
         Panel(
             "In progress",
@@ -103,7 +103,7 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
                 "requests": f"sum(uploadsvc_http_requests_in_progress{{{_WHICH}}})",
                 "connections": f"sum(uploadsvc_http_connections{{{_WHICH}}})",
             },
-            "Compare with max_concurrency and max_connections, which count for each worker.",
+            "Compare with max_concurrency and max_connections, which apply to each worker.",
         ),
     ),
     "Errors": (
@@ -127,7 +127,7 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
             "Refused uploads",
             "ops",
             {"{{code}} {{policy}}": _rate("uploadsvc_uploads_refused_total", "code, policy")},
-            "By problem code. A jump after a release of a front end is the front end's.",
+            "By problem code. A jump after a front end release comes from the front end.",
         ),
         Panel(
             "Refused before a handler ran",
@@ -151,7 +151,7 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
                     f"{_S3}_count", "job, operation, outcome", f'{_WHICH}, outcome!="ok"'
                 )
             },
-            "One operation alone: a missing right. All of them: credentials, bucket, network.",
+            "One operation: a missing permission. All of them: credentials, bucket, network.",
         ),
         Panel(
             "Duration by operation, p90",
@@ -160,16 +160,16 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
             "complete_multipart_upload may take minutes. The others should stay far below a second.",
         ),
         Panel(
-            "Life of the credentials",
+            "Credentials, time left",
             "s",
             {"{{instance}}": f"min by (instance) (uploadsvc_credentials_remaining_seconds{{{_WHICH}}})"},
-            "Nothing, if they do not expire. Renewed 15 minutes before their end.",
+            "Empty if they do not expire. They are renewed 15 minutes before they expire.",
         ),
         Panel(
             "Clock",
             "s",
             {"{{instance}}": f"uploadsvc_clock_skew_seconds{{{_WHICH}}}"},
-            "This machine's clock less S3's. S3 refuses signatures from 15 minutes on.",
+            "This machine's clock minus S3's. S3 refuses signatures from 15 minutes on.",
         ),
     ),
     "Authentication": (
@@ -177,13 +177,13 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
             "Refused credentials",
             "ops",
             {"{{reason}}": _rate("uploadsvc_auth_failures_total", "reason")},
-            "signature, unknown_key: a key. not_yet_valid, expired: a clock. api_key: somebody guesses.",
+            "signature, unknown_key: a key. not_yet_valid, expired: a clock. api_key: a guess.",
         ),
         Panel(
             "Keys of the identity provider",
             "s",
             {"age {{instance}}": f"max by (instance) (uploadsvc_jwks_age_seconds{{{_WHICH}}})"},
-            "Fetched every 10 minutes while there are callers. Above KEYS_MAX_AGE every call gets a 503.",
+            "Fetched every 10 minutes while there are callers. Above KEYS_MAX_AGE, every call gets a 503.",
         ),
         Panel(
             "Fetches of the keys",
@@ -192,10 +192,10 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
             "In 10 minutes.",
         ),
         Panel(
-            "Remembered tokens",
+            "Cached tokens",
             "short",
             {"{{instance}}": f"sum by (instance) (uploadsvc_known_tokens{{{_WHICH}}})"},
-            "Tokens whose signature need not be checked again.",
+            "Tokens whose signature has been verified.",
         ),
     ),
     "Events": (
@@ -209,13 +209,13 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
             "Queue",
             "short",
             {"{{queue}}": f"max by (queue) (uploadsvc_event_queue_depth{{{_WHICH}}})"},
-            "With what is tried again later. main should return to zero, dead_letters should be zero.",
+            "Including deliveries to be retried. main should return to zero, dead_letters should be zero.",
         ),
         Panel(
             "Lag",
             "s",
             {"{{instance}}": f"max by (instance) (uploadsvc_event_lag_seconds{{{_WHICH}}})"},
-            "How long the events that are being delivered have waited.",
+            "Time that the events being delivered have waited.",
         ),
     ),
     "Limits": (
@@ -223,7 +223,7 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
             "Limits hit",
             "ops",
             {"{{limit}} {{policy}}": _rate("uploadsvc_limits_hit_total", "limit, policy")},
-            "Users are not labels: the log says who.",
+            "Users are not labels: find them in the log.",
         ),
         Panel(
             "Valkey",
@@ -232,7 +232,7 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
                 "up {{instance}}": f"min by (instance) (uploadsvc_limits_store_up{{{_WHICH}}})",
                 "failures a second": _rate("uploadsvc_limits_store_failures_total", "job"),
             },
-            "While it is down, each process counts for itself.",
+            "While it is down, each process counts alone.",
         ),
     ),
     "Process": (
@@ -240,19 +240,19 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
             "Memory",
             "bytes",
             {"{{instance}} {{worker}}": f"process_resident_memory_bytes{{{_WHICH}}}"},
-            "Grows for the first minutes, then stays.",
+            "Grows for the first minutes, then stays flat.",
         ),
         Panel(
             "File descriptors",
             "percentunit",
             {"{{instance}} {{worker}}": f"process_open_fds{{{_WHICH}}} / process_max_fds{{{_WHICH}}}"},
-            "Of those that the process may have.",
+            "Share of those that the process can open.",
         ),
         Panel(
             "CPU",
             "percentunit",
             {"{{instance}} {{worker}}": f"rate(process_cpu_seconds_total{{{_WHICH}}}[$__rate_interval])"},
-            "Of one core. A worker cannot use more.",
+            "Share of one core, which a worker cannot exceed.",
         ),
         Panel(
             "Workers that ended",
@@ -264,7 +264,7 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
             "Log lines dropped",
             "short",
             {"{{instance}}": _increase("uploadsvc_log_lines_dropped_total", "instance")},
-            "In 10 minutes. Nothing reads the log fast enough.",
+            "In 10 minutes. The log is read too slowly.",
         ),
         Panel(
             "Versions",
@@ -296,7 +296,7 @@ def dashboard() -> dict[str, Any]:
 
 
 def expressions() -> Iterator[str]:
-    """Yield every expression, with Grafana's variables replaced as Grafana does it."""
+    """Yield every expression, with variables replaced as Grafana replaces them."""
     for panels in ROWS.values():
         for panel in panels:
             for query in panel.queries.values():

@@ -161,7 +161,7 @@ class Settings(Section):
     s3: S3Settings
 
     key_prefix: Text = "uploads"
-    """Prefix of all object keys. Each user has a prefix of their own below it."""
+    """Prefix of all object keys. Each user has their own prefix below it."""
 
     public_url: str | None = None
     """Public URL of the service, such as `https://uploads.example.com`, shown in the OpenAPI document. Better

@@ -157,7 +157,7 @@ class PolicySettings(Section):
     """Part size, 5 MiB to 5 GiB. It is doubled until the file fits into 10,000 parts."""
 
     unsized_multipart: bool = False
-    """Allow multipart uploads whose size is unknown at the start, for uploaders that do not send it. The size
+    """Allow multipart uploads whose size is unknown at the start, for clients that do not send it. The size
     is checked at the end.
     """
 

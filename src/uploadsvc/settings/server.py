@@ -19,7 +19,7 @@ class ServerSettings(Section):
     """Seconds for the body to arrive after the head, and for a client that has stopped reading to resume."""
 
     idle_timeout: int = Field(default=75, ge=1, le=MAX_SECONDS)
-    """Seconds that an idle connection stays open. Set more than the proxy in front does."""
+    """Seconds that an idle connection stays open. Set more than in the proxy in front."""
 
     max_connections: int = Field(default=10_000, ge=1, le=1_000_000)
     """Maximum number of open connections. A new one above it closes those that have been idle for longest. If
