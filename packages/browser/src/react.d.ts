@@ -19,8 +19,8 @@
  * @typedef {QueueSnapshot & UploadActions} Uploads
  */
 /**
- * Uploads files, and renders again at each change. Uploads go on when the component is unmounted: pass a queue that was
- * made outside to show the same list again.
+ * Uploads files, and renders again at each change. Uploads continue after the component is unmounted: to show the same
+ * list again, pass a queue that was created outside.
  *
  * `getToken`, callbacks and the options of uploads may change with every render. The service, `scope` and `maxUploads`
  * are those of the first file: give the component another `key` to change them.

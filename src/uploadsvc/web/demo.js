@@ -1,4 +1,4 @@
-/** The demo page. The element `<uploadsvc-dropzone>` uploads; the modules in `demo/` show what comes of it. */
+/** The demo page. The element `<uploadsvc-dropzone>` uploads; the modules in `demo/` show the results. */
 
 import "./dropzone.js";
 import { followEvents } from "./demo/events.js";
@@ -14,7 +14,7 @@ import { UploadError } from "./uploadsvc.js";
 const dropzone = $("dropzone");
 const policyOf = new WeakMap(); // by file
 
-/** The user who is shown, and when their policies are known. */
+/** The current user, and a promise that resolves once their policies are known. */
 let view = { user: null, ready: null };
 
 let begin;
@@ -41,7 +41,7 @@ async function loadPolicies(user) {
   }
 }
 
-/** Adds files to the list, each with what it is uploaded with. `path` is the place of a file in a folder, or empty. */
+/** Adds files to the list, each with its options. `path` is the path of a file in a folder, or empty. */
 async function addFiles(files) {
   await begun;
   const { user, ready } = view;
@@ -53,7 +53,7 @@ async function addFiles(files) {
   showOffers();
 }
 
-/** Returns what the list needs to know of a file. One that was begun before goes on as it began. */
+/** Returns a file with its options. An unfinished upload continues with those that it was started with. */
 function prepared({ file, path }, user) {
   const offer = offerOf(file, path);
   const policy = offer ? policyNamed(offer.policy) : chosenPolicy();

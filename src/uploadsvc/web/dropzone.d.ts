@@ -1,6 +1,6 @@
 /**
- * Returns the files of a drop, also those in dropped folders, each with its path. Call it during the event: afterwards,
- * the browser has emptied the drop.
+ * Returns the files of a drop, including those in dropped folders, each with its path. Call it during the event: the
+ * browser empties the drop afterwards.
  * @param {DataTransfer} transfer @returns {Promise<{ file: File, path: string }[]>}
  */
 export function droppedFiles(transfer: DataTransfer): Promise<{
@@ -61,14 +61,14 @@ export class UploadsvcDropzone extends HTMLElement {
     /** Further options of the client and of every upload, such as `metadata`. @type {QueueOptions} */
     options: QueueOptions;
     /**
-     * Says in other words why an upload failed or is retried; without it, or if it returns nothing, the error's own are
+     * Returns the message for an upload that failed or is retried; without it, or if it returns nothing, the error's own is
      * shown. @type {((error: UploadError, item: QueueItem) => string | null | undefined) | undefined}
      */
     explain: ((error: UploadError, item: QueueItem) => string | null | undefined) | undefined;
     /** The list behind the element. Its `snapshot()` has the files, their states, objects and receipts. */
     get queue(): UploadQueue;
     set strings(strings: Partial<Strings>);
-    /** What it says instead of `ENGLISH`. @returns {Partial<Strings>} */
+    /** Texts that replace those of `ENGLISH`. @returns {Partial<Strings>} */
     get strings(): Partial<Strings>;
     connectedCallback(): void;
     disconnectedCallback(): void;
@@ -83,8 +83,8 @@ export type QueueOptions = import("./queue.js").QueueOptions;
 export type AddedFile = import("./queue.js").AddedFile;
 export type UploadError = import("./uploadsvc.js").UploadError;
 /**
- * words, with
- * `{placeholders}`; by the plural category of `{count}` (`Intl.PluralRules`) if it is an object
+ * text with
+ * `{placeholders}`; as an object, one for each plural category of `{count}` (`Intl.PluralRules`)
  */
 export type Text = string | (Partial<Record<Intl.LDMLPluralRule, string>> & {
     other: string;

@@ -1,5 +1,5 @@
 /**
- * `<uploadsvc-dropzone>`: files and folders are dropped or chosen, and uploaded in a list with pause, resume, retry and
+ * `<uploadsvc-dropzone>`: drop or choose files and folders, and upload them in a list with pause, resume, retry and
  * cancel. Works under a strict content security policy: no inline style, no HTML from strings. Importing this module
  * defines the element; on a server, it does nothing.
  *
@@ -7,7 +7,7 @@
  *
  * Attributes: `endpoint`, `policy`, `checksum`, `accept`, `folders`, `single`, `anywhere`, `disabled`, and `lang`.
  * Properties: `getToken`, `strings`, `options`, `explain`. Events: `uploadsvc:add`, `uploadsvc:done`, `uploadsvc:error`,
- * `uploadsvc:idle` and `uploadsvc:change`. Slots: text in the field, and `options` below it. CSS: the custom properties
+ * `uploadsvc:idle` and `uploadsvc:change`. Slots: text in the drop area, and `options` below it. CSS: the custom properties
  * `--uploadsvc-…` below, and `::part()`.
  */
 
@@ -18,8 +18,8 @@ import { isActive, isOver, UploadQueue } from "./queue.js";
  * @typedef {import("./queue.js").QueueOptions} QueueOptions
  * @typedef {import("./queue.js").AddedFile} AddedFile
  * @typedef {import("./uploadsvc.js").UploadError} UploadError
- * @typedef {string | (Partial<Record<Intl.LDMLPluralRule, string>> & { other: string })} Text words, with
- *   `{placeholders}`; by the plural category of `{count}` (`Intl.PluralRules`) if it is an object
+ * @typedef {string | (Partial<Record<Intl.LDMLPluralRule, string>> & { other: string })} Text text with
+ *   `{placeholders}`; as an object, one for each plural category of `{count}` (`Intl.PluralRules`)
  * @typedef {typeof ENGLISH} Strings
  * @typedef {object} Row
  * @property {HTMLElement} row
@@ -189,10 +189,10 @@ progress::-moz-progress-bar { border-radius: 1rem; background: var(--_accent); }
 }
 `;
 
-/** Milliseconds in which messages to a screen reader are collected. */
+/** Milliseconds within which messages to screen readers are combined. */
 const ANNOUNCED_TOGETHER = 500;
 
-/** Seconds without a byte sent after which no rate is shown. */
+/** Seconds without progress after which no rate is shown. */
 const IDLE = 3;
 
 /** Returns a property that a page set before the element was defined. @param {any} element @param {string} name */
@@ -248,7 +248,7 @@ function thumbnail(file, name) {
   return image;
 }
 
-/** Makes the elements that stay. @param {ShadowRoot} root */
+/** Creates the permanent elements. @param {ShadowRoot} root */
 function buildView(root) {
   const files = make("input", { type: "file", class: "unseen", part: "input", "aria-describedby": "hint" });
   const folder = make("input", { type: "file", webkitdirectory: "", hidden: "" });
@@ -279,8 +279,8 @@ function hide(button, hidden, other) {
 }
 
 /**
- * Returns the files of a drop, also those in dropped folders, each with its path. Call it during the event: afterwards,
- * the browser has emptied the drop.
+ * Returns the files of a drop, including those in dropped folders, each with its path. Call it during the event: the
+ * browser empties the drop afterwards.
  * @param {DataTransfer} transfer @returns {Promise<{ file: File, path: string }[]>}
  */
 export async function droppedFiles(transfer) {
@@ -326,7 +326,7 @@ export class UploadsvcDropzone extends Base {
   /** Further options of the client and of every upload, such as `metadata`. @type {QueueOptions} */
   options = early(this, "options") ?? {};
   /**
-   * Says in other words why an upload failed or is retried; without it, or if it returns nothing, the error's own are
+   * Returns the message for an upload that failed or is retried; without it, or if it returns nothing, the error's own is
    * shown. @type {((error: UploadError, item: QueueItem) => string | null | undefined) | undefined}
    */
   explain = early(this, "explain");
@@ -342,7 +342,7 @@ export class UploadsvcDropzone extends Base {
   #view = null;
   /** @type {(() => void) | null} */
   #unsubscribe = null;
-  /** Ends what listens to the page. */
+  /** Removes listeners from the page. */
   #connected = new AbortController();
 
   /** The list behind the element. Its `snapshot()` has the files, their states, objects and receipts. */
@@ -350,7 +350,7 @@ export class UploadsvcDropzone extends Base {
     return this.#queue;
   }
 
-  /** What it says instead of `ENGLISH`. @returns {Partial<Strings>} */
+  /** Texts that replace those of `ENGLISH`. @returns {Partial<Strings>} */
   get strings() {
     return this.#own;
   }
@@ -386,7 +386,7 @@ export class UploadsvcDropzone extends Base {
     else this.#adjust();
   }
 
-  /** Focuses the field where files are chosen. @param {FocusOptions} [options] */
+  /** Focuses the file input. @param {FocusOptions} [options] */
   focus(options) {
     this.#shown.files.focus(options);
   }
@@ -436,13 +436,13 @@ export class UploadsvcDropzone extends Base {
     };
   }
 
-  /** @param {string} name @param {object} detail @returns {boolean} whether the page left it to the element */
+  /** @param {string} name @param {object} detail @returns {boolean} whether the page did not prevent the default */
   #tell(name, detail) {
     const options = { detail, bubbles: true, composed: true, cancelable: name === "add" };
     return this.dispatchEvent(new CustomEvent(`uploadsvc:${name}`, options));
   }
 
-  // --- Words ---
+  // --- Texts ---
 
   get #language() {
     return /** @type {HTMLElement | null} */ (this.closest("[lang]"))?.lang || "en";
@@ -460,7 +460,7 @@ export class UploadsvcDropzone extends Base {
     });
   }
 
-  /** In binary units, as policies have their limits. @param {number} bytes */
+  /** In binary units, like the limits of policies. @param {number} bytes */
   #size(bytes) {
     const units = this.#own.units ?? ENGLISH.units;
     let power = 0;
@@ -503,7 +503,7 @@ export class UploadsvcDropzone extends Base {
     return this.#say(loaded < total - 1 ? "stalled" : "unanswered", { ...words, time });
   }
 
-  /** Has a screen reader read a message. Those of the same half second are read as one. @param {string} text */
+  /** Announces a message to screen readers. Messages within half a second are combined. @param {string} text */
   #announce(text) {
     if (this.#messages.push(text) > 1) return;
     setTimeout(() => {
@@ -539,13 +539,13 @@ export class UploadsvcDropzone extends Base {
   }
 
   /**
-   * Takes files that are dropped on the field; with `anywhere`, on the page.
+   * Accepts files that are dropped on the drop area or, with `anywhere`, on the page.
    * @param {Document} page @param {AbortSignal} signal
    */
   #acceptDrops(page, signal) {
     const { zone, notice } = this.#shown;
     for (const target of [zone, page]) {
-      /** @param {Event} event @returns {DataTransfer | null} what it carries, if it is for this element */
+      /** @param {Event} event @returns {DataTransfer | null} its contents, if it is for this element */
       const taken = (event) => {
         const { dataTransfer, defaultPrevented } = /** @type {DragEvent} */ (event);
         const here = !defaultPrevented && (target === zone || this.hasAttribute("anywhere"));
@@ -574,7 +574,7 @@ export class UploadsvcDropzone extends Base {
     }
   }
 
-  /** Follows the attributes. */
+  /** Applies the attributes. */
   #adjust() {
     const { files, folder, chooseFolder } = this.#shown;
     files.multiple = !this.hasAttribute("single");
@@ -583,7 +583,7 @@ export class UploadsvcDropzone extends Base {
     chooseFolder.hidden = !this.hasAttribute("folders") || !("webkitdirectory" in folder); // some phones have no folders
   }
 
-  /** Says everything anew. */
+  /** Updates all texts. */
   #relabel() {
     const { files, folder, drop, or, choose, chooseFolder, clear, overall, progress, list } = this.#shown;
     this.#adjust();

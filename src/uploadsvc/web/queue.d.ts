@@ -4,17 +4,17 @@ export function isOver({ state }: {
 export function isActive(item: {
     state: UploadStatus;
 }): boolean;
-/** Uploads files a few at a time, and tells listeners of every change. Its methods may be detached from it. */
+/** Uploads files a few at a time, and notifies listeners of every change. Its methods may be detached from it. */
 export class UploadQueue {
-    /** @param {QueueOptions} [options] of the client, of every upload, and what to call */
+    /** @param {QueueOptions} [options] of the client and of every upload, and callbacks */
     constructor(options?: QueueOptions);
-    /** The client that uploads. It is made at the first use, so that a server can make a queue. @returns {UploadClient} */
+    /** The client that uploads. It is created on first use, so that a server can create a queue. @returns {UploadClient} */
     get client(): UploadClient;
-    /** Replaces what files that are added later are uploaded with, and what is called. The client stays. @param {QueueOptions} options */
+    /** Replaces the callbacks, and the options of files that are added later. The client stays the same. @param {QueueOptions} options */
     configure: (options: QueueOptions) => void;
-    /** Calls a listener after every change. @param {() => void} listener @returns {() => void} stops that */
+    /** Calls a listener after every change. @param {() => void} listener @returns {() => void} unsubscribes */
     subscribe: (listener: () => void) => () => void;
-    /** The list as it is. The same object until something changes. */
+    /** The current state: the same object until something changes. */
     snapshot: () => QueueSnapshot;
     /** Adds files and starts them. @param {Iterable<Added>} files @returns {string[]} their ids */
     add: (files: Iterable<Added>) => string[];
@@ -22,16 +22,16 @@ export class UploadQueue {
     pause: (id: string) => void | undefined;
     /** @param {string} id */
     resume: (id: string) => void | undefined;
-    /** Cancels an upload, and deletes what arrived. @param {string} id @returns {Promise<void>} */
+    /** Cancels an upload, and deletes what has arrived. @param {string} id @returns {Promise<void>} */
     cancel: (id: string) => Promise<void>;
-    /** Starts a failed upload again; parts that arrived are not sent again. @param {string} id */
+    /** Retries a failed upload. Parts that have arrived are not sent again. @param {string} id */
     retry: (id: string) => void;
-    /** Removes a file from the list, and cancels its upload if that runs. @param {string} id */
+    /** Removes a file from the queue, and cancels its upload if it is running. @param {string} id */
     remove: (id: string) => void;
     pauseAll: () => void;
     resumeAll: () => void;
     cancelAll: () => Promise<void>;
-    /** Removes what is stored, failed or cancelled from the list. */
+    /** Removes stored, failed and cancelled files from the queue. */
     clear: () => void;
     #private;
 }
@@ -44,17 +44,17 @@ export type UploadRequest = import("./uploadsvc.js").UploadRequest;
 export type UploadStatus = import("./uploadsvc.js").UploadStatus;
 export type UploadTask = import("./uploadsvc.js").UploadTask;
 /**
- * one file of the list. Each change makes a new object; `id` stays.
+ * one file of the queue. Each change creates a new object; `id` stays the same.
  */
 export type QueueItem = {
     id: string;
     file: File | Blob;
     /**
-     * the file's name, with its folders if it has some
+     * the file's name, with its folders if it has any
      */
     name: string;
     /**
-     * what else to show of it
+     * note to show beside the name
      */
     note: string;
     state: UploadStatus;
@@ -94,7 +94,7 @@ export type QueueItem = {
 export type QueueSnapshot = {
     items: readonly QueueItem[];
     /**
-     * bytes of all files that have not failed and were not cancelled
+     * bytes of all files except failed and cancelled ones
      */
     loaded: number;
     /**
@@ -110,19 +110,19 @@ export type QueueSnapshot = {
      */
     remaining: number | null;
     /**
-     * files that S3 has
+     * number of stored files
      */
     stored: number;
     /**
-     * files that failed
+     * number of failed files
      */
     failed: number;
     /**
-     * files whose upload was cancelled
+     * number of cancelled files
      */
     cancelled: number;
     /**
-     * whether an upload waits or runs
+     * whether an upload is waiting or running
      */
     busy: boolean;
 };
@@ -136,7 +136,7 @@ export type QueueEvents = {
      */
     onError?: ((item: QueueItem, error: UploadError) => void) | undefined;
     /**
-     * when nothing waits, runs or is paused any more
+     * when no upload is waiting, running or paused any more
      */
     onIdle?: ((items: readonly QueueItem[]) => void) | undefined;
 };
@@ -150,23 +150,23 @@ export type FileOptions = QueueRequest & Pick<UploadRequest, "relative_key"> & {
 export type AddedFile = {
     file: File | Blob;
     /**
-     * its place in a folder
+     * its path in a folder
      */
     path?: string | undefined;
     /**
-     * what the list calls it, instead of its path
+     * name to show instead of its path
      */
     name?: string | undefined;
     /**
-     * what else to show of it
+     * note to show beside the name
      */
     note?: string | undefined;
     /**
-     * those of this file, beside those of the list
+     * options of this file, which override the queue's
      */
     options?: FileOptions | undefined;
     /**
-     * why it is not uploaded: it fails with this, and nothing is sent
+     * error with which it fails at once; nothing is sent
      */
     refused?: UploadError | undefined;
 };

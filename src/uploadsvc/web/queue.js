@@ -1,6 +1,6 @@
 /**
- * A list of uploads that a user interface shows: files are added, wait, run, pause, fail, are retried and removed.
- * `dropzone.js` and the React hook render it. It touches no page, and importing it needs no browser.
+ * A queue of uploads for a user interface: files can be added, paused, resumed, retried, cancelled and removed.
+ * `dropzone.js` and the React hook render it. It does not access the page, and can be imported without a browser.
  */
 
 import { createClient, UploadError } from "./uploadsvc.js";
@@ -14,11 +14,11 @@ import { createClient, UploadError } from "./uploadsvc.js";
  * @typedef {import("./uploadsvc.js").UploadStatus} UploadStatus
  * @typedef {import("./uploadsvc.js").UploadTask} UploadTask
  *
- * @typedef {object} QueueItem one file of the list. Each change makes a new object; `id` stays.
+ * @typedef {object} QueueItem one file of the queue. Each change creates a new object; `id` stays the same.
  * @property {string} id
  * @property {File | Blob} file
- * @property {string} name the file's name, with its folders if it has some
- * @property {string} note what else to show of it
+ * @property {string} name the file's name, with its folders if it has any
+ * @property {string} note note to show beside the name
  * @property {UploadStatus} state
  * @property {number} loaded bytes
  * @property {number} total bytes
@@ -31,19 +31,19 @@ import { createClient, UploadError } from "./uploadsvc.js";
  *
  * @typedef {object} QueueSnapshot
  * @property {readonly QueueItem[]} items
- * @property {number} loaded bytes of all files that have not failed and were not cancelled
+ * @property {number} loaded bytes of all files except failed and cancelled ones
  * @property {number} total bytes of those
  * @property {number} rate bytes per second of all running uploads
  * @property {number | null} remaining seconds; null while unknown
- * @property {number} stored files that S3 has
- * @property {number} failed files that failed
- * @property {number} cancelled files whose upload was cancelled
- * @property {boolean} busy whether an upload waits or runs
+ * @property {number} stored number of stored files
+ * @property {number} failed number of failed files
+ * @property {number} cancelled number of cancelled files
+ * @property {boolean} busy whether an upload is waiting or running
  *
  * @typedef {object} QueueEvents
  * @property {(item: QueueItem, result: Completed) => void} [onDone] after each stored file
  * @property {(item: QueueItem, error: UploadError) => void} [onError] after each failed file
- * @property {(items: readonly QueueItem[]) => void} [onIdle] when nothing waits, runs or is paused any more
+ * @property {(items: readonly QueueItem[]) => void} [onIdle] when no upload is waiting, running or paused any more
  *
  * @typedef {{ client?: UploadClient } & ClientOptions & QueueEvents & QueueRequest} QueueOptions
  * @typedef {Omit<UploadRequest, "filename" | "relative_key">
@@ -53,25 +53,25 @@ import { createClient, UploadError } from "./uploadsvc.js";
  *
  * @typedef {object} AddedFile
  * @property {File | Blob} file
- * @property {string} [path] its place in a folder
- * @property {string} [name] what the list calls it, instead of its path
- * @property {string} [note] what else to show of it
- * @property {FileOptions} [options] those of this file, beside those of the list
- * @property {UploadError} [refused] why it is not uploaded: it fails with this, and nothing is sent
+ * @property {string} [path] its path in a folder
+ * @property {string} [name] name to show instead of its path
+ * @property {string} [note] note to show beside the name
+ * @property {FileOptions} [options] options of this file, which override the queue's
+ * @property {UploadError} [refused] error with which it fails at once; nothing is sent
  *
  * @typedef {File | Blob | AddedFile} Added
  */
 
-/** Files sent at a time, unless the options say otherwise. */
+/** Default of `maxUploads`. */
 const CONCURRENT_UPLOADS = 3;
 
-/** Answers after which the same upload would be refused again. */
+/** Statuses for which a retry would be refused again. */
 const REFUSED = new Set([403, 413, 415, 422]);
 
-/** @param {{ state: UploadStatus }} item whether nothing more will happen by itself */
+/** @param {{ state: UploadStatus }} item whether it has ended */
 export const isOver = ({ state }) => state === "stored" || state === "failed" || state === "cancelled";
 
-/** @param {{ state: UploadStatus }} item whether it waits or runs */
+/** @param {{ state: UploadStatus }} item whether it is waiting or running */
 export const isActive = (item) => !isOver(item) && item.state !== "paused";
 
 /** @type {QueueSnapshot} */
@@ -80,7 +80,7 @@ const EMPTY = Object.freeze({
   busy: false,
 });
 
-/** Uploads files a few at a time, and tells listeners of every change. Its methods may be detached from it. */
+/** Uploads files a few at a time, and notifies listeners of every change. Its methods may be detached from it. */
 export class UploadQueue {
   /** @type {QueueOptions} */
   #options;
@@ -90,19 +90,19 @@ export class UploadQueue {
   #items = new Map();
   /** @type {Map<string, UploadTask>} */
   #tasks = new Map();
-  /** What each file is uploaded with. @type {Map<string, { filename: string, options: FileOptions }>} */
+  /** The request for each file. @type {Map<string, { filename: string, options: FileOptions }>} */
   #requests = new Map();
   /** @type {Set<() => void>} */
   #listeners = new Set();
   #snapshot = EMPTY;
   #count = 0;
 
-  /** @param {QueueOptions} [options] of the client, of every upload, and what to call */
+  /** @param {QueueOptions} [options] of the client and of every upload, and callbacks */
   constructor(options = {}) {
     this.#options = options;
   }
 
-  /** The client that uploads. It is made at the first use, so that a server can make a queue. @returns {UploadClient} */
+  /** The client that uploads. It is created on first use, so that a server can create a queue. @returns {UploadClient} */
   get client() {
     const { baseUrl, getToken, credentials, storage, scope, maxUploads = CONCURRENT_UPLOADS } = this.#options;
     const latest = getToken && ((/** @type {{ refresh: boolean }} */ how) => this.#token(how));
@@ -116,18 +116,18 @@ export class UploadQueue {
     return this.#options.getToken?.(how) ?? null;
   }
 
-  /** Replaces what files that are added later are uploaded with, and what is called. The client stays. @param {QueueOptions} options */
+  /** Replaces the callbacks, and the options of files that are added later. The client stays the same. @param {QueueOptions} options */
   configure = (options) => {
     this.#options = options;
   };
 
-  /** Calls a listener after every change. @param {() => void} listener @returns {() => void} stops that */
+  /** Calls a listener after every change. @param {() => void} listener @returns {() => void} unsubscribes */
   subscribe = (listener) => {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   };
 
-  /** The list as it is. The same object until something changes. */
+  /** The current state: the same object until something changes. */
   snapshot = () => this.#snapshot;
 
   /** Adds files and starts them. @param {Iterable<Added>} files @returns {string[]} their ids */
@@ -161,16 +161,16 @@ export class UploadQueue {
   /** @param {string} id */
   resume = (id) => this.#tasks.get(id)?.resume();
 
-  /** Cancels an upload, and deletes what arrived. @param {string} id @returns {Promise<void>} */
+  /** Cancels an upload, and deletes what has arrived. @param {string} id @returns {Promise<void>} */
   cancel = async (id) => this.#tasks.get(id)?.cancel();
 
-  /** Starts a failed upload again; parts that arrived are not sent again. @param {string} id */
+  /** Retries a failed upload. Parts that have arrived are not sent again. @param {string} id */
   retry = (id) => {
     const item = this.#items.get(id);
     if (item?.state === "failed" || item?.state === "cancelled") this.#start(id);
   };
 
-  /** Removes a file from the list, and cancels its upload if that runs. @param {string} id */
+  /** Removes a file from the queue, and cancels its upload if it is running. @param {string} id */
   remove = (id) => {
     const item = this.#items.get(id);
     if (item && !isOver(item)) this.#tasks.get(id)?.cancel();
@@ -186,7 +186,7 @@ export class UploadQueue {
     await Promise.all([...this.#tasks.values()].map((task) => task.cancel()));
   };
 
-  /** Removes what is stored, failed or cancelled from the list. */
+  /** Removes stored, failed and cancelled files from the queue. */
   clear = () => {
     for (const [id, item] of this.#items) if (isOver(item)) this.#drop(id);
     this.#changed();
@@ -269,5 +269,5 @@ export class UploadQueue {
   }
 }
 
-/** Makes a queue. @param {QueueOptions} [options] */
+/** Creates a queue. @param {QueueOptions} [options] */
 export const createQueue = (options) => new UploadQueue(options);

@@ -542,7 +542,7 @@ declare class ChecksumWorker {
     compute(algorithm: OwnAlgorithm, blob: Blob): Promise<string>;
     #private;
 }
-/** Limits how many run at a time. */
+/** Limits the number of concurrent tasks. */
 declare class Semaphore {
     /** @param {number} count */
     constructor(count: number);

@@ -18,7 +18,7 @@
  * A page's content security policy needs the service and the bucket in `connect-src`. With `blob:` in
  * `worker-src`, checksums are computed in a worker; without it, in the page.
  *
- * Sections: types, limits, errors, waiting, the service's API, requests to S3, checksums, what is kept
+ * Sections: types, limits, errors, waiting, the service's API, requests to S3, checksums, state kept
  * across reloads, concurrency and progress, retries, sending a file, creating an upload, running an upload,
  * the task, the client.
  */
@@ -590,7 +590,7 @@ class ChecksumWorker {
   }
 }
 
-// --- What is kept across reloads ---
+// --- State kept across reloads ---
 
 /**
  * Returns a string by which to recognize a file and its options, or null: a blob without name and date cannot
@@ -706,7 +706,7 @@ class ResumeStore {
 
 // --- Concurrency and progress ---
 
-/** Limits how many run at a time. */
+/** Limits the number of concurrent tasks. */
 class Semaphore {
   #free;
   /** @type {(() => void)[]} */

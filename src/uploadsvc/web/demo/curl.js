@@ -1,12 +1,12 @@
 /** Requests as curl commands for a POSIX shell. */
 
-/** Form fields that let anyone upload, and what stands for them. */
+/** Form fields that are secret, and the variables that replace them. */
 const SECRET_FIELDS = { policy: "POLICY", "x-amz-signature": "SIGNATURE", "x-amz-security-token": "SESSION" };
 
 /** Quotes a text for the shell. */
 const quoted = (text) => `'${text.replaceAll("'", String.raw`'\''`)}'`;
 
-/** Quotes a text in which variables are filled in. */
+/** Quotes a text in which a variable replaces a value. */
 const filled = (text, value, name) => {
   const parts = text.split(value).map((part) => part.replace(/["$`\\]/g, String.raw`\$&`));
   return `"${parts.join(`$${name}`)}"`;
@@ -20,7 +20,7 @@ const path = (name) => quoted(name.startsWith("-") ? `./${name}` : name);
 
 /**
  * Returns a command that sends a recorded request again. Without `secrets`, shell variables stand for the token, the
- * upload's id, and what S3 lets anyone in with.
+ * upload's id, and the signed URL or fields.
  * @param {import("./recorder.js").Sent} sent @param {{ secrets: boolean }} options @returns {string}
  */
 export function curlOf({ method, url, headers, body, token, id, toStorage }, { secrets }) {
@@ -37,7 +37,7 @@ export function curlOf({ method, url, headers, body, token, id, toStorage }, { s
   }
   if (body.form) lines.push(`-F ${formFile(body.name)}`);
   else if (body.offset !== undefined) {
-    // curl would name the type of a form.
+    // Without this, curl would send the type of a form.
     lines.push("-H 'Content-Type:'", "--data-binary @-");
     lines[0] = `tail -c +${body.offset + 1} ${path(body.name)} | head -c ${body.size} | ${lines[0]}`;
   } else if (body.name !== undefined) lines.push(`-T ${path(body.name)}`);

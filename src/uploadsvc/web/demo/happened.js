@@ -21,7 +21,7 @@ let timer = 0;
 
 recorder.start();
 onEvent((event) => {
-  if (events.some(({ id }) => id === event.id)) return; // each user's come again when they are shown again
+  if (events.some(({ id }) => id === event.id)) return; // events are sent again when their user is shown again
   events.push(event);
   events.splice(0, events.length - MAX_EVENTS);
   draw();
@@ -34,7 +34,7 @@ export function showHappened(name) {
   draw();
 }
 
-/** Draws soon: much happens at the same time. */
+/** Draws soon, because many changes come at the same time. */
 function draw() {
   timer ||= setTimeout(() => {
     timer = 0;

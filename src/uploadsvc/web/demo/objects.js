@@ -8,7 +8,7 @@ const OBJECTS_PER_PAGE = 50;
 
 let view = { user: null, rows: new Map(), cursor: null };
 
-/** Shows a user's objects anew. */
+/** Lists a user's objects again. */
 export function showObjects(user) {
   if (user !== view.user) $("objects").replaceChildren();
   view = { user, rows: new Map(), cursor: null };

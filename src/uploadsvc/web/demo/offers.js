@@ -83,7 +83,7 @@ function offerRow(offer, user) {
 }
 
 /**
- * Calls `add` with the file of an offer, once it was chosen. `retryable` returns a user's files that the list can retry.
+ * Calls `add` with the file of an offer, once it is chosen. `retryable` returns a user's files that the list can retry.
  */
 export function connectOffers({ add, retryable }) {
   listed = retryable;

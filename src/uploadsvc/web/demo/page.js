@@ -1,4 +1,4 @@
-/** Elements of the page, and what it says. */
+/** Elements and messages of the page. */
 
 export const $ = (id) => document.getElementById(id);
 
@@ -15,13 +15,13 @@ export function fromTemplate(id, texts = {}) {
   return element;
 }
 
-/** Names a button after what it does, and to what. */
+/** Labels a button with its action and what that applies to. */
 export function label(button, action, name) {
   button.textContent = action;
   button.setAttribute("aria-label", `${action} ${name}`); // Firefox before 119 has no `ariaLabel`
 }
 
-/** Returns what has a screen reader read messages out. Those of the same half second are read as one. */
+/** Returns a function that announces messages to screen readers. Messages within half a second are combined. */
 export function announcer(id, what) {
   const messages = [];
   return (text) => {
@@ -43,7 +43,7 @@ export function removeRow(row, button, otherwise) {
   row.remove();
 }
 
-/** Formats a size in binary units, as policies have their limits. */
+/** Formats a size in binary units, like the limits of policies. */
 export function formatSize(bytes) {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   let power = 0;

@@ -15,10 +15,10 @@ export const chosenChecksum = () => ($("checksum").checked ? checksumOf(chosenPo
 
 const checksumOf = (policy) => CHECKSUMS.find((algorithm) => policy.checksum_algorithms.includes(algorithm));
 
-/** Tells whether a policy keeps folders: in keys that the page chooses, or in those that the service makes. */
+/** Tells whether a policy keeps folders: in keys that the page chooses, or in those that the service generates. */
 export const keepsFolders = (policy) => Boolean(policy?.client_keys || policy?.keeps_folders);
 
-/** Shows other policies; the chosen one stays if it is among them. */
+/** Shows other policies; the selected one stays selected if it is among them. */
 export function showPolicies(listed) {
   const { value } = $("policy");
   policies = listed;

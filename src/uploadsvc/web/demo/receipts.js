@@ -1,4 +1,4 @@
-/** Receipts, decoded and checked as a backend does: by the keys that the service publishes. */
+/** Receipts, decoded and checked as a backend does: with the keys that the service publishes. */
 
 /** Algorithms of receipts (RFC 7518) as the browser names them. */
 const ALGORITHMS = {
@@ -14,14 +14,14 @@ const bytesOf = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/
 /** @param {string} text */
 const parsed = (text) => JSON.parse(new TextDecoder().decode(bytesOf(text)));
 
-/** Returns what a receipt says. @param {string} receipt */
+/** Returns the header and the claims of a receipt. @param {string} receipt */
 export function decoded(receipt) {
   const [header = "", claims = ""] = receipt.split(".");
   return { header: parsed(header), claims: parsed(claims) };
 }
 
 /**
- * Checks a receipt. `valid` is null if that cannot be told here; `words` say why.
+ * Checks a receipt. `valid` is null if it cannot be checked here; `words` say why.
  * @param {string} receipt @param {{ baseUrl: string, user: string }} options
  * @returns {Promise<{ valid: boolean | null, words: string }>}
  */

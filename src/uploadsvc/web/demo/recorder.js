@@ -6,12 +6,12 @@
  * @property {string} url
  * @property {[string, string][]} headers
  * @property {{ text?: string, name?: string, size?: number, offset?: number, form?: [string, string][] }} body a text;
- *   or a file, or what of it begins at `offset`; with `form`, behind these fields
+ *   or a file, or the part of it at `offset`; with `form`, after these fields
  * @property {string} token bearer token, or empty
  * @property {string} id the upload's id, or empty
  * @property {boolean} toStorage
- * @property {string} what it is for, in words
- * @property {string} path for people
+ * @property {string} its purpose
+ * @property {string} path to show
  * @property {number | null} status null until there is an answer; 0 if there is none
  * @property {string} code the problem's, or S3's
  * @property {number} milliseconds
@@ -23,7 +23,7 @@
  * @property {string} receipt
  * @property {Sent[]} sent
  * @property {number} more requests that are not in `sent`
- * @property {boolean} shown whether it is more than a question about an earlier upload
+ * @property {boolean} shown whether it does more than query an earlier upload
  */
 
 const MAX_UPLOADS = 20;
@@ -51,7 +51,7 @@ export class Recorder {
     this.#onChange = onChange;
   }
 
-  /** Begins to listen. Call it before anything is uploaded. */
+  /** Starts to record. Call it before the first upload. */
   start() {
     const send = globalThis.fetch.bind(globalThis);
     globalThis.fetch = async (resource, init = {}) => {
@@ -157,7 +157,7 @@ export class Recorder {
   /** @param {Upload} upload @param {Omit<Sent, "status" | "code" | "milliseconds">} request */
   #begin(upload, request) {
     const sent = { ...request, status: null, code: "", milliseconds: 0 };
-    // Of a file with thousands of parts, the first show what the others are like.
+    // For a file with thousands of parts, the first few requests are enough.
     if (upload.sent.length >= MAX_SENT && !/complete$/.test(request.path)) upload.more += 1;
     else upload.sent.push(sent);
     this.#onChange(upload);

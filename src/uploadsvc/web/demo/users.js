@@ -14,7 +14,7 @@ export const clientOf = (user) => clients.get(user);
 export const tokenOf = (user) => tokens.get(user);
 export const userOf = (token) => [...tokens].find(([, each]) => each === token)?.[0] ?? "";
 
-/** Loads the users and their tokens. Throws an error whose message a person understands. */
+/** Loads the users and their tokens. Throws an error with a message for people. */
 export async function loadTokens() {
   let response;
   try {

@@ -1,4 +1,4 @@
-/** Kinds of files, rules and errors, in the words of a person. */
+/** Descriptions of file types, rules and errors for people. */
 
 import { formatSize } from "./page.js";
 
@@ -22,7 +22,7 @@ const KINDS = [
 const PLURALS = { image: "images", video: "videos", audio: "audio files", font: "fonts", text: "text files" };
 const SPECIAL = { "application/pdf": "PDF files", "application/zip": "ZIP archives", "text/plain": "plain text files" };
 
-/** Says what a file of a media type is. */
+/** Describes a file of a media type. */
 const kindOf = (type) => {
   const [essence] = type.split(";");
   return `${KINDS.find(([pattern]) => pattern.test(essence))?.[1] ?? "a file"} (${essence})`;
@@ -33,7 +33,7 @@ const article = (kind) => kind.replace(/^an? /, "");
 
 const allTypes = (policy) => policy.content_types.includes("*/*");
 
-/** Says which types a policy accepts. */
+/** Describes the types that a policy accepts. */
 export function typesOf(policy) {
   if (allTypes(policy)) {
     const named = policy.content_types.filter(isActive).map((type) => article(kindOf(type)));
@@ -51,7 +51,7 @@ export function typesOf(policy) {
   return join([...groups].map(([noun, names]) => (names.length ? `${join(names)} ${noun}` : noun)));
 }
 
-/** Says which sizes a policy accepts. */
+/** Describes the sizes that a policy accepts. */
 export const sizesOf = ({ min_size, max_size }) =>
   min_size > 0 ? `${formatSize(min_size)} to ${formatSize(max_size)}` : `up to ${formatSize(max_size)}`;
 
@@ -60,7 +60,7 @@ const wrongType = (type, policy) => {
   return `this is ${kindOf(type)}${run}. Policy “${policy.name}” accepts ${typesOf(policy)}`;
 };
 
-/** In bytes if it would look like a limit. */
+/** Shows bytes if the rounded size equals a limit. */
 function wrongSize(size, policy) {
   const limits = [policy.min_size, policy.max_size].map(formatSize);
   const text = formatSize(size);
@@ -117,7 +117,7 @@ function quotaWords(quota) {
   return `you may upload ${formatSize(limit)} a day, and ${formatSize(left)} is left.${when}`;
 }
 
-/** Says what an error means. The service's own words are the last resort. */
+/** Explains an error, by default in the service's own words. */
 export function explain(error, file = null, policy = null) {
   return ERRORS[error.code]?.(error, file, policy) || error.message;
 }
