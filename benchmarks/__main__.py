@@ -1,7 +1,7 @@
 """Benchmark the service and its peers: ``python -m benchmarks``, or ``--quick`` for ratios in about a minute.
 
-The whole run writes ``RESULTS.md`` and ``results.json`` beside this module. The quick one leaves out the
-peers on Node.js, calls that ask S3, latencies and uploads from a terminal. It compares its ratios with the
+The full run writes ``RESULTS.md`` and ``results.json`` beside this module. The quick run leaves out the peers
+on Node.js, calls that query S3, latencies and uploads from a terminal. It compares its ratios with the
 committed ones, and changes no file.
 """
 
@@ -35,7 +35,7 @@ def _measure(directory: Path, endpoint_url: str, asked: argparse.Namespace) -> N
 def _s3(directory: Path) -> Iterator[str]:
     """Run an embedded S3 with an empty bucket; yield its address.
 
-    The measuring itself is not async, so that Ctrl-C ends it and all its servers.
+    The measurement itself is not async, so that Ctrl-C stops it and all its servers.
     """
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
@@ -49,7 +49,7 @@ def _s3(directory: Path) -> Iterator[str]:
 
 
 def main() -> None:
-    """Measure."""
+    """Run the benchmarks."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -18,12 +18,12 @@ from benchmarks.servers import SECRET
 from uploadsvc.tokens.known_tokens import MAX_KNOWN_TOKENS
 
 USERS: Final = 100
-"""Users that call with one token each, as a front end does until its token expires. They are few, so that
+"""Users with one token each, which they send until it expires, as a front end does. They are few, so that
 each calls more than once even in the shortest turn.
 """
 
 STRANGERS: Final = MAX_KNOWN_TOKENS + 1_000
-"""Tokens that are sent in turn, so many that each is forgotten before it is sent again."""
+"""Tokens that are sent in turn: enough that each has left the cache before it is sent again."""
 
 AUDIENCE: Final = "uploads"
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
@@ -47,22 +47,22 @@ def bearer(number: int, algorithm: str = "HS256") -> Headers:
 
 
 def cookie(number: int) -> Headers:
-    """Return the headers with which a browser sends a user's token as a cookie."""
+    """Return the headers of a browser that sends a user's token as a cookie."""
     return {"Cookie": f"{COOKIE}={token(number)}", "Sec-Fetch-Site": "same-origin"}
 
 
 def api_key(number: int) -> Headers:
-    """Return the headers with which a service calls for a user."""
+    """Return the headers of a service that calls for a user."""
     return {"X-API-Key": API_KEY, "X-On-Behalf-Of": user(number)}
 
 
 def proxy_header(number: int) -> Headers:
-    """Return the header with which a proxy names a user."""
+    """Return the header in which a proxy names a user."""
     return {PROXY_HEADER: user(number)}
 
 
 def token(number: int, algorithm: str = "HS256") -> str:
-    """Return a user's JWT, with the claims that an identity provider gives."""
+    """Return a user's JWT, with the usual claims of an identity provider."""
     now = datetime.now(UTC)
     claims = {
         "iss": "https://login.example",

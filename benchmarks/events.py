@@ -1,7 +1,7 @@
-"""Measure the CPU time of the worker for an event, on Linux: ``python -m benchmarks.events``.
+"""Measure the worker's CPU time per event, on Linux: ``python -m benchmarks.events``.
 
 The worker is ``uploadsvc events``. This process plays S3, SQS and the receiver, and answers at once. Each
-event takes a HEAD, the verification, a receipt, a signed webhook, and its share of the calls to the queue.
+event costs a HEAD, the verification, a receipt, a signed webhook, and a share of the calls to the queue.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from uploadsvc.tokens.signed_ids import UploadClaims
 
 ROUNDS: Final = 5
 EVENTS: Final = 1_000
-"""Events of a round."""
+"""Events per round."""
 
 _KEYS: Final = 500
 _ETAG: Final = "0123456789abcdef0123456789abcdef"
@@ -60,7 +60,7 @@ class Surroundings:
         self._claims = list(_signed())
 
     async def run(self, count: int) -> None:
-        """Let S3 tell of uploads, and wait until their events are delivered."""
+        """Let S3 report uploads, and wait until their events are delivered."""
         self._wanted += count
         self._done.clear()
         self._more.set()
@@ -187,7 +187,7 @@ def _environment(directory: Path, port: int) -> Mapping[str, str]:
 
 
 async def measure(*, rounds: int = ROUNDS, events: int = EVENTS) -> dict[str, float]:
-    """Return the CPU microseconds of an event, and the events of a second by the clock: medians of rounds."""
+    """Return the CPU microseconds per event, and the events per second: medians of all rounds."""
     surroundings = Surroundings()
     used, rates = [], []
     with tempfile.TemporaryDirectory(prefix="uploadsvc-bench-") as name:

@@ -1,4 +1,4 @@
-"""Whole uploads, as clients make them: create, send the bytes to S3, complete."""
+"""Complete uploads, as clients make them: create, send the bytes to S3, complete."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
@@ -6,7 +6,7 @@ from typing import Any, Final
 import httpx
 
 PART_SIZE: Final = 5 * 1024**2
-"""Smallest part that S3 takes."""
+"""Smallest part that S3 accepts."""
 
 SMALL: Final = 64
 PARTS: Final = 3
@@ -43,7 +43,7 @@ async def multipart(service: httpx.AsyncClient, s3: httpx.AsyncClient) -> None:
 
 
 async def abandoned(service: httpx.AsyncClient, _s3: httpx.AsyncClient) -> None:
-    """Begin an upload in parts, and cancel it."""
+    """Create a multipart upload, and cancel it."""
     asked = {"filename": "film.mp4", "size": PART_SIZE * PARTS, "method": "multipart"}
     created = await _post(service, _UPLOADS, asked)
     (await service.delete(f"{_UPLOADS}/{created['id']}")).raise_for_status()

@@ -1,4 +1,4 @@
-"""Compare the CPU time of ``POST /v1/uploads`` with that of bare FastAPI, without sockets and HTTP parsing.
+"""Compare the CPU time of ``POST /v1/uploads`` with plain FastAPI, without sockets and HTTP parsing.
 
 Run it with ``python -m benchmarks.in_process``; it prints JSON. Both apps run in the same process, in turn.
 Everything else is as in production: authentication, the id, the request id and the JSON log line, which goes
@@ -80,7 +80,7 @@ async def _microseconds(caller: Caller) -> float:
 
 
 def ratios(figures: Mapping[str, list[float]]) -> list[float]:
-    """Return what uploadsvc does in a second of CPU relative to bare FastAPI, for each round."""
+    """Return the throughput per CPU second relative to plain FastAPI, for each round."""
     return [bare / own for own, bare in zip(figures["uploadsvc"], figures["bare"], strict=True)]
 
 

@@ -18,18 +18,18 @@ _P99_LEAST: Final = 10.0
 """Milliseconds below which a difference is negligible."""
 
 _LOST_BY_A_KILL: Final = 16
-"""Requests lost with a killed worker: one per connection of the load."""
+"""Requests lost with a killed worker: one per connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A judgement.
+    """Result of one check.
 
     Attributes:
-        title: What was looked at.
-        found: What was found.
-        allowed: What would have been right.
-        good: Whether it is.
+        title: What was checked.
+        found: Measured value.
+        allowed: Allowed value.
+        good: Whether the measured value is allowed.
     """
 
     title: str
@@ -39,7 +39,7 @@ class Finding:
 
 
 def judged(run: Mapping[str, Any]) -> list[Finding]:
-    """Judge a run: memory, descriptors and latencies at its end are those of its beginning."""
+    """Check a run: memory, descriptors and latencies must not have grown by its end."""
     samples: Samples = run["samples"]
     quiet = [one for one in samples if one["phase"] == QUIET]
     return [
@@ -54,7 +54,7 @@ def judged(run: Mapping[str, Any]) -> list[Finding]:
 
 
 def _halves(samples: Samples, value: Callable[[Mapping[str, Any]], float]) -> tuple[float, float]:
-    """Return the medians of the second quarter and of the last one. In the first, caches fill."""
+    """Return the medians of the second and the last quarter. In the first, caches fill."""
     quarter = max(1, len(samples) // 4)
     early, late = samples[quarter : 2 * quarter] or samples, samples[-quarter:]
     return median(map(value, early)), median(map(value, late))

@@ -1,4 +1,4 @@
-"""Send requests over 16 connections, by wrk if it is installed, or by our own loader."""
+"""Send requests over 16 connections, with wrk if it is installed, or with `benchmarks.loader`."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from benchmarks.servers import Server
 CONNECTIONS: Final = 16
 
 _LONGEST_SLOT: Final = 15
-"""Seconds after which no answer at all is a failure."""
+"""Seconds without any answer that count as a failure."""
 
 _SETTLE_SECONDS: Final = 0.03
 """Longer than the unit of Linux's CPU times."""
@@ -43,11 +43,10 @@ class Target:
         server: The server.
         method: Method of all requests.
         calls: Path, headers and body of each request, to send in turn.
-        status: Status of every answer.
-        check: Returns whether the JSON of an answer is right.
+        status: Expected status of every answer.
+        check: Returns whether the JSON of an answer is as expected.
         units: Uploads or URLs in one answer.
-        connections: Requests at a time. Few for slow ones: a request that the end of a turn cuts off uses CPU
-            and is not counted.
+        connections: Concurrent requests. Few for slow ones: one that is cut off uses CPU and is not counted.
     """
 
     name: str
@@ -64,7 +63,7 @@ class Target:
         """Send the first request; return the body of the answer.
 
         Raises:
-            SystemExit: The answer is not what it should be.
+            SystemExit: The answer is not as expected.
         """
         path, headers, body = self.calls[0]
         with httpx.Client(base_url=self.server.url, trust_env=False, timeout=60) as client:
@@ -75,7 +74,7 @@ class Target:
         return answer.content
 
     def requests(self) -> list[bytes]:
-        """Return the requests as they are sent."""
+        """Return the requests as bytes."""
         return [encode(self.method, path, headers, body) for path, headers, body in self.calls]
 
 
@@ -84,10 +83,10 @@ class Sample:
     """Measurements of one turn.
 
     Attributes:
-        rate: Answers a second.
-        cpu: CPU of the server in microseconds for each answer.
+        rate: Answers per second.
+        cpu: CPU time of the server per answer, in microseconds.
         busy: Share of the time in which the server used its core.
-        p50: Median latency in milliseconds; ``p90`` and ``p99`` alike.
+        p50: Median latency in milliseconds; ``p90`` and ``p99`` are percentiles.
     """
 
     rate: float
@@ -117,7 +116,7 @@ def measure(target: Target, requests: Path, seconds: int) -> Sample:
     Args:
         target: The target.
         requests: The file of ``write_requests``.
-        seconds: How long; whole, as wrk counts them.
+        seconds: Duration in whole seconds, which wrk requires.
 
     Raises:
         SystemExit: An answer was an error, or none came.
@@ -144,7 +143,7 @@ def measure(target: Target, requests: Path, seconds: int) -> Sample:
 
 
 def _settle(pid: int) -> None:
-    """Wait until a server has finished its work, so that it does not count in the next turn."""
+    """Wait until a server is idle, so that its work does not count in the next turn."""
     before = -1.0
     for _ in range(_SETTLE_POLLS):
         if (now := cpu_seconds(pid)) == before:
@@ -154,7 +153,7 @@ def _settle(pid: int) -> None:
 
 
 def write_requests(target: Target, directory: Path) -> Path:
-    """Write the requests of a target to a file, each after its length."""
+    """Write the requests of a target to a file, each prefixed with its length."""
     path = directory / f"{target.name}.requests"
     with path.open("wb") as file:
         for request in target.requests():

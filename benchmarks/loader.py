@@ -1,6 +1,6 @@
-"""A small HTTP/1.1 client that loads a server: as fast as it answers, or at a steady rate.
+"""A small HTTP/1.1 load generator: as fast as the server answers, or at a steady rate.
 
-wrk is faster, but cannot keep to a rate.
+wrk is faster, but has no rate limit.
 """
 
 import asyncio
@@ -23,9 +23,9 @@ class Found:
     """Measurements of a load.
 
     Attributes:
-        latencies: Seconds of each answer, from when its request was due.
-        failures: Answers that are not 2xx, and connections that broke.
-        seconds: How long it took.
+        latencies: Seconds until each answer, from the time at which its request was due.
+        failures: Answers that are not 2xx, and broken connections.
+        seconds: Duration.
     """
 
     latencies: list[float] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Connection(asyncio.Protocol):
     Args:
         found: Collects the measurements.
         on_idle: Called after each answer.
-        on_lost: Called when the server, or either side, has closed it.
+        on_lost: Called when the connection is closed.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Connection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Count a request that is not answered any more."""
+        """Count a request that will not be answered."""
         del exc
         if self._due is not None:
             self._found.failures += 1
@@ -79,7 +79,7 @@ class Connection(asyncio.Protocol):
             self._on_lost(self)
 
     def send(self, request: bytes, due: float) -> None:
-        """Send a request that should have been sent at a time of ``perf_counter``."""
+        """Send a request that was due at a time of ``perf_counter``."""
         self._due = due
         self.transport.write(request)
 
@@ -98,7 +98,7 @@ class Connection(asyncio.Protocol):
         self._on_idle(self)
 
     def _read_head(self) -> bool:
-        """Find the length of the answer; 0 if it is sent in chunks."""
+        """Read the length of the answer; 0 if it is chunked."""
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
             return False
@@ -110,7 +110,7 @@ class Connection(asyncio.Protocol):
 
 
 async def closed(port: int, requests: Sequence[bytes], seconds: float, *, connections: int) -> Found:
-    """Send requests in turn; each connection sends its next one once the last is answered."""
+    """Send requests in turn; each connection sends the next one after the answer to the last."""
     found, following = Found(), cycle(requests)
     started = time.perf_counter()
     idle = asyncio.Semaphore(0)
@@ -140,7 +140,7 @@ async def closed(port: int, requests: Sequence[bytes], seconds: float, *, connec
 async def paced(
     port: int, requests: Sequence[bytes], seconds: float, *, connections: int, rate: float
 ) -> Found:
-    """Send requests at a steady rate. One that waits for a connection counts from when it was due."""
+    """Send requests at a steady rate. The latency of a delayed request counts from when it was due."""
     found, following = Found(), cycle(requests)
     waiting: deque[float] = deque()
     free: list[Connection] = []

@@ -1,9 +1,9 @@
 """Measure how long one request blocks the event loop, and how much it delays ``/healthz`` for others.
 
-Run it with ``python -m benchmarks.loop``. The first table is made in this process: a timer of a millisecond
-records the longest CPU time of the loop's thread, and the longest wall time, between two of its calls while
-heavy requests run, from their headers to the last byte of the answers. The second table is made over HTTP:
-``/healthz`` is asked every 5 ms while another process sends the same request again and again. The store is
+Run it with ``python -m benchmarks.loop``. The first table is measured in this process: a 1 ms timer records
+the longest CPU time of the loop's thread, and the longest wall time, between two of its calls while heavy
+requests run, from their headers to the last byte of the answers. The second table is measured over HTTP:
+``/healthz`` is requested every 5 ms while another process repeats the same request. The store is
 `benchmarks.scripted_s3`.
 """
 
@@ -52,7 +52,7 @@ class Holds:
 
 
 async def watch(holds: Holds) -> None:
-    """Record the longest holds of this loop until cancelled."""
+    """Record how long this loop is blocked at most, until cancelled."""
     while True:
         cpu, wall = time.thread_time(), time.perf_counter()
         await asyncio.sleep(0.001)
@@ -61,7 +61,7 @@ async def watch(holds: Holds) -> None:
 
 
 def upload(size: int, method: str = "auto") -> dict[str, Any]:
-    """Return the body of a request for an upload."""
+    """Return the body of a request to create an upload."""
     return {"filename": "film.mp4", "content_type": "video/mp4", "size": size, "method": method}
 
 
@@ -99,7 +99,7 @@ def heavy_calls(upload_id: str) -> Mapping[str, Call]:
 
 
 def junk_calls(path: str) -> Mapping[str, Call]:
-    """Return requests with bodies of nearly 1 MiB that are not valid."""
+    """Return invalid requests with bodies of nearly 1 MiB."""
     size = MEBIBYTE - 2_000
     bodies: dict[str, object] = {
         "many fields": {f"f{number}": number for number in range(size // 18)},
@@ -186,7 +186,7 @@ class InProcess:
 
 
 async def measure_holds(endpoint_url: str) -> None:
-    """Print the longest holds of each call."""
+    """Print how long each call blocks the loop at most."""
     with patch.dict(os.environ, settings(endpoint_url)):
         app = create_app(load_settings())
     async with app.router.lifespan_context(app):
@@ -235,7 +235,7 @@ def _hammer(port: int, sent: bytes) -> None:
 
 
 async def measure_delays(directory: Path, endpoint_url: str) -> None:
-    """Print how late ``/healthz`` answers while each call is repeated."""
+    """Print the latency of ``/healthz`` while each call is repeated."""
     starting = serve(directory, endpoint_url)
     served = await asyncio.to_thread(starting.__enter__)
     bearer = token()

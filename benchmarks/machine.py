@@ -22,18 +22,18 @@ SERVER: Final = frozenset({max(os.sched_getaffinity(0))})
 """The core of the server under test."""
 
 OTHERS: Final = frozenset(os.sched_getaffinity(0)) - SERVER
-"""The cores of the load and of S3."""
+"""The cores of the load generator and of S3."""
 
 PAIR: Final = SERVER | frozenset(sorted(OTHERS)[-1:])
-"""The cores of two workers. If there are only two, the load shares them."""
+"""The cores of two workers. If there are only two, the load generator shares them."""
 
 
 _MOST_STOLEN: Final = 1
-"""Ticks of a hundredth of a second that the host may take while something is measured."""
+"""Ticks (hundredths of a second) that the host may take during a measurement."""
 
 
 def stay_off_the_server() -> None:
-    """Move this thread, and all that it starts, to the other cores.
+    """Move this thread, and everything that it starts, to the other cores.
 
     Raises:
         SystemExit: There is only one core.
@@ -65,11 +65,11 @@ def cpu_seconds(pid: int) -> float:
 
 
 def undisturbed(measure: Callable[[], T], tries: int = 4) -> T:
-    """Measure again while the host takes CPU time from this machine; return the least disturbed result.
+    """Repeat a measurement while the host takes CPU time from this machine; return the least disturbed one.
 
     Args:
         measure: Measures for about a second.
-        tries: Most times to measure.
+        tries: Maximum number of measurements.
     """
     taken: list[tuple[int, T]] = []
     while len(taken) < tries and not (taken and taken[-1][0] <= _MOST_STOLEN):
@@ -80,12 +80,12 @@ def undisturbed(measure: Callable[[], T], tries: int = 4) -> T:
 
 
 def _stolen() -> int:
-    """Return the time for which the host ran something else instead, in ticks: proc_stat(5), steal."""
+    """Return the time that the host spent on other work, in ticks: proc_stat(5), steal."""
     return int(Path("/proc/stat").read_text().split(maxsplit=9)[8])
 
 
 def describe() -> dict[str, str]:
-    """Return the CPU, its cores and the kernel, but nothing that identifies the machine."""
+    """Return CPU, cores and kernel, and nothing that identifies the machine."""
     models = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()

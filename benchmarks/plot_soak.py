@@ -27,7 +27,7 @@ _COLOURS: Final = {
 
 
 def main(directory: Path) -> None:
-    """Draw memory and descriptors by worker, and the latencies, over the faults."""
+    """Draw memory and descriptors by worker, and latencies, with the faults in the background."""
     samples: list[dict[str, Any]] = json.loads((directory / "soak.json").read_text())["samples"]
     figure, (memory, descriptors, latencies) = plt.subplots(
         3, 1, figsize=(10, 7.5), sharex=True, layout="constrained"
@@ -53,7 +53,7 @@ def main(directory: Path) -> None:
 
 
 def _phases(samples: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, float, float]]:
-    """Yield each fault, and when it began and ended."""
+    """Yield each fault, with its start and end."""
     before = 0.0
     for phase, group in groupby(samples, key=lambda one: str(one["phase"])):
         end = list(group)[-1]["at"]

@@ -1,9 +1,9 @@
-"""Share of the writes that reaches one partition of S3, for keys from the planner.
+"""Share of writes that reaches the busiest partition of S3, for keys from the planner.
 
-S3 splits a bucket by ranges of keys, where there is load, and takes 3,500 writes a second in each:
+S3 splits a bucket into ranges of keys under load, and accepts 3,500 writes a second in each:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html
-It takes half an hour or more to do so. So the ranges here are those that an hour of writes would make equal,
-and the load is that of the next minute.
+A split takes half an hour or more. So the ranges here divide an hour of writes equally, and the load is that
+of the next minute.
 """
 
 import random
@@ -41,7 +41,7 @@ def _alike(dice: random.Random) -> int:
 
 
 def _by_zipf() -> Choose:
-    """Return a choice in which the second user uploads half as much as the first, and the third a third."""
+    """Return a choice by Zipf's law: the second user uploads half as much as the first, the third a third."""
     weights = list(accumulate(1 / rank for rank in range(1, USERS + 1)))
     return lambda dice: bisect_right(weights, dice.random() * weights[-1])
 
@@ -55,12 +55,12 @@ CROWDS: Final[Mapping[str, Choose]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """How the writes of a template spread.
+    """Distribution of the writes for a key template.
 
     Attributes:
         template: Key template of the policy.
         crowd: Who uploads.
-        hottest: Share of the writes that hits the busiest of the ranges.
+        hottest: Share of the writes that hits the busiest range.
     """
 
     template: str
@@ -69,12 +69,12 @@ class Spread:
 
     @property
     def writes_a_second(self) -> int:
-        """Writes a second at which S3 begins to refuse some."""
+        """Writes per second above which S3 starts to refuse some."""
         return int(WRITES_A_SECOND / self.hottest)
 
 
 def spreads() -> list[Spread]:
-    """Return the spread of each template and crowd. It is the same each time."""
+    """Return the distribution for each template and crowd. It is deterministic."""
     return [
         Spread(template=template, crowd=crowd, hottest=_hottest(template, choose))
         for template in TEMPLATES
@@ -96,7 +96,7 @@ def _hottest(template: str, choose: Choose) -> float:
 def _keys(
     planner: Planner, choose: Choose, dice: random.Random, start: datetime, period: timedelta
 ) -> Sequence[str]:
-    """Return the keys of uploads that begin during a period, in the order of time."""
+    """Return the keys of uploads that are created during a period, in order of time."""
     return [_key(planner, choose(dice), dice, start + period * number / _KEYS) for number in range(_KEYS)]
 
 

@@ -1,4 +1,4 @@
-"""Measure the process: import, start, memory of each worker, its growth, and how workers share connections.
+"""Measure import time, startup, memory of each worker and its growth, and how workers share connections.
 
 Run it with ``python -m benchmarks.process``, on Linux. It starts the service over an embedded S3.
 """
@@ -23,7 +23,7 @@ ROUNDS: Final = 7
 CONNECTIONS: Final = 16
 WARM_UP: Final = 2_000
 SHOWN_EVERY: Final = 100_000
-"""Requests after which memory is shown, so that a long run that is stopped has not been in vain."""
+"""Requests after which memory is shown, so that a long run is useful even if it is stopped."""
 
 _COMMANDS: Final = {
     "uploadsvc --help": ["-m", "uploadsvc", "--help"],
@@ -51,7 +51,7 @@ def memory(pid: int) -> tuple[float, float]:
 
 
 def open_sockets(pid: int) -> int:
-    """Return how many sockets a process holds."""
+    """Return the number of open sockets of a process."""
     found = 0
     for link in (Path("/proc") / str(pid) / "fd").iterdir():
         # One that is closed meanwhile is gone.
@@ -61,7 +61,7 @@ def open_sockets(pid: int) -> int:
 
 
 async def load(connections: Sequence[Connection], count: int) -> None:
-    """Create uploads over connections, each of which sends its next request when the last is answered."""
+    """Create uploads over connections, each of which sends the next request after the answer to the last."""
     body = json.dumps({"filename": "photo.jpg", "content_type": "image/jpeg", "size": 123_456}).encode()
     create = request("POST", "/v1/uploads", bearer=token(), body=body)
     left = count

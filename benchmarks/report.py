@@ -14,7 +14,7 @@ _INTRODUCTION: Final = """\
 Written by `make bench`. All servers take turns in the same run, and each row is the median of all rounds.
 Absolute figures depend on the machine and on its other load. Ratios are taken within each round and depend
 on them much less. Ratios *by CPU* compare the work of one second of CPU, and depend on them least.
-What the host of a virtual machine disturbed is measured again, and the least disturbed figure counts.
+If the host of a virtual machine disturbs a measurement, it is repeated, and the least disturbed one counts.
 """
 
 _NOTES: Final = """\

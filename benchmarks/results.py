@@ -1,4 +1,4 @@
-"""The results of a run: figures of targets, ratios between them, and what they were measured on."""
+"""Results of a run: figures of targets, ratios between them, and the machine and versions."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ class Ratio:
 
     Attributes:
         title: What is relative to what.
-        better: Whether a higher or a lower ratio means that uploadsvc is faster.
+        better: Whether a higher or a lower ratio is better for uploadsvc.
     """
 
     title: str
@@ -76,7 +76,7 @@ class Results:
     uploads: Mapping[str, Mapping[str, float]]
 
     def write(self) -> None:
-        """Write the results to the file that is committed."""
+        """Write the results to the committed file."""
         PATH.write_text(json.dumps(_rounded(asdict(self)), indent=2, ensure_ascii=False) + "\n")
 
 
@@ -90,7 +90,7 @@ def committed() -> dict[str, Any]:
 
 
 def figures(targets: Sequence[Target], samples: Samples) -> dict[str, Figures]:
-    """Return the medians of each target, its rate in its own units."""
+    """Return the medians of each target, with the rate in its own units."""
     return {target.name: _figures(target, samples[target.name]) for target in targets}
 
 
@@ -116,7 +116,7 @@ def of_rounds(title: str, better: Better, found: Sequence[float]) -> Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A ratio between two targets: of their answers in a second of time, or in a second of CPU."""
+    """A ratio between two targets: of their answers per second, or per second of CPU time."""
 
     name: str
     title: str
@@ -145,7 +145,7 @@ def ratios(
 
 
 def _rounded(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Keep four digits: more is noise, and would change with every run."""
+    """Round to four digits: more are noise, and would change with every run."""
     if isinstance(value, float):
         return float(f"{value:.4g}")
     if isinstance(value, dict):

@@ -17,7 +17,7 @@ from benchmarks.machine import undisturbed
 WARM_UP_SECONDS: Final = 1
 
 _TRIES: Final = 2
-"""Tries for each target in each round. Ratios by CPU bear a disturbance better than latencies do."""
+"""Tries for each target in each round. Disturbances affect ratios by CPU less than latencies."""
 
 _NOTHING: Final = "nothing"
 _FLOOR: Final = "nothing, FastAPI alone"
@@ -61,7 +61,7 @@ def alternate(
         also: Called at the end of each round.
 
     Raises:
-        SystemExit: An answer is not what it should be.
+        SystemExit: An answer is not as expected.
     """
     files = {}
     for target in targets:
@@ -89,10 +89,11 @@ def half_load(
     Args:
         target: Receives requests at this rate.
         beside: The other calls by their title, one at a time.
-        floor: Receives requests at the same rate in each round: what Python, the load and the machine add.
+        floor: Receives requests at the same rate in each round: the latency that Python, the load and the
+            machine add.
         rate: Requests a second.
         rounds: Number of rounds; the figures are medians.
-        seconds: Seconds of each in each round.
+        seconds: Seconds for each call in each round.
 
     Raises:
         SystemExit: An answer was an error.

@@ -1,4 +1,4 @@
-"""The whole run, which writes the results, and the quick run, which compares its own with them."""
+"""The full run, which writes the results, and the quick run, which compares its results with them."""
 
 import asyncio
 import json
@@ -129,7 +129,7 @@ def whole(run: Run, *, with_uploads: bool) -> None:
 
 
 def _asking(samples: Samples, aioboto3: Mapping[str, Sequence[float]]) -> dict[str, Ratio]:
-    """Relate the CPU of calls that ask S3 to that of aioboto3's own call, round by round."""
+    """Return the CPU time of calls that query S3 relative to aioboto3's own call, round by round."""
     found = {}
     for name, title, call in (
         ("status_head", "CPU of GET /v1/uploads/{id} / of head_object", "head_object"),

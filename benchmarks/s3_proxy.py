@@ -45,7 +45,7 @@ _QUERIES: Final = ("uploads", "partNumber", "uploadId", "list-type")
 
 
 def operation(method: str, target: str) -> str:
-    """Return S3's name of a request; of an unknown one, method and query."""
+    """Return S3's name of a request; method and query if it is unknown."""
     url = urlsplit(target)
     query = parse_qs(url.query, keep_blank_values=True)
     named = [name for name in _QUERIES if name in query]
@@ -58,7 +58,7 @@ class S3Proxy:
     """A running proxy.
 
     Attributes:
-        url: Where it listens.
+        url: URL of the proxy.
         counts: Requests by operation.
         fault: What happens to each request.
     """
@@ -72,7 +72,7 @@ class S3Proxy:
         self._open: set[asyncio.Task[None]] = set()
 
     async def accept(self, reader: StreamReader, writer: StreamWriter) -> None:
-        """Serve a connection, by a connection of its own."""
+        """Serve a connection through a separate connection to S3."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - asyncio runs it as one
         self._open.add(task)
@@ -90,7 +90,7 @@ class S3Proxy:
                 upstream[1].close()
 
     async def close(self) -> None:
-        """Break off what is under way."""
+        """Abort requests in progress."""
         for task in list(self._open):
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
@@ -159,7 +159,7 @@ async def s3_proxy(upstream: str) -> AsyncIterator[S3Proxy]:
     """Run a proxy on a port of 127.0.0.1.
 
     Args:
-        upstream: Where it forwards to, such as ``http://127.0.0.1:8333``.
+        upstream: URL of S3, such as ``http://127.0.0.1:8333``.
     """
     proxy = S3Proxy(upstream)
     accept: Callable[[StreamReader, StreamWriter], Coroutine[None, None, None]] = proxy.accept

@@ -1,6 +1,6 @@
 """Measure the cost of uploads, and check the figures in docs/scale.md: ``python -m benchmarks.scale``.
 
-It runs the service with an S3 whose requests are counted, makes whole uploads, and plans keys. It fails if a
+It runs the service with an S3 behind a counting proxy, makes complete uploads, and plans keys. It fails if a
 count differs from ``scale.json``. ``--write`` updates that file and the tables.
 """
 
@@ -182,7 +182,7 @@ def _shares() -> dict[str, dict[str, float]]:
 
 
 def differences(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[str]:
-    """Return where S3's requests differ from the last run."""
+    """Return the differences in S3's requests from the last run."""
     return [
         f"{name}: {found['requests']}, not {old.get(name, {}).get('requests')}"
         for name, found in new.items()

@@ -1,4 +1,4 @@
-"""An S3 in a process of its own that answers at once, and always with the largest pages that S3 sends.
+"""An S3 in a separate process that answers at once, and always with the largest pages that S3 sends.
 
 It stores nothing. With it, the CPU time of the service can be measured for uploads of 10,000 parts.
 """

@@ -21,7 +21,7 @@ from uploadsvc.dev.seaweedfs import run_seaweedfs
 _START_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.01
 _TICKS: Final = 100
-"""Clock ticks of ``/proc/…/stat`` in a second: proc(5)."""
+"""Clock ticks per second in ``/proc/…/stat``: proc(5)."""
 
 
 @asynccontextmanager
@@ -53,7 +53,7 @@ class Served:
         pid: Id of the process that was started.
         port: Its port on 127.0.0.1.
         alive: Seconds until ``/healthz`` answered 200.
-        ready: Seconds until ``/readyz`` did.
+        ready: Seconds until ``/readyz`` answered 200.
         cpu: CPU seconds of all its processes until then.
     """
 
@@ -79,7 +79,7 @@ def serve(
         directory: Directory of its log.
         endpoint_url: The S3.
         workers: Number of worker processes.
-        more: Settings besides those of `settings`.
+        more: Settings in addition to those of `settings`.
     """
     environment = {"PATH": os.environ["PATH"], "HOME": str(directory), **settings(endpoint_url)}
     environment |= more or {}
@@ -102,7 +102,7 @@ def serve(
 
 
 def settings(endpoint_url: str) -> Mapping[str, str]:
-    """Return the settings of the service, as variables of the environment."""
+    """Return the settings of the service as environment variables."""
     return {
         **s3_settings(endpoint_url),
         "UPLOADSVC_AUTH__JWT__SECRET": SECRET,

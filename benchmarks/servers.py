@@ -1,4 +1,4 @@
-"""Servers under test: each a process on a core of its own, on a free port of 127.0.0.1."""
+"""Servers under test: each is a process on its own core and a free port of 127.0.0.1."""
 
 import os
 import signal
@@ -33,9 +33,9 @@ class Server:
     """A running server.
 
     Attributes:
-        port: Where it listens, on 127.0.0.1.
-        pid: Its process.
-        log: What it has printed.
+        port: Its port on 127.0.0.1.
+        pid: Process id.
+        log: File with its output.
     """
 
     port: int
@@ -70,10 +70,10 @@ def running(
     Args:
         name: Name of its log.
         command: Command that starts it.
-        environment: All its variables besides PATH, HOME and PYTHONPATH.
+        environment: Environment variables besides PATH, HOME and PYTHONPATH.
         directory: Directory of the log.
-        port: Where it listens.
-        cores: Where it runs.
+        port: Port to listen on.
+        cores: Cores to run on.
 
     Raises:
         SystemExit: It does not start; the message is its log.
@@ -151,7 +151,7 @@ def node_peer(script: str, environment: Environment, *, directory: Path) -> Iter
 
 
 def s3_settings(endpoint_url: str) -> dict[str, str]:
-    """Return the variables with which uploadsvc reaches an embedded S3."""
+    """Return the variables for uploadsvc to reach an embedded S3."""
     return {
         "UPLOADSVC_SECRET_KEY": SECRET,
         "UPLOADSVC_S3__BUCKET": BUCKET,

@@ -81,7 +81,7 @@ def own_post() -> dict[str, str]:
 
 
 def hashing() -> Callable[[], str]:
-    """Return the least work that signs a PUT: the SHA-256 of a canonical request, and one HMAC.
+    """Return a function with the least work to sign a PUT: the SHA-256 of a canonical request, and one HMAC.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
     """
@@ -120,7 +120,7 @@ async def measure() -> tuple[Timings, Timings]:
     """Time all three in each round, so that other load on the machine affects them equally.
 
     Returns:
-        Microseconds of a PUT, with those of the hashing alone, and of a POST policy.
+        Microseconds for a PUT, including those for hashing alone, and for a POST policy.
     """
     put: Timings = {name: [] for name in [*REPEATS, HASHING]}
     post: Timings = {name: [] for name in REPEATS}

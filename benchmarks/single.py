@@ -44,7 +44,7 @@ def sign() -> tuple[dict[str, dict[str, float]], dict[str, Ratio]]:
 
 
 def call_in_process() -> Ratio:
-    """Return what uploadsvc does in a second of CPU relative to bare FastAPI."""
+    """Return the throughput per CPU second relative to plain FastAPI."""
     command = [sys.executable, "-m", "benchmarks.in_process"]
     with machine.on(SERVER):
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE)  # noqa: S603 - our own

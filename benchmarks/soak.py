@@ -1,9 +1,9 @@
-"""Run the service for half an hour at half load while things break: ``python -m benchmarks.soak``.
+"""Run the service for half an hour at half load, with faults: ``python -m benchmarks.soak``.
 
-Two workers create uploads, while whole uploads, listings and multipart uploads go to an S3 behind a proxy
-that becomes slow, busy or breaks connections. A worker is killed, and the identity provider changes its key.
-Memory, file descriptors and latencies are sampled, and judged: flat or not. Results are ``soak.json`` and
-``SOAK.md``; ``python -m benchmarks.plot_soak`` draws them. It exits with status 1 if anything is wrong.
+Two workers create uploads, while complete uploads, listings and multipart uploads go to an S3 behind a proxy
+that becomes slow or busy, or breaks connections. A worker is killed, and the identity provider changes its
+key. Memory, file descriptors and latencies are sampled, and must stay flat. Results are ``soak.json`` and
+``SOAK.md``; ``python -m benchmarks.plot_soak`` draws them. The exit status is 1 if a check fails.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from benchmarks.steady import CONNECTIONS, Load, Provider
 from uploadsvc.auth.jwks import COOLDOWN
 
 PHASES: Final = ("none", "slow", "none", "busy", "none", "reset", "none", "kill", "none", "rotate")
-"""In turn, until the time is over. It begins and ends with a quiet one."""
+"""Phases, in turn until the time is over. The first and the last one are quiet."""
 
 LONGEST_PHASE: Final = 60.0
 WORKERS: Final = 2
@@ -48,17 +48,17 @@ _ERROR: Final = 500
 
 @dataclass(slots=True, kw_only=True)
 class Sample:
-    """Measurements of some seconds.
+    """Measurements over a few seconds.
 
     Attributes:
         at: Seconds since the start.
-        phase: What was broken.
+        phase: The fault.
         memory: RSS in MB by worker.
         descriptors: Open file descriptors by worker.
         requests: Creations that were answered.
-        failures: Creations that were not, or with an error.
-        p50: Milliseconds; ``p99`` too.
-        errors: Other calls that were answered with status 500, which is never right.
+        failures: Creations without an answer, or answered with an error.
+        p50: Milliseconds, like ``p99``.
+        errors: Other calls that were answered with status 500, which must never happen.
     """
 
     at: float
@@ -74,7 +74,7 @@ class Sample:
 
 @dataclass(slots=True)
 class Others:
-    """Whole uploads, listings and cancelled uploads beside the load."""
+    """Complete uploads, listings and cancelled uploads beside the load."""
 
     port: int
     provider: Provider
@@ -86,7 +86,7 @@ class Others:
     )
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Make them until told to stop. S3's faults let them fail, but never with a 500."""
+        """Make them until told to stop. They may fail because of S3's faults, but never with a 500."""
         url = f"http://127.0.0.1:{self.port}"
         async with (
             httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as service,
@@ -113,9 +113,9 @@ class Soak:
 
     Args:
         served: The service.
-        proxy: Stands before its S3.
+        proxy: Proxy in front of its S3.
         provider: Its identity provider.
-        minutes: How long.
+        minutes: Duration.
     """
 
     def __init__(self, served: Served, proxy: S3Proxy, provider: Provider, minutes: float) -> None:
@@ -130,7 +130,7 @@ class Soak:
         self.samples: list[Sample] = []
 
     async def run(self) -> None:
-        """Load, break things and measure."""
+        """Send the load, inject faults and measure."""
         stopping = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             for one in self._others:
@@ -142,7 +142,7 @@ class Soak:
             await loading
 
     async def _calibrate(self) -> None:
-        """Find half of the rate that the service reaches beside the other calls."""
+        """Set the rate to half of what the service reaches beside the other calls."""
         over = asyncio.Event()
         loading = asyncio.create_task(self._load.run(inf, over))
         await asyncio.sleep(_CALIBRATION_SECONDS)
@@ -218,7 +218,7 @@ class Soak:
         )
 
     def facts(self) -> dict[str, Any]:
-        """Return what the report says besides the samples."""
+        """Return the facts of the report besides the samples."""
         return {
             "minutes": round(self._seconds / 60, 1),
             "rate": round(self.rate),
@@ -257,7 +257,7 @@ async def soak(minutes: float) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run, judge and write."""
+    """Run, check and write the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

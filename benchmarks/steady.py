@@ -31,9 +31,9 @@ class Provider:
     """An identity provider on 127.0.0.1 that publishes its last two keys.
 
     Attributes:
-        url: Where the keys are.
-        fetches: How often they were asked for.
-        fetched_at: When, for the last time, as ``perf_counter`` tells it.
+        url: URL of the keys.
+        fetches: Number of fetches.
+        fetched_at: Time of the last fetch, by ``perf_counter``.
     """
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class Load:
         self.sign_in()
 
     def sign_in(self) -> None:
-        """Let every user have a new token."""
+        """Issue a new token to every user."""
         tokens = [self._provider.token(user(number)) for number in range(USERS)]
         requests = [served.request("POST", "/v1/uploads", bearer=one, body=_BODY) for one in tokens]
         self._next = cycle(requests).__next__
@@ -109,11 +109,11 @@ class Load:
         return taken
 
     async def run(self, rate: float, stopping: asyncio.Event) -> None:
-        """Send requests until told to stop. One that waits for a connection counts from when it was due.
+        """Send requests until told to stop. The latency of a delayed request counts from when it was due.
 
         Args:
-            rate: Requests a second; infinite for as many as are answered.
-            stopping: Ends it.
+            rate: Requests per second; infinite for no limit.
+            stopping: Stops it when set.
         """
         self._stopped = False
         for _ in range(CONNECTIONS):

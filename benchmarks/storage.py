@@ -30,10 +30,10 @@ UPLOADERS: Final = 16
 """Users that have uploaded an object."""
 
 LISTED: Final = 100
-"""Objects of one listing, by default."""
+"""Objects per listing by default."""
 
 PAGE: Final = 1_000
-"""Objects of the longest listing, and of the user who has them."""
+"""Objects in the longest listing, and of the user who owns them."""
 
 COLLECTOR: Final = 999
 """That user's number."""
@@ -70,7 +70,7 @@ def client(endpoint_url: str) -> "AbstractAsyncContextManager[S3Client]":
 
 
 def upload(server: Server) -> list[Stored]:
-    """Upload an object for each of some users, as a client does."""
+    """Upload an object for each user, as a client does."""
     stored = []
     with httpx.Client(trust_env=False, timeout=30) as http:
         for number in range(UPLOADERS):
@@ -91,7 +91,7 @@ async def create_bucket(endpoint_url: str) -> None:
 
 
 async def fill(endpoint_url: str) -> None:
-    """Give the collector a page of objects."""
+    """Create a page of objects for one user."""
     numbers = iter(range(PAGE))
     async with client(endpoint_url) as s3:
 
@@ -104,7 +104,7 @@ async def fill(endpoint_url: str) -> None:
 
 
 def aioboto3_microseconds(endpoint_url: str, key: str) -> dict[str, float]:
-    """Measure aioboto3 in a process of its own, on the core of the servers."""
+    """Measure aioboto3 in a separate process, on the servers' core."""
     command = [sys.executable, "-m", "benchmarks.storage", endpoint_url, key]
     with on(SERVER):
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE)  # noqa: S603 - our own
@@ -123,7 +123,7 @@ async def _measure(endpoint_url: str, key: str) -> dict[str, float]:
 
 
 async def _microseconds(call: Callable[[], Awaitable[Any]]) -> float:
-    """Return the CPU time of one call, with as many at a time as the load has connections."""
+    """Return the CPU time per call, with as many concurrent calls as the load has connections."""
     await asyncio.gather(*(call() for _ in range(_CONCURRENT)))
     ends, used, count = time.perf_counter() + _SECONDS, time.process_time(), 0
 

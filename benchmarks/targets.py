@@ -49,10 +49,10 @@ def _is_form(answer: Any) -> bool:  # noqa: ANN401 - JSON
 
 
 class Stage:
-    """Starts servers, which run until the stack is closed, and returns their targets.
+    """Starts servers, which run until the stack is closed, and returns the targets for them.
 
     Args:
-        stack: Ends the servers.
+        stack: Stops the servers.
         directory: Directory for logs.
         endpoint_url: The embedded S3.
     """

@@ -1,6 +1,6 @@
-"""Ask PyPI and npm for known weaknesses of everything that the lock files name: ``python -m tools.audit``.
+"""Check all packages in the lock files for known vulnerabilities, at PyPI and npm: ``python -m tools.audit``.
 
-Exit status 0: none is known. 1: some are. 75 (sysexits' EX_TEMPFAIL): something could not be asked, which
+Exit status 0: none is known. 1: some are. 75 (sysexits' EX_TEMPFAIL): a registry could not be reached, which
 is not the same as none.
 """
 
@@ -24,7 +24,7 @@ NOT_ASKED: Final = os.EX_TEMPFAIL
 
 
 def main() -> int:
-    """Print one line for each lock file, and one for each weakness."""
+    """Print one line for each lock file, and one for each vulnerability."""
     outcomes = [*(python_outcome(lock) for lock in LOCKS), *(npm_outcome(folder) for folder in PACKAGES)]
     statuses = set()
     for name, weaknesses, trouble in outcomes:
@@ -36,7 +36,7 @@ def main() -> int:
 
 
 Outcome = tuple[str, list[str], str]
-"""Name of the lock, weaknesses, and why it could not be audited, if so."""
+"""Name of the lock file, vulnerabilities, and why it could not be audited, if so."""
 
 
 def python_outcome(lock: str) -> Outcome:
@@ -51,7 +51,7 @@ def python_outcome(lock: str) -> Outcome:
 
 
 def read_pip_audit(report: dict[str, Any]) -> tuple[list[str], list[str]]:
-    """Return the weaknesses, and the packages that were skipped, of pip-audit's JSON report."""
+    """Return the vulnerabilities and the skipped packages of pip-audit's JSON report."""
     weaknesses, skipped = [], []
     for package in report["dependencies"]:
         if "skip_reason" in package:
@@ -73,7 +73,7 @@ def npm_outcome(folder: str) -> Outcome:
 
 
 def read_npm_audit(report: dict[str, Any]) -> Iterator[str]:
-    """Yield the weaknesses in npm's JSON report."""
+    """Yield the vulnerabilities in npm's JSON report."""
     for name, found in report["vulnerabilities"].items():
         yield f"{name} {found['range']}: {found['severity']}"
 

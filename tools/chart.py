@@ -1,7 +1,7 @@
 """Render and lint the Helm chart with Helm's own library, in the environment that has it.
 
-Read a JSON list of values from standard input, and print a JSON list of results: what Helm rendered by
-template, or its error.
+Read a JSON list of values from standard input, and print a JSON list of results: the rendered text by
+template, or Helm's error.
 """
 
 import json
@@ -15,7 +15,7 @@ CHART: Final = Path(__file__).resolve().parent.parent / "deploy" / "helm" / "upl
 
 
 def result(values: dict[str, Any]) -> dict[str, Any]:
-    """Return what Helm makes of these values, for a release called uploadsvc."""
+    """Return Helm's result for these values, for a release called uploadsvc."""
     try:
         with helm_python.Chart.load(CHART) as chart:
             rendered = chart.render(values, name="uploadsvc", namespace="uploadsvc")

@@ -1,8 +1,8 @@
-"""Build what a release consists of: ``python -m tools.dist``.
+"""Build the artifacts of a release: ``python -m tools.dist``.
 
 Wheel and sdist in ``dist/python``, the Helm chart in ``dist/chart``, the image in ``dist/image``, and in
 ``dist/SHA256SUMS`` the hashes of these, of the npm package and of the list of the image's packages, which
-``make`` has made before. Built again from the same commit, each has the same bytes: times are those of the
+``make`` has built before. Builds are reproducible from a commit, byte for byte: timestamps are those of the
 commit, or of ``SOURCE_DATE_EPOCH`` (Unix time in seconds;
 https://reproducible-builds.org/specs/source-date-epoch/).
 """
@@ -33,7 +33,7 @@ _LISTED: Final = ("chart/*", "image/*", "npm/*", "python/*", "*.cdx.json")
 
 
 def version() -> str:
-    """Return the version of the Python package, from which all others follow."""
+    """Return the version of the Python package, from which all others are derived."""
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     found: str = project["project"]["version"]
     return found
@@ -64,7 +64,7 @@ def build_python(target: Path, time: int) -> None:
 
 
 def build_chart(target: Path, time: int) -> None:
-    """Pack the Helm chart as ``helm package`` does, but with one time and one owner for all files."""
+    """Pack the Helm chart like ``helm package``, but with the same timestamp and owner for all files."""
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
@@ -81,7 +81,7 @@ def build_image(target: Path, time: int) -> str | None:
     """Build the image with Docker, for this machine's architecture. ``DOCKER_FLAGS`` are passed on.
 
     Returns:
-        Why there is none, if Docker is missing or does not answer.
+        The reason if there is no image: Docker is missing or does not answer.
     """
     docker = shutil.which("docker")
     if docker is None:
@@ -109,7 +109,7 @@ def _run(command: list[str], *, check: bool = True) -> subprocess.CompletedProce
 
 
 def write_sums(target: Path) -> None:
-    """List the SHA-256 hashes of all files, to be checked by ``sha256sum --check``."""
+    """List the SHA-256 hashes of all files, for ``sha256sum --check``."""
     lines = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(target).as_posix()}\n"
         for pattern in _LISTED
@@ -119,7 +119,7 @@ def write_sums(target: Path) -> None:
 
 
 def build(target: Path) -> None:
-    """Build the packages and the chart into a directory; what older builds left there goes."""
+    """Build the packages and the chart into a directory, and remove older builds from it."""
     time = commit_time()
     for folder, make in (("python", build_python), ("chart", build_chart)):
         make(_emptied(target / folder), time)
@@ -132,7 +132,7 @@ def _emptied(folder: Path) -> Path:
 
 
 def main() -> None:
-    """Build into ``dist/``, and list what is there."""
+    """Build into ``dist/``, and list its files."""
     build(DIST)
     missing = build_image(_emptied(DIST / "image"), commit_time())
     write_sums(DIST)

@@ -1,7 +1,7 @@
-"""Collect the pages of the docs site (``python -m tools.docs_site collect``); later, ``finish`` the site.
+"""Collect the pages of the docs site (``python -m tools.docs_site collect``); ``finish`` the built site.
 
-Pages link to files of the repository that are not below ``docs``. Those are copied beside the pages, so that
-the site needs nothing else.
+Pages link to files of the repository outside ``docs``. Those are copied beside the pages, so that the site is
+self-contained.
 """
 
 import re
@@ -19,7 +19,7 @@ SCRIPTS: Final = {
     # Search without a server needs it.
     "iframe-worker.js": "iframe-worker/shim/index.js",
 }
-"""Scripts that the theme would load from a CDN: their names on the site, and where npm puts them."""
+"""Scripts that the theme would load from a CDN: their names on the site, and their npm paths."""
 NAMES: Final = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
@@ -48,7 +48,7 @@ def listed(nav: list[Any]) -> Iterator[str]:
 
 
 def collect(root: Path, pages: Path) -> list[str]:
-    """Write the site's pages into an empty directory, and return what is wrong with them."""
+    """Write the site's pages into an empty directory, and return the problems found in them."""
     wrong = []
     sources = {page: page.relative_to(root / "docs").as_posix() for page in (root / "docs").rglob("*.md")}
     sources |= {root / name: target for name, target in NAMES.items() if (root / name).exists()}
@@ -70,7 +70,7 @@ def collect(root: Path, pages: Path) -> list[str]:
 def _relinked(
     source: Path, name: str, sources: dict[Path, str], root: Path, pages: Path
 ) -> tuple[str, list[str]]:
-    """Return a page with links as they are on the site, and links that lead nowhere."""
+    """Return a page with its links rewritten for the site, and its broken links."""
     dead = []
     up = "../" * name.count("/")
 
@@ -103,7 +103,7 @@ def _relinked(
 
 
 def finish(site: Path) -> list[str]:
-    """Let pages load their scripts from the site, and return what they load from elsewhere."""
+    """Make pages load their scripts from the site, and return what they still load from elsewhere."""
     wrong = []
     for page in sorted(site.rglob("*.html")):
         up = "../" * (len(page.relative_to(site).parts) - 1)

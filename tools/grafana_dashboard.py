@@ -1,6 +1,6 @@
 """Write deploy/grafana/uploadsvc.json: ``python -m tools.grafana_dashboard``.
 
-Grafana's JSON is long and repetitive; only what differs from panel to panel is here.
+Grafana's JSON is long and repetitive; the differences between panels are here.
 https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/
 """
 
@@ -28,7 +28,7 @@ class Panel:
         title: Title.
         unit: Unit of Grafana: ``reqps``, ``s``, ``percentunit``, ``bytes``, ``short``.
         queries: Expressions by the legend of their series.
-        text: What the graph shows, and when to worry.
+        text: What the graph shows, and when to act.
     """
 
     title: str

@@ -1,9 +1,9 @@
-"""Write a container image into a file whose bytes follow from what is in the image.
+"""Write a container image into a reproducible file.
 
-Engines write the time of the build into layers and configuration. Here, times after that of the commit become
-that time. BuildKit's ``rewrite-timestamp`` does the same, but not every engine has it
+Engines write the build time into layers and configuration. Here, timestamps later than the commit are set to
+the time of the commit. BuildKit's ``rewrite-timestamp`` does the same, but not every engine has it
 (https://github.com/moby/buildkit/blob/master/docs/build-repro.md). Layers of the base image are older: they
-stay as they are, so registries share them.
+stay unchanged, so registries share them.
 
 The file is an OCI image layout that ``docker load`` reads too
 (https://github.com/opencontainers/image-spec/blob/main/image-layout.md).
@@ -26,13 +26,13 @@ _LAYER: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
 _OF_THE_BUILD: Final = frozenset(
     {"Image", "Hostname", "Domainname", "AttachStdin", "AttachStdout", "AttachStderr"}
 )
-"""Fields with which Docker's own builder says in which container it built."""
+"""Fields in which Docker's own builder names the container that it built in."""
 
 _TIMES: Final = frozenset({"mtime", "atime", "ctime"})
 
 
 def write_archive(saved: Path, target: Path, *, tag: str, time: int) -> str:
-    """Write what ``docker save`` has written as an OCI image layout.
+    """Convert the output of ``docker save`` to an OCI image layout.
 
     Args:
         saved: The file of ``docker save``, with one image.
@@ -41,7 +41,7 @@ def write_archive(saved: Path, target: Path, *, tag: str, time: int) -> str:
         time: Latest time in the image, in seconds since 1970.
 
     Returns:
-        The digest of the image's manifest, which a registry would give it too.
+        The digest of the image's manifest, which is the same in a registry.
     """
     blobs: dict[str, bytes] = {}
 
@@ -95,7 +95,7 @@ def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
 
 
 def _unpacked(layer: bytes) -> bytes:
-    """Return a layer as a tar archive. Engines that keep images as registries do save it compressed."""
+    """Return a layer as a tar archive. Some engines save it compressed, as registries do."""
     return gzip.decompress(layer) if layer.startswith(b"\x1f\x8b") else layer
 
 
@@ -118,7 +118,7 @@ def _clamped(layer: bytes, time: int) -> bytes:
 
 
 def _plain(config: Mapping[str, Any], layers: list[str], time: int) -> dict[str, Any]:
-    """Return the image's configuration without what only its build knows."""
+    """Return the image's configuration without the details of its build."""
     kept = {name: config[name] for name in ("architecture", "os", "variant") if config.get(name)}
     run = {name: value for name, value in config["config"].items() if name not in _OF_THE_BUILD and value}
     return {

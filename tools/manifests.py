@@ -25,10 +25,10 @@ _HELM_S: Final = re.compile(
 
 
 def from_helm(cases: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return what Helm makes of each of these values.
+    """Render the chart with each of these values.
 
     Returns:
-        For each ``rendered`` (text by template) and ``lint`` (Helm's report), or ``error``.
+        For each, ``rendered`` (text by template) and ``lint`` (Helm's report), or ``error``.
     """
     done = subprocess.run(  # noqa: S603 - our own program and arguments
         [HELM_PYTHON, "-m", "tools.chart"],
@@ -54,7 +54,7 @@ def manifests() -> dict[str, str]:
 
 
 def main() -> None:
-    """Write the manifests, and remove those that the chart no longer makes."""
+    """Write the manifests, and remove those that the chart no longer renders."""
     made = manifests()
     for path in MANIFESTS.glob("*.yaml"):
         if path.name not in made:

@@ -14,7 +14,7 @@ ROWS: Final = {
     "Uppy Companion, POST form": "Uppy's Companion, a form",
     "FastAPI alone, same body and answer": "FastAPI alone, without signing",
 }
-"""Rows of the results, and what the README calls them."""
+"""Rows of the results, and their names in the README."""
 
 _REGION: Final = re.compile(r"(<!-- figures:[^\n]*-->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
@@ -23,7 +23,7 @@ def figures(results: str) -> str:
     """Return the README's table.
 
     Raises:
-        ValueError: A row, or a fact of the run, is not in the results.
+        ValueError: The results lack a row, or a fact about the run.
     """
     lines = ["| endpoint, one process | uploads signed per second | median latency |", "|---|---:|---:|"]
     for name, shown in ROWS.items():

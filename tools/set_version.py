@@ -1,7 +1,6 @@
-"""Write a version wherever one is written down: ``python -m tools.set_version 1.0.0rc1``.
+"""Set the version everywhere: ``python -m tools.set_version 1.0.0rc1``.
 
-pyproject.toml says which version it is; all other places repeat it. Generated files follow by
-``make manifests``.
+pyproject.toml defines the version; all other places repeat it. ``make manifests`` updates generated files.
 """
 
 import re
@@ -22,7 +21,7 @@ PLACES: Final = (
     ("deploy/compose/docker-compose.yml", rf"registry\.example\.com/uploadsvc:({_SEMVER})"),
     ("docs/container.md", rf"registry\.example\.com/uploadsvc:({_SEMVER})"),
 )
-"""Files, and where in them the version is."""
+"""Files, and the place of the version in each."""
 
 
 def written(text: str, pattern: str) -> list[str]:
@@ -31,7 +30,7 @@ def written(text: str, pattern: str) -> list[str]:
 
 
 def expected(pattern: str, version: str) -> str:
-    """Return the version as a place writes it: npm, Helm and images take SemVer."""
+    """Return the version in the format of a place: npm, Helm and images use SemVer."""
     return version if _PYTHON in pattern else semantic(version)
 
 
@@ -46,7 +45,7 @@ def replaced(text: str, pattern: str, version: str) -> str:
 
 
 def main() -> None:
-    """Write the version that was given."""
+    """Set the given version."""
     version = sys.argv[1]
     if not re.fullmatch(_PYTHON, version):
         sys.exit(f"{version!r} must be a version such as 1.0.0 or 1.0.0rc1")

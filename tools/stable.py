@@ -1,7 +1,7 @@
 """Write the names that 1.x keeps: ``python -m tools.stable``, for ``tests/unit/docs/stable.json``.
 
-docs/stability.md promises them, and a test compares: what is in the file stays until 2.0. Write the file anew
-at each release, so that what was added since is promised too.
+docs/stability.md promises them, and a test compares: the names in it stay until 2.0. Regenerate the file
+at each release, so that it also promises what was added since.
 """
 
 import inspect
@@ -26,10 +26,10 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 FILE: Final = ROOT / "tests" / "unit" / "docs" / "stable.json"
 
 _CONSTRUCTED: Final = frozenset({"AsyncClient", "Client", "Principal"})
-"""Classes that users make instances of. Others are only returned or raised."""
+"""Classes that users instantiate. Others are only returned or raised."""
 
 _OPAQUE: Final = frozenset({"Metrics", "Principal", "Settings"})
-"""Classes that users only hand on."""
+"""Classes that users only pass on."""
 
 _OWN_USE: Final = frozenset({"read", "retrying"})
 """Members that only the client itself uses."""
@@ -131,7 +131,7 @@ def _commands(name: str, command: Any) -> Iterator[str]:  # noqa: ANN401 - click
 
 
 def _python() -> Iterator[str]:
-    """Yield what the public modules export, with the names of parameters and of public attributes."""
+    """Yield the exports of the public modules, with the names of parameters and public attributes."""
     for module in (uploadsvc.app, client):
         for name in module.__all__:
             value = getattr(module, name)
@@ -166,7 +166,7 @@ def _members(path: str, value: type) -> Iterator[str]:
 
 
 def _parameters(name: str, function: Callable[..., object]) -> Iterator[str]:
-    """Yield the parameters, and as one text those that a call must give: none may be added to these."""
+    """Yield the parameters, and as one text the required ones, to which none may be added."""
     parameters = [one for one in inspect.signature(function).parameters.values() if one.name != "self"]
     required = [one.name for one in parameters if one.default is one.empty]
     yield f"{name}({', '.join(required)}) suffices"
@@ -174,7 +174,7 @@ def _parameters(name: str, function: Callable[..., object]) -> Iterator[str]:
 
 
 def _npm(module: str) -> Iterator[str]:
-    """Yield what a module of the npm package exports, with the members of its classes and types."""
+    """Yield the exports of a module of the npm package, with the members of its classes and types."""
     folder = "packages/browser/src" if module == "react" else "src/uploadsvc/web"
     exported = ""
     for line in _text(f"{folder}/{module}.d.ts").splitlines():

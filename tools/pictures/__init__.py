@@ -1,1 +1,1 @@
-"""The pictures of the README and the docs: of the demo page, and of a terminal. They show real runs."""
+"""Pictures for the README and the docs, of the demo page and of a terminal. They show real runs."""

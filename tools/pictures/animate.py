@@ -1,4 +1,4 @@
-"""Make ``docs/demo.gif`` of the frames that `tools.pictures.demo` took.
+"""Make ``docs/demo.gif`` from the frames that `tools.pictures.demo` took.
 
 Run it in the environment of ``locks/bench.txt``, which has Pillow.
 """
@@ -15,7 +15,7 @@ _MAX_BYTES: Final = 1_000_000
 
 
 def main() -> None:
-    """Write it, with one palette for all frames, so that what does not change is not stored again."""
+    """Write the GIF, with one palette for all frames, so that unchanged areas are not stored again."""
     directory, target = Path(sys.argv[1]), Path(sys.argv[2])
     frames = json.loads((directory / "frames.json").read_text(encoding="utf-8"))
     pictures = [Image.open(directory / frame["file"]).convert("RGB") for frame in frames]

@@ -1,7 +1,7 @@
 """Record the demo page: ``docs/demo.png``, and the frames of ``docs/demo.gif``.
 
 ``make pictures`` runs it, and then `tools.pictures.animate` on the frames. Frames are taken at fixed shares
-of what is uploaded, and shown for fixed times, so each run makes the same film of another upload.
+of the upload, and shown for fixed times, so each run makes the same film of another upload.
 """
 
 import json
@@ -32,11 +32,11 @@ _STEPS: Final = 20
 
 
 class Film:
-    """Frames and how long each is shown.
+    """Frames, each with its duration.
 
     Args:
-        page: What is filmed.
-        directory: Where the frames are written.
+        page: The page to film.
+        directory: Directory for the frames.
     """
 
     def __init__(self, page: Page, directory: Path) -> None:
@@ -51,7 +51,7 @@ class Film:
         self._frames.append({"file": name, "milliseconds": milliseconds})
 
     def scroll_to(self, selector: str) -> None:
-        """Move the page in a few steps."""
+        """Scroll the page in a few steps."""
         script = "(element) => element.getBoundingClientRect().top + scrollY - 16"
         target = self._page.locator(selector).evaluate(script)
         start = self._page.evaluate("scrollY")
@@ -66,7 +66,7 @@ class Film:
 
 
 def main() -> None:
-    """Record both, in the directory that is given."""
+    """Record both, in the given directory."""
     directory = Path(sys.argv[1])
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)

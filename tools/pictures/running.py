@@ -21,13 +21,13 @@ _STARTED: Final = "Ctrl-C ends it"
 
 @contextmanager
 def running_demo(policies: dict[str, object] | None = None) -> Iterator[tuple[str, Path]]:
-    """Run it, and give its URL and a directory for files.
+    """Run it, and yield its URL and a directory for files.
 
     Args:
         policies: `UPLOADSVC_POLICIES`.
 
     Raises:
-        RuntimeError: It ends at once.
+        RuntimeError: It exits at once.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -60,13 +60,13 @@ def token_of(url: str, user: str) -> str:
 
 
 def sparse(path: Path, size: int) -> Path:
-    """Make a file of so many bytes that takes no space."""
+    """Create a sparse file of the given size."""
     with path.open("wb") as file:
         file.truncate(size)
     return path
 
 
 def chromium() -> str | None:
-    """Find the system's Chromium; ``None`` leaves it to Playwright."""
+    """Return the system's Chromium; ``None`` to use Playwright's."""
     found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
     return next((path for path in found if path and not re.search("snap", path)), None)

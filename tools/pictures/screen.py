@@ -1,4 +1,4 @@
-"""A terminal's screen: what programs wrote, as lines with their colours."""
+"""A terminal screen: the output of programs as coloured lines."""
 
 import re
 from typing import Final
@@ -8,14 +8,14 @@ from rich.text import Text
 _TOKENS: Final = re.compile(
     r"\x1b\[(?P<arguments>[0-9;?]*)(?P<command>[A-Za-z])|(?P<rest>\x1b(?:\[[0-9;?]*)?$)|(?P<plain>[\s\S])"
 )
-"""``rest`` is the beginning of a sequence whose end has not come yet."""
+"""``rest`` is the start of an incomplete sequence."""
 
 
 class Screen:
     """Understands what Rich's progress bars send: text, colours, line ends, moves up, erased lines.
 
     Args:
-        height: Lines that are shown; earlier ones have scrolled away.
+        height: Number of visible lines; earlier ones have scrolled away.
     """
 
     def __init__(self, height: int) -> None:
@@ -27,10 +27,10 @@ class Screen:
         self._rest = ""
 
     def write(self, text: str) -> None:
-        """Take what a program wrote.
+        """Add the output of a program.
 
         Raises:
-            ValueError: It has a control sequence that is not known here.
+            ValueError: It contains an unknown control sequence.
         """
         text, self._rest = self._rest + text, ""
         for token in _TOKENS.finditer(text):

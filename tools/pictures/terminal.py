@@ -1,7 +1,7 @@
 """Record ``docs/terminal.svg``: ``uploadsvc`` in a terminal, as an animated picture.
 
 The commands run in a pseudo-terminal against a running ``uploadsvc dev``; each frame is what was on the
-screen then. Only the typing is added.
+screen then. Only the typing is simulated.
 """
 
 import codecs
@@ -50,11 +50,11 @@ _BAR: Final = 34
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """What is on the screen.
+    """A frame of the recording.
 
     Attributes:
-        seconds: For how long.
-        text: It.
+        seconds: Duration.
+        text: Contents of the screen.
     """
 
     seconds: float
@@ -70,7 +70,7 @@ class Cast:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
 
     def type(self, command: str) -> None:
-        """Show a command as it is typed."""
+        """Show a command being typed."""
         self._screen.write(_PROMPT)
         self._keep(_PAUSE / 2)
         for start in range(0, len(command), 3):
@@ -81,16 +81,16 @@ class Cast:
     def run(
         self, command: str, directory: Path, environment: dict[str, str], *, stop_at: int | None = None
     ) -> None:
-        """Run a command, and keep what it shows.
+        """Run a command, and record its output.
 
         Args:
-            command: For a shell.
-            directory: Where it runs.
-            environment: Its variables.
+            command: Shell command.
+            directory: Working directory.
+            environment: Environment variables.
             stop_at: MiB of all files after which Ctrl-C is pressed.
 
         Raises:
-            RuntimeError: It fails.
+            RuntimeError: The command fails.
         """
         self.type(command)
         ours, theirs = pty.openpty()
@@ -120,7 +120,7 @@ class Cast:
         self._keep(_PAUSE)
 
     def _follow(self, ours: int) -> bool:
-        """Keep one frame of what a program shows, and tell whether it goes on."""
+        """Record one frame of a program's output, and return whether the program continues."""
         began, pending = time.monotonic(), b""
         while (left := began + _FRAME - time.monotonic()) > 0:
             if select.select([ours], [], [], left)[0]:
@@ -144,13 +144,13 @@ class Cast:
         self.frames.append(Frame(seconds=seconds, text=text))
 
     def end(self) -> None:
-        """Show the prompt for some time, before it begins again."""
+        """Show the prompt for some time before the animation restarts."""
         self._screen.write(_PROMPT)
         self._keep(_END)
 
 
 def svg(frames: list[Frame]) -> str:
-    """Return frames as a picture that plays them in turn. Who wants no motion sees the last one."""
+    """Return an animation of the frames. With reduced motion, only the last one is shown."""
     width, height = _WIDTH * _CHARACTER + 2 * _MARGIN, _HEIGHT * _LINE + 2 * _MARGIN + _BAR
     whole = sum(frame.seconds for frame in frames)
     rules, groups, start = [], [], 0.0
@@ -189,7 +189,7 @@ text {{ font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }}
 
 
 def _drawn(text: Text) -> str:
-    """Draw one frame: each run of one style is a text at its place."""
+    """Draw one frame: each run of one style is a positioned text."""
     console = Console(width=_WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     drawn = []
     for row, line in enumerate(text.split("\n")):

@@ -51,7 +51,7 @@ HELP: Final[Mapping[str, Help]] = {
     "not_found": Help(
         "The upload, object or address does not exist, or belongs to another user.",
         "The id or key is wrong or another user's, or the object was deleted. The response does not "
-        "tell which.",
+        "say which.",
         "Use the `id` and `key` exactly as the service returned them, with a token of the same "
         "user. Percent-encode keys in query strings.",
     ),

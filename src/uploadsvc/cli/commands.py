@@ -81,7 +81,7 @@ _Policies = Annotated[
     list[str] | None, typer.Option(help="Policy that the token may use; repeatable. Default: all.")
 ]
 _ExpiresIn = Annotated[int, typer.Option(min=1, max=86_400, metavar="SECONDS", help="Lifetime.")]
-_Holder = Annotated[Holder, typer.Option("--for", help="Holder of the policy.")]
+_Holder = Annotated[Holder, typer.Option("--for", help="What the policy is for.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _SkipRules = Annotated[
     list[str],
