@@ -118,16 +118,16 @@ _OWN_DETAILS: Final = {
 
 _RATE_HEADERS: Final = {
     "Retry-After": {
-        "description": "Seconds after which to try again.",
+        "description": "Seconds to wait before a retry.",
         "schema": {"type": "integer", "format": "int32", "minimum": 1},
     },
     "RateLimit-Policy": {
-        "description": "The limit that was reached: how many (`q`) in how many seconds (`w`).",
+        "description": "The limit that was reached: requests or uploads (`q`) per number of seconds (`w`).",
         "schema": {"type": "string"},
         "example": '"user";q=600;w=60',
     },
     "RateLimit": {
-        "description": "How many are left (`r`) for how many seconds (`t`).",
+        "description": "Remaining requests or uploads (`r`), and seconds until there are more (`t`).",
         "schema": {"type": "string"},
         "example": '"user";r=0;t=12',
     },
@@ -190,22 +190,22 @@ class UploadsvcProblem(BaseModel, title="Problem"):
     # Not called Problem: apps that mount the routes may have a model of that name.
 
     type: str = Field(
-        description="Address of a page that explains the problem, relative to the request's URL "
-        "(RFC 9457 section 3.1.1). Programs go by `code`.",
+        description="URL of a page that explains the problem, relative to the request's URL "
+        "(RFC 9457 section 3.1.1). Programs should use `code`.",
         examples=["/problems/file_too_large"],
         json_schema_extra={"format": "uri-reference"},
     )
     title: str = Field(description="Short text for the code.", examples=["File too large"])
     status: Int32 = Field(
-        description="HTTP status of the answer; in a batch, that it would have alone.", examples=[413]
+        description="HTTP status of the response; in a batch, the status of a single request.", examples=[413]
     )
     detail: str = Field(
         description="What went wrong, in a sentence for people.",
         examples=["The file has 9 bytes; policy 'default' allows 5."],
     )
     code: ProblemCode = Field(
-        description="Stable code, for programs. Later versions can have new ones: treat a code that you do "
-        "not know by its `status`.",
+        description="Stable code, for programs. Later versions can have new ones: handle unknown codes by "
+        "their `status`.",
         examples=["file_too_large"],
     )
     errors: list[FieldError] = Field(description="The fields that caused the error. Can be empty.")

@@ -56,8 +56,7 @@ def simple_router(creator: UploadCreator, authenticate: Authenticate) -> APIRout
             str | None,
             Query(
                 description="Name of the file. A safe form of it becomes part of the key: what keys "
-                "should not hold is "
-                "replaced by `_`.",
+                "should not contain is replaced by `_`.",
                 examples=["photo.jpg"],
             ),
             WithoutNull(),
@@ -81,7 +80,7 @@ def simple_router(creator: UploadCreator, authenticate: Authenticate) -> APIRout
         policy: Annotated[
             str | None,
             Query(
-                description="Name of the policy whose limits the file must keep. Default: `default`.",
+                description="Name of the policy whose limits apply to the file. Default: `default`.",
                 examples=["default"],
             ),
             WithoutNull(),

@@ -166,7 +166,7 @@ def event_webhooks() -> APIRouter:
             operation_id=f"receive{name}",
             summary=str(model.__doc__).removesuffix("."),
             description="Sent as [Standard Webhooks](https://www.standardwebhooks.com) define it. It may "
-            "come more than once, with the same `webhook-id`, and in any order.",
+            "be sent more than once, with the same `webhook-id`, and in any order.",
             status_code=204,
             response_description="Received. Any other 2xx will do.",
             responses={
@@ -183,7 +183,7 @@ def _handler(model: type[BaseModel]) -> Callable[..., None]:
         webhook_id: Annotated[
             str,
             Header(
-                description="Identifies the event; the same each time it is sent.",
+                description="Identifies the event; the same in every delivery.",
                 examples=[f"evt_{_EXAMPLE_ID}"],
             ),
         ],

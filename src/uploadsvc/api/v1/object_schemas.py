@@ -159,7 +159,7 @@ class CreateDownload(RequestBody):
     )
     expires_in: RequestedSeconds | None = Field(
         default=None,
-        description="Lifetime of the URL in seconds; cut to what the operator allows. Default: the "
+        description="Lifetime of the URL in seconds, at most what the operator allows. Default: the "
         "operator's.",
         examples=[300],
     )

@@ -38,7 +38,7 @@ Key = Annotated[
 Cursor = Annotated[
     str | None,
     Query(
-        description="Where to go on: the `cursor` of the previous page. Leave it out for the first.",
+        description="The `cursor` of the previous page. Leave it out for the first page.",
         examples=[EXAMPLE_OBJECT_CURSOR],
     ),
     WithoutNull(),

@@ -18,7 +18,8 @@ EXAMPLE_ETAG: Final = "9b2cf535f27731c974343645a3985328"
 KEY: Final = "Full key of the object in the bucket, such as `uploads/alice/2026/photo.jpg`."
 BUCKET: Final = "Name of the bucket that holds the object."
 ETAG: Final = (
-    "S3's mark of the content, without quotes: it changes when the bytes change. It is not always an MD5."
+    "S3's identifier of the content, without quotes: it changes when the bytes change. It is not always an "
+    "MD5."
 )
 SIZE: Final = "Size of the object in bytes."
 METHOD: Final = "How the bytes are sent to S3: `put` in one request, `post` as a form, `multipart` in parts."
@@ -47,7 +48,7 @@ Metadata = TypeAliasType(
 
 PageLimit = Annotated[
     Annotated[int, Field(ge=1, le=MAX_LISTED), INT32] | None,
-    Query(description="Most results of one page, up to 1,000. Default: 100.", examples=[100]),
+    Query(description="Maximum number of results per page, up to 1,000. Default: 100.", examples=[100]),
     WithoutNull(),
 ]
 

@@ -54,7 +54,7 @@ EXAMPLE_UPLOAD_CURSOR: Final = "WyJ2aWRlby5tcDQiLCAiMSJd"
 UploadStatus = TypeAliasType(
     "UploadStatus",
     Annotated[
-        Literal["pending", "uploading", "stored", "aborted"], Field(description="How far an upload is.")
+        Literal["pending", "uploading", "stored", "aborted"], Field(description="Progress of the upload.")
     ],
 )
 
@@ -85,8 +85,8 @@ class CreateUpload(RequestBody):
     filename: str | None = Field(
         default=None,
         description="Name of the file as its owner knows it: `photo.jpg`, or with folders "
-        "`photos/2026/a.jpg`. It becomes part of the key: what keys should not hold, such as `?` or control "
-        "characters, is replaced by `_`. The folders become part of it only if the policy has "
+        "`photos/2026/a.jpg`. It becomes part of the key: what keys should not contain, such as `?` or "
+        "control characters, is replaced by `_`. The folders become part of it only if the policy has "
         "`keeps_folders`.",
         examples=["photo.jpg"],
     )
@@ -106,14 +106,14 @@ class CreateUpload(RequestBody):
     )
     size: RequestedBytes | None = Field(
         default=None,
-        description="Size of the file in bytes: `file.size` in a browser. S3 then takes exactly that many. "
-        "Without it you get a form (`post`), which takes every size that the policy allows; `put` and "
+        description="Size of the file in bytes: `file.size` in a browser. S3 then accepts exactly that many. "
+        "Without it, you get a form (`post`), which accepts any size within the policy; `put` and "
         "`multipart` need it.",
         examples=[123456],
     )
     policy: str | None = Field(
         default=None,
-        description="Name of the policy whose limits the file must keep, from `GET /v1/policies`. Default: "
+        description="Name of the policy whose limits apply to the file, from `GET /v1/policies`. Default: "
         "the policy called `default`.",
         examples=["default"],
     )
@@ -121,7 +121,7 @@ class CreateUpload(RequestBody):
     method: Literal["auto", "put", "post", "multipart"] | None = Field(
         default=None,
         description="How you want to send the bytes: `put` in one request, `post` as a form, `multipart` in "
-        "parts that can be sent again one by one. Default: `auto`, which lets the service choose a "
+        "parts that can be retried one by one. Default: `auto`, which lets the service choose a "
         "method that enforces the "
         "policy: parts for large files.",
         examples=["auto"],
@@ -132,14 +132,14 @@ class CreateUpload(RequestBody):
         "the policy's folder in it (`client_keys_prefix`). `albums/2026/cover.jpg` becomes "
         "`uploads/alice/albums/2026/cover.jpg`. Only if the policy has `client_keys`; otherwise leave it "
         "out, "
-        "and the policy makes a new key for each upload.",
+        "and the policy generates a new key for each upload.",
         examples=["albums/2026/cover.jpg"],
     )
     metadata: Metadata | None = Field(
         default=None,
-        description="Your own names and values, which S3 keeps with the object: they come back in every "
-        "answer and event about it, and as headers of downloads (`x-amz-meta-album`). The policy lists the "
-        "names (`metadata`); all together may have 2 KB. They cannot be changed later.",
+        description="Your own names and values, which S3 keeps with the object: they are returned in "
+        "every response and event about it, and as headers of downloads (`x-amz-meta-album`). The policy "
+        "lists the names (`metadata`); the total is at most 2 KB. They cannot be changed later.",
     )
     checksum: RequestedChecksum | None = Field(
         default=None,
@@ -155,7 +155,7 @@ class CreateUpload(RequestBody):
     )
     expires_in: RequestedSeconds | None = Field(
         default=None,
-        description="Lifetime of the presigned URLs in seconds; cut to the policy's `max_expires_in`. A "
+        description="Lifetime of the presigned URLs in seconds, at most the policy's `max_expires_in`. A "
         "request that S3 has begun to receive may take longer. Default: the policy's `expires_in`.",
         examples=[900],
     )
@@ -195,7 +195,7 @@ class _Created(BaseModel):
         examples=[EXAMPLE_TIME],
     )
     upload_expires_at: datetime = Field(
-        description="When the upload's `id` expires: complete the upload before.",
+        description="When the upload's `id` expires: complete the upload before then.",
         examples=["2026-11-24T12:00:00Z"],
     )
 
@@ -349,7 +349,7 @@ def _check_parts(parts: object) -> object:
 
 
 class CompleteUpload(RequestBody):
-    """Options for completing a multipart upload. You can leave out the whole body."""
+    """Options for completing a multipart upload. The body is optional."""
 
     parts: (
         Annotated[list[SentPart], Field(max_length=MAX_PARTS, fail_fast=True), BeforeValidator(_check_parts)]
@@ -378,7 +378,7 @@ class UploadState(BaseModel):
         examples=["stored"],
     )
     upload_expires_at: datetime = Field(
-        description="When the upload's `id` expires: complete the upload before.",
+        description="When the upload's `id` expires: complete the upload before then.",
         examples=["2026-11-24T12:00:00Z"],
     )
     object: StoredObject | None = Field(description="The object; null unless `status` is `stored`.")
@@ -423,9 +423,9 @@ class CompletedUpload(BaseModel):
 
     object: StoredObject = Field(description="The verified object.")
     receipt: str = Field(
-        description="A signed JWT that says what was stored: user, key, size, type and checksum. Send it "
+        description="A signed JWT that describes the object: user, key, size, type and checksum. Send it "
         "to your "
-        "backend, which verifies it with `getReceiptKeys` in place of asking S3.",
+        "backend, which verifies it with `getReceiptKeys` without asking S3.",
         examples=["eyJhbGciOi…"],
     )
     replaceable_until: datetime | None = Field(

@@ -30,7 +30,7 @@ class Policy(BaseModel):
         description="Values that `method` can have, besides `auto`.", examples=[["post", "put"]]
     )
     expires_in: Int32 = Field(
-        description="Lifetime of presigned URLs in seconds, if a request names none.", examples=[900]
+        description="Lifetime of presigned URLs in seconds, if a request sets none.", examples=[900]
     )
     max_expires_in: Int32 = Field(
         description="Longest lifetime of presigned URLs in seconds.", examples=[3600]
@@ -39,8 +39,7 @@ class Policy(BaseModel):
         description="Whether callers may choose the object's key (`relative_key`); otherwise the policy does."
     )
     client_keys_prefix: str = Field(
-        description="Folder in your key prefix that holds the keys which callers choose; empty if there "
-        "is none.",
+        description="Folder in your key prefix for keys that callers choose; empty if there is none.",
         examples=[""],
     )
     keeps_folders: bool = Field(

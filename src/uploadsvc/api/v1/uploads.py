@@ -121,7 +121,7 @@ def _add_one(router: APIRouter, uploads: Uploads, authenticate: Authenticate) ->
         caller: Annotated[Principal, Depends(authenticate)],
         id: UploadId,  # noqa: A002 - the name is the contract's
     ) -> Response:
-        """Ask S3 whether the object, or which of its parts, has arrived."""
+        """Ask S3 whether the object has arrived, or which of its parts."""
         return await PiecewiseJson.of(serializers.state_json(id, await uploads.status(caller, id)))
 
     @router.post(
@@ -183,7 +183,7 @@ def _add_multipart(router: APIRouter, uploads: Uploads, authenticate: Authentica
         cursor: Annotated[
             str | None,
             Query(
-                description="Where to go on: the `cursor` of the previous page. Leave it out for the first.",
+                description="The `cursor` of the previous page. Leave it out for the first page.",
                 examples=[schemas.EXAMPLE_UPLOAD_CURSOR],
             ),
             WithoutNull(),
