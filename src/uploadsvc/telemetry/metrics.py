@@ -58,7 +58,7 @@ class Metrics:
 
     def _define_uploads(self) -> None:
         self.uploads_created = self._counter(
-            "uploads_created", "Uploads that were granted.", "policy", "method"
+            "uploads_created", "Uploads that were created.", "policy", "method"
         )
         self.uploads_refused = self._counter(
             "uploads_refused", "Uploads that were refused, by problem code.", "policy", "code"
@@ -67,7 +67,9 @@ class Metrics:
             "uploads_completed", "Uploads that were completed and verified.", "policy", "method"
         )
         self.bytes_promised = self._counter(
-            "bytes_promised", "Most bytes that granted uploads can store: the size, or the maximum.", "policy"
+            "bytes_promised",
+            "Bytes that created uploads can store at most: the size, or the maximum.",
+            "policy",
         )
         self.bytes_verified = self._counter(
             "bytes_verified", "Bytes of objects whose upload was completed and verified.", "policy"
@@ -98,12 +100,12 @@ class Metrics:
         self.jwks_age = self._gauge(
             "jwks_age_seconds", "Seconds since the identity provider's keys were fetched.", merge="max"
         )
-        self.known_tokens = self._gauge("known_tokens", "Verified tokens that are remembered.")
+        self.known_tokens = self._gauge("known_tokens", "Verified tokens in the cache.")
         self.clock_skew = self._gauge(
             "clock_skew_seconds", "This machine's clock minus S3's, when S3 was last asked.", merge="max"
         )
         self.credentials_remaining = self._gauge(
-            "credentials_remaining_seconds", "Seconds until the credentials that sign expire.", merge="min"
+            "credentials_remaining_seconds", "Seconds until the signing credentials expire.", merge="min"
         )
 
     def _define_events(self) -> None:
@@ -114,7 +116,7 @@ class Metrics:
             "event_deliveries", "Attempts to deliver events.", "receiver", "type", "outcome"
         )
         self.event_queue_depth = self._gauge(
-            "event_queue_depth", "Messages in the queue of events.", "queue", merge="max"
+            "event_queue_depth", "Messages in the event queue.", "queue", merge="max"
         )
 
     def _define_limits(self) -> None:
@@ -122,15 +124,15 @@ class Metrics:
             "limits_hit", "Requests that a rate or a quota refused.", "limit", "policy"
         )
         self.limits_store_failures = self._counter(
-            "limits_store_failures", "Calls to the store of limits that failed or took too long."
+            "limits_store_failures", "Calls to the limits store that failed or took too long."
         )
         self.limits_store_up = self._gauge(
-            "limits_store_up", "Whether the store of limits answers: 1 or 0.", merge="min"
+            "limits_store_up", "Whether the limits store answers: 1 or 0.", merge="min"
         )
 
     def _define_process(self) -> None:
         self.log_lines_dropped = self._counter(
-            "log_lines_dropped", "Lines of the log that were dropped because nothing read them."
+            "log_lines_dropped", "Log lines that were dropped because nothing read them."
         )
         self.worker_restarts = self._counter("worker_restarts", "Workers that ended and were replaced.")
         self.build_info = self._gauge(

@@ -19,7 +19,7 @@ DEFINITIONS: Final[Mapping[str, Definition]] = {
         Definition(_CPU, "CPU time in seconds, with that of ended workers of this number.", _LABELS),
         Definition("process_resident_memory_bytes", "Resident memory in bytes.", _LABELS, kind="gauge"),
         Definition("process_open_fds", "Open file descriptors.", _LABELS, kind="gauge"),
-        Definition("process_max_fds", "Most file descriptors that can be open.", _LABELS, kind="gauge"),
+        Definition("process_max_fds", "Maximum number of open file descriptors.", _LABELS, kind="gauge"),
     )
 }
 """Metrics by name. The label ``worker`` is the worker's number or ``parent``."""
