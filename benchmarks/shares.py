@@ -1,8 +1,8 @@
-"""Show which part of the code uses the CPU of ``POST /v1/uploads``, without sockets and HTTP parsing.
+"""Profile the CPU time of ``POST /v1/uploads`` by part of the code, without sockets and HTTP parsing.
 
-Run it with ``python -m benchmarks.shares``. It interrupts the app in its process again and again, and counts
-the part that the innermost line of our own belongs to; libraries count as the part that calls them. Log lines
-are written at once, because a sample could not tell what the thread that usually writes them does.
+Run it with ``python -m benchmarks.shares``. It samples the app in its process, and attributes each sample to
+the innermost frame of uploadsvc's code; libraries count as the part that calls them. Log lines are written
+synchronously, because samples do not cover the thread that usually writes them.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ _PARTS: Final = (
     ("api/middleware.py", "middleware"),
     ("auth/", "authentication"),
     ("tokens/known_tokens.py", "authentication"),
-    ("tokens/", "sealed id"),
+    ("tokens/", "signed id"),
     ("s3/", "signature"),
     ("domain/", "rules and key"),
     ("services/", "use case"),
