@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from uploadsvc.bootstrap.services import utc_now
 from uploadsvc.bootstrap.storage import build_planners, build_storage
-from uploadsvc.domain.cors import RANGE_HEADERS, TRACING_HEADERS
+from uploadsvc.domain.cors import EVENT_HEADERS, RANGE_HEADERS, TRACING_HEADERS
 from uploadsvc.domain.errors import UploadsvcError
 from uploadsvc.domain.planner import Planner
 from uploadsvc.domain.queue_addresses import Queue, queue_at
@@ -54,7 +54,10 @@ def bucket_requirements(settings: Settings) -> BucketRequirements:
         origins=tuple(dict.fromkeys(settings.cors.allow_origins)),
         cors_methods=cors_methods(made, by_browsers_themselves=settings.uppy.credentials),
         cors_headers=_cors_headers(made, by_browsers_themselves=settings.uppy.credentials),
-        cors_extra_headers=RANGE_HEADERS | TRACING_HEADERS | frozenset(settings.cors.allow_headers),
+        cors_extra_headers=RANGE_HEADERS
+        | TRACING_HEADERS
+        | EVENT_HEADERS
+        | frozenset(settings.cors.allow_headers),
         abort_days=_abort_days(made),
         unclaimed_days=_unclaimed_days(made),
         needs_acls=not acls <= _ACLS_WITHOUT_ACLS,

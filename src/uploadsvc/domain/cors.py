@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from uploadsvc.domain.metadata import UPLOAD_CLAIMS
+
 TRACING_HEADERS: Final = frozenset(
     {
         # https://www.w3.org/TR/trace-context/ and https://www.w3.org/TR/baggage/ (OpenTelemetry)
@@ -24,6 +26,9 @@ A page cannot leave them out, so the upload fails if a preflight refuses one of 
 
 RANGE_HEADERS: Final = frozenset({"if-range", "range"})
 """Request headers of video players and PDF viewers for ranges of an object (RFC 9110 section 14)."""
+
+EVENT_HEADERS: Final = frozenset({f"x-amz-meta-{UPLOAD_CLAIMS}"})
+"""Headers of uploads while events are on. Always allowed, so that turning events on does not stop uploads."""
 
 DOWNLOAD_HEADERS: Final = ("Accept-Ranges", "Content-Length", "Content-Range", "ETag")
 """Response headers that these players and viewers need."""

@@ -59,7 +59,10 @@ class Principal:
                 record its policy.
         """
         if self.kind == "upload_token" or self.policies is not None:
-            detail = "This credential is good for uploads only."
+            detail = (
+                "This credential is good for uploads only. Objects can be listed, downloaded and deleted "
+                "with the token of a login, or with an API key."
+            )
             raise Forbidden(detail)
 
     def check_all_users(self) -> None:

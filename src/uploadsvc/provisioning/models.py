@@ -31,7 +31,7 @@ class BucketRequirements:
             ``*`` as in S3, or ``*``.
         cors_methods: HTTP methods that those pages send to the bucket.
         cors_headers: Names of the request headers that their uploads have, in lower case.
-        cors_extra_headers: Names of their other headers: for ranges, for tracing, and from the settings.
+        cors_extra_headers: Names of their other headers: for ranges, tracing, events, and from settings.
         abort_days: Days after which an unfinished multipart upload can be aborted; ``None`` if no policy
             uses multipart.
         unclaimed_days: Days after which S3 deletes unclaimed objects; ``None`` for never.

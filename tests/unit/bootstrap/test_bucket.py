@@ -99,10 +99,12 @@ def test_headers_are_those_of_all_policies() -> None:
 
 
 def test_other_headers_of_pages_are_allowed() -> None:
-    """For ranges, for tracing, and those of the settings; whatever the policies sign."""
+    """For ranges, tracing and events, and those of the settings; whatever the policies sign."""
     found = requirements(cors={"allow_headers": "X-Own"}, policies={"default": {"methods": ["post"]}})
     assert found.cors_headers == set()
-    assert found.cors_extra_headers == {"range", "if-range", "x-own"} | TRACING_HEADERS
+    assert found.cors_extra_headers == {"range", "if-range", "x-own"} | TRACING_HEADERS | {
+        "x-amz-meta-uploadsvc-claims"
+    }
     assert {"traceparent", "sentry-trace", "x-datadog-trace-id"} <= TRACING_HEADERS
 
 

@@ -15,7 +15,7 @@ import httpx
 from uploadsvc.doctor.findings import Finding, failed, ok, skipped, warning
 from uploadsvc.doctor.probes import Probe
 from uploadsvc.doctor.target import ANY_ORIGIN, Target
-from uploadsvc.domain.cors import RANGE_HEADERS, TRACING_HEADERS
+from uploadsvc.domain.cors import EVENT_HEADERS, RANGE_HEADERS, TRACING_HEADERS
 from uploadsvc.domain.endpoints import BucketEndpoint
 
 FOREIGN: Final = "cors-others"
@@ -177,7 +177,9 @@ class Browser:
         known = (planner.browser_headers for planner in self._target.planners.values())
         if others := self._target.requirements.cors_headers.difference(*known):
             asked.add(Preflight(origin=origin, method="PUT", headers=others))
-        if named := self._target.requirements.cors_extra_headers - RANGE_HEADERS - TRACING_HEADERS:
+        # Those of events are checked with the uploads that have them.
+        checked = RANGE_HEADERS | TRACING_HEADERS | EVENT_HEADERS
+        if named := self._target.requirements.cors_extra_headers - checked:
             asked.add(Preflight(origin=origin, method=self._upload_method, headers=named))
         return sorted(asked, key=lambda one: (one.method != "PUT", sorted(one.headers)))
 
@@ -211,8 +213,9 @@ class Browser:
             refusals = await asyncio.gather(*map(self._refusal, singly))
             names = [min(one.headers) for one, no in zip(singly, refusals, strict=True) if no is not None]
             if names:
-                return f"{preflight.method} may not carry {', '.join(names)} ({refusal})"
-            return f"{preflight.method} may not carry all that the policies sign at once ({refusal})"
+                # The refusal may name something else: some stores then answer with no rule at all.
+                return f"{preflight.method} with the header {', '.join(names)} is not allowed"
+            return f"{preflight.method} with all headers that the policies sign is not allowed ({refusal})"
         others = [replace(plain, method=method) for method in _METHODS if method != preflight.method]
         if any(no is None for no in await asyncio.gather(*map(self._refusal, others))):
             return f"{preflight.method} is not allowed, other methods are ({refusal})"
