@@ -445,7 +445,12 @@ export class UploadsvcDropzone extends Base {
   // --- Texts ---
 
   get #language() {
-    return /** @type {HTMLElement | null} */ (this.closest("[lang]"))?.lang || "en";
+    const lang = /** @type {HTMLElement | null} */ (this.closest("[lang]"))?.lang.replaceAll("_", "-");
+    try {
+      return Intl.getCanonicalLocales(lang)[0] ?? "en";
+    } catch {
+      return "en"; // no language tag (BCP 47)
+    }
   }
 
   /** @param {Exclude<keyof Strings, "units">} name @param {Record<string, string | number>} [values] */

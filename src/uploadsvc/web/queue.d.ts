@@ -24,7 +24,7 @@ export class UploadQueue {
     resume: (id: string) => void | undefined;
     /** Cancels an upload, and deletes what has arrived. @param {string} id @returns {Promise<void>} */
     cancel: (id: string) => Promise<void>;
-    /** Retries a failed upload. Parts that have arrived are not sent again. @param {string} id */
+    /** Retries a failed upload, unless it was added as refused. Parts that have arrived are not sent again. @param {string} id */
     retry: (id: string) => void;
     /** Removes a file from the queue, and cancels its upload if it is running. @param {string} id */
     remove: (id: string) => void;

@@ -74,6 +74,18 @@ export const isOver = ({ state }) => state === "stored" || state === "failed" ||
 /** @param {{ state: UploadStatus }} item whether it is waiting or running */
 export const isActive = (item) => !isOver(item) && item.state !== "paused";
 
+/**
+ * Calls one of the page's functions: a bug in it does not stop the other files.
+ * @param {Function | undefined} callback @param {unknown[]} values
+ */
+function notify(callback, ...values) {
+  try {
+    callback?.(...values);
+  } catch (error) {
+    reportError(error);
+  }
+}
+
 /** @type {QueueSnapshot} */
 const EMPTY = Object.freeze({
   items: Object.freeze([]), loaded: 0, total: 0, rate: 0, remaining: null, stored: 0, failed: 0, cancelled: 0,
@@ -90,7 +102,7 @@ export class UploadQueue {
   #items = new Map();
   /** @type {Map<string, UploadTask>} */
   #tasks = new Map();
-  /** The request for each file. @type {Map<string, { filename: string, options: FileOptions }>} */
+  /** The request for each file. @type {Map<string, { filename: string, options: FileOptions, refused: boolean }>} */
   #requests = new Map();
   /** @type {Set<() => void>} */
   #listeners = new Set();
@@ -144,7 +156,7 @@ export class UploadQueue {
         id, file, name: given.name ?? filename, note, state: "queued", loaded: 0, total: file.size, rate: null,
         remaining: null, idle: 0, error: null, retryable: false, result: null,
       });
-      this.#requests.set(id, { filename, options });
+      this.#requests.set(id, { filename, options, refused: Boolean(refused) });
       ids.set(id, refused);
     }
     this.#changed();
@@ -164,9 +176,10 @@ export class UploadQueue {
   /** Cancels an upload, and deletes what has arrived. @param {string} id @returns {Promise<void>} */
   cancel = async (id) => this.#tasks.get(id)?.cancel();
 
-  /** Retries a failed upload. Parts that have arrived are not sent again. @param {string} id */
+  /** Retries a failed upload, unless it was added as refused. Parts that have arrived are not sent again. @param {string} id */
   retry = (id) => {
     const item = this.#items.get(id);
+    if (this.#requests.get(id)?.refused) return;
     if (item?.state === "failed" || item?.state === "cancelled") this.#start(id);
   };
 
@@ -234,9 +247,9 @@ export class UploadQueue {
     this.#update(id, { ...changes, rate: null, remaining: null, idle: 0 });
     const item = this.#items.get(id);
     const { onDone, onError, onIdle } = this.#options;
-    if (item?.result) onDone?.(item, item.result);
-    else if (item?.error) onError?.(item, item.error);
-    if (!this.#tasks.size) onIdle?.(this.#snapshot.items);
+    if (item?.result) notify(onDone, item, item.result);
+    else if (item?.error) notify(onError, item, item.error);
+    if (!this.#tasks.size) notify(onIdle, this.#snapshot.items);
   }
 
   /** @param {string} id @param {Partial<QueueItem>} changes */
@@ -265,7 +278,7 @@ export class UploadQueue {
       cancelled: items.filter(({ state }) => state === "cancelled").length,
       busy: running.length > 0,
     };
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) notify(listener);
   }
 }
 

@@ -154,6 +154,15 @@ async def test_it_speaks_another_language(opened: Opened) -> None:
         await expect(page.get_by_role("button", name="Dismiss note.txt")).to_be_visible()
 
 
+@pytest.mark.parametrize("lang", ["en_US", "x", ""])
+async def test_an_invalid_language_does_not_stop_it(opened: Opened, lang: str) -> None:
+    """Pages may have a locale where a language tag belongs."""
+    async with opened(SCREEN) as page:
+        await page.evaluate("lang => { document.documentElement.lang = lang; }", lang)
+        await choose(page, NOTE)
+        await expect(row(page, "note.txt")).to_contain_text("done")
+
+
 async def test_a_page_may_change_or_refuse_what_is_added(opened: Opened) -> None:
     """Each file with a name, a note and options of its own; files that scripts add are not asked about."""
     async with opened(SCREEN) as page:

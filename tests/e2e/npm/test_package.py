@@ -61,6 +61,36 @@ async def test_node_imports_every_entry(apps: Apps) -> None:
     }
 
 
+async def test_a_bug_of_the_page_does_not_stop_the_other_files(apps: Apps) -> None:
+    """Every function that the page passes may throw. A file that was added as refused is never sent."""
+    found = await apps.node("""
+        const { createQueue } = await import("uploadsvc/queue");
+        const { UploadError } = await import("uploadsvc");
+        const sent = [], reported = [];
+        globalThis.reportError = (error) => reported.push(error.message);
+        const task = (key) => Object.assign(Promise.resolve({ object: { key } }), { cancel: async () => {} });
+        const bug = (name) => () => { throw new Error(name); };
+        const queue = createQueue({
+          client: { upload: (file, { filename }) => (sent.push(filename), task(filename)) },
+          onDone: bug("onDone"), onError: bug("onError"), onIdle: bug("onIdle"),
+        });
+        queue.subscribe(bug("listener"));
+        const file = new Blob(["x"]);
+        const refused = new UploadError("not_allowed", "no");
+        const [first] = queue.add([{ file, path: "a", refused }, { file, path: "b" }, { file, path: "c" }]);
+        await new Promise((done) => setTimeout(done));
+        queue.retry(first);
+        await new Promise((done) => setTimeout(done));
+        const states = queue.snapshot().items.map(({ state }) => state);
+        console.log(JSON.stringify({ sent, states, reported: [...new Set(reported)].sort() }));
+    """)
+    assert found == {
+        "sent": ["b", "c"],
+        "states": ["failed", "stored", "stored"],
+        "reported": ["listener", "onDone", "onError", "onIdle"],
+    }
+
+
 @pytest.mark.parametrize("entry", list(SIZES))
 async def test_entries_are_as_small_as_the_guide_says(apps: Apps, entry: str) -> None:
     """Minified and gzipped, without React; and the limit is not far above."""
