@@ -45,17 +45,22 @@ class Delivery:
 
 
 def delivery(
-    event_id: str = "evt_1", *, secrets: tuple[str, ...] = (SECRET,), age: timedelta = timedelta()
+    event_id: str = "evt_1",
+    *,
+    body: bytes = BODY,
+    secrets: tuple[str, ...] = (SECRET,),
+    age: timedelta = timedelta(),
 ) -> Delivery:
     """Return a delivery as the service sends it.
 
     Args:
         event_id: Id of the event.
+        body: The event.
         secrets: The secrets that sign it.
         age: How long ago it was signed.
     """
     signer = WebhookSigner(secrets, private_key=Ed25519PrivateKey.generate())
-    return Delivery(headers=signer.headers(event_id, BODY, now=datetime.now(UTC) - age))
+    return Delivery(headers=signer.headers(event_id, body, now=datetime.now(UTC) - age), body=body)
 
 
 def refused() -> dict[str, Delivery]:

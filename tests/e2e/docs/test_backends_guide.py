@@ -9,8 +9,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +21,8 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from playwright.async_api import BrowserContext, Route
+from tests.support.buckets import set_up
 from tests.support.pages import examples, text_of
 from tests.support.servers import S3Server, free_port
 from tests.support.service import settings_for
@@ -28,12 +31,14 @@ from tests.support.webhooks import SECRET, delivery
 from werkzeug.serving import make_server
 
 from uploadsvc.app import create_app, load_settings
+from uploadsvc.events.samples import sample_event
 from uploadsvc.settings import Settings
 
 GUIDE: Final = text_of("docs/backends.md")
 UPLOADS, APP, FLASK, DJANGO = examples(GUIDE, "python")
 GO_TRIAL, GO = examples(GUIDE, "go")
-OF_BACKEND, OF_SERVICE, *_ = examples(GUIDE, "sh")
+OF_BACKEND, OF_SERVICE, APPLY, ON_THIS_MACHINE, *_ = examples(GUIDE, "sh")
+(PAGE,) = examples(GUIDE, "html")
 (REJECT,) = examples(text_of("docs/rejecting.md"), "python")
 API_KEY: Final = "the tests' own key of a backend"
 
@@ -66,16 +71,19 @@ async def service(seaweedfs: S3Server, monkeypatch: pytest.MonkeyPatch) -> Async
     pem = Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+    s3 = replace(seaweedfs, bucket=await seaweedfs.create_bucket())
     settings = settings_for(
-        replace(seaweedfs, bucket=await seaweedfs.create_bucket()),
+        s3,
         auth={"api_keys": [{"name": "backend", "sha256": hashlib.sha256(API_KEY.encode()).hexdigest()}]},
         objects={"delete": True},
+        cors={"allow_origins": ["*"]},
     )
     settings["receipts"] = {"private_key": pem.decode()}
+    await set_up(s3, settings)
     async with served(create_app(Settings.model_validate(settings))) as url:
         for name, value in {
-            "UPLOADS_URL": url,
-            "UPLOADS_API_KEY": API_KEY,
+            "UPLOADSVC_URL": url,
+            "UPLOADSVC_API_KEY": API_KEY,
             "WEBHOOK_SECRET": SECRET,
             "NO_PROXY": "127.0.0.1",
         }.items():
@@ -97,6 +105,17 @@ def listens(port: int) -> bool:
     return False
 
 
+@asynccontextmanager
+async def caller(backend: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Be ann's browser, which has opened the page and has Django's CSRF token."""
+    async with httpx.AsyncClient(trust_env=False, headers={"X-User": "ann"}, base_url=backend) as http:
+        page = await http.get("/")
+        assert page.text == PAGE
+        assert page.headers["Content-Type"].startswith("text/html")
+        http.headers["X-CSRFToken"] = http.cookies.get("csrftoken") or ""
+        yield http
+
+
 async def assert_works(backend: str, service: Service, saved: list[str]) -> None:
     """Be ann's page, and the service's webhook: each tells of an upload, and no one else can.
 
@@ -105,7 +124,7 @@ async def assert_works(backend: str, service: Service, saved: list[str]) -> None
         service: The service that it asks.
         saved: What the backend has saved so far, each as a user and a key.
     """
-    async with httpx.AsyncClient(trust_env=False, headers={"X-User": "ann"}, base_url=backend) as http:
+    async with caller(backend) as http:
         token = (await http.post("/upload-token")).json()["token"]
         completed = await service.upload(token)
         key, body = completed["object"]["key"], {"receipt": completed["receipt"]}
@@ -115,19 +134,22 @@ async def assert_works(backend: str, service: Service, saved: list[str]) -> None
         forged = f"{head}.{claims}.{signature[::-1]}"
         assert (await http.post("/uploaded", json={"receipt": forged})).status_code == 403
         assert (await http.post("/uploaded", json={"receipt": token})).status_code == 403
+        assert (await http.post("/uploaded", json={"receipt": "x"})).status_code == 403
+        for malformed in (b"", b"x", b"{}", b"[]", b"\xff"):
+            assert (await http.post("/uploaded", content=malformed)).status_code == 400
         assert saved == []
         assert (await http.post("/uploaded", json=body)).status_code == 204
         other = "whsec_b3RoZXJzIGFyZSBub3QgdGhlIHNlcnZpY2UsIDMyIGI="
         assert await delivery(secrets=(other,)).send(f"{backend}/webhooks") == 401
+        sample = sample_event("1", now=datetime.now(UTC)).body()
+        assert await delivery(body=sample).send(f"{backend}/webhooks") == 204
         await until(lambda: saved == [f"ann {key}"])
         assert await delivery().send(f"{backend}/webhooks") == 204
         await until(lambda: saved == [f"ann {key}", "ann uploads/ann/a é.jpg"])
 
 
-@pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch, service: Service) -> list[str]:
+def load_app(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Make the modules that the examples import, and give what is saved."""
-    assert service.url
     saved: list[str] = []
     module = ModuleType("app")
     exec(APP, module.__dict__)  # noqa: S102 - our own documentation
@@ -165,24 +187,35 @@ def wsgi_served(app: Any) -> Iterator[str]:  # noqa: ANN401 - an example's
         server.server_close()
 
 
-async def test_flask(service: Service, app: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+Running = tuple[str, list[str]]
+"""A backend's address, and what it has saved so far."""
+
+
+@asynccontextmanager
+async def flask(directory: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
     """As any WSGI server runs it: in threads."""
-    backend = run(FLASK, "flask_backend", monkeypatch).app
-    with wsgi_served(backend) as url:
-        await assert_works(url, service, app)
+    monkeypatch.chdir(directory)
+    saved = load_app(monkeypatch)
+    with wsgi_served(run(FLASK, "flask_backend", monkeypatch).app) as url:
+        yield url, saved
 
 
-async def test_django(service: Service, app: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without its middleware of CSRF, which needs a project's login."""
+@asynccontextmanager
+async def django(directory: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
+    """With its middleware of CSRF, as in a new project."""
+    monkeypatch.chdir(directory)
+    saved = load_app(monkeypatch)
     module = run(DJANGO, "django_backend", monkeypatch)
     # They have no types.
     settings = import_module("django.conf").settings
     if not settings.configured:
         settings.configure(ROOT_URLCONF=module.__name__, LOGGING_CONFIG=None)
     monkeypatch.setattr(settings, "ROOT_URLCONF", module.__name__)
+    monkeypatch.setattr(settings, "ALLOWED_HOSTS", ["127.0.0.1"])
+    monkeypatch.setattr(settings, "MIDDLEWARE", ["django.middleware.csrf.CsrfViewMiddleware"])
     import_module("django.urls").clear_url_caches()
     async with served(import_module("django.core.asgi").get_asgi_application()) as url:
-        await assert_works(url, service, app)
+        yield url, saved
 
 
 @asynccontextmanager
@@ -199,7 +232,7 @@ async def go_program(directory: Path, environment: Mapping[str, str]) -> AsyncIt
     builder = await asyncio.create_subprocess_exec(go, "build", "-o", "backend", cwd=directory)
     assert await builder.wait() == 0
     running = await asyncio.create_subprocess_exec(
-        directory / "backend", env=environment, stdout=asyncio.subprocess.PIPE
+        directory / "backend", cwd=directory, env=environment, stdout=asyncio.subprocess.PIPE
     )
     assert running.stdout is not None
     lines: list[str] = []
@@ -217,13 +250,87 @@ async def go_program(directory: Path, environment: Mapping[str, str]) -> AsyncIt
         await reading
 
 
-async def test_go(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@asynccontextmanager
+async def golang(directory: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
     """With the standard library alone."""
     port = free_port()
     monkeypatch.setenv("PORT", str(port))
-    async with go_program(tmp_path, dict(os.environ)) as lines:
+    async with go_program(directory, dict(os.environ)) as lines:
         await until(lambda: listens(port))
-        await assert_works(f"http://127.0.0.1:{port}", service, lines)
+        yield f"http://127.0.0.1:{port}", lines
+
+
+Runner = Callable[[Path, pytest.MonkeyPatch], AbstractAsyncContextManager[Running]]
+each_backend = pytest.mark.parametrize("runner", [flask, django, golang], ids=["flask", "django", "go"])
+
+
+@each_backend
+async def test_a_backend_works(
+    runner: Runner, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a page and a service of its own."""
+    (tmp_path / "page.html").write_text(PAGE)
+    async with runner(tmp_path, monkeypatch) as (url, saved):
+        await assert_works(url, service, saved)
+
+
+@each_backend
+async def test_a_backend_says_that_the_service_is_down(
+    runner: Runner, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A good receipt is not refused as if it were forged."""
+    (tmp_path / "page.html").write_text(PAGE)
+    async with runner(tmp_path, monkeypatch) as (url, saved), caller(url) as http:
+        token = (await http.post("/upload-token")).json()["token"]
+        receipt = (await service.upload(token))["receipt"]
+    monkeypatch.setenv("UPLOADSVC_URL", f"http://127.0.0.1:{free_port()}")
+    async with runner(tmp_path, monkeypatch) as (url, saved), caller(url) as http:
+        assert (await http.post("/upload-token")).status_code == 502
+        assert (await http.post("/uploaded", json={"receipt": receipt})).status_code == 503
+        assert (await http.post("/uploaded", content=b"x")).status_code == 400
+    assert saved == []
+
+
+@each_backend
+async def test_the_page_uploads(
+    runner: Runner,
+    service: Service,
+    context: BrowserContext,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two files with one token; and it says what has failed."""
+    assert PAGE.count("https://uploads.example.com") == 2
+    (tmp_path / "page.html").write_text(PAGE.replace("https://uploads.example.com", service.url))
+    asked: list[str] = []
+    async with runner(tmp_path, monkeypatch) as (url, saved), asyncio.timeout(60):
+
+        async def as_ann(route: Route) -> None:
+            asked.append(route.request.url.removeprefix(url))
+            user = {"X-User": "ann" if len(saved) < 2 else "bob"}
+            await route.continue_(headers={**route.request.headers, **user})
+
+        page = await context.new_page()
+        await page.route(f"{url}/*", as_ann)
+        await page.goto(url)
+        result = page.locator("#result")
+        for number, name in enumerate(("a.txt", "b.txt"), start=1):
+            await page.set_input_files("#file", {"name": name, "mimeType": "text/plain", "buffer": b"bytes"})
+            await result.filter(has_text=name).wait_for()
+            assert (await result.text_content() or "").startswith("Saved: uploads/ann/")
+            await until(lambda number=number: len(saved) == number)  # type: ignore[misc]
+        assert await page.evaluate("document.querySelector('#progress').value") == 1
+        assert [one for one in asked if "up" in one] == ["/upload-token", "/uploaded", "/uploaded"]
+        await page.set_input_files("#file", {"name": "c.txt", "mimeType": "text/plain", "buffer": b"bytes"})
+        await result.filter(has_text="Failed: /uploaded: 403").wait_for()
+    assert [one.rpartition("/")[2] for one in saved] == ["a.txt", "b.txt"]
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch, service: Service) -> list[str]:
+    """Make the modules that the examples import, and give what is saved."""
+    assert service.url
+    return load_app(monkeypatch)
 
 
 async def test_a_backend_rejects_a_file(service: Service, app: list[str]) -> None:
@@ -242,9 +349,12 @@ async def test_a_backend_rejects_a_file(service: Service, app: list[str]) -> Non
         assert (await http.get("/v1/object", params={"key": key})).status_code == 404
 
 
-def test_the_settings_that_the_page_makes_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("local", ["", ON_THIS_MACHINE], ids=["a server", "this machine"])
+def test_the_settings_that_the_page_makes_are_taken(
+    local: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Typed into a shell: the service takes them, and knows the backend by its key and not by another."""
-    script = f"cd {tmp_path}\n{OF_BACKEND}{OF_SERVICE}env -0"
+    script = f"cd {tmp_path}\n{OF_BACKEND}{OF_SERVICE}{local}env -0"
     made = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, check=True).stdout  # noqa: S603, S607 - the page's
     variables = dict(line.split("=", 1) for line in made.split("\0") if line)
     own = {name: value for name, value in variables.items() if name.startswith("UPLOADSVC_")}
@@ -258,6 +368,9 @@ def test_the_settings_that_the_page_makes_are_taken(tmp_path: Path, monkeypatch:
     settings = load_settings()
     create_app(settings)
     (key,) = settings.auth.api_keys
-    assert key.sha256 == hashlib.sha256(variables["UPLOADS_API_KEY"].encode()).hexdigest()
+    assert key.sha256 == hashlib.sha256(variables["UPLOADSVC_API_KEY"].encode()).hexdigest()
     (receiver,) = settings.events.webhooks
     assert [secret.get_secret_value() for secret in receiver.secrets] == [variables["WEBHOOK_SECRET"]]
+    assert receiver.url == ("http://127.0.0.1:5000/webhooks" if local else "https://app.example.com/webhooks")
+    added = ["http://localhost:5173", "http://127.0.0.1:5000"] if local else ["https://app.example.com"]
+    assert list(settings.cors.allow_origins) == added

@@ -20,7 +20,7 @@ from tests.support.servers import ROOT, free_port
 from uploadsvc.dev.weed import free_ports
 
 PAGE: Final = text_of("docs/tutorial.md")
-INSTALL, STORE, SETTINGS, BUCKET, TOKEN, SERVE, HTTP = examples(PAGE, "sh")
+INSTALL, STORE, SETTINGS, BUCKET, TOKEN, SERVE, LIST, HTTP = examples(PAGE, "sh")
 (HTML,) = examples(PAGE, "html")
 
 
@@ -93,13 +93,14 @@ async def test_the_tutorial_leads_to_an_upload_from_an_own_page(
     (own / "page").mkdir()
     (own / "page" / "index.html").write_text(here(HTML))
     first = INSTALL + here(STORE).rstrip() + f" {more}"
-    second = "\n".join([here(SETTINGS), here(BUCKET), TOKEN, here(SERVE), "wait"])
+    second = "\n".join([here(SETTINGS), here(BUCKET), TOKEN, here(SERVE), here(LIST), "wait"])
     async with asyncio.timeout(300), shell(first, own, environment) as store:
         await until_answers(f"http://127.0.0.1:{ports['8333']}", store)
         async with shell(second, own, environment) as service, shell(here(HTTP), own, environment) as pages:
             assert service.stdout is not None
             lines: list[str] = []
-            while not any("uploads/alice/" in line for line in lines):
+            # The line of `ls` has its size.
+            while not any("6 B" in line and "uploads/alice/" in line for line in lines):
                 line = (await service.stdout.readline()).decode()
                 assert line, "".join(lines)
                 lines.append(line)
