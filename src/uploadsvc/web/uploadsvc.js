@@ -179,6 +179,9 @@ const RETRIES = 12;
 /** Retries of a host that has never answered: most likely it does not allow this page. */
 const RETRIES_AT_FIRST = 4;
 
+/** Retries of `getToken` before the service has accepted a token for the upload: rather a mistake than an outage. */
+const TOKEN_RETRIES_AT_FIRST = 2;
+
 /** Milliseconds before the first retry, at most; each later delay is twice as long. */
 const FIRST_DELAY = 500;
 const MAX_DELAY = 30_000;
@@ -252,6 +255,19 @@ const aborted = () => new UploadError("aborted", "The upload was cancelled");
 /** @param {unknown} [cause] @param {string} [more] end of the message */
 const unreadable = (cause, more = "") =>
   new UploadError("file_unreadable", `The file cannot be read: it was changed, moved or deleted${more}`, { cause });
+
+/**
+ * The browser does not tell whether a host is down or does not allow the page, so the message names both.
+ * @param {string} host @param {string} whose start of the second cause
+ * @param {string} origin @param {Set<string>} answered @param {unknown} [cause]
+ */
+function unanswered(host, whose, origin, answered, cause) {
+  const page = globalThis.location?.origin;
+  // A page's own origin needs no CORS, and a host that has answered allows the page.
+  const asks = page && page !== origin && !answered.has(origin);
+  const refused = asks ? `, or ${whose}does not allow pages of ${page} (its CORS setting)` : "";
+  return new UploadError("network_error", `The ${host} did not answer${refused}`, { cause, origin });
+}
 
 /** @template T @param {Promise<T>} reading @returns {Promise<T>} */
 async function readable(reading) {
@@ -352,6 +368,9 @@ function notify(callback, argument) {
 
 // --- The service's API ---
 
+/** https://www.rfc-editor.org/rfc/rfc6750#section-2.1 */
+const TOKEN = /^[\w.~+/-]+=*$/;
+
 /** @param {{ id: string }} upload */
 const pathOf = ({ id }) => `/v1/uploads/${encodeURIComponent(id)}`;
 
@@ -425,21 +444,30 @@ class Api {
       return { response, answer: isJson ? await response.json() : null };
     } catch (cause) {
       if (signal?.aborted) throw aborted();
-      const details = { cause, origin: this.#origin };
-      throw new UploadError("network_error", "The upload service could not be reached", details);
+      throw unanswered("upload service", "", this.#origin, this.#answered, cause);
     } finally {
       clearTimeout(timer);
       letGo();
     }
   }
 
-  /** @param {boolean} refresh */
+  /** @param {boolean} refresh @returns {Promise<string | null>} */
   async #token(refresh) {
+    let token;
     try {
-      return await this.#getToken?.({ refresh });
+      token = await this.#getToken?.({ refresh });
     } catch (cause) {
-      throw new UploadError("token_unavailable", "getToken failed to return a token", { cause });
+      const why = cause instanceof Error && cause.message ? `: ${cause.message}` : "";
+      throw new UploadError("token_unavailable", `getToken failed${why}`, { cause });
     }
+    if (token === null || token === undefined) return null;
+    // With a character that no header may have, `fetch` seems to have met a network error.
+    const trimmed = String(token).trim();
+    if (TOKEN.test(trimmed)) return trimmed;
+    // Never the value itself: it may be secret.
+    const html = trimmed.startsWith("<") ? ": it looks like an HTML page" : "";
+    const message = `getToken returned something that is not a token${html}`;
+    throw new UploadError("token_unavailable", `${message}. Check the URL that it fetches, and response.ok`);
   }
 }
 
@@ -465,7 +493,7 @@ function send({ method, url, headers = {}, body }, { size, signal, timeout, onLo
       timer = setTimeout(abort, (paused?.aborted ? Math.min(timeout, PAUSED_TIMEOUT) : timeout) * 1000);
     };
     const { origin } = new URL(url);
-    const failed = () => new UploadError("network_error", "The connection to the storage failed", { origin });
+    const failed = () => unanswered("storage", "its bucket ", origin, answered);
     signal.addEventListener("abort", abort);
     xhr.open(method, url);
     // The headers include Content-Type: it is signed, and browsers omit it for a file without a type.
@@ -814,6 +842,8 @@ class Retrier {
   #service;
   #file;
   #options;
+  /** Whether the service has accepted a token for this upload. */
+  #accepted = false;
 
   /** @param {Service} service @param {Blob} file @param {TaskOptions} options */
   constructor(service, file, options) {
@@ -828,8 +858,10 @@ class Retrier {
    * @param {{ body?: object, signal?: AbortSignal }} [options]
    * @returns {Promise<any>}
    */
-  call(method, path, options) {
-    return this.#service.api.call(method, path, { ...options, timeout: this.#options.timeout });
+  async call(method, path, options) {
+    const answer = await this.#service.api.call(method, path, { ...options, timeout: this.#options.timeout });
+    this.#accepted = true;
+    return answer;
   }
 
   /**
@@ -873,6 +905,10 @@ class Retrier {
   #limit(error, retries) {
     // "storage_unavailable" may mean that S3 is still assembling the parts; only then the higher limit applies.
     const limit = error.code === "storage_unavailable" ? retries : Math.min(retries, this.#options.retries);
+    if (error.code === "token_unavailable" && !this.#accepted) {
+      // With a cause, `getToken` threw it; without, it returned no token, and would again.
+      return error.cause === undefined ? 0 : Math.min(limit, TOKEN_RETRIES_AT_FIRST);
+    }
     const unknown = error.code === "network_error" && !this.#service.answered.has(error.origin);
     return unknown ? Math.min(limit, RETRIES_AT_FIRST) : limit;
   }

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from tests.support.browser.module_stage import MIB, PART_SIZE, Stage, Tab
 from tests.support.fault_proxy import SLOW_DOWN, Answer, Cut, Exchange, Fault, Hold, LoseAnswer, s3_error
+from tests.support.pages import text_of
 from tests.support.servers import S3Server
 
 SMALL = 100_000
@@ -220,12 +221,114 @@ async def test_a_request_without_activity_is_sent_again(scene: Stage) -> None:
     assert "network_error" in {one["code"] for one in await tab.told("retries")}
 
 
-async def test_the_page_cannot_get_a_token(scene: Stage) -> None:
-    """`getToken` is called again, and its failure is reported in the end."""
+async def message_of(tab: Tab, code: str) -> str:
+    """Wait until the upload has failed with a code, and return the error's message."""
+    failed = (await tab.over())["failed"]
+    assert failed["code"] == code
+    return str(failed["message"])
+
+
+def assert_guide_quotes(message: str) -> None:
+    """Assert that docs/browser.md has a message, for those who search for it."""
+    assert f"| `{message}` |" in text_of("docs/browser.md")
+
+
+async def test_a_silent_host_may_not_allow_the_page(scene: Stage) -> None:
+    """The browser does not tell, so the message names both causes until the host has answered once."""
     tab = await scene.open()
-    await tab.page.evaluate("page.another({ getToken: () => { throw new TypeError('no'); } })")
-    await tab.begin(1, {"retries": 1})
-    assert await tab.failed() == "token_unavailable"
+    page = await tab.page.evaluate("location.origin")
+    refused = f"does not allow pages of {page} (its CORS setting)"
+    for line, start, cause in (
+        (scene.service, "The upload service did not answer", refused),
+        (scene.line, "The storage did not answer", f"its bucket {refused}"),
+    ):
+        line.rule = lambda _: Cut()
+        await tab.begin(SMALL, {"retries": 0})
+        message = await message_of(tab, "network_error")
+        assert message == f"{start}, or {cause}"
+        assert_guide_quotes(message.replace(page, "https://app.example.com"))
+        line.rule = lambda _: None
+        await tab.begin(SMALL)
+        await tab.stored()
+        line.rule = lambda _: Cut()
+        await tab.begin(SMALL, {"retries": 0})
+        assert await message_of(tab, "network_error") == start
+        line.rule = lambda _: None
+        await tab.page.reload()
+        await tab.until("document.title === 'ready'")
+
+
+async def test_a_silent_service_of_the_page_itself(scene: Stage) -> None:
+    """It needs no CORS."""
+    tab = await scene.open()
+    await tab.page.route("**/v1/uploads", lambda route: route.abort())
+    await tab.page.evaluate("page.another({ baseUrl: '' })")
+    await tab.begin(SMALL, {"retries": 0})
+    assert await message_of(tab, "network_error") == "The upload service did not answer"
+
+
+NO_TOKENS = {
+    "html": "<!doctype html>\n<title>An app</title>\n",
+    "empty": "",
+    "words": "Not Found",
+    "lines": "se\ncret",
+    "accent": "s\u00e9cret",
+    "object": {"token": "secret"},
+}
+
+
+@pytest.mark.parametrize("value", NO_TOKENS.values(), ids=list(NO_TOKENS))
+async def test_the_page_gets_something_that_is_not_a_token(scene: Stage, value: object) -> None:
+    """A dev server answers an unknown address with its page. It would again: there is no retry."""
+    tab = await scene.open()
+    await tab.page.evaluate("(value) => { page.another({ getToken: () => value }); }", value)
+    await tab.begin(SMALL)
+    html = ": it looks like an HTML page" if value == NO_TOKENS["html"] else ""
+    message = await message_of(tab, "token_unavailable")
+    start = f"getToken returned something that is not a token{html}."
+    assert message == f"{start} Check the URL that it fetches, and response.ok"
+    assert_guide_quotes(message)
+    assert (await tab.told("retries"), scene.calls()) == ([], [])
+
+
+async def test_white_space_around_a_token(scene: Stage) -> None:
+    """A token from a file ends with a newline."""
+    tab = await scene.open()
+    get_token = "async () => `\\n ${await (await fetch('/token', { method: 'POST' })).text()}\\n`"
+    await tab.page.evaluate(f"() => {{ page.another({{ getToken: {get_token} }}); }}")
+    await tab.begin(SMALL)
+    await assert_stored(scene, tab)
+
+
+async def test_the_page_cannot_get_a_token(scene: Stage) -> None:
+    """`getToken` is called again for some seconds, and the reason is told."""
+    tab = await scene.open()
+    await tab.page.evaluate("page.another({ getToken: () => { throw new TypeError('/token: 404'); } })")
+    await tab.begin(SMALL)
+    message = await message_of(tab, "token_unavailable")
+    assert message == "getToken failed: /token: 404"
+    assert_guide_quotes(message.replace("/token: 404", "…"))
+    retries = await tab.told("retries")
+    assert [one["code"] for one in retries] == ["token_unavailable"] * 2
+    assert sum(one["delay"] for one in retries) <= 3
+    assert await tab.page.evaluate("told.task.catch(({ cause }) => cause.message)") == "/token: 404"
+    await tab.page.evaluate("page.another({ getToken: () => Promise.reject('secret') })")
+    await tab.begin(SMALL)
+    assert await message_of(tab, "token_unavailable") == "getToken failed"
+
+
+async def test_an_upload_outlasts_an_outage_of_the_tokens(scene: Stage) -> None:
+    """Once a token was accepted, the page's backend is taken to be down for a while."""
+    tab = await scene.open()
+    await tab.page.evaluate("""() => {
+        const token = async () => (await fetch("/token", { method: "POST" })).text();
+        const fail = async () => { throw new TypeError("Failed to fetch"); };
+        const answers = [token, fail, async () => "<h1>Bad Gateway</h1>", fail, token];
+        page.another({ getToken: () => answers.shift()() });
+    }""")
+    await tab.begin(SMALL)
+    await assert_stored(scene, tab)
+    assert [one["code"] for one in await tab.told("retries")] == ["token_unavailable"] * 3
 
 
 async def test_a_file_that_changed_is_not_sent(scene: Stage, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ globalThis.page = {
     told.task = task;
     told.over = task.then(
       (completed) => (told.result = { completed }),
-      ({ name, code, status }) => (told.result = { failed: { name, code, status } }),
+      ({ name, code, status, message }) => (told.result = { failed: { name, code, status, message } }),
     );
     return told;
   },
