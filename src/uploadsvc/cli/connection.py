@@ -121,9 +121,17 @@ def check_unicode(*texts: str | None) -> None:
 
 
 def end(work: Callable[[], int]) -> typer.Exit:
-    """Run a command and return the exit with its status. Report unwritable output in one line."""
+    """Run a command and return the exit with its status. Report unwritable output in one line.
+
+    Raises:
+        BadParameter: The environment is unusable.
+    """
+    from uploadsvc.client.errors import UsageProblem
+
     try:
         return typer.Exit(work())
+    except UsageProblem as problem:
+        raise typer.BadParameter(str(problem)) from None
     except BrokenPipeError:
         return typer.Exit(BROKEN_PIPE)
     except OSError as error:

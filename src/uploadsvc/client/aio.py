@@ -79,7 +79,8 @@ class AsyncClient:
             credentials to requests, keeps its own timeouts, and is not closed.
 
     Raises:
-        ValueError: The URL is malformed, or the combination of credentials is wrong.
+        ValueError: The URL is malformed, the combination of credentials is wrong, or a proxy or certificates
+            in the environment cannot be used.
     """
 
     def __init__(

@@ -32,8 +32,14 @@ class Connection:
 
         Args:
             tell: Prints a line about the connection.
+
+        Raises:
+            UsageProblem: The proxy or the certificates in the environment cannot be used.
         """
-        return Session(self.url, self.caller, retries=self.retries, parallel=self.parallel, tell=tell)
+        try:
+            return Session(self.url, self.caller, retries=self.retries, parallel=self.parallel, tell=tell)
+        except ValueError as error:
+            raise UsageProblem(str(error)) from None
 
 
 def connection(

@@ -50,7 +50,7 @@ class Contact:
         """Watch a request. Tells the user, once per outage, if no connection is made.
 
         Raises:
-            Lost: The connection failed.
+            Lost: The connection failed, or the response is malformed.
             UploadsvcError: ``network_error``: not reached since the first try, `FIRST_CONTACT` ago.
         """
         if self._first_try is None:
@@ -61,13 +61,17 @@ class Contact:
         timer = asyncio.get_running_loop().call_later(PATIENCE, self._say_unless_reached, whom)
         try:
             yield
-        except httpx.TransportError as error:
+        except (httpx.RequestError, UnicodeError) as error:
+            # httpx decodes the host of a redirect even if it is not followed: UnicodeError.
             raise self._problem(whom, error, self._first_try) from None
         finally:
             timer.cancel()
 
-    def _problem(self, whom: str, error: httpx.TransportError, first_try: float) -> UploadsvcError:
-        detail = f"{whom} cannot be reached: {_reason(error)}."
+    def _problem(self, whom: str, error: Exception, first_try: float) -> UploadsvcError:
+        if isinstance(error, httpx.TransportError):
+            detail = f"{whom} cannot be reached: {_reason(error)}."
+        else:
+            detail = f"{whom} sent a malformed response."
         if not self._was_reached and self._clock() - first_try >= FIRST_CONTACT:
             return UploadsvcError("network_error", detail)
         if not isinstance(error, _UNCONNECTED):

@@ -129,10 +129,11 @@ def _foreign(answer: httpx.Response) -> str:
         return f"The service, or a proxy in front of it, {answered}."
     if answer.has_redirect_location:
         target = httpx.URL(answer.headers["location"])
-        where = f" to {target.scheme}://{target.host}" if target.host else ""
+        host = target.netloc.decode()
+        where = f" to {target.scheme}://{host}" if host else ""
         return f"The server answered {answer.status_code}, a redirect{where}; give the final address."
     detail = f"This is not an uploadsvc service: the server {answered}"
-    if "x-amz-request-id" in answer.headers or _S3_CODE.search(answer.text):
+    if "x-amz-request-id" in answer.headers or _S3_CODE.search(_text(answer)):
         return f"{detail}, as S3 does; give the address of the service, not that of the bucket."
     return f"{detail}; give the address of the service."
 
@@ -142,7 +143,8 @@ def s3_problem(answer: httpx.Response) -> UploadsvcError:
 
     The URL is a credential, so it is left out, and parts of it are redacted in the store's message.
     """
-    code, message = _S3_CODE.search(answer.text), _S3_MESSAGE.search(answer.text)
+    text = _text(answer)
+    code, message = _S3_CODE.search(text), _S3_MESSAGE.search(text)
     named = f" {code[1]}" if code else ""
     said = f": {_SIGNED.sub('[redacted]', message[1])}" if message else ""
     detail = f"S3 answered {answer.status_code}{named}{said}"
@@ -150,6 +152,11 @@ def s3_problem(answer: httpx.Response) -> UploadsvcError:
         wait = _retry_after(answer.headers)
         return Transient("s3_unavailable", detail, retry_after=wait, status=answer.status_code)
     return Refused(answer.status_code, detail)
+
+
+def _text(answer: httpx.Response) -> str:
+    # Not `answer.text`, which fails for some values of charset.
+    return answer.content.decode(errors="replace")
 
 
 def unexpected_answer(error: Exception) -> UploadsvcError:

@@ -173,7 +173,8 @@ async def _save(objects: AsyncObjects, one: Found, path: Path, display: Display)
             if done:
                 shown.say(f"resuming after {done} of {one.size} bytes")
             shown.reset(done)
-            await _receive(objects, one, Receiver(file, done=done, etag=one.etag, advance=shown.advance))
+            receiver = Receiver(file, done=done, etag=one.etag, size=one.size, advance=shown.advance)
+            await _receive(objects, one, receiver)
             file.flush()
             stored = one.last_modified
             if stored is not None:
@@ -186,16 +187,13 @@ async def _save(objects: AsyncObjects, one: Found, path: Path, display: Display)
 async def _receive(objects: AsyncObjects, one: Found, receiver: Receiver) -> None:
     if receiver.done < one.size or not one.size:
         await objects.receive(one.key, receiver)
-    if receiver.done != one.size:
-        detail = f"The object has {receiver.done} bytes, but the service reported {one.size}."
-        code = "object_changed"
-        raise UploadsvcError(code, detail)
 
 
 async def _print(objects: AsyncObjects, one: Found, display: Display) -> bool:
     shown: FileDisplay = display.file(one.key, one.size)
     try:
-        await _receive(objects, one, Receiver(sys.stdout.buffer, etag=one.etag, advance=shown.advance))
+        receiver = Receiver(sys.stdout.buffer, etag=one.etag, size=one.size, advance=shown.advance)
+        await _receive(objects, one, receiver)
         sys.stdout.buffer.flush()
     except UploadsvcError as problem:
         display.failed(one.key, problem)

@@ -23,6 +23,9 @@ T = TypeVar("T")
 _MOST_KEYS: Final = 1000
 """Keys that the service deletes with one call."""
 
+_MAX_STARTS: Final = 10
+"""Starts of a download whose object is replaced each time."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectPage:
@@ -194,18 +197,19 @@ class AsyncObjects:
         """
         with _target(to) as file:
             receiver = Receiver(file)
-            while True:
+            for left in reversed(range(_MAX_STARTS)):
                 try:
                     await self.receive(key, receiver)
                 except UploadsvcError as problem:
-                    if problem.code != "object_changed":
+                    if problem.code != "object_changed" or not left:
                         raise
                     receiver.start_over()
                 else:
-                    return receiver.done
+                    break
+            return receiver.done
 
     async def receive(self, key: str, receiver: Receiver) -> None:
-        """Download the bytes that a receiver lacks. Resumes after dropped connections.
+        """Download the bytes that a receiver lacks. Resumes after dropped connections and short responses.
 
         Args:
             key: Full key.
@@ -219,18 +223,25 @@ class AsyncObjects:
         while True:
             before = receiver.done
             url = await self.download_url(key)
+            problem: Transient | None
             try:
                 async with self._transfer.slots:
                     await self._transfer.get(url, receiver)
-            except Transient as problem:
-                if receiver.done > before and receiver.can_go_on():
-                    # A long download may break off any number of times.
-                    attempts = self._api.retries.start()
-                await attempts.failed(problem)
-                if not receiver.can_go_on():
-                    receiver.start_over()
+            except Transient as broken:
+                problem = broken
             else:
+                if receiver.size is None:
+                    # A response without a length looks whole wherever it ends.
+                    receiver.size = (await self.get(key)).size
+                problem = receiver.shortfall()
+            if problem is None:
                 return
+            if receiver.done > before and receiver.can_go_on():
+                # A long download may break off any number of times.
+                attempts = self._api.retries.start()
+            await attempts.failed(problem)
+            if not receiver.can_go_on():
+                receiver.start_over()
 
 
 class AsyncTokens:

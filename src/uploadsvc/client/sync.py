@@ -4,11 +4,13 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack, suppress
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Final, Literal, ParamSpec, Self, TypeVar
+from typing import IO, Any, Final, Literal, ParamSpec, Self, TypeVar
 
 import httpx
+from anyio import to_thread
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from uploadsvc.client.aio import GOODBYE, AsyncClient, OnProgress
@@ -19,9 +21,6 @@ from uploadsvc.client.models import ListedObject, Stored, StoredObject, Token, U
 from uploadsvc.client.objects import AsyncObjects, AsyncTokens, ObjectPage
 from uploadsvc.client.session import TIMEOUT
 from uploadsvc.client.source import Source
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,6 +37,7 @@ class _Worker:
         self._stack = ExitStack()
         self._portal: BlockingPortal | None = None
         self._closed = False
+        self._running: dict[Future[Any], threading.Event] = {}
         # Also at the exit of the program, which would wait for a thread that no longer runs.
         weakref.finalize(self, _abandon, self._stack)
 
@@ -47,6 +47,7 @@ class _Worker:
         Ctrl-C cancels the function, which gets a moment to clean up.
 
         Raises:
+            UploadsvcError: ``client_closed``: another thread has closed the client during the call.
             RuntimeError: The client is closed, or the call comes from its own thread (a callback).
         """
         ended = threading.Event()
@@ -57,30 +58,52 @@ class _Worker:
             finally:
                 ended.set()
 
-        future: Future[T] = self._started().start_task_soon(run)
+        # Without the lock too: `close` holds it while callbacks still run in the thread it waits for.
+        self._check_open()
+        with self._lock:
+            self._check_open()
+            future = self._started().start_task_soon(run)
+            self._running[future] = ended
         try:
             return future.result()
+        except CancelledError:
+            ended.wait(_CLEANUP)
+            code, detail = "client_closed", "The client was closed during the call."
+            raise UploadsvcError(code, detail) from None
         except BaseException:
             if future.cancel():
                 ended.wait(_CLEANUP)
             raise
+        finally:
+            del self._running[future]
 
     def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run a last function, wait for cancelled ones, and end the thread."""
+        """Cancel the calls of other threads, run a last function, and end the thread."""
+
+        async def finish() -> None:
+            running = self._running.copy()
+            for future in running:
+                future.cancel()
+            for ended in running.values():
+                await to_thread.run_sync(ended.wait, _CLEANUP)
+            await last()
+
         with self._lock:
+            self._closed = True
             if self._portal is not None:
-                self._portal.start_task_soon(last).result()
-            self._portal, self._closed = None, True
+                self._portal.start_task_soon(finish).result()
+            self._portal = None
             self._stack.close()
 
+    def _check_open(self) -> None:
+        if self._closed:
+            message = "the client is closed"
+            raise RuntimeError(message)
+
     def _started(self) -> BlockingPortal:
-        with self._lock:
-            if self._closed:
-                message = "the client is closed"
-                raise RuntimeError(message)
-            if self._portal is None:
-                self._portal = self._stack.enter_context(start_blocking_portal("asyncio"))
-            return self._portal
+        if self._portal is None:
+            self._portal = self._stack.enter_context(start_blocking_portal("asyncio"))
+        return self._portal
 
 
 def _abandon(stack: ExitStack) -> None:
@@ -291,7 +314,11 @@ class Client:
         self._worker.call(self._client.abort, upload_id)
 
     def close(self) -> None:
-        """Close the connections and end the thread."""
+        """Close the connections and end the thread.
+
+        Calls in other threads are cancelled: they raise ``client_closed``, and an upload is aborted, unless
+        its state is in ``state_dir``.
+        """
         self._worker.close(self._client.aclose)
 
     def __enter__(self) -> Self:

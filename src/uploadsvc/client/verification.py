@@ -22,7 +22,14 @@ libraries.
 _ALGORITHMS: Final = ("EdDSA", "ES256", "RS256", "HS256")
 _TYPE: Final = "uploadsvc-receipt+jwt"
 _REQUIRED: Final = ("iss", "aud", "exp", "sub", "jti")
-_UNUSABLE: Final = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+_PUBLIC_KEY_SIZE: Final = 32
+"""Bytes of an Ed25519 public key (RFC 8032)."""
+
+# `datetime.fromtimestamp` raises OverflowError or OSError for times that it cannot represent.
+_UNUSABLE: Final = (
+    *(ValueError, TypeError, KeyError, AttributeError, RecursionError),
+    *(OverflowError, OSError),
+)
 
 
 class VerificationError(UploadsvcError):
@@ -97,14 +104,17 @@ def verify_webhook(
         ValueError: The secret is malformed.
     """
     keys = [_webhook_key(one) for one in ([secret] if isinstance(secret, str) else secret)]
-    raw = body.encode() if isinstance(body, str) else body
     named = {name.lower(): value for name, value in headers.items()}
     event_id, sent_at = named.get("webhook-id", ""), named.get("webhook-timestamp", "")
     if not event_id or not re.fullmatch(r"[0-9]{1,12}", sent_at):
         _reject_webhook("It lacks webhook-id or webhook-timestamp.")
     if abs(time.time() - int(sent_at)) > tolerance:
         _reject_webhook("Its timestamp is too old or in the future.")
-    signed = f"{event_id}.{sent_at}.".encode(errors="surrogateescape") + raw
+    try:
+        raw = body.encode() if isinstance(body, str) else body
+        signed = f"{event_id}.{sent_at}.".encode() + raw
+    except UnicodeEncodeError:
+        _reject_webhook("It is not valid Unicode.")
     signatures = named.get("webhook-signature", "").split()
     if not any(_signs(key, signature, signed) for key in keys for signature in signatures):
         _reject_webhook("No signature matches.")
@@ -217,6 +227,9 @@ def _webhook_key(secret: str) -> tuple[str, bytes]:
         key = b""
     if not key or kind not in {"", "whsec", "whpk"}:
         message = "a secret must be whsec_ and base64, as in the service's settings"
+        raise ValueError(message)
+    if kind == "whpk" and len(key) != _PUBLIC_KEY_SIZE:
+        message = f"a public key must be whpk_ and {_PUBLIC_KEY_SIZE} bytes in base64"
         raise ValueError(message)
     return ("v1a" if kind == "whpk" else "v1"), key
 

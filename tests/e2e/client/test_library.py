@@ -437,6 +437,30 @@ async def test_the_sync_client_works_in_threads_and_in_a_running_loop(term: Term
         client.upload(b"x")
 
 
+@pytest.mark.parametrize("saved", [False, True], ids=["aborted", "resumable"])
+async def test_closing_a_sync_client_ends_uploads_of_other_threads(term: Terminal, *, saved: bool) -> None:
+    """They are aborted like cancelled ones, unless they can be resumed."""
+    term.proxy.rule = hold_second
+    path = term.directory / "film.bin"
+    path.write_bytes(some(LARGE))
+    state = term.directory / "state" if saved else None
+    client = Client(term.url, token=term.token, state_dir=state)
+    running = asyncio.create_task(asyncio.to_thread(client.upload, path))
+    await term.proxy.until(lambda: term.proxy.stored_parts() == [1, 3])
+    async with asyncio.timeout(30):
+        await asyncio.to_thread(client.close)
+        with pytest.raises(UploadsvcError) as raised:
+            await running
+    assert raised.value.code == "client_closed"
+    assert await term.unfinished() == saved
+    if saved:
+        term.proxy.rule = lambda _: None
+        with Client(term.url, token=term.token, state_dir=state) as again:
+            stored = await asyncio.to_thread(again.upload, path)
+        assert await term.content(stored.key) == some(LARGE)
+        assert term.proxy.stored_parts() == [1, 2, 3]
+
+
 INTERRUPTED: Final = """
 import signal, sys
 from uploadsvc.client import Client

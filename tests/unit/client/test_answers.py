@@ -1,16 +1,22 @@
 """The client reports responses of other servers than the service or S3, and shows no credentials."""
 
+import io
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from uploadsvc.cli.commands import app as cli
+from uploadsvc.client import AsyncClient
 from uploadsvc.client.api import UploadsApi
 from uploadsvc.client.auth import caller_from
 from uploadsvc.client.contact import Contact
+from uploadsvc.client.download import Receiver
 from uploadsvc.client.errors import Retries, UploadsvcError, s3_problem
+from uploadsvc.client.session import _CERTIFICATES, _PROXIES
 
 SIZE: Final = 11
 ENDS: Final = {"expires_at": "2099-01-01T00:00:00Z"}
@@ -28,6 +34,7 @@ STATE: Final = {
 }
 STORED: Final = {"object": {"key": "k", "size": SIZE, "etag": "e"}, "receipt": "r"}
 DEEP: Final = "[" * 100_000
+CHARSETS: Final = ("hex", "undefined", "idna", "utf-16", "none")
 FOREIGN: Final[tuple[object, ...]] = (DEEP, [], 1, {})
 
 Call = Callable[[UploadsApi], Awaitable[object]]
@@ -135,6 +142,62 @@ async def test_a_problem_that_is_none_is_one() -> None:
     with pytest.raises(UploadsvcError, match="without a problem document") as raised:
         await result(create, DEEP, status=422)
     assert raised.value.code == "unexpected_answer"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"content": b"no gzip", "headers": {"Content-Encoding": "gzip"}},
+        *(
+            {"content": b"\xff", "headers": {"Content-Type": f"text/html; charset={name}"}}
+            for name in CHARSETS
+        ),
+        {"status_code": 302, "headers": {"Location": "https://xn--a/"}},
+    ],
+)
+async def test_an_answer_that_cannot_be_decoded_is_a_problem(answer: dict[str, Any]) -> None:
+    """The service's or S3's."""
+
+    def handle(_: httpx.Request) -> httpx.Response:
+        status, content = answer.get("status_code", 404), answer.get("content", b"")
+        stream = httpx.ByteStream(content)
+        return httpx.Response(status, headers=answer["headers"], stream=stream)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(handle)) as http:
+        client = AsyncClient("https://uploads.example.com", token="t", retries=0, http=http)
+        with pytest.raises(UploadsvcError):
+            await client.get("a")
+        with pytest.raises(UploadsvcError):
+            await client._session.transfer.get(URL, Receiver(io.BytesIO()))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("ALL_PROXY", "socks5://u:secret@proxy.example:1", "ALL_PROXY needs the package socksio"),
+        ("http_proxy", "foo://u:secret@proxy.example", "http_proxy must look like"),
+        ("HTTP_PROXY", "http://u:secret@h\x01", "HTTP_PROXY must look like"),
+        ("NO_PROXY", "a:secret:c", "NO_PROXY must look like"),
+        ("SSL_CERT_FILE", "/secret", "SSL_CERT_FILE cannot be read: No such file or directory"),
+        ("SSL_CERT_FILE", __file__, "SSL_CERT_FILE cannot be read: "),
+    ],
+)
+def test_an_environment_that_cannot_be_used_is_wrong_usage(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    """Named by its variable, because the value may hold a password; for the library and for commands."""
+    for one in (*_PROXIES, *_CERTIFICATES):
+        monkeypatch.delenv(one, raising=False)
+        monkeypatch.delenv(one.lower(), raising=False)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=said) as raised:
+        AsyncClient("https://uploads.example.com", token="t")
+    done = CliRunner().invoke(
+        cli, ["ls", "--url", "https://uploads.example.com"], env={"UPLOADSVC_TOKEN": "t", "TERM": "dumb"}
+    )
+    assert done.exit_code == 2
+    assert said.strip() in " ".join(done.output.replace("│", " ").split())
+    assert "secret" not in f"{raised.value}{done.output}"
 
 
 @pytest.mark.parametrize("repeated", [URL, URL.replace("=", "%3D"), "x-amz-signature=secret"])

@@ -313,7 +313,10 @@ async def test_a_stopped_download_goes_on_in_the_next_run(
 
 def _ranged(request: httpx.Request, content: bytes) -> httpx.Response:
     start = int(request.headers.get("Range", "bytes=0-")[6:-1])
-    headers = {"ETag": '"e-uploads/ann/a"', "Content-Range": f"bytes {start}-/{len(content)}"}
+    headers = {
+        "ETag": '"e-uploads/ann/a"',
+        "Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}",
+    }
     return httpx.Response(206 if start else 200, stream=httpx.ByteStream(content[start:]), headers=headers)
 
 

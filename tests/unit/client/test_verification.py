@@ -1,10 +1,13 @@
 """Backends verify webhooks that the service's own signer signs, and its receipts; nothing else passes."""
 
+import base64
 import json
+import math
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.support import receipt_tokens
@@ -14,6 +17,7 @@ from tests.support.webhooks import BODY, EVENT, OTHER_SECRET, SECRET, delivery
 from tests.support.webhooks import refused as refused_deliveries
 
 from uploadsvc.client import VerificationError, verify_receipt, verify_webhook
+from uploadsvc.tokens.receipts import TYP
 from uploadsvc.tokens.webhook_signatures import WebhookSigner, webhook_public_key
 
 CLAIMS: dict[str, Any] = {
@@ -68,11 +72,35 @@ def test_a_signed_body_that_is_no_event_is_refused(body: bytes) -> None:
         verify_webhook(body, headers, SECRET)
 
 
-@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_!", "other_YWJj", []])
-def test_a_malformed_secret_is_no_key(secret: str | list[str]) -> None:
+@pytest.mark.parametrize(
+    "secret", ["", "whsec_", "whsec_!", "other_YWJj", "whpk_AAAAAAA=", f"whpk_{'AAAA' * 11}"]
+)
+@pytest.mark.parametrize("signature", ["v1a,AAAA", "v1,AAAA"])
+def test_a_malformed_secret_is_no_key(secret: str, signature: str) -> None:
+    """Whatever was sent; no key at all verifies nothing."""
     sent = delivery()
-    with pytest.raises((ValueError, VerificationError)):
-        verify_webhook(sent.body, sent.headers, secret)
+    headers = {**sent.headers, "webhook-signature": signature}
+    with pytest.raises(ValueError, match="must be"):
+        verify_webhook(sent.body, headers, secret)
+    with pytest.raises(VerificationError):
+        verify_webhook(sent.body, headers, [])
+
+
+@pytest.mark.parametrize("signature", ["v1a,", "v1a,AAAA", f"v1a,{'A' * 86}==", "v1a,\ud800", "v1a"])
+@pytest.mark.parametrize("key", [bytes(32), b"\xff" * 32], ids=["zeros", "ones"])
+def test_a_public_key_that_is_no_point_verifies_nothing(signature: str, key: bytes) -> None:
+    headers = {**delivery().headers, "webhook-signature": signature}
+    with pytest.raises(VerificationError):
+        verify_webhook(BODY, headers, f"whpk_{base64.b64encode(key).decode()}")
+
+
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-signature", "webhook-timestamp", "body"])
+def test_a_webhook_that_is_not_unicode_is_refused(name: str) -> None:
+    sent = delivery()
+    changed = {**sent.headers, "body": sent.body.decode(), name: "1\ud800"}
+    body = changed.pop("body")
+    with pytest.raises(VerificationError):
+        verify_webhook(body, changed, SECRET)
 
 
 @EACH_KEY
@@ -93,12 +121,29 @@ def test_what_is_no_receipt_is_refused(key: Key) -> None:
         forged(key),
         forged(key, policy="avatars"),
         receipt_by(key, size="5"),
+        *(forged(key, **CLAIMS, exp=exp) for exp in (10**18, 10**300, -1, 1e308, math.inf, math.nan, None)),
         "",
     ):
         with pytest.raises(VerificationError) as raised:
             verify_receipt(bad, jwks=key_set(key))
         assert raised.value.code == "invalid_receipt"
         assert not bad or bad not in str(raised.value)
+
+
+@pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256"])
+def test_other_algorithms_are_refused(algorithm: str) -> None:
+    """Though the key set names them, and the signature is right."""
+    key = PUBLIC["RSA"]
+    claims = jwt.decode(forged(key, **CLAIMS), options={"verify_signature": False})
+    (jwk,) = key_set(key)["keys"]
+    for alg in ("RS256", algorithm):
+        receipt = jwt.encode(claims, key.key, algorithm=alg, headers={"typ": TYP, "kid": jwk["kid"]})
+        keys = {"keys": [{**jwk, "alg": alg}]}
+        if alg == "RS256":
+            assert verify_receipt(receipt, jwks=keys).user == "ann"
+        else:
+            with pytest.raises(VerificationError):
+                verify_receipt(receipt, jwks=keys)
 
 
 def test_a_receipt_of_another_user_or_policy_is_refused() -> None:
