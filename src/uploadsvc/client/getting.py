@@ -4,6 +4,7 @@ import asyncio
 import errno
 import fcntl
 import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -177,7 +178,7 @@ async def _save(objects: AsyncObjects, one: Found, path: Path, display: Display)
             file.flush()
             stored = one.last_modified
             if stored is not None:
-                os.utime(partial, (stored.timestamp(), stored.timestamp()))
+                os.utime(file.fileno(), (stored.timestamp(), stored.timestamp()))
             partial.replace(path)
     finally:
         shown.end()
@@ -210,16 +211,17 @@ def _locked(partial: Path) -> Iterator[IO[bytes]]:
     """Open a partial file at its end, for this process alone. Empty ones are removed.
 
     Raises:
-        UploadsvcError: ``file_exists``: another process is downloading the object to the same file.
+        UploadsvcError: ``file_exists``: another process is downloading the object to the same file, or
+            the partial file is something else.
         OSError: The file cannot be opened.
     """
-    with partial.open("ab") as file:
+    with _opened(partial) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             detail = "Another command is downloading the object to the same file."
             raise _exists(detail) from None
-        if not partial.exists() or not os.path.samestat(os.fstat(file.fileno()), partial.stat()):
+        if not partial.exists() or not os.path.samestat(os.fstat(file.fileno()), partial.lstat()):
             detail = "Another command has just downloaded the object to the same file."
             raise _exists(detail)
         try:
@@ -230,6 +232,26 @@ def _locked(partial: Path) -> Iterator[IO[bytes]]:
             if changed or not os.fstat(file.fileno()).st_size:
                 partial.unlink(missing_ok=True)
             raise
+
+
+def _opened(partial: Path) -> IO[bytes]:
+    # Whoever can write to the folder could put a link there, to a file elsewhere; a FIFO would block.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        descriptor = os.open(partial, flags, 0o666)
+    except OSError:
+        if os.path.lexists(partial) and not stat.S_ISREG(partial.lstat().st_mode):
+            raise _not_ours(partial) from None
+        raise
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(descriptor)
+        raise _not_ours(partial)
+    return os.fdopen(descriptor, "ab")
+
+
+def _not_ours(partial: Path) -> UploadsvcError:
+    return _exists(f"{partial} is a link, or not a regular file; remove it.")
 
 
 def _is_there(path: Path, one: Found) -> bool:

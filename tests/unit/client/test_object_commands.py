@@ -1,21 +1,19 @@
 """`ls`, `get` and `rm` against a service that says anything."""
 
 import io
-import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from tests.support.object_service import LINES, Connect, Service, files_in
 
 from uploadsvc.client.auth import caller_for
-from uploadsvc.client.connection import Connection
-from uploadsvc.client.display import Bars, Lines
+from uploadsvc.client.display import Bars
 from uploadsvc.client.errors import Retries, UploadsvcError
 from uploadsvc.client.getting import Getting, path_in
 from uploadsvc.client.keys import Keys
@@ -23,98 +21,6 @@ from uploadsvc.client.listing import Listing, for_people
 from uploadsvc.client.objects import AsyncObjects
 from uploadsvc.client.removing import Removal
 from uploadsvc.client.session import Session
-
-TIME = "2026-11-23T12:00:00+00:00"
-
-
-class Service:
-    """A service with the objects of one user, and its S3.
-
-    Attributes:
-        prefix: Prefix of the user.
-        contents: Objects by whole key.
-        page: Objects on a page.
-        calls: Requests so far.
-        answer: Answers S3's requests; by default with the whole object.
-    """
-
-    def __init__(self, contents: Mapping[str, bytes], *, prefix: str = "uploads/ann/") -> None:
-        self.prefix = prefix
-        self.contents = dict(contents)
-        self.page = 1000
-        self.calls: list[httpx.Request] = []
-        self.answer: Callable[[httpx.Request, bytes], httpx.Response] = _whole
-
-    def handle(self, request: httpx.Request) -> httpx.Response:
-        """Answer a request to either."""
-        self.calls.append(request)
-        query = request.url.params
-        if request.url.host == "s3.example":
-            key = query["key"]
-            return self.answer(request, self.contents[key])
-        if request.url.path == "/v1/objects":
-            return self._listed(query)
-        if request.url.path == "/v1/downloads":
-            key = json.loads(request.content)["key"]
-            return httpx.Response(
-                201, json={"url": str(httpx.URL("https://s3.example/", params={"key": key}))}
-            )
-        if query["key"] not in self.contents:
-            return httpx.Response(404, json={"code": "not_found", "detail": "There is no such object."})
-        if request.method == "DELETE":
-            del self.contents[query["key"]]
-            return httpx.Response(204)
-        return httpx.Response(200, json=self._object(query["key"]))
-
-    def _listed(self, query: httpx.QueryParams) -> httpx.Response:
-        start = self.prefix + query.get("prefix", "")
-        keys = [
-            key for key in sorted(self.contents) if key.startswith(start) and key > query.get("cursor", "")
-        ]
-        page = keys[: min(self.page, int(query["limit"]) if "limit" in query else 100)]
-        cursor = page[-1] if len(page) < len(keys) else None
-        return httpx.Response(200, json={"objects": [self._object(key) for key in page], "cursor": cursor})
-
-    def _object(self, key: str) -> dict[str, Any]:
-        return {"key": key, "size": len(self.contents[key]), "etag": f"e-{key}", "last_modified": TIME}
-
-
-def files_in(directory: Path) -> dict[str, bytes]:
-    """Return all files, by their paths."""
-    found = (path for path in directory.rglob("*") if path.is_file())
-    return {str(path.relative_to(directory)): path.read_bytes() for path in found}
-
-
-def _whole(request: httpx.Request, content: bytes) -> httpx.Response:
-    return httpx.Response(
-        200, stream=httpx.ByteStream(content), headers={"ETag": f'"e-{request.url.params["key"]}"'}
-    )
-
-
-@pytest.fixture
-def connection(monkeypatch: pytest.MonkeyPatch) -> Callable[[Service], Connection]:
-    """Return a connection to a service."""
-
-    def connect(service: Service) -> Connection:
-        http = httpx.AsyncClient(transport=httpx.MockTransport(service.handle))
-        caller = caller_for(token="t")
-
-        def session(_: Connection, tell: Callable[[str], None]) -> Session:
-            retries = Retries(limit=2, first_delay=0)
-            return Session(
-                "https://uploads.example", caller, retries=retries, parallel=2, tell=tell, http=http
-            )
-
-        monkeypatch.setattr(Connection, "session", session)
-        return Connection(
-            url="https://uploads.example", caller=caller, on_behalf_of=None, parallel=2, retries=Retries()
-        )
-
-    return connect
-
-
-Connect = Callable[[Service], Connection]
-LINES = Lines(as_json=False, subject="key")
 
 
 async def test_a_listing_goes_through_all_pages(
