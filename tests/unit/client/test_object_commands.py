@@ -51,6 +51,16 @@ async def test_a_long_listing_is_for_people(connection: Connect, capsys: pytest.
     assert shown.err == "uploadsvc: 2 objects, 1.5 KiB\n"
 
 
+async def test_a_listed_key_is_a_key(connection: Connect, capsys: pytest.CaptureFixture[str]) -> None:
+    """Spaces of any kind, joiners, and characters newer than Python are not escaped."""
+    key = "uploads/ann/Screenshot 9.41\u202fAM\xa0\U0001f468\u200d\U0001f469\ufeff\u0378\ue000"
+    service = Service({key: b"1"})
+    assert await Listing(prefix="").run(connection(service), LINES) == 0
+    (listed,) = capsys.readouterr().out.splitlines()
+    assert await Removal(keys=[listed], recursive=False, asks=False).run(connection(service), LINES) == 0
+    assert service.contents == {}
+
+
 @pytest.mark.parametrize(
     ("size", "shown"),
     [
