@@ -95,7 +95,7 @@ class Getting:
                         detail = "Another object in this command has the same file name."
                         raise _exists(detail)
                     taken.add(path)
-                    already = not self.overwrite and _is_there(path, one)
+                    already = _is_there(path, one, overwrite=self.overwrite)
                     if already:
                         shown = display.file(one.key, one.size)
                         shown.reset(one.size)
@@ -254,17 +254,22 @@ def _not_ours(partial: Path) -> UploadsvcError:
     return _exists(f"{partial} is a link, or not a regular file; remove it.")
 
 
-def _is_there(path: Path, one: Found) -> bool:
-    """Return whether an earlier command has downloaded an object.
+def _is_there(path: Path, one: Found, *, overwrite: bool) -> bool:
+    """Return whether an earlier command has downloaded an object, judging by size and time.
 
     Raises:
-        UploadsvcError: ``file_exists``: a different file is there.
+        UploadsvcError: ``file_exists``: something else is there, and is not to be replaced.
     """
-    if not os.path.lexists(path):
+    if path.exists() and not path.is_file():
+        detail = f"{path} is not a regular file, so it is not replaced."
+        raise _exists(detail)
+    if overwrite or not os.path.lexists(path):
         return False
-    found, stored = path.lstat(), one.last_modified
-    same_size = path.is_file() and found.st_size == one.size
-    if same_size and stored is not None and int(found.st_mtime) == int(stored.timestamp()):
+    if path.is_symlink():
+        detail = f"{path} is a link; use --overwrite to replace the link itself."
+        raise _exists(detail)
+    found, stored = path.stat(), one.last_modified
+    if found.st_size == one.size and stored is not None and int(found.st_mtime) == int(stored.timestamp()):
         return True
     detail = f"{path} is a different file; use --overwrite to replace it."
     raise _exists(detail)

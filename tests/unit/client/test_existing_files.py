@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from tests.support.object_service import LINES, Connect, Service, files_in
 
 from uploadsvc.client.getting import Getting
+from uploadsvc.client.objects import AsyncObjects
 
 Place = Callable[[Path, Path], None]
 LINKS = [Path.symlink_to, Path.hardlink_to, lambda path, _: path.symlink_to(path)]
@@ -35,3 +37,45 @@ async def test_nothing_is_written_through_a_partial_file(
     assert "not a regular file; remove it" in capsys.readouterr().err
     assert victim.read_bytes() == b"own"
     assert "folder/a" not in files_in(tmp_path)
+
+
+@pytest.mark.parametrize("linked", [False, True], ids=["itself", "by a link"])
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("place", SPECIAL)
+async def test_only_regular_files_are_replaced(
+    connection: Connect,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    place: Place,
+    *,
+    overwrite: bool,
+    linked: bool,
+) -> None:
+    """A device such as /dev/null is there for others too, and /dev/stdout is a link to one."""
+    path = tmp_path / "a"
+    place(tmp_path / "b" if linked else path, tmp_path)
+    if linked:
+        path.symlink_to("b")
+    before = path.lstat()
+    getting = Getting(keys=["a"], to=f"{tmp_path}/", overwrite=overwrite)
+    connected = connection(Service({"uploads/ann/a": b"1"}))
+    assert await getting.run(connected, LINES) == 1
+    async with connected.session(print) as session:
+        with pytest.raises(FileExistsError):
+            await AsyncObjects(session).download("uploads/ann/a", path)
+    assert f"{path} is not a regular file" in capsys.readouterr().err
+    assert os.path.samestat(path.lstat(), before)
+
+
+async def test_a_link_is_replaced_only_when_told(
+    connection: Connect, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And the file that it leads to is left alone."""
+    (tmp_path / "b").write_bytes(b"own")
+    (tmp_path / "a").symlink_to("b")
+    service = Service({"uploads/ann/a": b"new"})
+    getting = Getting(keys=["a"], to=f"{tmp_path}/")
+    assert await getting.run(connection(service), LINES) == 1
+    assert "is a link; use --overwrite" in capsys.readouterr().err
+    assert await replace(getting, overwrite=True).run(connection(service), LINES) == 0
+    assert files_in(tmp_path) == {"a": b"new", "b": b"own"}
