@@ -21,6 +21,7 @@ class Service:
         contents: Objects by whole key.
         page: Objects on a page.
         calls: Requests so far.
+        etag: Returns the ETag of an object with a key and content.
         answer: Answers S3's requests; by default with the whole object.
     """
 
@@ -29,7 +30,8 @@ class Service:
         self.contents = dict(contents)
         self.page = 1000
         self.calls: list[httpx.Request] = []
-        self.answer: Callable[[httpx.Request, bytes], httpx.Response] = _whole
+        self.etag: Callable[[str, bytes], str] = lambda key, _: f"e-{key}"
+        self.answer: Callable[[httpx.Request, bytes], httpx.Response] = self._whole
 
     def handle(self, request: httpx.Request) -> httpx.Response:
         """Answer a request to either."""
@@ -62,19 +64,18 @@ class Service:
         return httpx.Response(200, json={"objects": [self._object(key) for key in page], "cursor": cursor})
 
     def _object(self, key: str) -> dict[str, Any]:
-        return {"key": key, "size": len(self.contents[key]), "etag": f"e-{key}", "last_modified": TIME}
+        content = self.contents[key]
+        return {"key": key, "size": len(content), "etag": self.etag(key, content), "last_modified": TIME}
+
+    def _whole(self, request: httpx.Request, content: bytes) -> httpx.Response:
+        etag = self.etag(request.url.params["key"], content)
+        return httpx.Response(200, stream=httpx.ByteStream(content), headers={"ETag": f'"{etag}"'})
 
 
 def files_in(directory: Path) -> dict[str, bytes]:
     """Return all files, by their paths."""
     found = (path for path in directory.rglob("*") if path.is_file())
     return {str(path.relative_to(directory)): path.read_bytes() for path in found}
-
-
-def _whole(request: httpx.Request, content: bytes) -> httpx.Response:
-    return httpx.Response(
-        200, stream=httpx.ByteStream(content), headers={"ETag": f'"e-{request.url.params["key"]}"'}
-    )
 
 
 Connect = Callable[[Service], Connection]

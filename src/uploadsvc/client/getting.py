@@ -3,13 +3,14 @@
 import asyncio
 import errno
 import fcntl
+import hashlib
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import IO, Final
 
@@ -27,6 +28,7 @@ Parts = tuple[str, ...]
 
 STANDARD_OUTPUT: Final = "-"
 
+_MD5: Final = re.compile("[0-9a-f]{32}")
 _NO_NAMES: Final = frozenset({"", ".", ".."})
 
 
@@ -86,8 +88,11 @@ class Getting:
         display: Display,
     ) -> list[bool]:
         turns, taken = asyncio.Semaphore(parallel), set[Path]()
+        # Under SSE-KMS they look the same, but are not.
+        etags_are_md5 = True
 
         async def fetch(one: Found, parts: Parts) -> bool:
+            nonlocal etags_are_md5
             async with turns:
                 try:
                     path = self._path(parts)
@@ -95,13 +100,18 @@ class Getting:
                         detail = "Another object in this command has the same file name."
                         raise _exists(detail)
                     taken.add(path)
-                    already = _is_there(path, one, overwrite=self.overwrite)
+                    already = replaced = _is_there(path, one, overwrite=self.overwrite)
+                    if already and etags_are_md5:
+                        already = await asyncio.to_thread(_may_be, path, one)
                     if already:
                         shown = display.file(one.key, one.size)
                         shown.reset(one.size)
                         shown.end()
                     else:
                         await _save(objects, one, path, display)
+                        if replaced and not await asyncio.to_thread(_may_be, path, one):
+                            # Download only this one in vain.
+                            etags_are_md5 = False
                 except UploadsvcError as problem:
                     display.failed(one.key, problem)
                     return False
@@ -163,7 +173,7 @@ async def _save(objects: AsyncObjects, one: Found, path: Path, display: Display)
     except FileExistsError:
         # A file, in place of a folder.
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
-    version = sha256(f"{one.key}\0{one.etag}".encode()).hexdigest()[:16]
+    version = hashlib.sha256(f"{one.key}\0{one.etag}".encode()).hexdigest()[:16]
     shown = display.file(one.key, one.size)
     try:
         # Another version of the object has another partial file.
@@ -273,6 +283,15 @@ def _is_there(path: Path, one: Found, *, overwrite: bool) -> bool:
         return True
     detail = f"{path} is a different file; use --overwrite to replace it."
     raise _exists(detail)
+
+
+def _may_be(path: Path, one: Found) -> bool:
+    """Return whether a file can have an ETag; of objects stored in one request, it is usually the MD5."""
+    if not _MD5.fullmatch(one.etag):
+        return True
+    with path.open("rb") as file:
+        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+    return md5.hexdigest() == one.etag
 
 
 def _exists(detail: str) -> UploadsvcError:

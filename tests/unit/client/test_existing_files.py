@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import replace
-from hashlib import sha256
+from hashlib import md5, sha256
 from pathlib import Path
 
 import pytest
@@ -79,3 +79,32 @@ async def test_a_link_is_replaced_only_when_told(
     assert "is a link; use --overwrite" in capsys.readouterr().err
     assert await replace(getting, overwrite=True).run(connection(service), LINES) == 0
     assert files_in(tmp_path) == {"a": b"new", "b": b"own"}
+
+
+def _md5(_: str, content: bytes) -> str:
+    return md5(content, usedforsecurity=False).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("etag", "downloads"),
+    [
+        (_md5, 1),
+        (lambda key, content: _md5("", f"{key} encrypted".encode() + content), 1),
+        (lambda key, content: f"{_md5(key, content)}-2", 0),
+    ],
+    ids=["MD5", "SSE-KMS", "parts"],
+)
+async def test_an_object_replaced_within_a_second(
+    connection: Connect, tmp_path: Path, etag: Callable[[str, bytes], str], downloads: int
+) -> None:
+    """By one of the same size, it is known by its MD5. No ETag makes all files be downloaded again."""
+    service = Service({f"uploads/ann/{name}": b"old" for name in "abcd"})
+    service.etag = etag
+    connected = replace(connection(service), parallel=1)
+    getting = Getting(keys=[""], recursive=True, to=str(tmp_path))
+    assert await getting.run(connected, LINES) == 0
+    service.contents["uploads/ann/a"] = b"new"
+    service.calls.clear()
+    assert await getting.run(connected, LINES) == 0
+    assert sum(call.url.host == "s3.example" for call in service.calls) == downloads
+    assert files_in(tmp_path)["a"] == (b"new" if downloads else b"old")
