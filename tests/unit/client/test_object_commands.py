@@ -4,13 +4,14 @@ import io
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
-from tests.support.object_service import LINES, Connect, Service, files_in
+from tests.support.object_service import LINES, TIME, Connect, Service, files_in
 
 from uploadsvc.client.auth import caller_for
 from uploadsvc.client.display import Bars
@@ -59,6 +60,27 @@ async def test_a_listed_key_is_a_key(connection: Connect, capsys: pytest.Capture
     (listed,) = capsys.readouterr().out.splitlines()
     assert await Removal(keys=[listed], recursive=False, asks=False).run(connection(service), LINES) == 0
     assert service.contents == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        ({"size": 2**63 - 1}, 0),
+        ({"size": 2**63}, 1),
+        ({"size": 10**400}, 1),
+        ({"last_modified": "9999-12-31T23:59:59-23:59"}, 0),
+        ({"last_modified": "0001-01-01T00:00:00+23:59"}, 0),
+    ],
+)
+async def test_extreme_sizes_and_times(
+    connection: Connect, monkeypatch: pytest.MonkeyPatch, value: dict[str, Any], status: int
+) -> None:
+    """They are shown, or refused as of another server."""
+    service = Service({})
+    listed = {"key": "a", "size": 1, "etag": "e", "last_modified": TIME, **value}
+    answer = httpx.Response(200, json={"objects": [listed], "cursor": None})
+    monkeypatch.setattr(service, "handle", lambda _: answer)
+    assert await Listing(prefix="", details=True).run(connection(service), LINES) == status
 
 
 @pytest.mark.parametrize(
