@@ -69,7 +69,8 @@ def apply_plan(skip: Collection[str], *, as_json: bool, yes: bool) -> None:
         Exit: Always, with the status.
     """
     settings = load_settings()
-    confirm = _agree if yes else _ask if sys.stdin.isatty() else _decline
+    terminal = sys.stdin is not None and sys.stdin.isatty()
+    confirm = _agree if yes else _ask if terminal else _decline
     steps = asyncio.run(_apply(settings, _rules(skip), confirm))
     _show(settings, steps, as_json=as_json)
     say(f"{done} made" if (done := _count(steps, _DONE)) else "nothing to make")

@@ -4,6 +4,7 @@ Each command does its imports when it runs, so that help does not load the servi
 """
 # ruff: noqa: PLC0415 - see above
 
+import errno
 import re
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from uploadsvc.cli import objects
 from uploadsvc.cli.examples import examples
 from uploadsvc.cli.init import EXAMPLES as INIT_EXAMPLES
 from uploadsvc.cli.init import init
-from uploadsvc.cli.messages import stop
+from uploadsvc.cli.messages import cannot_write, stop
 from uploadsvc.cli.upload import EXAMPLES as UPLOAD_EXAMPLES
 from uploadsvc.cli.upload import upload
 from uploadsvc.provisioning.models import Holder, Rule
@@ -37,6 +38,7 @@ _events = typer.Typer(
 )
 app.add_typer(_events, name="events")
 
+_UNWRITABLE: Final = {errno.EBADF, errno.ENOSPC}
 _RULES: Final[tuple[Rule, ...]] = get_args(Rule)
 
 
@@ -329,6 +331,8 @@ def run() -> None:
                 f"this command needs the service ({error.name} is missing): pip install 'uploadsvc[server]'"
             )
             raise stop(message) from None
+        if isinstance(error, OSError) and error.filename is None and error.errno in _UNWRITABLE:
+            raise stop(cannot_write(error)) from None
         if "uploadsvc.settings" not in sys.modules:
             # A command of the client, which may be installed without the service.
             raise

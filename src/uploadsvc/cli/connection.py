@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from uploadsvc.cli.messages import say
+from uploadsvc.cli.messages import cannot_write, say
 
 if TYPE_CHECKING:
     from uploadsvc.client.connection import Connection
@@ -137,5 +137,5 @@ def end(work: Callable[[], int]) -> typer.Exit:
     except OSError as error:
         if error.filename is not None:
             raise
-        say(f"cannot write the output: {error.strerror}")
+        say(cannot_write(error))
         return typer.Exit(1)

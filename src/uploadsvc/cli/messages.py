@@ -1,5 +1,6 @@
 """Messages of the commands on standard error, prefixed with the program's name."""
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,13 @@ def say(message: str) -> None:
 def stop(message: str) -> SystemExit:
     """Return the `SystemExit` that prints a message and has status 1."""
     return SystemExit("\n".join(_lines(message)))
+
+
+def cannot_write(error: OSError) -> str:
+    """Return the message about unwritable output, and discard what is left of it."""
+    # Python would try again at its end, and complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return f"cannot write the output: {error.strerror}"
 
 
 def _lines(message: str) -> "Iterator[str]":

@@ -53,7 +53,7 @@ class Questions:
 
     def __init__(self, *, ask: bool) -> None:
         self._ask = ask
-        self._terminal = sys.stdin.isatty()
+        self._terminal = sys.stdin is not None and sys.stdin.isatty()
 
     @property
     def asks(self) -> bool:
@@ -90,7 +90,7 @@ class Questions:
         sys.stderr.write(question.prompt if self._terminal else f"{question.prompt}\n")
         sys.stderr.flush()
         try:
-            line = sys.stdin.readline()
+            line = sys.stdin.readline() if sys.stdin is not None else ""
         except UnicodeDecodeError:
             message = f"{question.option}: the answer is not text in UTF-8"
             raise NoAnswerError(message) from None

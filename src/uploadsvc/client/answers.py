@@ -53,12 +53,12 @@ def texts(value: object) -> dict[str, str]:
 
 
 def number(value: object) -> int:
-    """Return a whole number, 0 or more.
+    """Return a whole number from 0 to 2^63 - 1, far more than any size.
 
     Raises:
         ValueError: It is anything else.
     """
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
         message = "not a number"
         raise ValueError(message)
     return value

@@ -1,6 +1,7 @@
 """Terminal output: results on standard output, everything else on standard error."""
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -19,6 +20,8 @@ Subject = Literal["file", "key"]
 
 SMALL: Final = 1024**2
 """Size in bytes below which a file among several has no bar of its own: it would only flash."""
+
+_HARMFUL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 _SHOWN: Final = 28
 """Characters of a name beside its bar."""
@@ -284,8 +287,8 @@ class _FileBar(FileLines):
 
 
 def plain(text: str) -> str:
-    """Escape unprintable characters."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    """Escape controls, ends of lines, what reorders text, and surrogates; keys keep all else."""
+    return _HARMFUL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def display_for(*, as_json: bool, bars: bool | None, subject: Subject = "file") -> Display:

@@ -3,12 +3,14 @@
 import asyncio
 import errno
 import fcntl
+import hashlib
 import os
+import re
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import IO, Final
 
@@ -26,6 +28,7 @@ Parts = tuple[str, ...]
 
 STANDARD_OUTPUT: Final = "-"
 
+_MD5: Final = re.compile("[0-9a-f]{32}")
 _NO_NAMES: Final = frozenset({"", ".", ".."})
 
 
@@ -85,8 +88,11 @@ class Getting:
         display: Display,
     ) -> list[bool]:
         turns, taken = asyncio.Semaphore(parallel), set[Path]()
+        # Under SSE-KMS they look the same, but are not.
+        etags_are_md5 = True
 
         async def fetch(one: Found, parts: Parts) -> bool:
+            nonlocal etags_are_md5
             async with turns:
                 try:
                     path = self._path(parts)
@@ -94,13 +100,18 @@ class Getting:
                         detail = "Another object in this command has the same file name."
                         raise _exists(detail)
                     taken.add(path)
-                    already = not self.overwrite and _is_there(path, one)
+                    already = replaced = _is_there(path, one, overwrite=self.overwrite)
+                    if already and etags_are_md5:
+                        already = await asyncio.to_thread(_may_be, path, one)
                     if already:
                         shown = display.file(one.key, one.size)
                         shown.reset(one.size)
                         shown.end()
                     else:
                         await _save(objects, one, path, display)
+                        if replaced and not await asyncio.to_thread(_may_be, path, one):
+                            # Download only this one in vain.
+                            etags_are_md5 = False
                 except UploadsvcError as problem:
                     display.failed(one.key, problem)
                     return False
@@ -162,7 +173,7 @@ async def _save(objects: AsyncObjects, one: Found, path: Path, display: Display)
     except FileExistsError:
         # A file, in place of a folder.
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
-    version = sha256(f"{one.key}\0{one.etag}".encode()).hexdigest()[:16]
+    version = hashlib.sha256(f"{one.key}\0{one.etag}".encode()).hexdigest()[:16]
     shown = display.file(one.key, one.size)
     try:
         # Another version of the object has another partial file.
@@ -178,7 +189,7 @@ async def _save(objects: AsyncObjects, one: Found, path: Path, display: Display)
             file.flush()
             stored = one.last_modified
             if stored is not None:
-                os.utime(partial, (stored.timestamp(), stored.timestamp()))
+                os.utime(file.fileno(), (stored.timestamp(), stored.timestamp()))
             partial.replace(path)
     finally:
         shown.end()
@@ -208,16 +219,17 @@ def _locked(partial: Path) -> Iterator[IO[bytes]]:
     """Open a partial file at its end, for this process alone. Empty ones are removed.
 
     Raises:
-        UploadsvcError: ``file_exists``: another process is downloading the object to the same file.
+        UploadsvcError: ``file_exists``: another process is downloading the object to the same file, or
+            the partial file is something else.
         OSError: The file cannot be opened.
     """
-    with partial.open("ab") as file:
+    with _opened(partial) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             detail = "Another command is downloading the object to the same file."
             raise _exists(detail) from None
-        if not partial.exists() or not os.path.samestat(os.fstat(file.fileno()), partial.stat()):
+        if not partial.exists() or not os.path.samestat(os.fstat(file.fileno()), partial.lstat()):
             detail = "Another command has just downloaded the object to the same file."
             raise _exists(detail)
         try:
@@ -230,20 +242,54 @@ def _locked(partial: Path) -> Iterator[IO[bytes]]:
             raise
 
 
-def _is_there(path: Path, one: Found) -> bool:
-    """Return whether an earlier command has downloaded an object.
+def _opened(partial: Path) -> IO[bytes]:
+    # Whoever can write to the folder could put a link there, to a file elsewhere; a FIFO would block.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        descriptor = os.open(partial, flags, 0o666)
+    except OSError:
+        if os.path.lexists(partial) and not stat.S_ISREG(partial.lstat().st_mode):
+            raise _not_ours(partial) from None
+        raise
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(descriptor)
+        raise _not_ours(partial)
+    return os.fdopen(descriptor, "ab")
+
+
+def _not_ours(partial: Path) -> UploadsvcError:
+    return _exists(f"{partial} is a link, or not a regular file; remove it.")
+
+
+def _is_there(path: Path, one: Found, *, overwrite: bool) -> bool:
+    """Return whether an earlier command has downloaded an object, judging by size and time.
 
     Raises:
-        UploadsvcError: ``file_exists``: a different file is there.
+        UploadsvcError: ``file_exists``: something else is there, and is not to be replaced.
     """
-    if not os.path.lexists(path):
+    if path.exists() and not path.is_file():
+        detail = f"{path} is not a regular file, so it is not replaced."
+        raise _exists(detail)
+    if overwrite or not os.path.lexists(path):
         return False
-    found, stored = path.lstat(), one.last_modified
-    same_size = path.is_file() and found.st_size == one.size
-    if same_size and stored is not None and int(found.st_mtime) == int(stored.timestamp()):
+    if path.is_symlink():
+        detail = f"{path} is a link; use --overwrite to replace the link itself."
+        raise _exists(detail)
+    found, stored = path.stat(), one.last_modified
+    if found.st_size == one.size and stored is not None and int(found.st_mtime) == int(stored.timestamp()):
         return True
     detail = f"{path} is a different file; use --overwrite to replace it."
     raise _exists(detail)
+
+
+def _may_be(path: Path, one: Found) -> bool:
+    """Return whether a file can have an ETag; of objects stored in one request, it is usually the MD5."""
+    if not _MD5.fullmatch(one.etag):
+        return True
+    with path.open("rb") as file:
+        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+    return md5.hexdigest() == one.etag
 
 
 def _exists(detail: str) -> UploadsvcError:

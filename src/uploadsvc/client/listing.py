@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import dataclass
+from datetime import datetime
 
 from uploadsvc.client.connection import Connection
 from uploadsvc.client.display import Display, plain
@@ -73,10 +74,18 @@ class Listing:
             return json.dumps({"key": one.key, "size": one.size, "etag": one.etag, "last_modified": stored})
         if not self.details:
             return plain(one.key)
-        return f"{self._size(one.size)}  {one.last_modified.astimezone():%Y-%m-%d %H:%M}  {plain(one.key)}"
+        return f"{self._size(one.size)}  {_local(one.last_modified):%Y-%m-%d %H:%M}  {plain(one.key)}"
 
     def _size(self, size: int) -> str:
         return f"{size:>13}" if self.exact else f"{for_people(size):>10}"
+
+
+def _local(time: datetime) -> datetime:
+    try:
+        return time.astimezone()
+    except (OverflowError, ValueError):
+        # At the ends of the calendar; some servers use them for "never".
+        return time
 
 
 def for_people(size: int) -> str:

@@ -1,5 +1,6 @@
 """Calls for stored objects and upload tokens."""
 
+import errno
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -189,7 +190,7 @@ class AsyncObjects:
 
         Args:
             key: Full key.
-            to: Path, replaced once the whole object has arrived, or a seekable binary file.
+            to: Path of a regular file, replaced once the whole object has arrived, or a seekable binary file.
 
         Raises:
             UploadsvcError: The object cannot be downloaded.
@@ -302,6 +303,8 @@ def _target(to: str | os.PathLike[str] | IO[bytes]) -> Iterator[IO[bytes]]:
         yield to
         return
     path = Path(to)
+    if path.exists() and not path.is_file():
+        raise FileExistsError(errno.EEXIST, "Not a regular file", str(path))
     # In the same directory, so that it can be renamed; opened normally, so that it has the usual permissions.
     partial = path.with_name(f".download-{uuid4().hex}")
     try:

@@ -1,8 +1,7 @@
 """`ls`, `get` and `rm` against a service that says anything."""
 
 import io
-import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from tests.support.object_service import LINES, TIME, Connect, Service, files_in
 
 from uploadsvc.client.auth import caller_for
-from uploadsvc.client.connection import Connection
-from uploadsvc.client.display import Bars, Lines
+from uploadsvc.client.display import Bars
 from uploadsvc.client.errors import Retries, UploadsvcError
 from uploadsvc.client.getting import Getting, path_in
 from uploadsvc.client.keys import Keys
@@ -23,98 +22,6 @@ from uploadsvc.client.listing import Listing, for_people
 from uploadsvc.client.objects import AsyncObjects
 from uploadsvc.client.removing import Removal
 from uploadsvc.client.session import Session
-
-TIME = "2026-11-23T12:00:00+00:00"
-
-
-class Service:
-    """A service with the objects of one user, and its S3.
-
-    Attributes:
-        prefix: Prefix of the user.
-        contents: Objects by whole key.
-        page: Objects on a page.
-        calls: Requests so far.
-        answer: Answers S3's requests; by default with the whole object.
-    """
-
-    def __init__(self, contents: Mapping[str, bytes], *, prefix: str = "uploads/ann/") -> None:
-        self.prefix = prefix
-        self.contents = dict(contents)
-        self.page = 1000
-        self.calls: list[httpx.Request] = []
-        self.answer: Callable[[httpx.Request, bytes], httpx.Response] = _whole
-
-    def handle(self, request: httpx.Request) -> httpx.Response:
-        """Answer a request to either."""
-        self.calls.append(request)
-        query = request.url.params
-        if request.url.host == "s3.example":
-            key = query["key"]
-            return self.answer(request, self.contents[key])
-        if request.url.path == "/v1/objects":
-            return self._listed(query)
-        if request.url.path == "/v1/downloads":
-            key = json.loads(request.content)["key"]
-            return httpx.Response(
-                201, json={"url": str(httpx.URL("https://s3.example/", params={"key": key}))}
-            )
-        if query["key"] not in self.contents:
-            return httpx.Response(404, json={"code": "not_found", "detail": "There is no such object."})
-        if request.method == "DELETE":
-            del self.contents[query["key"]]
-            return httpx.Response(204)
-        return httpx.Response(200, json=self._object(query["key"]))
-
-    def _listed(self, query: httpx.QueryParams) -> httpx.Response:
-        start = self.prefix + query.get("prefix", "")
-        keys = [
-            key for key in sorted(self.contents) if key.startswith(start) and key > query.get("cursor", "")
-        ]
-        page = keys[: min(self.page, int(query["limit"]) if "limit" in query else 100)]
-        cursor = page[-1] if len(page) < len(keys) else None
-        return httpx.Response(200, json={"objects": [self._object(key) for key in page], "cursor": cursor})
-
-    def _object(self, key: str) -> dict[str, Any]:
-        return {"key": key, "size": len(self.contents[key]), "etag": f"e-{key}", "last_modified": TIME}
-
-
-def files_in(directory: Path) -> dict[str, bytes]:
-    """Return all files, by their paths."""
-    found = (path for path in directory.rglob("*") if path.is_file())
-    return {str(path.relative_to(directory)): path.read_bytes() for path in found}
-
-
-def _whole(request: httpx.Request, content: bytes) -> httpx.Response:
-    return httpx.Response(
-        200, stream=httpx.ByteStream(content), headers={"ETag": f'"e-{request.url.params["key"]}"'}
-    )
-
-
-@pytest.fixture
-def connection(monkeypatch: pytest.MonkeyPatch) -> Callable[[Service], Connection]:
-    """Return a connection to a service."""
-
-    def connect(service: Service) -> Connection:
-        http = httpx.AsyncClient(transport=httpx.MockTransport(service.handle))
-        caller = caller_for(token="t")
-
-        def session(_: Connection, tell: Callable[[str], None]) -> Session:
-            retries = Retries(limit=2, first_delay=0)
-            return Session(
-                "https://uploads.example", caller, retries=retries, parallel=2, tell=tell, http=http
-            )
-
-        monkeypatch.setattr(Connection, "session", session)
-        return Connection(
-            url="https://uploads.example", caller=caller, on_behalf_of=None, parallel=2, retries=Retries()
-        )
-
-    return connect
-
-
-Connect = Callable[[Service], Connection]
-LINES = Lines(as_json=False, subject="key")
 
 
 async def test_a_listing_goes_through_all_pages(
@@ -143,6 +50,37 @@ async def test_a_long_listing_is_for_people(connection: Connect, capsys: pytest.
     assert first.endswith(r"  uploads/ann/a\x1b]0;x\x07")
     assert second.split()[:2] == ["2", "B"]
     assert shown.err == "uploadsvc: 2 objects, 1.5 KiB\n"
+
+
+async def test_a_listed_key_is_a_key(connection: Connect, capsys: pytest.CaptureFixture[str]) -> None:
+    """Spaces of any kind, joiners, and characters newer than Python are not escaped."""
+    key = "uploads/ann/Screenshot 9.41\u202fAM\xa0\U0001f468\u200d\U0001f469\ufeff\u0378\ue000"
+    service = Service({key: b"1"})
+    assert await Listing(prefix="").run(connection(service), LINES) == 0
+    (listed,) = capsys.readouterr().out.splitlines()
+    assert await Removal(keys=[listed], recursive=False, asks=False).run(connection(service), LINES) == 0
+    assert service.contents == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        ({"size": 2**63 - 1}, 0),
+        ({"size": 2**63}, 1),
+        ({"size": 10**400}, 1),
+        ({"last_modified": "9999-12-31T23:59:59-23:59"}, 0),
+        ({"last_modified": "0001-01-01T00:00:00+23:59"}, 0),
+    ],
+)
+async def test_extreme_sizes_and_times(
+    connection: Connect, monkeypatch: pytest.MonkeyPatch, value: dict[str, Any], status: int
+) -> None:
+    """They are shown, or refused as of another server."""
+    service = Service({})
+    listed = {"key": "a", "size": 1, "etag": "e", "last_modified": TIME, **value}
+    answer = httpx.Response(200, json={"objects": [listed], "cursor": None})
+    monkeypatch.setattr(service, "handle", lambda _: answer)
+    assert await Listing(prefix="", details=True).run(connection(service), LINES) == status
 
 
 @pytest.mark.parametrize(
