@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from uploadsvc.client.folders import STANDARD_INPUT, Source, absolute
 from uploadsvc.client.models import Stored
 from uploadsvc.client.resume import ResumeStore, state_name
 from uploadsvc.client.source import opened, piped
-from uploadsvc.client.upload import Context, Upload
+from uploadsvc.client.upload import Context, Upload, same_key
 
 ALL_STORED: Final = 0
 SOME_FAILED: Final = 1
@@ -71,15 +71,16 @@ class Run:
                 for path in files:
                     display.failed(str(path), problem)
                 return SOME_FAILED
+            apart = list(_apart(named, display))
             turns = asyncio.Semaphore(parallel)
-            tasks = [asyncio.create_task(self._one(source, context, turns, display)) for source in named]
+            tasks = [asyncio.create_task(self._one(source, context, turns, display)) for source in apart]
             try:
                 results = await asyncio.gather(*tasks)
             finally:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-        if not all(results):
+        if len(apart) < len(named) or not all(results):
             return SOME_FAILED
         # Only after all files: until then, a repeated command must find its finished uploads.
         for source in named:
@@ -146,6 +147,18 @@ class Run:
             "on_behalf_of": self.connection.on_behalf_of,
         }
         return state_name(self.connection.url, absolute(source.path), asked)
+
+
+def _apart(named: Iterable[Source], display: Display) -> Iterator[Source]:
+    """Return the files to send. Each one with the key of an earlier one is reported: it would replace it."""
+    keys = set[str]()
+    for source in named:
+        if source.relative_key is not None and source.relative_key in keys:
+            display.failed(str(source.path), same_key())
+            continue
+        if source.relative_key is not None:
+            keys.add(source.relative_key)
+        yield source
 
 
 @asynccontextmanager

@@ -3,11 +3,13 @@
 import base64
 import hashlib
 import os
+from pathlib import Path
 
 import pytest
 from tests.support.fault_proxy import SLOW_DOWN
+from tests.support.servers import S3Server
 from tests.support.service import token_for
-from tests.support.terminal import API_KEY, MIB, PART_SIZE, Terminal
+from tests.support.terminal import API_KEY, MIB, PART_SIZE, POLICIES, Terminal, terminal
 
 
 async def test_a_large_file_arrives_in_parts(any_term: Terminal) -> None:
@@ -133,6 +135,50 @@ async def test_folders_keep_their_structure(term: Terminal) -> None:
         assert found == {f"{folder}/{n}": f"uploads/{term.user}/{start}/{k}" for n, k in keys.items()}
         for name in keys:
             assert await term.content(found[f"{folder}/{name}"]) == name.encode()
+
+
+async def test_no_file_replaces_another_of_the_same_command(term: Terminal) -> None:
+    """Names that differ can give one key. The first file has it, also when the command is repeated."""
+    folders = [term.directory / "one" / "photos", term.directory / "two" / "photos"]
+    names = ["a\tb", "a_b", "cafe\u0301", "caf\xe9", os.fsdecode(b"bad\xfe"), os.fsdecode(b"bad\xff")]
+    for folder, names_in_it in zip(folders, (names, ["a_b"]), strict=True):
+        folder.mkdir(parents=True)
+        for name in names_in_it:
+            (folder / name).write_bytes(os.fsencode(folder / name))
+    command = ("--json", "--policy", "keys", *folders)
+    for _ in range(2):
+        done = await term.run(*command)
+        assert done.status == 1, done
+        stored = {line["key"]: line["file"] for line in done.lines if "key" in line}
+        problems = {line["file"]: line["problem"]["code"] for line in done.lines if "problem" in line}
+        assert sorted(stored) == [
+            f"uploads/{term.user}/photos/{name}" for name in ("a_b", "bad\ufffd", "caf\xe9")
+        ]
+        assert list(problems.values()) == ["object_exists"] * 4
+        assert str(folders[1] / "a_b") in problems
+        for key, file in stored.items():
+            assert await term.content(key) == os.fsencode(file)
+
+
+@pytest.mark.parametrize("size", [10, 6 * MIB])
+async def test_no_file_replaces_another_under_a_key_that_the_policy_makes(
+    seaweedfs: S3Server, tmp_path: Path, size: int
+) -> None:
+    """Only the service knows whether a policy gives two files one key."""
+    names = {**POLICIES["keys"], "client_keys": False, "key": "{path}{filename}"}
+    async with terminal(seaweedfs, tmp_path, keys={}, names=names) as term:
+        for folder in ("one/photos", "two/photos"):
+            (tmp_path / folder).mkdir(parents=True)
+        files = {str(path): path for path in (term.file(size, f"{n}/photos/a.bin") for n in ("one", "two"))}
+        contents = {name: path.read_bytes() for name, path in files.items()}
+        for _ in range(2):
+            done = await term.run("--json", "--policy", "names", *(path.parent for path in files.values()))
+            assert done.status == 1, done
+            (stored,) = [line for line in done.lines if "key" in line]
+            (problem,) = [line for line in done.lines if "problem" in line]
+            assert problem["problem"]["code"] == "object_exists"
+            assert await term.content(stored["key"]) == contents[stored["file"]]
+            assert await term.unfinished() == 0
 
 
 async def test_folders_are_kept_in_keys_that_the_policy_makes(term: Terminal) -> None:
