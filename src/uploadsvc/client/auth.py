@@ -15,6 +15,9 @@ from uploadsvc.client.errors import UploadsvcError, UsageProblem
 TOKEN: Final = "UPLOADSVC_TOKEN"  # noqa: S105 - the name of a variable
 API_KEY: Final = "UPLOADSVC_API_KEY"
 
+_MAX_BYTES: Final = 64 * 1024
+"""Maximum size of a token file. Some files, such as ``/dev/zero``, have no end."""
+
 Read = Callable[[], Awaitable[str]]
 
 
@@ -151,13 +154,23 @@ def _known(secret: str) -> Read:
 def _from_file(path: Path) -> Read:
     async def read() -> str:
         try:
-            return await asyncio.to_thread(path.read_text, "utf-8")
+            content = await asyncio.to_thread(_start_of, path)
+            if len(content) > _MAX_BYTES:
+                detail = f"The token file has more than {_MAX_BYTES // 1024} KiB, so it is no token."
+                raise NoCredential(detail)
+            return content.decode()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
             detail = f"The token file cannot be read: {reason}."
             raise NoCredential(detail) from None
 
     return read
+
+
+def _start_of(path: Path) -> bytes:
+    # Buffered, so a pipe is read to its end too.
+    with path.open("rb") as file:
+        return file.read(_MAX_BYTES + 1)
 
 
 def _from_command(command: str) -> Read:

@@ -1,8 +1,11 @@
 """Files arrive, byte for byte, by each method, on real S3 servers."""
 
+import asyncio
 import base64
 import hashlib
 import os
+import sys
+from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
@@ -264,3 +267,21 @@ async def test_the_token_may_be_in_a_file(term: Terminal) -> None:
     holder.write_text(term.token + "\n")
     done = await term.run(term.file(10), "--token-file", holder, "--json", UPLOADSVC_TOKEN="")
     assert done.status == 0, done
+
+
+async def test_the_token_may_come_from_a_pipe(term: Terminal) -> None:
+    """As a shell gives it for `<(command)`, in pieces."""
+    shell = '{ printf %s "${TOKEN:0:20}"; printf "%s\\n" "${TOKEN:20}"; }'
+    command = f'"$0" -m uploadsvc upload --json --token-file <({shell}) "$1"'
+    environment = {**os.environ, **term.environment, "TOKEN": term.token, "UPLOADSVC_TOKEN": ""}
+    done = await asyncio.create_subprocess_exec(
+        "bash", "-c", command, sys.executable, term.file(10), env=environment, stdout=PIPE
+    )
+    printed, _ = await done.communicate()
+    assert done.returncode == 0, printed
+
+
+async def test_a_token_file_without_end(term: Terminal) -> None:
+    done = await term.run(term.file(10), "--token-file", "/dev/zero")
+    assert done.status == 1
+    assert "The token file has more than 64 KiB" in done.err
