@@ -16,7 +16,7 @@ from uploadsvc.client.connection import Connection
 from uploadsvc.client.display import Display, FileDisplay
 from uploadsvc.client.errors import UploadsvcError
 from uploadsvc.client.file import Content, open_file
-from uploadsvc.client.folders import STANDARD_INPUT, Source, absolute
+from uploadsvc.client.folders import Source, absolute
 from uploadsvc.client.models import Stored
 from uploadsvc.client.resume import ResumeStore, state_name
 from uploadsvc.client.source import opened, piped
@@ -40,7 +40,7 @@ class Run:
     options: UploadOptions
     resume: ResumeStore
 
-    async def upload(self, files: Sequence[Path], named: list[Source], display: Display) -> int:
+    async def upload(self, files: Sequence[str], named: list[Source], display: Display) -> int:
         """Upload files.
 
         Args:
@@ -68,8 +68,8 @@ class Run:
             try:
                 named = await self._keyed(named, context, display)
             except UploadsvcError as problem:
-                for path in files:
-                    display.failed(str(path), problem)
+                for name in files:
+                    display.failed(name, problem)
                 return SOME_FAILED
             apart = list(_apart(named, display))
             turns = asyncio.Semaphore(parallel)
@@ -114,7 +114,7 @@ class Run:
     async def _stored(self, source: Source, context: Context, display: Display) -> Stored:
         own = replace(context, options=self._options(source))
         name = self._state_name(source)
-        if source.path == STANDARD_INPUT:
+        if source.is_standard_input:
             return await self._stored_from_standard_input(own.without_resume(), display)
         with open_file(source.path) as file:
             async with _shown(display, str(source.path), file) as shown:

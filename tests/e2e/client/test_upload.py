@@ -248,6 +248,15 @@ async def test_a_name_that_is_no_unicode(term: Terminal) -> None:
     assert "\x1b" not in shown.out
 
 
+@pytest.mark.parametrize("arguments", [("./-",), (".", "--include", "-"), ("?",)])
+async def test_a_file_can_have_the_name_of_standard_input(term: Terminal, arguments: tuple[str, ...]) -> None:
+    (term.directory / "-").write_bytes(b"file")
+    status, _, err = await term.piped(b"standard input", "upload", *arguments)
+    assert status == 0, err
+    (key,) = await term.stored()
+    assert await term.content(key) == b"file"
+
+
 async def test_the_token_is_renewed(term: Terminal) -> None:
     """A command that prints one is run again when the service no longer takes the last."""
     script = term.directory / "token.sh"
