@@ -290,7 +290,11 @@ async def test_the_token_may_come_from_a_pipe(term: Terminal) -> None:
     assert done.returncode == 0, printed
 
 
-async def test_a_token_file_without_end(term: Terminal) -> None:
-    done = await term.run(term.file(10), "--token-file", "/dev/zero")
+@pytest.mark.parametrize(
+    ("source", "given"),
+    [("file", "/dev/zero"), ("command", "cat /dev/zero"), ("command", "head -c 65537 /dev/zero")],
+)
+async def test_a_token_that_is_too_long(term: Terminal, source: str, given: str) -> None:
+    done = await term.run(term.file(10), f"--token-{source}", given, UPLOADSVC_TOKEN="")
     assert done.status == 1
-    assert "The token file has more than 64 KiB" in done.err
+    assert f"token {source} is longer than 64 KiB" in done.err
