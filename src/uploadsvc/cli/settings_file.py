@@ -111,7 +111,13 @@ def write_settings(path: Path, given: Given, *, force: bool, ask: bool) -> None:
         message = f"--file: {path} is a directory; give the path of a file"
         raise stop(message)
     key_path = path.with_suffix(".api-key")
+    if path == key_path:
+        message = f"--file: {path} is the name of the file for the API key; choose one such as uploadsvc.toml"
+        raise stop(message)
     _check_free(path, force=force)
+    # Before the questions, so that no answer is lost.
+    if given.sign_in == "api-key" or (ask and given.sign_in is None):
+        _check_free(key_path, force=force)
     try:
         draft = _Interview(Questions(ask=ask), given)
         draft.hold()

@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
@@ -25,7 +24,7 @@ class Checksum(StrEnum):
 
 
 _Files = Annotated[
-    list[Path],
+    list[str],
     typer.Argument(
         metavar="FILE", help="Files, folders and patterns; - for standard input.", show_default=False
     ),
@@ -134,7 +133,7 @@ def upload(
 
 
 def _found(
-    files: Sequence[Path],
+    files: Sequence[str],
     include: Sequence[str] | None,
     exclude: Sequence[str] | None,
     *,

@@ -119,11 +119,13 @@ class State:
         status: ``pending``, ``uploading``, ``stored`` or ``aborted``.
         layout: Parts of a multipart upload.
         arrived: Size of each part that has arrived, by part number.
+        key: Key of the object.
     """
 
     status: str
     layout: Layout | None
     arrived: Mapping[int, int]
+    key: str = ""
 
 
 class UploadsApi:
@@ -188,7 +190,12 @@ class UploadsApi:
                 answers.number(part["part_number"]): answers.number(part["size"])
                 for part in body["parts"] or ()
             }
-            return State(status=answers.text(body["status"]), layout=_layout(body, size), arrived=arrived)
+            return State(
+                status=answers.text(body["status"]),
+                layout=_layout(body, size),
+                arrived=arrived,
+                key=answers.text(body.get("key", "")),
+            )
         except UNUSABLE as error:
             raise unexpected_answer(error) from None
 

@@ -1,6 +1,7 @@
 """Credentials. Secrets are not command line options, because other users can read those."""
 
 import asyncio
+import contextlib
 import os
 import shlex
 from asyncio.subprocess import PIPE
@@ -14,6 +15,9 @@ from uploadsvc.client.errors import UploadsvcError, UsageProblem
 
 TOKEN: Final = "UPLOADSVC_TOKEN"  # noqa: S105 - the name of a variable
 API_KEY: Final = "UPLOADSVC_API_KEY"
+
+_MAX_BYTES: Final = 64 * 1024
+"""Maximum size of a token with its spaces. Some files, such as ``/dev/zero``, have no end."""
 
 Read = Callable[[], Awaitable[str]]
 
@@ -151,13 +155,26 @@ def _known(secret: str) -> Read:
 def _from_file(path: Path) -> Read:
     async def read() -> str:
         try:
-            return await asyncio.to_thread(path.read_text, "utf-8")
+            content = await asyncio.to_thread(_start_of, path)
+            if len(content) > _MAX_BYTES:
+                raise _too_long(of="token file")
+            return content.decode()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
             detail = f"The token file cannot be read: {reason}."
             raise NoCredential(detail) from None
 
     return read
+
+
+def _start_of(path: Path) -> bytes:
+    # Buffered, so a pipe is read to its end too.
+    with path.open("rb") as file:
+        return file.read(_MAX_BYTES + 1)
+
+
+def _too_long(*, of: str) -> NoCredential:
+    return NoCredential(f"The {of} is longer than {_MAX_BYTES // 1024} KiB, so it is no token.")
 
 
 def _from_command(command: str) -> Read:
@@ -176,7 +193,17 @@ def _from_command(command: str) -> Read:
         except OSError as error:
             detail = f"The token command cannot be run: {os.strerror(error.errno or 0)}."
             raise NoCredential(detail) from None
-        printed, _ = await process.communicate()
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        try:
+            await process.stdout.readexactly(_MAX_BYTES + 1)
+        except asyncio.IncompleteReadError as end:
+            printed = end.partial
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            raise _too_long(of="output of the token command")
+        await process.wait()
         if process.returncode != 0:
             detail = f"The token command ended with status {process.returncode}."
             raise NoCredential(detail)

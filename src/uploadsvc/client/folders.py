@@ -10,8 +10,8 @@ from typing import Final
 
 from uploadsvc.client.patterns import ALL, Filter, is_glob, is_hidden, parted, regex_of
 
-STANDARD_INPUT: Final = Path("-")
-"""Name that stands for standard input."""
+STANDARD_INPUT: Final = "-"
+"""Stands for standard input. ``./-`` is a file, so this is no `Path`, which would drop the ``./``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,25 +22,27 @@ class Source:
         path: Path of the file.
         relative_key: Key that preserves the path within a given folder; ``None`` for a given file.
         filename: Filename with its folders, if the policy accepts no key but preserves folders.
+        is_standard_input: Whether to read standard input instead of a file.
     """
 
     path: Path
     relative_key: str | None = None
     filename: str | None = None
+    is_standard_input: bool = False
 
 
-def sources(paths: Iterable[Path], *, prefix: str | None, chosen: Filter = ALL) -> list[Source]:
+def sources(names: Iterable[str], *, prefix: str | None, chosen: Filter = ALL) -> list[Source]:
     """Return the named files, and the chosen files below named folders. Links to folders are not followed.
 
     Args:
-        paths: Files, folders, and patterns of either. A pattern with ``**`` is the folder before it, of
-            which it chooses files.
+        names: Files, folders, and patterns of either; or `STANDARD_INPUT`. A pattern with ``**`` is the
+            folder before it, of which it chooses files.
         prefix: Start of the keys of a folder's files; by default the folder's name.
         chosen: Chooses files.
     """
     found: dict[str, Source] = {}
-    for path in paths:
-        for source in _named(path, prefix, chosen):
+    for name in names:
+        for source in _named(name, prefix, chosen):
             # A file named twice is uploaded once: two uploads would share one state file.
             found.setdefault(absolute(source.path), source)
     return list(found.values())
@@ -51,11 +53,14 @@ def absolute(path: Path) -> str:
     return os.path.abspath(path)  # noqa: PTH100 - Path.absolute keeps "..", which would make one file two
 
 
-def _named(path: Path, prefix: str | None, chosen: Filter) -> Iterator[Source]:
-    if path.is_dir():
+def _named(name: str, prefix: str | None, chosen: Filter) -> Iterator[Source]:
+    path = Path(name)
+    if name == STANDARD_INPUT:
+        yield Source(path=path, is_standard_input=True)
+    elif path.is_dir():
         yield from _files_below(path, prefix, chosen)
-    elif os.path.lexists(path) or path == STANDARD_INPUT or not is_glob(path):
-        if path == STANDARD_INPUT or chosen.takes((path.name,)):
+    elif os.path.lexists(path) or not is_glob(path):
+        if chosen.takes((path.name,)):
             yield Source(path=path)
     elif "**" in path.parts:
         folder, below = parted(path)

@@ -119,8 +119,13 @@ class AsyncObjects:
             keys: Full keys.
 
         Raises:
+            TypeError: ``keys`` is a single key.
             UploadsvcError: The service refuses a whole call or cannot be reached.
         """
+        if isinstance(keys, (str, bytes)):
+            # Its characters would be taken for keys.
+            message = "give several keys, such as a list; delete() deletes one"
+            raise TypeError(message)
         failed: dict[str, UploadsvcError] = {}
         remaining = iter(dict.fromkeys(keys))
         while some := list(islice(remaining, _MOST_KEYS)):

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +16,11 @@ from uploadsvc.client.connection import Connection
 from uploadsvc.client.display import Display, FileDisplay
 from uploadsvc.client.errors import UploadsvcError
 from uploadsvc.client.file import Content, open_file
-from uploadsvc.client.folders import STANDARD_INPUT, Source, absolute
+from uploadsvc.client.folders import Source, absolute
 from uploadsvc.client.models import Stored
 from uploadsvc.client.resume import ResumeStore, state_name
 from uploadsvc.client.source import opened, piped
-from uploadsvc.client.upload import Context, Upload
+from uploadsvc.client.upload import Context, Upload, same_key
 
 ALL_STORED: Final = 0
 SOME_FAILED: Final = 1
@@ -40,7 +40,7 @@ class Run:
     options: UploadOptions
     resume: ResumeStore
 
-    async def upload(self, files: Sequence[Path], named: list[Source], display: Display) -> int:
+    async def upload(self, files: Sequence[str], named: list[Source], display: Display) -> int:
         """Upload files.
 
         Args:
@@ -68,18 +68,19 @@ class Run:
             try:
                 named = await self._keyed(named, context, display)
             except UploadsvcError as problem:
-                for path in files:
-                    display.failed(str(path), problem)
+                for name in files:
+                    display.failed(name, problem)
                 return SOME_FAILED
+            apart = list(_apart(named, display))
             turns = asyncio.Semaphore(parallel)
-            tasks = [asyncio.create_task(self._one(source, context, turns, display)) for source in named]
+            tasks = [asyncio.create_task(self._one(source, context, turns, display)) for source in apart]
             try:
                 results = await asyncio.gather(*tasks)
             finally:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
-        if not all(results):
+        if len(apart) < len(named) or not all(results):
             return SOME_FAILED
         # Only after all files: until then, a repeated command must find its finished uploads.
         for source in named:
@@ -113,7 +114,7 @@ class Run:
     async def _stored(self, source: Source, context: Context, display: Display) -> Stored:
         own = replace(context, options=self._options(source))
         name = self._state_name(source)
-        if source.path == STANDARD_INPUT:
+        if source.is_standard_input:
             return await self._stored_from_standard_input(own.without_resume(), display)
         with open_file(source.path) as file:
             async with _shown(display, str(source.path), file) as shown:
@@ -146,6 +147,18 @@ class Run:
             "on_behalf_of": self.connection.on_behalf_of,
         }
         return state_name(self.connection.url, absolute(source.path), asked)
+
+
+def _apart(named: Iterable[Source], display: Display) -> Iterator[Source]:
+    """Return the files to send. Each one with the key of an earlier one is reported: it would replace it."""
+    keys = set[str]()
+    for source in named:
+        if source.relative_key is not None and source.relative_key in keys:
+            display.failed(str(source.path), same_key())
+            continue
+        if source.relative_key is not None:
+            keys.add(source.relative_key)
+        yield source
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ import os
 import tempfile
 import threading
 from asyncio import Future, get_running_loop, to_thread
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from inspect import isawaitable
 from pathlib import Path
@@ -37,6 +37,10 @@ Source = (
 
 IN_MEMORY: Final = 8 * 1024**2
 """Maximum bytes of an iterator to keep in memory; more go to a temporary file."""
+
+
+_END: Final = object()
+"""End of an iterator. ``None`` could be one of its pieces."""
 
 
 class MemoryContent(Content):
@@ -133,7 +137,8 @@ async def opened(source: Source) -> AsyncIterator[Content]:
 
     Raises:
         UploadsvcError: A file cannot be opened or read.
-        TypeError: The source has an unsupported type.
+        TypeError: The source has an unsupported type, or gives something other than bytes.
+        BlockingIOError: The source is in non-blocking mode and has no bytes yet.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         yield MemoryContent(source)
@@ -196,15 +201,16 @@ def _is_file(source: object) -> TypeGuard[IO[bytes]]:
 
 
 async def _pieces(source: object) -> AsyncIterator[bytes]:
+    chunk: object
     if hasattr(source, "read"):
-        while chunk := await _read(source):
-            yield _checked(chunk)
+        while chunk := _checked(await _read(source)):
+            yield chunk
     elif isinstance(source, AsyncIterable):
         async for chunk in source:
             yield _checked(chunk)
     elif isinstance(source, Iterable):
-        iterator = iter(source)
-        while (chunk := await to_thread(next, iterator, None)) is not None:
+        iterator: Iterator[object] = iter(source)
+        while (chunk := await to_thread(next, iterator, _END)) is not _END:
             yield _checked(chunk)
     else:
         message = f"cannot upload {type(source).__name__}: give bytes, a path, a binary file or an iterator"
@@ -212,8 +218,14 @@ async def _pieces(source: object) -> AsyncIterator[bytes]:
 
 
 async def _read(source: Reader) -> object:
-    read = await to_thread(source.read, CHUNK)
-    return await read if isawaitable(read) else read
+    read: object = await to_thread(source.read, CHUNK)
+    if isawaitable(read):
+        read = await read
+    if read is None:
+        # Only b"" is the end (io.RawIOBase.read).
+        message = "the source is non-blocking and has no bytes yet; give one that waits for them"
+        raise BlockingIOError(message)
+    return read
 
 
 def _checked(chunk: object) -> bytes:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 import httpx
@@ -47,6 +47,7 @@ class Context:
         resume: Saved uploads.
         options: Options of the command line.
         parallel: Maximum number of concurrent parts of a file.
+        taken: State file of the upload that has each key.
     """
 
     url: str
@@ -55,6 +56,7 @@ class Context:
     resume: ResumeStore
     options: UploadOptions
     parallel: int
+    taken: dict[str, str] = field(default_factory=dict)
 
     def without_resume(self) -> "Context":
         """Return a context that saves nothing."""
@@ -117,13 +119,15 @@ class Upload:
             if problem.code in _NO_MORE:
                 raise Gone(problem.code, problem.detail) from None
             raise
+        if state.status == "aborted":
+            code, detail = "upload_aborted", "The earlier upload was aborted."
+            raise Gone(code, detail)
+        if not self._takes(state.key):
+            raise same_key()
         if state.status == "stored":
             self._progress.reset(self._file.size)
             self._progress.say("stored already")
             return await self._complete(saved.id)
-        if state.status == "aborted":
-            code, detail = "upload_aborted", "The earlier upload was aborted."
-            raise Gone(code, detail)
         if state.layout is None:
             return None  # a single request that never arrived; its URL cannot be renewed
         missing = state.layout.missing(state.arrived)
@@ -133,10 +137,17 @@ class Upload:
 
     async def _start(self) -> Stored:
         grant = self._started = await create_upload(self._api, self._context.options, self._file)
+        if not self._takes(grant.key):
+            await self.discard()
+            raise same_key()
         self._save(grant)
         if grant.layout is None:
             return await self._single(grant)
         return await self._multipart(grant.id, grant.layout, grant.parts, grant.layout.missing({}))
+
+    def _takes(self, key: str) -> bool:
+        # Older services name no key.
+        return not key or self._context.taken.setdefault(key, self._name) == self._name
 
     def _save(self, grant: Grant) -> None:
         if self._file.fingerprint is None:
@@ -258,3 +269,8 @@ class Upload:
             await self._api.abort(upload_id)
             return True
         return False
+
+
+def same_key() -> UploadsvcError:
+    """Return the problem of a file that would replace another one of the same command."""
+    return UploadsvcError("object_exists", "Another file in this command has the same key.")

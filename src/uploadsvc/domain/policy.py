@@ -217,8 +217,10 @@ class Policy:
             _refuse("name", f"{self.name!r}: a policy's name is 1 to 64 of A-Z a-z 0-9 _ -")
         if self.min_size < 0:
             _refuse("min_size", "must not be negative")
-        if self.max_size < max(1, self.min_size):
-            _refuse("max_size", f"{self.max_size} is below min_size ({self.min_size}) or 1")
+        if self.max_size < 1:
+            _refuse("max_size", "must be at least 1 byte")
+        if self.max_size < self.min_size:
+            _refuse("max_size", f"{self.max_size} is below min_size ({self.min_size})")
         if not 1 <= self.max_expires_in <= MAX_EXPIRES_IN:
             _refuse("max_expires_in", f"must be 1 to {MAX_EXPIRES_IN} seconds (7 days, S3's own limit)")
         if not 1 <= self.expires_in <= self.max_expires_in:
@@ -240,8 +242,10 @@ class Policy:
             _refuse("part_size", f"must be {MIN_PART_SIZE} to {MAX_PART_SIZE} bytes (S3's own limits)")
 
     def _check_quota(self) -> None:
-        if self.quota is not None and self.quota < max(1, self.min_size):
-            _refuse("quota", f"{self.quota} bytes a day are below min_size ({self.min_size}) or 1")
+        if self.quota is not None and self.quota < 1:
+            _refuse("quota", "must be at least 1 byte a day")
+        if self.quota is not None and self.quota < self.min_size:
+            _refuse("quota", f"{self.quota} bytes a day are below min_size ({self.min_size})")
         if self.max_unfinished is not None and not 1 <= self.max_unfinished <= MAX_UNFINISHED:
             _refuse(
                 "max_unfinished",

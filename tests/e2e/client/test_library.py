@@ -185,6 +185,44 @@ async def test_the_terminal_resumes_what_the_library_started(term: Terminal) -> 
     assert term.proxy.stored_parts() == [1, 2, 3]
 
 
+class NotReady(io.RawIOBase):
+    """A pipe in non-blocking mode, which has no bytes yet after the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._answers = iter([b"first", None, b"second", b""])
+
+    def read(self, _size: int = -1) -> bytes | None:
+        """Read on."""
+        return next(self._answers)
+
+
+async def gaps() -> AsyncIterator[bytes | None]:
+    for piece in (b"aaa", None, b"bbb"):
+        yield piece
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "said"),
+    [
+        (lambda: iter([b"aaa", None, b"bbb"]), TypeError, "must give bytes, not NoneType"),
+        (gaps, TypeError, "must give bytes, not NoneType"),
+        (lambda: ["text"], TypeError, "must give bytes, not str"),
+        (NotReady, BlockingIOError, "non-blocking"),
+    ],
+    ids=["iterator", "async iterator", "text", "not ready"],
+)
+async def test_a_source_with_a_gap_is_not_stored(
+    term: Terminal, make: Callable[[], Any], error: type[Exception], said: str
+) -> None:
+    """Only the end of an iterator, and `b""` from `read`, are the end."""
+    async with client_of(term) as client:
+        with pytest.raises(error, match=said):
+            await client.upload(make(), filename="it.txt")
+    assert await term.stored() == []
+    assert await term.unfinished() == 0
+
+
 @pytest.mark.parametrize("kind", ["bytes", "path"])
 async def test_a_cancelled_upload_leaves_nothing(term: Terminal, kind: str) -> None:
     """Unless a state directory remembers it, S3 would keep its parts, and charge for them."""
@@ -295,6 +333,28 @@ async def test_many_objects_are_deleted(term: Terminal) -> None:
         assert [failed[key].status for key in wrong] == [422, 404]
         assert [one async for one in client.objects.list()] == []
         assert await client.objects.delete_many([]) == {}
+
+
+async def test_a_repeated_key_is_sent_once(term: Terminal) -> None:
+    async with client_of(term) as client:
+        await client.objects.delete_many([f"uploads/{term.user}/none"] * 1001)
+    assert len(term.line.exchanges) == 1
+
+
+@pytest.mark.parametrize("keys", ["ab", b"ab"])
+async def test_one_key_is_not_many(term: Terminal, keys: Any) -> None:  # noqa: ANN401 - wrong on purpose
+    """Its characters could be the keys of others."""
+
+    def sync() -> None:
+        with Client(term.url, token=term.token) as client:
+            client.objects.delete_many(keys)
+
+    with pytest.raises(TypeError, match="several keys"):
+        await asyncio.to_thread(sync)
+    async with client_of(term) as client:
+        with pytest.raises(TypeError, match="several keys"):
+            await client.objects.delete_many(keys)
+    assert term.line.exchanges == []
 
 
 async def test_a_service_lists_all_users(term: Terminal) -> None:

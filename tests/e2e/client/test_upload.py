@@ -1,13 +1,18 @@
 """Files arrive, byte for byte, by each method, on real S3 servers."""
 
+import asyncio
 import base64
 import hashlib
 import os
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
 
 import pytest
 from tests.support.fault_proxy import SLOW_DOWN
+from tests.support.servers import S3Server
 from tests.support.service import token_for
-from tests.support.terminal import API_KEY, MIB, PART_SIZE, Terminal
+from tests.support.terminal import API_KEY, MIB, PART_SIZE, POLICIES, Terminal, terminal
 
 
 async def test_a_large_file_arrives_in_parts(any_term: Terminal) -> None:
@@ -135,6 +140,50 @@ async def test_folders_keep_their_structure(term: Terminal) -> None:
             assert await term.content(found[f"{folder}/{name}"]) == name.encode()
 
 
+async def test_no_file_replaces_another_of_the_same_command(term: Terminal) -> None:
+    """Names that differ can give one key. The first file has it, also when the command is repeated."""
+    folders = [term.directory / "one" / "photos", term.directory / "two" / "photos"]
+    names = ["a\tb", "a_b", "cafe\u0301", "caf\xe9", os.fsdecode(b"bad\xfe"), os.fsdecode(b"bad\xff")]
+    for folder, names_in_it in zip(folders, (names, ["a_b"]), strict=True):
+        folder.mkdir(parents=True)
+        for name in names_in_it:
+            (folder / name).write_bytes(os.fsencode(folder / name))
+    command = ("--json", "--policy", "keys", *folders)
+    for _ in range(2):
+        done = await term.run(*command)
+        assert done.status == 1, done
+        stored = {line["key"]: line["file"] for line in done.lines if "key" in line}
+        problems = {line["file"]: line["problem"]["code"] for line in done.lines if "problem" in line}
+        assert sorted(stored) == [
+            f"uploads/{term.user}/photos/{name}" for name in ("a_b", "bad\ufffd", "caf\xe9")
+        ]
+        assert list(problems.values()) == ["object_exists"] * 4
+        assert str(folders[1] / "a_b") in problems
+        for key, file in stored.items():
+            assert await term.content(key) == os.fsencode(file)
+
+
+@pytest.mark.parametrize("size", [10, 6 * MIB])
+async def test_no_file_replaces_another_under_a_key_that_the_policy_makes(
+    seaweedfs: S3Server, tmp_path: Path, size: int
+) -> None:
+    """Only the service knows whether a policy gives two files one key."""
+    names = {**POLICIES["keys"], "client_keys": False, "key": "{path}{filename}"}
+    async with terminal(seaweedfs, tmp_path, keys={}, names=names) as term:
+        for folder in ("one/photos", "two/photos"):
+            (tmp_path / folder).mkdir(parents=True)
+        files = {str(path): path for path in (term.file(size, f"{n}/photos/a.bin") for n in ("one", "two"))}
+        contents = {name: path.read_bytes() for name, path in files.items()}
+        for _ in range(2):
+            done = await term.run("--json", "--policy", "names", *(path.parent for path in files.values()))
+            assert done.status == 1, done
+            (stored,) = [line for line in done.lines if "key" in line]
+            (problem,) = [line for line in done.lines if "problem" in line]
+            assert problem["problem"]["code"] == "object_exists"
+            assert await term.content(stored["key"]) == contents[stored["file"]]
+            assert await term.unfinished() == 0
+
+
 async def test_folders_are_kept_in_keys_that_the_policy_makes(term: Terminal) -> None:
     """Of small files and of those in parts. A key that the caller chooses is still refused."""
     folder = term.directory / "photos"
@@ -199,6 +248,15 @@ async def test_a_name_that_is_no_unicode(term: Terminal) -> None:
     assert "\x1b" not in shown.out
 
 
+@pytest.mark.parametrize("arguments", [("./-",), (".", "--include", "-"), ("?",)])
+async def test_a_file_can_have_the_name_of_standard_input(term: Terminal, arguments: tuple[str, ...]) -> None:
+    (term.directory / "-").write_bytes(b"file")
+    status, _, err = await term.piped(b"standard input", "upload", *arguments)
+    assert status == 0, err
+    (key,) = await term.stored()
+    assert await term.content(key) == b"file"
+
+
 async def test_the_token_is_renewed(term: Terminal) -> None:
     """A command that prints one is run again when the service no longer takes the last."""
     script = term.directory / "token.sh"
@@ -218,3 +276,25 @@ async def test_the_token_may_be_in_a_file(term: Terminal) -> None:
     holder.write_text(term.token + "\n")
     done = await term.run(term.file(10), "--token-file", holder, "--json", UPLOADSVC_TOKEN="")
     assert done.status == 0, done
+
+
+async def test_the_token_may_come_from_a_pipe(term: Terminal) -> None:
+    """As a shell gives it for `<(command)`, in pieces."""
+    shell = '{ printf %s "${TOKEN:0:20}"; printf "%s\\n" "${TOKEN:20}"; }'
+    command = f'"$0" -m uploadsvc upload --json --token-file <({shell}) "$1"'
+    environment = {**os.environ, **term.environment, "TOKEN": term.token, "UPLOADSVC_TOKEN": ""}
+    done = await asyncio.create_subprocess_exec(
+        "bash", "-c", command, sys.executable, term.file(10), env=environment, stdout=PIPE
+    )
+    printed, _ = await done.communicate()
+    assert done.returncode == 0, printed
+
+
+@pytest.mark.parametrize(
+    ("source", "given"),
+    [("file", "/dev/zero"), ("command", "cat /dev/zero"), ("command", "head -c 65537 /dev/zero")],
+)
+async def test_a_token_that_is_too_long(term: Terminal, source: str, given: str) -> None:
+    done = await term.run(term.file(10), f"--token-{source}", given, UPLOADSVC_TOKEN="")
+    assert done.status == 1
+    assert f"token {source} is longer than 64 KiB" in done.err

@@ -122,6 +122,7 @@ def test_nothing_is_replaced_without_force(folder: Path, target: str) -> None:
         ((*STORE, "--jwt-secret-file", "short"), "--jwt-secret-file: HS256 needs a secret of at least 32"),
         ((*STORE, "--key-prefix", "/a"), "--key-prefix: "),
         ((*STORE, "--max-size", "big"), "--max-size: not a size"),
+        ((*STORE, "--max-size", "0"), "--max-size: must be at least 1 byte"),
         ((*STORE, "--content-types", "images"), "--content-types: "),
         ((*STORE, "--allow-origins", "app.example.com/x"), "--allow-origins: "),
         ((*STORE, "--region", ""), "--region: must be a region"),
@@ -152,6 +153,24 @@ def test_lines_of_a_script_are_asked_for_once(folder: Path, answers: str, line: 
     assert result.exit_code == 2
     assert line in result.stderr.splitlines()[-1]
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("way", ["jwt-secret", "api-key"])
+def test_the_key_does_not_take_the_place_of_the_settings(folder: Path, way: str) -> None:
+    result = init(*STORE, "--sign-in", way, "--file", "mine.api-key", "--force")
+    assert result.exit_code == 1
+    assert "mine.api-key is the name of the file for the API key" in result.output
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["uploadsvc.toml", "uploadsvc.api-key"])
+def test_nothing_is_asked_if_a_file_is_there(folder: Path, name: str) -> None:
+    """The answers would be lost."""
+    (folder / name).touch()
+    result = init(answers="aws\nmedia\n")
+    assert result.exit_code == 1
+    (said,) = result.output.splitlines()
+    assert said.startswith(f"uploadsvc: {name} exists")
 
 
 @pytest.mark.parametrize("name", [".", "", "none/uploadsvc.toml"])

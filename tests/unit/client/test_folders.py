@@ -26,7 +26,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def taken(*names: str, chosen: Filter = ALL, prefix: str | None = None) -> dict[str, str | None]:
     """Return the key that each file keeps."""
-    found = sources(map(Path, names), prefix=prefix, chosen=chosen)
+    found = sources(names, prefix=prefix, chosen=chosen)
     return {str(source.path): source.relative_key for source in found}
 
 
