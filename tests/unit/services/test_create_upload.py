@@ -1,5 +1,6 @@
 """Creation fixes credentials and time once, and begins nothing in S3 that it cannot sign."""
 
+import asyncio
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -61,6 +62,23 @@ async def test_an_upload_by_one_request_does_not_call_s3(method: str) -> None:
     grant = await bucket.creator.create(ANN, None, request)
     assert grant.plan.method == method
     assert (bucket.multipart.created, bucket.storage.calls, bucket.asked) == (0, 0, 1)
+
+
+async def test_other_requests_have_their_turn_during_a_batch() -> None:
+    """After every few uploads."""
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(other())
+    grants = await FakeBucket().creator.create_each(ANN, [(None, FILE)] * 100)
+    beside.cancel()
+    assert len(grants) == 100
+    assert turns >= 100 // 4
 
 
 async def test_if_one_creation_fails_the_others_are_aborted() -> None:
