@@ -1,11 +1,11 @@
 """Creation fixes credentials and time once, and begins nothing in S3 that it cannot sign."""
 
-import asyncio
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tests.support.fakes import NOON, FakeBucket
+from tests.support.turns import turns
 
 from uploadsvc.domain.credentials import Credentials
 from uploadsvc.domain.errors import StorageUnavailable, UploadsvcError
@@ -66,19 +66,10 @@ async def test_an_upload_by_one_request_does_not_call_s3(method: str) -> None:
 
 async def test_other_requests_have_their_turn_during_a_batch() -> None:
     """After every few uploads."""
-    turns = 0
-
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    beside = asyncio.create_task(other())
-    grants = await FakeBucket().creator.create_each(ANN, [(None, FILE)] * 100)
-    beside.cancel()
+    async with turns() as taken:
+        grants = await FakeBucket().creator.create_each(ANN, [(None, FILE)] * 100)
     assert len(grants) == 100
-    assert turns >= 100 // 4
+    assert taken.count >= 100 // 4
 
 
 async def test_if_one_creation_fails_the_others_are_aborted() -> None:

@@ -1,6 +1,5 @@
 """The text of the metrics, read by prometheus-client's parsers."""
 
-import asyncio
 from collections.abc import Callable, Iterable
 from math import inf
 
@@ -9,6 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
+from tests.support.turns import turns
 
 from uploadsvc.telemetry.exposition import OPENMETRICS, TEXT, format_for, together, written
 from uploadsvc.telemetry.families import Histogram
@@ -111,19 +111,11 @@ def test_chooses_the_format_that_is_preferred(accept: str, media_type: str) -> N
 
 async def test_requests_have_their_turn_in_between() -> None:
     """However many series there are."""
-    metrics, turns = Metrics(), 0
+    metrics = Metrics()
     for number in range(2000):
         metrics.http_request_duration.observe(0.1, "GET", f"/{number}", "200")
-
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    task = asyncio.create_task(other())
-    text = await text_of(metrics, TEXT)
-    task.cancel()
+    async with turns() as taken:
+        text = await text_of(metrics, TEXT)
     assert text.count("_bucket{") == 2000 * 15
     # Both while the numbers are read and while they are written.
-    assert turns >= 2 * 2000 / 50
+    assert taken.count >= 2 * 2000 / 50
